@@ -1,0 +1,403 @@
+//! Why is this job stuck? A pure function from facts to findings.
+//!
+//! Each [`Code`] is one known way in which a job gets lost or stalls. It has a page of the same name in `dashboards/runbooks/`,
+//! and a test with the facts that yield it. A finding says what is wrong, by which evidence, since when, and which repair is
+//! safe; it never guesses: a fact that is not known yields no finding.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::job::JobStatus;
+use crate::queue::QueueName;
+use crate::time::Timestamp;
+
+mod facts;
+mod failing;
+
+pub use facts::{DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $title:literal),+ $(,)?) => {
+        /// One known way of losing a job.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Code { $($(#[$doc])* $variant),+ }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Code] = &[$(Code::$variant),+];
+
+            /// The name, which is also the runbook page's.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $name),+ }
+            }
+
+            /// What is wrong, in a few words.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$variant => $title),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Lock there, never acquired, reassembly queue empty.
+    ReassemblyMessageLost "reassembly-message-lost" "the reassembly message was lost",
+    /// Output object there, completion not.
+    CompletionLost "completion-lost" "a segment is converted, but its completion was never recorded",
+    /// All completions there, no lock.
+    TriggerMissed "trigger-missed" "every segment is done, but reassembly was never triggered",
+    /// Lock acquired, holder silent, no result.
+    ReassemblyDied "reassembly-died" "reassembly started and died",
+    /// Source there, job not split, chunking queue empty.
+    SourceIgnored "source-ignored" "the source arrived, but no message asks for it to be split",
+    /// Job row there, source never came.
+    SourceMissing "source-missing" "the job was made, but its source never arrived",
+    /// Result there, status still reassembling.
+    CompletedStatusLost "completed-status-lost" "the result exists, but the job was never marked completed",
+    /// A segment neither completed, nor running, nor dead-lettered, inference queue empty.
+    SegmentLost "segment-lost" "a segment is neither done nor queued",
+    /// Status says failed, result exists.
+    StatusContradictsResult "status-contradicts-result" "the job says failed, but its result exists",
+    /// Failed, yet every segment is there.
+    FailedButComplete "failed-but-complete" "the job says failed, but every segment is converted",
+    /// The chunking message is in its dead-letter queue.
+    SourceDeadLettered "source-dead-lettered" "the source could not be split; its message is dead-lettered",
+    /// An inference message is in its dead-letter queue.
+    SegmentDeadLettered "segment-dead-lettered" "a segment failed too often; its message is dead-lettered",
+    /// The reassembly message is in its dead-letter queue.
+    ReassemblyDeadLettered "reassembly-dead-lettered" "reassembly failed too often; its message is dead-lettered",
+    /// More completions than segments.
+    TooManyCompletions "too-many-completions" "more completions than segments are recorded",
+    /// A worker has it, without a sign of life.
+    SegmentSilent "segment-silent" "a worker took a segment and has gone silent",
+    /// The same step failed several times and is still tried.
+    StepFailing "step-failing" "a step of the job keeps failing and is tried again",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Odd, but the job goes on.
+    Notice,
+    /// It may heal by itself (a lease runs out, the reconciler acts).
+    Warning,
+    /// It will not go on until somebody acts.
+    Critical,
+}
+
+/// What would repair it. Applying one goes through a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "repair", rename_all = "snake_case")]
+pub enum Repair {
+    /// Send the reassembly message again: the acquire step makes an extra one harmless.
+    SendReassembly,
+    /// Create the lock, send, set the status.
+    Trigger,
+    /// Take the dead holder's mark off the lock, provided it still is the observed one; then send.
+    ResetLockAndSend {
+        /// The observed `reassembly_started_at`.
+        observed: Timestamp,
+    },
+    /// Send the notification of the source again.
+    ResendSource,
+    /// Send the notifications of these segments again.
+    ResendSegments {
+        /// Which.
+        segments: Vec<u32>,
+    },
+    /// Record the completions of these segments, whose outputs exist.
+    PutCompletions {
+        /// Which.
+        segments: Vec<u32>,
+    },
+    /// Set the status to `completed`.
+    MarkCompleted,
+    /// Replay the job's dead-lettered messages (resetting the lock first where reassembly is concerned).
+    ReplayDeadLetters {
+        /// The dead-letter queue.
+        #[schema(value_type = String)]
+        queue: QueueName,
+        /// Which messages.
+        message_ids: Vec<String>,
+    },
+}
+
+/// One thing that is wrong with a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Finding {
+    /// Which known way.
+    pub code: Code,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Since when.
+    pub since: Timestamp,
+    /// What shows it, in words, most telling first.
+    pub evidence: Vec<String>,
+    /// What would repair it, where something would.
+    pub repair: Option<Repair>,
+}
+
+/// Finds what is wrong with a job, gravest first. A healthy job yields nothing.
+#[must_use]
+pub fn diagnose(facts: &JobFacts, now: Timestamp, patience: Patience) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let job = &facts.job.value;
+    dead_letters(facts, &mut findings);
+    match job.status {
+        JobStatus::Created => not_split(facts, now, patience.step, &mut findings),
+        // Splitting tells nothing while it goes on, so only a long silence counts.
+        JobStatus::ChunkingInProgress => not_split(facts, now, patience.segment, &mut findings),
+        JobStatus::ChunkingComplete | JobStatus::Reassembling => {
+            after_chunking(facts, now, patience, &mut findings);
+        }
+        JobStatus::Failed => failed(facts, &mut findings),
+        JobStatus::Ingesting | JobStatus::Completed | JobStatus::Deleted => {}
+    }
+    silent_segments(facts, now, patience, &mut findings);
+    failing::steps(facts, &mut findings);
+    if let (Some(completed), Some(total)) = (&facts.completed, job.total_segments)
+        && completed.value.len() as u64 > u64::from(total)
+    {
+        findings.push(Finding {
+            code: Code::TooManyCompletions,
+            severity: Severity::Notice,
+            since: facts.last_activity_at,
+            evidence: vec![format!("{} completions of {total} segments", completed.value.len())],
+            repair: None,
+        });
+    }
+    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.code));
+    findings
+}
+
+fn not_split(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mut Vec<Finding>) {
+    let job = &facts.job.value;
+    let since = job.uploaded_at.unwrap_or(job.created_at).max(facts.last_activity_at);
+    if now.since(since) < patience {
+        return;
+    }
+    let has_dead_letter = facts.dead_letters.iter().any(|letter| letter.queue.role == crate::QueueRole::Chunking);
+    match (&facts.source_exists, &facts.chunking_depth) {
+        (Some(source), _) if !source.value => findings.push(Finding {
+            code: Code::SourceMissing,
+            severity: Severity::Warning,
+            since,
+            evidence: vec!["no source object exists".into(), "submit the video again".into()],
+            repair: None,
+        }),
+        (Some(_), Some(depth)) if depth.value == 0 && !has_dead_letter => findings.push(Finding {
+            code: Code::SourceIgnored,
+            severity: Severity::Critical,
+            since,
+            evidence: vec!["the source object exists".into(), "the chunking queue is empty".into()],
+            repair: Some(Repair::ResendSource),
+        }),
+        _ => {}
+    }
+}
+
+fn after_chunking(facts: &JobFacts, now: Timestamp, patience: Patience, findings: &mut Vec<Finding>) {
+    let job = &facts.job.value;
+    let quiet = now.since(facts.last_activity_at) >= patience.step;
+    if let Some(result) = &facts.result_exists
+        && result.value
+    {
+        if quiet {
+            findings.push(Finding {
+                code: Code::CompletedStatusLost,
+                severity: Severity::Warning,
+                since: facts.last_activity_at,
+                evidence: vec!["final.mp4 exists".into(), format!("the status is still {}", job.status)],
+                repair: Some(Repair::MarkCompleted),
+            });
+        }
+        return;
+    }
+    let (Some(completed), Some(total)) = (&facts.completed, job.total_segments) else { return };
+    if completed.value.len() as u64 >= u64::from(total) {
+        if quiet {
+            waiting_for_reassembly(facts, now, patience, findings);
+        }
+    } else if quiet {
+        missing_segments(facts, total, &completed.value, findings);
+    }
+}
+
+fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, findings: &mut Vec<Finding>) {
+    let has_dead_letter = facts.dead_letters.iter().any(|letter| letter.queue.role == crate::QueueRole::Reassembly);
+    let (Some(lock), false) = (&facts.lock, has_dead_letter) else { return };
+    let queue_is_empty = facts.reassembly_depth.as_ref().is_some_and(|depth| depth.value == 0);
+    match &lock.value {
+        None => findings.push(Finding {
+            code: Code::TriggerMissed,
+            severity: Severity::Critical,
+            since: facts.last_activity_at,
+            evidence: vec!["every completion is recorded".into(), "no reassembly lock exists".into()],
+            repair: Some(Repair::Trigger),
+        }),
+        Some(lock) => match (lock.reassembly_started_at, lock.lease_until) {
+            (None, _) if queue_is_empty && now.since(lock.triggered_at) >= patience.step => findings.push(Finding {
+                code: Code::ReassemblyMessageLost,
+                severity: Severity::Critical,
+                since: lock.triggered_at,
+                evidence: vec!["the lock was made and never acquired".into(), "the reassembly queue is empty".into()],
+                repair: Some(Repair::SendReassembly),
+            }),
+            (Some(started), lease)
+                if queue_is_empty && lease.map_or(now.since(started) >= patience.segment, |until| until < now) =>
+            {
+                findings.push(Finding {
+                    code: Code::ReassemblyDied,
+                    severity: Severity::Critical,
+                    since: started,
+                    evidence: vec![
+                        format!(
+                            "the lock was acquired{}",
+                            lock.owner.as_deref().map_or(String::new(), |owner| format!(" by {owner}"))
+                        ),
+                        "final.mp4 does not exist".into(),
+                        "the reassembly queue is empty".into(),
+                    ],
+                    repair: Some(Repair::ResetLockAndSend { observed: started }),
+                });
+            }
+            _ => {}
+        },
+    }
+}
+
+fn missing_segments(facts: &JobFacts, total: u32, completed: &[u32], findings: &mut Vec<Finding>) {
+    let missing: Vec<u32> = (0..total).filter(|index| completed.binary_search(index).is_err()).collect();
+    let has_output =
+        |index: &u32| facts.outputs.as_ref().is_some_and(|outputs| outputs.value.binary_search(index).is_ok());
+    let running = facts.running.iter().map(|running| running.segment_index);
+    let accounted_for: HashSet<u32> =
+        running.chain(facts.dead_letters.iter().filter_map(|letter| letter.segment_index)).collect();
+    let (unrecorded, open): (Vec<u32>, Vec<u32>) = missing.into_iter().partition(has_output);
+    if !unrecorded.is_empty() {
+        findings.push(Finding {
+            code: Code::CompletionLost,
+            severity: Severity::Critical,
+            since: facts.last_activity_at,
+            evidence: vec![format!("output exists, completion does not: {}", list(&unrecorded))],
+            repair: Some(Repair::PutCompletions { segments: unrecorded }),
+        });
+    }
+    let lost: Vec<u32> = open.into_iter().filter(|index| !accounted_for.contains(index)).collect();
+    let may_be_dead = facts.has_unseen_dead_letters;
+    if !lost.is_empty() && !may_be_dead && facts.inference_depth.as_ref().is_some_and(|depth| depth.value == 0) {
+        findings.push(Finding {
+            code: Code::SegmentLost,
+            severity: Severity::Critical,
+            since: facts.last_activity_at,
+            evidence: vec![
+                format!("neither completed, running nor dead-lettered: {}", list(&lost)),
+                "the inference queue is empty".into(),
+            ],
+            repair: Some(Repair::ResendSegments { segments: lost }),
+        });
+    }
+}
+
+fn failed(facts: &JobFacts, findings: &mut Vec<Finding>) {
+    let job = &facts.job.value;
+    if facts.result_exists.as_ref().is_some_and(|result| result.value) {
+        findings.push(Finding {
+            code: Code::StatusContradictsResult,
+            severity: Severity::Critical,
+            since: facts.last_activity_at,
+            evidence: vec!["final.mp4 exists".into(), "the status is failed".into()],
+            repair: Some(Repair::MarkCompleted),
+        });
+    } else if let (Some(completed), Some(total)) = (&facts.completed, job.total_segments)
+        && completed.value.len() as u64 >= u64::from(total)
+    {
+        findings.push(Finding {
+            code: Code::FailedButComplete,
+            severity: Severity::Critical,
+            since: facts.last_activity_at,
+            evidence: vec![format!("all {total} completions are recorded"), "the status is failed".into()],
+            repair: Some(Repair::Trigger),
+        });
+    }
+}
+
+fn dead_letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
+    use crate::QueueRole::*;
+    if facts.job.value.status == JobStatus::Completed || facts.job.value.status == JobStatus::Deleted {
+        return;
+    }
+    let codes = [
+        (Chunking, Code::SourceDeadLettered),
+        (Inference, Code::SegmentDeadLettered),
+        (Reassembly, Code::ReassemblyDeadLettered),
+    ];
+    for (role, code) in codes {
+        let letters: Vec<&DeadLetter> = facts.dead_letters.iter().filter(|letter| letter.queue.role == role).collect();
+        let Some(since) = letters.iter().map(|letter| letter.since).min() else { continue };
+        let mut evidence = Vec::new();
+        let segments: Vec<u32> = letters.iter().filter_map(|letter| letter.segment_index).collect();
+        evidence.push(if segments.is_empty() {
+            format!("{} message(s) in {}", letters.len(), QueueName::dead_letter(role))
+        } else {
+            format!("in {}: {}", QueueName::dead_letter(role), list(&segments))
+        });
+        evidence.extend(letters.iter().find_map(|letter| letter.error.clone()));
+        findings.push(Finding {
+            code,
+            severity: Severity::Critical,
+            since,
+            evidence,
+            repair: Some(Repair::ReplayDeadLetters {
+                queue: QueueName::dead_letter(role),
+                message_ids: letters.iter().map(|letter| letter.message_id.clone()).collect(),
+            }),
+        });
+    }
+}
+
+fn silent_segments(facts: &JobFacts, now: Timestamp, patience: Patience, findings: &mut Vec<Finding>) {
+    if facts.job.value.status.is_final() {
+        return;
+    }
+    let silent: Vec<&RunningSegment> =
+        facts.running.iter().filter(|running| now.since(running.last_seen_at) >= patience.segment).collect();
+    if let Some(since) = silent.iter().map(|running| running.last_seen_at).min() {
+        let segments: Vec<u32> = silent.iter().map(|running| running.segment_index).collect();
+        findings.push(Finding {
+            code: Code::SegmentSilent,
+            severity: Severity::Warning,
+            since,
+            evidence: vec![
+                format!("no sign of life: {}", list(&segments)),
+                "the message comes back by itself when its lease ends".into(),
+            ],
+            repair: None,
+        });
+    }
+}
+
+/// `segment 3` or `segments 3, 7, 9`, the first ten by name.
+fn list(segments: &[u32]) -> String {
+    let named: Vec<String> = segments.iter().take(10).map(u32::to_string).collect();
+    let more = segments.len().saturating_sub(named.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("segment{} {}{more}", if segments.len() == 1 { "" } else { "s" }, named.join(", "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! What a diagnosis rests on.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::event::Stage;
+use crate::job::{Job, Lock};
+use crate::queue::QueueName;
+use crate::time::Timestamp;
+
+/// Something known, with where it comes from and when it was true.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Fact<T> {
+    /// What is known.
+    pub value: T,
+    /// When it was observed.
+    pub observed_at: Timestamp,
+    /// False where the backend only approximates.
+    pub is_exact: bool,
+}
+
+impl<T> Fact<T> {
+    /// An exact fact.
+    pub fn exact(value: T, observed_at: Timestamp) -> Self {
+        Self { value, observed_at, is_exact: true }
+    }
+}
+
+/// A dead-lettered message that belongs to the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeadLetter {
+    /// The dead-letter queue.
+    #[schema(value_type = String)]
+    pub queue: QueueName,
+    /// The message.
+    pub message_id: String,
+    /// The segment it asks for, on the inference queue.
+    pub segment_index: Option<u32>,
+    /// When it was first seen there.
+    pub since: Timestamp,
+    /// The last error that a worker reported for it.
+    pub error: Option<String>,
+}
+
+/// A segment that some worker said it is working on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunningSegment {
+    /// Which.
+    pub segment_index: u32,
+    /// The worker.
+    pub worker: String,
+    /// The last sign of life for it.
+    pub last_seen_at: Timestamp,
+}
+
+/// A step of the job whose last attempt failed, and which has neither succeeded nor been given up since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailingStep {
+    /// Which stage.
+    pub stage: Stage,
+    /// Which segment, at inference.
+    pub segment_index: Option<u32>,
+    /// Failed attempts in a row.
+    pub attempts: u32,
+    /// When the first of them failed.
+    pub since: Timestamp,
+    /// What the last one said.
+    pub error: String,
+    /// True when the worker keeps the message and waits for space on a full disk.
+    pub is_out_of_space: bool,
+}
+
+/// Everything known of one job. `None` means: not known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobFacts {
+    /// Its row.
+    pub job: Fact<Job>,
+    /// Segments with a completion, sorted.
+    pub completed: Option<Fact<Vec<u32>>>,
+    /// Its lock.
+    pub lock: Option<Fact<Option<Lock>>>,
+    /// Whether the source object exists.
+    pub source_exists: Option<Fact<bool>>,
+    /// Whether final.mp4 exists.
+    pub result_exists: Option<Fact<bool>>,
+    /// Segments whose output object exists, sorted.
+    pub outputs: Option<Fact<Vec<u32>>>,
+    /// Dead-lettered messages of this job.
+    pub dead_letters: Vec<DeadLetter>,
+    /// True when the inference dead-letter queue holds more messages than were looked at: some may be this job's.
+    pub has_unseen_dead_letters: bool,
+    /// Segments that workers say they work on.
+    pub running: Vec<RunningSegment>,
+    /// Steps that keep failing.
+    pub failing: Vec<FailingStep>,
+    /// Messages (ready, in flight, delayed) in the chunking, inference and reassembly queue.
+    pub chunking_depth: Option<Fact<u64>>,
+    /// As above.
+    pub inference_depth: Option<Fact<u64>>,
+    /// As above.
+    pub reassembly_depth: Option<Fact<u64>>,
+    /// When anything was last heard or seen of the job.
+    pub last_activity_at: Timestamp,
+}
+
+/// How long a silence must last before it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// A step that takes milliseconds when nothing is wrong.
+    pub step: Duration,
+    /// A segment that a worker works on, without a sign of life.
+    pub segment: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { step: Duration::from_secs(60), segment: Duration::from_secs(180) }
+    }
+}

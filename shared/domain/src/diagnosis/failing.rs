@@ -1,0 +1,54 @@
+//! Steps that fail again and again, while the job still lives.
+
+use super::{Code, DeadLetter, FailingStep, Finding, JobFacts, Severity};
+use crate::event::Stage;
+use crate::job::JobStatus;
+
+/// Failed attempts in a row from which on a step counts as failing: a single one is what retries are for.
+const FAILING_FROM: u32 = 2;
+/// Steps that a finding names.
+const MOST_NAMED: usize = 5;
+
+/// Adds a finding when a step that the job needs keeps failing. A dead-lettered step has a finding of its own.
+pub(super) fn steps(facts: &JobFacts, findings: &mut Vec<Finding>) {
+    let is_dead = |step: &FailingStep| {
+        let concerns = |letter: &&DeadLetter| {
+            letter.queue.role == step.stage.queue()
+                && (step.segment_index.is_none() || letter.segment_index == step.segment_index)
+        };
+        facts.dead_letters.iter().any(|letter| concerns(&letter))
+    };
+    let is_failing = |step: &&FailingStep| {
+        (step.attempts >= FAILING_FROM || step.is_out_of_space) && is_under_way(facts, step) && !is_dead(step)
+    };
+    let failing: Vec<&FailingStep> = facts.failing.iter().filter(is_failing).collect();
+    let Some(since) = failing.iter().map(|step| step.since).min() else { return };
+    let mut evidence: Vec<String> = failing.iter().take(MOST_NAMED).map(|step| step.words()).collect();
+    if failing.len() > MOST_NAMED {
+        evidence.push(format!("and {} more", failing.len() - MOST_NAMED));
+    }
+    findings.push(Finding { code: Code::StepFailing, severity: Severity::Warning, since, evidence, repair: None });
+}
+
+/// True when the job still needs the step.
+fn is_under_way(facts: &JobFacts, step: &FailingStep) -> bool {
+    use JobStatus::*;
+    let is_done = |index| facts.completed.as_ref().is_some_and(|done| done.value.binary_search(&index).is_ok());
+    match step.stage {
+        Stage::Chunking => matches!(facts.job.value.status, Created | ChunkingInProgress),
+        Stage::Inference => {
+            matches!(facts.job.value.status, ChunkingInProgress | ChunkingComplete)
+                && !step.segment_index.is_some_and(is_done)
+        }
+        Stage::Reassembly => matches!(facts.job.value.status, ChunkingComplete | Reassembling),
+    }
+}
+
+impl FailingStep {
+    fn words(&self) -> String {
+        let what = self.segment_index.map_or(self.stage.to_string(), |index| format!("segment {index}"));
+        let times = if self.attempts == 1 { "once".to_owned() } else { format!("{} times", self.attempts) };
+        let waits = if self.is_out_of_space { ", and its worker waits for space" } else { "" };
+        format!("{what} failed {times}{waits}: {}", self.error)
+    }
+}

@@ -1,0 +1,201 @@
+use super::*;
+use crate::event::Stage;
+use crate::job::{Job, Lock};
+use crate::options::JobOptions;
+use crate::queue::QueueRole;
+use crate::{JobId, JobStatus};
+
+const NOW: Timestamp = Timestamp(10_000_000);
+const LONG_AGO: Timestamp = Timestamp(9_000_000);
+
+fn healthy(status: JobStatus) -> JobFacts {
+    let mut job = Job::new(JobId(uuid::Uuid::nil()), JobOptions::default(), None, LONG_AGO);
+    (job.status, job.total_segments) = (status, Some(3));
+    JobFacts {
+        job: Fact::exact(job, NOW),
+        completed: Some(Fact::exact(vec![0, 1, 2], NOW)),
+        lock: Some(Fact::exact(None, NOW)),
+        source_exists: Some(Fact::exact(true, NOW)),
+        result_exists: Some(Fact::exact(false, NOW)),
+        outputs: Some(Fact::exact(vec![0, 1, 2], NOW)),
+        dead_letters: vec![],
+        has_unseen_dead_letters: false,
+        running: vec![],
+        failing: vec![],
+        chunking_depth: Some(Fact::exact(0, NOW)),
+        inference_depth: Some(Fact::exact(0, NOW)),
+        reassembly_depth: Some(Fact::exact(0, NOW)),
+        last_activity_at: LONG_AGO,
+    }
+}
+
+fn lock(started: Option<Timestamp>, lease_until: Option<Timestamp>) -> Option<Fact<Option<Lock>>> {
+    let (job_id, owner) = (JobId(uuid::Uuid::nil()), None);
+    let lock = Lock { job_id, triggered_at: LONG_AGO, reassembly_started_at: started, lease_until, owner };
+    Some(Fact::exact(Some(lock), NOW))
+}
+
+fn letter(role: QueueRole, segment_index: Option<u32>) -> DeadLetter {
+    let (queue, message_id) = (QueueName::dead_letter(role), "m".into());
+    DeadLetter { queue, message_id, segment_index, since: LONG_AGO, error: Some("out of memory".into()) }
+}
+
+fn check(facts: &JobFacts, expected: &[(Code, bool)]) {
+    let found: Vec<(Code, bool)> = diagnose(facts, NOW, Patience::default())
+        .into_iter()
+        .map(|finding| (finding.code, finding.repair.is_some()))
+        .collect();
+    assert_eq!(found, expected, "{facts:#?}");
+}
+
+#[test]
+fn each_known_way_of_losing_a_job_is_found() {
+    // The numbers are those of the list of failures that existing deployments show.
+    let mut one = healthy(JobStatus::ChunkingComplete);
+    one.lock = lock(None, None);
+    check(&one, &[(Code::ReassemblyMessageLost, true)]);
+
+    let mut two = healthy(JobStatus::ChunkingComplete);
+    two.completed = Some(Fact::exact(vec![0, 2], NOW));
+    check(&two, &[(Code::CompletionLost, true)]);
+
+    check(&healthy(JobStatus::ChunkingComplete), &[(Code::TriggerMissed, true)]); // and 12
+
+    let mut four = healthy(JobStatus::Reassembling);
+    four.lock = lock(Some(LONG_AGO), None);
+    check(&four, &[(Code::ReassemblyDied, true)]);
+
+    check(&healthy(JobStatus::Created), &[(Code::SourceIgnored, true)]);
+    check(&healthy(JobStatus::ChunkingInProgress), &[(Code::SourceIgnored, true)]);
+
+    let mut six = healthy(JobStatus::Reassembling);
+    six.result_exists = Some(Fact::exact(true, NOW));
+    check(&six, &[(Code::CompletedStatusLost, true)]);
+
+    let mut seven = healthy(JobStatus::ChunkingComplete);
+    (seven.completed, seven.outputs) = (Some(Fact::exact(vec![0], NOW)), Some(Fact::exact(vec![0], NOW)));
+    check(&seven, &[(Code::SegmentLost, true)]);
+
+    let mut eight = healthy(JobStatus::Failed);
+    eight.result_exists = Some(Fact::exact(true, NOW));
+    check(&eight, &[(Code::StatusContradictsResult, true)]);
+
+    check(&healthy(JobStatus::Failed), &[(Code::FailedButComplete, true)]); // 9
+
+    let mut ten = healthy(JobStatus::ChunkingInProgress);
+    ten.dead_letters = vec![letter(QueueRole::Chunking, None)];
+    check(&ten, &[(Code::SourceDeadLettered, true)]);
+
+    let mut eleven = healthy(JobStatus::Completed);
+    eleven.completed = Some(Fact::exact(vec![0, 1, 2, 3], NOW));
+    check(&eleven, &[(Code::TooManyCompletions, false)]);
+}
+
+#[test]
+fn what_goes_on_is_not_stuck() {
+    let mut busy = healthy(JobStatus::ChunkingComplete);
+    (busy.completed, busy.outputs) = (Some(Fact::exact(vec![0], NOW)), Some(Fact::exact(vec![0], NOW)));
+    busy.inference_depth = Some(Fact::exact(1, NOW));
+    check(&busy, &[]);
+    busy.inference_depth = Some(Fact::exact(0, NOW));
+    let running = |index| RunningSegment { segment_index: index, worker: "w".into(), last_seen_at: NOW };
+    busy.running = vec![running(1), running(2)];
+    check(&busy, &[]);
+    busy.running[0].last_seen_at = LONG_AGO;
+    check(&busy, &[(Code::SegmentSilent, false)]);
+
+    let mut leased = healthy(JobStatus::Reassembling);
+    leased.lock = lock(Some(LONG_AGO), Some(NOW.plus(Duration::from_secs(1))));
+    check(&leased, &[]);
+    leased.lock = lock(Some(LONG_AGO), Some(NOW.minus(Duration::from_secs(1))));
+    check(&leased, &[(Code::ReassemblyDied, true)]);
+
+    let mut young = healthy(JobStatus::ChunkingComplete);
+    young.last_activity_at = NOW;
+    check(&young, &[]);
+}
+
+#[test]
+fn what_is_not_known_yields_no_finding() {
+    let mut facts = healthy(JobStatus::ChunkingComplete);
+    facts.lock = None;
+    check(&facts, &[]);
+    let mut facts = healthy(JobStatus::Created);
+    facts.chunking_depth = None;
+    check(&facts, &[]);
+}
+
+#[test]
+fn dead_letters_are_told_with_their_segments_and_error() {
+    let mut facts = healthy(JobStatus::ChunkingComplete);
+    (facts.completed, facts.outputs) = (Some(Fact::exact(vec![0], NOW)), Some(Fact::exact(vec![0], NOW)));
+    facts.dead_letters = vec![letter(QueueRole::Inference, Some(1)), letter(QueueRole::Inference, Some(2))];
+    let findings = diagnose(&facts, NOW, Patience::default());
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].evidence, ["in inference-dlq: segments 1, 2", "out of memory"]);
+}
+
+fn failing(stage: Stage, segment_index: Option<u32>, attempts: u32) -> FailingStep {
+    let (since, error) = (LONG_AGO, "out of memory".into());
+    FailingStep { stage, segment_index, attempts, since, error, is_out_of_space: false }
+}
+
+/// A job with segment 0 done and the others on the queue.
+fn converting() -> JobFacts {
+    let mut facts = healthy(JobStatus::ChunkingComplete);
+    (facts.completed, facts.outputs) = (Some(Fact::exact(vec![0], NOW)), Some(Fact::exact(vec![0], NOW)));
+    facts.inference_depth = Some(Fact::exact(2, NOW));
+    facts
+}
+
+#[test]
+fn a_step_that_keeps_failing_is_found_with_its_last_error() {
+    let mut facts = converting();
+    facts.failing = vec![failing(Stage::Inference, Some(1), 1)];
+    check(&facts, &[]);
+    facts.failing[0].attempts = 2;
+    check(&facts, &[(Code::StepFailing, false)]);
+    let finding = diagnose(&facts, NOW, Patience::default()).remove(0);
+    assert_eq!(finding.evidence, ["segment 1 failed 2 times: out of memory"]);
+    assert_eq!((finding.severity, finding.since), (Severity::Warning, LONG_AGO));
+
+    // The first look at a full disk is enough: it won't pass by itself.
+    facts.failing = vec![FailingStep { is_out_of_space: true, ..failing(Stage::Inference, Some(2), 1) }];
+    let finding = diagnose(&facts, NOW, Patience::default()).remove(0);
+    assert_eq!(finding.evidence, ["segment 2 failed once, and its worker waits for space: out of memory"]);
+
+    facts.failing = (1..9).map(|index| failing(Stage::Inference, Some(index), 3)).collect();
+    let finding = diagnose(&facts, NOW, Patience::default()).remove(0);
+    assert_eq!((finding.evidence.len(), finding.evidence[5].as_str()), (6, "and 3 more"));
+}
+
+#[test]
+fn a_step_that_is_over_or_dead_is_not_failing() {
+    let mut facts = converting();
+    facts.failing = vec![failing(Stage::Chunking, None, 4), failing(Stage::Inference, Some(0), 4)];
+    check(&facts, &[]);
+    facts.failing = vec![failing(Stage::Inference, Some(1), 4)];
+    facts.dead_letters = vec![letter(QueueRole::Inference, Some(1))];
+    check(&facts, &[(Code::SegmentDeadLettered, true)]);
+    facts.dead_letters.clear();
+    facts.job.value.status = JobStatus::Failed;
+    check(&facts, &[]);
+
+    let mut splitting = healthy(JobStatus::ChunkingInProgress);
+    splitting.chunking_depth = Some(Fact::exact(1, NOW));
+    splitting.failing = vec![failing(Stage::Chunking, None, 2)];
+    check(&splitting, &[(Code::StepFailing, false)]);
+    let mut joining = healthy(JobStatus::Reassembling);
+    joining.lock = lock(Some(LONG_AGO), Some(NOW.plus(Duration::from_secs(1))));
+    joining.failing = vec![failing(Stage::Reassembly, None, 2)];
+    check(&joining, &[(Code::StepFailing, false)]);
+}
+
+#[test]
+fn no_segment_is_lost_while_dead_letters_are_unseen() {
+    let mut facts = converting();
+    facts.inference_depth = Some(Fact::exact(0, NOW));
+    check(&facts, &[(Code::SegmentLost, true)]);
+    facts.has_unseen_dead_letters = true;
+    check(&facts, &[]);
+}

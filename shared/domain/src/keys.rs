@@ -1,0 +1,107 @@
+//! Keys of the objects in the input and the output bucket, made and read back.
+
+use crate::job::JobId;
+use crate::options::Mode;
+
+/// What an input-bucket key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputKey {
+    /// A submitted source.
+    Source(JobId),
+    /// One segment of a source.
+    Segment(SegmentKey),
+}
+
+/// The parts of a segment's key: all that a worker of an existing deployment knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentKey {
+    /// The job.
+    pub job_id: JobId,
+    /// Which segment, from 0.
+    pub index: u32,
+    /// How many there are; `index < total`.
+    pub total: u32,
+    /// The job's mode.
+    pub mode: Mode,
+}
+
+/// What an output-bucket key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputKey {
+    /// One converted segment.
+    Segment(JobId, u32),
+    /// The result.
+    Final(JobId),
+    /// The mark that reassembly is done.
+    Done(JobId),
+}
+
+/// `input/{job}/source.mp4`, whatever the container really is: the name is the contract's, the content decides.
+#[must_use]
+pub fn source(job_id: JobId) -> String {
+    format!("input/{job_id}/source.mp4")
+}
+
+/// `segments/{job}/{index:05}_{total:05}_{mode}.mp4`.
+#[must_use]
+pub fn segment(key: SegmentKey) -> String {
+    let SegmentKey { job_id, index, total, mode } = key;
+    format!("segments/{job_id}/{index:05}_{total:05}_{mode}.mp4")
+}
+
+/// `segments/{job}/manifest.json`: each segment's display range. Ours; its suffix keeps it out of the notification rules.
+#[must_use]
+pub fn manifest(job_id: JobId) -> String {
+    format!("segments/{job_id}/manifest.json")
+}
+
+/// `jobs/{job}/segments/{index}.mp4`, the index without padding.
+#[must_use]
+pub fn output_segment(job_id: JobId, index: u32) -> String {
+    format!("jobs/{job_id}/segments/{index}.mp4")
+}
+
+/// `jobs/{job}/final.mp4`.
+#[must_use]
+pub fn result(job_id: JobId) -> String {
+    format!("jobs/{job_id}/final.mp4")
+}
+
+/// `jobs/{job}/.reassembly-done`.
+#[must_use]
+pub fn done_mark(job_id: JobId) -> String {
+    format!("jobs/{job_id}/.reassembly-done")
+}
+
+/// Reads an input-bucket key; none when it is no key of the pipeline.
+#[must_use]
+pub fn parse_input(key: &str) -> Option<InputKey> {
+    if let Some(rest) = key.strip_prefix("input/") {
+        return Some(InputKey::Source(rest.strip_suffix("/source.mp4")?.parse().ok()?));
+    }
+    let (job, name) = key.strip_prefix("segments/")?.split_once('/')?;
+    let mut parts = name.strip_suffix(".mp4")?.split('_');
+    let (index, total, mode) = (number(parts.next()?)?, number(parts.next()?)?, parts.next()?.parse().ok()?);
+    let is_whole = parts.next().is_none() && index < total;
+    is_whole.then_some(InputKey::Segment(SegmentKey { job_id: job.parse().ok()?, index, total, mode }))
+}
+
+/// Reads an output-bucket key; none when it is no key of the pipeline.
+#[must_use]
+pub fn parse_output(key: &str) -> Option<OutputKey> {
+    let (job, name) = key.strip_prefix("jobs/")?.split_once('/')?;
+    let job_id = job.parse().ok()?;
+    match name {
+        "final.mp4" => Some(OutputKey::Final(job_id)),
+        ".reassembly-done" => Some(OutputKey::Done(job_id)),
+        _ => Some(OutputKey::Segment(job_id, number(name.strip_prefix("segments/")?.strip_suffix(".mp4")?)?)),
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    // `parse` alone would take a sign.
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests;

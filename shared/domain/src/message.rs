@@ -1,0 +1,170 @@
+//! Message bodies, exactly as existing deployments send them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::JobId;
+use crate::keys::{self, InputKey, OutputKey};
+use crate::queue::QueueRole;
+
+/// What a message on a queue asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// Split a source.
+    Chunk(JobId),
+    /// Convert a segment.
+    Convert(keys::SegmentKey),
+    /// Join a job's segments.
+    Reassemble(JobId),
+    /// An output object was written.
+    Output(OutputKey),
+    /// S3's notice that notifications were configured: benign, to be deleted.
+    Test,
+}
+
+/// A body that asks for nothing the queue's workers can do. It is left to reach the dead-letter queue, where people see it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Not JSON of any known shape.
+    #[error("the body is neither an S3 notification nor a job request: {0}")]
+    Shape(String),
+    /// A notification without a record.
+    #[error("the notification holds no record")]
+    Empty,
+    /// A key that no stage makes.
+    #[error("the key `{0}` is not one of the pipeline's")]
+    Key(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Notification {
+    #[serde(rename = "Records", default)]
+    records: Vec<Record>,
+    #[serde(rename = "Event", default, skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    s3: S3,
+}
+
+#[derive(Serialize, Deserialize)]
+struct S3 {
+    bucket: Bucket,
+    object: Object,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Bucket {
+    name: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Object {
+    key: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct JobRequest {
+    job_id: JobId,
+}
+
+/// The notification that S3 sends when `key` is created in `bucket`; the key is form-encoded as S3 does.
+#[must_use]
+pub fn object_created(bucket: &str, key: &str) -> String {
+    let record = Record { s3: S3 { bucket: Bucket { name: bucket.into() }, object: Object { key: form_encode(key) } } };
+    to_json(&Notification { records: vec![record], event: None })
+}
+
+/// The request to join a job's segments.
+#[must_use]
+pub fn reassemble(job_id: JobId) -> String {
+    to_json(&JobRequest { job_id })
+}
+
+/// Reads the body of a message from the queue with this role. A notification of several records yields a request each.
+///
+/// # Errors
+/// When the body has no known shape or names a key that does not belong on this queue.
+pub fn parse(role: QueueRole, body: &str) -> Result<Vec<Request>, Error> {
+    if role == QueueRole::Reassembly {
+        let request: JobRequest = serde_json::from_str(body).map_err(|error| Error::Shape(error.to_string()))?;
+        return Ok(vec![Request::Reassemble(request.job_id)]);
+    }
+    let notification: Notification = serde_json::from_str(body).map_err(|error| Error::Shape(error.to_string()))?;
+    if notification.event.as_deref() == Some("s3:TestEvent") {
+        return Ok(vec![Request::Test]);
+    }
+    if notification.records.is_empty() {
+        return Err(Error::Empty);
+    }
+    notification
+        .records
+        .iter()
+        .map(|record| {
+            let key = form_decode(&record.s3.object.key);
+            let request = match (role, keys::parse_input(&key), keys::parse_output(&key)) {
+                (QueueRole::Chunking, Some(InputKey::Source(job_id)), _) => Request::Chunk(job_id),
+                (QueueRole::Inference, Some(InputKey::Segment(segment)), _) => Request::Convert(segment),
+                (QueueRole::OutputEvents, _, Some(output)) => Request::Output(output),
+                _ => return Err(Error::Key(key)),
+            };
+            Ok(request)
+        })
+        .collect()
+}
+
+/// The job that a body is about, whatever its shape; none when it names no job.
+#[must_use]
+pub fn job_of(role: QueueRole, body: &str) -> Option<(JobId, Option<u32>)> {
+    match parse(role, body).ok()?.first()? {
+        Request::Chunk(job_id) | Request::Reassemble(job_id) => Some((*job_id, None)),
+        Request::Convert(segment) => Some((segment.job_id, Some(segment.index))),
+        Request::Output(OutputKey::Segment(job_id, index)) => Some((*job_id, Some(*index))),
+        Request::Output(OutputKey::Final(job_id) | OutputKey::Done(job_id)) => Some((*job_id, None)),
+        Request::Test => None,
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain structs of strings always serialise")
+}
+
+fn form_encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'/' | b'*' => out.push(byte as char),
+            b' ' => out.push('+'),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// Undoes form encoding: `+` is a space, `%XX` a byte. What is no escape stays as it is.
+fn form_decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = (bytes[at] == b'%')
+            .then(|| bytes.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|hex| std::str::from_utf8(hex).ok())
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (escaped, bytes[at]) {
+            (Some(byte), _) => {
+                out.push(byte);
+                at += 2;
+            }
+            (None, b'+') => out.push(b' '),
+            (None, byte) => out.push(byte),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

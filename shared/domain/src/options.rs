@@ -1,0 +1,226 @@
+//! What a submitter may choose: the output format and the conversion's parameters.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What the job store of every deployment knows of the output: `sbs` or `anaglyph`. The exact layout is a [`Format`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Two eyes in one frame.
+    Sbs,
+    /// Two eyes in one picture, told apart by coloured glasses.
+    Anaglyph,
+}
+
+impl Mode {
+    /// The name in the job store and in segment keys.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Sbs => "sbs",
+            Mode::Anaglyph => "anaglyph",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "sbs" => Ok(Mode::Sbs),
+            "anaglyph" => Ok(Mode::Anaglyph),
+            _ => Err(UnknownName { what: "mode", given: text.into(), known: "sbs, anaglyph".into() }),
+        }
+    }
+}
+
+/// A name that is none of a closed set's. Its message lists the set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {what} `{given}`: choose one of {known}")]
+pub struct UnknownName {
+    /// What was being named.
+    pub what: &'static str,
+    /// The name as given.
+    pub given: String,
+    /// The names that exist.
+    pub known: String,
+}
+
+macro_rules! formats {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $mode:ident),+ $(,)?) => {
+        /// How the two eyes are packed into the result, by iw3's names.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+        pub enum Format {
+            #[default]
+            $($(#[$doc])* #[serde(rename = $name)] $variant),+
+        }
+
+        impl Format {
+            /// Every format.
+            pub const ALL: &'static [Format] = &[$(Format::$variant),+];
+
+            /// The name that users type.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Format::$variant => $name),+ }
+            }
+
+            /// The job store's coarser mode.
+            #[must_use]
+            pub fn mode(self) -> Mode {
+                match self { $(Format::$variant => Mode::$mode),+ }
+            }
+        }
+    };
+}
+
+formats! {
+    /// Left and right beside each other, each at full width.
+    Sbs "sbs" Sbs,
+    /// Left and right beside each other, each at half width.
+    HalfSbs "half-sbs" Sbs,
+    /// Left above right, each at full height.
+    Tb "tb" Sbs,
+    /// Left above right, each at half height.
+    HalfTb "half-tb" Sbs,
+    /// As `sbs` with the eyes exchanged, for viewing without glasses.
+    CrossEyed "cross-eyed" Sbs,
+    /// Red-cyan by Dubois' least squares: the usual anaglyph.
+    Anaglyph "anaglyph" Anaglyph,
+    /// Red-cyan, colours kept.
+    AnaglyphColor "anaglyph-color" Anaglyph,
+    /// Red-cyan, the red eye in grey.
+    AnaglyphHalfColor "anaglyph-half-color" Anaglyph,
+    /// Red-cyan, both eyes grey.
+    AnaglyphGray "anaglyph-gray" Anaglyph,
+    /// Red from the left eye's green and blue: no rivalry on red things.
+    AnaglyphWimmer "anaglyph-wimmer" Anaglyph,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        Format::ALL.iter().copied().find(|format| format.as_str() == text).ok_or_else(|| UnknownName {
+            what: "mode",
+            given: text.into(),
+            known: Format::ALL.iter().map(|format| format.as_str()).collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+impl From<Mode> for Format {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Sbs => Format::Sbs,
+            Mode::Anaglyph => Format::Anaglyph,
+        }
+    }
+}
+
+/// A submitter's choices. What is absent takes the worker's default, so that a job row stays small and a default can be
+/// changed in one place. Kept as an extra attribute of the job row: existing services ignore it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct JobOptions {
+    /// Output format; default `sbs`.
+    #[serde(default)]
+    pub format: Format,
+    /// Total parallax range in per cent of the base length; default 2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<f32>,
+    /// Normalised depth that lies on the screen, 0 far to 1 near; default 0.5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convergence: Option<f32>,
+    /// Depth curve, -3 to 3; default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreground_scale: Option<f32>,
+    /// Short side of the depth input in pixels; default 392.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<u32>,
+    /// Constant rate factor of the H.264 encoder, 0 to 51; default 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crf: Option<u32>,
+    /// Preset of the H.264 encoder; default `medium`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// Wanted length of a segment in seconds; default: the worker's setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment_secs: Option<f64>,
+}
+
+/// A value outside its range.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{name} is {given}, but must be {wanted}")]
+pub struct OutOfRange {
+    /// The option's name.
+    pub name: &'static str,
+    /// The value given.
+    pub given: String,
+    /// The range, in words.
+    pub wanted: &'static str,
+}
+
+/// Encoder presets of x264, fastest first.
+pub const PRESETS: &[&str] =
+    &["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
+
+impl JobOptions {
+    /// Options of a format, all else by default.
+    #[must_use]
+    pub fn of(format: Format) -> Self {
+        Self { format, ..Self::default() }
+    }
+
+    /// Checks every value against its range.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names the first option that is outside, with its range.
+    pub fn check(&self) -> Result<(), OutOfRange> {
+        let within = |name, value: Option<f32>, low: f32, high: f32, wanted| match value {
+            Some(value) if !(low..=high).contains(&value) => Err(OutOfRange { name, given: value.to_string(), wanted }),
+            _ => Ok(()),
+        };
+        within("divergence", self.divergence, 0.0, 10.0, "from 0 to 10 (per cent)")?;
+        within("convergence", self.convergence, 0.0, 1.0, "from 0 (far) to 1 (near)")?;
+        within("foreground-scale", self.foreground_scale, -3.0, 3.0, "from -3 to 3")?;
+        within("crf", self.crf.map(|crf| crf as f32), 0.0, 51.0, "from 0 (lossless) to 51")?;
+        within("resolution", self.resolution.map(|side| side as f32), 112.0, 2048.0, "from 112 to 2048 pixels")?;
+        if let Some(secs) = self.segment_secs
+            && !(0.1..=3600.0).contains(&secs)
+        {
+            return Err(OutOfRange {
+                name: "segment-secs",
+                given: secs.to_string(),
+                wanted: "from 0.1 to 3600 seconds",
+            });
+        }
+        if let Some(preset) = &self.preset
+            && !PRESETS.contains(&preset.as_str())
+        {
+            return Err(OutOfRange {
+                name: "preset",
+                given: preset.clone(),
+                wanted: "one of x264's, ultrafast to veryslow",
+            });
+        }
+        Ok(())
+    }
+}
