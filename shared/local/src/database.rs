@@ -1,0 +1,194 @@
+//! The database of a data directory: its connections, its schema, and who waits for its messages.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection};
+use stereospot_domain::{QueueName, Timestamp};
+use stereospot_ports::{Clock, Code, Error, Result};
+use tokio::sync::Notify;
+
+use crate::Options;
+use crate::error::from_sqlx;
+use crate::writer::{Write, Writer};
+
+/// The schema, step by step; a database's `user_version` says how many it has. Never edit a step: add one.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_start.sql")];
+/// How long a writer waits for other processes' transactions before it gives up.
+const BUSY: Duration = Duration::from_secs(30);
+/// Connections that read.
+const READERS: u32 = 4;
+
+/// An open database. Cheap to clone; the last clone closes it.
+#[derive(Debug, Clone)]
+pub(crate) struct Database(Arc<Inner>);
+
+/// A database that this does not keep open.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakDatabase(Weak<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    writer: Writer,
+    readers: SqlitePool,
+    clock: Arc<dyn Clock>,
+    arrivals: BTreeMap<QueueName, Notify>,
+}
+
+impl Database {
+    pub(crate) async fn open(data_dir: &Path, options: &Options) -> Result<Self> {
+        make_folder(data_dir)?;
+        let file = data_dir.join("stereospot.db");
+        let connect = SqliteConnectOptions::new()
+            .filename(&file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY)
+            .disable_statement_logging();
+        let at = |error| at(data_dir, error);
+        let mut connection = connect.connect().await.map_err(at)?;
+        if let Some(bytes) = options.max_database_bytes {
+            limit(&mut connection, bytes).await.map_err(at)?;
+        }
+        migrate(&mut connection, data_dir).await?;
+        // The database's own entry in the folder: SQLite syncs the entries of its journals only.
+        sync_folder(data_dir).map_err(|error| unusable(data_dir, error))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .min_connections(0)
+            .test_before_acquire(false)
+            .connect_lazy_with(connect.read_only(true).create_if_missing(false));
+        Ok(Self(Arc::new(Inner {
+            writer: Writer::start(connection),
+            readers,
+            clock: Arc::clone(&options.clock),
+            arrivals: QueueName::all().map(|name| (name, Notify::new())).collect(),
+        })))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakDatabase {
+        WeakDatabase(Arc::downgrade(&self.0))
+    }
+
+    /// Where reads go. Each sees all that was committed before it began.
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.0.readers
+    }
+
+    /// Has a write committed.
+    pub(crate) async fn write<W: Write>(&self, write: W) -> Result<W::Out> {
+        self.0.writer.run(write).await
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// What wakes this process's receivers of a queue.
+    pub(crate) fn arrival(&self, queue: QueueName) -> &Notify {
+        self.0.arrivals.get(&queue).expect("every queue has its entry from the start")
+    }
+}
+
+impl WeakDatabase {
+    /// The database, unless it has been closed.
+    pub(crate) fn upgrade(&self) -> Option<Database> {
+        self.0.upgrade().map(Database)
+    }
+}
+
+/// Makes a folder with its parents, and says in one sentence why it can't. Its entry in the folder above is synced: what is
+/// synced inside later would be lost with it.
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).and_then(|()| sync_folder(above)).map_err(|error| unusable(folder, error))
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+fn unusable(folder: &Path, error: io::Error) -> Error {
+    let shown = folder.display();
+    match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            Error::with(Code::Invalid, format!("{shown} is not a directory: choose another data directory"), error)
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::with(
+            Code::Denied,
+            format!("the data directory {shown} can't be written: allow it or choose another"),
+            error,
+        ),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Error::with(Code::Full, format!("no space left in the data directory {shown}: free some"), error)
+        }
+        _ => Error::with(Code::Unavailable, format!("the data directory {shown} can't be used"), error),
+    }
+}
+
+/// An error of the opening, with the place in it.
+fn at(data_dir: &Path, error: sqlx::Error) -> Error {
+    let shown = data_dir.display();
+    let plain = from_sqlx(error);
+    let message = match plain.code() {
+        Code::Corrupt => format!(
+            "{shown}/stereospot.db is damaged or no database: restore it from a copy, or choose another data directory"
+        ),
+        Code::Denied => format!("the data directory {shown} can't be written: allow it or choose another"),
+        Code::Full => format!("no space left in the data directory {shown}: free some"),
+        _ => format!("the database {shown}/stereospot.db can't be opened"),
+    };
+    Error::with(plain.code(), message, plain)
+}
+
+async fn limit(connection: &mut SqliteConnection, bytes: u64) -> sqlx::Result<()> {
+    let page: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut *connection).await?;
+    let pages = (i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(1)).max(1);
+    // A pragma takes no bound value; this one is a number.
+    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(connection).await?;
+    Ok(())
+}
+
+async fn migrate(connection: &mut SqliteConnection, data_dir: &Path) -> Result<()> {
+    let at = |error| at(data_dir, error);
+    // Immediate, and the version is read inside: of several processes opening a new directory one does it, the others see it.
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(at)?;
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await.map_err(at)?;
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    let Some(missing) = MIGRATIONS.get(done..) else {
+        let known = MIGRATIONS.len();
+        return Err(Error::new(
+            Code::Conflict,
+            format!(
+                "the data directory {} was made by a newer version (schema {version}, this one knows {known}): update, or \
+                 choose another data directory",
+                data_dir.display()
+            ),
+        ));
+    };
+    for step in missing {
+        sqlx::raw_sql(*step).execute(&mut *transaction).await.map_err(at)?;
+    }
+    if !missing.is_empty() {
+        let set = format!("PRAGMA user_version = {}", MIGRATIONS.len());
+        sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&mut *transaction).await.map_err(at)?;
+    }
+    transaction.commit().await.map_err(at)
+}
+
+/// Reads a value that is stored by its name.
+pub(crate) fn named<T>(column: &str, text: &str) -> sqlx::Result<T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    text.parse().map_err(|error| crate::error::corrupt(column, error))
+}

@@ -1,0 +1,44 @@
+//! What SQLite's failures mean to a caller.
+
+use stereospot_ports::{Code, Error};
+
+/// A failure of SQLite in the port's words, with what to do where something can be done.
+pub(crate) fn from_sqlx(error: sqlx::Error) -> Error {
+    let (code, message) = match primary_code(&error) {
+        Some(FULL) => (Code::Full, "no space left in the data directory: free some, then it goes on by itself"),
+        Some(BUSY | LOCKED) => (Code::Unavailable, "the database is busy: another process holds it too long"),
+        Some(CORRUPT | NOTADB) => (Code::Corrupt, "the database is damaged: restore it from a copy, or start anew"),
+        Some(READONLY | PERM | AUTH | CANTOPEN) => (Code::Denied, "no permission to write the database"),
+        Some(IOERR) => (Code::Internal, "the disk failed under the database"),
+        _ => match &error {
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => (Code::Unavailable, "no free database connection"),
+            sqlx::Error::Io(io) if stereospot_ports::error::is_full(io) => {
+                (Code::Full, "no space left in the data directory: free some, then it goes on by itself")
+            }
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => (Code::Corrupt, "a stored row can't be read"),
+            _ => (Code::Internal, "the database failed"),
+        },
+    };
+    Error::with(code, message, error)
+}
+
+/// A stored value that no version of this program writes.
+pub(crate) fn corrupt(what: &str, source: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: what.into(), source: Box::new(source) }
+}
+
+// SQLite's primary result codes (sqlite.org/rescode.html); the low byte of the extended ones.
+const PERM: i32 = 3;
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const READONLY: i32 = 8;
+const IOERR: i32 = 10;
+const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
+const CANTOPEN: i32 = 14;
+const AUTH: i32 = 23;
+const NOTADB: i32 = 26;
+
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse::<i32>().ok().map(|extended| extended & 0xff)
+}

@@ -1,0 +1,90 @@
+//! The embedded backend: queues and job store in SQLite, objects as files, all below one data directory.
+//!
+//! ```text
+//! D/stereospot.db        queues, jobs, completions, locks (WAL)
+//! D/objects/input/…      sources and segments
+//! D/objects/output/…     converted segments and results
+//! ```
+//!
+//! Any number of processes may open the same directory. Within one process all writes go through one task (`writer`) that
+//! commits what came together in one transaction; reads have a pool of their own. Waiting receivers are woken at once by a
+//! send of their own process, and look for those of other processes every 25 to 100 ms, by one indexed read.
+//!
+//! Invariant: what was acknowledged is on the disk, database rows by `synchronous=FULL` and objects by fsync of file and
+//! folder: a crash at any point loses none of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use stereospot_domain::QueueName;
+use stereospot_ports::notifying::Side;
+use stereospot_ports::{Backend, Bucket, Clock, Result, SystemClock, WorkQueue};
+
+mod database;
+mod error;
+mod job_store;
+mod leftovers;
+pub mod logs;
+mod objects;
+mod outbox;
+mod queue;
+mod writer;
+
+use database::Database;
+
+/// What can be set.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Tells the time for leases, delays and rows.
+    pub clock: Arc<dyn Clock>,
+    /// After so many receivings of a message the next one dead-letters it; at least 1.
+    pub max_receives: u32,
+    /// Bound on the database's size in bytes; absent means the disk's own. Above it writes fail with
+    /// [`stereospot_ports::Code::Full`].
+    pub max_database_bytes: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), max_receives: 5, max_database_bytes: None }
+    }
+}
+
+/// Opens data directories.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalBackend;
+
+impl LocalBackend {
+    /// Opens a data directory, making it where it does not exist, and brings its schema up to date. Needs a tokio runtime; the
+    /// backend lives until its last clone is dropped.
+    ///
+    /// # Errors
+    /// One sentence that says what to do:
+    /// [`stereospot_ports::Code::Invalid`] when the path is no directory, [`stereospot_ports::Code::Denied`] when it can't be
+    /// written, [`stereospot_ports::Code::Conflict`] when a newer version made it, [`stereospot_ports::Code::Corrupt`] when
+    /// its database is damaged, [`stereospot_ports::Code::Full`] when there is no space.
+    pub async fn open(data_dir: &Path, options: Options) -> Result<Backend> {
+        let database = Database::open(data_dir, &options).await?;
+        let mut queues: BTreeMap<QueueName, Arc<dyn WorkQueue>> = BTreeMap::new();
+        for name in QueueName::all() {
+            queues.insert(name, Arc::new(queue::LocalQueue::new(name, database.clone(), options.max_receives.max(1))));
+        }
+        let bucket = |side: Side| -> Result<Bucket> {
+            let store = objects::open(data_dir, side, &database)?;
+            Ok(Bucket { name: side.as_str().into(), scheme: "local", store })
+        };
+        let (input, output) = (bucket(Side::Input)?, bucket(Side::Output)?);
+        outbox::recover(&database, data_dir).await?;
+        leftovers::sweep(data_dir).await;
+        outbox::keep_recovering(&database, data_dir);
+        Ok(Backend {
+            name: "local",
+            queues,
+            jobs: Arc::new(job_store::LocalJobs::new(database.clone())),
+            input,
+            output,
+            clock: options.clock,
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! Log lines of the local processes: the files `logs/*.log` below a data directory, one line an event.
+//!
+//! A line without a head (of a traceback, of a library's own output) belongs to the line before it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use stereospot_ports::log_source::{Found, Line, LogSource, Progress, Search, line};
+use stereospot_ports::{Code, Error, Result};
+use tokio::sync::watch;
+
+/// Lines read between two looks at whether anybody still waits.
+const LINES_AT_ONCE: u64 = 10_000;
+/// Of a line no more is kept: a broken file must not fill the memory.
+const MAX_LINE_BYTES: usize = 64 * 1024;
+
+/// The log files of a data directory.
+#[derive(Debug, Clone)]
+pub struct LocalLogs {
+    folder: PathBuf,
+}
+
+impl LocalLogs {
+    /// The log files below `data_dir`. Reads nothing yet; files may come later.
+    #[must_use]
+    pub fn of(data_dir: &Path) -> Self {
+        Self { folder: data_dir.join("logs") }
+    }
+}
+
+#[async_trait]
+impl LogSource for LocalLogs {
+    async fn lines(&self, search: &Search, progress: &watch::Sender<Progress>) -> Result<Found> {
+        search.check()?;
+        let stop = Stop(Arc::new(AtomicBool::new(false)));
+        let reading = Reading {
+            folder: self.folder.clone(),
+            search: *search,
+            progress: progress.clone(),
+            is_unwanted: Arc::clone(&stop.0),
+        };
+        // Dropping this future drops `stop`, and the reading ends at its next look.
+        tokio::task::spawn_blocking(move || reading.run())
+            .await
+            .map_err(|error| Error::with(Code::Internal, "reading the log files broke off", error))?
+    }
+}
+
+/// Tells a reading that nobody waits for it any more.
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Reading {
+    folder: PathBuf,
+    search: Search,
+    progress: watch::Sender<Progress>,
+    is_unwanted: Arc<AtomicBool>,
+}
+
+impl Reading {
+    fn run(&self) -> Result<Found> {
+        let files = self.files()?;
+        let mut found = Found { searched: files.iter().map(|file| name(file)).collect(), ..Found::default() };
+        for file in &files {
+            if let Err(error) = self.read(file, &mut found) {
+                found.missing.push(format!("{} can't be read: {error}", name(file)));
+            }
+            if self.is_unwanted.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        found.lines.sort_by_key(|line| line.time);
+        found.is_whole = found.lines.len() <= self.search.limit;
+        found.lines.truncate(self.search.limit);
+        self.tell(&found, true);
+        Ok(found)
+    }
+
+    /// In the order of their names, so that lines of the same time always come in the same order.
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        let missing = |error| {
+            let message = format!("there are no log files in {}: did `stereospot up` run here?", self.folder.display());
+            Error::with(Code::NotFound, message, error)
+        };
+        let entries = std::fs::read_dir(&self.folder).map_err(missing)?;
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "log") && path.is_file())
+            .collect();
+        if files.is_empty() {
+            return Err(missing(std::io::ErrorKind::NotFound.into()));
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    fn read(&self, file: &Path, found: &mut Found) -> std::io::Result<()> {
+        let mut reader = BufReader::new(File::open(file)?);
+        let source = name(file);
+        let mut bytes = Vec::new();
+        // Whether the last line with a head was one of those looked for.
+        let mut is_inside = false;
+        // A process writes its lines in order: of one file no more than the limit and one can be among the oldest.
+        let most = found.lines.len() + self.search.limit + 1;
+        for number in 1_u64.. {
+            bytes.clear();
+            let count = reader.read_until(b'\n', &mut bytes)?;
+            if count == 0 {
+                break;
+            }
+            found.bytes_scanned += count as u64;
+            if number.is_multiple_of(LINES_AT_ONCE) {
+                self.tell(found, false);
+                if self.is_unwanted.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+            let kept = &bytes[..bytes.len().min(MAX_LINE_BYTES)];
+            let text = String::from_utf8_lossy(kept);
+            let text = text.trim_end();
+            match line::parse(text).time {
+                Some(time) => {
+                    if found.lines.len() >= most {
+                        break;
+                    }
+                    is_inside = (self.search.from..=self.search.until).contains(&time) && self.search.wants(text);
+                    if is_inside {
+                        let (source, stream, text) = (source.clone(), String::new(), text.to_owned());
+                        found.lines.push(Line { time, source, stream, text });
+                    }
+                }
+                None if is_inside => {
+                    if let Some(last) = found.lines.last_mut().filter(|last| last.text.len() < MAX_LINE_BYTES) {
+                        last.text.push('\n');
+                        last.text.push_str(text);
+                    }
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, found: &Found, is_done: bool) {
+        self.progress.send_replace(Progress {
+            searched: found.searched.clone(),
+            lines_found: found.lines.len() as u64,
+            bytes_scanned: found.bytes_scanned,
+            is_done,
+        });
+    }
+}
+
+fn name(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests;

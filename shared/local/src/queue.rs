@@ -1,0 +1,242 @@
+//! A queue in the database.
+//!
+//! A message is ready when its `visible_at` has come; leasing, delaying and releasing only move that time. The receipt holds
+//! the number of the leasing, so it fits no later one.
+//!
+//! Invariant: a wall clock that is set back hides no message that was ready. What is ready at once has the time [`READY`], not
+//! the clock's. What is hidden stays so for longer by as much as the clock was set back, but never beyond the longest lease.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stereospot_domain::{QueueName, Timestamp};
+use stereospot_ports::work_queue::{
+    MAX_VISIBILITY, Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats, check_receive, check_send,
+    check_visibility,
+};
+use stereospot_ports::{Code, Error, Result, WorkQueue};
+use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
+
+use crate::database::Database;
+use crate::error::from_sqlx;
+
+mod writes;
+
+pub(crate) use writes::{SendRow, insert};
+
+/// A waiting receiver's first and longest pause between two looks for messages of other processes. A look is one read of an
+/// index: a waiting receiver costs about a thousandth of a core (the bench prints it).
+const PAUSES: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(100));
+
+/// The time at which a message that never was hidden, or is hidden no longer, is ready: whatever a clock may show. SQLite keeps it
+/// in six bytes, as it does a time of our days: a lease must find place on a full disk, since only then can rows be deleted.
+const READY: Timestamp = Timestamp(-(1 << 40));
+
+#[derive(Debug)]
+pub(crate) struct LocalQueue {
+    name: QueueName,
+    database: Database,
+    settings: Settings,
+    /// The last receive got as many as it wanted: the next need not look first whether there is anything.
+    has_more: AtomicBool,
+}
+
+impl LocalQueue {
+    pub(crate) fn new(name: QueueName, database: Database, max_receives: u32) -> Self {
+        let max_receives = (!name.is_dead_letter).then_some(max_receives);
+        let settings = Settings { visibility: name.role.default_visibility(), max_receives };
+        Self { name, database, settings, has_more: AtomicBool::new(false) }
+    }
+
+    /// Whether a receive would find anything. Read first, so that waiting takes no write lock.
+    async fn is_ready(&self) -> Result<bool> {
+        let now = self.database.now();
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM messages WHERE queue = ?1 AND visible_at <= ?2)
+                 OR EXISTS (SELECT 1 FROM messages WHERE queue = ?1 AND visible_at > ?3)",
+        )
+        .bind(self.name.to_string())
+        .bind(now.as_millis())
+        .bind(impossible_from(now).as_millis())
+        .fetch_one(self.database.readers())
+        .await
+        .map_err(from_sqlx)
+    }
+
+    async fn receive_now(&self, how: Receive) -> Result<Vec<Message>> {
+        if !self.has_more.load(Ordering::Relaxed) && !self.is_ready().await? {
+            return Ok(Vec::new());
+        }
+        let now = self.database.now();
+        let hidden_until = now.plus(how.visibility.unwrap_or(self.settings.visibility));
+        let receive = writes::Receive {
+            queue: self.name,
+            max: how.max,
+            max_receives: self.settings.max_receives,
+            now,
+            hidden_until,
+        };
+        let received = self.database.write(receive).await?;
+        self.has_more.store(received.messages.len() == how.max, Ordering::Relaxed);
+        if received.has_dead_lettered {
+            self.database.arrival(QueueName::dead_letter(self.name.role)).notify_waiters();
+        }
+        Ok(received.messages)
+    }
+
+    async fn reschedule(&self, receipt: &Receipt, visible_at: Timestamp, is_leased: bool) -> Result<()> {
+        let (id, lease_no) = parts(receipt).ok_or_else(lease_lost)?;
+        let change = writes::Reschedule { queue: self.name, id, lease_no, visible_at, is_leased };
+        if self.database.write(change).await? { Ok(()) } else { Err(lease_lost()) }
+    }
+}
+
+#[async_trait]
+impl WorkQueue for LocalQueue {
+    fn name(&self) -> QueueName {
+        self.name
+    }
+
+    async fn settings(&self) -> Result<Settings> {
+        Ok(self.settings)
+    }
+
+    async fn send(&self, messages: &[Outgoing]) -> Result<Vec<String>> {
+        check_send(messages)?;
+        let now = self.database.now();
+        let rows: Vec<SendRow> =
+            messages.iter().map(|message| SendRow::new(message.body.clone(), now, message.delay)).collect();
+        let ids = rows.iter().map(|row| row.id.to_string()).collect();
+        self.database.write(writes::Send { queue: self.name, rows }).await?;
+        self.database.arrival(self.name).notify_waiters();
+        Ok(ids)
+    }
+
+    async fn receive(&self, how: Receive) -> Result<Vec<Message>> {
+        check_receive(how)?;
+        let deadline = Instant::now() + how.wait;
+        let (mut pause, longest) = PAUSES;
+        loop {
+            // Registered before the look, so that a send between look and wait is not missed.
+            let arrived = self.database.arrival(self.name).notified();
+            tokio::pin!(arrived);
+            arrived.as_mut().enable();
+            let messages = self.receive_now(how).await?;
+            let now = Instant::now();
+            if !messages.is_empty() || now >= deadline {
+                return Ok(messages);
+            }
+            tokio::select! {
+                () = arrived => pause = PAUSES.0,
+                () = sleep_until(deadline.min(now + pause)) => pause = longest.min(pause * 2),
+            }
+        }
+    }
+
+    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<()> {
+        check_visibility(visibility)?;
+        self.reschedule(receipt, self.database.now().plus(visibility), true).await
+    }
+
+    async fn release(&self, receipt: &Receipt, delay: Duration) -> Result<()> {
+        check_visibility(delay)?;
+        self.reschedule(receipt, hidden_until(self.database.now(), delay), false).await?;
+        self.database.arrival(self.name).notify_waiters();
+        Ok(())
+    }
+
+    async fn delete(&self, receipt: &Receipt) -> Result<()> {
+        let (id, lease_no) = parts(receipt).ok_or_else(lease_lost)?;
+        let delete = writes::Delete { queue: self.name, id, lease_no };
+        if self.database.write(delete).await? { Ok(()) } else { Err(lease_lost()) }
+    }
+
+    async fn stats(&self) -> Result<Stats> {
+        let now = self.database.now();
+        let (ready, in_flight, delayed, oldest): (i64, i64, i64, Option<i64>) = sqlx::query_as(
+            "SELECT count(*) FILTER (WHERE is_ready),
+                    count(*) FILTER (WHERE NOT is_ready AND is_leased = 1),
+                    count(*) FILTER (WHERE NOT is_ready AND is_leased = 0),
+                    min(enqueued_at) FILTER (WHERE is_ready)
+             FROM (SELECT visible_at <= ?2 OR visible_at > ?3 AS is_ready, is_leased, enqueued_at
+                   FROM messages WHERE queue = ?1)",
+        )
+        .bind(self.name.to_string())
+        .bind(now.as_millis())
+        .bind(impossible_from(now).as_millis())
+        .fetch_one(self.database.readers())
+        .await
+        .map_err(from_sqlx)?;
+        Ok(Stats {
+            ready: ready.unsigned_abs(),
+            in_flight: in_flight.unsigned_abs(),
+            delayed: delayed.unsigned_abs(),
+            oldest_enqueued_at: oldest.map(Timestamp),
+            is_exact: true,
+        })
+    }
+
+    async fn peek(&self, max: usize) -> Result<Vec<Peeked>> {
+        let rows: Vec<(Vec<u8>, String, u32, i64, Option<i64>)> = sqlx::query_as(
+            "SELECT id, body, receive_count, enqueued_at, dead_lettered_at FROM messages WHERE queue = ?
+             ORDER BY enqueued_at, seq LIMIT ?",
+        )
+        .bind(self.name.to_string())
+        .bind(i64::try_from(max).unwrap_or(i64::MAX))
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(from_sqlx)?;
+        rows.into_iter()
+            .map(|(id, body, receive_count, enqueued_at, dead_lettered_at)| {
+                Ok(Peeked {
+                    id: writes::stored_id(&id).map_err(from_sqlx)?.to_string(),
+                    body,
+                    receive_count,
+                    enqueued_at: Timestamp(enqueued_at),
+                    dead_lettered_at: dead_lettered_at.map(Timestamp),
+                    expires_at: None,
+                })
+            })
+            .collect()
+    }
+
+    async fn lease(&self, ids: &[String], visibility: Duration) -> Result<Vec<Message>> {
+        check_visibility(visibility)?;
+        // What is no id of ours is no message that is ready.
+        let ids: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.database.now();
+        self.database.write(writes::Lease { queue: self.name, ids, now, hidden_until: now.plus(visibility) }).await
+    }
+
+    async fn purge(&self) -> Result<u64> {
+        self.database.write(writes::Purge { queue: self.name }).await
+    }
+}
+
+/// When a message is ready that is to be hidden for so long from now on.
+fn hidden_until(now: Timestamp, time: Duration) -> Timestamp {
+    if time.is_zero() { READY } else { now.plus(time) }
+}
+
+/// Nothing is hidden until after this time, unless the clock was set back meanwhile: then it counts as ready.
+fn impossible_from(now: Timestamp) -> Timestamp {
+    now.plus(MAX_VISIBILITY)
+}
+
+fn lease_lost() -> Error {
+    Error::new(Code::LeaseLost, "the lease on the message ran out, and somebody else may have it")
+}
+
+fn receipt(id: Uuid, lease_no: i64) -> Receipt {
+    Receipt(format!("{id}/{lease_no}"))
+}
+
+fn parts(receipt: &Receipt) -> Option<(Uuid, i64)> {
+    let (id, lease_no) = receipt.0.split_once('/')?;
+    Some((id.parse().ok()?, lease_no.parse().ok()?))
+}

@@ -1,0 +1,289 @@
+//! The queue's writes, each run inside the writer's transaction.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
+use sqlx::sqlite::SqliteConnection;
+use stereospot_domain::{QueueName, Timestamp};
+use stereospot_ports::work_queue::{MAX_BATCH, Message};
+use uuid::Uuid;
+
+use super::{READY, hidden_until, impossible_from, receipt};
+use crate::error::corrupt;
+use crate::writer::Write;
+
+/// A message about to be inserted.
+#[derive(Debug)]
+pub(crate) struct SendRow {
+    pub(super) id: Uuid,
+    body: String,
+    enqueued_at: Timestamp,
+    visible_at: Timestamp,
+}
+
+impl SendRow {
+    /// A new message, ready after `delay`.
+    pub(crate) fn new(body: String, now: Timestamp, delay: Duration) -> Self {
+        Self { id: Uuid::now_v7(), body, enqueued_at: now, visible_at: hidden_until(now, delay) }
+    }
+}
+
+/// The statement for each number of rows, from 1. Each is one text, so that the connection prepares it once.
+static INSERTS: LazyLock<[String; MAX_BATCH]> = LazyLock::new(|| {
+    std::array::from_fn(|more| {
+        let rows = vec!["(?, ?, ?, ?, ?)"; more + 1].join(", ");
+        format!("INSERT INTO messages (queue, id, body, enqueued_at, visible_at) VALUES {rows}")
+    })
+});
+
+/// Inserts messages, in their order. A statement is a way to SQLite's thread and back, so several rows share one.
+pub(crate) async fn insert(on: &mut SqliteConnection, queue: QueueName, rows: &[SendRow]) -> sqlx::Result<()> {
+    let queue = queue.to_string();
+    for rows in rows.chunks(MAX_BATCH) {
+        let statement = INSERTS[rows.len() - 1].as_str();
+        let mut query = sqlx::query(AssertSqlSafe(statement));
+        for row in rows {
+            query = query
+                .bind(queue.as_str())
+                .bind(row.id.as_bytes().as_slice())
+                .bind(row.body.as_str())
+                .bind(row.enqueued_at.as_millis())
+                .bind(row.visible_at.as_millis());
+        }
+        query.execute(&mut *on).await?;
+    }
+    Ok(())
+}
+
+pub(super) struct Send {
+    pub(super) queue: QueueName,
+    pub(super) rows: Vec<SendRow>,
+}
+
+#[async_trait]
+impl Write for Send {
+    type Out = ();
+
+    async fn run(&self, on: &mut SqliteConnection) -> sqlx::Result<()> {
+        insert(on, self.queue, &self.rows).await
+    }
+}
+
+pub(super) struct Receive {
+    pub(super) queue: QueueName,
+    pub(super) max: usize,
+    pub(super) max_receives: Option<u32>,
+    pub(super) now: Timestamp,
+    pub(super) hidden_until: Timestamp,
+}
+
+pub(super) struct Received {
+    pub(super) messages: Vec<Message>,
+    pub(super) has_dead_lettered: bool,
+}
+
+/// Most messages that one receive dead-letters: a queue full of them must not hold the write lock for long.
+const DEAD_LETTERED_AT_ONCE: usize = 100;
+
+#[async_trait]
+impl Write for Receive {
+    type Out = Received;
+
+    async fn run(&self, on: &mut SqliteConnection) -> sqlx::Result<Received> {
+        let mut messages = Vec::with_capacity(self.max);
+        let mut dead_lettered = 0;
+        loop {
+            let (dead, live): (Vec<Leased>, Vec<Leased>) =
+                self.lease(on, self.max - messages.len()).await?.into_iter().partition(|leased| self.is_dead(leased));
+            messages.extend(live.into_iter().map(Leased::into_message));
+            for leased in &dead {
+                self.dead_letter(on, leased.id).await?;
+            }
+            dead_lettered += dead.len();
+            if dead.is_empty() || messages.len() == self.max || dead_lettered >= DEAD_LETTERED_AT_ONCE {
+                return Ok(Received { messages, has_dead_lettered: dead_lettered > 0 });
+            }
+        }
+    }
+}
+
+impl Receive {
+    /// True for a message that had all its receivings before this one.
+    fn is_dead(&self, leased: &Leased) -> bool {
+        self.max_receives.is_some_and(|max| leased.receive_count > max)
+    }
+
+    async fn lease(&self, on: &mut SqliteConnection, max: usize) -> sqlx::Result<Vec<Leased>> {
+        // First what was hidden and is ready again: behind the new ones it would wait for ever on a queue that never empties.
+        let rows: Vec<Row> = sqlx::query_as(
+            "UPDATE messages
+             SET visible_at = ?1, receive_count = receive_count + 1, lease_no = lease_no + 1, is_leased = 1
+             WHERE seq IN (
+                 SELECT * FROM (SELECT seq FROM messages WHERE queue = ?2 AND visible_at > ?4 LIMIT ?6)
+                 UNION ALL
+                 SELECT * FROM (SELECT seq FROM messages WHERE queue = ?2 AND visible_at > ?5 AND visible_at <= ?3
+                                ORDER BY visible_at, seq LIMIT ?6)
+                 UNION ALL
+                 SELECT * FROM (SELECT seq FROM messages WHERE queue = ?2 AND visible_at = ?5 ORDER BY seq LIMIT ?6)
+                 LIMIT ?6)
+             RETURNING id, lease_no, body, receive_count, enqueued_at",
+        )
+        .bind(self.hidden_until.as_millis())
+        .bind(self.queue.to_string())
+        .bind(self.now.as_millis())
+        .bind(impossible_from(self.now).as_millis())
+        .bind(READY.as_millis())
+        .bind(i64::try_from(max).unwrap_or(i64::MAX))
+        .fetch_all(on)
+        .await?;
+        rows.into_iter().map(Leased::read).collect()
+    }
+
+    async fn dead_letter(&self, on: &mut SqliteConnection, dead: Uuid) -> sqlx::Result<()> {
+        sqlx::query(
+            "UPDATE messages
+             SET queue = ?1, visible_at = ?2, dead_lettered_at = ?3, receive_count = receive_count - 1, is_leased = 0
+             WHERE id = ?4",
+        )
+        .bind(QueueName::dead_letter(self.queue.role).to_string())
+        .bind(READY.as_millis())
+        .bind(self.now.as_millis())
+        .bind(dead.as_bytes().as_slice())
+        .execute(on)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Moves the time at which a leased message is ready again; false when the receipt is void.
+pub(super) struct Reschedule {
+    pub(super) queue: QueueName,
+    pub(super) id: Uuid,
+    pub(super) lease_no: i64,
+    pub(super) visible_at: Timestamp,
+    pub(super) is_leased: bool,
+}
+
+#[async_trait]
+impl Write for Reschedule {
+    type Out = bool;
+
+    async fn run(&self, on: &mut SqliteConnection) -> sqlx::Result<bool> {
+        let changed = sqlx::query(
+            "UPDATE messages SET visible_at = ?, is_leased = ? WHERE id = ? AND queue = ? AND lease_no = ? AND is_leased = 1",
+        )
+        .bind(self.visible_at.as_millis())
+        .bind(self.is_leased)
+        .bind(self.id.as_bytes().as_slice())
+        .bind(self.queue.to_string())
+        .bind(self.lease_no)
+        .execute(on)
+        .await?;
+        Ok(changed.rows_affected() == 1)
+    }
+}
+
+/// Removes a leased message; false when the receipt is void.
+pub(super) struct Delete {
+    pub(super) queue: QueueName,
+    pub(super) id: Uuid,
+    pub(super) lease_no: i64,
+}
+
+#[async_trait]
+impl Write for Delete {
+    type Out = bool;
+
+    async fn run(&self, on: &mut SqliteConnection) -> sqlx::Result<bool> {
+        let deleted = sqlx::query("DELETE FROM messages WHERE id = ? AND queue = ? AND lease_no = ? AND is_leased = 1")
+            .bind(self.id.as_bytes().as_slice())
+            .bind(self.queue.to_string())
+            .bind(self.lease_no)
+            .execute(on)
+            .await?;
+        Ok(deleted.rows_affected() == 1)
+    }
+}
+
+/// Leases named messages without counting it as a receiving.
+pub(super) struct Lease {
+    pub(super) queue: QueueName,
+    pub(super) ids: Vec<Uuid>,
+    pub(super) now: Timestamp,
+    pub(super) hidden_until: Timestamp,
+}
+
+#[async_trait]
+impl Write for Lease {
+    type Out = Vec<Message>;
+
+    async fn run(&self, on: &mut SqliteConnection) -> sqlx::Result<Vec<Message>> {
+        let mut leased = Vec::with_capacity(self.ids.len());
+        for id in &self.ids {
+            let row: Option<Row> = sqlx::query_as(
+                "UPDATE messages SET visible_at = ?, lease_no = lease_no + 1, is_leased = 1
+                 WHERE id = ? AND queue = ? AND (visible_at <= ? OR visible_at > ?)
+                 RETURNING id, lease_no, body, receive_count, enqueued_at",
+            )
+            .bind(self.hidden_until.as_millis())
+            .bind(id.as_bytes().as_slice())
+            .bind(self.queue.to_string())
+            .bind(self.now.as_millis())
+            .bind(impossible_from(self.now).as_millis())
+            .fetch_optional(&mut *on)
+            .await?;
+            if let Some(row) = row {
+                leased.push(Leased::read(row)?.into_message());
+            }
+        }
+        Ok(leased)
+    }
+}
+
+pub(super) struct Purge {
+    pub(super) queue: QueueName,
+}
+
+#[async_trait]
+impl Write for Purge {
+    type Out = u64;
+
+    async fn run(&self, on: &mut SqliteConnection) -> sqlx::Result<u64> {
+        let gone = sqlx::query("DELETE FROM messages WHERE queue = ?").bind(self.queue.to_string()).execute(on).await?;
+        Ok(gone.rows_affected())
+    }
+}
+
+type Row = (Vec<u8>, i64, String, u32, i64);
+
+/// A row under a new lease.
+struct Leased {
+    id: Uuid,
+    lease_no: i64,
+    body: String,
+    receive_count: u32,
+    enqueued_at: Timestamp,
+}
+
+impl Leased {
+    fn read((id, lease_no, body, receive_count, enqueued_at): Row) -> sqlx::Result<Self> {
+        Ok(Self { id: stored_id(&id)?, lease_no, body, receive_count, enqueued_at: Timestamp(enqueued_at) })
+    }
+
+    fn into_message(self) -> Message {
+        Message {
+            id: self.id.to_string(),
+            receipt: receipt(self.id, self.lease_no),
+            body: self.body,
+            receive_count: self.receive_count,
+            enqueued_at: self.enqueued_at,
+        }
+    }
+}
+
+/// Reads a stored message id.
+pub(super) fn stored_id(bytes: &[u8]) -> sqlx::Result<Uuid> {
+    Uuid::from_slice(bytes).map_err(|error| corrupt("id", error))
+}

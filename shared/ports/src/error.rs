@@ -1,0 +1,167 @@
+//! Why a backend could not do what was asked.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// What kind of failure; a closed set that is also the metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The queue, row or object does not exist.
+    NotFound,
+    /// It exists already, or is not as the condition wants it.
+    Conflict,
+    /// The receipt is no longer valid: the lease ran out and another may hold the message.
+    LeaseLost,
+    /// Not allowed.
+    Denied,
+    /// Asked too often.
+    Throttled,
+    /// No answer in time, or no connection.
+    Unavailable,
+    /// The request is wrong: too large, malformed.
+    Invalid,
+    /// No space left.
+    Full,
+    /// What is stored cannot be read.
+    Corrupt,
+    /// Anything else.
+    Internal,
+}
+
+impl Code {
+    /// Every code.
+    pub const ALL: &'static [Code] = &[
+        Code::NotFound,
+        Code::Conflict,
+        Code::LeaseLost,
+        Code::Denied,
+        Code::Throttled,
+        Code::Unavailable,
+        Code::Invalid,
+        Code::Full,
+        Code::Corrupt,
+        Code::Internal,
+    ];
+
+    /// The metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::NotFound => "not_found",
+            Code::Conflict => "conflict",
+            Code::LeaseLost => "lease_lost",
+            Code::Denied => "denied",
+            Code::Throttled => "throttled",
+            Code::Unavailable => "unavailable",
+            Code::Invalid => "invalid",
+            Code::Full => "full",
+            Code::Corrupt => "corrupt",
+            Code::Internal => "internal",
+        }
+    }
+}
+
+/// A backend's error: a code, a sentence for people, and the library's own error as its source.
+pub struct Error {
+    code: Code,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// A backend's answer.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of our own.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), source: None }
+    }
+
+    /// An error that a library's error caused.
+    pub fn with(code: Code, message: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self { code, message: message.into(), source: Some(Box::new(source)) }
+    }
+
+    /// What kind of failure.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// True when the same call may succeed later, unchanged.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        matches!(self.code, Code::Throttled | Code::Unavailable | Code::Full | Code::Internal)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("code", &self.code)
+            .field("message", &self.message)
+            .field("source", &self.source)
+            .finish()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<object_store::Error> for Error {
+    fn from(error: object_store::Error) -> Self {
+        use object_store::Error as Object;
+        let (code, message) = match &error {
+            Object::NotFound { path, .. } => (Code::NotFound, format!("no object at {path}")),
+            Object::AlreadyExists { path, .. } => (Code::Conflict, format!("an object exists already at {path}")),
+            Object::Precondition { path, .. } => (Code::Conflict, format!("the object at {path} has changed")),
+            Object::PermissionDenied { path, .. } | Object::Unauthenticated { path, .. } => {
+                (Code::Denied, format!("no permission for the object at {path}"))
+            }
+            Object::InvalidPath { .. } => (Code::Invalid, "not a valid object key".into()),
+            _ if is_full(&error) => {
+                (Code::Full, "no space left for objects: free some, then it goes on by itself".into())
+            }
+            _ => match of_ours(&error) {
+                // The notification of the object failed: what that means for the caller is said already.
+                Some(ours) => (ours.code, ours.message.clone()),
+                None => (Code::Internal, "the object store failed".into()),
+            },
+        };
+        Self::with(code, message, error)
+    }
+}
+
+/// The first error of ours in the chain of causes.
+fn of_ours<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(ours) = error.downcast_ref::<Error>() {
+            return Some(ours);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// True when a full disk stands anywhere in the chain of causes.
+#[must_use]
+pub fn is_full(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return matches!(io.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+        }
+        cause = error.source();
+    }
+    false
+}

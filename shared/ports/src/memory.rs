@@ -1,0 +1,98 @@
+//! The reference backend: everything in memory, time as the test turns it.
+//!
+//! It is written to be read beside the traits' docs: each step under one lock, no index, no cleverness. The conformance suite
+//! runs on it first, so that a case which the reference fails is a flaw of the case.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stereospot_domain::{QueueName, Timestamp};
+use tokio::sync::watch;
+
+use crate::conformance::Passing;
+use crate::notifying::{NotifyingStore, Side};
+use crate::{Backend, Bucket, Clock, WorkQueue};
+
+mod job_store;
+mod outbox;
+mod queue;
+
+/// After so many receivings the next one dead-letters a message.
+pub const MAX_RECEIVES: u32 = 5;
+
+/// A clock that stands until it is turned. Clones show the same time.
+#[derive(Debug, Clone)]
+pub struct ManualClock {
+    now: Arc<AtomicI64>,
+    turned: watch::Sender<()>,
+}
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self { now: Arc::new(AtomicI64::new(now.as_millis())), turned: watch::Sender::new(()) }
+    }
+
+    /// Turns it forward.
+    pub fn advance(&self, by: Duration) {
+        self.now.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.turned.send_replace(());
+    }
+
+    /// Changes whenever the clock is turned.
+    #[must_use]
+    pub fn turned(&self) -> watch::Receiver<()> {
+        self.turned.subscribe()
+    }
+}
+
+impl Default for ManualClock {
+    /// Shows a day in 2026.
+    fn default() -> Self {
+        Self::at(Timestamp::from_secs(1_780_000_000))
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.now.load(Ordering::SeqCst))
+    }
+}
+
+#[async_trait]
+impl Passing for ManualClock {
+    async fn pass(&self, time: Duration) -> Result<(), String> {
+        self.advance(time);
+        Ok(())
+    }
+}
+
+/// A new, empty backend: every queue with its dead-letter queue, the job store and two buckets, `input` and `output`.
+#[must_use]
+pub fn backend(clock: &ManualClock) -> Backend {
+    let state = queue::State::new(clock.clone(), MAX_RECEIVES);
+    let queues: BTreeMap<QueueName, Arc<dyn WorkQueue>> = QueueName::all()
+        .map(|name| (name, Arc::new(queue::MemoryQueue::new(name, Arc::clone(&state))) as Arc<dyn WorkQueue>))
+        .collect();
+    let outbox = Arc::new(outbox::MemoryOutbox::new(queues.clone()));
+    let bucket = |side: Side| {
+        let inner = Arc::new(object_store::memory::InMemory::new());
+        Bucket {
+            name: side.as_str().into(),
+            scheme: "local",
+            store: Arc::new(NotifyingStore::new(inner, side, outbox.clone())),
+        }
+    };
+    Backend {
+        name: "memory",
+        queues,
+        jobs: Arc::new(job_store::MemoryJobs::default()),
+        input: bucket(Side::Input),
+        output: bucket(Side::Output),
+        clock: Arc::new(clock.clone()),
+    }
+}

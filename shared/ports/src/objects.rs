@@ -1,0 +1,44 @@
+//! What the pipeline asks of an object store beyond one call of it.
+
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use crate::error::{Code, Error, Result};
+
+/// Whether an object exists.
+///
+/// # Errors
+/// When the store can't be asked.
+pub async fn exists(store: &dyn ObjectStore, key: &str) -> Result<bool> {
+    Ok(size(store, key).await?.is_some())
+}
+
+/// An object's size in bytes; none when it does not exist.
+///
+/// # Errors
+/// When the store can't be asked.
+pub async fn size(store: &dyn ObjectStore, key: &str) -> Result<Option<u64>> {
+    match store.head(&path(key)?).await {
+        Ok(meta) => Ok(Some(meta.size)),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The keys below a prefix, in no order.
+///
+/// # Errors
+/// When the store can't be asked.
+pub async fn keys_below(store: &dyn ObjectStore, prefix: &str) -> Result<Vec<String>> {
+    let prefix = path(prefix)?;
+    Ok(store.list(Some(&prefix)).map_ok(|meta| meta.location.to_string()).try_collect().await?)
+}
+
+/// A key as the store's own path type.
+///
+/// # Errors
+/// [`Code::Invalid`] for a key that no store takes.
+pub fn path(key: &str) -> Result<Path> {
+    Path::parse(key).map_err(|error| Error::with(Code::Invalid, format!("`{key}` is no object key"), error))
+}
