@@ -1,0 +1,407 @@
+//! The typed client that dashboard, commands and workers use.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use reqwest::{Method, RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stereospot_domain::plan::{Action, AppliedPlan, Plan};
+use stereospot_domain::{Event, Job, JobId, JobStatus, QueueName};
+use uuid::Uuid;
+
+use crate::problem::Problem;
+use crate::view::{Change, JobDetail, JobPage, MessageView, QueueView, Snapshot, WorkerView};
+use crate::wire::{Applied, Apply, EventBatch, EventsAccepted, Health, NewJob, NewPlan};
+
+/// Where a control plane listens when nobody says otherwise.
+pub const DEFAULT_SERVER: &str = "http://127.0.0.1:7847";
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server's address is no address.
+    #[error("`{0}` is no server address: expected something like {DEFAULT_SERVER}")]
+    Address(String),
+    /// No answer.
+    #[error("no control plane answers at {server}: start one with `stereospot up`, or name another with --server")]
+    Unreachable {
+        /// Where it was looked for.
+        server: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The connection broke, or time ran out, in the middle.
+    #[error("the control plane at {server} stopped answering")]
+    Broken {
+        /// Where it is.
+        server: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The server refused, and said why.
+    #[error(transparent)]
+    Refused(#[from] Problem),
+    /// Something else answers there.
+    #[error("what answers at {server} is no stereospot control plane: {what}")]
+    Foreign {
+        /// Where.
+        server: String,
+        /// What was odd.
+        what: String,
+    },
+}
+
+impl Error {
+    /// True when the same call may succeed later, unchanged.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self {
+            Error::Unreachable { .. } | Error::Broken { .. } => true,
+            Error::Refused(problem) => problem.status >= 500 || problem.status == 429,
+            Error::Address(_) | Error::Foreign { .. } => false,
+        }
+    }
+}
+
+/// A client's answer.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A client of one control plane. Cheap to clone; connections are kept.
+#[derive(Debug, Clone)]
+pub struct Client {
+    server: String,
+    http: reqwest::Client,
+}
+
+/// Time for a call that moves little; uploads, downloads and streams have none.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+impl Client {
+    /// A client of the control plane at `server`, such as `http://127.0.0.1:7847`. Connects at the first call.
+    ///
+    /// # Errors
+    /// [`Error::Address`] when that is no address.
+    pub fn new(server: &str) -> Result<Self> {
+        let server = server.trim_end_matches('/').to_owned();
+        let is_address = reqwest::Url::parse(&server).is_ok_and(|url| url.scheme() == "http" && url.has_host());
+        if !is_address {
+            return Err(Error::Address(server));
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .no_proxy()
+            .build()
+            .map_err(|source| Error::Unreachable { server: server.clone(), source })?;
+        Ok(Self { server, http })
+    }
+
+    /// The server's address.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// `GET /healthz`.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn health(&self) -> Result<Health> {
+        self.get("/healthz").await
+    }
+
+    /// Sends events; when it returns they are durable.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn send_events(&self, events: Vec<Event>) -> Result<EventsAccepted> {
+        self.post("/v1/events", &EventBatch { events }).await
+    }
+
+    /// Makes a job.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn create_job(&self, job: &NewJob) -> Result<Job> {
+        self.post("/v1/jobs", job).await
+    }
+
+    /// Uploads a job's source; `bytes` is its length.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn upload_source<S, E>(&self, job_id: JobId, bytes: u64, source: S) -> Result<Job>
+    where
+        S: Stream<Item = std::result::Result<Bytes, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        let request = self
+            .request(Method::PUT, &format!("/v1/jobs/{job_id}/source"))
+            .header("content-length", bytes)
+            .body(reqwest::Body::wrap_stream(source));
+        self.answer(self.send(request).await?).await
+    }
+
+    /// Downloads a job's result.
+    ///
+    /// # Errors
+    /// As every call: [`Error`]; the stream's own errors end it.
+    pub async fn download_result(&self, job_id: JobId) -> Result<impl Stream<Item = Result<Bytes>> + Send + use<>> {
+        let response = self.send(self.request(Method::GET, &format!("/v1/jobs/{job_id}/result"))).await?;
+        let response = self.checked(response).await?;
+        let server = self.server.clone();
+        Ok(response
+            .bytes_stream()
+            .map(move |part| part.map_err(|source| Error::Broken { server: server.clone(), source })))
+    }
+
+    /// Jobs, newest first.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn jobs(&self, status: Option<JobStatus>, limit: u32, cursor: Option<&str>) -> Result<JobPage> {
+        let mut query = vec![("limit", limit.to_string())];
+        query.extend(status.map(|status| ("status", status.to_string())));
+        query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+        let path =
+            query.iter().map(|(name, value)| format!("{name}={}", percent_encode(value))).collect::<Vec<_>>().join("&");
+        self.get(&format!("/v1/jobs?{path}")).await
+    }
+
+    /// One job in full.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn job(&self, job_id: JobId) -> Result<JobDetail> {
+        self.get(&format!("/v1/jobs/{job_id}")).await
+    }
+
+    /// A job's events, oldest first, at most `limit` of the newest.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn job_events(&self, job_id: JobId, limit: u32) -> Result<Vec<Event>> {
+        self.get(&format!("/v1/jobs/{job_id}/events?limit={limit}")).await
+    }
+
+    /// Every queue.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn queues(&self) -> Result<Vec<QueueView>> {
+        self.get("/v1/queues").await
+    }
+
+    /// Messages on a queue, oldest first, without touching them.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn peek(&self, queue: QueueName, max: u32) -> Result<Vec<MessageView>> {
+        self.get(&format!("/v1/queues/{queue}/messages?max={max}")).await
+    }
+
+    /// Every worker.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn workers(&self) -> Result<Vec<WorkerView>> {
+        self.get("/v1/workers").await
+    }
+
+    /// Makes a plan; changes nothing.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn plan(&self, action: Action, who: Option<String>) -> Result<Plan> {
+        self.post("/v1/plans", &NewPlan { action, who }).await
+    }
+
+    /// Applies a plan.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn apply(&self, plan_id: Uuid, apply: &Apply) -> Result<Applied> {
+        self.post(&format!("/v1/plans/{plan_id}/apply"), apply).await
+    }
+
+    /// The action log, newest first.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn actions(&self, limit: u32) -> Result<Vec<AppliedPlan>> {
+        self.get(&format!("/v1/actions?limit={limit}")).await
+    }
+
+    /// Everything there is to see now.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn snapshot(&self) -> Result<Snapshot> {
+        self.get("/v1/snapshot").await
+    }
+
+    /// Changes after a snapshot, each with its revision, until the connection ends or nothing (not even a keep-alive) came for
+    /// 30 seconds.
+    ///
+    /// # Errors
+    /// As every call: [`Error`]; the stream's own errors end it.
+    pub async fn changes(
+        &self,
+        after: u64,
+        boot: Uuid,
+    ) -> Result<impl Stream<Item = Result<(u64, Change)>> + Send + use<>> {
+        let request = self
+            .http
+            .request(Method::GET, format!("{}/v1/stream?after={after}&boot={boot}", self.server))
+            .header("accept", "text/event-stream");
+        let response = self.checked(self.send(request).await?).await?;
+        let (server, body) = (self.server.clone(), response.bytes_stream().boxed());
+        Ok(futures::stream::unfold((body, SseParser::default(), server), |(mut body, mut parser, server)| async move {
+            loop {
+                if let Some(frame) = parser.next_frame() {
+                    let change = frame.read(&server);
+                    return Some((change, (body, parser, server)));
+                }
+                match tokio::time::timeout(Duration::from_secs(30), body.next()).await {
+                    Ok(Some(Ok(part))) => parser.push(&part),
+                    Ok(Some(Err(source))) => {
+                        let error = Error::Broken { server: server.clone(), source };
+                        return Some((Err(error), (futures::stream::empty().boxed(), SseParser::default(), server)));
+                    }
+                    Ok(None) | Err(_) => return None,
+                }
+            }
+        }))
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.answer(self.send(self.request(Method::GET, path).timeout(CALL_TIMEOUT)).await?).await
+    }
+
+    async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T> {
+        let request = self.request(Method::POST, path).timeout(Duration::from_secs(60)).json(body);
+        self.answer(self.send(request).await?).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.server))
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        request.send().await.map_err(|source| {
+            let server = self.server.clone();
+            if source.is_connect() { Error::Unreachable { server, source } } else { Error::Broken { server, source } }
+        })
+    }
+
+    async fn checked(&self, response: Response) -> Result<Response> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.map_err(|source| Error::Broken { server: self.server.clone(), source })?;
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Err(Error::Refused(problem)),
+            Err(_) => Err(Error::Foreign { server: self.server.clone(), what: format!("status {status}") }),
+        }
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, response: Response) -> Result<T> {
+        let response = self.checked(response).await?;
+        let body = response.bytes().await.map_err(|source| Error::Broken { server: self.server.clone(), source })?;
+        serde_json::from_slice(&body)
+            .map_err(|error| Error::Foreign { server: self.server.clone(), what: error.to_string() })
+    }
+}
+
+fn percent_encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => (byte as char).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// Reads server-sent events out of a stream of bytes, wherever the parts happen to be cut.
+#[derive(Debug, Default)]
+struct SseParser {
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct SseFrame {
+    id: Option<u64>,
+    data: String,
+}
+
+impl SseParser {
+    fn push(&mut self, part: &[u8]) {
+        self.buffer.extend_from_slice(part);
+    }
+
+    /// The next whole frame that carries data; comments (keep-alives) are passed over.
+    fn next_frame(&mut self) -> Option<SseFrame> {
+        loop {
+            let end = self.buffer.windows(2).position(|pair| pair == b"\n\n")?;
+            let frame: Vec<u8> = self.buffer.drain(..end + 2).collect();
+            let text = String::from_utf8_lossy(&frame);
+            let field = |line: &str, name: &str| {
+                line.strip_prefix(name)?
+                    .strip_prefix(':')
+                    .map(|value| value.strip_prefix(' ').unwrap_or(value).to_owned())
+            };
+            let data: Vec<String> = text.lines().filter_map(|line| field(line, "data")).collect();
+            if !data.is_empty() {
+                let id = text.lines().filter_map(|line| field(line, "id")).next_back().and_then(|id| id.parse().ok());
+                return Some(SseFrame { id, data: data.join("\n") });
+            }
+        }
+    }
+}
+
+impl SseFrame {
+    fn read(&self, server: &str) -> Result<(u64, Change)> {
+        let change = serde_json::from_str(&self.data)
+            .map_err(|error| Error::Foreign { server: server.to_owned(), what: error.to_string() })?;
+        Ok((self.id.unwrap_or(0), change))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_read_wherever_they_are_cut() {
+        let text = b": keep-alive\n\nid: 7\ndata: {\"a\":\ndata: 1}\n\nid: 8\ndata: x\n\n";
+        for cut in 0..text.len() {
+            let mut parser = SseParser::default();
+            let mut frames = Vec::new();
+            for part in [&text[..cut], &text[cut..]] {
+                parser.push(part);
+                frames.extend(std::iter::from_fn(|| parser.next_frame()));
+            }
+            let first = SseFrame { id: Some(7), data: "{\"a\":\n1}".into() };
+            assert_eq!(frames, [first, SseFrame { id: Some(8), data: "x".into() }], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused_with_an_example() {
+        for server in ["", "localhost", "ftp://x", "http://"] {
+            assert!(Client::new(server).unwrap_err().to_string().contains("http://127.0.0.1"), "{server}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_told_with_what_to_do() {
+        // Port 9 on loopback: nothing listens there.
+        let error = Client::new("http://127.0.0.1:9").unwrap().health().await.unwrap_err();
+        assert!(error.retryable());
+        assert!(error.to_string().contains("stereospot up"), "{error}");
+    }
+}

@@ -1,0 +1,159 @@
+//! What the control plane records.
+
+use std::time::{Duration, SystemTime};
+
+use super::{add, change, number, observe, set, touch, unix_seconds};
+use crate::catalogue::{
+    self as table, ActionOutcome, ERROR_CODE, JobOutcome, QueueState, RejectReason, Values, WorkerState,
+};
+
+/// Counts events of one type that are now durable; `kind` is `EventKind::as_str`.
+pub fn events_ingested(kind: &str, count: u64) {
+    add(table::EVENTS_INGESTED, &[kind], count);
+}
+
+/// Counts events that had been taken in before.
+pub fn events_duplicate(count: u64) {
+    add(table::EVENTS_DUPLICATE, &[], count);
+}
+
+/// Counts events that never came, by a gap in their source's numbers.
+pub fn events_lost(count: u64) {
+    add(table::EVENTS_LOST, &[], count);
+}
+
+/// Counts events that were not taken in.
+pub fn events_rejected(reason: RejectReason, count: u64) {
+    add(table::EVENTS_REJECTED, &[reason.as_str()], count);
+}
+
+/// Records how long a batch took from its arrival until it was durable.
+pub fn ingest_batch(took: Duration) {
+    observe(table::INGEST_BATCH_SECONDS, &[], took);
+}
+
+/// Says how many messages a queue holds; `queue` is `QueueName` as text, `-dlq` included.
+pub fn queue_messages(queue: &str, state: QueueState, count: u64) {
+    set(table::QUEUE_MESSAGES, &[queue, state.as_str()], number(count));
+}
+
+/// Says when a queue's oldest ready message was first sent; `None` when there is none.
+pub fn queue_oldest(queue: &str, sent_at: Option<SystemTime>) {
+    set(table::QUEUE_OLDEST_TIMESTAMP, &[queue], sent_at.map_or(0.0, unix_seconds));
+}
+
+/// Says how many jobs have a status; `status` is `JobStatus::as_str`.
+pub fn jobs(status: &str, count: u64) {
+    set(table::JOBS, &[status], number(count));
+}
+
+/// Says how many segments of unfinished jobs are in a state: `done`, `running`, `queued`, `missing`, `dead_lettered`.
+pub fn segments(state: &str, count: u64) {
+    set(table::SEGMENTS, &[state], number(count));
+}
+
+/// Says how many jobs have a finding; `code` is `diagnosis::Code::as_str`. Set the codes without jobs to 0.
+pub fn stuck_jobs(code: &str, count: u64) {
+    set(table::STUCK_JOBS, &[code], number(count));
+}
+
+/// Counts a job that ended; one that completed also records how long it took from its submission.
+pub fn job_finished(outcome: JobOutcome, took: Duration) {
+    add(table::JOBS_FINISHED, &[outcome.as_str()], 1);
+    if outcome == JobOutcome::Completed {
+        observe(table::JOB_DURATION_SECONDS, &[], took);
+    }
+}
+
+/// Exports a collector's series at 0 before its first run. `collector` is a name in the code, never data.
+pub fn collector_known(collector: &'static str) {
+    touch(table::COLLECTOR_UP, &[collector]);
+    touch(table::COLLECTOR_LAST_SUCCESS, &[collector]);
+    touch(table::COLLECTOR_DURATION_SECONDS, &[collector]);
+    if let Values::Closed(codes) = ERROR_CODE.values {
+        codes.iter().for_each(|code| touch(table::COLLECTOR_ERRORS, &[collector, code]));
+    }
+}
+
+/// Records a collector's run that succeeded and ended `at`.
+pub fn collector_succeeded(collector: &'static str, took: Duration, at: SystemTime) {
+    set(table::COLLECTOR_UP, &[collector], 1.0);
+    set(table::COLLECTOR_LAST_SUCCESS, &[collector], unix_seconds(at));
+    observe(table::COLLECTOR_DURATION_SECONDS, &[collector], took);
+}
+
+/// Records a collector's run that failed; `code` is `stereospot_ports::Code::as_str`.
+pub fn collector_failed(collector: &'static str, took: Duration, code: &str) {
+    set(table::COLLECTOR_UP, &[collector], 0.0);
+    add(table::COLLECTOR_ERRORS, &[collector, code], 1);
+    observe(table::COLLECTOR_DURATION_SECONDS, &[collector], took);
+}
+
+/// Says how many workers of a stage are in a state; `stage` is `Stage::as_str`, or `all` for workers that serve each.
+pub fn workers(stage: &str, state: WorkerState, count: u64) {
+    set(table::WORKERS, &[stage, state.as_str()], number(count));
+}
+
+/// Counts a plan that was applied, or refused when it was to be; `action` is `Action::name`.
+pub fn action(action: &str, outcome: ActionOutcome) {
+    add(table::ACTIONS, &[action, outcome.as_str()], 1);
+}
+
+/// Counts items of an applied plan; `outcome` is `done`, `skipped` or `failed`.
+pub fn action_items(action: &str, outcome: &str, count: u64) {
+    add(table::ACTION_ITEMS, &[action, outcome], count);
+}
+
+/// Counts something that the reconciler did: `create_lock_and_send`, `send_again`, `mark_reassembling`, `mark_completed`.
+pub fn reconciler_act(decision: &str) {
+    add(table::RECONCILER_ACTS, &[decision], 1);
+}
+
+/// Says when the reconciler last looked at all unfinished jobs.
+pub fn reconciler_ran(at: SystemTime) {
+    set(table::RECONCILER_LAST_RUN, &[], unix_seconds(at));
+}
+
+/// Records an answered request. `route` is the router's pattern, never the request's path; a method outside the catalogue
+/// counts as `other`.
+pub fn http_request(route: &str, method: &str, status: u16, took: Duration) {
+    let method = table::METHOD.closed(method).unwrap_or("other");
+    let class = match status {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    };
+    add(table::HTTP_REQUESTS, &[route, method, class], 1);
+    observe(table::HTTP_REQUEST_SECONDS, &[route, method], took);
+}
+
+/// Counts a dashboard that follows the stream, for as long as the guard lives.
+#[must_use = "the client counts as gone once this is dropped"]
+pub fn stream_client() -> StreamClient {
+    change(table::STREAM_CLIENTS, &[], 1.0);
+    StreamClient { _private: () }
+}
+
+/// A dashboard that follows the stream; see [`stream_client`].
+#[derive(Debug)]
+pub struct StreamClient {
+    _private: (),
+}
+
+impl Drop for StreamClient {
+    fn drop(&mut self) {
+        change(table::STREAM_CLIENTS, &[], -1.0);
+    }
+}
+
+/// Counts a dashboard that fell behind and had to start over.
+pub fn stream_reset() {
+    add(table::STREAM_RESETS, &[], 1);
+}
+
+/// Says how large the control plane's database is on disk.
+pub fn store_bytes(bytes: u64) {
+    set(table::STORE_BYTES, &[], number(bytes));
+}
