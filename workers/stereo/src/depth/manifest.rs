@@ -1,0 +1,76 @@
+//! What a model's graph does not say about itself.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, manifest_path};
+
+/// What stands in the JSON file beside a model. Every field has a default, that of Depth Anything.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Manifest {
+    /// The model's name for events and metrics; the file's name if absent.
+    pub name: Option<String>,
+    /// What it is, in a sentence.
+    pub about: Option<String>,
+    /// Mean of R, G, B in 0 to 1 that is taken from the input.
+    pub mean: [f32; 3],
+    /// Standard deviation of R, G, B by which the input is divided.
+    pub std: [f32; 3],
+    /// Both sides of the input are multiples of this.
+    pub multiple: usize,
+    /// What high values mean.
+    pub polarity: Polarity,
+    /// Width and height of the input where they are fixed.
+    pub size: Option<[usize; 2]>,
+}
+
+/// What the values of a model mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Polarity {
+    /// Relative disparity: near is high.
+    #[default]
+    NearHigh,
+    /// Distance in metres: far is high.
+    Metric,
+}
+
+impl Default for Manifest {
+    fn default() -> Self {
+        Self {
+            name: None,
+            about: None,
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+            multiple: 14,
+            polarity: Polarity::NearHigh,
+            size: None,
+        }
+    }
+}
+
+impl Manifest {
+    /// Reads the manifest beside a model; the defaults where there is none.
+    ///
+    /// # Errors
+    /// [`Error::BadModel`] for one that can't be read or makes no sense.
+    pub(super) fn beside(model: &Path) -> Result<Self, Error> {
+        let path = manifest_path(model);
+        let bad = |reason: String| Error::BadModel { path: path.clone(), reason };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) => return Err(bad(format!("its manifest can't be read ({e})"))),
+        };
+        let manifest: Self = serde_json::from_str(&text).map_err(|e| bad(format!("its manifest is wrong ({e})")))?;
+        if manifest.multiple == 0
+            || manifest.std.iter().any(|s| !s.is_normal())
+            || manifest.size.is_some_and(|s| s.contains(&0))
+        {
+            return Err(bad("its manifest has a zero for multiple, std or size".to_owned()));
+        }
+        Ok(manifest)
+    }
+}

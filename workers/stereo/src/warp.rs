@@ -1,0 +1,148 @@
+//! The forward warp: each row of a picture moved into the left and the right eye by its depth, with neither sort nor z-buffer.
+//!
+//! With s = divergence · 0.01 · max(width, height) / 2 and convergence c, a point of depth d stands at x + s·(d − c) in the
+//! left eye and at x − s·(d − c) in the right one. The distance between the two is rounded to whole pixels and shared
+//! between the eyes, the odd pixel going to the left eye. Chroma planes are warped by half the distance.
+//!
+//! Invariant: the fast code and the scalar reference give the same bytes.
+
+use stereospot_picture::Picture;
+
+use crate::layout::Layout;
+use crate::normalise::NormalisedDepth;
+use crate::options::Options;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod disparity;
+mod pack;
+mod row;
+
+use disparity::{Disparity, DisparityRows};
+use pack::Packing;
+
+/// Which code runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// The reference: pixel by pixel, on any processor.
+    Scalar,
+    /// AVX2, and copies of runs of equal distance. On a processor without AVX2 the reference runs instead.
+    Avx2,
+}
+
+/// One of the two eyes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Eye {
+    /// Near things stand further right.
+    Left,
+    /// Near things stand further left.
+    Right,
+}
+
+/// Renders pictures with their depth into a layout, keeping its buffers from picture to picture.
+#[derive(Debug)]
+pub struct Warper {
+    divergence: f32,
+    convergence: f32,
+    code: Code,
+    rows: DisparityRows,
+    scratch: Scratch,
+}
+
+/// Buffers of one row.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// Distances between the eyes along a row.
+    distances: Vec<i16>,
+    warp: row::Buffers,
+}
+
+impl Code {
+    /// The fastest code that this processor runs.
+    #[must_use]
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            return Code::Avx2;
+        }
+        Code::Scalar
+    }
+}
+
+impl Warper {
+    /// A warper for the divergence and convergence of the options, with the fastest code.
+    #[must_use]
+    pub fn new(options: &Options) -> Self {
+        Self::with_code(options, Code::detect())
+    }
+
+    /// As [`Warper::new`], with a given code.
+    #[must_use]
+    pub fn with_code(options: &Options, code: Code) -> Self {
+        let code = if Code::detect() == Code::Scalar { Code::Scalar } else { code };
+        Self {
+            divergence: options.divergence,
+            convergence: options.convergence,
+            code,
+            rows: DisparityRows::default(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Renders both eyes of a picture into `out`, on the calling thread.
+    ///
+    /// `out` takes the picture's colour; every sample of it is written.
+    ///
+    /// # Panics
+    /// When `out` hasn't the size that the layout gives for the picture.
+    pub fn render(&mut self, picture: &Picture, depth: &NormalisedDepth, layout: Layout, out: &mut Picture) {
+        let (width, height) = (picture.width(), picture.height());
+        assert_eq!((out.width(), out.height()), layout.output_size(width, height), "the size of a {layout} picture");
+        out.colour = picture.colour;
+        let options = Options { divergence: self.divergence, ..Options::default() };
+        let scale = 2.0 * options.half_range(width, height);
+        self.rows.prepare(self.code, Disparity { scale, convergence: self.convergence }, depth, width, height);
+        let mut packing = Packing::new(layout, picture.colour, out);
+        for chroma_row in 0..height / 2 {
+            for y in [2 * chroma_row, 2 * chroma_row + 1] {
+                self.rows.luma(depth, y, &mut self.scratch.distances);
+                self.warp_plane_row(picture, 0, y, &mut packing);
+            }
+            self.rows.chroma(depth, chroma_row, &mut self.scratch.distances);
+            self.warp_plane_row(picture, 1, chroma_row, &mut packing);
+            self.warp_plane_row(picture, 2, chroma_row, &mut packing);
+        }
+    }
+
+    fn warp_plane_row(&mut self, picture: &Picture, plane: usize, y: usize, packing: &mut Packing<'_>) {
+        let (samples, width, _) = picture.planes()[plane];
+        let source = &samples[y * width..(y + 1) * width];
+        let Scratch { distances, warp } = &mut self.scratch;
+        // The second chroma plane moves as the first one did.
+        if plane < 2 {
+            warp.load_distances(self.code, distances);
+        }
+        let (left, right) = warp.both_eyes(self.code, source, distances);
+        packing.put(plane, y, left, right);
+    }
+}
+
+/// Warps one row for one eye, for tests and measurements: `distances[x]` is how far apart the two eyes see pixel `x`, in
+/// pixels, above 0 in front of the screen.
+///
+/// # Panics
+/// When the three lengths differ.
+pub fn warp_row(code: Code, eye: Eye, source: &[u8], distances: &[i16], out: &mut [u8]) {
+    assert!(
+        source.len() == distances.len() && source.len() == out.len(),
+        "source, distances and result are equally long"
+    );
+    let code = if Code::detect() == Code::Scalar { Code::Scalar } else { code };
+    let mut buffers = row::Buffers::default();
+    buffers.load_distances(code, distances);
+    let (left, right) = buffers.both_eyes(code, source, distances);
+    out.copy_from_slice(if eye == Eye::Left { left } else { right });
+}
+
+#[cfg(test)]
+mod tests;

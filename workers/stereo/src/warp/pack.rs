@@ -1,0 +1,104 @@
+//! Where the rows of the two eyes go in the packed picture.
+
+use stereospot_picture::{Colour, Picture};
+
+use crate::anaglyph::Mixer;
+use crate::layout::Layout;
+
+/// Writes rows of both eyes into a picture of one layout. Rows of a plane come in order; the two luma rows of a chroma row
+/// before it.
+pub(super) struct Packing<'a> {
+    out: &'a mut Picture,
+    kind: Kind,
+}
+
+enum Kind {
+    Beside {
+        is_crossed: bool,
+    },
+    BesideHalf,
+    Above,
+    /// Rows of an even number wait here for the next one, for each plane.
+    AboveHalf([Vec<u8>; 3]),
+    Mixed(Box<Mixer>),
+}
+
+impl<'a> Packing<'a> {
+    pub(super) fn new(layout: Layout, colour: Colour, out: &'a mut Picture) -> Self {
+        let kind = match layout {
+            Layout::Sbs => Kind::Beside { is_crossed: false },
+            Layout::CrossEyed => Kind::Beside { is_crossed: true },
+            Layout::HalfSbs => Kind::BesideHalf,
+            Layout::Tb => Kind::Above,
+            Layout::HalfTb => Kind::AboveHalf(Default::default()),
+            Layout::Anaglyph(kind) => Kind::Mixed(Box::new(Mixer::new(kind, colour, out.width()))),
+        };
+        Self { out, kind }
+    }
+
+    /// Takes row `y` of a plane (0 Y, 1 U, 2 V) as both eyes see it.
+    pub(super) fn put(&mut self, plane: usize, y: usize, left: &[u8], right: &[u8]) {
+        let (samples, width, height) = {
+            let mut planes = self.out.planes_mut();
+            std::mem::take(&mut planes[plane])
+        };
+        match &mut self.kind {
+            Kind::Beside { is_crossed } => {
+                let (first, second) = samples[y * width..(y + 1) * width].split_at_mut(width / 2);
+                let (left_place, right_place) = if *is_crossed { (second, first) } else { (first, second) };
+                left_place.copy_from_slice(left);
+                right_place.copy_from_slice(right);
+            }
+            Kind::BesideHalf => {
+                let (first, second) = samples[y * width..(y + 1) * width].split_at_mut(width / 2);
+                halve(left, first);
+                halve(right, second);
+            }
+            Kind::Above => {
+                let (first, second) = samples.split_at_mut(samples.len() / 2);
+                first[y * width..(y + 1) * width].copy_from_slice(left);
+                second[y * width..(y + 1) * width].copy_from_slice(right);
+            }
+            Kind::AboveHalf(waiting) => {
+                let waiting = &mut waiting[plane];
+                let eye_rows = height / 2;
+                let (first, second) = samples.split_at_mut(samples.len() / 2);
+                let row = y / 2;
+                if y.is_multiple_of(2) {
+                    // It stands alone for now, and for good where the source ends with it.
+                    waiting.clear();
+                    waiting.extend_from_slice(left);
+                    waiting.extend_from_slice(right);
+                }
+                let (left_before, right_before) = waiting.split_at(width);
+                mean(left_before, left, &mut first[row * width..(row + 1) * width]);
+                mean(right_before, right, &mut second[row * width..(row + 1) * width]);
+                if row + 2 == eye_rows {
+                    // The packed eye may have one row more than the source has pairs; its last row goes on.
+                    first[(row + 1) * width..(row + 2) * width].copy_from_slice(left);
+                    second[(row + 1) * width..(row + 2) * width].copy_from_slice(right);
+                }
+            }
+            Kind::Mixed(mixer) => mixer.put(plane, y, left, right, self.out),
+        }
+    }
+}
+
+/// Means of pairs; beyond the row's end its last sample goes on.
+fn halve(row: &[u8], out: &mut [u8]) {
+    let (pairs, _) = row.as_chunks::<2>();
+    for (out, pair) in out.iter_mut().zip(pairs) {
+        // One load a pair: the compiler then works on many pairs at once.
+        let both = u16::from_le_bytes(*pair);
+        *out = (((both & 0xff) + (both >> 8) + 1) >> 1) as u8;
+    }
+    if let Some(rest) = out.get_mut(pairs.len()..) {
+        rest.fill(row[row.len() - 1]);
+    }
+}
+
+fn mean(a: &[u8], b: &[u8], out: &mut [u8]) {
+    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+        *out = ((u16::from(*a) + u16::from(*b) + 1) >> 1) as u8;
+    }
+}
