@@ -1,0 +1,210 @@
+//! What a source is, and whether it can be converted: everything that can be known before work starts is refused here.
+
+use std::path::Path;
+
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::format::stream::Disposition;
+use ffmpeg_next::media::Type;
+use serde::{Deserialize, Serialize};
+
+use crate::ffi::{self, VideoParams};
+use crate::index::{self, Keyframe, PacketIndex};
+use crate::manifest::{ColourTags, Orientation, Ratio};
+use crate::{Cancel, Error, open};
+
+/// Least side of a picture, pixels.
+pub const MIN_SIDE: u32 = 16;
+/// Greatest side of a picture, pixels: two views side by side then reach H.264's limit of 16384.
+pub const MAX_SIDE: u32 = 8192;
+
+/// What is known of a source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceInfo {
+    /// FFmpeg's name of the container ("mov,mp4,m4a,3gp,3g2,mj2").
+    pub container: String,
+    /// FFmpeg's name of the video's codec.
+    pub codec: String,
+    /// FFmpeg's name of the pixel format.
+    pub pixel_format: String,
+    /// Bits a sample.
+    pub bit_depth: u32,
+    /// Display width in pixels, rotation applied.
+    pub width: u32,
+    /// Display height in pixels, rotation applied.
+    pub height: u32,
+    /// Width as coded.
+    pub coded_width: u32,
+    /// Height as coded.
+    pub coded_height: u32,
+    /// How to turn the coded picture.
+    pub orientation: Orientation,
+    /// Degrees of that turn, clockwise.
+    pub rotation_degrees: u32,
+    /// Shape of a pixel after rotation (0/1 where unknown).
+    pub sample_aspect_ratio: Ratio,
+    /// How the samples are to be read.
+    pub colour: ColourTags,
+    /// Seconds a tick of every pts.
+    pub time_base: Ratio,
+    /// Average frames a second (0/1 where unknown).
+    pub avg_frame_rate: Ratio,
+    /// Frames shown.
+    pub frames: u64,
+    /// First frame's pts.
+    pub start_pts: i64,
+    /// Where the last frame ends.
+    pub end_pts: i64,
+    /// Duration of the video, seconds.
+    pub duration_secs: f64,
+    /// Where it can be cut exactly without re-encoding.
+    pub keyframes: Vec<Keyframe>,
+    /// Sound streams.
+    pub sound_streams: usize,
+    /// Subtitle streams.
+    pub subtitle_streams: usize,
+    /// Chapters.
+    pub chapters: usize,
+}
+
+/// Reads a source's packets and says what it is.
+///
+/// # Errors
+/// [`Error::is_bad_source`] tells a source that can't be converted from a failure to read it; [`Error::Cancelled`].
+pub fn probe(path: &Path, cancel: Cancel<'_>) -> Result<SourceInfo, Error> {
+    inspect(path, cancel).map(|i| i.info)
+}
+
+/// A source with its packet index.
+pub(crate) struct Inspected {
+    pub(crate) info: SourceInfo,
+    pub(crate) index: PacketIndex,
+    /// Index of the video stream.
+    pub(crate) stream: usize,
+}
+
+/// [`probe`], with the index it is based on.
+pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Error> {
+    crate::init();
+    let mut input = open::source(path)?;
+    let stream = video_stream(&input)?;
+    let video = input.stream(stream).expect("video_stream gives an index of this input");
+    let params = ffi::video_params(&video.parameters());
+    if ffmpeg_next::decoder::find(video.parameters().id()).is_none() {
+        return Err(Error::NoDecoder { codec: params.codec });
+    }
+    check_size(&params)?;
+    let format = ffi::pixel_format(params.pixel_format)
+        .ok_or_else(|| Error::Damaged { what: format!("no picture of its {} stream can be decoded", params.codec) })?;
+    let matrix = video
+        .side_data()
+        .find(|s| s.kind() == ffmpeg_next::codec::packet::side_data::Type::DisplayMatrix)
+        .and_then(|s| display_matrix(s.data()));
+    let orientation = matrix.as_ref().map(Orientation::from_display_matrix).unwrap_or_default();
+    let aspect = params.sample_aspect_ratio;
+    let (time_base, avg_frame_rate) = (Ratio::from(video.time_base()), Ratio::from(video.avg_frame_rate()));
+    let (listed, promised_secs) = (ffi::index_entries(&video), input.duration() as f64 / 1e6);
+    let start_secs = ffi::start_micros(&input).map_or(0.0, |s| s as f64 / 1e6);
+    let count = |kind| input.streams().filter(|s| s.parameters().medium() == kind).count();
+    let (sound_streams, subtitle_streams) = (count(Type::Audio), count(Type::Subtitle));
+    let (chapters, container) = (input.nb_chapters() as usize, input.format().name().to_owned());
+    let is_mp4 = index::is_mp4(&input);
+
+    let survey = index::read(path, &mut input, stream, cancel)?;
+    // Others' lists are partial, or count what is never shown.
+    let (promised, is_last_cut) = if is_mp4 { (listed, survey.is_last_cut) } else { (0, false) };
+    if survey.packets < promised || is_last_cut {
+        let readable = survey.packets - u64::from(is_last_cut);
+        return Err(Error::Truncated { readable, promised: promised.max(survey.packets) });
+    }
+    let index = survey.index;
+    let (Some(&start_pts), end_pts) = (index.shown.first(), index.end_pts) else {
+        return Err(Error::Damaged { what: "its video stream holds no frame".to_owned() });
+    };
+    let readable_secs = survey.end_secs - start_secs;
+    // Elsewhere the duration is an estimate, or not of the streams' making.
+    let is_told = container.contains("matroska") && promised_secs > 0.0;
+    if is_told && readable_secs < promised_secs - f64::max(1.0, promised_secs * 0.01) {
+        return Err(Error::EndsEarly { readable_secs, promised_secs });
+    }
+    let (width, height) = orientation.turned(params.width, params.height);
+    let info = SourceInfo {
+        container,
+        codec: params.codec.clone(),
+        bit_depth: format.bit_depth,
+        width,
+        height,
+        coded_width: params.width,
+        coded_height: params.height,
+        orientation,
+        rotation_degrees: orientation.clockwise_degrees(),
+        sample_aspect_ratio: if orientation.is_transposed { aspect.inverted() } else { aspect },
+        colour: colour_tags(&params, &format),
+        pixel_format: format.name,
+        time_base,
+        avg_frame_rate,
+        frames: index.shown.len() as u64,
+        start_pts,
+        end_pts,
+        duration_secs: time_base.secs(end_pts - start_pts),
+        keyframes: index.keyframes(),
+        sound_streams,
+        subtitle_streams,
+        chapters,
+    };
+    Ok(Inspected { info, index, stream })
+}
+
+/// The video stream that is converted: FFmpeg's choice of the best one that is not a cover picture.
+pub(crate) fn video_stream(input: &Input) -> Result<usize, Error> {
+    let is_video = |s: &ffmpeg_next::Stream<'_>| {
+        s.parameters().medium() == Type::Video && !s.disposition().contains(Disposition::ATTACHED_PIC)
+    };
+    let best = input.streams().best(Type::Video).filter(is_video);
+    best.or_else(|| input.streams().find(is_video)).map(|s| s.index()).ok_or_else(|| {
+        match input.streams().filter(|s| s.parameters().medium() == Type::Audio).count() {
+            0 => Error::NotAVideo,
+            sound => Error::NoVideo { sound },
+        }
+    })
+}
+
+fn check_size(params: &VideoParams) -> Result<(), Error> {
+    let &VideoParams { width, height, .. } = params;
+    if width == 0 || height == 0 {
+        return Err(Error::Damaged { what: "its picture size can't be found".to_owned() });
+    }
+    if width < MIN_SIDE || height < MIN_SIDE {
+        return Err(Error::TooSmall { width, height });
+    }
+    if width > MAX_SIDE || height > MAX_SIDE {
+        return Err(Error::TooLarge { width, height });
+    }
+    Ok(())
+}
+
+fn display_matrix(bytes: &[u8]) -> Option<[i32; 9]> {
+    let mut matrix = [0; 9];
+    if bytes.len() < 36 {
+        return None;
+    }
+    for (value, four) in matrix.iter_mut().zip(bytes.chunks_exact(4)) {
+        *value = i32::from_ne_bytes(four.try_into().expect("chunks of four"));
+    }
+    Some(matrix)
+}
+
+/// The source's tags. An unspecified or RGB matrix becomes what players assume by height, since the result has to say one.
+fn colour_tags(params: &VideoParams, format: &ffi::PixelFormat) -> ColourTags {
+    let matrix = match params.matrix {
+        0 | 2 | 3 => {
+            if params.height >= 720 {
+                1
+            } else {
+                6
+            }
+        }
+        matrix => matrix,
+    };
+    let is_full_range = !format.is_rgb && (params.range == 2 || format.is_full_range);
+    ColourTags { matrix, primaries: params.primaries, transfer: params.transfer, is_full_range }
+}

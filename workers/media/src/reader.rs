@@ -1,0 +1,126 @@
+//! Frames out of one video stream of an open file: the loop that feeds a decoder and drains it.
+
+use std::path::{Path, PathBuf};
+
+use ffmpeg_next::codec::{self, discard::Discard, threading};
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::{Packet, decoder, frame, rescale::Rescale};
+
+use crate::{Cancel, Error, Ratio, ffi, open};
+
+/// A decoder with the settings that all uses share.
+pub(crate) fn decoder(input: &Input, stream: usize, threads: usize, skip: Discard) -> Result<decoder::Video, Error> {
+    let stream = input.stream(stream).expect("callers pass an index of this input's streams");
+    let parameters = stream.parameters();
+    let name = ffi::codec_name(&parameters);
+    let context = codec::Context::from_parameters(parameters)
+        .map_err(|source| Error::Libav { action: "preparing the decoder", source })?;
+    let mut decoder = context.decoder();
+    // Threading has to be set before opening: it defaults to one thread.
+    let kind = if threads > 1 { threading::Type::Frame } else { threading::Type::Slice };
+    decoder.set_threading(threading::Config { kind, ..threading::Config::count(threads.max(1)) });
+    decoder.set_packet_time_base(stream.time_base());
+    decoder.skip_frame(skip);
+    if skip != Discard::Default {
+        decoder.skip_loop_filter(Discard::All);
+    }
+    decoder.video().map_err(|source| match source {
+        ffmpeg_next::Error::DecoderNotFound => Error::NoDecoder { codec: name },
+        source => Error::Libav { action: "opening the decoder", source },
+    })
+}
+
+/// Reads frames in display order.
+pub(crate) struct FrameReader<'a> {
+    path: PathBuf,
+    input: Input,
+    stream: usize,
+    decoder: decoder::Video,
+    /// Video packets seen so far.
+    seen: usize,
+    /// Video packets before this one are not decoded.
+    from: usize,
+    is_draining: bool,
+    faults: u32,
+    cancel: Cancel<'a>,
+}
+
+impl<'a> FrameReader<'a> {
+    /// Reads the stream from its packet number `from` (a keyframe) to the end.
+    pub(crate) fn new(
+        path: &Path,
+        input: Input,
+        stream: usize,
+        threads: usize,
+        from: usize,
+        cancel: Cancel<'a>,
+    ) -> Result<Self, Error> {
+        let decoder = decoder(&input, stream, threads, Discard::Default)?;
+        let path = path.to_path_buf();
+        Ok(Self { path, input, stream, decoder, seen: 0, from, is_draining: false, faults: 0, cancel })
+    }
+
+    /// The next frame, or None after the last. Frames that can't be decoded are left out: callers count.
+    pub(crate) fn next_frame(&mut self) -> Result<Option<frame::Video>, Error> {
+        loop {
+            let mut frame = frame::Video::empty();
+            match self.decoder.receive_frame(&mut frame) {
+                Ok(()) => return Ok(Some(frame)),
+                Err(ffmpeg_next::Error::Eof) => return Ok(None),
+                Err(ffmpeg_next::Error::Other { errno: ffmpeg_next::error::EAGAIN }) if self.is_draining => {
+                    return Ok(None);
+                }
+                Err(ffmpeg_next::Error::Other { errno: ffmpeg_next::error::EAGAIN }) => {}
+                Err(ffmpeg_next::Error::InvalidData) if self.faults < 10_000 => {
+                    self.faults += 1;
+                    continue;
+                }
+                Err(source) => return Err(Error::Libav { action: "decoding", source }),
+            }
+            match self.next_packet()? {
+                Some(packet) => match self.decoder.send_packet(&packet) {
+                    Ok(()) => {}
+                    Err(ffmpeg_next::Error::InvalidData) => self.faults += 1,
+                    Err(source) => return Err(Error::Libav { action: "decoding", source }),
+                },
+                None => {
+                    self.decoder.send_eof().map_err(|source| Error::Libav { action: "decoding", source })?;
+                    self.is_draining = true;
+                }
+            }
+        }
+    }
+
+    fn next_packet(&mut self) -> Result<Option<Packet>, Error> {
+        while let Some(packet) = open::next_packet(&mut self.input, &self.path, self.cancel)? {
+            if packet.stream() != self.stream {
+                continue;
+            }
+            self.seen += 1;
+            if self.seen > self.from {
+                return Ok(Some(packet));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Translates the timestamps of a segment file into the source's time base.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Alignment {
+    /// Time base of the file.
+    pub(crate) file_base: ffmpeg_next::Rational,
+    /// pts of the file's first packet.
+    pub(crate) first_pts: i64,
+    /// Time base of the source.
+    pub(crate) base: Ratio,
+    /// What the first packet's pts is in the source.
+    pub(crate) start_pts: i64,
+}
+
+impl Alignment {
+    /// A pts of the file in the source's time base.
+    pub(crate) fn pts(self, file_pts: i64) -> i64 {
+        (file_pts - self.first_pts).rescale(self.file_base, self.base) + self.start_pts
+    }
+}

@@ -1,0 +1,71 @@
+//! Text subtitles in the form that MP4 carries (3GPP TS 26.245 timed text, FFmpeg's `mov_text`).
+//!
+//! Styling is dropped: what players show of it differs anyway, and the words and times are what must survive.
+
+use ffmpeg_next::codec::Id;
+
+/// How a codec's packets hold their text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextKind {
+    /// Text with tags in angle brackets.
+    Tagged,
+    /// An Advanced SubStation line: eight fields, then text with overrides in braces.
+    Ass,
+}
+
+impl TextKind {
+    /// None for subtitles that are not text.
+    pub(crate) fn of(codec: Id) -> Option<Self> {
+        match codec {
+            Id::SUBRIP | Id::TEXT | Id::WEBVTT | Id::SRT => Some(TextKind::Tagged),
+            Id::ASS | Id::SSA => Some(TextKind::Ass),
+            _ => None,
+        }
+    }
+}
+
+/// The sample description: bottom centre, white on nothing, one font.
+pub(crate) const HEADER: &[u8] = &[
+    0, 0, 0, 0, // display flags
+    1, 0xff, // centred, at the bottom
+    0, 0, 0, 0, // background
+    0, 0, 0, 0, 0, 0, 0, 0, // text box: the player's
+    0, 0, 0, 0, 0, 1, 0, 18, 255, 255, 255, 255, // style: font 1, 18 points, white
+    0, 0, 0, 18, b'f', b't', b'a', b'b', 0, 1, 0, 1, 5, b'S', b'e', b'r', b'i', b'f',
+];
+
+/// A packet's text as a timed-text sample: length in two bytes, then UTF-8.
+pub(crate) fn sample(kind: TextKind, data: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(data);
+    let text = match kind {
+        TextKind::Tagged => without(&text, '<', '>'),
+        TextKind::Ass => {
+            let line = text.splitn(9, ',').nth(8).unwrap_or_default();
+            without(line, '{', '}').replace("\\N", "\n").replace("\\n", "\n").replace("\\h", " ")
+        }
+    };
+    let text = text.replace("\r\n", "\n");
+    let text = text.trim_end_matches(['\0', '\n']);
+    let mut length = text.len().min(usize::from(u16::MAX));
+    while !text.is_char_boundary(length) {
+        length -= 1;
+    }
+    let mut sample = (length as u16).to_be_bytes().to_vec();
+    sample.extend_from_slice(&text.as_bytes()[..length]);
+    sample
+}
+
+/// The text outside of pairs of `open` and `close`; an `open` that is never closed is text.
+fn without(text: &str, open: char, close: char) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(open) {
+        let Some(length) = rest[start..].find(close) else { break };
+        out.push_str(&rest[..start]);
+        rest = &rest[start + length + close.len_utf8()..];
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests;

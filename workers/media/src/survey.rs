@@ -1,0 +1,159 @@
+//! Looks at keyframes: whether they decode by themselves, and whether the scene changes there.
+
+use std::path::Path;
+
+use ffmpeg_next::codec::discard::Discard;
+use ffmpeg_next::{Packet, decoder, frame};
+
+use crate::index::Keyframe;
+use crate::plan::Candidate;
+use crate::{Cancel, Error, ffi, open, reader};
+
+/// Share of luma samples in other histogram bins from which two pictures are taken for different scenes.
+const SCENE_DIFFERENCE: f32 = 0.4;
+/// Bins of a luma histogram.
+const BINS: usize = 32;
+
+type Histogram = [f32; BINS];
+
+/// Decodes each of the given keyframes alone. One that gives no picture, or another than its own, is not usable.
+pub(crate) fn look_at(
+    path: &Path,
+    stream: usize,
+    keyframes: &[Keyframe],
+    cancel: Cancel<'_>,
+) -> Result<Vec<Candidate>, Error> {
+    let mut input = open::source(path)?;
+    let mut decoder = reader::decoder(&input, stream, 1, Discard::Default)?;
+    let mut candidates: Vec<Candidate> = Vec::with_capacity(keyframes.len());
+    let mut before: Option<Histogram> = None;
+    let mut at = 0;
+    for keyframe in keyframes {
+        let Some(packet) = video_packet(&mut input, path, stream, &mut at, keyframe.packet, cancel)? else { break };
+        let picture = decode_alone(&mut decoder, &packet).filter(|f| f.pts() == Some(keyframe.pts));
+        let now = picture.as_ref().map(histogram);
+        let is_scene_cut = matches!((&before, &now), (Some(a), Some(b)) if differ(a, b));
+        candidates.push(Candidate { keyframe: *keyframe, is_usable: now.is_some(), is_scene_cut });
+        before = now.or(before);
+    }
+    Ok(candidates)
+}
+
+/// For each border whether the picture changes abruptly exactly there: the last picture before it is decoded, from the keyframe
+/// before (`pairs` of keyframe before and border, rising), leaving out frames that no other needs.
+pub(crate) fn confirm_scene_cuts(
+    path: &Path,
+    stream: usize,
+    pairs: &[(Keyframe, Keyframe)],
+    cancel: Cancel<'_>,
+) -> Result<Vec<bool>, Error> {
+    let mut input = open::source(path)?;
+    let mut decoder = reader::decoder(&input, stream, 2, Discard::NonReference)?;
+    let mut answers = Vec::with_capacity(pairs.len());
+    let mut at = 0;
+    // The packet that ended one group may start the next.
+    let mut held: Option<Packet> = None;
+    for (from, border) in pairs {
+        let mut latest: Option<(i64, Histogram)> = None;
+        let mut first: Option<Histogram> = None;
+        let mut keep = |frame: frame::Video| match frame.pts() {
+            Some(pts) if pts == border.pts => first = Some(histogram(&frame)),
+            Some(pts) if pts < border.pts && latest.is_none_or(|(p, _)| pts > p) => {
+                latest = Some((pts, histogram(&frame)))
+            }
+            _ => {}
+        };
+        for number in from.packet..=border.packet {
+            let packet = match held.take() {
+                Some(packet) if number + 1 == at => packet,
+                _ => match video_packet(&mut input, path, stream, &mut at, number, cancel)? {
+                    Some(packet) => packet,
+                    None => break,
+                },
+            };
+            // A damaged packet costs an answer, not the split.
+            let _ = decoder.send_packet(&packet);
+            let mut frame = frame::Video::empty();
+            while decoder.receive_frame(&mut frame).is_ok() {
+                keep(std::mem::replace(&mut frame, frame::Video::empty()));
+            }
+            if number == border.packet {
+                held = Some(packet);
+            }
+        }
+        drain(&mut decoder, &mut keep);
+        answers.push(matches!((latest, first), (Some((_, a)), Some(b)) if differ(&a, &b)));
+    }
+    Ok(answers)
+}
+
+/// Reads on to the video packet with the given number; `at` counts those read.
+fn video_packet(
+    input: &mut ffmpeg_next::format::context::Input,
+    path: &Path,
+    stream: usize,
+    at: &mut usize,
+    number: usize,
+    cancel: Cancel<'_>,
+) -> Result<Option<Packet>, Error> {
+    while let Some(packet) = open::next_packet(input, path, cancel)? {
+        if packet.stream() == stream {
+            *at += 1;
+            if *at > number {
+                return Ok(Some(packet));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn decode_alone(decoder: &mut decoder::Video, packet: &Packet) -> Option<frame::Video> {
+    let mut found = None;
+    if decoder.send_packet(packet).is_ok() {
+        drain(decoder, &mut |frame| {
+            found.get_or_insert(frame);
+        });
+    } else {
+        decoder.flush();
+    }
+    found
+}
+
+/// Takes what the decoder still holds and makes it ready for another start.
+fn drain(decoder: &mut decoder::Video, keep: &mut impl FnMut(frame::Video)) {
+    if decoder.send_eof().is_ok() {
+        let mut frame = frame::Video::empty();
+        while decoder.receive_frame(&mut frame).is_ok() {
+            keep(std::mem::replace(&mut frame, frame::Video::empty()));
+        }
+    }
+    decoder.flush();
+}
+
+/// Shares of the first plane's samples by brightness, a sample in four by four.
+fn histogram(frame: &frame::Video) -> Histogram {
+    let mut bins = [0.0; BINS];
+    let (stride, bytes) = (frame.stride(0), frame.data(0));
+    let depth = ffi::bit_depth(frame);
+    let mut count = 0.0;
+    for y in (0..frame.height() as usize).step_by(4) {
+        for x in (0..frame.width() as usize).step_by(4) {
+            let sample = if depth > 8 {
+                let at = y * stride + 2 * x;
+                bytes.get(at..at + 2).map(|b| u16::from_le_bytes([b[0], b[1]]) >> (depth - 5))
+            } else {
+                bytes.get(y * stride + x).map(|&b| u16::from(b >> 3))
+            };
+            if let Some(sample) = sample {
+                bins[usize::from(sample) % BINS] += 1.0;
+                count += 1.0;
+            }
+        }
+    }
+    bins.map(|b| b / f32::max(count, 1.0))
+}
+
+fn differ(a: &Histogram, b: &Histogram) -> bool {
+    let distance: f32 = a.iter().zip(b).map(|(x, y)| (x - y).abs()).sum();
+    distance / 2.0 > SCENE_DIFFERENCE
+}

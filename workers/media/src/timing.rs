@@ -1,0 +1,69 @@
+//! Decode times and durations from display times alone: containers lose or bend the former, the latter are exact.
+
+/// Timestamps of one stream in decode order, made from its pts.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Timing {
+    /// Strictly rising, none above its pts.
+    pub(crate) dts: Vec<i64>,
+    /// Distance to the next pts shown; the last shown reaches `end_pts`.
+    pub(crate) durations: Vec<i64>,
+}
+
+impl Timing {
+    /// From the pts in decode order (all different) and the end of the last frame shown.
+    ///
+    /// `dts[i] = sorted_pts[i - d]` with the least depth d that leaves no dts above its pts. The d times before the first pts
+    /// are spread so that the decode steps, whose sum is a track's duration in MP4, add up to what is displayed.
+    pub(crate) fn from_pts(pts: &[i64], end_pts: i64) -> Self {
+        let mut sorted = pts.to_vec();
+        sorted.sort_unstable();
+        let rank = |value: &i64| sorted.binary_search(value).expect("sorted holds the same values");
+        let ranks: Vec<usize> = pts.iter().map(rank).collect();
+        let depth = ranks.iter().enumerate().map(|(i, &rank)| i.saturating_sub(rank)).max().unwrap_or(0);
+        let durations: Vec<i64> =
+            ranks.iter().map(|&r| (sorted.get(r + 1).copied().unwrap_or(end_pts) - sorted[r]).max(1)).collect();
+        let lead = match durations.last() {
+            Some(last) => (end_pts - sorted[pts.len() - 1 - depth] - last).max(depth as i64),
+            None => 0,
+        };
+        let dts = (0..pts.len())
+            .map(|i| match i.checked_sub(depth) {
+                Some(shown) => sorted[shown],
+                None => sorted[0] - (lead * (depth - i) as i64).div_euclid(depth as i64),
+            })
+            .collect();
+        Self { dts, durations }
+    }
+}
+
+/// FNV-1a, 64 bit, over pts in display order.
+pub(crate) fn pts_hash(pts: impl IntoIterator<Item = i64>) -> u64 {
+    let mut hash = PtsHash::default();
+    pts.into_iter().for_each(|p| hash.add(p));
+    hash.value()
+}
+
+/// The same, value by value.
+#[derive(Debug)]
+pub(crate) struct PtsHash(u64);
+
+impl Default for PtsHash {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl PtsHash {
+    pub(crate) fn add(&mut self, pts: i64) {
+        for byte in pts.to_le_bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    pub(crate) fn value(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

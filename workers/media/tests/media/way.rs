@@ -1,0 +1,142 @@
+//! A source's way through the crate, with what must hold for every source.
+
+use std::path::{Path, PathBuf};
+
+use stereospot_media::split::Split;
+use stereospot_media::{
+    Cancel, Decoded, Encoder, EncoderOptions, JoinSummary, Manifest, SegmentDecoder, StereoLayout, join,
+};
+
+use crate::judge::{self, Bench};
+
+pub(crate) const TARGET_SECS: f64 = 1.0;
+pub(crate) const PICTURE: &str = "-f lavfi -i testsrc2=size=160x90:rate=25:duration=4";
+pub(crate) const SOUND: &str = "-f lavfi -i sine=frequency=440:duration=4";
+
+/// A source after its way through.
+pub(crate) struct Outcome {
+    pub(crate) bench: Bench,
+    pub(crate) source: PathBuf,
+    pub(crate) result: PathBuf,
+    pub(crate) manifest: Manifest,
+    pub(crate) is_recut: bool,
+    pub(crate) summary: JoinSummary,
+    /// What ffprobe says of the source.
+    pub(crate) truth: judge::Video,
+    /// What ffprobe says of the result.
+    pub(crate) found: judge::Video,
+}
+
+/// Takes the source through everything and checks what holds for all.
+pub(crate) fn check(bench: Bench, source: PathBuf) -> Outcome {
+    let split = Split::plan(&source, TARGET_SECS, Cancel::never()).expect("the source can be split");
+    let manifest = split.manifest().clone();
+    let segments = write_segments(&bench, &split);
+    let decoded = decode_all(&manifest, &segments);
+    let truth = judge::video(&source);
+    assert_eq!(decoded.iter().map(Vec::len).sum::<usize>(), truth.times.len(), "every frame is decoded once");
+    let raw = judge::raw_frames(&source, manifest.colour.is_full_range);
+    if !split.is_recut() {
+        check_samples(&raw, &manifest, &decoded);
+    }
+    let encoded = encode_all(&bench, &manifest, &decoded);
+    let result = bench.path("result.mp4");
+    let summary = join(&source, &manifest, &encoded, &result, StereoLayout::SideBySide, Cancel::never())
+        .expect("the segments can be joined");
+    let found = judge::video(&result);
+    check_result(&truth, &found, &summary);
+    check_likeness(&raw, &result, &manifest);
+    Outcome { bench, source, result, manifest, is_recut: split.is_recut(), summary, truth, found }
+}
+
+pub(crate) fn write_segments(bench: &Bench, split: &Split) -> Vec<PathBuf> {
+    let mut written = Vec::new();
+    let path_of = |index, total| bench.path(&format!("segment-{index}-{total}.mp4"));
+    let on_segment = |spec: &stereospot_media::SegmentSpec, path: &Path| {
+        assert_eq!(spec.index as usize, written.len(), "segments come in order");
+        written.push(path.to_path_buf());
+    };
+    split.write(path_of, on_segment, Cancel::never()).expect("the segments can be written");
+    assert_eq!(written.len(), split.manifest().segments.len());
+    written
+}
+
+pub(crate) fn decode_all(manifest: &Manifest, segments: &[PathBuf]) -> Vec<Vec<Decoded>> {
+    let decode = |(spec, path): (_, &PathBuf)| {
+        SegmentDecoder::open(path, manifest, spec, 2).expect("opens").collect::<Result<Vec<_>, _>>().expect("decodes")
+    };
+    manifest.segments.iter().zip(segments).map(decode).collect()
+}
+
+pub(crate) fn encode_all(bench: &Bench, manifest: &Manifest, decoded: &[Vec<Decoded>]) -> Vec<PathBuf> {
+    let (width, height) = manifest.picture_size();
+    let encode = |(index, frames): (usize, &Vec<Decoded>)| {
+        let path = bench.path(&format!("encoded-{index}.mp4"));
+        let mut options = EncoderOptions::new(width, height, manifest);
+        // Slow enough a preset for B-frames in a pyramid.
+        (options.preset, options.crf, options.layout) = ("veryfast".to_owned(), 30, StereoLayout::SideBySide);
+        let mut encoder = Encoder::create(&path, options).expect("the encoder opens");
+        for frame in frames {
+            encoder.push(frame.pts, &frame.picture).expect("encodes");
+        }
+        let summary = encoder.finish().expect("finishes");
+        assert_eq!(summary.frames as usize, frames.len());
+        assert!(summary.bytes > 0);
+        path
+    };
+    decoded.iter().enumerate().map(encode).collect()
+}
+
+/// Every sample of every frame equals what the `ffmpeg` command decodes from the whole source.
+fn check_samples(raw: &[u8], manifest: &Manifest, decoded: &[Vec<Decoded>]) {
+    let (width, height) = (manifest.width as usize, manifest.height as usize);
+    let sizes = [(width, height), (width.div_ceil(2), height.div_ceil(2)), (width.div_ceil(2), height.div_ceil(2))];
+    let mut rest = raw;
+    for frame in decoded.iter().flatten() {
+        for ((plane, plane_width, _), (width, height)) in frame.picture.planes().into_iter().zip(sizes) {
+            let (expected, after) = rest.split_at(width * height);
+            rest = after;
+            let rows = plane.chunks_exact(plane_width).zip(expected.chunks_exact(width));
+            for (y, (row, expected)) in rows.enumerate() {
+                assert!(row[..width] == *expected, "row {y} of the frame at {} differs", frame.pts);
+                assert!(row[width..].iter().all(|s| *s == expected[width - 1]), "the last column is repeated");
+            }
+        }
+    }
+    assert!(rest.is_empty(), "the source has more frames");
+}
+
+fn check_result(truth: &judge::Video, found: &judge::Video, summary: &JoinSummary) {
+    assert_eq!(found.times.len(), truth.times.len(), "frames");
+    assert_eq!(summary.frames as usize, truth.times.len());
+    assert_eq!(found.times, truth.times, "times");
+    let side_data = found.stream["side_data_list"].to_string();
+    assert!(side_data.contains("side by side"), "the stereo layout is marked: {side_data}");
+    assert!(!side_data.contains("rotation"), "rotation was applied, not carried over");
+}
+
+/// Every frame of the result shows what the source's frame at its place shows, as far as two lossy encodings allow.
+fn check_likeness(source: &[u8], result: &Path, manifest: &Manifest) {
+    let result = judge::raw_frames(result, manifest.colour.is_full_range);
+    let (width, height) = (manifest.width as usize, manifest.height as usize);
+    let (wide, high) = manifest.picture_size();
+    let frame = |w: usize, h: usize| w * h + 2 * w.div_ceil(2) * h.div_ceil(2);
+    let frames = source.chunks_exact(frame(width, height)).zip(result.chunks_exact(frame(wide, high)));
+    for (number, (a, b)) in frames.enumerate() {
+        let rows = a[..width * height].chunks_exact(width).zip(b.chunks_exact(wide));
+        let luma: u64 = rows.flat_map(|(a, b)| a.iter().zip(b)).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        let chroma = a[width * height..].iter().zip(&b[wide * high..]).map(|(a, b)| u64::from(a.abs_diff(*b)));
+        // Chroma planes of equal size in both: also of odd pictures, whose chroma was rounded up already.
+        let difference = (luma + chroma.sum::<u64>()) as f64 / a.len() as f64;
+        assert!(difference < 6.0, "frame {number} differs by {difference} of 255 on average");
+    }
+}
+
+pub(crate) fn duration_is_kept(outcome: &Outcome) {
+    assert!(outcome.truth.duration.is_some());
+    assert_eq!(outcome.found.duration, outcome.truth.duration, "duration");
+}
+
+pub(crate) fn x264(bench: &Bench, inputs: &str, options: &str, name: &str) -> PathBuf {
+    bench.ffmpeg(&format!("{inputs} -c:v libx264 -preset veryfast {options} @{name}"))
+}
