@@ -1,0 +1,67 @@
+//! Keeping a message while its work goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use stereospot_domain::EventKind;
+use stereospot_ports::work_queue::Receipt;
+use stereospot_ports::{Code, WorkQueue};
+use stereospot_telemetry::record;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::events::{About, Events};
+
+/// Extends a message's lease until it is dropped. When the lease is lost, `lost` is cancelled: the work must stop, since
+/// another worker may have the message.
+#[derive(Debug)]
+pub struct Lease {
+    /// Cancelled when the message is no longer ours.
+    pub lost: CancellationToken,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Lease {
+    /// Starts extending, three times in each visibility timeout.
+    #[must_use]
+    pub fn keep(
+        queue: Arc<dyn WorkQueue>,
+        receipt: Receipt,
+        visibility: Duration,
+        events: Events,
+        about: About,
+        parent: &CancellationToken,
+    ) -> Self {
+        let lost = parent.child_token();
+        let token = lost.clone();
+        let task = tokio::spawn(async move {
+            let name = queue.name().to_string();
+            let role = queue.name().role.as_str();
+            let mut valid_until = tokio::time::Instant::now() + visibility;
+            loop {
+                tokio::time::sleep(visibility / 3).await;
+                match queue.extend(&receipt, visibility).await {
+                    Ok(()) => {
+                        valid_until = tokio::time::Instant::now() + visibility;
+                        record::lease_extended(role);
+                        let data = [("queue", json!(name)), ("lease_secs", json!(visibility.as_secs_f64()))];
+                        events.emit(EventKind::LeaseExtended, &about, data);
+                    }
+                    // A hiccup is no loss while the last extension still holds.
+                    Err(error) if error.code() != Code::LeaseLost && tokio::time::Instant::now() < valid_until => {
+                        tracing::warn!("the lease on a message of {name} was not extended: {error}");
+                    }
+                    Err(error) => {
+                        record::lease_lost(role);
+                        let data = [("queue", json!(name)), ("error", json!(error.to_string()))];
+                        events.emit(EventKind::LeaseLost, &about, data);
+                        token.cancel();
+                        return;
+                    }
+                }
+            }
+        });
+        Self { lost, _task: AbortOnDropHandle::new(task) }
+    }
+}

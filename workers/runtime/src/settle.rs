@@ -1,0 +1,100 @@
+//! What becomes of a message after its work: deleted, given back, or left for the dead-letter queue.
+//!
+//! Invariant: a message that was given back through no fault of its own (the worker stops, somebody else is at it) never gets
+//! nearer to the dead-letter queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stereospot_ports::work_queue::{MAX_DELAY, Message, Outgoing};
+use stereospot_ports::{Code, Result, WorkQueue};
+use stereospot_telemetry::record;
+
+use crate::events::About;
+use crate::job::{emit_failed, fail_job};
+use crate::stage::{Context, Failure, chain};
+
+/// A message whose work has ended.
+pub(crate) struct Ended<'a> {
+    pub(crate) queue: &'a Arc<dyn WorkQueue>,
+    pub(crate) message: &'a Message,
+    pub(crate) max_receives: Option<u32>,
+    /// What the events about it carry.
+    pub(crate) about: &'a About,
+}
+
+/// Deletes the message, or gives it back, and says what happened.
+pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::result::Result<(), Failure>) {
+    let Ended { queue, message, about, .. } = ended;
+    let (name, role) = (queue.name(), queue.name().role.as_str());
+    let is_done = outcome.is_ok();
+    let settled = match outcome {
+        Ok(()) => queue.delete(&message.receipt).await,
+        Err(Failure::Refused(error) | Failure::Retry(error) | Failure::NoSpace(error)) => {
+            failed(context, &ended, &error).await;
+            queue.release(&message.receipt, retry_delay(message.receive_count)).await
+        }
+        Err(Failure::Cancelled) => {
+            tracing::info!("gave a message of {name} back");
+            give_back(&ended, Duration::ZERO).await
+        }
+        Err(Failure::Broken(error)) => {
+            tracing::error!("gave a message of {name} back, since this worker can't go on: {error}");
+            give_back(&ended, Duration::ZERO).await
+        }
+        Err(Failure::Later { why, after }) => {
+            tracing::info!("a message of {name} waits {} s: {why}", after.as_secs());
+            give_back(&ended, after).await
+        }
+    };
+    match settled {
+        Ok(()) if is_done => record::message_deleted(role),
+        Ok(()) => record::message_released(role),
+        // Then the message comes again, to this worker or another, and finds its work done.
+        Err(error) if error.code() == Code::LeaseLost => {
+            tracing::warn!("a message of {name} came back before it was settled: {error}");
+        }
+        Err(error) => {
+            record::backend_error(error.code().as_str());
+            let job_id = about.job_id.map_or(String::new(), |job_id| format!(" job_id={job_id}"));
+            tracing::error!("a message of {name} could not be settled:{job_id} {}", chain(&error));
+        }
+    }
+}
+
+/// Tells that the attempt failed. After the last one the job is failed, with the reason: the message goes to the dead-letter queue
+/// at its next receive, and replaying it takes the job back.
+async fn failed(context: &Context, ended: &Ended<'_>, error: &str) {
+    let Ended { message, max_receives, about, .. } = ended;
+    let is_last = max_receives.is_some_and(|max| message.receive_count >= max);
+    emit_failed(context, about, error, is_last);
+    if !is_last {
+        return;
+    }
+    record::message_dead(ended.queue.name().role.as_str());
+    if let (Some(job_id), Some(stage)) = (about.job_id, about.stage) {
+        let what = about.segment_index.map_or(stage.to_string(), |index| format!("segment {index}"));
+        let reason = format!("{what} failed {} times: {error}", message.receive_count);
+        if let Err(error) = fail_job(context, job_id, &reason).await {
+            tracing::error!("job_id={job_id} could not be marked failed: {}", chain(&error));
+        }
+    }
+}
+
+/// Gives the message back without an attempt having failed. Its receive count can't be taken back; so, where the next receive
+/// would dead-letter it, it is sent anew.
+async fn give_back(ended: &Ended<'_>, after: Duration) -> Result<()> {
+    let Ended { queue, message, max_receives, .. } = ended;
+    if max_receives.is_some_and(|max| message.receive_count >= max) {
+        let delay = after.min(MAX_DELAY);
+        // Sent first: a crash in between leaves two, and work done twice does no harm.
+        queue.send(&[Outgoing { body: message.body.clone(), delay }]).await?;
+        return queue.delete(&message.receipt).await;
+    }
+    queue.release(&message.receipt, after).await
+}
+
+/// Two seconds, doubled at each attempt, a minute at most.
+fn retry_delay(attempt: u32) -> Duration {
+    Duration::from_secs(1 << attempt.clamp(1, 6)).min(Duration::from_secs(60))
+}

@@ -1,0 +1,178 @@
+//! Events on disk until the control plane has them.
+//!
+//! An event is appended to a file before `append` returns, so a killed worker's events survive it. Files are sent whole and
+//! removed after the server has acknowledged every event in them; sending one twice is harmless, since the server drops
+//! duplicates. The spool is bounded: beyond its limit progress events are dropped and counted, state events never.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use stereospot_domain::Event;
+
+/// A file is closed at this size, so that a long outage is sent and removed piece by piece.
+const FILE_BYTES: u64 = 1024 * 1024;
+
+/// The spool of one worker. One process writes to it.
+#[derive(Debug)]
+pub struct Spool {
+    folder: PathBuf,
+    limit_bytes: u64,
+    /// Closed files, oldest first.
+    closed: VecDeque<Closed>,
+    current: Option<Current>,
+    next_number: u64,
+    /// Lines cut short by a crash, or otherwise not readable.
+    unreadable: u64,
+}
+
+#[derive(Debug)]
+struct Closed {
+    path: PathBuf,
+    waiting: Waiting,
+}
+
+#[derive(Debug)]
+struct Current {
+    path: PathBuf,
+    file: File,
+    waiting: Waiting,
+}
+
+/// How much waits to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// Events.
+    pub events: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the spool.
+    Kept,
+    /// The spool is full and this was a progress event.
+    Dropped,
+}
+
+impl Spool {
+    /// Opens the spool in a folder, which is made when it is missing. Files of earlier starts are kept and sent first.
+    ///
+    /// # Errors
+    /// When the folder can't be made or read.
+    pub fn open(folder: &Path, limit_bytes: u64) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let mut closed = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "jsonl") {
+                let content = fs::read(&path)?;
+                let events = content.iter().filter(|byte| **byte == b'\n').count() as u64;
+                closed.push(Closed { path, waiting: Waiting { events, bytes: content.len() as u64 } });
+            }
+        }
+        closed.sort_by(|a, b| a.path.cmp(&b.path));
+        let next_number = closed
+            .last()
+            .and_then(|closed| closed.path.file_stem()?.to_str()?.parse::<u64>().ok())
+            .map_or(0, |number| number + 1);
+        Ok(Self {
+            folder: folder.into(),
+            limit_bytes,
+            closed: closed.into(),
+            current: None,
+            next_number,
+            unreadable: 0,
+        })
+    }
+
+    /// Appends an event.
+    ///
+    /// # Errors
+    /// When it can't be written, on a full disk say; then it is not in the spool.
+    pub fn append(&mut self, event: &Event) -> io::Result<Appended> {
+        if event.kind.is_progress() && self.waiting().bytes >= self.limit_bytes {
+            return Ok(Appended::Dropped);
+        }
+        let mut line = serde_json::to_vec(event)?;
+        line.push(b'\n');
+        let current = match &mut self.current {
+            Some(current) => current,
+            none => {
+                let path = self.folder.join(format!("{:012}.jsonl", self.next_number));
+                let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+                self.next_number += 1;
+                none.insert(Current { path, file, waiting: Waiting::default() })
+            }
+        };
+        if let Err(error) = current.file.write_all(&line) {
+            // Half a line would swallow the next one: close the file, so that only this line is unreadable.
+            self.close_current();
+            return Err(error);
+        }
+        current.waiting.events += 1;
+        current.waiting.bytes += line.len() as u64;
+        if current.waiting.bytes >= FILE_BYTES {
+            self.close_current();
+        }
+        Ok(Appended::Kept)
+    }
+
+    /// The oldest file with its events, closing the one that is being written if there is no other. `None` when all is sent.
+    /// The same file comes again until [`Spool::remove`] is called with it.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn oldest(&mut self) -> io::Result<Option<(PathBuf, Vec<Event>)>> {
+        if self.closed.is_empty() {
+            self.close_current();
+        }
+        let Some(Closed { path, .. }) = self.closed.front() else { return Ok(None) };
+        let mut events = Vec::new();
+        for line in BufReader::new(File::open(path)?).split(b'\n') {
+            match serde_json::from_slice(&line?) {
+                Ok(event) => events.push(event),
+                Err(_) => self.unreadable += 1,
+            }
+        }
+        Ok(Some((path.clone(), events)))
+    }
+
+    /// Removes a file whose events the server has.
+    ///
+    /// # Errors
+    /// When it can't be removed; then its events are sent again, which is harmless.
+    pub fn remove(&mut self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)?;
+        self.closed.retain(|closed| closed.path != path);
+        Ok(())
+    }
+
+    /// How much waits to be sent.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        let current = self.current.iter().map(|current| current.waiting);
+        self.closed.iter().map(|closed| closed.waiting).chain(current).fold(Waiting::default(), |sum, file| Waiting {
+            events: sum.events + file.events,
+            bytes: sum.bytes + file.bytes,
+        })
+    }
+
+    /// Lines that could not be read so far: at most one a crash.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    fn close_current(&mut self) {
+        if let Some(current) = self.current.take() {
+            self.closed.push_back(Closed { path: current.path, waiting: current.waiting });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Splits a source into segments.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use serde_json::json;
+use stereospot_domain::keys::{self, SegmentKey};
+use stereospot_domain::message::Request;
+use stereospot_domain::{EventKind, Job, JobId, JobStatus, QueueRole, Stage};
+use stereospot_media::Cancel;
+use stereospot_media::split::Split;
+use stereospot_ports::job_store::{Transition, Transitioned};
+use stereospot_runtime::job;
+use stereospot_runtime::stage::{Context, Failure, Handler, Task};
+use stereospot_telemetry::record;
+use tokio_util::sync::CancellationToken;
+
+use crate::plan::{self, Plan};
+use crate::scratch::Scratch;
+use crate::{files, media_failure};
+
+/// The chunking stage.
+#[derive(Debug)]
+pub struct Chunking {
+    /// Where files live while they are worked on.
+    pub scratch: Scratch,
+    /// Wanted length of a segment in seconds, unless the job says otherwise.
+    pub segment_secs: f64,
+}
+
+#[async_trait]
+impl Handler for Chunking {
+    fn role(&self) -> QueueRole {
+        QueueRole::Chunking
+    }
+
+    async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
+        let Request::Chunk(job_id) = task.request else { return Ok(()) };
+        let Some(job) = begin(context, job_id).await? else { return Ok(()) };
+        let started = Instant::now();
+        context.events.emit(EventKind::ChunkingStarted, &task.about, []);
+        let folder = self.scratch.folder()?;
+        let source = folder.path().join("source.mp4");
+        files::download(&context.backend.input, &keys::source(job_id), &source, &task.cancel).await?;
+        let kept = plan::load(context, job_id).await?;
+        let target_secs = kept.map_or(job.options.segment_secs.unwrap_or(self.segment_secs), |plan| plan.target_secs);
+        let (split, paths) = split(source, folder.path().to_owned(), target_secs, task.cancel.clone()).await?;
+        // The manifest before the segments: whoever sees a segment needs it.
+        let plan = plan::keep(context, job_id, Plan { target_secs, manifest: split.manifest().clone() }).await?;
+        let manifest = &plan.manifest;
+        if manifest != split.manifest() {
+            return Err(Failure::Retry(format!(
+                "job_id={job_id} was cut otherwise before, by another version perhaps: submit the video again"
+            )));
+        }
+        let total = u32::try_from(paths.len()).expect("the number of segments fits the key's five digits");
+        for (index, path) in (0..).zip(&paths) {
+            let key = keys::segment(SegmentKey { job_id, index, total, mode: job.mode });
+            files::upload(path, &context.backend.input, &key, &task.cancel).await?;
+        }
+        let transition = Transition { total_segments: Some(total), ..Transition::to(JobStatus::ChunkingComplete) };
+        let changed = context.backend.jobs.transition(job_id, &transition).await?;
+        if matches!(changed, Transitioned::Changed(_)) {
+            record::frames(Stage::Chunking.as_str(), manifest.frames);
+            context.events.emit(
+                EventKind::ChunkingCompleted,
+                &task.about,
+                [
+                    ("segments", json!(total)),
+                    ("frames", json!(manifest.frames)),
+                    ("duration_secs", json!(manifest.duration_secs())),
+                    ("reencoded", json!(split.is_recut())),
+                    ("wall_secs", json!(started.elapsed().as_secs_f64())),
+                ],
+            );
+        }
+        // Completions may all be there already, and then nobody else looks again.
+        job::check_trigger(context, job_id).await?;
+        Ok(())
+    }
+}
+
+/// Takes the job, unless it is over or was split before.
+async fn begin(context: &Context, job_id: JobId) -> Result<Option<Job>, Failure> {
+    match context.backend.jobs.transition(job_id, &Transition::to(JobStatus::ChunkingInProgress)).await? {
+        Transitioned::Changed(job) => Ok(Some(job)),
+        Transitioned::Refused(JobStatus::Ingesting) => Err(Failure::Later {
+            why: format!("the job {job_id} is still being ingested"),
+            after: std::time::Duration::from_secs(15),
+        }),
+        Transitioned::Refused(status) => {
+            tracing::info!("job_id={job_id} is {status} already: nothing to split");
+            job::check_trigger(context, job_id).await?;
+            Ok(None)
+        }
+        Transitioned::Missing => {
+            Err(Failure::Retry(format!("no job row exists for job_id={job_id}, though its source arrived")))
+        }
+    }
+}
+
+async fn split(
+    source: PathBuf,
+    folder: PathBuf,
+    secs: f64,
+    cancel: CancellationToken,
+) -> Result<(Split, Vec<PathBuf>), Failure> {
+    let work = tokio::task::spawn_blocking(move || {
+        let is_cancelled = || cancel.is_cancelled();
+        let cancel = Cancel::when(&is_cancelled);
+        let split = Split::plan(&source, secs, cancel)?;
+        let mut paths = Vec::new();
+        let path_of = |index, _total| folder.join(format!("segment-{index}.mp4"));
+        split.write(path_of, |_, path| paths.push(path.to_owned()), cancel)?;
+        Ok::<_, stereospot_media::Error>((split, paths))
+    });
+    work.await.expect("splitting does not panic").map_err(|error| media_failure(&error))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

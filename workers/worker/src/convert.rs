@@ -1,0 +1,273 @@
+//! One segment through decode → depth → warp → encode, each stage on its own thread, with bounded channels between them.
+//!
+//! The slowest stage sets the pace; the channels hold a few pictures, so memory stays bounded whatever the segment's length.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use stereospot_media::decode::SegmentDecoder;
+use stereospot_media::encode::{Encoder, EncoderOptions};
+use stereospot_media::manifest::{Manifest, SegmentSpec};
+use stereospot_picture::Picture;
+use stereospot_stereo::{DepthModel, DepthStage, Layout, NormalisedDepth, Options, Warper, warm_up_frames};
+use tokio_util::sync::CancellationToken;
+
+/// Pictures that wait between two stages. Enough to even out their pace, few enough for 4K in a small machine.
+const BETWEEN: usize = 4;
+
+/// What to convert, and how.
+#[derive(Debug)]
+pub struct Conversion {
+    /// Facts of the whole source.
+    pub manifest: Manifest,
+    /// The segment.
+    pub spec: SegmentSpec,
+    /// Its file.
+    pub input: PathBuf,
+    /// The segment before it, to warm up the depth range; absent where nothing before matters.
+    pub previous: Option<(SegmentSpec, PathBuf)>,
+    /// The file to write.
+    pub output: PathBuf,
+    /// How the eyes are packed.
+    pub layout: Layout,
+    /// Parameters of the conversion.
+    pub options: Options,
+    /// Constant rate factor.
+    pub crf: u8,
+    /// The encoder's preset.
+    pub preset: String,
+    /// Threads for decoding and for encoding.
+    pub threads: usize,
+}
+
+impl Conversion {
+    /// Pictures of the previous segment that warm up the depth range.
+    fn warm_up(&self) -> u64 {
+        self.previous.as_ref().map_or(0, |(spec, _)| spec.frames.min(warm_up_frames(&self.options) as u64))
+    }
+
+    /// Number in the video of the first picture that the depth stage sees, the warm-up included.
+    fn first_picture(&self) -> u64 {
+        let earlier = self.manifest.segments.iter().filter(|spec| spec.index < self.spec.index);
+        earlier.map(|spec| spec.frames).sum::<u64>().saturating_sub(self.warm_up())
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Converted {
+    /// Frames written.
+    pub frames: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Time each stage worked, waiting left out.
+    pub decode: Duration,
+    /// As above, with the warm-up.
+    pub depth: Duration,
+    /// As above.
+    pub warp: Duration,
+    /// As above.
+    pub encode: Duration,
+}
+
+/// Why it failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Decoding or encoding.
+    #[error(transparent)]
+    Media(#[from] stereospot_media::Error),
+    /// The depth model.
+    #[error(transparent)]
+    Depth(#[from] stereospot_stereo::Error),
+    /// It was told to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// How far a conversion is, to be looked at from another thread.
+#[derive(Debug, Default)]
+pub struct Progress {
+    written: OnceLock<Arc<AtomicU64>>,
+}
+
+impl Progress {
+    /// Frames written so far.
+    #[must_use]
+    pub fn frames_done(&self) -> u64 {
+        self.written.get().map_or(0, |written| written.load(Ordering::Relaxed))
+    }
+
+    fn follow(&self, written: Arc<AtomicU64>) {
+        // A conversion opens one encoder, so there is none before.
+        let _ = self.written.set(written);
+    }
+}
+
+struct Timed<T> {
+    busy: Duration,
+    result: Result<T, Error>,
+}
+
+/// Converts. The model comes back, whatever the outcome, to be used for the next segment. `frames_done` counts up as frames
+/// are written.
+pub fn convert(
+    model: DepthModel,
+    conversion: &Conversion,
+    frames_done: &Progress,
+    cancel: &CancellationToken,
+) -> (DepthModel, Result<Converted, Error>) {
+    let (decoded, to_depth) = bounded::<(i64, Picture)>(BETWEEN);
+    let (deep, to_warp) = bounded::<(i64, Picture, NormalisedDepth)>(BETWEEN);
+    let (warped, to_encode) = bounded::<(i64, Picture)>(BETWEEN);
+    let depth_stage = DepthStage::new(model, &conversion.options, conversion.first_picture());
+    std::thread::scope(|scope| {
+        let decode = scope.spawn(move || decode(conversion, &decoded, cancel));
+        let depth = scope.spawn(move || depth(depth_stage, conversion, to_depth, &deep, cancel));
+        let warp = scope.spawn(move || warp(conversion, to_warp, &warped));
+        // Each stage owns its ends of the channels: ending, for whatever reason, it lets go of them, and so the others end too.
+        let encoded = encode(conversion, to_encode, frames_done);
+        let decoded = decode.join().expect("decoding does not panic");
+        let (model, deep) = depth.join().expect("depth does not panic");
+        let warped = warp.join().expect("warping does not panic");
+        let busy = Converted {
+            decode: decoded.busy,
+            depth: deep.busy,
+            warp: warped,
+            encode: encoded.busy,
+            ..Converted::default()
+        };
+        // The first stage's error is the cause of the others'.
+        let result = decoded.result.and(deep.result).and(encoded.result).and_then(|encoder| {
+            let finishing = Instant::now();
+            let summary = encoder.ok_or(Error::Cancelled)?.finish()?;
+            let encode = busy.encode + finishing.elapsed();
+            Ok(Converted { frames: summary.frames, bytes: summary.bytes, encode, ..busy })
+        });
+        (model, result)
+    })
+}
+
+fn decode(conversion: &Conversion, out: &Sender<(i64, Picture)>, cancel: &CancellationToken) -> Timed<()> {
+    let mut busy = Duration::ZERO;
+    let mut run = || {
+        let mut frames =
+            SegmentDecoder::open(&conversion.input, &conversion.manifest, &conversion.spec, conversion.threads)?;
+        loop {
+            let started = Instant::now();
+            let next = frames.next();
+            busy += started.elapsed();
+            let Some(frame) = next else { return Ok(()) };
+            let frame = frame?;
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if out.send((frame.pts, frame.picture)).is_err() {
+                return Ok(());
+            }
+        }
+    };
+    let result = run();
+    Timed { busy, result }
+}
+
+fn depth(
+    mut stage: DepthStage,
+    conversion: &Conversion,
+    input: Receiver<(i64, Picture)>,
+    out: &Sender<(i64, Picture, NormalisedDepth)>,
+    cancel: &CancellationToken,
+) -> (DepthModel, Timed<()>) {
+    let mut busy = Duration::ZERO;
+    let run = || {
+        let started = Instant::now();
+        if let Some((spec, path)) = &conversion.previous {
+            let frames = conversion.warm_up();
+            for frame in SegmentDecoder::open_tail(path, &conversion.manifest, spec, frames, conversion.threads)? {
+                if cancel.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                stage.warm_up(&frame?.picture)?;
+            }
+        }
+        busy += started.elapsed();
+        for (pts, picture) in input {
+            let started = Instant::now();
+            let depth = stage.depth(&picture)?;
+            busy += started.elapsed();
+            if out.send((pts, picture, depth)).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    let result = run();
+    (stage.into_model(), Timed { busy, result })
+}
+
+fn warp(
+    conversion: &Conversion,
+    input: Receiver<(i64, Picture, NormalisedDepth)>,
+    out: &Sender<(i64, Picture)>,
+) -> Duration {
+    let mut warper = Warper::new(&conversion.options);
+    let mut busy = Duration::ZERO;
+    for (pts, picture, depth) in input {
+        let started = Instant::now();
+        let (width, height) = conversion.layout.output_size(picture.width(), picture.height());
+        let mut packed = Picture::new(width, height, picture.colour);
+        warper.render(&picture, &depth, conversion.layout, &mut packed);
+        busy += started.elapsed();
+        if out.send((pts, packed)).is_err() {
+            break;
+        }
+    }
+    busy
+}
+
+fn encode(conversion: &Conversion, input: Receiver<(i64, Picture)>, frames_done: &Progress) -> Timed<Option<Encoder>> {
+    let mut busy = Duration::ZERO;
+    let run = || {
+        let mut encoder: Option<Encoder> = None;
+        for (pts, picture) in input {
+            let started = Instant::now();
+            let encoder = match &mut encoder {
+                Some(encoder) => encoder,
+                none => {
+                    let encoder = Encoder::create(&conversion.output, encoder_options(conversion, &picture))?;
+                    frames_done.follow(encoder.written());
+                    none.insert(encoder)
+                }
+            };
+            encoder.push(pts, &picture)?;
+            busy += started.elapsed();
+        }
+        Ok(encoder)
+    };
+    let result = run();
+    Timed { busy, result }
+}
+
+fn encoder_options(conversion: &Conversion, picture: &Picture) -> EncoderOptions {
+    EncoderOptions {
+        crf: conversion.crf,
+        preset: conversion.preset.clone(),
+        threads: conversion.threads,
+        layout: stereo_layout(conversion.layout),
+        ..EncoderOptions::new(picture.width(), picture.height(), &conversion.manifest)
+    }
+}
+
+/// How the packing is told in the file.
+#[must_use]
+pub fn stereo_layout(layout: Layout) -> stereospot_media::manifest::StereoLayout {
+    use stereospot_media::manifest::StereoLayout;
+    match layout {
+        Layout::Sbs | Layout::HalfSbs => StereoLayout::SideBySide,
+        Layout::Tb | Layout::HalfTb => StereoLayout::TopBottom,
+        // With the eyes exchanged no player must show it as side by side.
+        Layout::CrossEyed | Layout::Anaglyph(_) => StereoLayout::Mono,
+    }
+}

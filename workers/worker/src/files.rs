@@ -1,0 +1,96 @@
+//! Objects to files and back: libav works on files.
+
+use std::path::Path;
+
+use futures::StreamExt;
+use object_store::buffered::BufWriter;
+use object_store::{ObjectStoreExt, PutPayload};
+use stereospot_ports::{Bucket, objects};
+use stereospot_runtime::stage::Failure;
+use tokio::io::AsyncWriteExt;
+use tokio_util::sync::CancellationToken;
+
+/// Parts of an upload; S3 wants at least 5 MiB.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// Writes an object into a file.
+///
+/// # Errors
+/// [`Failure::Retry`] when it can't be read or written, [`Failure::Cancelled`].
+pub async fn download(bucket: &Bucket, key: &str, file: &Path, cancel: &CancellationToken) -> Result<(), Failure> {
+    let mut parts = bucket.store.get(&objects::path(key)?).await?.into_stream();
+    let mut out = tokio::fs::File::create(file).await.map_err(|error| io_failure(file, &error))?;
+    while let Some(part) = parts.next().await {
+        if cancel.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
+        out.write_all(&part?).await.map_err(|error| io_failure(file, &error))?;
+    }
+    out.flush().await.map_err(|error| io_failure(file, &error))
+}
+
+/// Writes a file into an object, in parts where it is large. The object appears whole or not at all.
+///
+/// # Errors
+/// As [`download`].
+pub async fn upload(file: &Path, bucket: &Bucket, key: &str, cancel: &CancellationToken) -> Result<u64, Failure> {
+    let from = tokio::fs::File::open(file).await.map_err(|error| io_failure(file, &error))?;
+    let mut from = tokio::io::BufReader::with_capacity(1 << 20, from);
+    let mut to = BufWriter::with_capacity(bucket.store.clone(), objects::path(key)?, PART_BYTES);
+    let copied = tokio::select! {
+        copied = tokio::io::copy_buf(&mut from, &mut to) => copied,
+        () = cancel.cancelled() => {
+            // An upload that is not finished leaves no object; aborting it only frees its parts sooner.
+            let _ = to.abort().await;
+            return Err(Failure::Cancelled);
+        }
+    };
+    match copied {
+        Ok(bytes) => {
+            to.shutdown().await.map_err(|error| object_failure(key, error))?;
+            Ok(bytes)
+        }
+        Err(error) => {
+            let _ = to.abort().await;
+            Err(object_failure(key, error))
+        }
+    }
+}
+
+/// Writes a few bytes into an object.
+///
+/// # Errors
+/// [`Failure::Retry`] when it can't be written.
+pub async fn put(bucket: &Bucket, key: &str, content: Vec<u8>) -> Result<(), Failure> {
+    bucket.store.put(&objects::path(key)?, PutPayload::from(content)).await?;
+    Ok(())
+}
+
+/// Reads a small object; none when it does not exist.
+///
+/// # Errors
+/// [`Failure::Retry`] when it can't be read.
+pub async fn get(bucket: &Bucket, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+    match bucket.store.get(&objects::path(key)?).await {
+        Ok(found) => Ok(Some(found.bytes().await?.to_vec())),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A failure to use a scratch file.
+#[must_use]
+pub fn io_failure(path: &Path, error: &std::io::Error) -> Failure {
+    if stereospot_ports::error::is_full(error) {
+        Failure::NoSpace(format!("no space left for {}: free some, then it goes on by itself", path.display()))
+    } else {
+        Failure::Retry(format!("{} can't be used: {error}", path.display()))
+    }
+}
+
+fn object_failure(key: &str, error: std::io::Error) -> Failure {
+    match error.downcast::<object_store::Error>() {
+        Ok(error) => error.into(),
+        Err(error) => Failure::Retry(format!("the object {key} can't be written: {error}")),
+    }
+}

@@ -1,0 +1,249 @@
+//! Converts a segment.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use serde_json::json;
+use stereospot_domain::keys::{self, SegmentKey};
+use stereospot_domain::message::Request;
+use stereospot_domain::{EventKind, Job, JobOptions, QueueRole, Stage};
+use stereospot_media::Cancel;
+use stereospot_media::manifest::{Manifest, SegmentSpec};
+use stereospot_media::split::Split;
+use stereospot_ports::objects;
+use stereospot_runtime::stage::{Context, Failure, Handler, Task, chain};
+use stereospot_stereo::{DepthModel, Layout, Options};
+use stereospot_telemetry::catalogue::FramePart;
+use stereospot_telemetry::record;
+
+use crate::convert::{self, Conversion, Converted, Progress};
+use crate::outputs::record_completion;
+use crate::plan;
+use crate::scratch::Scratch;
+use crate::{files, media_failure};
+
+/// How often progress is told.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// The inference stage.
+pub struct Inference {
+    /// Where files live while they are worked on.
+    pub scratch: Scratch,
+    /// Threads for decoding and for encoding.
+    pub threads: usize,
+    /// The depth model.
+    pub model: Model,
+}
+
+/// The depth model of a worker, opened once.
+pub struct Model {
+    /// Taken out while a segment is converted, since a worker converts one at a time.
+    pub model: Mutex<Option<DepthModel>>,
+    /// The execution provider that runs it, for events.
+    pub provider: &'static str,
+    /// Its name, for events.
+    pub name: String,
+}
+
+#[async_trait]
+impl Handler for Inference {
+    fn role(&self) -> QueueRole {
+        QueueRole::Inference
+    }
+
+    async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
+        let Request::Convert(key) = task.request else { return Ok(()) };
+        let Some(job) = context.backend.jobs.get(key.job_id).await? else {
+            tracing::warn!("no job row exists for job_id={}: its segment is left alone", key.job_id);
+            return Ok(());
+        };
+        if job.status.is_final() {
+            tracing::info!("job_id={} is {}: nothing to convert", job.job_id, job.status);
+            return Ok(());
+        }
+        let output_key = keys::output_segment(key.job_id, key.index);
+        if is_done(context, key, &output_key).await? {
+            // Another delivery was faster, or this one's worker died after its work: only the record may be behind.
+            return record_completion(context, key.job_id, key.index).await;
+        }
+        let started = Instant::now();
+        let folder = self.scratch.folder()?;
+        let Some(conversion) = prepare(context, task, key, &job, folder.path(), self.threads).await? else {
+            tracing::warn!("job_id={} is split otherwise by now: its segment {key:?} is left alone", job.job_id);
+            return Ok(());
+        };
+        let frames = conversion.spec.frames;
+        context.events.emit(EventKind::SegmentStarted, &task.about, [("frames", json!(frames))]);
+        let output = conversion.output.clone();
+        let converted = self.convert(context, task, conversion).await?;
+        record_speed(&converted);
+        files::upload(&output, &context.backend.output, &output_key, &task.cancel).await?;
+        context.events.emit(
+            EventKind::SegmentCompleted,
+            &task.about,
+            [
+                ("frames", json!(converted.frames)),
+                ("bytes", json!(converted.bytes)),
+                ("wall_secs", json!(started.elapsed().as_secs_f64())),
+                ("decode_secs", json!(converted.decode.as_secs_f64())),
+                ("depth_secs", json!(converted.depth.as_secs_f64())),
+                ("warp_secs", json!(converted.warp.as_secs_f64())),
+                ("encode_secs", json!(converted.encode.as_secs_f64())),
+                ("provider", json!(self.model.provider)),
+            ],
+        );
+        record_completion(context, key.job_id, key.index).await
+    }
+}
+
+impl Inference {
+    /// Runs the conversion on its own threads and tells its progress.
+    async fn convert(&self, context: &Context, task: &Task, conversion: Conversion) -> Result<Converted, Failure> {
+        let model = self.model.model.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let model = model.ok_or_else(|| Failure::Broken("its depth model was lost in an earlier failure".into()))?;
+        let frames = conversion.spec.frames;
+        let frames_done = Arc::new(Progress::default());
+        let (counter, cancel) = (Arc::clone(&frames_done), task.cancel.clone());
+        let mut work = tokio::task::spawn_blocking(move || convert::convert(model, &conversion, &counter, &cancel));
+        let mut ticks = tokio::time::interval(PROGRESS_EVERY);
+        ticks.tick().await;
+        let ended = loop {
+            tokio::select! {
+                ended = &mut work => break ended,
+                _ = ticks.tick() => {
+                    let done = frames_done.frames_done();
+                    let data = [("frames_done", json!(done)), ("frames", json!(frames))];
+                    context.events.emit(EventKind::SegmentProgress, &task.about, data);
+                }
+            }
+        };
+        let (model, converted) = ended.map_err(|error| Failure::Retry(format!("the conversion broke off: {error}")))?;
+        *self.model.model.lock().unwrap_or_else(PoisonError::into_inner) = Some(model);
+        converted.map_err(|error| match error {
+            convert::Error::Media(error) => media_failure(&error),
+            convert::Error::Depth(error) => Failure::Retry(chain(&error)),
+            convert::Error::Cancelled => Failure::Cancelled,
+        })
+    }
+}
+
+fn record_speed(converted: &Converted) {
+    record::frames(Stage::Inference.as_str(), converted.frames);
+    let frames = u32::try_from(converted.frames).unwrap_or(u32::MAX).max(1);
+    for (part, took) in [
+        (FramePart::Decode, converted.decode),
+        (FramePart::Depth, converted.depth),
+        (FramePart::Warp, converted.warp),
+        (FramePart::Encode, converted.encode),
+    ] {
+        record::frame_part(part, took / frames);
+    }
+}
+
+/// Whether the output exists and its completion is recorded, or can be recorded without converting again.
+async fn is_done(context: &Context, key: SegmentKey, output_key: &str) -> Result<bool, Failure> {
+    Ok(objects::exists(&*context.backend.output.store, output_key).await? && {
+        // An output without a manifest may be another service's and still be right: the assembly verifies it.
+        tracing::info!("job_id={} segment_index={} is converted already", key.job_id, key.index);
+        true
+    })
+}
+
+/// Fetches all that the conversion needs; none when the segment is not one of the manifest's.
+async fn prepare(
+    context: &Context,
+    task: &Task,
+    key: SegmentKey,
+    job: &Job,
+    folder: &Path,
+    threads: usize,
+) -> Result<Option<Conversion>, Failure> {
+    let input = folder.join("segment.mp4");
+    files::download(&context.backend.input, &keys::segment(key), &input, &task.cancel).await?;
+    let planned = plan::load(context, key.job_id).await?;
+    let is_ours = planned.is_some();
+    let manifest = match planned {
+        Some(plan) => plan.manifest,
+        // Another service split the source: then a segment is exactly what its file holds.
+        None => whole_file(&input, key, task).await?,
+    };
+    let spec = manifest.segments.iter().find(|spec| spec.index == key.index).cloned().ok_or_else(|| {
+        Failure::Retry(format!("the manifest of job_id={} knows no segment {}", key.job_id, key.index))
+    })?;
+    let previous = match manifest.segments.iter().find(|previous| previous.index + 1 == key.index) {
+        Some(previous) if is_ours && !spec.starts_at_scene_cut => {
+            let path = folder.join("previous.mp4");
+            let previous_key = keys::segment(SegmentKey { index: previous.index, ..key });
+            files::download(&context.backend.input, &previous_key, &path, &task.cancel).await?;
+            Some((previous.clone(), path))
+        }
+        _ => None,
+    };
+    let options = options(&job.options);
+    options.check().map_err(|error| Failure::Refused(error.to_string()))?;
+    Ok(Some(Conversion {
+        manifest,
+        spec,
+        input,
+        previous,
+        output: folder.join("output.mp4"),
+        layout: layout(job),
+        options,
+        crf: job.options.crf.and_then(|crf| u8::try_from(crf).ok()).unwrap_or(20),
+        preset: job.options.preset.clone().unwrap_or_else(|| "medium".into()),
+        threads,
+    }))
+}
+
+async fn whole_file(file: &Path, key: SegmentKey, task: &Task) -> Result<Manifest, Failure> {
+    let (file, cancel) = (file.to_owned(), task.cancel.clone());
+    let planned = tokio::task::spawn_blocking(move || {
+        let is_cancelled = || cancel.is_cancelled();
+        Split::plan(&file, f64::from(u32::MAX), Cancel::when(&is_cancelled))
+    });
+    let planned = planned.await.expect("planning does not panic").map_err(|error| media_failure(&error))?;
+    let mut manifest = planned.manifest().clone();
+    manifest.segments =
+        manifest.segments.into_iter().take(1).map(|spec| SegmentSpec { index: key.index, ..spec }).collect();
+    Ok(manifest)
+}
+
+fn layout(job: &Job) -> Layout {
+    job.options.format.as_str().parse().expect("every format is a layout, see the test")
+}
+
+/// The job's choices over the defaults.
+fn options(chosen: &JobOptions) -> Options {
+    let defaults = Options::default();
+    Options {
+        divergence: chosen.divergence.unwrap_or(defaults.divergence),
+        convergence: chosen.convergence.unwrap_or(defaults.convergence),
+        foreground_scale: chosen.foreground_scale.unwrap_or(defaults.foreground_scale),
+        resolution: chosen.resolution.unwrap_or(defaults.resolution),
+        ..defaults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stereospot_domain::Format;
+
+    #[test]
+    fn every_format_is_a_layout() {
+        for format in Format::ALL {
+            assert_eq!(format.as_str().parse::<Layout>().unwrap().as_str(), format.as_str());
+        }
+    }
+
+    #[test]
+    fn what_a_job_may_choose_the_conversion_takes() {
+        for resolution in [112, 2048] {
+            let chosen = JobOptions { resolution: Some(resolution), ..JobOptions::default() };
+            chosen.check().unwrap();
+            options(&chosen).check().unwrap();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The worker process: one stage, or all of them, on one backend.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use stereospot_domain::Stage;
+use stereospot_runtime::stage::chain;
+use stereospot_stereo::Provider;
+use stereospot_worker::inference;
+
+mod clip;
+mod identity;
+mod process;
+
+/// Converts 2D video to stereo 3D: one worker process.
+#[derive(Debug, Parser)]
+#[command(name = "stereospot-worker", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Split sources into segments.
+    Chunking(Options),
+    /// Convert segments.
+    Inference(Options),
+    /// Join converted segments into results.
+    Reassembly(Options),
+    /// Do all three in one process.
+    All(Options),
+    /// Render the ray-cast demo clip into an MP4 file.
+    Clip(clip::Options),
+}
+
+/// Where queues, job store and objects live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BackendKind {
+    /// SQLite and files in the data directory.
+    Local,
+}
+
+/// What every stage takes.
+#[derive(Debug, Clone, Args)]
+struct Options {
+    /// Where queues, job store and objects live.
+    #[arg(long, value_enum, default_value = "local")]
+    backend: BackendKind,
+    /// The data directory.
+    #[arg(long, env = "STEREOSPOT_DATA_DIR", default_value = "stereospot-data", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// This worker's name, unique in the deployment; default: the stage and the first free number.
+    #[arg(long)]
+    name: Option<String>,
+    /// The control plane that is told what happens; without one, events wait in the data directory.
+    #[arg(long, env = "STEREOSPOT_SERVER", value_name = "URL")]
+    server: Option<String>,
+    /// Serve metrics here; port 0 takes a free one. The address is written below `run/targets` in the data directory.
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<SocketAddr>,
+    /// The depth model, an ONNX file in the manner of Depth Anything; default: the one that comes with stereospot.
+    #[arg(long, env = "STEREOSPOT_MODEL", value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// ONNX Runtime's shared library; default: looked for where `make` puts it.
+    #[arg(long, env = "STEREOSPOT_ONNXRUNTIME", value_name = "FILE")]
+    onnxruntime: Option<PathBuf>,
+    /// What runs the depth model: cpu, cuda or tensorrt. There is no falling back to another.
+    #[arg(long, env = "STEREOSPOT_PROVIDER", default_value_t = Provider::Cpu)]
+    provider: Provider,
+    /// Threads for decoding, depth and encoding each; default: one for each core.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Wanted length of a segment in seconds.
+    #[arg(long, env = "CHUNK_SEGMENT_DURATION_SEC", default_value_t = 30.0, value_name = "SECS")]
+    segment_secs: f64,
+    /// Stop in order when standard input ends: so it does not outlive whoever started it.
+    #[arg(long)]
+    stop_on_stdin_eof: bool,
+}
+
+fn main() -> ExitCode {
+    let (stages, options): (&[Stage], Options) = match Cli::parse().command {
+        Command::Chunking(options) => (&[Stage::Chunking], options),
+        Command::Inference(options) => (&[Stage::Inference], options),
+        Command::Reassembly(options) => (&[Stage::Reassembly], options),
+        Command::All(options) => (Stage::ALL, options),
+        Command::Clip(options) => return report(clip::render(&options)),
+    };
+    report(process::run(stages, options))
+}
+
+/// One sentence on standard error, with its causes; exit code 1.
+fn report(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("stereospot-worker: {}", chain(&*error.into_boxed_dyn_error()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The model that comes with stereospot, written where ONNX Runtime can read it.
+fn own_model(data_dir: &Path) -> anyhow::Result<PathBuf> {
+    let folder = data_dir.join("models");
+    std::fs::create_dir_all(&folder)?;
+    for (name, content) in
+        [("cues.onnx", stereospot_stereo::OWN_MODEL), ("cues.json", stereospot_stereo::OWN_MODEL_MANIFEST)]
+    {
+        // Several workers may start at once: each writes a file of its own, and the last rename wins with equal content.
+        let unfinished = tempfile::NamedTempFile::new_in(&folder)?;
+        std::fs::write(unfinished.path(), content)?;
+        unfinished.persist(folder.join(name))?;
+    }
+    Ok(folder.join("cues.onnx"))
+}
+
+/// Opens the depth model, or says in one sentence what to do.
+fn open_model(options: &Options, threads: usize) -> anyhow::Result<inference::Model> {
+    let runtime_library = match &options.onnxruntime {
+        Some(path) => path.clone(),
+        None => stereospot_stereo::find_runtime_library()?,
+    };
+    let (path, threads) = match &options.model {
+        Some(path) => (path.clone(), threads),
+        // It is so small that a second thread costs more than it gives, and the cores are wanted for the encoder.
+        None => (own_model(&options.data_dir)?, 1),
+    };
+    let spec = stereospot_stereo::ModelSpec {
+        path,
+        runtime_library,
+        provider: options.provider,
+        threads,
+        resolution: stereospot_stereo::Options::default().resolution,
+    };
+    let model = stereospot_stereo::DepthModel::open(&spec)?;
+    Ok(inference::Model {
+        provider: model.provider_in_use().as_str(),
+        name: model.name().to_owned(),
+        model: Mutex::new(Some(model)),
+    })
+}

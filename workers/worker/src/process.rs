@@ -1,0 +1,208 @@
+//! The process around the stages: start, heartbeat, stop.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::json;
+use stereospot_api::Client;
+use stereospot_domain::{EventKind, Stage};
+use stereospot_ports::Backend;
+use stereospot_runtime::events::{About, Events, SPOOL_LIMIT_BYTES};
+use stereospot_runtime::stage::{self, Context, Handler};
+use stereospot_telemetry::{Process, Server, Target, record};
+use stereospot_worker::chunking::Chunking;
+use stereospot_worker::inference::Inference;
+use stereospot_worker::outputs::Outputs;
+use stereospot_worker::reassembly::Reassembly;
+use stereospot_worker::scratch::Scratch;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::identity::Identity;
+use crate::{BackendKind, Options, open_model};
+
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+/// How long a stop waits for the last events to be sent; they are on disk anyway.
+const LAST_EVENTS: Duration = Duration::from_secs(3);
+
+/// Runs stages until the process is told to stop.
+///
+/// # Errors
+/// When it can't start: each with one sentence that says what to do.
+pub(crate) fn run(stages: &'static [Stage], options: Options) -> anyhow::Result<()> {
+    stereospot_telemetry::init_logging("stereospot-worker")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(work(stages, options))
+}
+
+async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    stop_when_told(&stop, options.stop_on_stdin_eof)?;
+    let what = if stages.len() == 1 { stages[0].as_str() } else { "all" };
+    let identity = Identity::claim(&options.data_dir, options.name.as_deref(), what)?;
+    let name = identity.name.clone();
+    let _metrics = serve_metrics(&options, &name).await?;
+    let backend = open_backend(&options).await?;
+    let spool = options.data_dir.join("spool").join(&name);
+    let events = Events::open(&name, &spool, Arc::clone(&backend.clock))
+        .with_context(|| format!("the event spool {} can't be used", spool.display()))?;
+    let scratch_dir = options.data_dir.join("scratch").join(&name);
+    let scratch = Scratch::open(&scratch_dir)
+        .with_context(|| format!("the scratch folder {} can't be used", scratch_dir.display()))?;
+    let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+
+    let mut handlers: Vec<Box<dyn Handler>> = Vec::new();
+    let (mut provider, mut model_name) = (None, None);
+    for stage in stages {
+        match stage {
+            Stage::Chunking => {
+                let segment_secs = options.segment_secs;
+                anyhow::ensure!(
+                    (0.1..=3600.0).contains(&segment_secs),
+                    "--segment-secs is {segment_secs}, but must be from 0.1 to 3600 seconds"
+                );
+                handlers.push(Box::new(Chunking { scratch: scratch.clone(), segment_secs }));
+            }
+            Stage::Inference => {
+                let model = open_model(&options, threads)?;
+                (provider, model_name) = (Some(model.provider), Some(model.name.clone()));
+                handlers.push(Box::new(Inference { scratch: scratch.clone(), threads, model }));
+                handlers.push(Box::new(Outputs));
+            }
+            Stage::Reassembly => {
+                let owner = format!("{name}/{}", events.boot());
+                handlers.push(Box::new(Reassembly { scratch: scratch.clone(), owner }));
+            }
+        }
+    }
+    let own_stage = if stages.len() == 1 { Some(stages[0]) } else { None };
+    let about = About { stage: own_stage, ..About::default() };
+    events.emit(
+        EventKind::WorkerStarted,
+        &about,
+        [
+            ("version", json!(env!("CARGO_PKG_VERSION"))),
+            ("provider", json!(provider)),
+            ("model", json!(model_name)),
+            ("pid", json!(std::process::id())),
+        ],
+    );
+    if let Some(provider) = provider {
+        for known in stereospot_telemetry::catalogue::Provider::ALL {
+            if known.as_str() == provider {
+                record::execution_provider(*known);
+            }
+        }
+    }
+
+    let events_done = CancellationToken::new();
+    let sending = options.server.as_deref().map(Client::new).transpose()?.map(|client| {
+        let (events, done) = (events.clone(), events_done.clone());
+        tokio::spawn(async move { events.send_to(client, done).await })
+    });
+    let context = Context { backend, events: events.clone(), stop: stop.clone() };
+    let failed = run_stages(&context, handlers, &about).await;
+
+    events.emit(EventKind::WorkerStopped, &about, []);
+    events_done.cancel();
+    if let Some(sending) = sending {
+        let _ = tokio::time::timeout(LAST_EVENTS, sending).await;
+    }
+    failed
+}
+
+/// Runs every stage's loop and the heartbeat until they end.
+async fn run_stages(context: &Context, handlers: Vec<Box<dyn Handler>>, about: &About) -> anyhow::Result<()> {
+    let mut loops = JoinSet::new();
+    let mut busy = Vec::new();
+    for handler in handlers {
+        let flag = Arc::new(AtomicBool::new(false));
+        busy.push(Arc::clone(&flag));
+        let context = context.clone();
+        loops.spawn(async move { stage::run(&context, &*handler, &flag).await });
+    }
+    let mut beat = tokio::time::interval(HEARTBEAT_EVERY);
+    let mut is_draining = false;
+    let mut outcome = Ok(());
+    loop {
+        tokio::select! {
+            ended = loops.join_next() => match ended {
+                None => return outcome,
+                Some(ended) => {
+                    if let Err(error) = ended.context("a stage broke off").and_then(|ended| Ok(ended?)) {
+                        outcome = Err(error);
+                        context.stop.cancel();
+                    }
+                }
+            },
+            _ = beat.tick() => heartbeat(context, about, &busy),
+            () = context.stop.cancelled(), if !is_draining => {
+                is_draining = true;
+                context.events.emit(EventKind::WorkerDraining, about, []);
+            }
+        }
+    }
+}
+
+fn heartbeat(context: &Context, about: &About, busy: &[Arc<AtomicBool>]) {
+    let dropped = context.events.take_dropped();
+    if dropped > 0 {
+        record::spool_dropped(dropped);
+        context.events.emit(EventKind::SpoolDropped, about, [("dropped", json!(dropped))]);
+    }
+    let waiting = context.events.spooled();
+    record::spool(waiting.events, waiting.bytes, SPOOL_LIMIT_BYTES);
+    let is_busy = busy.iter().any(|busy| busy.load(Ordering::Relaxed));
+    let data = [("busy", json!(is_busy)), ("spooled", json!(waiting.events))];
+    context.events.emit(EventKind::WorkerHeartbeat, about, data);
+}
+
+async fn serve_metrics(options: &Options, name: &str) -> anyhow::Result<Option<(Server, Target)>> {
+    let recorder = stereospot_telemetry::install(Process::Worker)?;
+    record::started(env!("CARGO_PKG_VERSION"));
+    let Some(addr) = options.metrics_listen else { return Ok(None) };
+    anyhow::ensure!(
+        addr.ip().is_loopback(),
+        "--metrics-listen {addr} is not on loopback: metrics ask nobody who they are, so use 127.0.0.1:{}",
+        addr.port()
+    );
+    let server = stereospot_telemetry::serve(addr, recorder)
+        .await
+        .with_context(|| format!("metrics can't be served at {addr}: choose a free port, or 0"))?;
+    let target = Target::publish(&options.data_dir.join("run").join("targets"), name, server.addr())?;
+    Ok(Some((server, target)))
+}
+
+async fn open_backend(options: &Options) -> anyhow::Result<Backend> {
+    match options.backend {
+        BackendKind::Local => {
+            let local = stereospot_local::Options::default();
+            Ok(stereospot_local::LocalBackend::open(&options.data_dir, local).await?)
+        }
+    }
+}
+
+/// Cancels `stop` on SIGTERM, SIGINT, SIGHUP and, where wanted, at the end of standard input.
+fn stop_when_told(stop: &CancellationToken, on_stdin_eof: bool) -> anyhow::Result<()> {
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        let (mut signals, stop) = (signal(kind)?, stop.clone());
+        tokio::spawn(async move {
+            signals.recv().await;
+            stop.cancel();
+        });
+    }
+    if on_stdin_eof {
+        let stop = stop.clone();
+        // A plain thread: it ends with the process, and holds nothing up.
+        std::thread::spawn(move || {
+            let mut buffer = [0; 256];
+            while std::io::stdin().read(&mut buffer).is_ok_and(|read| read > 0) {}
+            stop.cancel();
+        });
+    }
+    Ok(())
+}

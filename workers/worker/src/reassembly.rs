@@ -1,0 +1,251 @@
+//! Joins a job's converted segments into the result.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use object_store::ObjectStoreExt;
+use serde_json::json;
+use stereospot_domain::keys::{self, SegmentKey};
+use stereospot_domain::message::{self, Request};
+use stereospot_domain::{EventKind, Job, JobId, QueueRole, Stage};
+use stereospot_media::Cancel;
+use stereospot_media::join::join;
+use stereospot_media::manifest::Manifest;
+use stereospot_ports::job_store::Acquired;
+use stereospot_ports::work_queue::Outgoing;
+use stereospot_ports::{Code, objects};
+use stereospot_runtime::job;
+use stereospot_runtime::stage::{Context, Failure, Handler, Task, chain};
+use stereospot_telemetry::record;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::convert::stereo_layout;
+use crate::plan;
+use crate::scratch::Scratch;
+use crate::{files, media_failure};
+
+/// How long the lock is held without renewing: a killed holder costs the job at most so long.
+const LOCK_LEASE: Duration = Duration::from_secs(30);
+/// How long to wait for a segment that is converted again.
+const AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// The reassembly stage.
+#[derive(Debug)]
+pub struct Reassembly {
+    /// Where files live while they are worked on.
+    pub scratch: Scratch,
+    /// Names this process as the lock's holder.
+    pub owner: String,
+}
+
+#[async_trait]
+impl Handler for Reassembly {
+    fn role(&self) -> QueueRole {
+        QueueRole::Reassembly
+    }
+
+    async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
+        let Request::Reassemble(job_id) = task.request else { return Ok(()) };
+        let Some(job) = context.backend.jobs.get(job_id).await? else {
+            tracing::warn!("no job row exists for job_id={job_id}: nothing to join");
+            return Ok(());
+        };
+        if job.status.is_final() {
+            tracing::info!("job_id={job_id} is {}: nothing to join", job.status);
+            return Ok(());
+        }
+        if objects::exists(&*context.backend.output.store, &keys::result(job_id)).await? {
+            return finish(context, job_id).await;
+        }
+        let now = context.backend.clock.now();
+        match context.backend.jobs.acquire_lock(job_id, &self.owner, now, LOCK_LEASE).await? {
+            Acquired::Yes => {}
+            Acquired::Held(until) => {
+                let after = until.map_or(LOCK_LEASE, |until| until.since(now) + Duration::from_secs(1));
+                return Err(Failure::Later { why: format!("another worker joins job_id={job_id}"), after });
+            }
+            Acquired::Missing => {
+                // A message without a lock is a replayed or foreign one. The check makes the lock and sends its own.
+                job::check_trigger(context, job_id).await?;
+                return Ok(());
+            }
+        }
+        let lock = LockKeeper::start(context, job_id, &self.owner, &task.cancel);
+        let joined = self.assemble(context, task, &job, &lock.lost).await;
+        drop(lock);
+        if joined.is_err() {
+            // Let go at once, so that the next attempt need not wait for the lease to run out.
+            if let Err(error) = context.backend.jobs.release_lock(job_id, &self.owner).await {
+                tracing::warn!("the lock of job_id={job_id} runs out by itself, since it can't be released: {error}");
+            }
+        }
+        joined
+    }
+}
+
+impl Reassembly {
+    async fn assemble(
+        &self,
+        context: &Context,
+        task: &Task,
+        job: &Job,
+        cancel: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let (job_id, started) = (job.job_id, Instant::now());
+        context.events.emit(EventKind::ReassemblyStarted, &task.about, []);
+        let folder = self.scratch.folder()?;
+        let plan = plan::load(context, job_id).await?.ok_or_else(|| {
+            Failure::Retry(format!(
+                "job_id={job_id} has no manifest: split it again, or let the service that split it join it"
+            ))
+        })?;
+        let source = folder.path().join("source.mp4");
+        files::download(&context.backend.input, &keys::source(job_id), &source, cancel).await?;
+        let mut segments = Vec::new();
+        for spec in &plan.manifest.segments {
+            let path = folder.path().join(format!("segment-{}.mp4", spec.index));
+            let key = keys::output_segment(job_id, spec.index);
+            if let Err(failure) = files::download(&context.backend.output, &key, &path, cancel).await {
+                if !objects::exists(&*context.backend.output.store, &key).await? {
+                    convert_again(context, job, &plan.manifest, spec.index).await?;
+                    let why = format!("segment {} of job_id={job_id} is gone and is converted again", spec.index);
+                    return Err(Failure::Later { why, after: AGAIN_AFTER });
+                }
+                return Err(failure);
+            }
+            segments.push(path);
+        }
+        let output = folder.path().join("final.mp4");
+        let manifest = plan.manifest.clone();
+        let joined = join_on_thread(source, manifest, segments, output.clone(), layout(job), cancel.clone()).await;
+        let summary = match joined {
+            Ok(summary) => summary,
+            Err(error @ stereospot_media::Error::SegmentMismatch { index, .. }) => {
+                let key = objects::path(&keys::output_segment(job_id, index))?;
+                context.backend.output.store.delete(&key).await?;
+                convert_again(context, job, &plan.manifest, index).await?;
+                return Err(Failure::Retry(format!("{}; it is converted again", chain(&error))));
+            }
+            Err(error) => return Err(media_failure(&error)),
+        };
+        for warning in &summary.warnings {
+            tracing::warn!("job_id={job_id} {warning}");
+        }
+        let Some(bytes) = self.publish(context, job_id, &output, cancel).await? else {
+            return finish(context, job_id).await;
+        };
+        record::frames(Stage::Reassembly.as_str(), summary.frames);
+        context.events.emit(
+            EventKind::ReassemblyCompleted,
+            &task.about,
+            [
+                ("frames", json!(summary.frames)),
+                ("duration_secs", json!(summary.duration_secs)),
+                ("bytes", json!(bytes)),
+                ("warnings", json!(summary.warnings.join("; "))),
+                ("wall_secs", json!(started.elapsed().as_secs_f64())),
+            ],
+        );
+        finish(context, job_id).await
+    }
+
+    /// Makes the file the job's result, unless there is one already. It appears under its name whole or not at all.
+    /// Returns its size, or none when there was a result.
+    async fn publish(
+        &self,
+        context: &Context,
+        job_id: JobId,
+        file: &Path,
+        cancel: &CancellationToken,
+    ) -> Result<Option<u64>, Failure> {
+        let output = &context.backend.output;
+        // One name for all attempts, so that a killed one leaves nothing that the next does not replace.
+        let staged = format!("jobs/{job_id}/.final-staged");
+        let bytes = files::upload(file, output, &staged, cancel).await?;
+        let (from, to) = (objects::path(&staged)?, objects::path(&keys::result(job_id))?);
+        let published = output.store.copy_if_not_exists(&from, &to).await.map_err(stereospot_ports::Error::from);
+        if let Err(error) = output.store.delete(&from).await {
+            tracing::warn!("job_id={job_id} the staged result stays behind: {error}");
+        }
+        match published {
+            Ok(()) => Ok(Some(bytes)),
+            Err(error) if error.code() == Code::Conflict => {
+                tracing::info!("job_id={job_id} has a result already");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Asks for a segment to be converted once more.
+async fn convert_again(context: &Context, job: &Job, manifest: &Manifest, index: u32) -> Result<(), Failure> {
+    let total = u32::try_from(manifest.segments.len()).expect("the number of segments fits the key's five digits");
+    let key = keys::segment(SegmentKey { job_id: job.job_id, index, total, mode: job.mode });
+    let body = message::object_created(&context.backend.input.name, &key);
+    context.backend.queue(QueueRole::Inference)?.send(&[Outgoing::now(body)]).await?;
+    Ok(())
+}
+
+/// The result is there: leave the mark and say completed.
+async fn finish(context: &Context, job_id: JobId) -> Result<(), Failure> {
+    files::put(&context.backend.output, &keys::done_mark(job_id), Vec::new()).await?;
+    job::complete_job(context, job_id).await?;
+    Ok(())
+}
+
+fn layout(job: &Job) -> stereospot_media::manifest::StereoLayout {
+    stereo_layout(job.options.format.as_str().parse().expect("every format is a layout"))
+}
+
+async fn join_on_thread(
+    source: PathBuf,
+    manifest: Manifest,
+    segments: Vec<PathBuf>,
+    output: PathBuf,
+    layout: stereospot_media::manifest::StereoLayout,
+    cancel: CancellationToken,
+) -> Result<stereospot_media::join::JoinSummary, stereospot_media::Error> {
+    let joined = tokio::task::spawn_blocking(move || {
+        let is_cancelled = || cancel.is_cancelled();
+        join(&source, &manifest, &segments, &output, layout, Cancel::when(&is_cancelled))
+    });
+    joined.await.expect("joining does not panic")
+}
+
+/// Renews the lock until it is dropped; cancels `lost` when somebody else has it.
+struct LockKeeper {
+    lost: CancellationToken,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl LockKeeper {
+    fn start(context: &Context, job_id: JobId, owner: &str, parent: &CancellationToken) -> Self {
+        let lost = parent.child_token();
+        let (token, backend, owner) = (lost.clone(), context.backend.clone(), owner.to_owned());
+        let task = tokio::spawn(async move {
+            let mut misses = 0;
+            loop {
+                tokio::time::sleep(LOCK_LEASE / 3).await;
+                match backend.jobs.renew_lock(job_id, &owner, backend.clock.now(), LOCK_LEASE).await {
+                    Ok(true) => misses = 0,
+                    Err(error) if misses < 2 => {
+                        misses += 1;
+                        tracing::warn!("the lock of job_id={job_id} was not renewed: {error}");
+                    }
+                    Ok(false) | Err(_) => {
+                        tracing::warn!("the lock of job_id={job_id} is lost");
+                        token.cancel();
+                        return;
+                    }
+                }
+            }
+        });
+        Self { lost, _task: AbortOnDropHandle::new(task) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! A backend that stops writing after a number of writes, as a killed process does. Reading goes on.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult,
+};
+use stereospot_domain::{Job, JobId, JobStatus, Lock, QueueName, SegmentCompletion, Timestamp};
+use stereospot_ports::job_store::{Acquired, Page, Transition, Transitioned};
+use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats};
+use stereospot_ports::{Backend, Bucket, Code, Error, JobStore, Result, WorkQueue};
+
+/// So many writes, and no more.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget(Arc<AtomicI64>);
+
+impl Budget {
+    pub(crate) fn of(writes: i64) -> Self {
+        Self(Arc::new(AtomicI64::new(writes)))
+    }
+
+    /// True when a write was refused.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.0.load(Ordering::SeqCst) < 0
+    }
+
+    /// The backend, limited.
+    pub(crate) fn limit(&self, backend: &Backend) -> Backend {
+        let queues: BTreeMap<QueueName, Arc<dyn WorkQueue>> = backend
+            .queues
+            .iter()
+            .map(|(name, queue)| {
+                (*name, Arc::new(Limited { inner: Arc::clone(queue), budget: self.clone() }) as Arc<dyn WorkQueue>)
+            })
+            .collect();
+        let bucket = |bucket: &Bucket| Bucket {
+            store: Arc::new(Limited { inner: Arc::clone(&bucket.store), budget: self.clone() }),
+            ..bucket.clone()
+        };
+        Backend {
+            queues,
+            jobs: Arc::new(Limited { inner: Arc::clone(&backend.jobs), budget: self.clone() }),
+            input: bucket(&backend.input),
+            output: bucket(&backend.output),
+            ..backend.clone()
+        }
+    }
+
+    fn spend(&self) -> Result<()> {
+        if self.0.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Ok(());
+        }
+        self.0.store(-1, Ordering::SeqCst);
+        Err(Error::new(Code::Unavailable, "killed"))
+    }
+
+    fn spend_on_object(&self) -> object_store::Result<()> {
+        self.spend().map_err(|error| object_store::Error::Generic { store: "limited", source: Box::new(error) })
+    }
+}
+
+struct Limited<T: ?Sized> {
+    inner: Arc<T>,
+    budget: Budget,
+}
+
+impl<T: ?Sized> fmt::Debug for Limited<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "limited by {:?}", self.budget)
+    }
+}
+
+impl<T: ?Sized> fmt::Display for Limited<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "limited by {:?}", self.budget)
+    }
+}
+
+#[async_trait]
+impl WorkQueue for Limited<dyn WorkQueue> {
+    fn name(&self) -> QueueName {
+        self.inner.name()
+    }
+    async fn settings(&self) -> Result<Settings> {
+        self.inner.settings().await
+    }
+    async fn send(&self, messages: &[Outgoing]) -> Result<Vec<String>> {
+        self.budget.spend()?;
+        self.inner.send(messages).await
+    }
+    async fn receive(&self, how: Receive) -> Result<Vec<Message>> {
+        self.inner.receive(how).await
+    }
+    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<()> {
+        self.inner.extend(receipt, visibility).await
+    }
+    async fn release(&self, receipt: &Receipt, delay: Duration) -> Result<()> {
+        self.budget.spend()?;
+        self.inner.release(receipt, delay).await
+    }
+    async fn delete(&self, receipt: &Receipt) -> Result<()> {
+        self.budget.spend()?;
+        self.inner.delete(receipt).await
+    }
+    async fn stats(&self) -> Result<Stats> {
+        self.inner.stats().await
+    }
+    async fn peek(&self, max: usize) -> Result<Vec<Peeked>> {
+        self.inner.peek(max).await
+    }
+    async fn lease(&self, ids: &[String], visibility: Duration) -> Result<Vec<Message>> {
+        self.inner.lease(ids, visibility).await
+    }
+    async fn purge(&self) -> Result<u64> {
+        self.budget.spend()?;
+        self.inner.purge().await
+    }
+}
+
+#[async_trait]
+impl JobStore for Limited<dyn JobStore> {
+    async fn create(&self, job: &Job) -> Result<()> {
+        self.budget.spend()?;
+        self.inner.create(job).await
+    }
+    async fn get(&self, job_id: JobId) -> Result<Option<Job>> {
+        self.inner.get(job_id).await
+    }
+    async fn list(&self, status: JobStatus, cursor: Option<&str>, limit: usize) -> Result<Page<Job>> {
+        self.inner.list(status, cursor, limit).await
+    }
+    async fn transition(&self, job_id: JobId, transition: &Transition) -> Result<Transitioned> {
+        self.budget.spend()?;
+        self.inner.transition(job_id, transition).await
+    }
+    async fn set_uploaded(&self, job_id: JobId, at: Timestamp, bytes: u64) -> Result<()> {
+        self.budget.spend()?;
+        self.inner.set_uploaded(job_id, at, bytes).await
+    }
+    async fn put_completion(&self, completion: &SegmentCompletion) -> Result<()> {
+        self.budget.spend()?;
+        self.inner.put_completion(completion).await
+    }
+    async fn count_completions(&self, job_id: JobId) -> Result<u32> {
+        self.inner.count_completions(job_id).await
+    }
+    async fn list_completions(
+        &self,
+        job_id: JobId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<SegmentCompletion>> {
+        self.inner.list_completions(job_id, cursor, limit).await
+    }
+    async fn lock(&self, job_id: JobId) -> Result<Option<Lock>> {
+        self.inner.lock(job_id).await
+    }
+    async fn create_lock(&self, job_id: JobId, now: Timestamp) -> Result<bool> {
+        self.budget.spend()?;
+        self.inner.create_lock(job_id, now).await
+    }
+    async fn retrigger_lock(&self, job_id: JobId, observed: Timestamp, now: Timestamp) -> Result<bool> {
+        self.budget.spend()?;
+        self.inner.retrigger_lock(job_id, observed, now).await
+    }
+    async fn acquire_lock(&self, job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Result<Acquired> {
+        self.budget.spend()?;
+        self.inner.acquire_lock(job_id, owner, now, lease).await
+    }
+    async fn renew_lock(&self, job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Result<bool> {
+        self.inner.renew_lock(job_id, owner, now, lease).await
+    }
+    async fn release_lock(&self, job_id: JobId, owner: &str) -> Result<bool> {
+        self.budget.spend()?;
+        self.inner.release_lock(job_id, owner).await
+    }
+    async fn reset_lock(&self, job_id: JobId, observed: Timestamp) -> Result<bool> {
+        self.budget.spend()?;
+        self.inner.reset_lock(job_id, observed).await
+    }
+    async fn delete_lock(&self, job_id: JobId) -> Result<bool> {
+        self.budget.spend()?;
+        self.inner.delete_lock(job_id).await
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Limited<dyn ObjectStore> {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> object_store::Result<PutResult> {
+        self.budget.spend_on_object()?;
+        self.inner.put_opts(location, payload, options).await
+    }
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        // The clips here are small enough to be put at once; a multipart upload would have to be counted at its completion.
+        self.inner.put_multipart_opts(location, options).await
+    }
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> object_store::Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        if let Err(error) = self.budget.spend_on_object() {
+            return Box::pin(futures::stream::iter([Err(error)]));
+        }
+        self.inner.delete_stream(locations)
+    }
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
+        self.budget.spend_on_object()?;
+        self.inner.copy_opts(from, to, options).await
+    }
+}

@@ -1,0 +1,8 @@
+//! The stages with real media, a real model and an in-memory backend.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop there")]
+
+mod budget;
+mod conversion;
+mod crash_points;
+mod fixture;
