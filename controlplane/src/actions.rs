@@ -1,0 +1,239 @@
+//! What an operator does: first a plan that touches nothing, then its application, which checks everything again.
+//!
+//! Invariant: a plan is applied at most once, and only as long as it is valid; what became of each item is kept.
+
+use std::time::Duration;
+
+use stereospot_api::view::Change;
+use stereospot_api::wire::Apply;
+use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, Plan, PlanItem};
+use stereospot_domain::{QueueName, Timestamp};
+use stereospot_telemetry::catalogue::ActionOutcome;
+use stereospot_telemetry::record;
+use uuid::Uuid;
+
+use crate::collect::{DEAD_LETTERS, JOBS, QUEUES};
+use crate::core::attention::down_since;
+use crate::shared::Shared;
+use crate::store;
+
+mod dropped;
+pub(crate) mod mend;
+mod purge;
+mod repair;
+mod replay;
+mod restore;
+mod trigger;
+
+/// How long a plan may be applied.
+const VALID: Duration = Duration::from_secs(60);
+/// How long a purge's messages are kept.
+pub(crate) const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Items that a plan lists; what goes beyond is left for the next plan.
+const MAX_ITEMS: usize = 10_000;
+/// How long messages are held while a plan is applied to them.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// Why a plan was not made or applied.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// There is no such plan, job or queue.
+    #[error("{0}")]
+    NotFound(String),
+    /// It was applied before.
+    #[error("this plan was applied already, at {0}: make a new one")]
+    AppliedBefore(i64),
+    /// Too late.
+    #[error("this plan is older than 60 seconds: make a new one")]
+    Expired,
+    /// The plan said itself that it can't be applied.
+    #[error("{0}")]
+    Refused(String),
+    /// The confirmation was not typed.
+    #[error("to apply this plan, type: {0}")]
+    Unconfirmed(String),
+    /// No writes here.
+    #[error("this control plane is read-only: start it without --read-only to change anything")]
+    ReadOnly,
+    /// The backend failed.
+    #[error(transparent)]
+    Backend(#[from] stereospot_ports::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// What an action makes of its plan; the rest is the same for all.
+#[derive(Debug, Default)]
+struct Draft {
+    scope: String,
+    items: Vec<PlanItem>,
+    skips: Vec<PlanItem>,
+    effect: String,
+    assumptions: Vec<String>,
+    confirm: Option<String>,
+    refused: Option<String>,
+    command: String,
+}
+
+/// Makes a plan and keeps it. Nothing else is changed.
+pub(crate) async fn plan(shared: &Shared, action: Action, who: Option<String>) -> Result<Plan, Error> {
+    let mut draft = match &action {
+        Action::Replay { queue, message_ids } => replay::draft(shared, *queue, message_ids.as_deref()).await?,
+        Action::Purge { queue } => purge::draft(shared, *queue).await?,
+        Action::Trigger { job_id } => trigger::draft(shared, *job_id).await?,
+        Action::Repair { job_id, code } => repair::draft(shared, *job_id, code).await?,
+        Action::Restore { plan_id } => restore::draft(shared, *plan_id).await?,
+    };
+    if shared.config.is_read_only {
+        draft.refused = Some(Error::ReadOnly.to_string());
+    } else if let Some(why) = stale(shared, &action) {
+        draft.refused = Some(why);
+    }
+    let now = shared.now();
+    let plan = Plan {
+        id: Uuid::now_v7(),
+        action,
+        who: who.unwrap_or_else(|| "unknown".into()),
+        created_at: now,
+        valid_until: now.plus(VALID),
+        scope: draft.scope,
+        items: draft.items,
+        skips: draft.skips,
+        effect: draft.effect,
+        assumptions: draft.assumptions,
+        confirm: draft.confirm,
+        refused: draft.refused,
+        command: draft.command,
+    };
+    shared.store.put_plan(&plan).await?;
+    Ok(plan)
+}
+
+/// Applies a plan, item by item.
+pub(crate) async fn apply(shared: &Shared, plan_id: Uuid, with: Apply) -> Result<AppliedPlan, Error> {
+    let Some((plan, applied)) = shared.store.plan(plan_id).await? else {
+        return Err(Error::NotFound(format!("there is no plan {plan_id}")));
+    };
+    let name = plan.action.name();
+    let refuse = |error: Error| {
+        record::action(name, ActionOutcome::Refused);
+        error
+    };
+    if shared.config.is_read_only {
+        return Err(refuse(Error::ReadOnly));
+    }
+    if let Some(applied) = applied {
+        return Err(refuse(Error::AppliedBefore(applied.applied_at.as_secs())));
+    }
+    if let Some(why) = plan.refused {
+        return Err(refuse(Error::Refused(why)));
+    }
+    let now = shared.now();
+    if now > plan.valid_until {
+        return Err(refuse(Error::Expired));
+    }
+    if let Some(wanted) = plan.confirm.as_ref().filter(|wanted| with.confirm.as_ref() != Some(wanted)) {
+        return Err(refuse(Error::Unconfirmed(wanted.clone())));
+    }
+    let mut applied = AppliedPlan {
+        applied_by: with.who.unwrap_or_else(|| plan.who.clone()),
+        plan,
+        applied_at: now,
+        finished_at: None,
+        results: Vec::new(),
+        undo_until: None,
+    };
+    if !shared.store.begin_plan(&applied).await? {
+        return Err(refuse(Error::AppliedBefore(now.as_secs())));
+    }
+    applied.results = match &applied.plan.action {
+        Action::Replay { queue, message_ids } => {
+            replay::apply(shared, *queue, &applied.plan.items, message_ids.is_some()).await
+        }
+        Action::Purge { queue } => purge::apply(shared, *queue, &applied.plan).await,
+        Action::Trigger { job_id } => trigger::apply(shared, *job_id).await,
+        Action::Repair { job_id, code } => repair::apply(shared, *job_id, code, &applied.plan.items).await,
+        Action::Restore { plan_id } => restore::apply(shared, *plan_id, &applied.plan.items).await,
+    };
+    let done = applied.count(Outcome::Done);
+    if matches!(applied.plan.action, Action::Purge { .. }) && done > 0 {
+        applied.undo_until = Some(applied.applied_at.plus(KEPT));
+    }
+    applied.finished_at = Some(shared.now());
+    finish(shared, &applied).await;
+    Ok(applied)
+}
+
+async fn finish(shared: &Shared, applied: &AppliedPlan) {
+    let (name, done) = (applied.plan.action.name(), applied.count(Outcome::Done));
+    let (skipped, failed) = (applied.count(Outcome::Skipped), applied.count(Outcome::Failed));
+    tracing::info!(action = name, by = applied.applied_by, done, skipped, failed, "applied: {}", applied.plan.command);
+    // The outcome has happened: failing to record it must not make it look undone.
+    if let Err(error) = shared.store.finish_plan(applied).await {
+        tracing::error!(plan = %applied.plan.id, error = %crate::ingest::chain(&error), "an applied plan's results were not kept");
+    }
+    record::action(
+        name,
+        match (done, skipped + failed) {
+            (_, 0) => ActionOutcome::Done,
+            (0, _) => ActionOutcome::Failed,
+            _ => ActionOutcome::Partial,
+        },
+    );
+    for (outcome, count) in [("done", done), ("skipped", skipped), ("failed", failed)] {
+        record::action_items(name, outcome, count as u64);
+    }
+    let jobs = applied.plan.items.iter().filter_map(|item| item.job_id);
+    shared.nudge.jobs(jobs);
+    shared.live.publish(&Change::Action(Box::new(applied.clone())));
+}
+
+/// Why the numbers that an action rests on are too old; none when they are fresh.
+fn stale(shared: &Shared, action: &Action) -> Option<String> {
+    let needed: &[&'static str] = match action {
+        Action::Replay { .. } => &[QUEUES, DEAD_LETTERS, JOBS],
+        Action::Purge { .. } | Action::Restore { .. } => &[QUEUES],
+        Action::Trigger { .. } | Action::Repair { .. } => &[JOBS],
+    };
+    let now = shared.now();
+    shared.live.with(|world| {
+        needed.iter().find_map(|name| {
+            let view = world.collectors.get(name)?;
+            let since = down_since(view, now).filter(|_| view.error.is_some())?;
+            let error = view.error.as_deref().unwrap_or("no answer");
+            let age = crate::core::attention::age(now.since(since));
+            Some(format!("what is known of {name} is {age} old ({error}): try again once it is read"))
+        })
+    })
+}
+
+/// `1 message`, `3 messages`.
+fn count_of(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn item(id: impl Into<String>, what: impl Into<String>) -> PlanItem {
+    PlanItem { id: id.into(), what: what.into(), job_id: None, segment_index: None }
+}
+
+fn result(id: impl Into<String>, outcome: Outcome, note: impl Into<String>) -> ItemResult {
+    ItemResult { id: id.into(), outcome, note: note.into() }
+}
+
+/// The result of something that a backend was asked to do.
+fn attempted(id: impl Into<String>, tried: Result<String, stereospot_ports::Error>) -> ItemResult {
+    match tried {
+        Ok(note) => result(id, Outcome::Done, note),
+        Err(error) => result(id, Outcome::Failed, crate::ingest::chain(&error)),
+    }
+}
+
+fn queue(shared: &Shared, name: QueueName) -> Result<&std::sync::Arc<dyn stereospot_ports::WorkQueue>, Error> {
+    shared.backend.queue_named(name).map_err(|error| Error::NotFound(error.to_string()))
+}
+
+/// The state of a purge's undo, for words.
+fn until(at: Timestamp, now: Timestamp) -> String {
+    crate::core::attention::age(at.since(now))
+}

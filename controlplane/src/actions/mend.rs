@@ -1,0 +1,158 @@
+//! The single steps by which a job is mended, for operator and reconciler alike. Each may be done any number of times.
+
+use std::time::Duration;
+
+use stereospot_domain::diagnosis::Repair;
+use stereospot_domain::trigger::Facts;
+use stereospot_domain::{Job, JobId, JobStatus, QueueRole, SegmentCompletion, keys, message};
+use stereospot_ports::job_store::{Transition, Transitioned};
+use stereospot_ports::work_queue::{Outgoing, Receipt};
+use stereospot_ports::{Backend, Code, Error, Result, WorkQueue, job_store, objects, reassembly};
+
+use crate::shared::Shared;
+
+/// A job's facts for the trigger, whatever its status, and its completed segments; none when there is no such job.
+pub(crate) async fn facts(backend: &Backend, job_id: JobId) -> Result<Option<(Facts, Vec<u32>)>> {
+    let Some(job) = backend.jobs.get(job_id).await? else { return Ok(None) };
+    let completions = job_store::all_completions(&*backend.jobs, job_id).await?;
+    let mut completed: Vec<u32> = completions.iter().map(|completion| completion.segment_index).collect();
+    completed.sort_unstable();
+    let facts = Facts {
+        job,
+        completions: completed.len() as u32,
+        lock: backend.jobs.lock(job_id).await?,
+        result_exists: objects::exists(&*backend.output.store, &keys::result(job_id)).await?,
+    };
+    Ok(Some((facts, completed)))
+}
+
+/// Has a job joined now, by an operator's word: takes it back from `failed`, takes a dead holder's mark off the lock, asks for
+/// reassembly. Says what it did.
+pub(crate) async fn trigger(shared: &Shared, job_id: JobId) -> Result<String> {
+    let backend = &shared.backend;
+    let Some((facts, completed)) = facts(backend, job_id).await? else {
+        return Err(Error::new(Code::NotFound, format!("there is no job {job_id}")));
+    };
+    let now = shared.now();
+    let (may, why) = crate::core::views::explain(&facts, &completed, shared.config.resend_after, now);
+    if !may {
+        return Err(Error::new(Code::Conflict, why));
+    }
+    let mut did = Vec::new();
+    if facts.result_exists {
+        let transition = Transition { from: not_ended_well(), ..Transition::completed(now) };
+        return changed(backend, job_id, &transition).await.map(|()| "the job is completed".into());
+    }
+    if facts.job.status == JobStatus::Failed {
+        take_back(backend, job_id, JobStatus::ChunkingComplete).await?;
+        did.push("taken back from failed");
+    }
+    let dead_since = facts.lock.as_ref().and_then(|lock| {
+        let started = lock.reassembly_started_at?;
+        lock.lease_until.is_none_or(|until| until < now).then_some(started)
+    });
+    if let Some(observed) = dead_since
+        && backend.jobs.reset_lock(job_id, observed).await?
+    {
+        did.push("the dead holder's mark taken off the lock");
+    }
+    let checked = reassembly::check_with(backend, job_id, reassembly::Patience::NONE).await?;
+    if checked.is_some_and(|checked| checked.has_acted) {
+        did.push("reassembly asked for");
+    }
+    Ok(if did.is_empty() { "somebody else was faster".into() } else { did.join(", ") })
+}
+
+/// Carries out a repair of single steps; a replay of messages is the replay's own. Says for each item what became of it.
+pub(crate) async fn carry_out(shared: &Shared, job: &Job, repair: &Repair) -> Vec<(String, Result<String>)> {
+    let (backend, job_id) = (&shared.backend, job.job_id);
+    match repair {
+        Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted => {
+            vec![(job_id.to_string(), trigger(shared, job_id).await)]
+        }
+        Repair::ResendSource => vec![("source".into(), resend_source(backend, job_id).await)],
+        Repair::ResendSegments { segments } => {
+            let mut results = Vec::new();
+            for index in segments {
+                results.push((format!("segment {index}"), resend_segment(backend, job, *index).await));
+            }
+            results
+        }
+        Repair::PutCompletions { segments } => {
+            let mut results = Vec::new();
+            for index in segments {
+                results.push((format!("segment {index}"), put_completion(shared, job_id, *index).await));
+            }
+            // The last completion may be the one that everybody waits for.
+            if let Err(error) = reassembly::check_with(backend, job_id, shared.trigger_patience()).await {
+                results.push((job_id.to_string(), Err(error)));
+            }
+            results
+        }
+        Repair::ReplayDeadLetters { .. } => Vec::new(),
+    }
+}
+
+/// Takes a job back from `failed`, so that its work goes on. The guard allows no other start.
+pub(crate) async fn take_back(backend: &Backend, job_id: JobId, to: JobStatus) -> Result<()> {
+    changed(backend, job_id, &Transition { from: vec![JobStatus::Failed], ..Transition::to(to) }).await
+}
+
+/// Gives a leased message back as it was.
+pub(crate) async fn give_back(queue: &dyn WorkQueue, receipt: &Receipt) {
+    if let Err(error) = queue.release(receipt, Duration::ZERO).await {
+        tracing::debug!(%error, "a message was not given back; its lease ends by itself");
+    }
+}
+
+async fn changed(backend: &Backend, job_id: JobId, transition: &Transition) -> Result<()> {
+    match backend.jobs.transition(job_id, transition).await? {
+        Transitioned::Changed(_) => Ok(()),
+        Transitioned::Refused(status) => Err(Error::new(Code::Conflict, format!("the job is {status} meanwhile"))),
+        Transitioned::Missing => Err(Error::new(Code::NotFound, "the job's row is gone")),
+    }
+}
+
+/// Every status that a result overrules, `failed` among them.
+fn not_ended_well() -> Vec<JobStatus> {
+    JobStatus::Completed.may_follow().iter().copied().chain([JobStatus::Failed]).collect()
+}
+
+async fn resend_source(backend: &Backend, job_id: JobId) -> Result<String> {
+    let key = keys::source(job_id);
+    if !objects::exists(&*backend.input.store, &key).await? {
+        return Err(Error::new(Code::NotFound, "the source is gone"));
+    }
+    let body = message::object_created(&backend.input.name, &key);
+    backend.queue(QueueRole::Chunking)?.send(&[Outgoing::now(body)]).await?;
+    Ok("its notification is sent again".into())
+}
+
+pub(crate) async fn resend_segment(backend: &Backend, job: &Job, index: u32) -> Result<String> {
+    let Some(total) = job.total_segments.filter(|total| index < *total) else {
+        return Err(Error::new(Code::Invalid, "the job has no such segment"));
+    };
+    let key = keys::segment(keys::SegmentKey { job_id: job.job_id, index, total, mode: job.mode });
+    if !objects::exists(&*backend.input.store, &key).await? {
+        return Err(Error::new(Code::NotFound, format!("{key} is gone: submit the video again")));
+    }
+    let body = message::object_created(&backend.input.name, &key);
+    backend.queue(QueueRole::Inference)?.send(&[Outgoing::now(body)]).await?;
+    Ok("its notification is sent again".into())
+}
+
+async fn put_completion(shared: &Shared, job_id: JobId, index: u32) -> Result<String> {
+    let backend = &shared.backend;
+    let key = keys::output_segment(job_id, index);
+    if !objects::exists(&*backend.output.store, &key).await? {
+        return Err(Error::new(Code::NotFound, "its output is gone"));
+    }
+    let completion = SegmentCompletion {
+        job_id,
+        segment_index: index,
+        output_uri: backend.output.uri(&key),
+        completed_at: shared.now(),
+    };
+    backend.jobs.put_completion(&completion).await?;
+    Ok("its completion is recorded".into())
+}

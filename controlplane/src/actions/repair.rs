@@ -1,0 +1,99 @@
+//! Repair: carry out what a finding proposes.
+
+use stereospot_domain::diagnosis::{Finding, Repair};
+use stereospot_domain::plan::{ItemResult, Outcome, PlanItem};
+use stereospot_domain::{Job, JobId};
+
+use super::{Draft, Error, attempted, mend, replay, result};
+use crate::collect::details;
+use crate::shared::Shared;
+
+pub(super) async fn draft(shared: &Shared, job_id: JobId, code: &str) -> Result<Draft, Error> {
+    let (job, finding) = find(shared, job_id, code).await?;
+    let command = format!("stereospot jobs repair {job_id} {code}");
+    let Some(finding) = finding else {
+        return Ok(Draft {
+            scope: format!("{code} of job {job_id}"),
+            effect: "nothing changes".into(),
+            refused: Some(format!("nothing of the kind `{code}` is found with this job now")),
+            command,
+            ..Draft::default()
+        });
+    };
+    let of_job = |id: String, what: &str, segment_index| PlanItem {
+        job_id: Some(job_id),
+        segment_index,
+        ..super::item(id, what)
+    };
+    let of_segments = |segments: &[u32], what: &str| {
+        segments.iter().map(|index| of_job(format!("segment {index}"), what, Some(*index))).collect::<Vec<_>>()
+    };
+    let mut draft = Draft {
+        scope: format!("{} (job {job_id})", finding.code.title()),
+        assumptions: vec!["the same is still found when it is applied".into()],
+        command,
+        ..Draft::default()
+    };
+    match &finding.repair {
+        None => {
+            draft.refused = Some(format!("nothing can be done about it from here: {}", finding.evidence.join("; ")))
+        }
+        Some(Repair::ReplayDeadLetters { queue, message_ids }) => {
+            let replay = replay::draft(shared, *queue, Some(message_ids)).await?;
+            return Ok(Draft { scope: draft.scope, command: draft.command, ..replay });
+        }
+        Some(Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted) => {
+            let trigger = super::trigger::draft(shared, job_id).await?;
+            return Ok(Draft { scope: draft.scope, command: draft.command, ..trigger });
+        }
+        Some(Repair::ResendSource) => {
+            draft.items = vec![of_job("source".into(), "send its notification again", None)];
+            draft.effect = "the source is split".into();
+        }
+        Some(Repair::ResendSegments { segments }) => {
+            draft.items = of_segments(segments, "send its notification again");
+            draft.effect = "the segments are converted".into();
+        }
+        Some(Repair::PutCompletions { segments }) => {
+            draft.items = of_segments(segments, "record its completion");
+            draft.effect = format!("the job goes on with {} more done", super::count_of(segments.len(), "segment"));
+        }
+    }
+    if job.status.is_final() && draft.refused.is_none() {
+        draft.refused = Some(format!("the job is {}", job.status));
+    }
+    Ok(draft)
+}
+
+pub(super) async fn apply(shared: &Shared, job_id: JobId, code: &str, items: &[PlanItem]) -> Vec<ItemResult> {
+    let (job, finding) = match find(shared, job_id, code).await {
+        Ok((job, Some(finding))) => (job, finding),
+        Ok((_, None)) => {
+            return items.iter().map(|item| result(&item.id, Outcome::Skipped, "it is no longer so")).collect();
+        }
+        Err(error) => {
+            return items.iter().map(|item| result(&item.id, Outcome::Failed, error.to_string())).collect();
+        }
+    };
+    match &finding.repair {
+        Some(Repair::ReplayDeadLetters { queue, .. }) => replay::apply(shared, *queue, items, true).await,
+        Some(repair) => {
+            let results = mend::carry_out(shared, &job, repair).await;
+            let at = shared.now();
+            shared.live.with(|world| world.touch(job_id, at));
+            results.into_iter().map(|(id, tried)| attempted(id, tried)).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// The job, read anew, and what is found of this kind.
+async fn find(shared: &Shared, job_id: JobId, code: &str) -> Result<(Job, Option<Finding>), Error> {
+    details::refresh(shared, job_id).await?;
+    let found = shared.live.with(|world| {
+        let entry = world.jobs.get(&job_id)?;
+        let finding = entry.findings.iter().find(|finding| finding.code.as_str() == code).cloned();
+        Some((entry.job.clone(), finding))
+    });
+    found.ok_or_else(|| Error::NotFound(format!("there is no job {job_id}")))
+}

@@ -1,0 +1,34 @@
+//! Trigger: have a job's segments joined now.
+
+use stereospot_domain::JobId;
+use stereospot_domain::plan::{ItemResult, PlanItem};
+
+use super::{Draft, Error, attempted, mend};
+use crate::shared::Shared;
+
+pub(super) async fn draft(shared: &Shared, job_id: JobId) -> Result<Draft, Error> {
+    let Some((facts, completed)) = mend::facts(&shared.backend, job_id).await? else {
+        return Err(Error::NotFound(format!("there is no job {job_id}")));
+    };
+    let (may, note) = crate::core::views::explain(&facts, &completed, shared.config.resend_after, shared.now());
+    let title = facts.job.title.as_deref().unwrap_or("untitled");
+    let item = PlanItem { job_id: Some(job_id), ..super::item(job_id.to_string(), note.clone()) };
+    let (items, skips) = if may { (vec![item], vec![]) } else { (vec![], vec![item]) };
+    Ok(Draft {
+        scope: format!("reassembly of job {job_id} ({title}), now {}", facts.job.status),
+        items,
+        skips,
+        effect: note.clone(),
+        assumptions: vec![
+            format!("the job still is {}", facts.job.status),
+            "nobody else takes the reassembly lock meanwhile".into(),
+        ],
+        confirm: None,
+        refused: (!may).then_some(note),
+        command: format!("stereospot jobs trigger {job_id}"),
+    })
+}
+
+pub(super) async fn apply(shared: &Shared, job_id: JobId) -> Vec<ItemResult> {
+    vec![attempted(job_id.to_string(), mend::trigger(shared, job_id).await)]
+}

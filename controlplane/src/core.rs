@@ -1,0 +1,15 @@
+//! What is known, and what follows from it. Pure: events and polled facts go in with their times, views come out.
+//!
+//! Invariant: nothing here asks a backend, a clock or chance; the same inputs give the same views.
+
+pub(crate) mod attention;
+pub(crate) mod facts;
+pub(crate) mod failures;
+pub(crate) mod flow;
+pub(crate) mod latest;
+pub(crate) mod progress;
+pub(crate) mod views;
+pub(crate) mod worker;
+pub(crate) mod world;
+
+pub(crate) use world::World;

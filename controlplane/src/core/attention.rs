@@ -1,0 +1,209 @@
+//! The landing screen's list: what is wrong, gravest first, each with its evidence and what to do.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use stereospot_api::view::{Attention, WorkerState};
+use stereospot_domain::diagnosis::{Code, Finding, Repair, Severity};
+use stereospot_domain::{JobId, QueueName, QueueRole, Timestamp};
+
+use super::World;
+
+/// A queue without consumers may be that old before it counts as stalled.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
+/// A collector that missed so many runs is down.
+pub(crate) const MISSED_RUNS: f32 = 3.0;
+/// Most lines.
+const MAX_LINES: usize = 500;
+
+impl World {
+    /// The list as of now.
+    pub(crate) fn attention_list(&self, now: Timestamp) -> Vec<Attention> {
+        let mut list = Vec::new();
+        self.dead_letter_lines(&mut list);
+        self.job_lines(&mut list);
+        self.stalled_lines(now, &mut list);
+        self.collector_lines(now, &mut list);
+        self.worker_lines(now, &mut list);
+        list.sort_by(|a, b| {
+            (Reverse(a.severity), rank(&a.id), a.since, &a.id).cmp(&(Reverse(b.severity), rank(&b.id), b.since, &b.id))
+        });
+        list.truncate(MAX_LINES);
+        list
+    }
+
+    fn dead_letter_lines(&self, list: &mut Vec<Attention>) {
+        for (queue, seen) in self.dead.iter().filter(|(_, seen)| !seen.is_empty()) {
+            let mut errors: BTreeMap<String, usize> = BTreeMap::new();
+            for dead in seen {
+                let error =
+                    dead.about.and_then(|(job_id, segment)| self.jobs.get(&job_id)?.last_error(queue.role, segment));
+                if let Some(error) = error {
+                    *errors.entry(error).or_default() += 1;
+                }
+            }
+            let mut errors: Vec<(String, usize)> = errors.into_iter().collect();
+            errors.sort_by_key(|(_, count)| Reverse(*count));
+            let told: Vec<String> = errors.iter().take(3).map(|(error, count)| format!("{error} ×{count}")).collect();
+            let count = self
+                .queues
+                .get(queue)
+                .and_then(|flow| flow.stats())
+                .map_or(seen.len() as u64, |(stats, _)| super::flow::total(stats).max(seen.len() as u64));
+            let plural = if count == 1 { "" } else { "s" };
+            let evidence = match told.is_empty() {
+                true => format!("{count} message{plural}"),
+                false => format!("{count} message{plural}: {}", told.join(", ")),
+            };
+            list.push(Attention {
+                id: format!("dlq/{}", queue.role.as_str()),
+                severity: Severity::Critical,
+                subject: format!("DLQ {}", queue.role.as_str()),
+                evidence,
+                since: seen.iter().map(|dead| dead.since).min().unwrap_or_default(),
+                next: "Enter: triage, r: replay".into(),
+                job_id: None,
+                queue: Some(*queue),
+                code: "dlq-not-empty".into(),
+            });
+        }
+    }
+
+    fn job_lines(&self, list: &mut Vec<Attention>) {
+        for entry in self.flagged.iter().filter_map(|job_id| self.jobs.get(job_id)) {
+            for finding in entry.findings.iter().filter(|finding| finding.severity > Severity::Notice) {
+                let job_id = entry.job.job_id;
+                let done = match (&entry.truth.completed, entry.job.total_segments) {
+                    (Some(completed), Some(total)) => format!("{}/{total}  ", completed.value.len()),
+                    _ => String::new(),
+                };
+                list.push(Attention {
+                    id: format!("job/{job_id}/{}", finding.code),
+                    severity: finding.severity,
+                    subject: format!("job {} {}", short(job_id), state_of(finding)),
+                    evidence: format!("{done}{}: {}", finding.code.title(), finding.evidence.join("; ")),
+                    since: finding.since,
+                    next: next_step(finding).into(),
+                    job_id: Some(job_id),
+                    queue: None,
+                    code: finding.code.as_str().into(),
+                });
+            }
+        }
+    }
+
+    fn stalled_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
+        for role in QueueRole::ALL {
+            let name = QueueName::main(*role);
+            let Some((stats, _)) = self.queues.get(&name).and_then(|flow| flow.stats()) else { continue };
+            let Some(oldest) = stats.oldest_enqueued_at.filter(|_| stats.ready > 0) else { continue };
+            if now.since(oldest) < STALLED_AFTER || self.consumers(name, now) > 0 {
+                continue;
+            }
+            list.push(Attention {
+                id: format!("stage/{role}", role = role.as_str()),
+                severity: Severity::Critical,
+                subject: format!("{} idle", role.as_str()),
+                evidence: format!("queue {}, oldest {}, 0 consumers", stats.ready, age(now.since(oldest))),
+                since: oldest,
+                next: "start a worker of this stage; 6: workers".into(),
+                job_id: None,
+                queue: Some(name),
+                code: "stage-stalled".into(),
+            });
+        }
+    }
+
+    fn collector_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
+        for (name, view) in &self.collectors {
+            let Some(why) = down_since(view, now) else { continue };
+            list.push(Attention {
+                id: format!("collector/{name}"),
+                severity: Severity::Warning,
+                subject: format!("{name} not read"),
+                evidence: view.error.clone().unwrap_or_else(|| "no answer".into()),
+                since: why,
+                next: "numbers of this source are old; writes that rest on them are refused".into(),
+                job_id: None,
+                queue: None,
+                code: "collector-down".into(),
+            });
+        }
+    }
+
+    fn worker_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
+        for worker in self.worker_views(now).into_iter().filter(|worker| worker.state == WorkerState::Silent) {
+            let doing = worker.job_id.map_or("it was idle".to_owned(), |job_id| {
+                let segment = worker.segment_index.map_or(String::new(), |index| format!(" segment {index}"));
+                format!("it worked on job {}{segment}", short(job_id))
+            });
+            list.push(Attention {
+                id: format!("worker/{}", worker.name),
+                severity: Severity::Warning,
+                subject: format!("worker {} silent", worker.name),
+                evidence: format!("not heard of for {}; {doing}", age(now.since(worker.last_seen_at))),
+                since: worker.last_seen_at,
+                next: "its message comes back when the lease ends; 6: workers".into(),
+                job_id: worker.job_id,
+                queue: None,
+                code: "worker-silent".into(),
+            });
+        }
+    }
+}
+
+/// Since when a collector is down; none while it is up.
+pub(crate) fn down_since(view: &stereospot_api::view::CollectorView, now: Timestamp) -> Option<Timestamp> {
+    let last = view.last_success_at.unwrap_or_default();
+    let patience = Duration::from_secs_f32((view.interval_secs * MISSED_RUNS).max(5.0));
+    (now.since(last) > patience).then_some(last)
+}
+
+/// What an operator can do about a finding, by the dashboard's keys.
+fn next_step(finding: &Finding) -> &'static str {
+    match &finding.repair {
+        Some(Repair::ReplayDeadLetters { .. }) => "r: replay",
+        Some(Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted) => {
+            "t: trigger reassembly"
+        }
+        Some(Repair::ResendSource | Repair::ResendSegments { .. } | Repair::PutCompletions { .. }) => {
+            "Enter: show; it is repaired by itself"
+        }
+        None => "Enter: show",
+    }
+}
+
+/// In one word, what is the matter with the job: one whose step is tried again is not stuck.
+fn state_of(finding: &Finding) -> &'static str {
+    if finding.code == Code::StepFailing { "failing" } else { "stuck" }
+}
+
+/// The first group of a job's id, as screens show it.
+pub(crate) fn short(job_id: JobId) -> String {
+    job_id.to_string().chars().take(8).collect()
+}
+
+/// `8s`, `4m10s`, `3h05m`.
+pub(crate) fn age(passed: Duration) -> String {
+    let secs = passed.as_secs();
+    match secs {
+        0..60 => format!("{secs}s"),
+        60..3600 => format!("{}m{:02}s", secs / 60, secs % 60),
+        _ => format!("{}h{:02}m", secs / 3600, secs % 3600 / 60),
+    }
+}
+
+/// Among matters of equal gravity, the one that holds up most comes first.
+fn rank(id: &str) -> u8 {
+    match id.split('/').next() {
+        Some("stage") => 0,
+        Some("dlq") => 1,
+        Some("job") => 2,
+        Some("collector") => 3,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+use stereospot_domain::diagnosis::{Code, Patience};
+use stereospot_domain::{Job, JobOptions, JobStatus, message};
+use stereospot_ports::work_queue::{Peeked, Settings, Stats};
+use uuid::Uuid;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_000_000_000);
+const SETTINGS: Settings = Settings { visibility: Duration::from_secs(30), max_receives: Some(5) };
+
+fn lines(world: &World) -> Vec<(String, String)> {
+    world.attention_list(NOW).into_iter().map(|line| (line.id, line.evidence)).collect()
+}
+
+#[test]
+fn a_world_in_order_needs_no_attention() {
+    assert!(lines(&World::new(QueueName::all())).is_empty());
+}
+
+#[test]
+fn what_is_wrong_is_listed_gravest_first() {
+    let mut world = World::new(QueueName::all());
+    let stuck = Stats { ready: 5, oldest_enqueued_at: Some(NOW.minus(Duration::from_secs(660))), ..Stats::default() };
+    world.set_queue(QueueName::main(QueueRole::Reassembly), stuck, SETTINGS, NOW);
+    let young = Stats { ready: 5, oldest_enqueued_at: Some(NOW.minus(Duration::from_secs(29))), ..Stats::default() };
+    world.set_queue(QueueName::main(QueueRole::Inference), young, SETTINGS, NOW);
+
+    let mut job = Job::new(JobId(Uuid::nil()), JobOptions::default(), None, Timestamp(0));
+    (job.status, job.total_segments) = (JobStatus::ChunkingComplete, Some(2));
+    let job_id = job.job_id;
+    world.set_job(job, NOW);
+    let dead = Peeked {
+        id: "m".into(),
+        body: message::reassemble(job_id),
+        receive_count: 5,
+        enqueued_at: Timestamp(0),
+        dead_lettered_at: Some(NOW),
+        expires_at: None,
+    };
+    world.set_dead(QueueName::dead_letter(QueueRole::Reassembly), &[dead], NOW);
+    world.diagnose(job_id, NOW, Patience::default());
+    world.collector_ran("queues", Duration::from_secs(1), None, NOW.minus(Duration::from_secs(20)));
+    world.collector_ran("queues", Duration::from_secs(1), Some("no answer".into()), NOW);
+    world.collector_ran("jobs", Duration::from_secs(1), None, NOW);
+
+    let stuck_id = format!("job/{job_id}/{}", Code::ReassemblyDeadLettered);
+    assert_eq!(
+        lines(&world),
+        [
+            ("stage/reassembly".to_owned(), "queue 5, oldest 11m00s, 0 consumers".to_owned()),
+            ("dlq/reassembly".to_owned(), "1 message".to_owned()),
+            (
+                stuck_id,
+                "reassembly failed too often; its message is dead-lettered: 1 message(s) in reassembly-dlq".to_owned()
+            ),
+            ("collector/queues".to_owned(), "no answer".to_owned()),
+        ]
+    );
+    let next: Vec<String> = world.attention_list(NOW).into_iter().map(|line| line.next).collect();
+    assert_eq!(next[1..3], ["Enter: triage, r: replay", "r: replay"]);
+}
+
+#[test]
+fn ages_are_short() {
+    let texts: Vec<String> = [0, 59, 60, 250, 3600, 90_000].map(|secs| age(Duration::from_secs(secs))).into();
+    assert_eq!(texts, ["0s", "59s", "1m00s", "4m10s", "1h00m", "25h00m"]);
+}

@@ -1,0 +1,166 @@
+//! Everything known of one job, gathered for the diagnosis.
+
+use stereospot_domain::diagnosis::{self, DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment};
+use stereospot_domain::{JobId, QueueName, QueueRole, Stage, Timestamp};
+
+use super::World;
+use super::world::Entry;
+
+impl World {
+    /// Diagnoses a job anew. True when something else is wrong with it than before.
+    pub(crate) fn diagnose(&mut self, job_id: JobId, now: Timestamp, patience: Patience) -> bool {
+        let Some(facts) = self.facts(job_id, patience) else { return false };
+        let findings = diagnosis::diagnose(&facts, now, patience);
+        let Some(entry) = self.jobs.get_mut(&job_id) else { return false };
+        if entry.findings == findings {
+            return false;
+        }
+        match findings.is_empty() {
+            true => self.flagged.remove(&job_id),
+            false => self.flagged.insert(job_id),
+        };
+        entry.findings = findings;
+        self.dirty.jobs.insert(job_id);
+        true
+    }
+
+    /// What is known of a job; none when there is no such job.
+    pub(crate) fn facts(&self, job_id: JobId, patience: Patience) -> Option<JobFacts> {
+        let entry = self.jobs.get(&job_id)?;
+        Some(JobFacts {
+            job: Fact::exact(entry.job.clone(), entry.observed_at),
+            completed: entry.truth.completed.clone(),
+            lock: entry.truth.lock.clone(),
+            source_exists: exists(entry.truth.source.as_ref()),
+            result_exists: exists(entry.truth.result.as_ref()),
+            outputs: entry.truth.outputs.clone(),
+            dead_letters: self.dead_letters(entry),
+            has_unseen_dead_letters: self.has_unseen_dead_letters(QueueRole::Inference),
+            running: self.running(entry, patience),
+            failing: entry.failing(),
+            chunking_depth: self.depth(QueueRole::Chunking),
+            inference_depth: self.depth(QueueRole::Inference),
+            reassembly_depth: self.depth(QueueRole::Reassembly),
+            last_activity_at: entry.last_activity_at(),
+        })
+    }
+
+    /// The job's messages on dead-letter queues.
+    pub(crate) fn dead_letters(&self, entry: &Entry) -> Vec<DeadLetter> {
+        let of_job = |(queue, seen): (&QueueName, &Vec<super::world::SeenDead>)| {
+            let queue = *queue;
+            seen.iter()
+                .filter_map(|dead| {
+                    let (job_id, segment_index) = dead.about?;
+                    (job_id == entry.job.job_id).then(|| DeadLetter {
+                        queue,
+                        message_id: dead.message_id.clone(),
+                        segment_index,
+                        since: dead.since,
+                        error: entry.last_error(queue.role, segment_index),
+                    })
+                })
+                .collect::<Vec<_>>()
+        };
+        self.dead.iter().flat_map(of_job).collect()
+    }
+
+    /// True when a dead-letter queue holds more messages than were looked at, or was not looked at yet though it holds some.
+    pub(crate) fn has_unseen_dead_letters(&self, role: QueueRole) -> bool {
+        let name = QueueName::dead_letter(role);
+        let total =
+            self.queues.get(&name).and_then(|flow| flow.stats()).map_or(0, |(stats, _)| super::flow::total(stats));
+        total > self.dead.get(&name).map_or(0, |seen| seen.len() as u64)
+    }
+
+    /// True when a message of the job lies on a dead-letter queue, or may be one of those that were not looked at.
+    pub(crate) fn may_be_dead_lettered(&self, job_id: JobId, role: QueueRole) -> bool {
+        let of_job = |dead: &super::world::SeenDead| dead.about.is_some_and(|(dead, _)| dead == job_id);
+        let is_seen = self.dead.get(&QueueName::dead_letter(role)).is_some_and(|seen| seen.iter().any(of_job));
+        is_seen || self.has_unseen_dead_letters(role)
+    }
+
+    /// Segments that workers say they work on and may well work on.
+    pub(crate) fn running(&self, entry: &Entry, patience: Patience) -> Vec<RunningSegment> {
+        let Some(progress) = &entry.progress else { return Vec::new() };
+        let completed = entry.truth.completed.as_ref();
+        let is_done = |index: &u32| completed.is_some_and(|done| done.value.binary_search(index).is_ok());
+        // Who works on a segment holds its message: with no message left on the queue, nobody does.
+        let empty_since =
+            self.depth(QueueRole::Inference).filter(|depth| depth.value == 0).map(|depth| depth.observed_at);
+        progress
+            .segments
+            .iter()
+            .filter(|(index, segment)| segment.is_started() && !is_done(index))
+            .filter_map(|(index, segment)| {
+                let ((worker, boot), last_seen_at) = (segment.worker.get()?, segment.last_seen_at?);
+                let has_left = self.workers.get(worker).is_some_and(|worker| worker.has_left(*boot));
+                let is_gone = empty_since.is_some_and(|at| at.since(last_seen_at) >= patience.step);
+                (!has_left && !is_gone).then(|| RunningSegment {
+                    segment_index: *index,
+                    worker: worker.clone(),
+                    last_seen_at,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Entry {
+    /// When the backend was last asked for the job's completions or source.
+    pub(crate) fn read_at(&self) -> Timestamp {
+        let completed = self.truth.completed.as_ref().map(|fact| fact.observed_at);
+        completed.max(self.truth.source.as_ref().map(|fact| fact.observed_at)).unwrap_or_default()
+    }
+
+    /// When anything was last heard or seen of the job.
+    pub(crate) fn last_activity_at(&self) -> Timestamp {
+        let heard = self.progress.as_ref().and_then(|progress| progress.last_activity_at);
+        let completed = self.job.completed_at.unwrap_or_default().max(self.job.uploaded_at.unwrap_or_default());
+        self.job.created_at.max(completed).max(heard.unwrap_or_default()).max(self.touched_at)
+    }
+
+    /// Steps whose last attempts failed.
+    fn failing(&self) -> Vec<FailingStep> {
+        let Some(progress) = &self.progress else { return Vec::new() };
+        let of_segments = progress.segments.iter().filter_map(|(index, segment)| {
+            Some((Stage::Inference, Some(*index), segment.failures.row()?, segment.error.get()?))
+        });
+        let of_stages = progress
+            .failures
+            .iter()
+            .filter_map(|(stage, failures)| Some((*stage, None, failures.row()?, progress.errors.get(stage)?.get()?)));
+        of_stages
+            .chain(of_segments)
+            .map(|(stage, segment_index, (attempts, since), error)| FailingStep {
+                stage,
+                segment_index,
+                attempts,
+                since,
+                error: error.clone(),
+                is_out_of_space: says_full(error),
+            })
+            .collect()
+    }
+
+    /// The last error that a worker reported for the work of a queue.
+    pub(crate) fn last_error(&self, role: QueueRole, segment_index: Option<u32>) -> Option<String> {
+        let progress = self.progress.as_ref()?;
+        match role {
+            QueueRole::Chunking => progress.errors.get(&Stage::Chunking)?.get().cloned(),
+            QueueRole::Inference => progress.segments.get(&segment_index?)?.error.get().cloned(),
+            QueueRole::Reassembly => progress.errors.get(&Stage::Reassembly)?.get().cloned(),
+            QueueRole::OutputEvents => None,
+        }
+    }
+}
+
+/// True for the errors that workers report while they wait for space: events carry the sentence, not its code.
+fn says_full(error: &str) -> bool {
+    let error = error.to_ascii_lowercase();
+    error.contains("no space left") || error.contains("the disk is full")
+}
+
+fn exists(size: Option<&Fact<Option<u64>>>) -> Option<Fact<bool>> {
+    size.map(|fact| Fact { value: fact.value.is_some(), observed_at: fact.observed_at, is_exact: fact.is_exact })
+}

@@ -1,0 +1,154 @@
+//! A queue over time: its last numbers, its rates and its history.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use stereospot_api::view::{Observed, QueueView};
+use stereospot_domain::{QueueName, Timestamp};
+use stereospot_ports::work_queue::{Settings, Stats};
+
+/// How far back rates look.
+const RATE_WINDOW: Duration = Duration::from_secs(120);
+/// Samples a minute apart that are kept: the last half hour.
+pub(crate) const HISTORY: usize = 31;
+
+/// One queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Flow {
+    name: QueueName,
+    stats: Option<(Stats, Timestamp)>,
+    settings: Option<Settings>,
+    /// Minute since the epoch and ready messages then.
+    history: VecDeque<(i64, u64)>,
+    /// Messages in all by time, over the rate window.
+    totals: VecDeque<(Timestamp, u64)>,
+    /// Steps of the queue's stage that ended well, by time, over the rate window.
+    done: VecDeque<Timestamp>,
+    purged_at: Option<Timestamp>,
+}
+
+impl Flow {
+    /// A queue of which nothing is known yet.
+    pub(crate) fn new(name: QueueName) -> Self {
+        Self {
+            name,
+            stats: None,
+            settings: None,
+            history: VecDeque::new(),
+            totals: VecDeque::new(),
+            done: VecDeque::new(),
+            purged_at: None,
+        }
+    }
+
+    /// Takes in numbers read at a time; true when they differ from the last.
+    pub(crate) fn observe(&mut self, stats: Stats, settings: Settings, at: Timestamp) -> bool {
+        let has_changed = self.settings != Some(settings) || self.stats.is_none_or(|(last, _)| last != stats);
+        (self.stats, self.settings) = (Some((stats, at)), Some(settings));
+        let minute = at.as_secs().div_euclid(60);
+        match self.history.back_mut() {
+            // The minute's peak: a queue that fills and drains within a minute must not look empty.
+            Some((last, ready)) if *last == minute => *ready = stats.ready.max(*ready),
+            _ => self.history.push_back((minute, stats.ready)),
+        }
+        while self.history.len() > HISTORY {
+            self.history.pop_front();
+        }
+        self.totals.push_back((at, total(stats)));
+        while self.totals.front().is_some_and(|(time, _)| at.since(*time) > RATE_WINDOW) {
+            self.totals.pop_front();
+        }
+        has_changed
+    }
+
+    /// Samples of an earlier life of this process, oldest first.
+    pub(crate) fn recall(&mut self, samples: impl IntoIterator<Item = (i64, u64)>) {
+        self.history = samples.into_iter().collect();
+    }
+
+    /// The present minute's sample.
+    pub(crate) fn sample(&self) -> Option<(i64, u64)> {
+        self.history.back().copied()
+    }
+
+    /// A step of the queue's stage ended well.
+    pub(crate) fn step_done(&mut self, at: Timestamp) {
+        if self.done.len() < 100_000 {
+            self.done.push_back(at);
+        }
+    }
+
+    /// It was purged by us.
+    pub(crate) fn purged(&mut self, at: Timestamp) {
+        self.purged_at = Some(at);
+    }
+
+    /// The last numbers, and when they were read.
+    pub(crate) fn stats(&self) -> Option<(Stats, Timestamp)> {
+        self.stats
+    }
+
+    /// As shown.
+    pub(crate) fn view(&mut self, consumers: u32, now: Timestamp) -> QueueView {
+        while self.done.front().is_some_and(|time| now.since(*time) > RATE_WINDOW) {
+            self.done.pop_front();
+        }
+        let (rate_in, rate_out) = self.rates(now);
+        let observed = |of: fn(&Stats) -> u64| {
+            self.stats.as_ref().map(|(stats, at)| Observed { value: of(stats), at: *at, is_exact: stats.is_exact })
+        };
+        let ready = self.stats.map_or(0, |(stats, _)| stats.ready);
+        let drains_in_secs = match (self.stats, rate_in, rate_out) {
+            (Some(_), ..) if ready == 0 => Some(0.0),
+            (Some(_), Some(rate_in), Some(rate_out)) if rate_out > rate_in => {
+                Some(ready as f32 / (rate_out - rate_in) * 60.0)
+            }
+            _ => None,
+        };
+        let newest_minute = self.history.back().map_or(0, |(minute, _)| *minute);
+        let kept = self.history.iter().filter(|(minute, _)| newest_minute - minute < HISTORY as i64);
+        QueueView {
+            name: self.name,
+            ready: observed(|stats| stats.ready),
+            in_flight: observed(|stats| stats.in_flight),
+            delayed: observed(|stats| stats.delayed),
+            oldest_enqueued_at: self.stats.and_then(|(stats, _)| stats.oldest_enqueued_at),
+            in_per_minute: rate_in,
+            out_per_minute: rate_out,
+            history: kept.map(|(_, ready)| *ready).collect(),
+            drains_in_secs,
+            consumers,
+            visibility_secs: self.settings.map(|settings| settings.visibility.as_secs_f32()),
+            max_receives: self.settings.and_then(|settings| settings.max_receives),
+            purged_at: self.purged_at,
+        }
+    }
+
+    /// Messages in and out a minute. A count alone shows only the difference: what left is known from the stage's own events
+    /// (where a stage consumes the queue), what came in follows.
+    fn rates(&self, now: Timestamp) -> (Option<f32>, Option<f32>) {
+        let (Some((first_at, _)), Some(_)) = (self.totals.front(), self.totals.back()) else { return (None, None) };
+        let minutes = now.since(*first_at).as_secs_f32() / 60.0;
+        if minutes < 5.0 / 60.0 {
+            return (None, None);
+        }
+        let (mut risen, mut fallen) = (0_u64, 0_u64);
+        for ((_, before), (_, after)) in self.totals.iter().zip(self.totals.iter().skip(1)) {
+            risen += after.saturating_sub(*before);
+            fallen += before.saturating_sub(*after);
+        }
+        let done = self.done.iter().filter(|time| **time >= *first_at).count() as u64;
+        // Messages may come and go between two readings: the events know of them.
+        let out = fallen.max(done);
+        let came = (risen + out).saturating_sub(fallen);
+        (Some(came as f32 / minutes), Some(out as f32 / minutes))
+    }
+}
+
+/// Messages in all.
+pub(crate) fn total(stats: Stats) -> u64 {
+    stats.ready + stats.in_flight + stats.delayed
+}
+
+#[cfg(test)]
+mod tests;

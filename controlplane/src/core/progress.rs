@@ -1,0 +1,226 @@
+//! What a job's events say of it.
+//!
+//! Invariant: the projection is the same in whichever order the events come and however often each comes: every field is a
+//! maximum or a [`Latest`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use stereospot_domain::{Event, EventKind, Stage, Timestamp};
+use uuid::Uuid;
+
+use super::failures::Failures;
+use super::latest::{Latest, moment};
+
+/// Segments kept of one job; more are counted by the job store only.
+const MAX_SEGMENTS: usize = 100_000;
+/// Attempts kept of one job.
+const MAX_ATTEMPTS: usize = 200;
+/// Samples of frames kept of one job.
+const MAX_SAMPLES: usize = 4096;
+/// How far back the rate looks.
+const RATE_WINDOW: Duration = Duration::from_secs(30);
+
+/// One segment, by its events.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct SegmentProgress {
+    /// The last of started, progress, completed, failed.
+    pub(crate) last: Latest<EventKind>,
+    /// Who sent it, and in which of its lives.
+    pub(crate) worker: Latest<(String, Uuid)>,
+    /// When the last attempt began.
+    pub(crate) started_at: Option<Timestamp>,
+    /// When it was done.
+    pub(crate) completed_at: Option<Timestamp>,
+    /// The last sign of life.
+    pub(crate) last_seen_at: Option<Timestamp>,
+    /// Frames converted so far.
+    pub(crate) frames_done: Latest<u32>,
+    /// Frames in all.
+    pub(crate) frames: Latest<u32>,
+    /// The last error.
+    pub(crate) error: Latest<String>,
+    /// Attempts so far.
+    pub(crate) attempts: u32,
+    /// Attempts that failed since the last success.
+    pub(crate) failures: Failures,
+}
+
+impl SegmentProgress {
+    /// True when the last thing heard is that somebody works on it.
+    pub(crate) fn is_started(&self) -> bool {
+        matches!(self.last.get(), Some(EventKind::SegmentStarted | EventKind::SegmentProgress))
+    }
+}
+
+/// One attempt at a stage.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Attempt {
+    /// When it began.
+    pub(crate) started_at: Latest<()>,
+    /// When it ended, well or not.
+    pub(crate) ended_at: Latest<()>,
+    /// Who did it.
+    pub(crate) worker: Latest<String>,
+    /// Why it failed.
+    pub(crate) error: Latest<String>,
+}
+
+/// A job, by its events.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct JobProgress {
+    /// Its segments.
+    pub(crate) segments: BTreeMap<u32, SegmentProgress>,
+    /// Attempts at chunking and reassembly; those at inference stand with the segments.
+    pub(crate) attempts: BTreeMap<(Stage, u32), Attempt>,
+    /// Frames of the whole source.
+    pub(crate) total_frames: Latest<u64>,
+    /// The last event's type, and its segment.
+    pub(crate) last_event: Latest<String>,
+    /// The last event's time.
+    pub(crate) last_activity_at: Option<Timestamp>,
+    /// Most attempts at any step.
+    pub(crate) most_attempts: u32,
+    /// The last error of chunking and of reassembly.
+    pub(crate) errors: BTreeMap<Stage, Latest<String>>,
+    /// Attempts at chunking and reassembly that failed since the last success.
+    pub(crate) failures: BTreeMap<Stage, Failures>,
+    /// Frames done by time and segment, over the last minute.
+    samples: BTreeSet<(Timestamp, u32, u32)>,
+}
+
+impl JobProgress {
+    /// Takes in one event of the job.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        let at = moment(event);
+        self.last_activity_at = self.last_activity_at.max(Some(event.time));
+        self.most_attempts = self.most_attempts.max(event.attempt.unwrap_or(0));
+        let place = event.segment_index.map_or(String::new(), |index| format!(" {index}"));
+        self.last_event.offer(at, format!("{}{place}", event.kind));
+        match event.kind {
+            EventKind::ChunkingStarted | EventKind::ReassemblyStarted => self.attempt(event, |attempt| {
+                attempt.started_at.offer(at, ());
+                attempt.worker.offer(at, event.source.clone());
+            }),
+            EventKind::ChunkingCompleted | EventKind::ReassemblyCompleted => {
+                if let (EventKind::ChunkingCompleted, Some(frames)) = (event.kind, whole(event, "frames")) {
+                    self.total_frames.offer(at, frames);
+                }
+                self.attempt(event, |attempt| {
+                    attempt.ended_at.offer(at, ());
+                    attempt.worker.offer(at, event.source.clone());
+                });
+                self.failures.entry(stage_of(event)).or_default().settled(event);
+            }
+            EventKind::ChunkingFailed | EventKind::ReassemblyFailed => {
+                let error = event.text("error").unwrap_or("no reason given").to_owned();
+                self.attempt(event, |attempt| {
+                    attempt.ended_at.offer(at, ());
+                    attempt.worker.offer(at, event.source.clone());
+                    attempt.error.offer(at, error.clone());
+                });
+                self.errors.entry(stage_of(event)).or_default().offer(at, error);
+                self.failures.entry(stage_of(event)).or_default().failed(event);
+            }
+            EventKind::SegmentStarted
+            | EventKind::SegmentProgress
+            | EventKind::SegmentCompleted
+            | EventKind::SegmentFailed
+            | EventKind::LeaseExtended
+            | EventKind::LeaseLost => self.segment(event),
+            _ => {}
+        }
+    }
+
+    /// Frames a second over the last half minute; none when nothing was converted in it.
+    pub(crate) fn frames_per_second(&self, now: Timestamp) -> Option<f32> {
+        let from = now.minus(RATE_WINDOW);
+        let mut before: BTreeMap<u32, u32> = BTreeMap::new();
+        let (mut frames, mut first) = (0_u64, None);
+        for (time, segment, done) in self.samples.range((from, 0, 0)..) {
+            first.get_or_insert(*time);
+            if let Some(earlier) = before.insert(*segment, *done) {
+                // An attempt that starts anew counts from its own start.
+                frames += u64::from(done.saturating_sub(earlier));
+            }
+        }
+        let span = now.since(first?).as_secs_f32();
+        (frames > 0 && span >= 0.5).then(|| frames as f32 / span)
+    }
+
+    fn attempt(&mut self, event: &Event, change: impl FnOnce(&mut Attempt)) {
+        let key = (stage_of(event), event.attempt.unwrap_or(1));
+        if self.attempts.len() < MAX_ATTEMPTS || self.attempts.contains_key(&key) {
+            change(self.attempts.entry(key).or_default());
+        }
+    }
+
+    fn segment(&mut self, event: &Event) {
+        let Some(index) = event.segment_index else { return };
+        if self.segments.len() >= MAX_SEGMENTS && !self.segments.contains_key(&index) {
+            return;
+        }
+        let at = moment(event);
+        let segment = self.segments.entry(index).or_default();
+        segment.last_seen_at = segment.last_seen_at.max(Some(event.time));
+        segment.attempts = segment.attempts.max(event.attempt.unwrap_or(1));
+        if matches!(event.kind, EventKind::LeaseExtended | EventKind::LeaseLost) {
+            return;
+        }
+        segment.last.offer(at, event.kind);
+        segment.worker.offer(at, (event.source.clone(), event.boot));
+        if let Some(frames) = small(event, "frames") {
+            segment.frames.offer(at, frames);
+        }
+        let done = match event.kind {
+            EventKind::SegmentStarted => {
+                segment.started_at = segment.started_at.max(Some(event.time));
+                Some(0)
+            }
+            EventKind::SegmentCompleted => {
+                segment.completed_at = segment.completed_at.max(Some(event.time));
+                segment.failures.settled(event);
+                small(event, "frames")
+            }
+            EventKind::SegmentFailed => {
+                segment.error.offer(at, event.text("error").unwrap_or("no reason given").to_owned());
+                segment.failures.failed(event);
+                None
+            }
+            _ => small(event, "frames_done"),
+        };
+        if let Some(done) = done {
+            segment.frames_done.offer(at, done);
+            self.sample(event.time, index, done);
+        }
+    }
+
+    fn sample(&mut self, time: Timestamp, segment: u32, done: u32) {
+        self.samples.insert((time, segment, done));
+        let newest = self.samples.last().map_or(time, |(time, ..)| *time);
+        let oldest_kept = newest.minus(RATE_WINDOW * 2);
+        while self.samples.len() > MAX_SAMPLES || self.samples.first().is_some_and(|(time, ..)| *time < oldest_kept) {
+            self.samples.pop_first();
+        }
+    }
+}
+
+fn stage_of(event: &Event) -> Stage {
+    match event.kind {
+        EventKind::ReassemblyStarted | EventKind::ReassemblyCompleted | EventKind::ReassemblyFailed => {
+            Stage::Reassembly
+        }
+        _ => Stage::Chunking,
+    }
+}
+
+fn whole(event: &Event, name: &str) -> Option<u64> {
+    event.data.get(name)?.as_u64()
+}
+
+fn small(event: &Event, name: &str) -> Option<u32> {
+    u32::try_from(whole(event, name)?).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,375 @@
+//! All that is known at this moment, and which parts of it changed since they were last shown.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use stereospot_api::view::{Attention, CollectorView};
+use stereospot_domain::diagnosis::{Fact, Finding};
+use stereospot_domain::{
+    Event, EventKind, Job, JobId, JobStatus, Lock, QueueName, QueueRole, Stage, Timestamp, message,
+};
+use stereospot_ports::work_queue::{Peeked, Settings, Stats};
+use uuid::Uuid;
+
+use super::flow::Flow;
+use super::progress::JobProgress;
+use super::worker::{FORGOTTEN_AFTER, Worker};
+use crate::store::BootCount;
+
+/// Workers that are remembered.
+const MAX_WORKERS: usize = 2_000;
+/// Sources of events that are this process itself.
+pub(crate) const OWN_SOURCE: &str = "controlplane";
+
+/// What was last read of one job from the backend. `None`: not read yet.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Truth {
+    /// Segments with a completion, sorted.
+    pub(crate) completed: Option<Fact<Vec<u32>>>,
+    /// Its lock.
+    pub(crate) lock: Option<Fact<Option<Lock>>>,
+    /// Size of the source, where it exists.
+    pub(crate) source: Option<Fact<Option<u64>>>,
+    /// Size of the result, where it exists.
+    pub(crate) result: Option<Fact<Option<u64>>>,
+    /// Segments whose output exists, sorted.
+    pub(crate) outputs: Option<Fact<Vec<u32>>>,
+}
+
+/// One job.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// Its row as last read.
+    pub(crate) job: Job,
+    /// When that was.
+    pub(crate) observed_at: Timestamp,
+    /// When we last saw something of it change, or moved it ourselves.
+    pub(crate) touched_at: Timestamp,
+    /// What its events say; none until they are loaded.
+    pub(crate) progress: Option<JobProgress>,
+    /// What the backend says.
+    pub(crate) truth: Truth,
+    /// What is wrong with it.
+    pub(crate) findings: Vec<Finding>,
+    /// What was last shown of it, by its hash, and when.
+    pub(crate) shown: Option<(u64, Timestamp)>,
+}
+
+/// A message that was seen on a dead-letter queue.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SeenDead {
+    /// Its id.
+    pub(crate) message_id: String,
+    /// Its job and segment.
+    pub(crate) about: Option<(JobId, Option<u32>)>,
+    /// Since when it is there.
+    pub(crate) since: Timestamp,
+}
+
+/// What changed since it was last taken.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    /// Jobs.
+    pub(crate) jobs: BTreeSet<JobId>,
+    /// Queues.
+    pub(crate) queues: BTreeSet<QueueName>,
+    /// Workers.
+    pub(crate) workers: BTreeSet<String>,
+    /// Collectors.
+    pub(crate) collectors: BTreeSet<&'static str>,
+}
+
+/// Everything known.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) jobs: HashMap<JobId, Entry>,
+    pub(crate) order: BTreeSet<(Reverse<Timestamp>, JobId)>,
+    /// Jobs that are not at their end: with 100,000 that are, these few must not be searched for.
+    open: BTreeSet<JobId>,
+    /// Jobs with findings.
+    pub(crate) flagged: BTreeSet<JobId>,
+    pub(crate) workers: BTreeMap<String, Worker>,
+    pub(crate) queues: BTreeMap<QueueName, Flow>,
+    pub(crate) dead: BTreeMap<QueueName, Vec<SeenDead>>,
+    pub(crate) collectors: BTreeMap<&'static str, CollectorView>,
+    pub(crate) attention: Vec<Attention>,
+    pub(crate) dirty: Dirty,
+    /// Jobs that were seen to end since this was last taken: how, and how long after their submission.
+    pub(crate) ended: Vec<(JobStatus, Duration)>,
+}
+
+impl World {
+    /// Knows the queues' names and nothing else.
+    pub(crate) fn new(queues: impl IntoIterator<Item = QueueName>) -> Self {
+        Self {
+            jobs: HashMap::new(),
+            order: BTreeSet::new(),
+            open: BTreeSet::new(),
+            flagged: BTreeSet::new(),
+            workers: BTreeMap::new(),
+            queues: queues.into_iter().map(|name| (name, Flow::new(name))).collect(),
+            dead: BTreeMap::new(),
+            collectors: BTreeMap::new(),
+            attention: Vec::new(),
+            dirty: Dirty::default(),
+            ended: Vec::new(),
+        }
+    }
+
+    /// Takes in an event that has just been made durable.
+    pub(crate) fn apply(&mut self, event: &Event, received_at: Timestamp) {
+        self.apply_to_worker(event, received_at);
+        self.apply_to_job(event);
+        let stage = match event.kind {
+            EventKind::ChunkingCompleted => Stage::Chunking,
+            EventKind::SegmentCompleted => Stage::Inference,
+            EventKind::ReassemblyCompleted => Stage::Reassembly,
+            _ => return,
+        };
+        if let Some(flow) = self.queues.get_mut(&QueueName::main(stage.queue())) {
+            flow.step_done(received_at);
+        }
+    }
+
+    /// The part of [`World::apply`] that concerns its sender.
+    pub(crate) fn apply_to_worker(&mut self, event: &Event, received_at: Timestamp) {
+        if is_own(&event.source) {
+            return;
+        }
+        if !self.workers.contains_key(&event.source) && self.workers.len() >= MAX_WORKERS {
+            let stalest = self.workers.iter().min_by_key(|(_, worker)| worker.heard_at()).map(|(name, _)| name.clone());
+            stalest.and_then(|name| self.workers.remove(&name));
+        }
+        self.workers.entry(event.source.clone()).or_default().apply(event, received_at);
+        self.dirty.workers.insert(event.source.clone());
+    }
+
+    /// The part of [`World::apply`] that concerns its job.
+    pub(crate) fn apply_to_job(&mut self, event: &Event) {
+        let Some(job_id) = event.job_id else { return };
+        // The events of a job whose row isn't known yet, or whose events aren't loaded, are read from the store in time.
+        if let Some(entry) = self.jobs.get_mut(&job_id) {
+            if let Some(progress) = &mut entry.progress {
+                progress.apply(event);
+            }
+            self.dirty.jobs.insert(job_id);
+        }
+    }
+
+    /// Takes in what the store counted of one life of a source.
+    pub(crate) fn set_count(&mut self, source: &str, boot: Uuid, count: BootCount) {
+        if let Some(worker) = self.workers.get_mut(source) {
+            worker.set_count(boot, count);
+        }
+    }
+
+    /// Takes in a job's row, read at a time.
+    pub(crate) fn set_job(&mut self, job: Job, at: Timestamp) {
+        let job_id = job.job_id;
+        let Some(entry) = self.jobs.get_mut(&job_id) else {
+            if !job.status.is_final() {
+                self.open.insert(job_id);
+            }
+            self.order.insert((Reverse(job.created_at), job_id));
+            let entry = Entry {
+                job,
+                observed_at: at,
+                touched_at: Timestamp(0),
+                progress: None,
+                truth: Truth::default(),
+                findings: Vec::new(),
+                shown: None,
+            };
+            self.jobs.insert(job_id, entry);
+            self.dirty.jobs.insert(job_id);
+            return;
+        };
+        if entry.observed_at > at {
+            return;
+        }
+        entry.observed_at = at;
+        if entry.job != job {
+            if entry.job.created_at != job.created_at {
+                self.order.remove(&(Reverse(entry.job.created_at), job_id));
+                self.order.insert((Reverse(job.created_at), job_id));
+            }
+            if job.status.is_final() && !entry.job.status.is_final() {
+                let took = job.completed_at.unwrap_or(at).since(job.created_at);
+                self.ended.push((job.status, took));
+            }
+            match job.status.is_final() {
+                true => self.open.remove(&job_id),
+                false => self.open.insert(job_id),
+            };
+            entry.job = job;
+            entry.touched_at = at;
+            self.dirty.jobs.insert(job_id);
+        } else if !entry.job.status.is_final() && entry.shown.is_none_or(|(_, shown)| at.since(shown) >= SHOW_AGAIN) {
+            self.dirty.jobs.insert(job_id);
+        }
+    }
+
+    /// Forgets a job whose row is gone.
+    pub(crate) fn forget_job(&mut self, job_id: JobId) {
+        if let Some(entry) = self.jobs.remove(&job_id) {
+            self.order.remove(&(Reverse(entry.job.created_at), job_id));
+        }
+        self.open.remove(&job_id);
+        self.flagged.remove(&job_id);
+    }
+
+    /// Begins to project a job's events: from now on none is missed, while the earlier ones are read from the store. False
+    /// when that was begun before, or there is no such job.
+    pub(crate) fn begin_progress(&mut self, job_id: JobId) -> bool {
+        let Some(entry) = self.jobs.get_mut(&job_id).filter(|entry| entry.progress.is_none()) else { return false };
+        entry.progress = Some(JobProgress::default());
+        true
+    }
+
+    /// The earlier events of a job, or none when they can't be read: then the projection is begun again later.
+    pub(crate) fn join_progress(&mut self, job_id: JobId, history: Option<&[Event]>) {
+        let Some(entry) = self.jobs.get_mut(&job_id) else { return };
+        match (history, &mut entry.progress) {
+            (Some(history), Some(progress)) => history.iter().for_each(|event| progress.apply(event)),
+            (None, progress) => *progress = None,
+            (Some(_), None) => {}
+        }
+        self.dirty.jobs.insert(job_id);
+    }
+
+    /// Changes what was read of a job.
+    pub(crate) fn set_truth(&mut self, job_id: JobId, change: impl FnOnce(&mut Truth)) {
+        if let Some(entry) = self.jobs.get_mut(&job_id) {
+            let before = entry.truth.clone();
+            change(&mut entry.truth);
+            let is_same = |a: &Truth, b: &Truth| {
+                fn of<T>(fact: &Option<Fact<T>>) -> Option<&T> {
+                    fact.as_ref().map(|fact| &fact.value)
+                }
+                of(&a.completed) == of(&b.completed)
+                    && of(&a.lock) == of(&b.lock)
+                    && of(&a.source) == of(&b.source)
+                    && of(&a.result) == of(&b.result)
+                    && of(&a.outputs) == of(&b.outputs)
+            };
+            if !is_same(&before, &entry.truth) {
+                self.dirty.jobs.insert(job_id);
+            }
+        }
+    }
+
+    /// Something is going on with the job that no event tells: an upload, a repair.
+    pub(crate) fn touch(&mut self, job_id: JobId, at: Timestamp) {
+        if let Some(entry) = self.jobs.get_mut(&job_id) {
+            entry.touched_at = entry.touched_at.max(at);
+        }
+    }
+
+    /// Takes in a queue's numbers.
+    pub(crate) fn set_queue(&mut self, name: QueueName, stats: Stats, settings: Settings, at: Timestamp) {
+        let flow = self.queues.entry(name).or_insert_with(|| Flow::new(name));
+        let is_due = flow.stats().is_none_or(|(_, last)| at.as_secs().div_euclid(5) != last.as_secs().div_euclid(5));
+        if flow.observe(stats, settings, at) || is_due {
+            self.dirty.queues.insert(name);
+        }
+    }
+
+    /// Takes in what lies on a dead-letter queue.
+    pub(crate) fn set_dead(&mut self, name: QueueName, messages: &[Peeked], at: Timestamp) {
+        let before = self.dead.remove(&name).unwrap_or_default();
+        let seen: Vec<SeenDead> = messages
+            .iter()
+            .map(|message| SeenDead {
+                message_id: message.id.clone(),
+                about: message::job_of(name.role, &message.body),
+                since: message.dead_lettered_at.unwrap_or_else(|| {
+                    before.iter().find(|seen| seen.message_id == message.id).map_or(at, |seen| seen.since)
+                }),
+            })
+            .collect();
+        if seen != before {
+            let concerned = before.iter().chain(&seen).filter_map(|seen| Some(seen.about?.0));
+            self.dirty.jobs.extend(concerned);
+        }
+        self.dead.insert(name, seen);
+    }
+
+    /// Takes in how a collector's run went.
+    pub(crate) fn collector_ran(
+        &mut self,
+        name: &'static str,
+        interval: Duration,
+        error: Option<String>,
+        at: Timestamp,
+    ) {
+        let view = self.collectors.entry(name).or_insert_with(|| CollectorView {
+            name: name.to_owned(),
+            last_success_at: None,
+            error: None,
+            interval_secs: interval.as_secs_f32(),
+        });
+        if error.is_none() {
+            view.last_success_at = Some(at);
+        }
+        view.interval_secs = interval.as_secs_f32();
+        view.error = error;
+        self.dirty.collectors.insert(name);
+    }
+
+    /// Forgets workers that ended long ago.
+    pub(crate) fn forget_workers(&mut self, now: Timestamp) {
+        self.workers.retain(|_, worker| now.since(worker.heard_at()) < FORGOTTEN_AFTER);
+    }
+
+    /// Marks workers that have gone silent since the last call.
+    pub(crate) fn mark_silent_workers(&mut self, now: Timestamp) {
+        for (name, worker) in &mut self.workers {
+            if worker.turns_silent(now) {
+                self.dirty.workers.insert(name.clone());
+            }
+        }
+    }
+
+    /// Forgets the events' projection of jobs that ended a day ago: the store has it.
+    pub(crate) fn forget_progress(&mut self, now: Timestamp) {
+        for entry in self.jobs.values_mut() {
+            if entry.job.status.is_final() && now.since(entry.last_activity_at()) > KEEP_PROGRESS {
+                entry.progress = None;
+            }
+        }
+    }
+
+    /// Jobs that are not at their end.
+    pub(crate) fn unfinished(&self) -> Vec<JobId> {
+        self.open.iter().copied().collect()
+    }
+
+    /// How many jobs stand so.
+    pub(crate) fn count_by_status(&self) -> BTreeMap<JobStatus, u64> {
+        let mut counts: BTreeMap<JobStatus, u64> = JobStatus::ALL.iter().map(|status| (*status, 0)).collect();
+        for entry in self.jobs.values() {
+            *counts.entry(entry.job.status).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Messages, in whatever state, on the main queue of a role.
+    pub(crate) fn depth(&self, role: QueueRole) -> Option<Fact<u64>> {
+        let (stats, at) = self.queues.get(&QueueName::main(role))?.stats()?;
+        Some(Fact { value: super::flow::total(stats), observed_at: at, is_exact: stats.is_exact })
+    }
+}
+
+/// How long the projection of an ended job's events is kept.
+pub(crate) const KEEP_PROGRESS: Duration = Duration::from_secs(24 * 3600);
+/// An unchanged unfinished job is shown again after so long, so that its age stays true.
+pub(crate) const SHOW_AGAIN: Duration = Duration::from_secs(5);
+
+/// True for events that this process itself makes.
+pub(crate) fn is_own(source: &str) -> bool {
+    source.strip_prefix(OWN_SOURCE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! The HTTP interface: routes, and what is the same for all of them.
+//!
+//! Invariant: every answer that is no success is `application/problem+json` with one sentence that says what to do.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post, put};
+use stereospot_telemetry::record;
+
+use crate::shared::Shared;
+
+mod actions;
+mod body;
+mod events;
+mod health;
+mod jobs;
+pub(crate) mod openapi;
+mod problem;
+mod queues;
+mod result;
+mod snapshot;
+mod stream;
+mod upload;
+
+use problem::Failure;
+
+/// All routes.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route("/v1/openapi.json", get(openapi::document))
+        .route("/v1/events", post(events::accept))
+        .route("/v1/jobs", get(jobs::list).post(jobs::create))
+        .route("/v1/jobs/{job_id}", get(jobs::show))
+        .route("/v1/jobs/{job_id}/events", get(jobs::events))
+        .route("/v1/jobs/{job_id}/source", put(upload::source))
+        .route("/v1/jobs/{job_id}/result", get(result::download))
+        .route("/v1/queues", get(queues::list))
+        .route("/v1/queues/{name}/messages", get(queues::messages))
+        .route("/v1/workers", get(queues::workers))
+        .route("/v1/plans", post(actions::plan))
+        .route("/v1/plans/{plan_id}", get(actions::show))
+        .route("/v1/plans/{plan_id}/apply", post(actions::apply))
+        .route("/v1/actions", get(actions::list))
+        .route("/v1/snapshot", get(snapshot::snapshot))
+        .route("/v1/stream", get(stream::stream))
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::wrong_method)
+        .layer(middleware::from_fn(around))
+        .with_state(shared)
+}
+
+/// Counts and times each request, and refuses those that a web page of another site could have made.
+async fn around(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());
+    let method = request.method().clone();
+    let response = match is_meant_for_us(request.headers()) {
+        true => next.run(request).await,
+        false => axum::response::IntoResponse::into_response(Failure::misdirected()),
+    };
+    record::http_request(&route, method.as_str(), response.status().as_u16(), began.elapsed());
+    response
+}
+
+/// True when the request names this machine's own loopback, as every client of ours does. A page on the web that lets its own
+/// name point here (DNS rebinding) names that instead: without a token, this is what keeps it out.
+fn is_meant_for_us(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,75 @@
+//! `/v1/plans` and `/v1/actions`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, Uri};
+use serde::Deserialize;
+use stereospot_api::Problem;
+use stereospot_api::wire::{Applied, Apply, NewPlan};
+use stereospot_domain::plan::{AppliedPlan, Plan};
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::body::{self, SMALL};
+use super::problem::{Answer, Failure};
+use crate::actions;
+use crate::shared::Shared;
+
+/// How many actions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ActionsQuery {
+    /// At most so many of the newest, 1 to 1000.
+    #[serde(default = "usual_limit")]
+    limit: u32,
+}
+
+fn usual_limit() -> u32 {
+    100
+}
+
+/// Makes a plan; changes nothing.
+#[utoipa::path(post, operation_id = "makePlan", path = "/v1/plans", request_body = NewPlan, responses(
+    (status = 201, body = Plan), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn plan(State(shared): State<Arc<Shared>>, request: Request) -> Answer<(StatusCode, Json<Plan>)> {
+    let new: NewPlan = body::json(request, SMALL).await?;
+    Ok((StatusCode::CREATED, Json(actions::plan(&shared, new.action, new.who).await?)))
+}
+
+/// A plan as it was made.
+#[utoipa::path(get, operation_id = "showPlan", path = "/v1/plans/{plan_id}", params(("plan_id" = String, Path)), responses(
+    (status = 200, body = Plan), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(plan_id): Path<String>) -> Answer<Json<Plan>> {
+    let plan_id = read(&plan_id)?;
+    let found = shared.store.plan(plan_id).await?;
+    found.map(|(plan, _)| Json(plan)).ok_or_else(|| Failure::not_found(format!("there is no plan {plan_id}")))
+}
+
+/// Applies a plan. It goes on to its end even when the caller goes away.
+#[utoipa::path(post, operation_id = "applyPlan", path = "/v1/plans/{plan_id}/apply", params(("plan_id" = String, Path)), request_body = Apply,
+    responses((status = 200, body = Applied), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn apply(
+    State(shared): State<Arc<Shared>>,
+    Path(plan_id): Path<String>,
+    request: Request,
+) -> Answer<Json<Applied>> {
+    let plan_id = read(&plan_id)?;
+    let with: Apply = body::json(request, SMALL).await?;
+    let task = tokio::spawn(async move { actions::apply(&shared, plan_id, with).await });
+    let applied = task.await.map_err(|_| Failure::unavailable("applying broke off: look at the action log"))??;
+    Ok(Json(Applied { plan_id, results: applied.results }))
+}
+
+/// Applied plans, newest first.
+#[utoipa::path(get, operation_id = "listActions", path = "/v1/actions", params(ActionsQuery), responses(
+    (status = 200, body = Vec<AppliedPlan>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Json<Vec<AppliedPlan>>> {
+    let query: ActionsQuery = body::query(&uri)?;
+    Ok(Json(shared.store.actions(query.limit.clamp(1, 1000)).await?))
+}
+
+fn read(plan_id: &str) -> Answer<Uuid> {
+    plan_id.parse().map_err(|_| Failure::malformed(format!("`{plan_id}` is no plan id")))
+}

@@ -1,0 +1,47 @@
+//! Reading requests: bodies, queries and ids in paths.
+
+use axum::body::to_bytes;
+use axum::extract::{Query, Request};
+use axum::http::{Uri, header};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use stereospot_domain::JobId;
+
+use super::problem::{Answer, Failure};
+
+/// Most bytes of an ordinary body.
+pub(super) const SMALL: usize = 2 * 1024 * 1024;
+
+/// The JSON body of a request, of at most `limit` bytes.
+pub(super) async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Answer<T> {
+    let given = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = given.split(';').next().unwrap_or("").trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        let given = if given.is_empty() { "none was given" } else { given };
+        return Err(Failure::unsupported(format!("send the body with content-type: application/json ({given})")));
+    }
+    let bytes = to_bytes(request.into_body(), limit).await.map_err(|error| {
+        // The limit's error is a cause somewhere below; a broken connection won't read the answer anyway.
+        let text = crate::ingest::chain(&error);
+        match text.contains("length limit") {
+            true => Failure::too_large(format!("at most {limit} bytes are taken")),
+            false => Failure::malformed(format!("the body broke off: {text}")),
+        }
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
+        Category::Data => Failure::invalid(error.to_string()),
+        Category::Io | Category::Syntax | Category::Eof => Failure::malformed(format!("not valid JSON: {error}")),
+    })
+}
+
+/// The query of a request.
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Answer<T> {
+    Query::<T>::try_from_uri(uri)
+        .map(|Query(query)| query)
+        .map_err(|error| Failure::malformed(format!("the query can't be read: {}", error.body_text())))
+}
+
+/// A job's id out of a path.
+pub(super) fn job_id(text: &str) -> Answer<JobId> {
+    text.parse().map_err(|error: stereospot_domain::job::NotAJobId| Failure::malformed(error.to_string()))
+}

@@ -1,0 +1,34 @@
+//! `POST /v1/events`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use stereospot_api::Problem;
+use stereospot_api::wire::{EventBatch, EventsAccepted, MAX_EVENTS};
+use stereospot_telemetry::catalogue::RejectReason;
+use stereospot_telemetry::record;
+
+use super::body;
+use super::problem::{Answer, Failure};
+use crate::shared::Shared;
+
+/// Largest batch in bytes.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// Takes in events; when it answers they are durable.
+#[utoipa::path(post, operation_id = "sendEvents", path = "/v1/events", request_body = EventBatch, responses(
+    (status = 200, body = EventsAccepted), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn accept(State(shared): State<Arc<Shared>>, request: Request) -> Answer<Json<EventsAccepted>> {
+    let batch: EventBatch = body::json(request, MAX_BYTES).await.inspect_err(|_| {
+        record::events_rejected(RejectReason::Invalid, 1);
+    })?;
+    if batch.events.len() > MAX_EVENTS {
+        record::events_rejected(RejectReason::TooLarge, batch.events.len() as u64);
+        return Err(Failure::too_large(format!(
+            "{} events are more than {MAX_EVENTS}: send fewer",
+            batch.events.len()
+        )));
+    }
+    Ok(Json(shared.ingest.accept(batch.events).await?))
+}

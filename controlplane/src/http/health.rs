@@ -1,0 +1,45 @@
+//! `/healthz`, `/readyz`, `/metrics`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use stereospot_api::Problem;
+use stereospot_api::wire::Health;
+
+use super::problem::{Answer, Failure};
+use crate::shared::Shared;
+
+/// The process answers.
+#[utoipa::path(get, operation_id = "healthz", path = "/healthz", responses((status = 200, body = Health)))]
+pub(super) async fn healthz(State(shared): State<Arc<Shared>>) -> Json<Health> {
+    Json(health(&shared))
+}
+
+/// What is shown is true: queues and jobs were read.
+#[utoipa::path(get, operation_id = "readyz", path = "/readyz", responses((status = 200, body = Health), (status = 503, body = Problem)))]
+pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Answer<Json<Health>> {
+    let missing = shared.live.with(|world| {
+        let is_read = |name: &&&str| world.collectors.get(**name).is_none_or(|view| view.last_success_at.is_none());
+        [crate::collect::QUEUES, crate::collect::JOBS].iter().find(is_read).map(|name| (*name).to_owned())
+    });
+    match missing {
+        None => Ok(Json(health(&shared))),
+        Some(name) => Err(Failure::unavailable(format!("{name} were not read yet: try again in a moment"))),
+    }
+}
+
+/// Everything measured, for Prometheus.
+#[utoipa::path(get, operation_id = "metrics", path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Answer<Response> {
+    let Some(recorder) = &shared.recorder else {
+        return Err(Failure::unavailable("this process records no metrics"));
+    };
+    Ok(([(header::CONTENT_TYPE, stereospot_telemetry::CONTENT_TYPE)], recorder.render()).into_response())
+}
+
+fn health(shared: &Shared) -> Health {
+    Health { status: "ok".into(), version: crate::VERSION.into(), time: shared.now() }
+}

@@ -1,0 +1,147 @@
+//! `/v1/jobs`: make, list, show, events.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, Uri};
+use serde::Deserialize;
+use serde_json::json;
+use stereospot_api::Problem;
+use stereospot_api::view::{JobDetail, JobPage};
+use stereospot_api::wire::NewJob;
+use stereospot_domain::{Event, EventKind, Job, JobId, JobStatus, Timestamp};
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::body::{self, SMALL};
+use super::problem::{Answer, Failure};
+use crate::collect::details;
+use crate::core::progress::JobProgress;
+use crate::ingest::Source;
+use crate::shared::Shared;
+
+/// Longest title.
+const MAX_TITLE: usize = 200;
+
+/// Which jobs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Only those of this status.
+    status: Option<String>,
+    /// At most so many, 1 to 1000.
+    #[serde(default = "usual_limit")]
+    limit: usize,
+    /// Where the last page ended.
+    cursor: Option<String>,
+}
+
+/// How many events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventsQuery {
+    /// At most so many of the newest, 1 to 10000.
+    #[serde(default = "usual_events")]
+    limit: u32,
+}
+
+fn usual_limit() -> usize {
+    100
+}
+
+fn usual_events() -> u32 {
+    1000
+}
+
+/// Makes a job; its source follows.
+#[utoipa::path(post, operation_id = "createJob", path = "/v1/jobs", request_body = NewJob, responses(
+    (status = 201, body = Job), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn create(State(shared): State<Arc<Shared>>, request: Request) -> Answer<(StatusCode, Json<Job>)> {
+    if shared.config.is_read_only {
+        return Err(Failure::read_only());
+    }
+    let new: NewJob = body::json(request, SMALL).await?;
+    new.options.check().map_err(|error| Failure::invalid(error.to_string()))?;
+    if new.title.as_ref().is_some_and(|title| title.chars().count() > MAX_TITLE) {
+        return Err(Failure::invalid(format!("the title is longer than {MAX_TITLE} characters")));
+    }
+    let job = Job::new(JobId(Uuid::new_v4()), new.options, new.title, shared.now());
+    shared.backend.jobs.create(&job).await?;
+    shared.live.with(|world| world.set_job(job.clone(), job.created_at));
+    Ok((StatusCode::CREATED, Json(job)))
+}
+
+/// Tells that a source was taken in.
+pub(super) async fn submitted(shared: &Shared, job: &Job, bytes: u64) {
+    let data = [("title", json!(job.title)), ("bytes", json!(bytes))];
+    shared.ingest.emit(Source::Server, EventKind::JobSubmitted, job.job_id, None, data).await;
+}
+
+/// Jobs, newest first.
+#[utoipa::path(get, operation_id = "listJobs", path = "/v1/jobs", params(ListQuery), responses(
+    (status = 200, body = JobPage), (status = "4XX", body = Problem)))]
+pub(super) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Json<JobPage>> {
+    let query: ListQuery = body::query(&uri)?;
+    let status = query.status.map(|name| name.parse::<JobStatus>()).transpose();
+    let status = status.map_err(|error| Failure::malformed(error.to_string()))?;
+    let after = query.cursor.as_deref().map(place).transpose()?;
+    let now = shared.now();
+    let page = shared.live.at_revision(|world, _| {
+        let (ids, next) = world.page(status, after, query.limit.clamp(1, 1000));
+        JobPage {
+            jobs: ids.into_iter().filter_map(|job_id| world.job_view(job_id, now)).collect(),
+            next: next.map(|(at, job_id)| format!("{}.{job_id}", at.as_millis())),
+        }
+    });
+    Ok(Json(page))
+}
+
+/// One job in full, read anew.
+#[utoipa::path(get, operation_id = "showJob", path = "/v1/jobs/{job_id}", params(("job_id" = String, Path)), responses(
+    (status = 200, body = JobDetail), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(job_id): Path<String>) -> Answer<Json<JobDetail>> {
+    let job_id = body::job_id(&job_id)?;
+    if let Err(error) = details::refresh(&shared, job_id).await {
+        // What was known last is shown with its age.
+        tracing::warn!(%job_id, error = %crate::ingest::chain(&error), "a job can't be read now");
+    }
+    let is_loaded = shared.live.with(|world| world.jobs.get(&job_id).is_some_and(|entry| entry.progress.is_some()));
+    let progress = if is_loaded {
+        None
+    } else {
+        let mut progress = JobProgress::default();
+        shared.store.job_history(job_id).await?.iter().for_each(|event| progress.apply(event));
+        Some(progress)
+    };
+    let now = shared.now();
+    let resend_after = shared.config.resend_after;
+    let detail = shared.live.with(|world| world.job_detail(job_id, progress, resend_after, now));
+    detail.map(Json).ok_or_else(|| no_such_job(job_id))
+}
+
+/// A job's events, oldest first.
+#[utoipa::path(get, operation_id = "jobEvents", path = "/v1/jobs/{job_id}/events", params(("job_id" = String, Path), EventsQuery), responses(
+    (status = 200, body = Vec<Event>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn events(
+    State(shared): State<Arc<Shared>>,
+    Path(job_id): Path<String>,
+    uri: Uri,
+) -> Answer<Json<Vec<Event>>> {
+    let (job_id, query) = (body::job_id(&job_id)?, body::query::<EventsQuery>(&uri)?);
+    let events = shared.store.job_events(job_id, query.limit.clamp(1, 10_000)).await?;
+    if events.is_empty() && shared.backend.jobs.get(job_id).await?.is_none() {
+        return Err(no_such_job(job_id));
+    }
+    Ok(Json(events))
+}
+
+pub(super) fn no_such_job(job_id: JobId) -> Failure {
+    Failure::not_found(format!("there is no job {job_id}: `stereospot jobs` lists those there are"))
+}
+
+/// A cursor: the last job's time and id.
+fn place(cursor: &str) -> Answer<(Timestamp, JobId)> {
+    let parts = cursor.split_once('.').and_then(|(at, id)| Some((Timestamp(at.parse().ok()?), id.parse().ok()?)));
+    parts.ok_or_else(|| Failure::malformed(format!("`{cursor}` is no cursor of an earlier page")))
+}

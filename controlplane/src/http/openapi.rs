@@ -1,0 +1,43 @@
+//! `GET /v1/openapi.json`: the interface, described by its own types.
+
+use axum::Json;
+use utoipa::OpenApi;
+
+/// The document.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(
+        title = "stereospot control plane",
+        description = "Jobs, queues, workers and what an operator does about them."
+    ),
+    paths(
+        super::health::healthz,
+        super::health::readyz,
+        super::health::metrics,
+        super::events::accept,
+        super::jobs::create,
+        super::jobs::list,
+        super::jobs::show,
+        super::jobs::events,
+        super::upload::source,
+        super::result::download,
+        super::queues::list,
+        super::queues::messages,
+        super::queues::workers,
+        super::actions::plan,
+        super::actions::show,
+        super::actions::apply,
+        super::actions::list,
+        super::snapshot::snapshot,
+        super::stream::stream,
+    )
+)]
+pub(crate) struct Document;
+
+/// The interface.
+pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(Document::openapi())
+}
+
+#[cfg(test)]
+mod tests;

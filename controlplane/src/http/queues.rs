@@ -1,0 +1,78 @@
+//! `/v1/queues` and `/v1/workers`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use serde::Deserialize;
+use stereospot_api::Problem;
+use stereospot_api::view::{MessageView, QueueView, WorkerView};
+use stereospot_domain::{QueueName, message};
+use utoipa::IntoParams;
+
+use super::body;
+use super::problem::{Answer, Failure};
+use crate::shared::Shared;
+
+/// How many messages.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct MessagesQuery {
+    /// At most so many, 1 to 1000.
+    #[serde(default = "usual_max")]
+    max: usize,
+}
+
+fn usual_max() -> usize {
+    100
+}
+
+/// Every queue.
+#[utoipa::path(get, operation_id = "listQueues", path = "/v1/queues", responses((status = 200, body = Vec<QueueView>)))]
+pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Json<Vec<QueueView>> {
+    let now = shared.now();
+    Json(shared.live.at_revision(|world, _| world.queue_views(now)))
+}
+
+/// Messages on a queue, oldest first, without touching them.
+#[utoipa::path(get, operation_id = "peekMessages", path = "/v1/queues/{name}/messages", params(("name" = String, Path), MessagesQuery), responses(
+    (status = 200, body = Vec<MessageView>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn messages(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    uri: Uri,
+) -> Answer<Json<Vec<MessageView>>> {
+    let name: QueueName =
+        name.parse().map_err(|error: stereospot_domain::options::UnknownName| Failure::not_found(error.to_string()))?;
+    let query: MessagesQuery = body::query(&uri)?;
+    let peeked = shared.backend.queue_named(name)?.peek(query.max.clamp(1, 1000)).await?;
+    let views = shared.live.at_revision(|world, _| {
+        peeked
+            .into_iter()
+            .map(|peeked| {
+                let about = message::job_of(name.role, &peeked.body);
+                let error = about.and_then(|(job_id, segment)| world.jobs.get(&job_id)?.last_error(name.role, segment));
+                MessageView {
+                    id: peeked.id,
+                    body: peeked.body,
+                    job_id: about.map(|(job_id, _)| job_id),
+                    segment_index: about.and_then(|(_, index)| index),
+                    receive_count: peeked.receive_count,
+                    enqueued_at: peeked.enqueued_at,
+                    dead_lettered_at: peeked.dead_lettered_at,
+                    expires_at: peeked.expires_at,
+                    error,
+                }
+            })
+            .collect()
+    });
+    Ok(Json(views))
+}
+
+/// Every worker heard of in the last hour.
+#[utoipa::path(get, operation_id = "listWorkers", path = "/v1/workers", responses((status = 200, body = Vec<WorkerView>)))]
+pub(super) async fn workers(State(shared): State<Arc<Shared>>) -> Json<Vec<WorkerView>> {
+    let now = shared.now();
+    Json(shared.live.at_revision(|world, _| world.worker_views(now)))
+}

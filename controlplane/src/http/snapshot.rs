@@ -1,0 +1,52 @@
+//! `GET /v1/snapshot`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use serde::Deserialize;
+use stereospot_api::Problem;
+use stereospot_api::view::Snapshot;
+use utoipa::IntoParams;
+
+use super::body;
+use super::problem::Answer;
+use crate::shared::Shared;
+
+/// How much of it.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SnapshotQuery {
+    /// At most so many jobs, up to 100000.
+    #[serde(default = "usual_jobs")]
+    jobs: usize,
+}
+
+fn usual_jobs() -> usize {
+    1000
+}
+
+/// Everything there is to see now, and the place in the stream from which it goes on.
+#[utoipa::path(get, operation_id = "snapshot", path = "/v1/snapshot", params(SnapshotQuery), responses(
+    (status = 200, body = Snapshot), (status = "4XX", body = Problem)))]
+pub(super) async fn snapshot(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Json<Snapshot>> {
+    let query: SnapshotQuery = body::query(&uri)?;
+    let now = shared.now();
+    let (boot, environment) = (shared.live.boot(), shared.environment());
+    Ok(Json(shared.live.at_revision(|world, revision| {
+        let (ids, _) = world.page(None, None, query.jobs.clamp(1, 100_000));
+        Snapshot {
+            revision,
+            boot,
+            now,
+            environment,
+            jobs: ids.into_iter().filter_map(|job_id| world.job_view(job_id, now)).collect(),
+            jobs_total: world.jobs.len() as u64,
+            queues: world.queue_views(now),
+            workers: world.worker_views(now),
+            attention: world.attention_list(now),
+            collectors: world.collectors.values().cloned().collect(),
+        }
+    })))
+}

@@ -1,0 +1,96 @@
+//! `GET /v1/stream`: changes as server-sent events.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use serde::Deserialize;
+use stereospot_api::Problem;
+use stereospot_api::view::Change;
+use stereospot_telemetry::record;
+use tokio::sync::watch;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::body;
+use super::problem::Answer;
+use crate::live::Read;
+use crate::shared::Shared;
+
+/// Changes handed to the connection at once.
+const AT_ONCE: usize = 256;
+
+/// From where on.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StreamQuery {
+    /// The snapshot's revision, or that of the last change seen; absent means from now on.
+    after: Option<u64>,
+    /// The snapshot's boot; another one's revisions mean nothing here.
+    #[param(value_type = Option<String>)]
+    boot: Option<Uuid>,
+}
+
+struct Follower {
+    shared: Arc<Shared>,
+    place: u64,
+    revisions: watch::Receiver<u64>,
+    is_over: bool,
+    _counted: record::StreamClient,
+}
+
+/// Changes after a snapshot. A client that fell too far behind, or comes from another life of the server, gets one `reset` and
+/// must take a new snapshot.
+#[utoipa::path(get, operation_id = "stream", path = "/v1/stream", params(StreamQuery), responses(
+    (status = 200, body = Change, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
+pub(super) async fn stream(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Response> {
+    let query: StreamQuery = body::query(&uri)?;
+    let revisions = shared.live.revisions();
+    let now = *revisions.borrow();
+    let is_known = query.boot.is_none_or(|boot| boot == shared.live.boot());
+    // A place that can't exist yields a reset.
+    let place = if is_known { query.after.unwrap_or(now) } else { u64::MAX };
+    let follower = Follower { shared, place, revisions, is_over: false, _counted: record::stream_client() };
+    let body = Body::from_stream(stream::unfold(follower, |mut follower| async move {
+        let part = follower.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(part), follower))
+    }));
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+impl Follower {
+    /// What comes next; none when the stream is over.
+    async fn next(&mut self) -> Option<Bytes> {
+        while !self.is_over {
+            self.revisions.borrow_and_update();
+            match self.shared.live.read_after(self.place, AT_ONCE) {
+                Read::Lost(revision) => {
+                    self.is_over = true;
+                    record::stream_reset();
+                    return Some(Bytes::from(format!("id: {revision}\ndata: {{\"change\":\"reset\"}}\n\n")));
+                }
+                Read::Frames(frames, place) if !frames.is_empty() => {
+                    self.place = place;
+                    return Some(Bytes::from(frames.concat()));
+                }
+                Read::Frames(..) => {}
+            }
+            tokio::select! {
+                () = self.shared.stop.cancelled() => self.is_over = true,
+                changed = self.revisions.changed() => self.is_over = changed.is_err(),
+                () = tokio::time::sleep(self.shared.config.keep_alive) => {
+                    return Some(Bytes::from_static(b": keep-alive\n\n"));
+                }
+            }
+        }
+        None
+    }
+}

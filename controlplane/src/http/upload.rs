@@ -1,0 +1,167 @@
+//! `PUT /v1/jobs/{id}/source`: the body goes into the input bucket part by part, never whole into memory.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{Path, Request, State};
+use axum::http::header;
+use futures::StreamExt;
+use object_store::{ObjectStoreExt, WriteMultipart};
+use stereospot_api::Problem;
+use stereospot_domain::{Job, JobId, JobStatus, keys};
+use stereospot_ports::job_store::Transition;
+use stereospot_ports::objects;
+
+use super::body;
+use super::jobs::{no_such_job, submitted};
+use super::problem::{Answer, Failure};
+use crate::shared::Shared;
+
+/// Parts under way to the store at once: with the store's 5 MiB parts this bounds an upload's memory.
+const PARTS: usize = 4;
+/// How often a long upload counts as a sign of life of its job.
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
+
+/// Takes in a job's source. Once only: what is there is never replaced. Sent again with the same length, it is passed over, and the
+/// answer is that of the first time.
+#[utoipa::path(put, operation_id = "uploadSource", path = "/v1/jobs/{job_id}/source", params(("job_id" = String, Path)),
+    request_body(content = String, content_type = "application/octet-stream"), responses(
+    (status = 200, body = Job), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn source(
+    State(shared): State<Arc<Shared>>,
+    Path(job_id): Path<String>,
+    request: Request,
+) -> Answer<Json<Job>> {
+    if shared.config.is_read_only {
+        return Err(Failure::read_only());
+    }
+    let job_id = body::job_id(&job_id)?;
+    let announced = announced_length(&request)?;
+    let Some(_claim) = shared.claim_upload(job_id) else {
+        // Often the same submitter, whose connection broke without this server having noticed yet.
+        return Err(Failure::unavailable("this job's source is being uploaded already: try again in a moment"));
+    };
+    let job = shared.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
+    let key = keys::source(job_id);
+    let present = objects::size(&*shared.backend.input.store, &key).await?;
+    if let Some(bytes) = present.filter(|bytes| Some(*bytes) == announced && job.status != JobStatus::Deleted) {
+        return Ok(Json(again(&shared, job, bytes, request.into_body().into_data_stream()).await?));
+    }
+    if job.status != JobStatus::Created {
+        return Err(Failure::conflict(format!("the job is {}: make a new one for another source", job.status)));
+    }
+    if present.is_some() {
+        return Err(Failure::conflict("this job has its source already: make a new one for another source"));
+    }
+    let bytes = match announced {
+        Some(0) => 0,
+        _ => store(&shared, job_id, &key, announced, request.into_body().into_data_stream()).await?,
+    };
+    if bytes == 0 {
+        let why = "the source is empty: submit a video file";
+        shared.backend.jobs.transition(job_id, &Transition::failed(why)).await?;
+        shared.nudge.jobs(std::iter::once(job_id));
+        return Err(Failure::invalid(why));
+    }
+    Ok(Json(arrived(&shared, &job, bytes).await?))
+}
+
+/// Records that the source is there.
+async fn arrived(shared: &Shared, job: &Job, bytes: u64) -> Answer<Job> {
+    let (job_id, at) = (job.job_id, shared.now());
+    shared.backend.jobs.set_uploaded(job_id, at, bytes).await?;
+    submitted(shared, job, bytes).await;
+    shared.live.with(|world| world.touch(job_id, at));
+    shared.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))
+}
+
+/// The source is there already, as long as announced: the submitter never got the answer to its first upload. The body is read to
+/// its end and passed over: a connection closed in its middle would cost the submitter this answer too.
+async fn again(shared: &Shared, job: Job, bytes: u64, mut source: BodyDataStream) -> Answer<Job> {
+    loop {
+        let part = tokio::select! {
+            () = shared.stop.cancelled() => return Err(stopping()),
+            part = source.next() => part,
+        };
+        match part {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => return Err(Failure::malformed("the upload broke off, but the source was there before it")),
+            None => break,
+        }
+    }
+    match (job.uploaded_at, job.status) {
+        (None, JobStatus::Created) => arrived(shared, &job, bytes).await,
+        _ => Ok(job),
+    }
+}
+
+fn stopping() -> Failure {
+    Failure::unavailable("the control plane is stopping: send it again later")
+}
+
+fn announced_length(request: &Request<Body>) -> Answer<Option<u64>> {
+    let Some(value) = request.headers().get(header::CONTENT_LENGTH) else { return Ok(None) };
+    let length = value.to_str().ok().and_then(|text| text.parse().ok());
+    length.map(Some).ok_or_else(|| Failure::malformed("the content-length is no number"))
+}
+
+/// Writes the body; on any failure nothing is left. Returns its length; an empty body leaves no object.
+async fn store(
+    shared: &Shared,
+    job_id: JobId,
+    key: &str,
+    announced: Option<u64>,
+    mut source: BodyDataStream,
+) -> Answer<u64> {
+    let upload = shared.backend.input.store.put_multipart(&objects::path(key)?).await;
+    let mut upload = WriteMultipart::new(upload.map_err(stereospot_ports::Error::from)?);
+    let received = receive(shared, job_id, &mut upload, &mut source).await;
+    let received = received.and_then(|bytes| match announced {
+        Some(announced) if announced != bytes => Err(Failure::malformed(format!(
+            "{announced} bytes were announced, {bytes} came: nothing was kept, send it again"
+        ))),
+        _ => Ok(bytes),
+    });
+    match received {
+        Ok(bytes) if bytes > 0 => {
+            upload.finish().await.map_err(stereospot_ports::Error::from)?;
+            Ok(bytes)
+        }
+        empty_or_failed => {
+            if let Err(error) = upload.abort().await {
+                tracing::warn!(%job_id, %error, "the parts of a broken upload were not removed");
+            }
+            empty_or_failed
+        }
+    }
+}
+
+async fn receive(
+    shared: &Shared,
+    job_id: JobId,
+    upload: &mut WriteMultipart,
+    source: &mut BodyDataStream,
+) -> Answer<u64> {
+    let (mut bytes, mut told) = (0_u64, Instant::now());
+    loop {
+        let part = tokio::select! {
+            () = shared.stop.cancelled() => return Err(stopping()),
+            part = source.next() => part,
+        };
+        let Some(part) = part else { return Ok(bytes) };
+        let part = part.map_err(|error| {
+            tracing::info!(%job_id, bytes, error = %crate::ingest::chain(&error), "an upload broke off");
+            Failure::malformed(format!("the upload broke off after {bytes} bytes: nothing was kept, send it again"))
+        })?;
+        bytes += part.len() as u64;
+        upload.wait_for_capacity(PARTS).await.map_err(stereospot_ports::Error::from)?;
+        upload.put(part);
+        if told.elapsed() >= ALIVE_EVERY {
+            told = Instant::now();
+            let at = shared.now();
+            shared.live.with(|world| world.touch(job_id, at));
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Events in: many requests, one transaction, then the acknowledgements.
+//!
+//! Invariant: a batch is acknowledged after the commit that made it durable, and only then shown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+use stereospot_api::wire::EventsAccepted;
+use stereospot_domain::{Event, EventKind, JobId, event};
+use stereospot_ports::Clock;
+use stereospot_telemetry::catalogue::RejectReason;
+use stereospot_telemetry::record;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::collect::Nudge;
+use crate::core::world::OWN_SOURCE;
+use crate::live::Live;
+use crate::store::{self, Store, events::NewRow};
+
+/// Batches that may wait for the writer.
+const QUEUED: usize = 128;
+/// Events after which a group is closed.
+const GROUP: usize = 8_000;
+/// How long a request waits for a place in the queue.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Largest event as JSON, in bytes.
+pub(crate) const MAX_EVENT_BYTES: usize = 64 * 1024;
+
+/// Why events were not taken in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// An event breaks the rules.
+    #[error("event {index}: {why}")]
+    Invalid {
+        /// Which of the batch, from 0.
+        index: usize,
+        /// Which rule.
+        why: String,
+    },
+    /// More come than can be written.
+    #[error("events come faster than they can be written: send again in a moment")]
+    Overloaded,
+    /// The store failed.
+    #[error(transparent)]
+    Store(Arc<store::Error>),
+    /// The server is stopping.
+    #[error("the control plane is stopping: send again in a moment")]
+    Stopping,
+}
+
+/// The callers' end. Cheap to clone; when the last is dropped the task ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Ingest {
+    to_task: mpsc::Sender<Batch>,
+    own: Arc<Own>,
+    clock: Arc<dyn Clock>,
+}
+
+/// This process's own events.
+#[derive(Debug)]
+struct Own {
+    boot: Uuid,
+    seq: AtomicU64,
+    reconciler_seq: AtomicU64,
+}
+
+/// Which part of this process makes an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Requests and actions.
+    Server,
+    /// The reconciler.
+    Reconciler,
+}
+
+#[derive(Debug)]
+struct Batch {
+    events: Vec<(Event, String)>,
+    reply: oneshot::Sender<Result<EventsAccepted, Error>>,
+}
+
+impl Ingest {
+    /// Starts the writing task.
+    pub(crate) fn start(
+        store: Store,
+        live: Arc<Live>,
+        nudge: Nudge,
+        clock: Arc<dyn Clock>,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
+        let (to_task, from_callers) = mpsc::channel(QUEUED);
+        let writer = Writer { store, live, nudge, clock: clock.clone() };
+        let task = tokio::spawn(writer.serve(from_callers));
+        let own = Own { boot: Uuid::now_v7(), seq: AtomicU64::new(0), reconciler_seq: AtomicU64::new(0) };
+        (Self { to_task, own: Arc::new(own), clock }, task)
+    }
+
+    /// Makes events durable.
+    pub(crate) async fn accept(&self, events: Vec<Event>) -> Result<EventsAccepted, Error> {
+        let began = Instant::now();
+        let count = events.len() as u64;
+        let result = self.submit(events).await;
+        match &result {
+            Ok(_) => record::ingest_batch(began.elapsed()),
+            Err(Error::Invalid { .. }) => record::events_rejected(RejectReason::Invalid, count),
+            Err(_) => record::events_rejected(RejectReason::Unavailable, count),
+        }
+        result
+    }
+
+    /// Makes an event of our own durable, and writes it as a log line. A failure is logged: what the event tells of has
+    /// happened all the same.
+    pub(crate) async fn emit(
+        &self,
+        from: Source,
+        kind: EventKind,
+        job_id: JobId,
+        segment_index: Option<u32>,
+        data: impl IntoIterator<Item = (&'static str, Value)>,
+    ) {
+        let (source, seq) = match from {
+            Source::Server => (OWN_SOURCE.to_owned(), &self.own.seq),
+            Source::Reconciler => (format!("{OWN_SOURCE}/reconciler"), &self.own.reconciler_seq),
+        };
+        let event = Event {
+            v: event::VERSION,
+            id: Uuid::now_v7(),
+            source,
+            boot: self.own.boot,
+            seq: seq.fetch_add(1, Ordering::Relaxed) + 1,
+            kind,
+            time: self.clock.now(),
+            job_id: Some(job_id),
+            segment_index,
+            stage: None,
+            attempt: None,
+            traceparent: None,
+            data: data.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>(),
+        };
+        tracing::info!("{}", event.log_line());
+        if let Err(error) = self.submit(vec![event]).await {
+            tracing::error!(%job_id, error = %chain(&error), "an event of the control plane was not kept");
+        }
+    }
+
+    async fn submit(&self, events: Vec<Event>) -> Result<EventsAccepted, Error> {
+        let events: Vec<(Event, String)> =
+            events.into_iter().enumerate().map(|(index, event)| checked(index, event)).collect::<Result<_, _>>()?;
+        if events.is_empty() {
+            return Ok(EventsAccepted { accepted: 0, duplicates: 0 });
+        }
+        let (reply, answer) = oneshot::channel();
+        self.to_task.send_timeout(Batch { events, reply }, PATIENCE).await.map_err(|error| match error {
+            mpsc::error::SendTimeoutError::Timeout(_) => Error::Overloaded,
+            mpsc::error::SendTimeoutError::Closed(_) => Error::Stopping,
+        })?;
+        answer.await.map_err(|_| Error::Stopping)?
+    }
+}
+
+/// An event with its JSON, or the rule it breaks.
+fn checked(index: usize, event: Event) -> Result<(Event, String), Error> {
+    let invalid = |why: String| Error::Invalid { index, why };
+    if event.v != event::VERSION {
+        return Err(invalid(format!("version {} is not known: this control plane reads {}", event.v, event::VERSION)));
+    }
+    if event.source.is_empty() || event.source.len() > 128 {
+        return Err(invalid("`source` must be 1 to 128 bytes long".into()));
+    }
+    if event.seq == 0 || i64::try_from(event.seq).is_err() {
+        return Err(invalid("`seq` counts from 1".into()));
+    }
+    let body = serde_json::to_string(&event).map_err(|error| invalid(error.to_string()))?;
+    if body.len() > MAX_EVENT_BYTES {
+        return Err(invalid(format!("{} bytes are more than {MAX_EVENT_BYTES}", body.len())));
+    }
+    Ok((event, body))
+}
+
+struct Writer {
+    store: Store,
+    live: Arc<Live>,
+    nudge: Nudge,
+    clock: Arc<dyn Clock>,
+}
+
+impl Writer {
+    async fn serve(self, mut from_callers: mpsc::Receiver<Batch>) {
+        let mut group = Vec::new();
+        while let Some(first) = from_callers.recv().await {
+            let mut events = first.events.len();
+            group.push(first);
+            while events < GROUP
+                && let Ok(batch) = from_callers.try_recv()
+            {
+                events += batch.events.len();
+                group.push(batch);
+            }
+            self.commit(std::mem::take(&mut group)).await;
+        }
+    }
+
+    async fn commit(&self, group: Vec<Batch>) {
+        let now = self.clock.now();
+        let rows: Vec<NewRow<'_>> =
+            group.iter().flat_map(|batch| batch.events.iter().map(|(event, body)| NewRow { event, body })).collect();
+        let ingested = match self.store.ingest(&rows, now).await {
+            Ok(ingested) => ingested,
+            Err(error) => {
+                tracing::error!(error = %chain(&error), events = rows.len(), "events were not kept; their senders try again");
+                let error = Arc::new(error);
+                for batch in group {
+                    // A sender that has gone away sends again.
+                    drop(batch.reply.send(Err(Error::Store(error.clone()))));
+                }
+                return;
+            }
+        };
+        let fresh: Vec<&NewRow<'_>> =
+            rows.iter().zip(&ingested.is_new).filter(|(_, is_new)| **is_new).map(|(row, _)| row).collect();
+        self.live.with(|world| {
+            for row in &fresh {
+                world.apply(row.event, now);
+            }
+            for ((source, boot), count) in &ingested.counts {
+                world.set_count(source, *boot, *count);
+            }
+        });
+        self.live.publish_events(fresh.iter().map(|row| row.body));
+        self.nudge.jobs(fresh.iter().filter(|row| !row.event.kind.is_progress()).filter_map(|row| row.event.job_id));
+        measure(&fresh, rows.len(), ingested.lost_change);
+        let mut is_new = ingested.is_new.iter();
+        for batch in group {
+            let accepted = is_new.by_ref().take(batch.events.len()).filter(|is_new| **is_new).count() as u64;
+            let duplicates = batch.events.len() as u64 - accepted;
+            drop(batch.reply.send(Ok(EventsAccepted { accepted, duplicates })));
+        }
+    }
+}
+
+fn measure(fresh: &[&NewRow<'_>], received: usize, lost_change: i64) {
+    let mut by_kind: BTreeMap<EventKind, u64> = BTreeMap::new();
+    for row in fresh {
+        *by_kind.entry(row.event.kind).or_default() += 1;
+    }
+    for (kind, count) in by_kind {
+        record::events_ingested(kind.as_str(), count);
+    }
+    record::events_duplicate((received - fresh.len()) as u64);
+    // A counter can't fall: events that come late are seen in the workers' own numbers.
+    record::events_lost(u64::try_from(lost_change).unwrap_or(0));
+}
+
+/// An error with all its causes, for the log.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

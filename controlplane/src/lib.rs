@@ -1,0 +1,30 @@
+//! The control plane: takes in events, reads the truth from the backend, shows both, repairs what is lost.
+//!
+//! ```text
+//! http ── ingest ──► store (SQLite)          collect ──► backend (queues, jobs, objects)
+//!   │        └──────────► core ◄────────────────┘            ▲
+//!   └── live (what is known, stream of changes)   actions, reconcile
+//! ```
+//!
+//! Invariant: the backend's stores are the truth, events explain it. Nothing that a job needs to finish is kept only here: this
+//! process may die at any moment, and the next one goes on by looking.
+
+mod actions;
+mod collect;
+mod core;
+mod http;
+mod ingest;
+mod live;
+mod measure;
+mod reconcile;
+mod server;
+mod shared;
+mod store;
+mod upkeep;
+
+pub use server::{Error, Server};
+pub use shared::Config;
+pub use store::{Error as StoreError, Retention};
+
+/// This build's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,81 @@
+//! What is known, as metrics.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+use stereospot_api::view::{SegmentState, WorkerState as State};
+use stereospot_domain::diagnosis::Code;
+use stereospot_domain::{JobStatus, QueueName, Timestamp};
+use stereospot_ports::work_queue::Stats;
+use stereospot_telemetry::catalogue::{JobOutcome, QueueState, WorkerState};
+use stereospot_telemetry::record;
+
+use crate::shared::Shared;
+
+/// A queue's numbers.
+pub(crate) fn queue(name: QueueName, stats: Stats) {
+    let queue = name.to_string();
+    record::queue_messages(&queue, QueueState::Ready, stats.ready);
+    record::queue_messages(&queue, QueueState::InFlight, stats.in_flight);
+    record::queue_messages(&queue, QueueState::Delayed, stats.delayed);
+    let since_epoch = |at: Timestamp| Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(0));
+    record::queue_oldest(&queue, stats.oldest_enqueued_at.map(|at| UNIX_EPOCH + since_epoch(at)));
+}
+
+/// Jobs that ended.
+pub(crate) fn ended(jobs: &[(JobStatus, Duration)]) {
+    for (status, took) in jobs {
+        match status {
+            JobStatus::Completed => record::job_finished(JobOutcome::Completed, *took),
+            JobStatus::Failed => record::job_finished(JobOutcome::Failed, *took),
+            _ => {}
+        }
+    }
+}
+
+/// Jobs by status, segments by state, findings by code, workers by state.
+pub(crate) fn jobs(shared: &Shared) {
+    let now = shared.now();
+    let (by_status, segments, findings, workers) = shared.live.with(|world| {
+        let mut segments: BTreeMap<&str, u64> =
+            ["done", "running", "queued", "missing", "dead_lettered"].into_iter().map(|state| (state, 0)).collect();
+        let mut findings: BTreeMap<Code, u64> = Code::ALL.iter().map(|code| (*code, 0)).collect();
+        for job_id in world.unfinished() {
+            for state in world.segment_states(job_id) {
+                *segments.entry(segment_state(state)).or_default() += 1;
+            }
+        }
+        let flagged = world.flagged.iter().filter_map(|job_id| world.jobs.get(job_id));
+        for finding in flagged.flat_map(|entry| &entry.findings) {
+            *findings.entry(finding.code).or_default() += 1;
+        }
+        (world.count_by_status(), segments, findings, world.worker_views(now))
+    });
+    by_status.into_iter().for_each(|(status, count)| record::jobs(status.as_str(), count));
+    segments.into_iter().for_each(|(state, count)| record::segments(state, count));
+    findings.into_iter().for_each(|(code, count)| record::stuck_jobs(code.as_str(), count));
+    for stage in ["chunking", "inference", "reassembly", "all"] {
+        for (state, label) in [
+            (State::Idle, WorkerState::Idle),
+            (State::Busy, WorkerState::Busy),
+            (State::Draining, WorkerState::Draining),
+            (State::Stopped, WorkerState::Stopped),
+            (State::Silent, WorkerState::Silent),
+        ] {
+            let is_counted = |worker: &&stereospot_api::view::WorkerView| {
+                worker.state == state && worker.stage.map_or("all", |stage| stage.as_str()) == stage
+            };
+            record::workers(stage, label, workers.iter().filter(is_counted).count() as u64);
+        }
+    }
+}
+
+fn segment_state(state: SegmentState) -> &'static str {
+    match state {
+        SegmentState::Done => "done",
+        SegmentState::Running => "running",
+        SegmentState::Queued => "queued",
+        SegmentState::Missing => "missing",
+        SegmentState::DeadLettered => "dead_lettered",
+    }
+}

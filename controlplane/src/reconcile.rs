@@ -1,0 +1,198 @@
+//! The reconciler: looks at every unfinished job again and again and does what is safe to do for it.
+//!
+//! Invariant: it needs no memory of its own. What it did is an event of the job, and counts as a sign of life, so that the same
+//! is done again only after another silence, also by the next life of this process.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use serde_json::json;
+use stereospot_domain::diagnosis::{Code, Finding};
+use stereospot_domain::trigger::Decision;
+use stereospot_domain::{EventKind, Job, JobId, JobStatus, QueueRole, Timestamp};
+use stereospot_ports::job_store::{Transition, Transitioned};
+use stereospot_ports::{Result, objects, reassembly};
+use stereospot_telemetry::record;
+use tokio::task::JoinSet;
+
+use crate::actions::mend;
+use crate::collect::details;
+use crate::ingest::{Source, chain};
+use crate::shared::Shared;
+
+/// A finding is acted on when it was there so many runs in a row: a single reading may mix two moments.
+const SIGHTINGS: u32 = 2;
+
+/// What is remembered of a finding, for as long as it is there.
+#[derive(Debug, Default)]
+struct Sighting {
+    /// Runs in a row in which it was there.
+    runs: u32,
+    /// When its repair last failed: it is tried again after another patience.
+    failed_at: Option<Timestamp>,
+}
+
+type Sightings = HashMap<(JobId, Code), Sighting>;
+
+/// Starts the reconciler, unless nothing may be written.
+pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
+    if !shared.config.is_read_only {
+        tasks.spawn(run(shared.clone()));
+    }
+}
+
+async fn run(shared: Arc<Shared>) {
+    let mut sightings = Sightings::new();
+    let born_at = shared.now();
+    let mut next = shared.config.reconcile;
+    loop {
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = tokio::time::sleep(next) => {}
+        }
+        let began = Instant::now();
+        let jobs = shared.live.with(|world| {
+            let unfinished = world.unfinished();
+            unfinished
+                .into_iter()
+                .filter_map(|id| world.jobs.get(&id).map(|entry| entry.job.clone()))
+                .collect::<Vec<_>>()
+        });
+        sightings.retain(|(job_id, _), _| jobs.iter().any(|job| job.job_id == *job_id));
+        for job in &jobs {
+            if shared.stop.is_cancelled() {
+                return;
+            }
+            if let Err(error) = look_at(&shared, job, born_at, &mut sightings).await {
+                tracing::warn!(job_id = %job.job_id, error = %chain(&error), "the reconciler can't look at a job now");
+                record::backend_error(error.code().as_str());
+            }
+        }
+        record::reconciler_ran(SystemTime::now());
+        next = shared.config.reconcile.max(began.elapsed() * 10);
+    }
+}
+
+async fn look_at(shared: &Shared, job: &Job, born_at: Timestamp, sightings: &mut Sightings) -> Result<()> {
+    let job_id = job.job_id;
+    match job.status {
+        JobStatus::ChunkingComplete | JobStatus::Reassembling => check(shared, job_id).await?,
+        JobStatus::Created if job.uploaded_at.is_none() => look_for_source(shared, job, born_at).await?,
+        _ => {}
+    }
+    let findings = shared.live.with(|world| world.jobs.get(&job_id).map(|entry| entry.findings.clone()));
+    let findings = findings.unwrap_or_default();
+    sightings.retain(|(id, code), _| *id != job_id || findings.iter().any(|finding| finding.code == *code));
+    for finding in findings.iter().filter(|finding| is_safe(finding)) {
+        let seen = sightings.entry((job_id, finding.code)).or_default();
+        seen.runs += 1;
+        let is_soon = |at| shared.now().since(at) < shared.config.patience.step;
+        if seen.runs < SIGHTINGS || seen.failed_at.is_some_and(is_soon) {
+            continue;
+        }
+        let is_mended = mend(shared, job_id, finding.code).await?;
+        *seen = Sighting { runs: 0, failed_at: (!is_mended).then(|| shared.now()) };
+    }
+    Ok(())
+}
+
+/// The trigger check; what it does is told.
+async fn check(shared: &Shared, job_id: JobId) -> Result<()> {
+    // A dead-lettered message is not lost: it waits for an operator, and another would only fail as often again.
+    let is_dead = shared.live.with(|world| world.may_be_dead_lettered(job_id, QueueRole::Reassembly));
+    let patience = if is_dead { reassembly::Patience::ENDLESS } else { shared.trigger_patience() };
+    let Some(checked) = reassembly::check_with(&shared.backend, job_id, patience).await? else {
+        return Ok(());
+    };
+    if !checked.has_acted {
+        return Ok(());
+    }
+    let (kind, decision) = match checked.decision {
+        Decision::CreateLockAndSend => (EventKind::ReassemblyTriggered, "create_lock_and_send"),
+        Decision::SendAgain => (EventKind::ReassemblyTriggered, "send_again"),
+        Decision::MarkReassembling => (EventKind::ReassemblyTriggered, "mark_reassembling"),
+        Decision::MarkCompleted => (EventKind::JobCompleted, "mark_completed"),
+        Decision::Wait(_) => return Ok(()),
+    };
+    record::reconciler_act(decision);
+    let data = [("by", json!("reconciler")), ("decision", json!(decision))];
+    shared.ingest.emit(Source::Reconciler, kind, job_id, None, data).await;
+    Ok(())
+}
+
+/// Why a job without a source is failed.
+const NO_SOURCE: &str = "its source never arrived: submit the video again";
+
+/// A server that dies between the source's appearance and the row's update leaves a row that knows nothing of it. A submitter that
+/// dies leaves a row without a source: after a long time it is failed, counted also from the start of this process, so that an
+/// upload which that start cut off can be begun again.
+async fn look_for_source(shared: &Shared, job: &Job, born_at: Timestamp) -> Result<()> {
+    let job_id = job.job_id;
+    if shared.is_uploading(job_id) {
+        return Ok(());
+    }
+    let key = stereospot_domain::keys::source(job_id);
+    if let Some(bytes) = objects::size(&*shared.backend.input.store, &key).await? {
+        shared.backend.jobs.set_uploaded(job_id, shared.now(), bytes).await?;
+        tracing::info!(%job_id, bytes, "the source is there, the row did not say so");
+        return Ok(());
+    }
+    let heard = shared.live.with(|world| world.jobs.get(&job_id).map(|entry| entry.last_activity_at()));
+    let since = heard.unwrap_or_default().max(job.created_at).max(born_at);
+    if shared.now().since(since) < shared.config.source_within {
+        return Ok(());
+    }
+    // Held until the end: an upload that begins now would be for a job that is being given up.
+    let Some(_claim) = shared.claim_upload(job_id) else { return Ok(()) };
+    if objects::exists(&*shared.backend.input.store, &key).await? {
+        return Ok(());
+    }
+    let failed = Transition { from: vec![JobStatus::Created], ..Transition::failed(NO_SOURCE) };
+    if let Transitioned::Changed(_) = shared.backend.jobs.transition(job_id, &failed).await? {
+        let data = [("by", json!("reconciler")), ("error", json!(NO_SOURCE))];
+        shared.ingest.emit(Source::Reconciler, EventKind::JobFailed, job_id, None, data).await;
+    }
+    Ok(())
+}
+
+/// Repairs that can do no harm, however often they are done and whoever else does them.
+fn is_safe(finding: &Finding) -> bool {
+    let is_safe_code = matches!(finding.code, Code::CompletionLost | Code::SourceIgnored | Code::SegmentLost);
+    is_safe_code && finding.repair.is_some()
+}
+
+/// Carries out a finding's repair; false when all of it failed.
+async fn mend(shared: &Shared, job_id: JobId, code: Code) -> Result<bool> {
+    // Once more by what is true now: what was seen may have been settled meanwhile.
+    details::refresh(shared, job_id).await?;
+    let found = shared.live.with(|world| {
+        let entry = world.jobs.get(&job_id)?;
+        let finding = entry.findings.iter().find(|finding| finding.code == code)?;
+        Some((entry.job.clone(), finding.repair.clone()?))
+    });
+    let Some((job, repair)) = found else { return Ok(true) };
+    let results = mend::carry_out(shared, &job, &repair).await;
+    let is_mended = results.iter().any(|(_, tried)| tried.is_ok());
+    if is_mended {
+        // What was done counts as a sign of life, also before its event is kept.
+        let at = shared.now();
+        shared.live.with(|world| world.touch(job_id, at));
+    }
+    for (what, tried) in results {
+        match tried {
+            Ok(done) => told(shared, job_id, code, &what, &done).await,
+            Err(error) => {
+                tracing::warn!(%job_id, code = code.as_str(), what, error = %chain(&error), "a repair failed");
+            }
+        }
+    }
+    Ok(is_mended)
+}
+
+async fn told(shared: &Shared, job_id: JobId, code: Code, what: &str, done: &str) {
+    let index = what.strip_prefix("segment ").and_then(|index| index.parse().ok());
+    let data =
+        [("by", json!("reconciler")), ("code", json!(code.as_str())), ("item", json!(what)), ("done", json!(done))];
+    shared.ingest.emit(Source::Reconciler, EventKind::JobRepaired, job_id, index, data).await;
+}

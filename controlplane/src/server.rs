@@ -1,0 +1,198 @@
+//! Starting and stopping a control plane.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use stereospot_ports::Backend;
+use stereospot_telemetry::{Recorder, record};
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::collect::{self, Nudge};
+use crate::core::World;
+use crate::ingest::Ingest;
+use crate::live::Live;
+use crate::shared::{Config, Shared};
+use crate::store::{self, Store};
+use crate::{http, reconcile, upkeep};
+
+/// How long requests under way may take to end when the server stops.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// Why a control plane did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is not of this machine's loopback.
+    #[error("can't listen on {0}: without access tokens only this machine itself may connect; use 127.0.0.1 or [::1]")]
+    NotLoopback(SocketAddr),
+    /// Somebody else listens there.
+    #[error("port {port} is taken: stop the other control plane, or choose another port with --listen 127.0.0.1:PORT")]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It can't be listened on.
+    #[error("can't listen on {listen}")]
+    Listen {
+        /// Where.
+        listen: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another control plane works on the same data.
+    #[error("another control plane runs on {data_dir}: stop it first, or choose another folder with --data-dir", data_dir = data_dir.display())]
+    DataTaken {
+        /// The data directory.
+        data_dir: PathBuf,
+    },
+    /// The own database can't be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The lock, or the file that tells others where the server is, can't be written.
+    #[error("can't write {path}")]
+    RunFile {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A running control plane.
+#[derive(Debug)]
+pub struct Server {
+    addr: SocketAddr,
+    pub(crate) shared: Arc<Shared>,
+    serving: JoinHandle<io::Result<()>>,
+    writer: JoinHandle<()>,
+    tasks: JoinSet<()>,
+    run_file: PathBuf,
+    /// Locked while this lives: two control planes on the same data would undo each other's work.
+    _lock: File,
+}
+
+impl Server {
+    /// Starts a control plane over a backend. When it returns, the server answers, and `run/controlplane.json` in the data
+    /// directory says where.
+    ///
+    /// # Errors
+    /// One sentence each that says what to do: see [`Error`].
+    pub async fn start(backend: Backend, config: Config, recorder: Option<Recorder>) -> Result<Self, Error> {
+        let listen = config.listen;
+        if !listen.ip().is_loopback() {
+            return Err(Error::NotLoopback(listen));
+        }
+        // The port first: a second server on the same data must not get as far as its database.
+        let listener = TcpListener::bind(listen).await.map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => Error::PortTaken { port: listen.port(), source },
+            _ => Error::Listen { listen, source },
+        })?;
+        let addr = listener.local_addr().map_err(|source| Error::Listen { listen, source })?;
+        record::started(crate::VERSION);
+        let lock = lock(&config.data_dir)?;
+        let store = Store::open(&config.data_dir).await?;
+        let live = Arc::new(Live::new(World::new(backend.queues.keys().copied())));
+        let nudge = Nudge::default();
+        let (ingest, writer) = Ingest::start(store.clone(), live.clone(), nudge.clone(), backend.clock.clone());
+        let run_file = config.data_dir.join("run").join("controlplane.json");
+        let shared = Arc::new(Shared {
+            backend,
+            config,
+            store,
+            live,
+            ingest,
+            nudge,
+            recorder,
+            uploads: Default::default(),
+            put_back: Default::default(),
+            settled_runs: AtomicU64::new(0),
+            stop: CancellationToken::new(),
+        });
+        upkeep::recall(&shared).await?;
+        let mut tasks = JoinSet::new();
+        upkeep::start(&shared, &mut tasks);
+        collect::start(&shared, &mut tasks);
+        reconcile::start(&shared, &mut tasks);
+        let stop = shared.stop.clone();
+        let serving =
+            axum::serve(listener, http::router(shared.clone())).with_graceful_shutdown(stop.cancelled_owned());
+        let serving = tokio::spawn(serving.into_future());
+        write_run_file(&run_file, addr).map_err(|source| Error::RunFile { path: run_file.clone(), source })?;
+        Ok(Self { addr, shared, serving, writer, tasks, run_file, _lock: lock })
+    }
+
+    /// Where it listens, with the port that was really taken.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its address for clients.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Stops in order: takes no new request, lets those under way end, writes what was accepted, closes the database. Takes a
+    /// few seconds at most, also with clients on the stream.
+    pub async fn stop(mut self) {
+        self.shared.stop.cancel();
+        let abort = self.serving.abort_handle();
+        match tokio::time::timeout(GRACE, self.serving).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the server ended with an error"),
+            Ok(Err(error)) => tracing::warn!(%error, "the server's task broke off"),
+            Err(_) => {
+                tracing::warn!("requests were still under way and are cut off; their senders try again");
+                abort.abort();
+            }
+        }
+        self.tasks.abort_all();
+        while self.tasks.join_next().await.is_some() {}
+        let store = self.shared.store.clone();
+        // The last holder of the ingest handle gone, the writer ends after what it was given.
+        drop(self.shared);
+        if tokio::time::timeout(Duration::from_secs(1), self.writer).await.is_err() {
+            tracing::warn!("the writer had no time to end; nothing acknowledged is lost");
+        }
+        store.close().await;
+        if let Err(error) = std::fs::remove_file(&self.run_file) {
+            tracing::warn!(%error, "{} was not removed", self.run_file.display());
+        }
+    }
+}
+
+/// Locks a data directory. The lock is the kernel's and ends with the process, however that ends.
+fn lock(data_dir: &Path) -> Result<File, Error> {
+    let folder = data_dir.join("run");
+    let path = folder.join("controlplane.lock");
+    let failed = |source| Error::RunFile { path: path.clone(), source };
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::DataTaken { data_dir: data_dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Readers see the old file or the new one whole.
+fn write_run_file(path: &Path, addr: SocketAddr) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let unfinished = path.with_extension("unfinished");
+    let text = serde_json::json!({ "server": format!("http://{addr}"), "pid": std::process::id() });
+    std::fs::write(&unfinished, format!("{text}\n"))?;
+    std::fs::rename(&unfinished, path)
+}

@@ -1,0 +1,147 @@
+//! The control plane's own memory: `controlplane.db` in the data directory. Events, plans and their results, purged messages.
+//!
+//! Invariant: one connection writes, each write in a transaction that takes the lock at its beginning, so no write ever fails
+//! because another one runs; a pool of read-only connections reads. What a method returned `Ok` for is on the disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, Sqlite, SqliteTransaction, Transaction};
+use tokio::sync::{Mutex, MutexGuard};
+
+mod copies;
+pub(crate) mod events;
+mod plans;
+mod samples;
+
+pub(crate) use copies::Copied;
+pub(crate) use events::BootCount;
+pub use events::Retention;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No space left.
+    #[error("no space left in the data directory: free some, then it goes on by itself")]
+    Full(#[source] sqlx::Error),
+    /// The file can't be opened.
+    #[error("can't open {path}: check that the directory exists and can be written")]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The file is of another version.
+    #[error("{path} was made by another version of stereospot: use that one, or another data directory")]
+    Schema {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: sqlx::migrate::MigrateError,
+    },
+    /// A stored row can't be read.
+    #[error("a stored {what} can't be read")]
+    Corrupt {
+        /// What it should be.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Anything else.
+    #[error("the control plane's database failed")]
+    Database(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        /// SQLITE_FULL, rescode.html.
+        const FULL: i32 = 13;
+        let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+        if code.is_some_and(|code| code & 0xff == FULL) { Error::Full(error) } else { Error::Database(error) }
+    }
+}
+
+/// The store's answer.
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    path: Arc<Path>,
+    readers: SqlitePool,
+    writer: Arc<Mutex<SqliteConnection>>,
+}
+
+impl Store {
+    /// Opens `controlplane.db` below a directory, making it where it does not exist.
+    ///
+    /// # Errors
+    /// When the file can't be opened, or is of another version.
+    pub(crate) async fn open(data_dir: &Path) -> Result<Self> {
+        let path = data_dir.join("controlplane.db");
+        let opened = |source| Error::Open { path: path.clone(), source };
+        let mut writer = options(&path).create_if_missing(true).connect().await.map_err(opened)?;
+        sqlx::migrate!("./migrations")
+            .run(&mut writer)
+            .await
+            .map_err(|source| Error::Schema { path: path.clone(), source })?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options(&path).read_only(true))
+            .await
+            .map_err(opened)?;
+        Ok(Self { path: path.into(), readers, writer: Arc::new(Mutex::new(writer)) })
+    }
+
+    /// Size of the database's files in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        let wal = self.path.with_extension("db-wal");
+        [&*self.path, &wal].into_iter().filter_map(|path| Some(std::fs::metadata(path).ok()?.len())).sum()
+    }
+
+    /// Writes what is still in the log into the database and closes it.
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        let mut writer = self.writer.lock().await;
+        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *writer).await {
+            tracing::warn!(%error, "the database's log was not folded in; nothing committed is lost");
+        }
+    }
+
+    fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    async fn writer(&self) -> MutexGuard<'_, SqliteConnection> {
+        self.writer.lock().await
+    }
+}
+
+/// A transaction that holds the write lock from its beginning.
+async fn begin(writer: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite>> {
+    let transaction: SqliteTransaction<'_> = writer.begin_with("BEGIN IMMEDIATE").await?;
+    Ok(transaction)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Acknowledged means on the disk, not only out of this process.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10))
+        .pragma("journal_size_limit", "67108864")
+        .disable_statement_logging()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Messages that a purge took off a queue, kept for a day so that they can be put back.
+
+use sqlx::{QueryBuilder, Row, Sqlite};
+use stereospot_domain::{QueueName, Timestamp};
+use stereospot_ports::work_queue::Message;
+use uuid::Uuid;
+
+use super::{Result, Store, begin};
+
+/// A kept message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Copied {
+    /// Its id on the queue it came from.
+    pub(crate) message_id: String,
+    /// That queue.
+    pub(crate) queue: QueueName,
+    /// What it said.
+    pub(crate) body: String,
+}
+
+impl Store {
+    /// Keeps messages, before they are removed from their queue: after a crash in between one is on both, never on neither.
+    pub(crate) async fn copy_messages(
+        &self,
+        plan_id: Uuid,
+        queue: QueueName,
+        messages: &[Message],
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut writer = self.writer().await;
+        let mut transaction = begin(&mut writer).await?;
+        let mut query = QueryBuilder::new("INSERT INTO copies (plan_id, message_id, queue, body, copied_at) ");
+        query.push_values(messages, |mut values, message| {
+            values
+                .push_bind(plan_id.as_bytes().to_vec())
+                .push_bind(message.id.clone())
+                .push_bind(queue.to_string())
+                .push_bind(message.body.clone())
+                .push_bind(now.as_millis());
+        });
+        query.push(" ON CONFLICT DO NOTHING");
+        query.build().execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Forgets the copies of messages that could not be removed after all.
+    pub(crate) async fn drop_copies(&self, plan_id: Uuid, message_ids: &[String]) -> Result<()> {
+        self.change(QueryBuilder::new("DELETE FROM copies"), plan_id, message_ids).await
+    }
+
+    /// Records that messages were put back.
+    pub(crate) async fn copies_restored(&self, plan_id: Uuid, message_ids: &[String], now: Timestamp) -> Result<()> {
+        let mut query = QueryBuilder::new("UPDATE copies SET restored_at = ");
+        query.push_bind(now.as_millis());
+        self.change(query, plan_id, message_ids).await
+    }
+
+    async fn change(&self, mut query: QueryBuilder<Sqlite>, plan_id: Uuid, ids: &[String]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        query.push(" WHERE plan_id = ").push_bind(plan_id.as_bytes().to_vec()).push(" AND message_id IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(id.clone());
+        }
+        query.push(")");
+        let mut writer = self.writer().await;
+        let mut transaction = begin(&mut writer).await?;
+        query.build().execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// What a purge took away and nobody has put back.
+    pub(crate) async fn copies(&self, plan_id: Uuid) -> Result<Vec<Copied>> {
+        let rows = sqlx::query(
+            "SELECT message_id, queue, body FROM copies \
+             WHERE plan_id = ? AND restored_at IS NULL ORDER BY message_id",
+        )
+        .bind(plan_id.as_bytes().as_slice())
+        .fetch_all(self.readers())
+        .await?;
+        let copied = |row: &sqlx::sqlite::SqliteRow| {
+            let queue: &str = row.get(1);
+            Some(Copied { message_id: row.get(0), queue: queue.parse().ok()?, body: row.get(2) })
+        };
+        Ok(rows.iter().filter_map(copied).collect())
+    }
+
+    /// Forgets copies made before a time.
+    pub(crate) async fn forget_copies(&self, before: Timestamp) -> Result<()> {
+        let mut writer = self.writer().await;
+        let mut transaction = begin(&mut writer).await?;
+        sqlx::query("DELETE FROM copies WHERE copied_at < ?")
+            .bind(before.as_millis())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+use std::time::Duration;
+
+use stereospot_domain::{Event, EventKind, JobId, QueueName, QueueRole, Timestamp};
+use stereospot_ports::work_queue::{Message, Receipt};
+use uuid::Uuid;
+
+use super::events::NewRow;
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_000_000);
+
+fn event(seq: u64, job_id: Option<JobId>) -> Event {
+    Event {
+        v: 1,
+        id: Uuid::from_u128(u128::from(seq)),
+        source: "w".into(),
+        boot: Uuid::nil(),
+        seq,
+        kind: EventKind::SegmentCompleted,
+        time: NOW,
+        job_id,
+        segment_index: None,
+        stage: None,
+        attempt: None,
+        traceparent: None,
+        data: Default::default(),
+    }
+}
+
+async fn ingest(store: &Store, events: &[Event], now: Timestamp) -> events::Ingested {
+    let bodies: Vec<String> = events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+    let rows: Vec<NewRow<'_>> = events.iter().zip(&bodies).map(|(event, body)| NewRow { event, body }).collect();
+    store.ingest(&rows, now).await.unwrap()
+}
+
+#[tokio::test]
+async fn new_ones_are_told_from_old_ones_across_statements() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let old: Vec<Event> = (1..=300).map(|seq| event(seq, None)).collect();
+    assert!(ingest(&store, &old, NOW).await.is_new.iter().all(|is_new| *is_new));
+    // Old and new mixed, some twice in the same group, over several statements.
+    let mixed: Vec<Event> = (200..=900).chain(890..=910).map(|seq| event(seq, None)).collect();
+    let ingested = ingest(&store, &mixed, NOW).await;
+    let expected: Vec<bool> = (200..=900).map(|seq| seq > 300).chain((890..=910).map(|seq| seq > 900)).collect();
+    assert_eq!(ingested.is_new, expected);
+    let count = ingested.counts[&("w".to_owned(), Uuid::nil())];
+    assert_eq!(count, BootCount { done: 910, failed: 0, lost: 0 });
+}
+
+#[tokio::test]
+async fn lost_events_are_counted_and_late_ones_uncounted() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    assert_eq!(ingest(&store, &[event(3, None)], NOW).await.lost_change, 2);
+    assert_eq!(ingest(&store, &[event(3, None)], NOW).await.lost_change, 0);
+    assert_eq!(ingest(&store, &[event(1, None)], NOW).await.lost_change, -1);
+    let boots = store.boots_since(NOW).await.unwrap();
+    assert_eq!((boots.len(), boots[0].count.lost), (1, 1));
+    assert_eq!(boots[0].events.len(), 1);
+}
+
+#[tokio::test]
+async fn old_and_surplus_events_are_pruned_in_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let job_id = JobId(Uuid::from_u128(7));
+    for start in [0, 1000, 2000] {
+        let events: Vec<Event> = (1..=1000).map(|seq| event(start + seq, Some(job_id))).collect();
+        let at = NOW.plus(Duration::from_millis(start));
+        ingest(&store, &events, at).await;
+    }
+    let keep = |rows, age| Retention { rows, age: Duration::from_millis(age) };
+    let now = NOW.plus(Duration::from_millis(2000));
+    let left = async || store.job_events(job_id, 10_000).await.unwrap().len();
+    assert!(!store.prune(keep(10_000, 2000), now).await.unwrap());
+    assert_eq!(left().await, 3000);
+    assert!(!store.prune(keep(10_000, 1500), now).await.unwrap());
+    assert_eq!(left().await, 2000);
+    assert!(!store.prune(keep(500, 10_000), now).await.unwrap());
+    assert_eq!(left().await, 500);
+    assert_eq!(store.job_events(job_id, 1).await.unwrap()[0].seq, 3000);
+}
+
+#[tokio::test]
+async fn copies_are_kept_until_they_are_put_back_or_too_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let (plan, queue) = (Uuid::from_u128(1), QueueName::main(QueueRole::Inference));
+    let message = |id: &str| Message {
+        id: id.into(),
+        receipt: Receipt("r".into()),
+        body: format!("body {id}"),
+        receive_count: 1,
+        enqueued_at: NOW,
+    };
+    store.copy_messages(plan, queue, &[message("a"), message("b"), message("c")], NOW).await.unwrap();
+    store.drop_copies(plan, &["a".into()]).await.unwrap();
+    store.copies_restored(plan, &["b".into()], NOW).await.unwrap();
+    let left = store.copies(plan).await.unwrap();
+    assert_eq!(left, [Copied { message_id: "c".into(), queue, body: "body c".into() }]);
+    store.forget_copies(NOW.plus(Duration::from_millis(1))).await.unwrap();
+    assert!(store.copies(plan).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_folder_that_is_none_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let error = Store::open(&file).await.unwrap_err();
+    assert!(error.to_string().contains("check that the directory exists"), "{error}");
+}

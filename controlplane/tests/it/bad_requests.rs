@@ -1,0 +1,126 @@
+//! Every refusal is a problem with one sentence.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use stereospot_api::Problem;
+use stereospot_domain::{EventKind, Stage};
+
+use crate::harness::{Plane, Worker};
+
+struct Raw {
+    http: reqwest::Client,
+    server: String,
+}
+
+impl Raw {
+    fn of(plane: &Plane) -> Self {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { http, server: plane.client.server().to_owned() }
+    }
+
+    async fn check(
+        &self,
+        method: Method,
+        path: &str,
+        kind: Option<&str>,
+        body: &str,
+        status: u16,
+        code: &str,
+    ) -> Problem {
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.server)).body(body.to_owned());
+        if let Some(kind) = kind {
+            request = request.header("content-type", kind);
+        }
+        let response = request.send().await.unwrap();
+        let place = format!("{method} {path} {body:.60}");
+        assert_eq!(response.status().as_u16(), status, "{place}");
+        assert_eq!(response.headers()["content-type"], "application/problem+json", "{place}");
+        let problem: Problem = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        assert_eq!((problem.status, problem.code.as_str()), (status, code), "{place}: {problem:?}");
+        assert_eq!(problem.kind, format!("/problems/{code}"));
+        assert!(!problem.detail.is_empty() && !problem.detail.ends_with('.'), "{problem:?}");
+        problem
+    }
+}
+
+#[tokio::test]
+async fn each_kind_of_bad_request_is_told_apart() {
+    let plane = Plane::passive().await;
+    let raw = Raw::of(&plane);
+    let json_type = Some("application/json");
+    let nowhere = "/v1/jobs/00000000-0000-0000-0000-000000000000";
+    raw.check(Method::GET, "/nothing", None, "", 404, "not-found").await;
+    raw.check(Method::DELETE, "/v1/jobs", None, "", 405, "invalid").await;
+    raw.check(Method::GET, nowhere, None, "", 404, "not-found").await;
+    raw.check(Method::GET, &format!("{nowhere}/result"), None, "", 404, "not-found").await;
+    raw.check(Method::GET, &format!("{nowhere}/events"), None, "", 404, "not-found").await;
+    raw.check(Method::PUT, &format!("{nowhere}/source"), None, "x", 404, "not-found").await;
+    let problem = raw.check(Method::GET, "/v1/jobs/7", None, "", 400, "invalid").await;
+    assert!(problem.detail.contains("expected a UUID"), "{problem:?}");
+    raw.check(Method::GET, "/v1/jobs?limit=many", None, "", 400, "invalid").await;
+    raw.check(Method::GET, "/v1/jobs?status=lost", None, "", 400, "invalid").await;
+    raw.check(Method::GET, "/v1/jobs?cursor=lost", None, "", 400, "invalid").await;
+    let problem = raw.check(Method::GET, "/v1/queues/video/messages", None, "", 404, "not-found").await;
+    assert!(problem.detail.contains("inference-dlq"), "{problem:?}");
+    raw.check(Method::POST, "/v1/jobs", None, "{}", 415, "invalid").await;
+    raw.check(Method::POST, "/v1/jobs", Some("text/plain"), "{}", 415, "invalid").await;
+    raw.check(Method::POST, "/v1/jobs", json_type, "{", 400, "invalid").await;
+    raw.check(Method::POST, "/v1/jobs", json_type, "", 400, "invalid").await;
+    raw.check(Method::POST, "/v1/jobs", json_type, r#"{"titel":"x"}"#, 422, "invalid").await;
+    let problem =
+        raw.check(Method::POST, "/v1/jobs", json_type, r#"{"options":{"format":"3d"}}"#, 422, "invalid").await;
+    assert!(problem.detail.contains("half-sbs"), "{problem:?}");
+    let long = json!({"title": "x".repeat(201)}).to_string();
+    raw.check(Method::POST, "/v1/jobs", json_type, &long, 422, "invalid").await;
+    let huge = json!({"title": "x".repeat(3 * 1024 * 1024)}).to_string();
+    raw.check(Method::POST, "/v1/jobs", json_type, &huge, 413, "too-large").await;
+    raw.check(Method::POST, "/v1/plans", json_type, r#"{"action":"explode"}"#, 422, "invalid").await;
+    let unknown = json!({"action": "trigger", "job_id": "00000000-0000-0000-0000-000000000000"}).to_string();
+    raw.check(Method::POST, "/v1/plans", json_type, &unknown, 404, "not-found").await;
+    let plan = "/v1/plans/00000000-0000-0000-0000-000000000000";
+    raw.check(Method::GET, plan, None, "", 404, "not-found").await;
+    raw.check(Method::POST, &format!("{plan}/apply"), json_type, "{}", 404, "not-found").await;
+    raw.check(Method::POST, "/v1/plans/7/apply", json_type, "{}", 400, "invalid").await;
+    raw.check(Method::GET, "/v1/stream?after=soon", None, "", 400, "invalid").await;
+    raw.check(Method::GET, "/metrics", None, "", 503, "unavailable").await;
+}
+
+#[tokio::test]
+async fn events_that_break_the_rules_are_refused_whole() {
+    let plane = Plane::passive().await;
+    let raw = Raw::of(&plane);
+    let mut worker = Worker::new("w", Stage::Inference);
+    let event = worker.event(EventKind::WorkerHeartbeat, plane.now(), None, json!({}));
+    let good = serde_json::to_value(&event).unwrap();
+    let with = |name: &str, value: Value| {
+        let mut bad = good.clone();
+        bad[name] = value;
+        json!({"events": [good, bad]}).to_string()
+    };
+    let kind = Some("application/json");
+    for bad in [with("v", json!(2)), with("seq", json!(0)), with("source", json!(""))] {
+        let problem = raw.check(Method::POST, "/v1/events", kind, &bad, 422, "invalid").await;
+        assert!(problem.detail.starts_with("event 1: "), "{problem:?}");
+    }
+    for bad in [with("type", json!("worker.exploded")), with("time", json!("noon")), "[]".into()] {
+        raw.check(Method::POST, "/v1/events", kind, &bad, 422, "invalid").await;
+    }
+    let large = with("data", json!({"error": "x".repeat(70_000)}));
+    raw.check(Method::POST, "/v1/events", kind, &large, 422, "invalid").await;
+    let many = json!({"events": vec![good.clone(); 1001]}).to_string();
+    raw.check(Method::POST, "/v1/events", kind, &many, 413, "too-large").await;
+    assert!(plane.client.workers().await.unwrap().is_empty(), "nothing of a refused batch is kept");
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_is_kept_out() {
+    let plane = Plane::passive().await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}/v1/snapshot", plane.client.server());
+    let ask = async |host: &str| http.get(&url).header("host", host).send().await.unwrap().status();
+    assert_eq!(ask("evil.example").await, StatusCode::MISDIRECTED_REQUEST);
+    assert_eq!(ask("127.0.0.1.evil.example:80").await, StatusCode::MISDIRECTED_REQUEST);
+    for host in ["localhost:7847", "127.0.0.1", "[::1]:7847"] {
+        assert_eq!(ask(host).await, StatusCode::OK, "{host}");
+    }
+}

@@ -1,0 +1,127 @@
+//! Events: durable once acknowledged, counted once, gaps seen and filled.
+
+use std::time::Duration;
+
+use serde_json::json;
+use stereospot_api::view::WorkerState;
+use stereospot_api::wire::EventsAccepted;
+use stereospot_domain::{EventKind, JobStatus, Stage};
+
+use crate::harness::{Plane, Worker};
+
+#[tokio::test]
+async fn an_event_counts_once_however_often_it_is_sent() {
+    let plane = Plane::start().await;
+    let mut worker = Worker::new("inference-1", Stage::Inference);
+    let first = worker.event(EventKind::WorkerStarted, plane.now(), None, json!({"version": "9"}));
+    let second = worker.event(EventKind::WorkerHeartbeat, plane.now(), None, json!({"busy": false}));
+    let batch = vec![first.clone(), first.clone(), second.clone()];
+    let accepted = plane.client.send_events(batch).await.unwrap();
+    assert_eq!(accepted, EventsAccepted { accepted: 2, duplicates: 1 });
+    let again = plane.client.send_events(vec![second, first]).await.unwrap();
+    assert_eq!(again, EventsAccepted { accepted: 0, duplicates: 2 });
+    let workers = plane.client.workers().await.unwrap();
+    assert_eq!(workers.len(), 1);
+    assert_eq!((workers[0].state, workers[0].version.as_deref()), (WorkerState::Idle, Some("9")));
+    assert_eq!(workers[0].events_lost, 0);
+}
+
+#[tokio::test]
+async fn a_gap_is_counted_until_the_late_event_fills_it() {
+    let mut plane = Plane::start().await;
+    let mut worker = Worker::new("inference-1", Stage::Inference);
+    let beat = |worker: &mut Worker| worker.event(EventKind::WorkerHeartbeat, plane.now(), None, json!({}));
+    let events: Vec<_> = (0..5).map(|_| beat(&mut worker)).collect();
+    let lost = async |plane: &Plane| plane.client.workers().await.unwrap()[0].events_lost;
+    plane.client.send_events(vec![events[0].clone(), events[4].clone()]).await.unwrap();
+    assert_eq!(lost(&plane).await, 3);
+    plane.client.send_events(vec![events[2].clone(), events[2].clone()]).await.unwrap();
+    assert_eq!(lost(&plane).await, 2);
+    plane.restart().await;
+    assert_eq!(lost(&plane).await, 2);
+    plane.client.send_events(events).await.unwrap();
+    assert_eq!(lost(&plane).await, 0);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_restart() {
+    let mut plane = Plane::passive().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    let mut worker = Worker::new("inference-1", Stage::Inference);
+    let about = Some((job_id, Some(1)));
+    let events = vec![
+        worker.event(EventKind::SegmentStarted, plane.now(), about, json!({"frames": 25})),
+        worker.event(EventKind::SegmentProgress, plane.now(), about, json!({"frames_done": 10, "frames": 25})),
+    ];
+    plane.client.send_events(events.clone()).await.unwrap();
+    let looks_right = async |plane: &Plane| {
+        let job = plane.client.job(job_id).await.unwrap();
+        let segment = &job.segments[1];
+        (segment.frames_done == Some(10) && segment.worker.as_deref() == Some("inference-1"))
+            .then_some(job.view.last_event)
+    };
+    let before = plane.eventually("the segment's progress", looks_right).await;
+    plane.restart().await;
+    let after = plane.eventually("the same after a restart", looks_right).await;
+    assert_eq!((before.as_deref(), after.as_deref()), (Some("segment.progress 1"), Some("segment.progress 1")));
+    assert_eq!(plane.client.job_events(job_id, 10).await.unwrap(), events);
+    assert_eq!(plane.client.job_events(job_id, 1).await.unwrap(), events[1..]);
+    let again = plane.client.send_events(events).await.unwrap();
+    assert_eq!(again.duplicates, 2);
+}
+
+#[tokio::test]
+async fn many_requests_at_once_are_all_kept() {
+    let plane = Plane::start().await;
+    let mut sending = tokio::task::JoinSet::new();
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        let (client, now) = (plane.client.clone(), plane.now());
+        sending.spawn(async move {
+            let mut worker = Worker::new(name, Stage::Inference);
+            for _ in 0..10 {
+                let batch = (0..50).map(|_| worker.event(EventKind::WorkerHeartbeat, now, None, json!({}))).collect();
+                let accepted = client.send_events(batch).await.unwrap();
+                assert_eq!(accepted, EventsAccepted { accepted: 50, duplicates: 0 });
+            }
+        });
+    }
+    while let Some(sent) = sending.join_next().await {
+        sent.unwrap();
+    }
+    let workers = plane.client.workers().await.unwrap();
+    assert_eq!(workers.len(), 8);
+    assert!(workers.iter().all(|worker| worker.events_lost == 0));
+}
+
+#[tokio::test]
+async fn a_worker_goes_through_its_states() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    let mut worker = Worker::new("inference-1", Stage::Inference);
+    let about = Some((job_id, Some(0)));
+    let check = async |state, segment| {
+        let view = plane.client.workers().await.unwrap().remove(0);
+        assert_eq!((view.state, view.segment_index), (state, segment), "{view:?}");
+        view
+    };
+    plane.client.send_events(vec![worker.event(EventKind::WorkerStarted, plane.now(), None, json!({}))]).await.unwrap();
+    check(WorkerState::Idle, None).await;
+    let started = worker.event(EventKind::SegmentStarted, plane.now(), about, json!({"frames": 50}));
+    plane.client.send_events(vec![started]).await.unwrap();
+    check(WorkerState::Busy, Some(0)).await;
+    plane.clock.advance(Duration::from_secs(10));
+    let done = json!({"frames": 50, "wall_secs": 10.0});
+    let completed = worker.event(EventKind::SegmentCompleted, plane.now(), about, done);
+    plane.client.send_events(vec![completed]).await.unwrap();
+    let view = check(WorkerState::Idle, None).await;
+    assert_eq!((view.done, view.failed, view.frames_per_second), (1, 0, Some(5.0)));
+    plane.clock.advance(Duration::from_secs(31));
+    check(WorkerState::Silent, None).await;
+    plane
+        .snapshot("a line about the silent worker", |snapshot| {
+            snapshot.attention.iter().any(|line| line.code == "worker-silent")
+        })
+        .await;
+    plane.client.send_events(vec![worker.event(EventKind::WorkerStopped, plane.now(), None, json!({}))]).await.unwrap();
+    check(WorkerState::Stopped, None).await;
+}

@@ -1,0 +1,124 @@
+//! A disk without space: the upload is refused with what to do, and nothing else suffers.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result, UploadPart,
+};
+use stereospot_api::client::Error;
+use stereospot_api::wire::NewJob;
+use stereospot_domain::{JobOptions, JobStatus, QueueName, QueueRole, keys};
+use stereospot_ports::memory::{self, ManualClock};
+use stereospot_ports::objects;
+
+use crate::harness::Plane;
+
+/// A store whose parts find no space while `is_full`.
+#[derive(Debug, Clone)]
+struct Cramped {
+    inner: Arc<dyn ObjectStore>,
+    is_full: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct CrampedUpload {
+    inner: Box<dyn MultipartUpload>,
+    is_full: Arc<AtomicBool>,
+}
+
+impl fmt::Display for Cramped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cramped")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Cramped {
+    async fn put_opts(&self, to: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.inner.put_opts(to, payload, options).await
+    }
+
+    async fn put_multipart_opts(&self, to: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        let inner = self.inner.put_multipart_opts(to, options).await?;
+        Ok(Box::new(CrampedUpload { inner, is_full: self.is_full.clone() }))
+    }
+
+    async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(from, options).await
+    }
+
+    async fn get_ranges(&self, from: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.inner.get_ranges(from, ranges).await
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[async_trait]
+impl MultipartUpload for CrampedUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        if !self.is_full.load(Ordering::SeqCst) {
+            return self.inner.put_part(data);
+        }
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        Box::pin(async { Err(object_store::Error::Generic { store: "cramped", source: Box::new(source) }) })
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        self.inner.complete().await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.inner.abort().await
+    }
+}
+
+fn source() -> impl futures::Stream<Item = std::io::Result<Bytes>> + Send + use<> {
+    futures::stream::iter([Ok(Bytes::from_static(b"0123456789"))])
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_the_upload_can_be_sent_again() {
+    let clock = ManualClock::default();
+    let mut backend = memory::backend(&clock);
+    let is_full = Arc::new(AtomicBool::new(true));
+    backend.input.store = Arc::new(Cramped { inner: backend.input.store.clone(), is_full: is_full.clone() });
+    let plane = Plane::over(backend, clock, |_| {}).await;
+    let new = NewJob { title: None, options: JobOptions::default() };
+    let job_id = plane.client.create_job(&new).await.unwrap().job_id;
+    match plane.client.upload_source(job_id, 10, source()).await {
+        Err(Error::Refused(problem)) => {
+            assert_eq!((problem.status, problem.code.as_str()), (507, "full"), "{problem:?}");
+            assert!(problem.detail.starts_with("no space left"), "{problem:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(!objects::exists(&*plane.backend.input.store, &keys::source(job_id)).await.unwrap());
+    assert_eq!(plane.stats(QueueName::main(QueueRole::Chunking)).await.ready, 0);
+    assert_eq!(plane.backend.jobs.get(job_id).await.unwrap().unwrap().status, JobStatus::Created);
+    is_full.store(false, Ordering::SeqCst);
+    plane.client.upload_source(job_id, 10, source()).await.unwrap();
+    assert_eq!(plane.stats(QueueName::main(QueueRole::Chunking)).await.ready, 1);
+}

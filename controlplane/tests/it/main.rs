@@ -1,0 +1,14 @@
+//! The control plane as its clients meet it: a listening server, the typed client, a backend whose state the test makes.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod bad_requests;
+mod bookkeeping;
+mod events;
+mod full_disk;
+mod harness;
+mod jobs;
+mod messages;
+mod process;
+mod repairs;
+mod stale;
+mod stream;

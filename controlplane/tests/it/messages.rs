@@ -1,0 +1,315 @@
+//! Replay, purge, restore: as plans.
+
+use std::time::Duration;
+
+use serde_json::json;
+use stereospot_api::client::Error;
+use stereospot_api::wire::Apply;
+use stereospot_domain::plan::{Action, Outcome};
+use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Stage, keys, message};
+use stereospot_ports::job_store::Transition;
+use stereospot_ports::work_queue::{Outgoing, Receive};
+
+use crate::harness::{Plane, Side, Worker};
+
+const INFERENCE: QueueName = QueueName { role: QueueRole::Inference, is_dead_letter: false };
+const INFERENCE_DLQ: QueueName = QueueName { role: QueueRole::Inference, is_dead_letter: true };
+const REASSEMBLY: QueueName = QueueName { role: QueueRole::Reassembly, is_dead_letter: false };
+const REASSEMBLY_DLQ: QueueName = QueueName { role: QueueRole::Reassembly, is_dead_letter: true };
+const CHUNKING: QueueName = QueueName { role: QueueRole::Chunking, is_dead_letter: false };
+const CHUNKING_DLQ: QueueName = QueueName { role: QueueRole::Chunking, is_dead_letter: true };
+
+fn replay(queue: QueueName) -> Action {
+    Action::Replay { queue, message_ids: None }
+}
+
+fn segment_key(job_id: JobId, index: u32, total: u32) -> String {
+    keys::segment(keys::SegmentKey { job_id, index, total, mode: stereospot_domain::Mode::Sbs })
+}
+
+/// A job with these segments dead-lettered, all others waiting for nothing.
+async fn job_with_dead_segments(plane: &Plane, total: u32, dead: &[u32]) -> JobId {
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(total)).await;
+    for index in dead {
+        let key = segment_key(job_id, *index, total);
+        plane.put_silently(Side::Input, &key).await;
+        let body = message::object_created("input", &key);
+        plane.backend.queues[&INFERENCE].send(&[Outgoing::now(body)]).await.unwrap();
+        plane.dead_letter(QueueRole::Inference).await;
+    }
+    job_id
+}
+
+async fn refusal(plane: &Plane, plan: uuid::Uuid, confirm: Option<&str>) -> (u16, String) {
+    let apply = Apply { confirm: confirm.map(Into::into), who: None };
+    match plane.client.apply(plan, &apply).await.unwrap_err() {
+        Error::Refused(problem) => (problem.status, problem.code),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn replay_sends_what_is_still_needed_and_leaves_the_rest() {
+    let plane = Plane::passive().await;
+    let job_id = job_with_dead_segments(&plane, 3, &[0, 1]).await;
+    plane.complete(job_id, [1]).await;
+    let queue = &plane.backend.queues[&INFERENCE];
+    let gone = segment_key(JobId(uuid::Uuid::new_v4()), 0, 1);
+    for body in [message::object_created("input", &gone), "nonsense".into()] {
+        queue.send(&[Outgoing::now(body)]).await.unwrap();
+        plane.dead_letter(QueueRole::Inference).await;
+    }
+    let mut worker = Worker::new("inference-1", Stage::Inference);
+    let failed =
+        worker.event(EventKind::SegmentFailed, plane.now(), Some((job_id, Some(0))), json!({"error": "out of memory"}));
+    plane.client.send_events(vec![failed]).await.unwrap();
+    plane.findings(job_id, &["segment-dead-lettered"]).await;
+    let snapshot = plane
+        .snapshot("the queue's line with its errors", |snapshot| {
+            snapshot.attention.iter().any(|line| line.id == "dlq/inference" && line.evidence.contains("out of memory"))
+        })
+        .await;
+    let view = snapshot.jobs.iter().find(|view| view.job.job_id == job_id).unwrap();
+    assert_eq!(view.segments_dead, 2);
+    let peeked = plane.client.peek(INFERENCE_DLQ, 10).await.unwrap();
+    assert_eq!(peeked.len(), 4);
+    assert_eq!(peeked[0].error.as_deref(), Some("out of memory"));
+
+    let plan = plane.client.plan(replay(INFERENCE_DLQ), Some("alice".into())).await.unwrap();
+    assert_eq!((plan.items.len(), plan.skips.len(), plan.confirm.as_deref()), (1, 3, None), "{plan:#?}");
+    assert_eq!(plan.effect, "inference ready 0 → 1");
+    let whys: Vec<&str> = plan.skips.iter().map(|skip| skip.what.as_str()).collect();
+    assert!(whys.contains(&"segment already complete") && whys.contains(&"its job does not exist"), "{whys:?}");
+    assert_eq!(plane.stats(INFERENCE).await.ready, 0, "a plan sends nothing");
+    let applied = plane.client.apply(plan.id, &Apply::default()).await.unwrap();
+    assert_eq!(applied.results.iter().map(|result| result.outcome).collect::<Vec<_>>(), [Outcome::Done]);
+    assert_eq!((plane.stats(INFERENCE).await.ready, plane.stats(INFERENCE_DLQ).await.ready), (1, 3));
+    assert_eq!(refusal(&plane, plan.id, None).await, (409, "conflict".into()));
+
+    let log = plane.client.actions(10).await.unwrap();
+    assert_eq!((log.len(), log[0].plan.id, log[0].applied_by.as_str()), (1, plan.id, "alice"));
+    assert_eq!(log[0].count(Outcome::Done), 1);
+}
+
+#[tokio::test]
+async fn what_changed_between_plan_and_application_is_skipped() {
+    let plane = Plane::passive().await;
+    let job_id = job_with_dead_segments(&plane, 3, &[0, 1, 2]).await;
+    let plan = plane.client.plan(replay(INFERENCE_DLQ), None).await.unwrap();
+    assert_eq!(plan.items.len(), 3);
+    plane.complete(job_id, [0]).await;
+    // Somebody else holds the second one.
+    let held = [plan.items[1].id.clone()];
+    let held = plane.backend.queues[&INFERENCE_DLQ].lease(&held, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(held.len(), 1);
+    let applied = plane.client.apply(plan.id, &Apply::default()).await.unwrap();
+    let outcomes: Vec<Outcome> = applied.results.iter().map(|result| result.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Skipped, Outcome::Skipped, Outcome::Done]);
+    assert_eq!(plane.stats(INFERENCE).await.ready, 1);
+}
+
+#[tokio::test]
+async fn a_chosen_message_is_sent_though_nobody_can_read_it() {
+    let plane = Plane::passive().await;
+    plane.backend.queues[&INFERENCE].send(&[Outgoing::now("nonsense")]).await.unwrap();
+    plane.dead_letter(QueueRole::Inference).await;
+    let id = plane.client.peek(INFERENCE_DLQ, 1).await.unwrap().remove(0).id;
+    let all = plane.client.plan(replay(INFERENCE_DLQ), None).await.unwrap();
+    assert!(all.refused.unwrap().starts_with("nothing to send"));
+    assert_eq!(refusal(&plane, all.id, None).await, (409, "refused".into()));
+    let message_ids = Some(vec![id, "not-there".into()]);
+    let (plan, applied) = plane.act(Action::Replay { queue: INFERENCE_DLQ, message_ids }).await;
+    assert_eq!((plan.items.len(), plan.skips.len()), (1, 1));
+    assert_eq!(applied.results[0].outcome, Outcome::Done);
+    assert_eq!((plane.stats(INFERENCE).await.ready, plane.stats(INFERENCE_DLQ).await.ready), (1, 0));
+}
+
+#[tokio::test]
+async fn a_failed_job_whose_message_is_replayed_goes_on() {
+    // 10 in the list of failures: a bad source is dead-lettered.
+    let plane = Plane::passive().await;
+    let job_id = plane.job(JobStatus::Failed, None).await;
+    plane.put_silently(Side::Input, &keys::source(job_id)).await;
+    let body = message::object_created("input", &keys::source(job_id));
+    plane.backend.queues[&CHUNKING].send(&[Outgoing::now(body)]).await.unwrap();
+    plane.dead_letter(QueueRole::Chunking).await;
+    plane.findings(job_id, &["source-dead-lettered"]).await;
+    let (plan, applied) = plane.act(Action::Repair { job_id, code: "source-dead-lettered".into() }).await;
+    assert!(plan.items[0].what.contains("taken back from failed to created"), "{plan:#?}");
+    assert_eq!(applied.results[0].outcome, Outcome::Done);
+    let job = plane.status(job_id, JobStatus::Created).await;
+    assert_eq!(job.error, None);
+    assert_eq!((plane.stats(CHUNKING).await.ready, plane.stats(CHUNKING_DLQ).await.ready), (1, 0));
+}
+
+#[tokio::test]
+async fn replay_of_reassembly_takes_a_dead_holders_mark_off_the_lock() {
+    let plane = Plane::passive().await;
+    let job_id = plane.job(JobStatus::Reassembling, Some(2)).await;
+    plane.complete(job_id, [0, 1]).await;
+    let jobs = &plane.backend.jobs;
+    assert!(jobs.create_lock(job_id, plane.now()).await.unwrap());
+    jobs.acquire_lock(job_id, "reassembly-1", plane.now(), Duration::from_secs(30)).await.unwrap();
+    plane.backend.queues[&REASSEMBLY].send(&[Outgoing::now(message::reassemble(job_id))]).await.unwrap();
+    plane.dead_letter(QueueRole::Reassembly).await;
+    let busy = plane.client.plan(replay(REASSEMBLY_DLQ), None).await.unwrap();
+    assert_eq!(busy.skips[0].what, "a worker is joining the segments now");
+    plane.clock.advance(Duration::from_secs(31));
+    let (plan, applied) = plane.act(replay(REASSEMBLY_DLQ)).await;
+    assert!(plan.items[0].what.contains("mark is taken off"), "{plan:#?}");
+    assert_eq!(applied.results[0].outcome, Outcome::Done);
+    assert_eq!(jobs.lock(job_id).await.unwrap().unwrap().reassembly_started_at, None);
+    assert_eq!((plane.stats(REASSEMBLY).await.ready, plane.stats(REASSEMBLY_DLQ).await.ready), (1, 0));
+}
+
+#[tokio::test]
+async fn a_purge_must_be_typed_and_can_be_undone() {
+    let plane = Plane::passive().await;
+    let queue = &plane.backend.queues[&INFERENCE];
+    let bodies: Vec<String> = (0..12).map(|index| format!("body {index}")).collect();
+    for body in &bodies {
+        queue.send(&[Outgoing::now(body.clone())]).await.unwrap();
+    }
+    let how = Receive { max: 1, wait: Duration::ZERO, visibility: Some(Duration::from_secs(600)) };
+    assert_eq!(queue.receive(how).await.unwrap().len(), 1);
+    let plan = plane.client.plan(Action::Purge { queue: INFERENCE }, Some("bob".into())).await.unwrap();
+    assert_eq!(plan.confirm.as_deref(), Some("purge 12"));
+    assert_eq!(refusal(&plane, plan.id, None).await, (422, "invalid".into()));
+    assert_eq!(refusal(&plane, plan.id, Some("purge 11")).await, (422, "invalid".into()));
+    let apply = Apply { confirm: plan.confirm.clone(), who: None };
+    let applied = plane.client.apply(plan.id, &apply).await.unwrap();
+    let done = applied.results.iter().filter(|result| result.outcome == Outcome::Done).count();
+    assert_eq!((done, applied.results.len()), (11, 12), "the one in flight stays: {applied:#?}");
+    let stats = plane.stats(INFERENCE).await;
+    assert_eq!((stats.ready, stats.in_flight), (0, 1));
+    let log = plane.client.actions(1).await.unwrap();
+    assert!(log[0].undo_until.is_some());
+
+    let (undo, restored) = plane.act(Action::Restore { plan_id: plan.id }).await;
+    assert_eq!((undo.items.len(), restored.results.len()), (11, 11));
+    let mut back: Vec<String> = queue.peek(100).await.unwrap().into_iter().map(|peeked| peeked.body).collect();
+    back.sort();
+    let mut all = bodies.clone();
+    all.sort();
+    assert_eq!(back, all);
+    let again = plane.client.plan(Action::Restore { plan_id: plan.id }, None).await.unwrap();
+    assert_eq!(again.refused.as_deref(), Some("there is nothing left to put back"));
+}
+
+#[tokio::test]
+async fn a_plan_ends_after_a_minute() {
+    let plane = Plane::passive().await;
+    plane.backend.queues[&INFERENCE].send(&[Outgoing::now("body")]).await.unwrap();
+    let plan = plane.client.plan(Action::Purge { queue: INFERENCE }, None).await.unwrap();
+    plane.clock.advance(Duration::from_secs(61));
+    assert_eq!(refusal(&plane, plan.id, Some("purge 1")).await, (410, "expired".into()));
+    assert_eq!(plane.stats(INFERENCE).await.ready, 1);
+}
+
+#[tokio::test]
+async fn many_messages_must_be_typed() {
+    let plane = Plane::passive().await;
+    let all: Vec<u32> = (0..11).collect();
+    job_with_dead_segments(&plane, 11, &all).await;
+    let plan = plane.client.plan(replay(INFERENCE_DLQ), None).await.unwrap();
+    assert_eq!(plan.confirm.as_deref(), Some("replay 11"));
+    assert_eq!(refusal(&plane, plan.id, None).await, (422, "invalid".into()));
+    let apply = Apply { confirm: plan.confirm, who: None };
+    let applied = plane.client.apply(plan.id, &apply).await.unwrap();
+    assert!(applied.results.iter().all(|result| result.outcome == Outcome::Done));
+    assert_eq!((plane.stats(INFERENCE).await.ready, plane.stats(INFERENCE_DLQ).await.ready), (11, 0));
+}
+
+#[tokio::test]
+async fn an_empty_queue_and_a_main_queue_are_refused() {
+    let plane = Plane::passive().await;
+    let empty = plane.client.plan(replay(INFERENCE_DLQ), None).await.unwrap();
+    assert_eq!(empty.refused.as_deref(), Some("inference-dlq is empty"));
+    let main = plane.client.plan(replay(INFERENCE), None).await.unwrap();
+    assert_eq!(main.refused.as_deref(), Some("inference is no dead-letter queue: name inference-dlq"));
+}
+
+#[tokio::test]
+async fn a_read_only_server_plans_but_changes_nothing() {
+    let plane = Plane::with(|config| config.is_read_only = true).await;
+    plane.backend.queues[&INFERENCE].send(&[Outgoing::now("body")]).await.unwrap();
+    let plan = plane.client.plan(Action::Purge { queue: INFERENCE }, None).await.unwrap();
+    assert!(plan.refused.unwrap().contains("read-only"));
+    assert_eq!(refusal(&plane, plan.id, Some("purge 1")).await, (403, "read-only".into()));
+    match plane.client.create_job(&stereospot_api::wire::NewJob { title: None, options: Default::default() }).await {
+        Err(Error::Refused(problem)) => assert_eq!((problem.status, problem.code.as_str()), (403, "read-only")),
+        other => panic!("{other:?}"),
+    }
+    assert!(plane.client.snapshot().await.unwrap().environment.is_read_only);
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
+    plane.complete(job_id, [0]).await;
+    plane.after(job_id, Duration::from_secs(61)).await;
+    plane.findings(job_id, &["trigger-missed"]).await;
+    assert_eq!(plane.stats(REASSEMBLY).await.ready, 0, "a read-only server repairs nothing");
+}
+
+/// A failed job of six segments: 0 dead-lettered, 1 done, 2 converted without a completion, 3 and 5 dropped, 4 gone.
+async fn failed_job_with_dropped_messages(plane: &Plane) -> JobId {
+    let job_id = job_with_dead_segments(plane, 6, &[0]).await;
+    plane.complete(job_id, [1]).await;
+    plane.put_silently(Side::Output, &keys::output_segment(job_id, 2)).await;
+    for index in [3, 5] {
+        plane.put_silently(Side::Input, &segment_key(job_id, index, 6)).await;
+    }
+    let failed = Transition::failed("segment 0 failed 5 times: out of memory");
+    plane.backend.jobs.transition(job_id, &failed).await.unwrap();
+    plane.findings(job_id, &["segment-dead-lettered"]).await;
+    job_id
+}
+
+async fn check_that_dropped_messages_are_sent_again(action: impl FnOnce(JobId) -> Action) {
+    let plane = Plane::passive().await;
+    let job_id = failed_job_with_dropped_messages(&plane).await;
+    let (plan, applied) = plane.act(action(job_id)).await;
+    let whats: Vec<&str> = plan.items.iter().map(|item| item.what.as_str()).collect();
+    assert_eq!(
+        whats,
+        [
+            "the job is taken back from failed to chunking_complete; then send to inference",
+            "send again segment 3: its message was dropped when the job failed",
+            "send again segment 5: its message was dropped when the job failed",
+        ]
+    );
+    assert_eq!(plan.items[2].segment_index, Some(5));
+    assert_eq!(plan.skips.len(), 1, "{plan:#?}");
+    assert_eq!(plan.skips[0].what, "segment 4 is gone: submit the video again");
+    assert!(applied.results.iter().all(|result| result.outcome == Outcome::Done), "{applied:#?}");
+    assert_eq!(applied.results.len(), 3);
+    plane.status(job_id, JobStatus::ChunkingComplete).await;
+    let mut bodies: Vec<String> =
+        plane.backend.queues[&INFERENCE].peek(10).await.unwrap().into_iter().map(|peeked| peeked.body).collect();
+    bodies.sort();
+    assert_eq!(bodies, [0, 3, 5].map(|index| message::object_created("input", &segment_key(job_id, index, 6))));
+}
+
+#[tokio::test]
+async fn a_replay_that_takes_a_job_back_asks_for_its_dropped_segments_too() {
+    check_that_dropped_messages_are_sent_again(|_| replay(INFERENCE_DLQ)).await;
+}
+
+#[tokio::test]
+async fn a_repair_that_takes_a_job_back_asks_for_its_dropped_segments_too() {
+    check_that_dropped_messages_are_sent_again(|job_id| Action::Repair {
+        job_id,
+        code: "segment-dead-lettered".into(),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn dropped_segments_are_left_alone_when_the_job_was_not_taken_back() {
+    let plane = Plane::passive().await;
+    failed_job_with_dropped_messages(&plane).await;
+    let plan = plane.client.plan(replay(INFERENCE_DLQ), None).await.unwrap();
+    let held = [plan.items[0].id.clone()];
+    let held = plane.backend.queues[&INFERENCE_DLQ].lease(&held, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(held.len(), 1);
+    let applied = plane.client.apply(plan.id, &Apply::default()).await.unwrap();
+    assert!(applied.results.iter().all(|result| result.outcome == Outcome::Skipped), "{applied:#?}");
+    assert_eq!(plane.stats(INFERENCE).await.ready, 0);
+}

@@ -1,0 +1,259 @@
+//! Each known way of losing a job: the state is made through the ports, then the repair is awaited or asked for.
+
+use std::time::Duration;
+
+use stereospot_domain::plan::{Action, Outcome};
+use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, keys, message};
+use stereospot_ports::JobStore;
+
+use crate::harness::{Plane, Side};
+
+const CHUNKING: QueueName = QueueName { role: QueueRole::Chunking, is_dead_letter: false };
+const INFERENCE: QueueName = QueueName { role: QueueRole::Inference, is_dead_letter: false };
+const REASSEMBLY: QueueName = QueueName { role: QueueRole::Reassembly, is_dead_letter: false };
+const STEP: Duration = Duration::from_secs(61);
+
+/// Waits until the queue holds exactly this one message.
+async fn message_comes(plane: &Plane, name: QueueName, body: &str) {
+    plane
+        .eventually(&format!("{body} on {name}"), async |plane| {
+            let peeked = plane.backend.queues[&name].peek(10).await.unwrap();
+            (peeked.len() == 1 && peeked[0].body == body).then_some(())
+        })
+        .await;
+}
+
+async fn joined_soon(plane: &Plane, job_id: JobId) {
+    message_comes(plane, REASSEMBLY, &message::reassemble(job_id)).await;
+    plane.status(job_id, JobStatus::Reassembling).await;
+}
+
+async fn told(plane: &Plane, job_id: JobId, kind: EventKind) {
+    plane
+        .eventually(&format!("event {kind}"), async |plane| {
+            let events = plane.client.job_events(job_id, 100).await.unwrap();
+            events.into_iter().find(|event| event.kind == kind && event.source == "controlplane/reconciler")
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn one_the_reassembly_message_was_lost() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    plane.complete(job_id, [0, 1]).await;
+    assert!(plane.backend.jobs.create_lock(job_id, plane.now()).await.unwrap());
+    plane.depth_is_read(REASSEMBLY, 0).await;
+    assert_eq!(plane.stats(REASSEMBLY).await.ready, 0, "it may still be under way");
+    plane.after(job_id, STEP).await;
+    joined_soon(&plane, job_id).await;
+    told(&plane, job_id, EventKind::ReassemblyTriggered).await;
+}
+
+#[tokio::test]
+async fn two_a_completion_was_lost() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    plane.complete(job_id, [0]).await;
+    plane.put_silently(Side::Output, &keys::output_segment(job_id, 1)).await;
+    plane.after(job_id, STEP).await;
+    joined_soon(&plane, job_id).await;
+    told(&plane, job_id, EventKind::JobRepaired).await;
+    assert_eq!(plane.backend.jobs.count_completions(job_id).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn three_and_twelve_nobody_triggered() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(3)).await;
+    plane.complete(job_id, [0, 1, 2]).await;
+    joined_soon(&plane, job_id).await;
+    told(&plane, job_id, EventKind::ReassemblyTriggered).await;
+}
+
+#[tokio::test]
+async fn four_reassembly_died_with_a_lease() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::Reassembling, Some(1)).await;
+    plane.complete(job_id, [0]).await;
+    let jobs = &plane.backend.jobs;
+    assert!(jobs.create_lock(job_id, plane.now()).await.unwrap());
+    jobs.acquire_lock(job_id, "reassembly-1", plane.now(), Duration::from_secs(30)).await.unwrap();
+    plane.after(job_id, STEP).await;
+    joined_soon(&plane, job_id).await;
+}
+
+#[tokio::test]
+async fn five_the_source_was_ignored() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::Created, None).await;
+    plane.put_silently(Side::Input, &keys::source(job_id)).await;
+    plane
+        .eventually("the row knows of the source", async |plane| {
+            plane.backend.jobs.get(job_id).await.unwrap().unwrap().source_file_size_bytes
+        })
+        .await;
+    plane.after(job_id, STEP).await;
+    message_comes(&plane, CHUNKING, &message::object_created("input", &keys::source(job_id))).await;
+    told(&plane, job_id, EventKind::JobRepaired).await;
+}
+
+#[tokio::test]
+async fn six_completed_was_never_said() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::Reassembling, Some(1)).await;
+    plane.complete(job_id, [0]).await;
+    plane.backend.jobs.create_lock(job_id, plane.now()).await.unwrap();
+    plane.put_silently(Side::Output, &keys::result(job_id)).await;
+    let job = plane.status(job_id, JobStatus::Completed).await;
+    assert_eq!(job.completed_at, Some(plane.now()));
+    told(&plane, job_id, EventKind::JobCompleted).await;
+}
+
+#[tokio::test]
+async fn seven_a_segment_was_lost() {
+    let mut plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    plane.complete(job_id, [0]).await;
+    let key = keys::segment(keys::SegmentKey { job_id, index: 1, total: 2, mode: stereospot_domain::Mode::Sbs });
+    plane.put_silently(Side::Input, &key).await;
+    plane.after(job_id, STEP).await;
+    let body = message::object_created("input", &key);
+    message_comes(&plane, INFERENCE, &body).await;
+    told(&plane, job_id, EventKind::JobRepaired).await;
+    // The next life of the server knows that it was just done: it takes another silence to do it again.
+    plane.backend.queues[&INFERENCE].purge().await.unwrap();
+    plane.restart().await;
+    plane.depth_is_read(INFERENCE, 0).await;
+    plane.clock.advance(Duration::from_secs(30));
+    plane.snapshot("some runs later", |snapshot| snapshot.revision > 20).await;
+    assert_eq!(plane.stats(INFERENCE).await.ready, 0);
+    plane.after(job_id, STEP).await;
+    message_comes(&plane, INFERENCE, &body).await;
+}
+
+#[tokio::test]
+async fn eight_failed_with_a_result_is_set_right_by_the_operator() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::Failed, Some(1)).await;
+    plane.complete(job_id, [0]).await;
+    plane.put_silently(Side::Output, &keys::result(job_id)).await;
+    plane.findings(job_id, &["status-contradicts-result"]).await;
+    let (_, applied) = plane.act(Action::Repair { job_id, code: "status-contradicts-result".into() }).await;
+    assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:?}");
+    plane.status(job_id, JobStatus::Completed).await;
+    plane.findings(job_id, &[]).await;
+}
+
+#[tokio::test]
+async fn nine_failed_though_complete_is_triggered_by_the_operator() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::Failed, Some(2)).await;
+    plane.complete(job_id, [0, 1]).await;
+    plane.findings(job_id, &["failed-but-complete"]).await;
+    let detail = plane.client.job(job_id).await.unwrap();
+    assert!(detail.can_trigger, "{}", detail.trigger_note);
+    let (_, applied) = plane.act(Action::Trigger { job_id }).await;
+    assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:?}");
+    joined_soon(&plane, job_id).await;
+}
+
+#[tokio::test]
+async fn eleven_too_many_completions_are_flagged_and_the_job_goes_on() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    plane.complete(job_id, [0, 1, 2]).await;
+    joined_soon(&plane, job_id).await;
+    plane.findings(job_id, &["too-many-completions"]).await;
+}
+
+#[tokio::test]
+async fn a_trigger_says_which_segments_are_missing() {
+    let plane = Plane::passive().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(5)).await;
+    plane.complete(job_id, [0, 2, 4]).await;
+    let plan = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
+    assert_eq!(plan.refused.as_deref(), Some("2 of 5 segments missing: 1, 3"));
+    assert!(plan.items.is_empty());
+}
+
+#[tokio::test]
+async fn a_trigger_resets_a_lock_only_when_its_holder_is_dead() {
+    let plane = Plane::passive().await;
+    let job_id = plane.job(JobStatus::Reassembling, Some(1)).await;
+    plane.complete(job_id, [0]).await;
+    let jobs: &dyn JobStore = &*plane.backend.jobs;
+    jobs.create_lock(job_id, plane.now()).await.unwrap();
+    jobs.acquire_lock(job_id, "reassembly-1", plane.now(), Duration::from_secs(300)).await.unwrap();
+    plane.after(job_id, STEP).await;
+    let held = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
+    assert_eq!(held.refused.as_deref(), Some("a worker is joining the segments now"));
+    plane.clock.advance(Duration::from_secs(300));
+    let (_, applied) = plane.act(Action::Trigger { job_id }).await;
+    assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:?}");
+    assert_eq!(jobs.lock(job_id).await.unwrap().unwrap().reassembly_started_at, None);
+    joined_soon(&plane, job_id).await;
+    let again = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
+    assert_eq!(again.refused.as_deref(), Some("a reassembly message was sent a moment ago and is under way"));
+}
+
+#[tokio::test]
+async fn a_repair_of_what_is_not_wrong_is_refused() {
+    let plane = Plane::passive().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
+    let plan = plane.client.plan(Action::Repair { job_id, code: "segment-lost".into() }, None).await.unwrap();
+    assert_eq!(plan.refused.as_deref(), Some("nothing of the kind `segment-lost` is found with this job now"));
+}
+
+#[tokio::test]
+async fn the_operator_can_do_what_the_reconciler_would() {
+    let plane = Plane::passive().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    plane.complete(job_id, [0]).await;
+    plane.put_silently(Side::Output, &keys::output_segment(job_id, 1)).await;
+    plane.after(job_id, STEP).await;
+    plane.findings(job_id, &["completion-lost"]).await;
+    let (plan, applied) = plane.act(Action::Repair { job_id, code: "completion-lost".into() }).await;
+    assert_eq!(plan.items[0].segment_index, Some(1));
+    assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:?}");
+    joined_soon(&plane, job_id).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_repaired_stays_on_the_screen() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
+    plane.after(job_id, STEP).await;
+    plane.findings(job_id, &["segment-lost"]).await;
+    let revision = plane.client.snapshot().await.unwrap().revision;
+    let later = plane.snapshot("some runs later", |snapshot| snapshot.revision > revision + 20).await;
+    assert_eq!(later.jobs[0].findings.len(), 1, "a repair that fails is no sign of life");
+    assert!(later.attention.iter().any(|line| line.code == "segment-lost"));
+    assert_eq!(plane.stats(INFERENCE).await.ready, 0);
+}
+
+#[tokio::test]
+async fn a_message_that_waits_in_the_queue_is_not_sent_again() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
+    plane.complete(job_id, [0]).await;
+    joined_soon(&plane, job_id).await;
+    for _ in 0..5 {
+        plane.after(job_id, STEP).await;
+        plane.reconciled().await;
+    }
+    assert_eq!(plane.stats(REASSEMBLY).await.ready, 1);
+}
+
+#[tokio::test]
+async fn a_dead_lettered_message_is_not_sent_again() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
+    plane.complete(job_id, [0]).await;
+    joined_soon(&plane, job_id).await;
+    plane.dead_letter(QueueRole::Reassembly).await;
+    plane.findings(job_id, &["reassembly-dead-lettered"]).await;
+    plane.after(job_id, Duration::from_secs(20 * 60)).await;
+    plane.reconciled().await;
+    assert_eq!(plane.stats(REASSEMBLY).await.ready, 0);
+}
