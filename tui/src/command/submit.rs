@@ -1,0 +1,230 @@
+//! `submit`: checks files, makes jobs of them, uploads them, and, where wanted, waits and fetches the results.
+//!
+//! Invariant: what can be seen to be wrong here is refused before the first byte is sent, for all files.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use serde::Serialize;
+use stereospot_api::view::JobDetail;
+use stereospot_api::wire::NewJob;
+use stereospot_api::{Client, client};
+use stereospot_domain::{Format, JobId, JobStatus};
+use tokio::io::AsyncReadExt;
+use tokio_util::io::ReaderStream;
+
+use super::fetch::{self, Destination};
+use super::print::{self, json, line, note};
+use super::{Error, Result, unless_interrupted};
+use crate::cli::Submit;
+
+mod follow;
+mod meter;
+mod source;
+
+use meter::{Meter, UploadMeter};
+use source::Source;
+
+/// How often an upload that broke is begun again.
+const UPLOAD_ATTEMPTS: u32 = 4;
+
+/// What became of one file: what `--json` prints. Every name is always there; `null` where it is not known.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Outcome {
+    /// None when the job could not be made.
+    job_id: Option<JobId>,
+    title: Option<String>,
+    source: PathBuf,
+    mode: Format,
+    status: Option<JobStatus>,
+    /// Where the result was written.
+    output: Option<PathBuf>,
+    /// Its size.
+    bytes: Option<u64>,
+    segments: Option<u32>,
+    frames: Option<u64>,
+    /// From the job's making to now.
+    wall_secs: f64,
+    error: Option<String>,
+}
+
+pub(super) async fn run(client: &Client, options: Submit) -> Result {
+    options.options().check().map_err(|error| Error::Usage(error.to_string()))?;
+    let sources = options.files.iter().map(|path| Source::check(path)).collect::<Result<Vec<_>>>()?;
+    let destinations = source::destinations(&options, &sources)?;
+    if options.title.is_some() && sources.len() > 1 {
+        return Err(Error::Usage("--title names one job: leave it out with several files".into()));
+    }
+    let is_waiting = options.wait || options.output.is_some() || options.timeout.is_some();
+    let is_single = sources.len() == 1;
+    let (mut begun, mut failures) = (Vec::new(), 0_usize);
+    for (source, destination) in sources.into_iter().zip(destinations) {
+        let mut job = Submission::new(&source, destination, &options);
+        match job.begin(client, &source, &options).await {
+            Ok(job_id) if !options.json && !is_waiting => line(format!("{job_id}  {}", source.path.display()))?,
+            Ok(_) => {}
+            Err(error) if is_single => return Err(error),
+            // One file's failure is no reason to leave the others.
+            Err(error) => {
+                job.failed(&error);
+                failures += 1;
+            }
+        }
+        begun.push(job);
+    }
+    for mut job in begun {
+        let end = if job.is_sent && is_waiting { job.finish(client, &options).await } else { Ok(()) };
+        job.outcome.wall_secs = job.begun_at.elapsed().as_secs_f64();
+        if options.json {
+            if is_single { json(&job.outcome)? } else { line(json_line(&job.outcome)?)? }
+        } else if end.is_ok() && job.is_sent && is_waiting {
+            line(job.told())?;
+        }
+        match end {
+            Ok(()) => {}
+            Err(error) if is_single => return Err(error),
+            Err(error) => {
+                job.failed(&error);
+                failures += 1;
+            }
+        }
+    }
+    if failures == 0 { Ok(()) } else { Err(Error::Failed(format!("{failures} of the files failed"))) }
+}
+
+/// One file on its way.
+struct Submission {
+    outcome: Outcome,
+    destination: Option<Destination>,
+    begun_at: Instant,
+    /// True once the source is with the control plane.
+    is_sent: bool,
+}
+
+impl Submission {
+    fn new(source: &Source, destination: Option<Destination>, options: &Submit) -> Self {
+        let outcome = Outcome {
+            job_id: None,
+            title: None,
+            source: source.path.clone(),
+            mode: options.mode,
+            status: None,
+            output: None,
+            bytes: None,
+            segments: None,
+            frames: None,
+            wall_secs: 0.0,
+            error: None,
+        };
+        Self { outcome, destination, begun_at: Instant::now(), is_sent: false }
+    }
+
+    /// Makes the job and uploads the source.
+    async fn begin(&mut self, client: &Client, source: &Source, options: &Submit) -> Result<JobId> {
+        let title = options.title.clone().unwrap_or_else(|| source.name());
+        let job = client.create_job(&NewJob { title: Some(title), options: options.options() }).await?;
+        (self.outcome.job_id, self.outcome.title, self.outcome.status) =
+            (Some(job.job_id), job.title, Some(job.status));
+        upload(client, job.job_id, source).await?;
+        self.is_sent = true;
+        Ok(job.job_id)
+    }
+
+    /// Tells why, and keeps it.
+    fn failed(&mut self, error: &Error) {
+        let sentence = error.sentence().unwrap_or_default();
+        note(format!("{}: {sentence}", self.outcome.source.display()));
+        self.outcome.error.get_or_insert(sentence);
+    }
+
+    /// Waits for the end and fetches the result, unless Ctrl-C ends the waiting.
+    async fn finish(&mut self, client: &Client, options: &Submit) -> Result {
+        let goes_on = format!("the job goes on, `stereospot jobs show {}` shows it", self.short());
+        let limit = options.timeout.map_or(Duration::MAX, Duration::from_secs);
+        let late = format!("not done after {} seconds: {goes_on}", limit.as_secs());
+        unless_interrupted(self.wait_and_fetch(client, limit, late), &format!("no longer waiting: {goes_on}")).await
+    }
+
+    async fn wait_and_fetch(&mut self, client: &Client, limit: Duration, late: String) -> Result {
+        let job_id = self.outcome.job_id.expect("it is awaited only after its job was made");
+        let mut meter = Meter::new(&self.short());
+        let end = tokio::time::timeout(limit, follow::to_the_end(client, job_id, &mut meter)).await;
+        drop(meter);
+        let (detail, frames) = end.map_err(|_| Error::Failed(late))??;
+        self.note_end(&detail, frames);
+        if detail.view.job.status != JobStatus::Completed {
+            let reason = self.outcome.error.clone().unwrap_or_else(|| "no reason was given".into());
+            return Err(Error::Failed(format!("job {} {}: {reason}", self.short(), detail.view.job.status)));
+        }
+        if let Some(destination) = &self.destination {
+            self.outcome.bytes = Some(fetch_patiently(client, job_id, destination).await?);
+            self.outcome.output = Some(destination.path().to_owned());
+        }
+        Ok(())
+    }
+
+    fn short(&self) -> String {
+        self.outcome.job_id.map_or_else(String::new, |job_id| job_id.to_string()[..8].to_owned())
+    }
+
+    fn note_end(&mut self, detail: &JobDetail, frames: Option<u64>) {
+        let job = &detail.view.job;
+        self.outcome.status = Some(job.status);
+        self.outcome.segments = job.total_segments;
+        self.outcome.frames = frames;
+        self.outcome.bytes = detail.result_bytes;
+        self.outcome.error = job.error.clone();
+    }
+
+    fn told(&self) -> String {
+        let took = print::duration(self.begun_at.elapsed());
+        let id = self.short();
+        match &self.outcome.output {
+            Some(output) => output.display().to_string(),
+            None => format!("job {id} completed in {took}; fetch it with: stereospot jobs download {id} OUT"),
+        }
+    }
+}
+
+fn json_line(outcome: &Outcome) -> Result<String> {
+    serde_json::to_string(outcome).map_err(|error| Error::Print(error.into()))
+}
+
+async fn upload(client: &Client, job_id: JobId, source: &Source) -> Result {
+    let mut attempt = 1;
+    loop {
+        let file = tokio::fs::File::open(&source.path).await.map_err(|error| source.unreadable(error))?;
+        let mut meter = UploadMeter::new(&source.name(), source.bytes);
+        // A file that grows meanwhile is sent as long as it was when it was checked.
+        let stream = ReaderStream::with_capacity(file.take(source.bytes), 256 * 1024)
+            .inspect_ok(move |part| meter.add(part.len() as u64));
+        match client.upload_source(job_id, source.bytes, stream).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.retryable() && attempt < UPLOAD_ATTEMPTS => {
+                note(format!("the upload of {} broke off, trying again: {error}", source.path.display()));
+                tokio::time::sleep(Duration::from_secs(1 << (attempt - 1))).await;
+                attempt += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The job is done and paid for: a control plane that restarts now must not lose the result to its submitter.
+async fn fetch_patiently(client: &Client, job_id: JobId, destination: &Destination) -> Result<u64> {
+    let is_passing = |error: &Error| matches!(error, Error::Api(error) if client::Error::retryable(error));
+    let mut pauses = [1, 2, 4, 8].into_iter();
+    loop {
+        match fetch::result(client, job_id, destination).await {
+            Err(error) if is_passing(&error) => match pauses.next() {
+                Some(secs) => {
+                    note(format!("the download broke off, trying again: {error}"));
+                    tokio::time::sleep(Duration::from_secs(secs)).await;
+                }
+                None => return Err(error),
+            },
+            end => return end,
+        }
+    }
+}

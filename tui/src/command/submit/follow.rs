@@ -1,0 +1,222 @@
+//! Follows a job to its end: by the stream of changes, over lost connections and restarts of the control plane.
+//!
+//! Invariant: a change is never missed for good: each connection begins with the job as it stands, and every few seconds it is
+//! read again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::StreamExt;
+use stereospot_api::view::{Change, JobDetail, JobView};
+use stereospot_api::{Client, client};
+use stereospot_domain::{Event, EventKind, JobId, JobStatus, Timestamp};
+use tokio::time::{MissedTickBehavior, interval_at, sleep};
+
+use super::super::print::{duration, known, rate};
+use super::super::{Result, now};
+use super::meter::Meter;
+
+/// Between two readings of the job beside the stream.
+const READ_AGAIN: Duration = Duration::from_secs(5);
+
+/// Longest pause between two attempts to connect.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Waits until the job is completed, failed or deleted; yields it, and its number of frames where that is known.
+///
+/// # Errors
+/// What can't pass by waiting: the job is unknown, or something else answers.
+pub(super) async fn to_the_end(client: &Client, job_id: JobId, meter: &mut Meter) -> Result<(JobDetail, Option<u64>)> {
+    let mut progress = Progress::default();
+    let (mut pause, mut is_away) = (Duration::from_millis(250), false);
+    loop {
+        match connection(client, job_id, &mut progress, meter, &mut is_away).await {
+            Ok(Some(detail)) => return Ok((detail, progress.frames())),
+            // The stream ended in order: the server restarts, or this client fell behind.
+            Ok(None) => pause = Duration::from_millis(250),
+            Err(error) if error.retryable() => {
+                if !is_away {
+                    meter.note(&format!("{error}; still waiting: the job goes on without it"));
+                    is_away = true;
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        sleep(pause).await;
+    }
+}
+
+/// One connection's time; the job, once it has ended.
+async fn connection(
+    client: &Client,
+    job_id: JobId,
+    progress: &mut Progress,
+    meter: &mut Meter,
+    is_away: &mut bool,
+) -> client::Result<Option<JobDetail>> {
+    // The position first, then the job: what changes in between is told again.
+    let position = client.snapshot().await?;
+    let detail = client.job(job_id).await?;
+    if std::mem::take(is_away) {
+        meter.note("the control plane answers again");
+    }
+    progress.read(&detail);
+    meter.show(progress);
+    if detail.view.job.status.is_final() {
+        return Ok(Some(detail));
+    }
+    let mut changes = pin!(client.changes(position.revision, position.boot).await?);
+    let mut again = interval_at(tokio::time::Instant::now() + READ_AGAIN, READ_AGAIN);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let is_to_read = tokio::select! {
+            change = changes.next() => match change.transpose()?.map(|(_, change)| change) {
+                None | Some(Change::Reset) => return Ok(None),
+                Some(Change::Job(view)) if view.job.job_id == job_id => {
+                    progress.note(&view);
+                    view.job.status.is_final()
+                }
+                Some(Change::Event(event)) if event.job_id == Some(job_id) => {
+                    progress.hear(&event);
+                    false
+                }
+                Some(_) => continue,
+            },
+            _ = again.tick() => true,
+        };
+        if is_to_read {
+            let detail = client.job(job_id).await?;
+            progress.read(&detail);
+            meter.show(progress);
+            if detail.view.job.status.is_final() {
+                return Ok(Some(detail));
+            }
+        } else {
+            meter.show(progress);
+        }
+    }
+}
+
+/// Where a job stands, as far as was heard.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Progress {
+    /// Its status.
+    pub(super) status: JobStatus,
+    /// Segments with a completion.
+    pub(super) segments_done: u32,
+    segments: Option<u32>,
+    /// By segment: frames done, and frames in all where known.
+    by_segment: BTreeMap<u32, (u32, Option<u32>)>,
+    /// Frames of the whole job, as the chunking worker counted them.
+    frames: Option<u64>,
+    frames_per_second: Option<f32>,
+    eta: Option<Timestamp>,
+    told_share: Option<f32>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            status: JobStatus::Created,
+            segments_done: 0,
+            segments: None,
+            by_segment: BTreeMap::new(),
+            frames: None,
+            frames_per_second: None,
+            eta: None,
+            told_share: None,
+        }
+    }
+}
+
+impl Progress {
+    /// Takes over a job as read.
+    pub(super) fn read(&mut self, detail: &JobDetail) {
+        self.note(&detail.view);
+        for segment in &detail.segments {
+            if let Some(done) = segment.frames_done.or(segment.completed_at.and(segment.frames)) {
+                self.by_segment.insert(segment.index, (done, segment.frames));
+            } else if segment.frames.is_some() {
+                self.by_segment.insert(segment.index, (0, segment.frames));
+            }
+        }
+    }
+
+    /// Takes over a job as told by the stream.
+    pub(super) fn note(&mut self, view: &JobView) {
+        self.status = view.job.status;
+        self.segments_done = view.segments_done;
+        self.segments = view.job.total_segments.or(self.segments);
+        self.frames_per_second = view.frames_per_second;
+        self.eta = view.eta;
+        self.told_share = view.progress;
+    }
+
+    /// Takes over an event of the job.
+    pub(super) fn hear(&mut self, event: &Event) {
+        let number = |name| event.number(name).map(|number| number as u32);
+        match (event.kind, event.segment_index) {
+            (EventKind::ChunkingCompleted, _) => self.frames = event.number("frames").map(|frames| frames as u64),
+            (EventKind::SegmentStarted, Some(index)) => {
+                self.by_segment.insert(index, (0, number("frames")));
+            }
+            (EventKind::SegmentProgress, Some(index)) => {
+                self.by_segment.insert(index, (number("frames_done").unwrap_or(0), number("frames")));
+            }
+            (EventKind::SegmentCompleted, Some(index)) => {
+                let frames = number("frames");
+                self.by_segment.insert(index, (frames.unwrap_or(0), frames));
+            }
+            _ => {}
+        }
+    }
+
+    /// Frames of the whole job, where they are known of every segment.
+    pub(super) fn frames(&self) -> Option<u64> {
+        let segments = self.segments?;
+        let all = (0..segments).map(|index| self.by_segment.get(&index)?.1.map(u64::from)).sum::<Option<u64>>();
+        all.or(self.frames)
+    }
+
+    /// The share that is done, 0 to 1.
+    pub(super) fn share(&self) -> f32 {
+        if self.status == JobStatus::Completed {
+            return 1.0;
+        }
+        let by_frames = self.frames().filter(|frames| *frames > 0).map(|all| self.frames_done() as f32 / all as f32);
+        let by_segments = self.segments.filter(|all| *all > 0).map(|all| self.segments_done as f32 / all as f32);
+        by_frames.or(self.told_share).or(by_segments).unwrap_or(0.0).clamp(0.0, 1.0)
+    }
+
+    fn frames_done(&self) -> u64 {
+        self.by_segment.values().map(|(done, _)| u64::from(*done)).sum()
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        if self.segments.is_some() {
+            write!(f, "  segments {}/{}", self.segments_done, known(self.segments))?;
+        }
+        if !self.by_segment.is_empty() {
+            write!(f, "  frames {}/{}", self.frames_done(), known(self.frames()))?;
+        }
+        if self.status.is_final() {
+            return Ok(());
+        }
+        if self.frames_per_second.is_some_and(|rate| rate > 0.0) {
+            write!(f, "  {} frames/s", rate(self.frames_per_second))?;
+        }
+        if let Some(eta) = self.eta {
+            write!(f, "  {} left", duration(eta.since(now())))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

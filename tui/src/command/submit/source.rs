@@ -1,0 +1,91 @@
+//! The files to convert and the files to write, checked before anything is sent.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::super::fetch::Destination;
+use super::super::{Error, Result};
+use crate::cli::Submit;
+
+/// A file that can be read and holds something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Source {
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// Its length.
+    pub(super) bytes: u64,
+}
+
+impl Source {
+    /// Checks a file.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it is missing, no file, empty or unreadable.
+    pub(super) fn check(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let facts = match fs::metadata(path) {
+            Ok(facts) => facts,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::Usage(format!("there is no file {shown}: check the name")));
+            }
+            Err(error) => return Err(Error::Usage(format!("{shown} can't be read: {error}"))),
+        };
+        if facts.is_dir() {
+            return Err(Error::Usage(format!("{shown} is a folder: name the video files in it")));
+        }
+        if !facts.is_file() {
+            return Err(Error::Usage(format!("{shown} is no ordinary file: copy what it yields into one first")));
+        }
+        if facts.len() == 0 {
+            return Err(Error::Usage(format!(
+                "{shown} is empty (0 bytes): it was probably never written whole; get it again"
+            )));
+        }
+        File::open(path).map_err(|error| Error::Usage(format!("{shown} can't be read: {error}")))?;
+        Ok(Self { path: path.to_owned(), bytes: facts.len() })
+    }
+
+    /// The file's name.
+    pub(super) fn name(&self) -> String {
+        self.path
+            .file_name()
+            .map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// The error when it can't be read after all.
+    pub(super) fn unreadable(&self, error: io::Error) -> Error {
+        Error::File(format!("{} can't be read", self.path.display()), error)
+    }
+}
+
+/// Where each source's result goes: nowhere without `--output`; into it as a file, or as `{name}_{mode}.mp4` where it is a folder.
+///
+/// # Errors
+/// [`Error::Usage`] when one can't be written, or two would be the same file.
+pub(super) fn destinations(options: &Submit, sources: &[Source]) -> Result<Vec<Option<Destination>>> {
+    let Some(output) = &options.output else { return Ok(sources.iter().map(|_| None).collect()) };
+    if !output.is_dir() {
+        if sources.len() > 1 {
+            let shown = output.display();
+            return Err(Error::Usage(format!(
+                "{shown} is no folder: with several files --output must be one that exists"
+            )));
+        }
+        return Ok(vec![Some(Destination::check(output, options.force)?)]);
+    }
+    let mut all: Vec<Option<Destination>> = Vec::new();
+    for source in sources {
+        let stem = source.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let path = output.join(format!("{stem}_{}.mp4", options.mode));
+        let destination = Some(Destination::check(&path, options.force)?);
+        if all.contains(&destination) {
+            return Err(Error::Usage(format!(
+                "two of the files would be written to {}: submit them one by one",
+                path.display()
+            )));
+        }
+        all.push(destination);
+    }
+    Ok(all)
+}

@@ -1,0 +1,31 @@
+use stereospot_domain::{QueueName, QueueRole, Timestamp};
+use uuid::Uuid;
+
+use super::*;
+
+#[test]
+fn a_plan_lists_what_it_touches_and_leaves_and_counts_what_it_does_not_list() {
+    let item = |at: usize| PlanItem { id: format!("m{at}"), what: "send".into(), job_id: None, segment_index: None };
+    let plan = Plan {
+        id: Uuid::nil(),
+        action: Action::Replay { queue: QueueName::dead_letter(QueueRole::Inference), message_ids: None },
+        who: "me".into(),
+        created_at: Timestamp(0),
+        valid_until: Timestamp(1),
+        scope: "inference-dlq, 25 messages".into(),
+        items: (0..24).map(item).collect(),
+        skips: vec![PlanItem { what: "segment already complete".into(), ..item(99) }],
+        effect: "inference 3 → 27".into(),
+        assumptions: vec!["the messages are still there".into()],
+        confirm: Some("replay 24".into()),
+        refused: None,
+        command: String::new(),
+    };
+    let lines = describe(&plan);
+    assert_eq!(lines[0], "PLAN replay: inference-dlq, 25 messages");
+    assert_eq!(lines[1], "  + m0  send");
+    assert_eq!(lines[21], "  + … 4 more: --json lists them all");
+    assert_eq!(lines[22], "  skip m99  segment already complete");
+    assert_eq!(lines[23], "  24 to do, 1 skipped; inference 3 → 27");
+    assert_eq!(lines[24], "  as long as the messages are still there");
+}

@@ -1,0 +1,192 @@
+//! The dashboard: what there is to see, live, and the writes that repair it.
+//!
+//! One loop owns all state. Inputs (keys, changes from the control plane, answers, a tick) are drained, then one frame is drawn
+//! if something changed. [`update`] and [`view`] are pure; what they need from outside is carried out by tasks and comes back as
+//! inputs.
+//!
+//! Invariant: nothing the network does ends or blocks this loop; the keyboard always answers.
+
+mod canvas;
+mod cursor;
+mod detail;
+mod dialog;
+mod effect;
+#[cfg(test)]
+mod fixture;
+mod harness;
+mod input;
+mod jobs;
+mod keys;
+mod linear;
+mod log;
+mod model;
+mod network;
+mod place;
+mod ring;
+mod state;
+mod terminal;
+mod text;
+mod theme;
+mod triage;
+mod update;
+mod view;
+mod write;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use crossterm::event::{Event, EventStream};
+use futures::StreamExt;
+use stereospot_api::Client;
+use tokio::sync::mpsc;
+
+pub use harness::Harness;
+pub use keys::{Error as KeysError, NotAKey};
+pub use theme::{ThemeName, UnknownTheme};
+
+use effect::{Effect, Runner};
+use input::Input;
+use keys::Keymap;
+use state::State;
+use terminal::Screen;
+use theme::Theme;
+
+/// How the dashboard is to look and whom it talks to.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The control plane's client.
+    pub client: Client,
+    /// Colours.
+    pub theme: ThemeName,
+    /// True: no colours at all, as `NO_COLOR` asks.
+    pub no_color: bool,
+    /// Who sits here: shown, and written into the action log.
+    pub who: String,
+    /// A TOML file that changes keys.
+    pub keys: Option<PathBuf>,
+    /// True: plain lines instead of a screen, for screen readers and logs.
+    pub is_linear: bool,
+}
+
+/// Inputs that wait at most; then the network is made to wait.
+const WAITING: usize = 1024;
+
+/// Inputs taken in before a frame is drawn.
+const DRAIN: usize = 4096;
+
+/// Time between two looks at the clock.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Shortest time between two frames that no key asked for.
+const FRAME: Duration = Duration::from_millis(50);
+
+/// Runs the dashboard until the operator leaves it or the process is told to end (SIGTERM, SIGHUP). The terminal is then as it
+/// was before.
+///
+/// # Errors
+/// When the key file can't be followed, or there is no terminal. A control plane that doesn't answer is no error.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let keymap = match &options.keys {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| KeysError::Read { path: path.display().to_string(), source })?;
+            Keymap::from_toml(&text).with_context(|| format!("the key file {} was refused", path.display()))?
+        }
+        None => Keymap::default(),
+    };
+    let theme = Theme::new(options.theme, options.no_color);
+    let server = options.client.server().to_owned();
+    let mut state = State::new(theme, keymap, options.who.clone(), server);
+    let (sender, inputs) = mpsc::channel(WAITING);
+    let follower = tokio::spawn(network::follow(options.client.clone(), sender.clone()));
+    let ended = if options.is_linear {
+        linear::run(&mut state, inputs).await
+    } else {
+        let runner = Runner::new(options.client, Some(options.who), sender);
+        on_screen(&mut state, inputs, runner).await
+    };
+    follower.abort();
+    ended
+}
+
+async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut runner: Runner) -> anyhow::Result<()> {
+    let mut screen = Screen::enter().context("the dashboard needs a terminal; `stereospot status` does without")?;
+    let start = Instant::now();
+    let mut terminal_events = EventStream::new();
+    let mut stop = std::pin::pin!(stop_signal());
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    draw(state, &mut screen)?;
+    let mut drawn_at = Instant::now();
+    loop {
+        let mut is_urgent = false;
+        let wait = FRAME.saturating_sub(drawn_at.elapsed());
+        let first = tokio::select! {
+            biased;
+            () = &mut stop => return Ok(()),
+            event = terminal_events.next() => match event {
+                Some(Ok(event)) => { is_urgent = true; read(event) }
+                // The terminal is gone: there is nobody to show anything to.
+                Some(Err(_)) | None => return Ok(()),
+            },
+            input = inputs.recv(), if !inputs.is_closed() => input,
+            _ = tick.tick() => Some(Input::Tick),
+            () = tokio::time::sleep(wait), if state.is_dirty => None,
+        };
+        let mut next = first;
+        let mut drained = 0;
+        while let Some(input) = next.take() {
+            for effect in update::update(state, input, start.elapsed()) {
+                match effect {
+                    Effect::Quit => return Ok(()),
+                    Effect::Redraw => screen.terminal.clear()?,
+                    Effect::Copy(text) => screen.copy(&text)?,
+                    other => runner.start(other),
+                }
+            }
+            drained += 1;
+            if drained < DRAIN {
+                next = inputs.try_recv().ok();
+            }
+        }
+        state.meter.waiting = inputs.len();
+        if state.is_dirty && (is_urgent || drawn_at.elapsed() >= FRAME) {
+            draw(state, &mut screen)?;
+            drawn_at = Instant::now();
+        }
+    }
+}
+
+/// What a terminal's event means to us.
+fn read(event: Event) -> Option<Input> {
+    match event {
+        Event::Key(key) => Some(Input::Key(key)),
+        Event::Paste(text) => Some(Input::Paste(text)),
+        Event::Resize(..) => Some(Input::Resize),
+        _ => None,
+    }
+}
+
+fn draw(state: &mut State, screen: &mut Screen) -> anyhow::Result<()> {
+    let began = Instant::now();
+    screen.terminal.draw(|frame| view::view(state, frame))?;
+    state.is_dirty = false;
+    state.meter.last_draw = began.elapsed();
+    state.meter.longest_draw = state.meter.longest_draw.max(state.meter.last_draw);
+    state.meter.frames += 1;
+    state.meter.bytes = screen.bytes();
+    Ok(())
+}
+
+/// Returns when the process is told to end.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut hang_up)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+}

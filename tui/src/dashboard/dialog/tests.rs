@@ -1,0 +1,100 @@
+use stereospot_domain::QueueName;
+use stereospot_domain::QueueRole;
+use stereospot_domain::plan::Outcome as Ended;
+
+use super::*;
+use crate::dashboard::fixture::{NOW, plan};
+
+const AT: Duration = Duration::from_secs(100);
+
+fn replay() -> Action {
+    Action::Replay { queue: QueueName::dead_letter(QueueRole::Inference), message_ids: None }
+}
+
+fn shown(action: Action, confirm: Option<&str>, opened_by: KeyCode) -> Dialog {
+    let mut dialog = Dialog::new(1, action.clone(), opened_by);
+    dialog.show(plan(action, confirm), AT);
+    dialog
+}
+
+fn press(dialog: &mut Dialog, code: KeyCode, millis: u64) -> Outcome {
+    let now = AT + Duration::from_millis(millis);
+    dialog.key(KeyEvent::new(code, KeyModifiers::NONE), now, NOW.plus(Duration::from_millis(millis)))
+}
+
+fn is_apply(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Do(Effect::Apply { .. }))
+}
+
+#[test]
+fn enter_enter_never_applies() {
+    for opened_by in [KeyCode::Enter, KeyCode::Char('a'), KeyCode::Char('r')] {
+        let mut dialog = shown(replay(), None, opened_by);
+        for millis in [0, 50, 100, 499] {
+            assert_eq!(press(&mut dialog, KeyCode::Enter, millis), Outcome::Stay, "{opened_by:?} {millis}");
+            assert_eq!(press(&mut dialog, KeyCode::Char('a'), millis), Outcome::Stay, "{opened_by:?} {millis}");
+        }
+    }
+    let mut by_enter = shown(replay(), None, KeyCode::Enter);
+    assert_eq!(press(&mut by_enter, KeyCode::Enter, 5000), Outcome::Stay, "the key that opened it");
+    assert!(is_apply(&press(&mut by_enter, KeyCode::Char('a'), 5000)));
+    let mut by_r = shown(replay(), None, KeyCode::Char('r'));
+    assert!(is_apply(&press(&mut by_r, KeyCode::Enter, 5000)));
+}
+
+#[test]
+fn what_must_be_typed_must_be_typed() {
+    let mut dialog = shown(replay(), Some("replay 2"), KeyCode::Char('r'));
+    for letter in "replay 3".chars() {
+        assert_eq!(press(&mut dialog, KeyCode::Char(letter), 1000), Outcome::Stay);
+    }
+    assert_eq!(press(&mut dialog, KeyCode::Enter, 1000), Outcome::Stay);
+    assert!(dialog.note.as_ref().unwrap().contains("replay 2"));
+    press(&mut dialog, KeyCode::Backspace, 1000);
+    press(&mut dialog, KeyCode::Char('2'), 1000);
+    let applied = press(&mut dialog, KeyCode::Enter, 1000);
+    assert!(matches!(applied, Outcome::Do(Effect::Apply { confirm: Some(text), .. }) if text == "replay 2"));
+    assert_eq!(press(&mut dialog, KeyCode::Enter, 2000), Outcome::Stay, "once");
+}
+
+#[test]
+fn a_purge_is_typed_even_when_the_server_does_not_ask() {
+    let queue = QueueName::main(QueueRole::Inference);
+    let mut dialog = shown(Action::Purge { queue }, None, KeyCode::Char('x'));
+    assert_eq!(press(&mut dialog, KeyCode::Enter, 1000), Outcome::Stay);
+    assert_eq!(press(&mut dialog, KeyCode::Char('a'), 1000), Outcome::Stay);
+    press(&mut dialog, KeyCode::Backspace, 1000);
+    "purge 2".chars().for_each(|letter| drop(press(&mut dialog, KeyCode::Char(letter), 1000)));
+    assert!(is_apply(&press(&mut dialog, KeyCode::Enter, 1000)));
+}
+
+#[test]
+fn a_plan_that_ran_out_or_was_refused_is_not_applied() {
+    let mut late = shown(replay(), None, KeyCode::Char('r'));
+    assert_eq!(press(&mut late, KeyCode::Enter, 60_000), Outcome::Stay);
+    assert!(late.note.as_ref().unwrap().contains("run out"));
+    let mut refused = shown(replay(), None, KeyCode::Char('r'));
+    let Step::Shown(plan) = &mut refused.step else { panic!() };
+    plan.refused = Some("the queue is being purged".into());
+    assert_eq!(press(&mut refused, KeyCode::Enter, 1000), Outcome::Stay);
+    assert!(refused.note.is_some());
+}
+
+#[test]
+fn escape_cancels_until_it_is_applied() {
+    let mut dialog = shown(replay(), None, KeyCode::Char('r'));
+    assert_eq!(press(&mut dialog, KeyCode::Esc, 10), Outcome::Close);
+    assert!(is_apply(&press(&mut dialog, KeyCode::Enter, 1000)));
+    assert_eq!(press(&mut dialog, KeyCode::Esc, 1100), Outcome::Stay, "what is sent can't be called back");
+    dialog.finish(vec![ItemResult { id: "m-17".into(), outcome: Ended::Done, note: String::new() }]);
+    assert!(matches!(dialog.step, Step::Done(_, ref results) if results.len() == 1));
+    assert_eq!(press(&mut dialog, KeyCode::Esc, 1200), Outcome::Close);
+}
+
+#[test]
+fn the_command_that_does_the_same_can_be_copied() {
+    let mut dialog = shown(replay(), Some("replay 2"), KeyCode::Char('r'));
+    let copied = press(&mut dialog, KeyCode::Char('C'), 0);
+    assert!(matches!(copied, Outcome::Do(Effect::Copy(command)) if command.starts_with("stereospot queues replay")));
+    assert_eq!(dialog.typed, "");
+}

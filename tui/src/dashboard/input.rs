@@ -1,0 +1,35 @@
+//! Everything that can happen to the dashboard.
+
+use crossterm::event::KeyEvent;
+use stereospot_api::view::{Change, JobView, Snapshot};
+use stereospot_domain::plan::AppliedPlan;
+
+use super::effect::Answer;
+
+/// One thing that happened.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Key(KeyEvent),
+    Paste(String),
+    Resize,
+    Tick,
+    Net(Net),
+    Answer(Answer),
+}
+
+/// News from the connection.
+#[derive(Debug)]
+pub(crate) enum Net {
+    /// An attempt begins; the first is 1.
+    Connecting { attempt: u32 },
+    /// Everything, anew.
+    Snapshot(Box<Snapshot>),
+    /// Jobs beyond the snapshot.
+    Jobs(Vec<JobView>),
+    /// The action log, newest first.
+    Actions(Vec<AppliedPlan>),
+    /// One change.
+    Change(Change),
+    /// The connection is gone; the next attempt comes in `retry_in`.
+    Lost { attempt: u32, retry_in: std::time::Duration, reason: String },
+}

@@ -1,0 +1,135 @@
+//! The dashboard as plain lines: what changed, in words, for screen readers and for logs.
+//!
+//! Nothing is ever drawn over; a line is written when something is worth a line.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use stereospot_api::view::{Attention, Change};
+use stereospot_domain::JobId;
+use tokio::sync::mpsc;
+
+use super::input::{Input, Net};
+use super::jobs::status_word;
+use super::model::Link;
+use super::state::State;
+use super::text;
+use super::update;
+
+/// Time between two summaries.
+const SUMMARY: Duration = Duration::from_secs(30);
+
+/// What was already told.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    jobs: BTreeMap<JobId, (&'static str, u32)>,
+    attention: Vec<String>,
+    is_connected: Option<bool>,
+}
+
+/// Writes lines until the process is told to end, or nobody reads them.
+///
+/// # Errors
+/// When standard output can't be written.
+pub(super) async fn run(state: &mut State, mut inputs: mpsc::Receiver<Input>) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let mut told = Told::default();
+    let mut summary = tokio::time::interval(SUMMARY);
+    let mut stop = std::pin::pin!(super::stop_signal());
+    loop {
+        let lines = tokio::select! {
+            () = &mut stop => return Ok(()),
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            input = inputs.recv() => match input {
+                Some(input) => take(state, &mut told, input, start.elapsed()),
+                None => return Ok(()),
+            },
+            _ = summary.tick() => {
+                state.now = start.elapsed();
+                summary_line(state).into_iter().collect()
+            }
+        };
+        let mut out = io::stdout().lock();
+        for line in lines {
+            if let Err(error) = writeln!(out, "{line}") {
+                let nobody_reads = error.kind() == io::ErrorKind::BrokenPipe;
+                return if nobody_reads { Ok(()) } else { Err(error.into()) };
+            }
+        }
+    }
+}
+
+/// Takes in one input and says what is new.
+pub(super) fn take(state: &mut State, told: &mut Told, input: Input, now: Duration) -> Vec<String> {
+    let mut lines = Vec::new();
+    let changed_job = match &input {
+        Input::Net(Net::Change(Change::Job(view))) => Some(view.job.job_id),
+        _ => None,
+    };
+    let is_snapshot = matches!(input, Input::Net(Net::Snapshot(_)));
+    // Effects are a screen's: no key is pressed here.
+    drop(update::update(state, input, now));
+    let is_connected = state.model.link == Link::Live;
+    if told.is_connected != Some(is_connected) {
+        match &state.model.link {
+            Link::Live => lines.push(format!("connected to {}", state.server)),
+            Link::Lost { reason, .. } => lines.push(format!("connection lost: {reason}; trying again")),
+            Link::Connecting { .. } => {}
+        }
+        if !matches!(state.model.link, Link::Connecting { .. }) {
+            told.is_connected = Some(is_connected);
+        }
+    }
+    if is_snapshot {
+        lines.extend(summary_line(state));
+    }
+    if let Some(row) = changed_job.and_then(|id| state.model.jobs.get(id)) {
+        let word = (status_word(row.status), row.done);
+        if told.jobs.get(&row.id) != Some(&word) {
+            told.jobs.insert(row.id, word);
+            if !row.is_active() {
+                told.jobs.remove(&row.id);
+            }
+            let total = row.total.map_or_else(|| "?".to_owned(), |total| total.to_string());
+            let title = row.title.as_deref().unwrap_or("(no title)");
+            let error = row.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+            let id = text::short_id(row.id);
+            lines.push(format!("job {id} {title}: {}, segment {} of {total}{error}", word.0, row.done));
+        }
+    }
+    let attention: Vec<String> = state.model.attention.iter().map(|item| item.id.clone()).collect();
+    if attention != told.attention {
+        for item in state.model.attention.iter().filter(|item| !told.attention.contains(&item.id)) {
+            lines.push(attention_line(item));
+        }
+        for id in told.attention.iter().filter(|id| !attention.contains(id)) {
+            lines.push(format!("over: {id}"));
+        }
+        told.attention = attention;
+    }
+    lines
+}
+
+fn attention_line(item: &Attention) -> String {
+    format!("{:?}: {}: {}; {}", item.severity, item.subject, item.evidence, item.next).to_lowercase()
+}
+
+fn summary_line(state: &State) -> Option<String> {
+    let environment = state.model.environment.as_ref()?;
+    let tally = state.model.jobs.tally();
+    let stale = if state.is_stale() { " (stale)" } else { "" };
+    Some(format!(
+        "{}{stale}: {} needing attention; jobs {} running, {} waiting, {} stuck, {} failed, {} completed",
+        environment.name,
+        state.model.attention.len(),
+        tally.running,
+        tally.waiting,
+        tally.stuck,
+        tally.failed,
+        tally.completed,
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,25 @@
+use stereospot_api::view::JobView;
+use stereospot_domain::JobStatus;
+
+use super::*;
+use crate::dashboard::fixture::{job, snapshot};
+use crate::dashboard::harness::Harness;
+
+#[test]
+fn each_thing_is_told_once_in_words() {
+    let mut state = Harness::new(1, 1).state;
+    let mut told = Told::default();
+    let mut take = |input| super::take(&mut state, &mut told, input, Duration::from_secs(1));
+    let lines = take(Input::Net(Net::Snapshot(Box::new(snapshot()))));
+    assert_eq!(lines[0], "connected to http://127.0.0.1:7847");
+    assert_eq!(lines[1], "local: 3 needing attention; jobs 4 running, 0 waiting, 1 stuck, 1 failed, 1 completed");
+    assert_eq!(lines[2], "critical: dlq inference: 14 messages: cuda out of memory ×11, timeout ×3; enter: triage");
+    let mut view: JobView = job(5, "wedding.mp4", JobStatus::ChunkingComplete);
+    (view.job.total_segments, view.segments_done) = (Some(4), 1);
+    let change = |view: &JobView| Input::Net(Net::Change(Change::Job(Box::new(view.clone()))));
+    assert_eq!(take(change(&view)), ["job b54cda56 wedding.mp4: converting, segment 1 of 4"]);
+    view.frames_per_second = Some(3.0);
+    assert_eq!(take(change(&view)), Vec::<String>::new(), "nothing worth a line");
+    let lost = Net::Lost { attempt: 1, retry_in: Duration::from_secs(1), reason: "no answer".into() };
+    assert_eq!(take(Input::Net(lost)), ["connection lost: no answer; trying again"]);
+}

@@ -1,0 +1,219 @@
+//! The events that came in, and those of them that are shown.
+//!
+//! Invariant: the shown list is brought up to date as events come, never searched anew for a draw.
+
+use std::collections::VecDeque;
+
+use stereospot_domain::{Event, JobId};
+
+use super::cursor::Cursor;
+use super::jobs::contains;
+use super::text::short_id;
+
+/// Events that are held; older ones are dropped and counted.
+pub(crate) const MAX_EVENTS: usize = 5000;
+
+/// An event with its place in the order of arrival.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub number: u64,
+    pub event: Event,
+    /// What a filter looks at, and what stands at the end of the line.
+    pub facts: String,
+}
+
+/// The log.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    entries: VecDeque<Entry>,
+    next: u64,
+    /// Numbers of those that the filter lets through.
+    shown: VecDeque<u64>,
+    filter: String,
+    only_job: Option<JobId>,
+    is_held: bool,
+    held_back: u64,
+    dropped: u64,
+    /// True while the newest event has the cursor.
+    pub follows: bool,
+    pub cursor: Cursor<u64>,
+}
+
+impl Log {
+    pub(crate) fn new() -> Self {
+        Self { follows: true, ..Self::default() }
+    }
+
+    /// Takes in an event.
+    pub(crate) fn push(&mut self, event: Event) {
+        let entry = Entry { number: self.next, facts: facts(&event), event };
+        self.next += 1;
+        if self.is_held {
+            self.held_back += u64::from(self.lets_through(&entry));
+        } else if self.lets_through(&entry) {
+            self.shown.push_back(entry.number);
+        }
+        self.entries.push_back(entry);
+        if self.entries.len() > MAX_EVENTS {
+            self.entries.pop_front();
+            self.dropped += 1;
+            let oldest = self.entries.front().map_or(0, |entry| entry.number);
+            while self.shown.front().is_some_and(|number| *number < oldest) {
+                self.shown.pop_front();
+            }
+        }
+        if self.follows && !self.is_held {
+            self.seek_end();
+        }
+    }
+
+    /// Shows only events that hold `filter`; those that don't, where it begins with `!`.
+    pub(crate) fn set_filter(&mut self, filter: &str) {
+        self.filter = filter.to_ascii_lowercase();
+        self.select_anew();
+    }
+
+    pub(crate) fn filter(&self) -> &str {
+        &self.filter
+    }
+
+    /// Shows only one job's events, or every job's.
+    pub(crate) fn set_only_job(&mut self, job: Option<JobId>) {
+        self.only_job = job;
+        self.select_anew();
+    }
+
+    pub(crate) fn only_job(&self) -> Option<JobId> {
+        self.only_job
+    }
+
+    /// Holds the shown list still, or lets it go on.
+    pub(crate) fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
+        if !is_held {
+            self.select_anew();
+        }
+    }
+
+    /// Events that came in while the list was held.
+    pub(crate) fn held_back(&self) -> u64 {
+        self.held_back
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn shown_len(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// The event shown at a place; oldest first.
+    pub(crate) fn shown(&self, index: usize) -> Option<&Entry> {
+        let number = self.shown.get(index)?;
+        let oldest = self.entries.front()?.number;
+        self.entries.get(usize::try_from(number.checked_sub(oldest)?).ok()?)
+    }
+
+    /// The newest events, whatever the filter; newest first.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().rev()
+    }
+
+    /// The event under the cursor.
+    pub(crate) fn under_cursor(&self) -> Option<&Entry> {
+        self.shown(self.index()?)
+    }
+
+    /// Where the cursor is.
+    pub(crate) fn index(&self) -> Option<usize> {
+        self.cursor.index(self.shown.len(), |at| self.shown[at])
+    }
+
+    pub(crate) fn step(&mut self, by: isize) {
+        let shown = &self.shown;
+        self.cursor.step(by, shown.len(), |at| shown[at]);
+        self.follows = self.index().is_none_or(|index| index + 1 == self.shown.len());
+    }
+
+    /// To the next event that tells of an error, in the direction of `by`.
+    pub(crate) fn seek_error(&mut self, by: isize) -> bool {
+        let Some(index) = self.index() else { return false };
+        let is_error = |at: &usize| self.shown(*at).is_some_and(|entry| entry.event.kind.is_error());
+        let found = if by > 0 { (index + 1..self.shown.len()).find(is_error) } else { (0..index).rev().find(is_error) };
+        if let Some(at) = found {
+            self.cursor.select(at, self.shown[at]);
+            self.follows = false;
+        }
+        found.is_some()
+    }
+
+    /// To the newest, and on with it.
+    pub(crate) fn seek_end(&mut self) {
+        self.follows = true;
+        if let Some(number) = self.shown.back() {
+            self.cursor.select(self.shown.len() - 1, *number);
+        }
+    }
+
+    fn select_anew(&mut self) {
+        self.held_back = 0;
+        self.shown = self.entries.iter().filter(|entry| self.lets_through(entry)).map(|entry| entry.number).collect();
+        if self.follows {
+            self.seek_end();
+        }
+    }
+
+    fn lets_through(&self, entry: &Entry) -> bool {
+        if self.only_job.is_some() && entry.event.job_id != self.only_job {
+            return false;
+        }
+        let (wants, needle) = match self.filter.strip_prefix('!') {
+            Some(needle) => (false, needle),
+            None => (true, self.filter.as_str()),
+        };
+        if needle.is_empty() {
+            return true;
+        }
+        let event = &entry.event;
+        let holds = contains(event.kind.as_str(), needle)
+            || contains(&event.source, needle)
+            || contains(&entry.facts, needle)
+            || event.job_id.is_some_and(|id| contains(&id.to_string(), needle));
+        holds == wants
+    }
+}
+
+/// An event's own facts in one line, as `name=value`.
+pub(crate) fn facts(event: &Event) -> String {
+    let mut line = String::new();
+    for (name, value) in &event.data {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        match value {
+            serde_json::Value::String(text) => line.push_str(&format!("{name}={text}")),
+            serde_json::Value::Number(number) if number.is_f64() => {
+                line.push_str(&format!("{name}={:.2}", number.as_f64().unwrap_or_default()));
+            }
+            other => line.push_str(&format!("{name}={other}")),
+        }
+    }
+    line
+}
+
+/// What an event is about: `7f3a2c1e/17`, `7f3a2c1e`, or nothing.
+pub(crate) fn subject(event: &Event) -> String {
+    match (event.job_id, event.segment_index) {
+        (Some(id), Some(index)) => format!("{}/{index}", short_id(id)),
+        (Some(id), None) => short_id(id),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

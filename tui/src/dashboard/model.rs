@@ -1,0 +1,232 @@
+//! What the control plane told: a snapshot kept up to date by changes, with how fresh it is. Nothing in here is lost when the
+//! connection is.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use stereospot_api::view::{Attention, Change, CollectorView, Environment, Observed, QueueView, Snapshot, WorkerView};
+use stereospot_domain::plan::{Action, AppliedPlan};
+use stereospot_domain::{EventKind, QueueName, Stage, Timestamp};
+
+use super::jobs::Jobs;
+use super::log::Log;
+
+/// Applied plans that are held.
+const MAX_ACTIONS: usize = 100;
+
+/// A live value older than this is stale.
+const LIVE_FOR: Duration = Duration::from_secs(3);
+
+/// Where the connection stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Link {
+    Connecting { attempt: u32 },
+    Live,
+    Lost { attempt: u32, retry_at: Duration, reason: String },
+}
+
+/// What is known.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub environment: Option<Environment>,
+    pub jobs: Jobs,
+    pub jobs_total: u64,
+    pub queues: Vec<QueueView>,
+    pub workers: BTreeMap<String, WorkerView>,
+    pub attention: Vec<Attention>,
+    pub collectors: Vec<CollectorView>,
+    pub log: Log,
+    /// Newest first.
+    pub actions: VecDeque<AppliedPlan>,
+    pub link: Link,
+    /// Changes taken in since the start.
+    pub changes: u64,
+    boot: Option<uuid::Uuid>,
+    last_heard: Option<Duration>,
+    /// The server's clock at one moment of ours.
+    clock: Option<(Timestamp, Duration)>,
+}
+
+impl Model {
+    pub(crate) fn new() -> Self {
+        Self {
+            environment: None,
+            jobs: Jobs::default(),
+            jobs_total: 0,
+            queues: Vec::new(),
+            workers: BTreeMap::new(),
+            attention: Vec::new(),
+            collectors: Vec::new(),
+            log: Log::new(),
+            actions: VecDeque::new(),
+            link: Link::Connecting { attempt: 1 },
+            changes: 0,
+            boot: None,
+            last_heard: None,
+            clock: None,
+        }
+    }
+
+    /// Takes in a snapshot.
+    pub(crate) fn take(&mut self, snapshot: Snapshot, now: Duration) {
+        self.link = Link::Live;
+        self.last_heard = Some(now);
+        self.clock = Some((snapshot.now, now));
+        // Jobs that a partial snapshot leaves out are still there; those that a whole one leaves out are gone.
+        if snapshot.jobs.len() as u64 >= snapshot.jobs_total || self.boot != Some(snapshot.boot) {
+            self.jobs.clear();
+        }
+        for job in snapshot.jobs {
+            self.jobs.upsert(job);
+        }
+        self.boot = Some(snapshot.boot);
+        self.jobs_total = snapshot.jobs_total;
+        self.environment = Some(snapshot.environment);
+        self.queues = snapshot.queues;
+        self.workers = snapshot.workers.into_iter().map(|worker| (worker.name.clone(), worker)).collect();
+        self.attention = snapshot.attention;
+        self.collectors = snapshot.collectors;
+    }
+
+    /// Takes in a change. `keeps_order`: lists that the eye rests on keep their rows where they are. True when it changes more
+    /// than ages, which have their own tick: a dashboard where nothing happens then draws once a second.
+    pub(crate) fn change(&mut self, change: Change, now: Duration, keeps_order: bool) -> bool {
+        let was_stale = self.is_stale(now);
+        self.last_heard = Some(now);
+        self.changes += 1;
+        let is_news = match &change {
+            Change::Queue(view) => self.queue(view.name).is_none_or(|known| !has_same_numbers(known, view)),
+            Change::Worker(view) => self.workers.get(&view.name).is_none_or(|known| !does_the_same(known, view)),
+            Change::Collector(view) => {
+                let known = self.collectors.iter().find(|known| known.name == view.name);
+                known.is_none_or(|known| known.error != view.error || self.collector_is_late(known, now))
+            }
+            Change::Event(event) => event.kind != EventKind::WorkerHeartbeat,
+            _ => true,
+        };
+        match change {
+            Change::Job(view) => {
+                self.jobs.upsert(*view);
+                self.jobs_total = self.jobs_total.max(self.jobs.len() as u64 + self.jobs.dropped());
+            }
+            Change::Queue(view) => put(&mut self.queues, view, |queue| queue.name),
+            Change::Worker(view) => {
+                self.workers.insert(view.name.clone(), view);
+            }
+            Change::Attention { mut attention } => {
+                if keeps_order {
+                    let place = |item: &Attention| self.attention.iter().position(|known| known.id == item.id);
+                    attention.sort_by_key(|item| place(item).unwrap_or(usize::MAX));
+                }
+                self.attention = attention;
+            }
+            Change::Collector(view) => put(&mut self.collectors, view, |collector| collector.name.clone()),
+            // Heartbeats stand on the workers' screen; in the log they would push out everything else.
+            Change::Event(event) if event.kind == EventKind::WorkerHeartbeat => {}
+            Change::Event(event) => self.log.push(*event),
+            Change::Action(applied) => {
+                self.actions.retain(|known| known.plan.id != applied.plan.id);
+                self.actions.push_front(*applied);
+                self.actions.truncate(MAX_ACTIONS);
+            }
+            Change::Reset => {}
+        }
+        is_news || was_stale
+    }
+
+    /// The server's time now, as well as it is known; the epoch before anything was heard.
+    pub(crate) fn server_now(&self, now: Duration) -> Timestamp {
+        self.clock.map_or(Timestamp(0), |(then, at)| then.plus(now.saturating_sub(at)))
+    }
+
+    /// Time since anything was heard.
+    pub(crate) fn silence(&self, now: Duration) -> Option<Duration> {
+        self.last_heard.map(|at| now.saturating_sub(at))
+    }
+
+    /// True when what is shown may be behind what is.
+    pub(crate) fn is_stale(&self, now: Duration) -> bool {
+        // A healthy server tells of each collector's run, so it is never silent for longer than the shortest interval.
+        let shortest = self.collectors.iter().map(|collector| collector.interval_secs).fold(f32::INFINITY, f32::min);
+        let allowed =
+            if shortest.is_finite() { LIVE_FOR.max(secs(shortest * 3.0)) } else { LIVE_FOR.saturating_mul(10) };
+        self.link != Link::Live || self.silence(now).is_none_or(|silence| silence > allowed)
+    }
+
+    /// True when a polled value is older than three of its collector's intervals.
+    pub(crate) fn is_old(&self, at: Timestamp, collector: &str, now: Duration) -> bool {
+        self.is_stale(now) || self.server_now(now).since(self.confirmed_at(at, collector)) > self.patience(collector)
+    }
+
+    /// When a value that was read at `at` was last confirmed: the stream tells only what changed, so that a collector's later
+    /// success confirms every value that it didn't tell anew.
+    pub(crate) fn confirmed_at(&self, at: Timestamp, collector: &str) -> Timestamp {
+        let view = self.collectors.iter().find(|view| view.name == collector);
+        view.and_then(|view| view.last_success_at).map_or(at, |success| success.max(at))
+    }
+
+    /// True when a collector's numbers have not been renewed for three intervals.
+    pub(crate) fn collector_is_late(&self, view: &CollectorView, now: Duration) -> bool {
+        view.last_success_at
+            .is_none_or(|at| self.server_now(now).since(at) > secs(view.interval_secs * 3.0).max(LIVE_FOR))
+    }
+
+    /// True when a collector has not been heard of as often as it should, so that a change could have been missed.
+    pub(crate) fn is_behind(&self, collector: &str, now: Duration) -> bool {
+        let view = self.collectors.iter().find(|view| view.name == collector);
+        self.is_stale(now) || view.is_some_and(|view| self.collector_is_late(view, now))
+    }
+
+    fn patience(&self, collector: &str) -> Duration {
+        let interval = self.collectors.iter().find(|view| view.name == collector).map(|view| view.interval_secs);
+        secs(interval.unwrap_or(10.0) * 3.0).max(LIVE_FOR)
+    }
+
+    pub(crate) fn queue(&self, name: QueueName) -> Option<&QueueView> {
+        self.queues.iter().find(|queue| queue.name == name)
+    }
+
+    /// A stage's queue and its dead-letter queue.
+    pub(crate) fn stage(&self, stage: Stage) -> (Option<&QueueView>, Option<&QueueView>) {
+        (self.queue(QueueName::main(stage.queue())), self.queue(QueueName::dead_letter(stage.queue())))
+    }
+
+    /// The last purge that can still be undone.
+    pub(crate) fn undoable(&self, now: Duration) -> Option<&AppliedPlan> {
+        let restored = |purge: &AppliedPlan| {
+            self.actions.iter().any(|other| other.plan.action == Action::Restore { plan_id: purge.plan.id })
+        };
+        self.actions.iter().find(|applied| {
+            matches!(applied.plan.action, Action::Purge { .. })
+                && applied.undo_until.is_some_and(|until| until > self.server_now(now))
+                && !restored(applied)
+        })
+    }
+}
+
+/// True when two readings of a queue differ in their times only.
+fn has_same_numbers(one: &QueueView, other: &QueueView) -> bool {
+    let seen = |value: Option<Observed<u64>>| value.map(|value| (value.value, value.is_exact));
+    let numbers = |view: &QueueView| [seen(view.ready), seen(view.in_flight), seen(view.delayed)];
+    numbers(one) == numbers(other) && one.history.len() == other.history.len() && one.consumers == other.consumers
+}
+
+/// True when a worker goes on with what it did.
+fn does_the_same(one: &WorkerView, other: &WorkerView) -> bool {
+    let what = |view: &WorkerView| (view.state, view.job_id, view.segment_index, view.done, view.failed);
+    what(one) == what(other)
+}
+
+fn put<T, K: PartialEq>(list: &mut Vec<T>, view: T, key: impl Fn(&T) -> K) {
+    match list.iter_mut().find(|known| key(known) == key(&view)) {
+        Some(known) => *known = view,
+        None => list.push(view),
+    }
+}
+
+fn secs(secs: f32) -> Duration {
+    Duration::try_from_secs_f32(secs).unwrap_or(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+use super::*;
+
+#[test]
+fn ages_are_short_at_every_length() {
+    let check = |millis: u64, expected: &str| assert_eq!(age(Duration::from_millis(millis)), expected);
+    check(0, "0.0s");
+    check(449, "0.4s");
+    check(12_000, "12s");
+    check(250_000, "4m10s");
+    check(660_000, "11m");
+    check(3_900_000, "1h05m");
+    check(273_600_000, "3d04h");
+}
+
+#[test]
+fn cut_texts_say_so_and_never_exceed_their_room() {
+    assert_eq!(fit("inference", 9), "inference");
+    assert_eq!(fit("inference", 5), "infe…");
+    for columns in 0..12 {
+        assert!(width(&fit("日本語 video", columns)) <= columns);
+    }
+}
+
+#[test]
+fn wrapping_loses_nothing_but_spaces() {
+    let text = "CUDA out of memory: tried to allocate\n2.5GiB at averyveryverylongaddress 日本語日本語";
+    for columns in 2..60 {
+        let lines = wrap(text, columns);
+        assert!(lines.iter().all(|line| width(line) <= columns), "{columns}: {lines:?}");
+        let letters = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
+        assert_eq!(letters(&lines.concat()), letters(text));
+    }
+}
+
+#[test]
+fn bars_and_sparks_fill_their_columns() {
+    for step in 0..=40 {
+        let (filled, rest) = bar(step as f32 / 40.0, 10);
+        assert_eq!(width(&filled) + width(&rest), 10);
+    }
+    assert_eq!(spark(&[0, 1, 8], 5), "··▁▂▇");
+    assert_eq!(spark(&[], 2), "··");
+}

@@ -1,0 +1,253 @@
+//! Dead letters by cause: messages whose errors differ only in ids and numbers belong together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use stereospot_api::view::MessageView;
+use stereospot_domain::{JobId, QueueName, Timestamp};
+
+use super::cursor::Cursor;
+use super::effect::Effect;
+
+/// Shortest time between two readings of the same queue.
+const REST: Duration = Duration::from_secs(1);
+
+/// Most messages that are looked at.
+pub(crate) const MAX_MESSAGES: u32 = 500;
+
+/// An error without what differs from case to case: numbers, ids, paths' numbers. `#` stands for each.
+pub(crate) fn fingerprint(error: Option<&str>) -> String {
+    let Some(error) = error else { return "no error was reported".into() };
+    let mut out = String::new();
+    for word in error.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        let is_id = word.len() >= 8
+            && digits > 0
+            && word.bytes().all(|byte| byte.is_ascii_hexdigit() || !byte.is_ascii_alphanumeric());
+        if is_id {
+            out.push('#');
+            continue;
+        }
+        let mut in_number = false;
+        for letter in word.chars() {
+            if letter.is_ascii_digit() || (in_number && letter == '.') {
+                if !in_number {
+                    out.push('#');
+                }
+                in_number = true;
+            } else {
+                in_number = false;
+                out.push(letter);
+            }
+        }
+    }
+    out
+}
+
+/// Messages with one fingerprint.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Group {
+    pub fingerprint: String,
+    /// Places in [`Triage::messages`].
+    pub messages: Vec<usize>,
+    pub jobs: usize,
+    pub most_receives: u32,
+    pub first_at: Timestamp,
+    pub last_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Which part of the screen the cursor is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Pane {
+    #[default]
+    Groups,
+    Messages,
+}
+
+/// One dead-letter queue, looked into.
+#[derive(Debug, Default)]
+pub(crate) struct Triage {
+    pub queue: Option<QueueName>,
+    pub messages: Vec<MessageView>,
+    pub groups: Vec<Group>,
+    /// When the messages were read, by the server's clock.
+    pub read_at: Option<Timestamp>,
+    pub error: Option<String>,
+    pub is_reading: bool,
+    is_outdated: bool,
+    asked_at: Option<Duration>,
+    pub marked: BTreeSet<String>,
+    pub filter: String,
+    pub pane: Pane,
+    pub group_cursor: Cursor<String>,
+    pub message_cursor: Cursor<String>,
+}
+
+impl Triage {
+    /// Turns to another queue, forgetting the last one's messages.
+    pub(crate) fn turn_to(&mut self, queue: QueueName) {
+        if self.queue != Some(queue) {
+            *self = Self { queue: Some(queue), ..Self::default() };
+        }
+    }
+
+    /// Something has changed there: what was read is no longer the newest.
+    pub(crate) fn outdate(&mut self) {
+        self.is_outdated = true;
+    }
+
+    /// The connection is new: nothing under way will be answered.
+    pub(crate) fn restart(&mut self) {
+        (self.is_outdated, self.is_reading) = (true, false);
+    }
+
+    /// The reading that is due now, if one is.
+    pub(crate) fn due(&mut self, now: Duration) -> Option<Effect> {
+        let has_rested = self.asked_at.is_none_or(|at| now.saturating_sub(at) >= REST);
+        let queue = self.queue.filter(|_| self.is_outdated && !self.is_reading && has_rested)?;
+        (self.is_outdated, self.is_reading, self.asked_at) = (false, true, Some(now));
+        Some(Effect::Peek(queue))
+    }
+
+    /// Takes in what was read.
+    pub(crate) fn fill(&mut self, messages: Vec<MessageView>, at: Timestamp) {
+        self.messages = messages;
+        self.read_at = Some(at);
+        self.error = None;
+        let held: BTreeSet<&str> = self.messages.iter().map(|message| message.id.as_str()).collect();
+        self.marked.retain(|id| held.contains(id.as_str()));
+        self.regroup();
+    }
+
+    /// Groups the messages anew, largest group first.
+    pub(crate) fn regroup(&mut self) {
+        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let needle = self.filter.to_ascii_lowercase();
+        for (at, message) in self.messages.iter().enumerate() {
+            let error = message.error.as_deref().unwrap_or_default();
+            if super::jobs::contains(error, &needle) || super::jobs::contains(&message.body, &needle) {
+                groups.entry(fingerprint(message.error.as_deref())).or_default().push(at);
+            }
+        }
+        self.groups = groups
+            .into_iter()
+            .map(|(fingerprint, messages)| {
+                let of = |at: &usize| &self.messages[*at];
+                let when = |at: &usize| of(at).dead_lettered_at.unwrap_or(of(at).enqueued_at);
+                let jobs: BTreeSet<JobId> = messages.iter().filter_map(|at| of(at).job_id).collect();
+                Group {
+                    jobs: jobs.len(),
+                    most_receives: messages.iter().map(|at| of(at).receive_count).max().unwrap_or(0),
+                    first_at: messages.iter().map(when).min().unwrap_or_default(),
+                    last_at: messages.iter().map(when).max().unwrap_or_default(),
+                    expires_at: messages.iter().filter_map(|at| of(at).expires_at).min(),
+                    fingerprint,
+                    messages,
+                }
+            })
+            .collect();
+        self.groups.sort_by(|a, b| b.messages.len().cmp(&a.messages.len()).then(a.fingerprint.cmp(&b.fingerprint)));
+        self.settle();
+    }
+
+    /// The group under the cursor.
+    pub(crate) fn group(&self) -> Option<&Group> {
+        let index = self.group_cursor.index(self.groups.len(), |at| self.groups[at].fingerprint.clone())?;
+        self.groups.get(index)
+    }
+
+    /// The messages of the group under the cursor.
+    pub(crate) fn group_messages(&self) -> Vec<&MessageView> {
+        self.group().map(|group| group.messages.iter().map(|at| &self.messages[*at]).collect()).unwrap_or_default()
+    }
+
+    /// The message under the cursor.
+    pub(crate) fn message(&self) -> Option<&MessageView> {
+        let messages = self.group_messages();
+        let index = self.message_cursor.index(messages.len(), |at| messages[at].id.clone())?;
+        messages.get(index).copied()
+    }
+
+    /// Moves in the pane that has the cursor.
+    pub(crate) fn step(&mut self, by: isize) {
+        match self.pane {
+            Pane::Groups => {
+                let names: Vec<String> = self.groups.iter().map(|group| group.fingerprint.clone()).collect();
+                self.group_cursor.step(by, names.len(), |at| names[at].clone());
+                self.message_cursor = Cursor::default();
+            }
+            Pane::Messages => {
+                let ids: Vec<String> = self.group_messages().iter().map(|message| message.id.clone()).collect();
+                self.message_cursor.step(by, ids.len(), |at| ids[at].clone());
+            }
+        }
+        self.settle();
+    }
+
+    /// What a replay would be about: the marked ones; otherwise the message or the whole group under the cursor.
+    pub(crate) fn targets(&self) -> Vec<String> {
+        if !self.marked.is_empty() {
+            return self.marked.iter().cloned().collect();
+        }
+        match self.pane {
+            Pane::Groups => self.group_messages().iter().map(|message| message.id.clone()).collect(),
+            Pane::Messages => self.message().map(|message| message.id.clone()).into_iter().collect(),
+        }
+    }
+
+    /// Marks or unmarks what is under the cursor.
+    pub(crate) fn mark(&mut self) {
+        let ids = match self.pane {
+            Pane::Groups => self.group_messages().iter().map(|message| message.id.clone()).collect(),
+            Pane::Messages => self.message().map(|message| message.id.clone()).into_iter().collect::<Vec<_>>(),
+        };
+        self.toggle(ids);
+    }
+
+    /// Marks every message that the filter lets through, or none where all are marked.
+    pub(crate) fn mark_all(&mut self) {
+        let places = self.groups.iter().flat_map(|group| &group.messages);
+        let ids = places.map(|at| self.messages[*at].id.clone()).collect();
+        self.toggle(ids);
+    }
+
+    fn toggle(&mut self, ids: Vec<String>) {
+        let all_are_marked = ids.iter().all(|id| self.marked.contains(id));
+        for id in ids {
+            if all_are_marked {
+                self.marked.remove(&id);
+            } else {
+                self.marked.insert(id);
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        let names: Vec<String> = self.groups.iter().map(|group| group.fingerprint.clone()).collect();
+        self.group_cursor.settle(names.len(), |at| names[at].clone());
+        let ids: Vec<String> = self.group_messages().iter().map(|message| message.id.clone()).collect();
+        self.message_cursor.settle(ids.len(), |at| ids[at].clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_that_differ_in_ids_and_numbers_are_one_cause() {
+        let check = |one: &str, other: &str| assert_eq!(fingerprint(Some(one)), fingerprint(Some(other)));
+        check("CUDA out of memory: tried to allocate 2.50 GiB", "CUDA out of memory: tried to allocate 312 GiB");
+        check(
+            "segment 17 of 7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f timed out after 30s",
+            "segment 3 of 01890a5d-ac96-774b-bcce-b302099a8057 timed out after 31s",
+        );
+        assert_ne!(fingerprint(Some("timeout")), fingerprint(Some("out of memory")));
+        assert_eq!(fingerprint(Some("a deadbeef")), "a deadbeef", "a word of hex letters alone is a word");
+        assert_eq!(fingerprint(None), "no error was reported");
+    }
+}

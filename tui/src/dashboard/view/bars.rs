@@ -1,0 +1,284 @@
+//! What stands on every screen: header, tabs, footer.
+
+use ratatui::style::{Modifier, Style};
+use stereospot_api::view::CollectorView;
+
+use crate::dashboard::canvas::Canvas;
+use crate::dashboard::keys::Command;
+use crate::dashboard::model::Link;
+use crate::dashboard::place::{Place, Screen};
+use crate::dashboard::state::{Overlay, State};
+use crate::dashboard::text;
+use crate::dashboard::{triage, write};
+
+/// A part of the header: its spans and how much it matters (0 stays longest).
+struct Part {
+    spans: Vec<(String, Style)>,
+    priority: u8,
+}
+
+/// Environment, connection, collectors, read-only, who.
+pub(super) fn header(state: &State, canvas: &mut Canvas<'_>) {
+    let theme = &state.theme;
+    let mut parts = vec![environment(state), link(state, canvas.width())];
+    for collector in &state.model.collectors {
+        parts.push(collector_part(state, collector));
+    }
+    let environment = state.model.environment.as_ref();
+    if environment.is_some_and(|environment| environment.is_read_only) {
+        parts.push(Part { spans: vec![("READ-ONLY".into(), theme.warn.add_modifier(Modifier::BOLD))], priority: 2 });
+    }
+    if state.is_frozen {
+        parts.push(Part { spans: vec![("FROZEN".into(), theme.warn.add_modifier(Modifier::BOLD))], priority: 1 });
+    }
+    parts.push(Part { spans: vec![(state.who.clone(), theme.dim)], priority: 5 });
+    let columns = |part: &Part| part.spans.iter().map(|(span, _)| text::width(span)).sum::<usize>() + 3;
+    while parts.len() > 1 && parts.iter().map(columns).sum::<usize>() > usize::from(canvas.width()) + 2 {
+        let least = parts.iter().enumerate().max_by_key(|(_, part)| part.priority).map_or(0, |(at, _)| at);
+        if parts[least].priority == 0 {
+            break;
+        }
+        parts.remove(least);
+    }
+    let mut x = 0;
+    for (at, part) in parts.iter().enumerate() {
+        if at == 1 {
+            x = canvas.text(x, 0, " ", theme.faint);
+        } else if at > 1 {
+            x = canvas.text(x, 0, " │ ", theme.faint);
+        }
+        for (span, style) in &part.spans {
+            x = canvas.text(x, 0, span, *style);
+        }
+    }
+}
+
+fn environment(state: &State) -> Part {
+    let theme = &state.theme;
+    let (name, style) = match &state.model.environment {
+        Some(environment) if environment.is_production => {
+            (format!(" PRODUCTION {} ", environment.name), theme.production)
+        }
+        Some(environment) => (format!(" {} ", environment.name), theme.environment),
+        None => (format!(" {} ", state.server.trim_start_matches("http://")), theme.environment),
+    };
+    Part { spans: vec![(name, style)], priority: 0 }
+}
+
+fn link(state: &State, width: u16) -> Part {
+    let theme = &state.theme;
+    let label = if width >= 120 { "control plane " } else { "" };
+    let bold = Modifier::BOLD;
+    let age = state.model.silence(state.now).map(text::age);
+    let spans = match &state.model.link {
+        Link::Live if state.is_stale() => vec![
+            (label.into(), theme.dim),
+            ("▲ ".into(), theme.warn),
+            ("SILENT".into(), theme.warn.add_modifier(bold)),
+            (format!(" {}", age.unwrap_or_default()), theme.warn),
+        ],
+        Link::Live => vec![
+            (label.into(), theme.dim),
+            ("● ".into(), theme.good),
+            ("LIVE".into(), theme.good.add_modifier(bold)),
+            (format!(" {}", age.unwrap_or_default()), theme.dim),
+        ],
+        Link::Connecting { attempt } => {
+            let attempt = if *attempt > 1 { format!(" attempt {attempt}") } else { String::new() };
+            let seen = age.map(|age| format!(", last seen {age} ago")).unwrap_or_default();
+            vec![
+                (label.into(), theme.dim),
+                ("○ ".into(), theme.warn),
+                (format!("CONNECTING{attempt}{seen}"), theme.warn),
+            ]
+        }
+        Link::Lost { attempt, retry_at, .. } => {
+            let left = retry_at.saturating_sub(state.now).as_secs_f32().ceil();
+            let seen = age.map(|age| format!(", last seen {age} ago")).unwrap_or_default();
+            vec![
+                (label.into(), theme.dim),
+                ("✗ ".into(), theme.bad),
+                ("RECONNECTING".into(), theme.bad),
+                (format!(" attempt {attempt} in {left:.0}s{seen}"), theme.warn),
+            ]
+        }
+    };
+    Part { spans, priority: 0 }
+}
+
+fn collector_part(state: &State, collector: &CollectorView) -> Part {
+    let theme = &state.theme;
+    let is_late = state.model.collector_is_late(collector, state.now);
+    let age = collector.last_success_at.map_or_else(|| "never".into(), |at| text::age(state.ago(at)));
+    let name = (format!("{} ", collector.name), theme.dim);
+    if is_late || collector.error.is_some() {
+        let word = if collector.error.is_some() { "FAILING" } else { "STALE" };
+        Part { spans: vec![name, (format!("▲ {word} {age}"), theme.warn)], priority: 3 }
+    } else {
+        Part { spans: vec![name, (age, theme.dim)], priority: 6 }
+    }
+}
+
+/// The screens, with what there is to see on each.
+pub(super) fn tabs(state: &State, canvas: &mut Canvas<'_>) {
+    let theme = &state.theme;
+    let here = state.place.screen();
+    let full: Vec<(String, Style, String, Style)> = Screen::ALL
+        .iter()
+        .map(|screen| {
+            let key = state.keymap.hint(screen.command()).unwrap_or_default();
+            let count = tab_count(state, *screen);
+            let is_here = *screen == here;
+            let style = if is_here { theme.title.add_modifier(Modifier::UNDERLINED) } else { theme.dim };
+            (key, theme.accent, format!("{}{count}", screen.title()), style)
+        })
+        .collect();
+    let needed: usize = full.iter().map(|(key, _, title, _)| text::width(key) + text::width(title) + 3).sum();
+    let is_narrow = needed > usize::from(canvas.width());
+    let mut x = 1;
+    for (at, (key, key_style, title, style)) in full.iter().enumerate() {
+        let is_here = Screen::ALL[at] == here;
+        x = canvas.text(x, 0, key, if is_here { theme.title } else { *key_style });
+        if !is_narrow || is_here {
+            x = canvas.text(x + 1, 0, title, *style);
+        }
+        x += if is_narrow { 1 } else { 2 };
+    }
+    let filter = state.filter();
+    if !filter.is_empty() && !matches!(state.overlay, Overlay::Filter { .. }) {
+        canvas.text_right(canvas.width().saturating_sub(1), 0, &format!("/{filter}"), theme.accent);
+    }
+}
+
+fn tab_count(state: &State, screen: Screen) -> String {
+    let count = match screen {
+        Screen::Pulse => state.model.attention.len() as u64,
+        Screen::DeadLetters => {
+            let letters = state.model.queues.iter().filter(|queue| queue.name.is_dead_letter);
+            letters.filter_map(|queue| queue.ready).map(|ready| ready.value).sum()
+        }
+        Screen::Jobs => state.model.jobs_total,
+        Screen::Workers => state.model.workers.len() as u64,
+        _ => 0,
+    };
+    if count == 0 { String::new() } else { format!(" {}", text::count(count)) }
+}
+
+/// The message of the moment, the line being typed, or what keys do here.
+pub(super) fn footer(state: &State, canvas: &mut Canvas<'_>) {
+    let theme = &state.theme;
+    if let Overlay::Filter { typed, .. } = &state.overlay {
+        let x = canvas.text(1, 0, "/", theme.accent);
+        let x = canvas.text(x, 0, typed, theme.text);
+        let x = canvas.text(x, 0, "█", theme.accent);
+        let matching = match state.place {
+            Place::Jobs { .. } => text::plural(state.model.jobs.shown_len(), "job"),
+            Place::Events { .. } => text::plural(state.model.log.shown_len(), "event"),
+            _ => text::plural(state.triage.groups.iter().map(|group| group.messages.len()).sum(), "message"),
+        };
+        canvas.text(x + 2, 0, &format!("{matching}   enter keep   esc cancel   ! inverts"), theme.dim);
+        return;
+    }
+    if let Some(note) = &state.note {
+        let style = if note.is_error { theme.warn } else { theme.accent };
+        canvas.text(1, 0, &note.text, style);
+        return;
+    }
+    if let Link::Lost { reason, .. } = &state.model.link
+        && matches!(state.overlay, Overlay::None)
+    {
+        canvas.text(1, 0, reason, theme.warn);
+        return;
+    }
+    // A dialog and the palette say themselves what keys do in them.
+    if !matches!(state.overlay, Overlay::Plan(_) | Overlay::Palette { .. }) {
+        hints(state, canvas);
+    }
+}
+
+/// Keys that work here, then those that would but are blocked, with the reason; as many as fit.
+fn hints(state: &State, canvas: &mut Canvas<'_>) {
+    let theme = &state.theme;
+    let mut x = 1;
+    let mut blocked = Vec::new();
+    let mut put = |canvas: &mut Canvas<'_>, key: &str, words: &str, key_style: Style, style: Style| {
+        let columns = (text::width(key) + text::width(words) + 1) as u16;
+        if x + columns > canvas.width() {
+            return false;
+        }
+        x = canvas.text(x, 0, key, key_style);
+        x = canvas.text(x + 1, 0, words, style) + 2;
+        true
+    };
+    for (command, words) in commands_of(state) {
+        let Some(key) = state.keymap.hint(command) else { continue };
+        if write::WRITES.contains(&command)
+            && let Err(why) = write::action(state, command)
+        {
+            blocked.push((key, format!("{words}: {why}")));
+        } else if !put(canvas, &key, words, theme.accent, theme.dim) {
+            return;
+        }
+    }
+    for (command, words) in [(Command::Palette, "go"), (Command::Help, "help"), (Command::Quit, "quit")] {
+        if let Some(key) = state.keymap.hint(command)
+            && !put(canvas, &key, words, theme.accent, theme.dim)
+        {
+            return;
+        }
+    }
+    for (key, words) in blocked {
+        if !put(canvas, &key, &words, theme.faint, theme.faint) {
+            return;
+        }
+    }
+}
+
+/// The commands worth a hint here.
+fn commands_of(state: &State) -> Vec<(Command, &'static str)> {
+    use Command::*;
+    match &state.place {
+        Place::Pulse => {
+            vec![(Open, "open"), (Replay, "replay"), (Trigger, "trigger"), (Repair, "repair"), (NextPane, "section")]
+        }
+        Place::Queues => vec![(Open, "triage"), (Replay, "replay"), (Purge, "purge"), (Undo, "undo purge")],
+        Place::DeadLetters(_) => {
+            let replay = match (state.triage.marked.is_empty(), state.triage.pane) {
+                (false, _) => "replay marked",
+                (true, triage::Pane::Groups) => "replay group",
+                (true, triage::Pane::Messages) => "replay message",
+            };
+            vec![
+                (Mark, "mark"),
+                (MarkAll, "all"),
+                (Replay, replay),
+                (Purge, "purge all"),
+                (NextPane, "pane"),
+                (Right, "queue"),
+            ]
+        }
+        Place::Jobs { .. } => {
+            vec![
+                (Open, "open"),
+                (Filter, "filter"),
+                (Sort, "order"),
+                (Trigger, "trigger"),
+                (Repair, "repair"),
+                (Replay, "replay its dead letters"),
+            ]
+        }
+        Place::Job(_) => {
+            vec![(NextPane, "pane"), (Trigger, "trigger"), (Repair, "repair"), (SameJob, "its events"), (Back, "back")]
+        }
+        Place::Workers => vec![(Open, "its job")],
+        Place::Events { .. } => {
+            vec![
+                (Filter, "filter"),
+                (NextError, "next error"),
+                (SameJob, "same job"),
+                (End, "follow"),
+                (Freeze, "freeze"),
+            ]
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! One job in full: segments as a grid, what is wrong with it, its timeline and its events.
+
+mod diagnosis;
+mod grid;
+mod timeline;
+
+use stereospot_domain::JobId;
+
+use super::jobs;
+use crate::dashboard::canvas::Canvas;
+use crate::dashboard::detail::{Detail, Pane};
+use crate::dashboard::jobs::{JobRow, status_word};
+use crate::dashboard::state::State;
+use crate::dashboard::text;
+
+/// Draws the screen.
+pub(super) fn draw(state: &State, id: JobId, canvas: &mut Canvas<'_>) {
+    let theme = &state.theme;
+    let (width, height) = (canvas.width(), canvas.height());
+    let detail = state.detail.as_ref().filter(|detail| detail.id == id);
+    let read = detail.and_then(|detail| detail.data.as_ref()).map(|data| JobRow::from(data.view.clone()));
+    // The list is told of changes at once; the full reading follows.
+    let row = state.model.jobs.get(id).or(read.as_ref());
+    let Some(row) = row else {
+        let error = detail.and_then(|detail| detail.error.as_deref());
+        canvas.heading(0, &format!("JOB {}", text::short_id(id)), theme.title, theme.faint);
+        match error {
+            Some(error) => canvas.text(1, 1, error, theme.warn),
+            None => canvas.text(1, 1, "reading …", theme.dim),
+        };
+        return;
+    };
+    let head_rows = head(state, row, detail, canvas);
+    let Some(detail) = detail else { return };
+    let mut body = canvas.part(0, head_rows, width, height.saturating_sub(head_rows));
+    if width >= 120 && body.height() >= 16 {
+        wide(state, detail, &mut body);
+    } else {
+        narrow(state, detail, &mut body);
+    }
+}
+
+/// Title, status, progress. Returns the rows it took.
+fn head(state: &State, row: &JobRow, detail: Option<&Detail>, canvas: &mut Canvas<'_>) -> u16 {
+    let theme = &state.theme;
+    let (width, height) = (canvas.width(), canvas.height());
+    let aged = |style| theme.aged(style, state.is_stale() && row.is_active());
+    let mut x = canvas.text(1, 0, &text::short_id(row.id), theme.accent);
+    x = canvas.text(x + 2, 0, row.title.as_deref().unwrap_or("(no title)"), theme.title);
+    x = canvas.text(x + 2, 0, status_word(row.status), aged(jobs::status_style(state, row)));
+    canvas.text(x + 2, 0, row.format.as_str(), theme.dim);
+    let read = detail.and_then(|detail| detail.read_at);
+    let age = match read {
+        Some(at) => format!("read {} ago", text::whole_age(state.ago(at))),
+        None if state.is_live() => "reading …".into(),
+        None => "not read: not connected".into(),
+    };
+    let age_style = if state.is_stale() { theme.warn } else { theme.faint };
+    if usize::from(x) + 14 + age.len() < usize::from(width) {
+        canvas.text_right(width.saturating_sub(1), 0, &age, age_style);
+    }
+    if height < 5 {
+        return 1;
+    }
+    // The bar may take what the numbers leave.
+    let server_now = state.server_now();
+    let mut numbers = Vec::new();
+    numbers.push(match row.total {
+        Some(total) => format!("{}/{total} segments", row.done),
+        None => "segments not known yet".into(),
+    });
+    if let Some(speed) = row.frames_per_second.filter(|_| row.is_active()) {
+        numbers.push(format!("{} frames/s", text::rate(speed)));
+    }
+    if let Some(eta) = row.eta.filter(|_| row.is_active()) {
+        numbers.push(format!("ETA ≈{}", text::whole_age(eta.since(server_now))));
+    }
+    numbers.push(format!("age {}", text::whole_age(state.ago(row.created_at))));
+    if row.is_active() {
+        numbers.push(format!("quiet {}", text::whole_age(state.ago(row.last_activity_at))));
+    }
+    if let Some(bytes) = detail.and_then(|detail| detail.data.as_ref()).and_then(|data| data.result_bytes) {
+        numbers.push(format!("result {}", text::bytes(bytes)));
+    }
+    let numbers = numbers.join("  ");
+    let room = usize::from(width).saturating_sub(text::width(&numbers) + 10).min(60);
+    let mut x = 1;
+    let share = row.progress.or_else(|| row.total.map(|total| row.done as f32 / total.max(1) as f32));
+    if let Some(share) = share.filter(|_| room >= 8) {
+        let (filled, rest) = text::bar(share, room);
+        let x_after = canvas.text(x, 1, &filled, aged(theme.accent));
+        x = canvas.text(x_after, 1, &rest, theme.faint);
+        x = canvas.text(x + 1, 1, &format!("{:>3.0}%", share * 100.0), aged(theme.title)) + 2;
+    }
+    canvas.text(x, 1, &numbers, aged(theme.dim));
+    if let Some(error) = &row.error {
+        let lines = text::wrap(error, usize::from(width.saturating_sub(4)));
+        let shown = lines.len().min(2);
+        for (line, words) in lines.iter().take(shown).enumerate() {
+            canvas.text(1, 2 + line as u16, if line == 0 { "✗" } else { " " }, theme.bad);
+            canvas.text(3, 2 + line as u16, words, theme.bad);
+        }
+        return 2 + shown as u16 + u16::from(height >= 12);
+    }
+    2 + u16::from(height >= 12)
+}
+
+/// Two columns: segments and timeline left, diagnosis and events right.
+fn wide(state: &State, detail: &Detail, canvas: &mut Canvas<'_>) {
+    let (width, height) = (canvas.width(), canvas.height());
+    let left = width * 11 / 20;
+    let timeline_rows = timeline::rows(detail).clamp(3, height / 3);
+    let grid_rows = grid::rows(detail, left).clamp(7, height - timeline_rows - 1);
+    grid::draw(state, detail, &mut canvas.part(0, 0, left, grid_rows));
+    timeline::draw(state, detail, &mut canvas.part(0, grid_rows + 1, left, height - grid_rows - 1));
+    let (x, right) = (left + 2, width - left - 2);
+    let diagnosis_rows = diagnosis::rows(state, detail, right).clamp(3, height * 3 / 5);
+    diagnosis::draw(state, detail, &mut canvas.part(x, 0, right, diagnosis_rows));
+    let y = diagnosis_rows + 1;
+    timeline::events(state, detail, &mut canvas.part(x, y, right, height.saturating_sub(y)));
+}
+
+/// One pane at a time, with what is wrong always in sight.
+fn narrow(state: &State, detail: &Detail, canvas: &mut Canvas<'_>) {
+    let (width, height) = (canvas.width(), canvas.height());
+    let mut y = 0;
+    if detail.pane != Pane::Diagnosis && height >= 6 {
+        y += diagnosis::headline(state, detail, &mut canvas.part(0, y, width, 1));
+        y += u16::from(y > 0 && height >= 12);
+    }
+    let mut part = canvas.part(0, y, width, height.saturating_sub(y));
+    match detail.pane {
+        Pane::Segments => {
+            let rows = grid::rows(detail, width).min(part.height());
+            grid::draw(state, detail, &mut part.part(0, 0, width, rows));
+            // What the grid leaves goes to what happened last.
+            let rest = part.height() - rows;
+            if rest >= 4 {
+                timeline::events(state, detail, &mut part.part(0, rows, width, rest));
+            }
+        }
+        Pane::Diagnosis => diagnosis::draw(state, detail, &mut part),
+        Pane::Timeline => timeline::draw(state, detail, &mut part),
+        Pane::Events => timeline::events(state, detail, &mut part),
+    }
+    // The pane's own heading gives way to the names of all four.
+    part.part(0, 0, width, 1).clear(state.theme.text);
+    let mut x = 1;
+    for pane in Pane::ALL {
+        let is_here = pane == detail.pane;
+        let style = if is_here { state.theme.title } else { state.theme.faint };
+        let name = if is_here { format!("▸ {}", pane.name()) } else { format!("  {}", pane.name()) };
+        x = part.text(x, 0, &name, style) + 1;
+    }
+    let room = usize::from(width.saturating_sub(x + 1));
+    part.text(x + 1, 0, &"─".repeat(room), state.theme.faint);
+}
+
+/// A section's heading; the one with the cursor is marked.
+fn heading(state: &State, detail: &Detail, pane: Pane, more: &str, canvas: &mut Canvas<'_>) {
+    let theme = &state.theme;
+    let mark = if detail.pane == pane { "▸ " } else { "" };
+    canvas.heading(0, &format!("{mark}{}{more}", pane.name()), theme.title, theme.faint);
+}

@@ -1,0 +1,89 @@
+//! Values with their exactness and their age.
+
+use ratatui::style::Style;
+use stereospot_api::view::{Observed, QueueView};
+use stereospot_domain::Timestamp;
+
+use super::table::Cell;
+use crate::dashboard::state::State;
+use crate::dashboard::text;
+
+/// The collector that reads queues.
+const QUEUES: &str = "queues";
+
+/// A polled number: `≈` where it is approximate, `·` where it isn't known, faint where it is old.
+pub(super) fn polled(state: &State, value: Option<Observed<u64>>, style: Style) -> Cell {
+    match value {
+        Some(seen) => {
+            let mark = if seen.is_exact { "" } else { "≈" };
+            let is_old = state.model.is_old(seen.at, QUEUES, state.now);
+            Cell::new(format!("{mark}{}", text::count(seen.value)), state.theme.aged(style, is_old))
+        }
+        None => missing(state),
+    }
+}
+
+/// As [`polled`], with a warning sign where there is something that should not be there.
+pub(super) fn polled_unwanted(state: &State, value: Option<Observed<u64>>) -> Cell {
+    match value {
+        Some(seen) if seen.value > 0 => polled(state, value, state.theme.bad).and(" ▲", state.theme.bad),
+        _ => polled(state, value, state.theme.dim).and("  ", state.theme.dim),
+    }
+}
+
+/// What isn't known.
+pub(super) fn missing(state: &State) -> Cell {
+    Cell::new(text::MISSING, state.theme.faint)
+}
+
+/// A value or the sign for its absence; faint while the connection is stale.
+pub(super) fn live(state: &State, value: Option<String>, style: Style) -> Cell {
+    match value {
+        Some(value) => Cell::new(value, state.theme.aged(style, state.is_stale())),
+        None => missing(state),
+    }
+}
+
+/// How old something is.
+pub(super) fn since(state: &State, at: Option<Timestamp>, style: Style) -> Cell {
+    live(state, at.map(|at| text::whole_age(state.ago(at))), style)
+}
+
+/// When a queue's numbers were read or confirmed; none when they never were.
+pub(super) fn read_at(state: &State, queue: &QueueView) -> Option<Timestamp> {
+    let values = [queue.ready, queue.in_flight, queue.delayed].into_iter().flatten();
+    values.map(|value| state.model.confirmed_at(value.at, QUEUES)).min()
+}
+
+/// True when a queue's numbers are old.
+pub(super) fn is_old(state: &State, queue: &QueueView) -> bool {
+    read_at(state, queue).is_none_or(|at| state.model.is_old(at, QUEUES, state.now))
+}
+
+/// In how long a queue is empty: `<1m`, `4m10s`, `empty`, `growing`, `stalled`, `·`.
+pub(super) fn drains_in(state: &State, queue: &QueueView) -> Cell {
+    let theme = &state.theme;
+    let ready = queue.ready.map(|ready| ready.value);
+    let rate = |rate: Option<f32>| rate.unwrap_or(0.0);
+    let (words, style) = match (ready, queue.drains_in_secs) {
+        (None, _) => (text::MISSING.to_owned(), theme.faint),
+        (Some(0), _) => ("empty".to_owned(), theme.dim),
+        (_, Some(secs)) if secs < 60.0 => ("<1m".to_owned(), theme.text),
+        (_, Some(secs)) => {
+            let left = std::time::Duration::try_from_secs_f32(secs).unwrap_or(std::time::Duration::MAX);
+            (text::whole_age(left), theme.text)
+        }
+        (_, None) if queue.out_per_minute.is_none() => (text::MISSING.to_owned(), theme.faint),
+        (_, None) if rate(queue.out_per_minute) <= 0.0 => ("stalled".to_owned(), theme.warn),
+        _ => ("growing".to_owned(), theme.warn),
+    };
+    Cell::new(words, theme.aged(style, is_old(state, queue)))
+}
+
+/// The number of dead letters: loud where there are any.
+pub(super) fn polled_letters(state: &State, value: Option<Observed<u64>>) -> Cell {
+    match value {
+        Some(seen) if seen.value > 0 => polled(state, value, state.theme.bad),
+        _ => polled(state, value, state.theme.dim),
+    }
+}

@@ -1,0 +1,134 @@
+//! Which writes the keys offer here and now: the action, bound to the identity under the cursor, or why there is none.
+
+use stereospot_domain::diagnosis::{Finding, Repair};
+use stereospot_domain::plan::Action;
+use stereospot_domain::{JobId, QueueName, QueueRole};
+
+use super::keys::Command;
+use super::place::Place;
+use super::state::{PulseItem, State};
+use super::text::short_id;
+
+/// The commands that write.
+pub(crate) const WRITES: [Command; 5] =
+    [Command::Replay, Command::Purge, Command::Trigger, Command::Repair, Command::Undo];
+
+/// The action that `command` asks for now.
+///
+/// # Errors
+/// Why it can't be asked for: shown at the key, instead of doing nothing.
+pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> {
+    let action = match command {
+        Command::Replay => replay(state)?,
+        Command::Purge => purge(state)?,
+        Command::Trigger => trigger(state)?,
+        Command::Repair => repair(state)?,
+        Command::Undo => {
+            let purge = state.model.undoable(state.now).ok_or("no purge that could still be undone")?;
+            Action::Restore { plan_id: purge.plan.id }
+        }
+        _ => return Err("it writes nothing".into()),
+    };
+    // After what concerns the thing itself: that tells more.
+    if !state.is_live() {
+        return Err("not connected: what is shown may no longer be so".into());
+    }
+    if state.is_stale() {
+        return Err("nothing was heard for a while: what is shown may no longer be so".into());
+    }
+    if state.model.environment.as_ref().is_some_and(|environment| environment.is_read_only) {
+        return Err("the server is read-only".into());
+    }
+    Ok(action)
+}
+
+fn replay(state: &State) -> Result<Action, String> {
+    if let Place::DeadLetters(queue) = state.place {
+        let targets = state.triage.targets();
+        if targets.is_empty() {
+            return Err(format!("{queue} shows no message"));
+        }
+        return Ok(Action::Replay { queue, message_ids: Some(targets) });
+    }
+    let name = match (state.queue_of_cursor(), state.job_under_cursor()) {
+        (Some(name), _) => name,
+        (None, Some(job_id)) => return replay_of_job(state, job_id),
+        (None, None) => return Err("neither queue nor job under the cursor".into()),
+    };
+    let queue = QueueName::dead_letter(name.role);
+    if depth(state, queue) == Some(0) {
+        return Err(format!("{queue} is empty"));
+    }
+    Ok(Action::Replay { queue, message_ids: None })
+}
+
+/// A job's own dead letters. Reassembly's go through the finding's repair, which resets the lock that would make them useless.
+fn replay_of_job(state: &State, job_id: JobId) -> Result<Action, String> {
+    let found = findings(state, job_id).iter().find_map(|finding| match &finding.repair {
+        Some(Repair::ReplayDeadLetters { queue, message_ids }) => Some((finding.code, *queue, message_ids.clone())),
+        _ => None,
+    });
+    let (code, queue, message_ids) = found.ok_or_else(|| format!("no dead letter of {} is known", short_id(job_id)))?;
+    Ok(match queue.role {
+        QueueRole::Reassembly => Action::Repair { job_id, code: code.as_str().into() },
+        _ => Action::Replay { queue, message_ids: Some(message_ids) },
+    })
+}
+
+fn purge(state: &State) -> Result<Action, String> {
+    if let (Place::Pulse, Some(PulseItem::Stage(_))) = (&state.place, state.pulse_item()) {
+        return Err("a stage has two queues: choose one among the queues".into());
+    }
+    let queue = state.queue_of_cursor().ok_or("no queue under the cursor")?;
+    if depth(state, queue) == Some(0) {
+        return Err(format!("{queue} is empty"));
+    }
+    Ok(Action::Purge { queue })
+}
+
+fn trigger(state: &State) -> Result<Action, String> {
+    let job_id = state.job_under_cursor().ok_or("no job under the cursor")?;
+    let detail = state.detail.as_ref().filter(|detail| detail.id == job_id).and_then(|detail| detail.data.as_ref());
+    let blocked = match (detail, state.model.jobs.get(job_id)) {
+        (Some(detail), _) => (!detail.can_trigger).then(|| detail.trigger_note.clone()),
+        (None, Some(row)) => row.why_no_trigger(),
+        (None, None) => None,
+    };
+    match blocked {
+        Some(why) => Err(why),
+        None => Ok(Action::Trigger { job_id }),
+    }
+}
+
+fn repair(state: &State) -> Result<Action, String> {
+    let job_id = state.job_under_cursor().ok_or("no job under the cursor")?;
+    let findings = findings(state, job_id);
+    let finding = findings.iter().find(|finding| finding.repair.is_some()).ok_or_else(|| {
+        if findings.is_empty() {
+            format!("nothing is found wrong with {}", short_id(job_id))
+        } else {
+            "no finding here has a safe repair: see its runbook page".into()
+        }
+    })?;
+    Ok(Action::Repair { job_id, code: finding.code.as_str().into() })
+}
+
+/// What is wrong with a job, as last read.
+pub(crate) fn findings(state: &State, job_id: JobId) -> &[Finding] {
+    let detail = state.detail.as_ref().filter(|detail| detail.id == job_id).and_then(|detail| detail.data.as_ref());
+    match detail {
+        Some(detail) => &detail.view.findings,
+        None => state.model.jobs.get(job_id).map(|row| &*row.findings).unwrap_or_default(),
+    }
+}
+
+/// Messages on a queue, as last read; none where a part isn't known.
+fn depth(state: &State, name: QueueName) -> Option<u64> {
+    let queue = state.model.queue(name)?;
+    let exact = |value: Option<stereospot_api::view::Observed<u64>>| value.filter(|value| value.is_exact);
+    Some(
+        exact(queue.ready)?.value
+            + queue.in_flight.map_or(0, |value| value.value)
+            + queue.delayed.map_or(0, |value| value.value),
+    )
+}

@@ -1,0 +1,212 @@
+//! The local stack: control plane and workers as child processes, restarted when they die, stopped in order.
+//!
+//! Invariant: no child outlives `up`. Each reads from a pipe that `up` holds open and ends by itself when that closes, so that even
+//! after a kill -9 of `up` nothing runs on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+mod backoff;
+mod child;
+mod fleet;
+mod lock;
+mod programs;
+mod readiness;
+
+pub use child::Notice;
+pub use fleet::Fleet;
+
+use backoff::Backoff;
+use child::Spec;
+use lock::StackLock;
+use programs::Programs;
+
+/// Why the local stack could not be started or kept up.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A program is missing.
+    #[error("the program {name} is neither beside {} nor on PATH: build it with `cargo build -p {name}`", beside.display())]
+    Program {
+        /// Its name.
+        name: &'static str,
+        /// Where it was looked for first.
+        beside: PathBuf,
+    },
+    /// The data directory can't be used.
+    #[error("the data directory {} can't be used: choose another with --data-dir", path.display())]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another stack runs on it.
+    #[error("a stack runs on {} already: use it, stop it first, or choose another directory with --data-dir", .0.display())]
+    Locked(PathBuf),
+    /// The port is taken.
+    #[error(
+        "another program listens on {0} already: stop it, or choose another address with --listen, such as 127.0.0.1:0"
+    )]
+    PortTaken(SocketAddr),
+    /// The address can't be listened on.
+    #[error("can't listen on {listen}: choose another address with --listen")]
+    Listen {
+        /// Which.
+        listen: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The control plane did not come up.
+    #[error("the control plane did not start: {why}; log: {}", log.display())]
+    NotReady {
+        /// What happened, with the last line of its log.
+        why: String,
+        /// Its log.
+        log: PathBuf,
+    },
+    /// It was told to stop before it was ready.
+    #[error("stopped before it was ready")]
+    Stopped,
+}
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Where the control plane listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How many workers of each stage.
+    pub fleet: Fleet,
+    /// The depth model.
+    pub model: Option<PathBuf>,
+    /// What runs it.
+    pub provider: Option<String>,
+    /// Wanted length of a segment.
+    pub segment_secs: Option<f64>,
+    /// Where the programs lie, if not beside this one or on PATH.
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// How long the control plane may take to be ready; it may have a database to migrate or to recover.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long an earlier stack's control plane may take to let go of its address.
+const RELEASE_WITHIN: Duration = Duration::from_secs(25);
+
+/// Before a child that died is started again for the first time; later pauses are longer.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many notices may wait for their reader; more are dropped, the logs have them all.
+const NOTICES: usize = 256;
+
+/// A running stack.
+#[derive(Debug)]
+pub struct Stack {
+    server: String,
+    data_dir: PathBuf,
+    notices: mpsc::Receiver<Notice>,
+    control_plane: Tier,
+    workers: Tier,
+    /// Held until everything has stopped.
+    _lock: StackLock,
+}
+
+/// Children that are stopped together.
+#[derive(Debug, Default)]
+struct Tier {
+    stop: CancellationToken,
+    children: JoinSet<()>,
+}
+
+impl Tier {
+    fn add(&mut self, spec: Spec, notices: mpsc::Sender<Notice>) {
+        self.children.spawn(child::supervise(spec, Backoff::from(FIRST_PAUSE), self.stop.clone(), notices));
+    }
+
+    async fn stop(&mut self) {
+        self.stop.cancel();
+        while self.children.join_next().await.is_some() {}
+    }
+}
+
+impl Stack {
+    /// Starts control plane, then workers; returns when the control plane answers. `stop` gives up while that takes.
+    ///
+    /// # Errors
+    /// [`Error`] when something is missing, in use, or does not come up; nothing runs then.
+    pub async fn start(options: &Options, stop: &CancellationToken) -> Result<Self, Error> {
+        let programs = Programs::find(options.bin_dir.as_deref())?;
+        let data_dir = prepare(&options.data_dir)?;
+        let lock = StackLock::take(&data_dir)?;
+        let listen = readiness::free_address(options.listen, &data_dir, RELEASE_WITHIN).await?;
+        readiness::forget(&data_dir);
+        let (sender, notices) = mpsc::channel(NOTICES);
+        let mut control_plane = Tier::default();
+        let spec = programs.control_plane(&data_dir, listen);
+        let log = spec.log.clone();
+        control_plane.add(spec, sender.clone());
+        let mut stack =
+            Self { server: String::new(), data_dir, notices, control_plane, workers: Tier::default(), _lock: lock };
+        let ready = tokio::select! {
+            ready = readiness::wait(&stack.data_dir, &mut stack.notices, READY_WITHIN) => ready,
+            () = stop.cancelled() => Err(None),
+        };
+        match ready {
+            Ok(server) => stack.server = server,
+            Err(why) => {
+                stack.control_plane.stop().await;
+                return Err(why.map_or(Error::Stopped, |why| Error::NotReady { why, log }));
+            }
+        }
+        for (stage, number) in options.fleet.workers() {
+            let spec = programs.worker(stage, number, &stack.data_dir, &stack.server, options);
+            stack.workers.add(spec, sender.clone());
+        }
+        Ok(stack)
+    }
+
+    /// The control plane's address.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Where the children's logs are.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.data_dir.join("logs")
+    }
+
+    /// What happened to a child. Cancel-safe; never ends while the stack runs.
+    pub async fn notice(&mut self) -> Notice {
+        match self.notices.recv().await {
+            Some(notice) => notice,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops workers first, then the control plane: each is asked, and killed when it has not ended after 20 seconds.
+    pub async fn stop(mut self) {
+        self.workers.stop().await;
+        self.control_plane.stop().await;
+        readiness::forget(&self.data_dir);
+    }
+}
+
+/// Makes the data directory and yields its full path, which stays right wherever a child goes.
+fn prepare(path: &Path) -> Result<PathBuf, Error> {
+    let failed = |source| Error::DataDir { path: path.to_owned(), source };
+    for folder in ["run", "logs"] {
+        std::fs::create_dir_all(path.join(folder)).map_err(failed)?;
+    }
+    path.canonicalize().map_err(failed)
+}

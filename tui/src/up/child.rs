@@ -1,0 +1,182 @@
+//! One child process: started, watched, started again, stopped.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+
+/// How a child is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spec {
+    /// For people: `worker inference-1`.
+    pub(super) name: String,
+    /// Its file.
+    pub(super) program: PathBuf,
+    /// Its arguments.
+    pub(super) args: Vec<OsString>,
+    /// Where its stdout and stderr go.
+    pub(super) log: PathBuf,
+}
+
+/// What happened to a child.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Which: `worker inference-1`.
+    pub name: String,
+    /// How it ended, and the last line it wrote: `ended (exit code 1): stereospot: no such model`.
+    pub what: String,
+    /// When it is started again.
+    pub restarts_in: Duration,
+    /// How often it was started again before.
+    pub restarts: u32,
+    /// Where to read more.
+    pub log: PathBuf,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, what, restarts_in, restarts, log } = self;
+        let secs = restarts_in.as_secs_f64();
+        write!(f, "{name} {what}, restarting in {secs:.1} s (restart {}); log: {}", restarts + 1, log.display())
+    }
+}
+
+/// How long a child may take to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// A log of this size is put aside when its child starts.
+const LOG_LIMIT: u64 = 10_000_000;
+
+/// How much of a log's end is looked at for its last line.
+const TAIL: u64 = 8192;
+
+/// Keeps a child running until `stop` is cancelled; returns when it has ended.
+pub(super) async fn supervise(
+    spec: Spec,
+    mut backoff: Backoff,
+    stop: CancellationToken,
+    notices: mpsc::Sender<Notice>,
+) {
+    let mut restarts = 0;
+    while !stop.is_cancelled() {
+        let started_at = Instant::now();
+        let log_began = spec.log.metadata().map_or(0, |facts| facts.len());
+        let what = match spawn(&spec) {
+            Ok(mut child) => {
+                // Taken out, because waiting for the child would close it, and then the child would end.
+                let _held_open = child.stdin.take();
+                tokio::select! {
+                    ended = child.wait() => match ended {
+                        Ok(status) => in_words(status, || last_line(&spec.log, log_began)),
+                        Err(error) => format!("was lost ({error})"),
+                    },
+                    () = stop.cancelled() => {
+                        end(&mut child).await;
+                        return;
+                    }
+                }
+            }
+            Err(error) => format!("could not be started ({error})"),
+        };
+        let restarts_in = backoff.after_death(started_at.elapsed(), chance());
+        let notice = Notice { name: spec.name.clone(), what, restarts_in, restarts, log: spec.log.clone() };
+        note(&spec.log, &notice);
+        // A reader that lags must not hold up a restart: the log has the line.
+        let _ = notices.try_send(notice);
+        tokio::select! {
+            () = sleep(restarts_in) => restarts += 1,
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+fn spawn(spec: &Spec) -> io::Result<Child> {
+    put_aside(&spec.log)?;
+    let log = OpenOptions::new().create(true).append(true).open(&spec.log)?;
+    Command::new(&spec.program)
+        .args(&spec.args)
+        // Held open while this process lives: it closes when that ends, whatever ends it.
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        // Ctrl-C at the terminal is for `up`, which then stops its children in order.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+}
+
+/// Writes a notice into the child's log, where that can be written at all.
+fn note(log: &Path, notice: &Notice) {
+    if let Ok(mut log) = OpenOptions::new().create(true).append(true).open(log) {
+        let _ = writeln!(log, "stereospot up: {notice}");
+    }
+}
+
+/// Puts a log that has grown large aside as `.1`.
+fn put_aside(log: &Path) -> io::Result<()> {
+    if log.metadata().is_ok_and(|facts| facts.len() > LOG_LIMIT) {
+        let mut aside = log.as_os_str().to_owned();
+        aside.push(".1");
+        fs::rename(log, aside)?;
+    }
+    Ok(())
+}
+
+/// Asks a child to end, and kills it when it does not.
+async fn end(child: &mut Child) {
+    let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    if let Some(pid) = pid {
+        // It has not been waited for, so the id is still its own; it may have ended already.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    if timeout(GRACE, child.wait()).await.is_err() {
+        let _ = child.kill().await;
+    }
+}
+
+/// How a child ended. One that ended by itself mostly said why in its last line; one that was killed had no time to.
+fn in_words(status: ExitStatus, last_line: impl FnOnce() -> String) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended (exit code {code}){}", last_line()),
+        (None, Some(signal)) => format!("died (signal {signal})"),
+        (None, None) => "ended".into(),
+    }
+}
+
+/// The last line that the child has written since it began, to be appended to a sentence.
+fn last_line(log: &Path, began: u64) -> String {
+    let read = || -> io::Result<Vec<u8>> {
+        let (mut log, mut bytes) = (File::open(log)?, Vec::new());
+        let length = log.metadata()?.len();
+        // The log may have been put aside when the child began: then all of it is the child's.
+        let from = if began <= length { began.max(length.saturating_sub(TAIL)) } else { 0 };
+        log.seek(SeekFrom::Start(from))?;
+        log.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.lines().rev().find(|line| !line.trim().is_empty());
+    line.map(|line| format!(": {}", line.trim().trim_end_matches('.'))).unwrap_or_default()
+}
+
+/// A number from 0 to 1 that differs between children and times; jitter needs no more.
+fn chance() -> f64 {
+    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+    f64::from(nanos % 1000) / 999.0
+}
+
+#[cfg(test)]
+mod tests;

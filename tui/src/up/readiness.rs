@@ -1,0 +1,108 @@
+//! Whether the address is free, and when the control plane answers on it.
+
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Error;
+use super::child::Notice;
+use crate::command::target::Running;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// An address that can be listened on: the wanted one, with a free port where it asks for any. The port is chosen here and not by
+/// the control plane, so that it stays the same when that is started again.
+///
+/// Where the wanted address is still held by the control plane of an earlier stack on this directory, which is ending because
+/// its `up` was killed, this waits for it.
+///
+/// # Errors
+/// [`Error::PortTaken`] when another program has it, [`Error::Listen`] when it can't be had at all.
+pub(super) async fn free_address(wanted: SocketAddr, data_dir: &Path, patience: Duration) -> Result<SocketAddr, Error> {
+    let until = Instant::now() + patience;
+    loop {
+        match TcpListener::bind(wanted).and_then(|listener| listener.local_addr()) {
+            Ok(address) => return Ok(address),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                let is_ending = Running::read(data_dir)
+                    .is_some_and(|running| running.is_alive() && running.server.ends_with(&wanted.to_string()));
+                if !is_ending || Instant::now() >= until {
+                    return Err(Error::PortTaken(wanted));
+                }
+                sleep(PAUSE).await;
+            }
+            Err(source) => return Err(Error::Listen { listen: wanted, source }),
+        }
+    }
+}
+
+/// Removes what an earlier control plane left.
+pub(super) fn forget(data_dir: &Path) {
+    // Where it can't be removed it is overwritten.
+    let _ = fs::remove_file(Running::path(data_dir));
+}
+
+/// Waits until the control plane has said where it is and answers there that it is ready; yields its address.
+///
+/// # Errors
+/// Why it did not: it ended, with the last line of its log, or time ran out.
+pub(super) async fn wait(
+    data_dir: &Path,
+    notices: &mut mpsc::Receiver<Notice>,
+    patience: Duration,
+) -> Result<String, Option<String>> {
+    let ready = async {
+        loop {
+            if let Some(running) = Running::read(data_dir)
+                && is_ready(&running.server).await
+            {
+                return running.server;
+            }
+            sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        ready = timeout(patience, ready) => {
+            ready.map_err(|_| Some(format!("it is not ready after {} seconds", patience.as_secs())))
+        }
+        Some(notice) = notices.recv() => Err(Some(format!("it {}", notice.what))),
+    }
+}
+
+/// `GET /readyz`, by hand: anything but a 200 is not ready.
+async fn is_ready(server: &str) -> bool {
+    let Some(address) = server.strip_prefix("http://") else { return false };
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await?;
+        Ok::<bool, io::Error>(&answer == b"HTTP/1.1 200")
+    };
+    matches!(timeout(Duration::from_secs(2), ask).await, Ok(Ok(true)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_told_and_port_zero_takes_a_free_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = listener.local_addr().unwrap();
+        let error = free_address(taken, dir.path(), Duration::ZERO).await.unwrap_err();
+        assert!(error.to_string().contains("--listen"), "{error}");
+        let free = free_address("127.0.0.1:0".parse().unwrap(), dir.path(), Duration::ZERO).await.unwrap();
+        assert_ne!(free.port(), 0);
+    }
+}

@@ -1,0 +1,266 @@
+//! Every command but `submit` and `up`, as a user calls it.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use stereospot_api::view::{JobPage, JobView, MessageView, Observed, QueueView};
+use stereospot_api::wire::Applied;
+use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
+use stereospot_domain::{Job, JobId, JobOptions, QueueName, QueueRole, Timestamp};
+use uuid::Uuid;
+
+use crate::program::{ended, run, stereospot};
+use crate::server::{Answer, Request, Server};
+
+const JOB: &str = "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f";
+const OTHER: &str = "7f3a9999-5b7d-4e0a-9c55-0a1b2c3d4e5f";
+
+fn view(id: &str) -> JobView {
+    let job_id: JobId = id.parse().unwrap();
+    JobView {
+        job: Job::new(job_id, JobOptions::default(), Some("clip.mp4".into()), Timestamp(0)),
+        observed_at: Timestamp(0),
+        segments_done: 1,
+        segments_running: 0,
+        segments_dead: 0,
+        progress: None,
+        frames_per_second: None,
+        eta: None,
+        last_activity_at: Timestamp(0),
+        last_event: None,
+        attempts: 1,
+        findings: Vec::new(),
+    }
+}
+
+fn plan(refused: Option<&str>) -> Plan {
+    Plan {
+        id: Uuid::from_u128(7),
+        action: Action::Replay { queue: QueueName::dead_letter(QueueRole::Inference), message_ids: None },
+        who: "me".into(),
+        created_at: Timestamp(0),
+        valid_until: Timestamp(60_000),
+        scope: "inference-dlq, 1 message".into(),
+        items: vec![PlanItem { id: "m1".into(), what: "send to inference".into(), job_id: None, segment_index: None }],
+        skips: Vec::new(),
+        effect: "inference 3 → 4".into(),
+        assumptions: Vec::new(),
+        confirm: Some("replay 1".into()),
+        refused: refused.map(Into::into),
+        command: "stereospot queues replay inference-dlq".into(),
+    }
+}
+
+fn writes(refused: Option<&'static str>, outcome: Outcome) -> Server {
+    Server::start(move |request: &Request| match request.line.as_str() {
+        "POST /v1/plans" => Answer::json(&plan(refused)),
+        line if line.ends_with("/apply") => Answer::json(&Applied {
+            plan_id: Uuid::from_u128(7),
+            results: vec![ItemResult { id: "m1".into(), outcome, note: String::new() }],
+        }),
+        line => panic!("unexpected {line}"),
+    })
+}
+
+#[test]
+fn wrong_calls_end_with_2_and_say_why() {
+    let check = |args: &[&str], says: &str| {
+        let end = run(args);
+        assert_eq!(end.code, 2, "{args:?}: {}", end.stderr);
+        assert!(end.stderr.contains(says), "{args:?}: {}", end.stderr);
+        assert_eq!(end.stdout, "", "{args:?}");
+    };
+    check(&["no-such-command"], "no-such-command");
+    check(&["submit"], "FILE");
+    check(&["submit", "/nonexistent/clip.mp4"], "there is no file /nonexistent/clip.mp4");
+    check(&["submit", "x.mp4", "--mode", "sbss"], "half-sbs, tb, half-tb, cross-eyed, anaglyph");
+    check(&["submit", "x.mp4", "--divergence", "99"], "from 0 to 10");
+    check(&["submit", "x.mp4", "--force"], "--output");
+    check(&["submit", "/"], "is a folder");
+    check(&["jobs", "show", "7f3"], "at least 4 characters");
+    check(&["jobs", "show", "clip"], "no job's id");
+    check(&["jobs", "--status", "odd"], "chunking_in_progress");
+    check(&["jobs", "repair", JOB, "odd"], "reassembly-message-lost");
+    check(&["jobs", "--status", "failed", "show", JOB], "are for `jobs list`");
+    check(&["queues", "peek", "video"], "inference-dlq");
+    check(&["queues", "replay", "inference"], "did you mean inference-dlq?");
+    check(&["queues", "purge", "inference"], "add --yes to apply it, or --dry-run");
+    check(&["queues", "purge", "inference", "--yes", "--dry-run"], "cannot be used with");
+    check(&["up", "--workers", "depth=1"], "inference=2");
+    check(&["up", "--segment-secs", "0"], "from 0.1 to 3600 seconds");
+    check(&["up", "--provider", "gpu"], "cuda");
+    check(&["up", "--model", "/nonexistent.onnx"], "there is no model file");
+    check(&[], "needs a terminal");
+}
+
+#[test]
+fn a_server_that_does_not_answer_ends_with_1_and_says_what_to_do() {
+    for args in
+        [&["status"][..], &["jobs"], &["queues"], &["workers"], &["actions"], &["jobs", "trigger", JOB, "--yes"]]
+    {
+        // Port 9 on loopback: nothing listens there.
+        let end = run(&[args, &["--server", "http://127.0.0.1:9"]].concat());
+        assert_eq!((end.code, end.stdout.as_str()), (1, ""), "{args:?}");
+        let says = "stereospot: no control plane answers at http://127.0.0.1:9: start one with `stereospot up`";
+        assert!(end.stderr.starts_with(says) && end.stderr.lines().count() == 1, "{}", end.stderr);
+    }
+    let end = run(&["status", "--server", "localhost"]);
+    assert_eq!(end.code, 1);
+    assert!(end.stderr.contains("is no server address"), "{}", end.stderr);
+}
+
+#[test]
+fn completions_and_man_pages_name_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let end = run(&["completions", shell]);
+        assert_eq!(end.code, 0);
+        assert!(end.stdout.contains("queues") && end.stdout.contains("submit"), "{shell}");
+    }
+    let end = run(&["man"]);
+    assert!(end.stdout.starts_with(".ie") || end.stdout.contains(".TH"), "{}", end.stdout);
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(run(&["man", "--dir", dir.path().to_str().unwrap()]).code, 0);
+    for page in ["stereospot.1", "stereospot-submit.1", "stereospot-queues-replay.1"] {
+        assert!(dir.path().join(page).metadata().unwrap().len() > 100, "{page}");
+    }
+    let end = run(&["man", "--dir", "/nonexistent"]);
+    assert_eq!(end.code, 1);
+    assert!(end.stderr.contains("could not write man pages"), "{}", end.stderr);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let end = ended(stereospot(&["completions", "bash"]).stdout(writer).stderr(Stdio::piped()).output().unwrap());
+    assert_eq!((end.code, end.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn jobs_are_listed_for_people_and_as_the_servers_own_types() {
+    let page = JobPage { jobs: vec![view(JOB), view(OTHER)], next: Some("c2".into()) };
+    let expected = page.clone();
+    let server = Server::start(move |request: &Request| match request.line.as_str() {
+        "GET /v1/jobs?limit=50" => Answer::json(&page),
+        line => panic!("unexpected {line}"),
+    });
+    let before = run(&["--server", &server.url, "jobs", "--json", "list"]);
+    assert_eq!(serde_json::from_str::<JobPage>(&before.stdout).unwrap(), expected, "options may stand before too");
+    for args in [&["jobs"][..], &["jobs", "list"]] {
+        let end = run(&[args, &["--server", &server.url]].concat());
+        assert_eq!(end.code, 0, "{}", end.stderr);
+        let lines: Vec<&str> = end.stdout.lines().collect();
+        assert!(lines[0].starts_with("JOB       STATUS") && lines[1].starts_with("7f3a2c1e  created"), "{lines:?}");
+        assert!(lines[1].contains("1/·") && lines[1].contains("clip.mp4"), "{lines:?}");
+        assert!(end.stderr.contains("--cursor c2"), "{}", end.stderr);
+        let end = run(&[args, &["--json", "--server", &server.url]].concat());
+        assert_eq!(serde_json::from_str::<JobPage>(&end.stdout).unwrap(), expected);
+        assert_eq!(end.stderr, "");
+    }
+}
+
+#[test]
+fn a_job_is_found_by_the_beginning_of_its_id() {
+    let server = Server::start(|request: &Request| match request.line.as_str() {
+        "GET /v1/jobs?limit=1000" => Answer::json(&JobPage { jobs: vec![view(JOB)], next: Some("p2".into()) }),
+        "GET /v1/jobs?limit=1000&cursor=p2" => Answer::json(&JobPage { jobs: vec![view(OTHER)], next: None }),
+        line if line == format!("GET /v1/jobs/{OTHER}/events?limit=200") => Answer::Whole(200, b"[]".into()),
+        line => panic!("unexpected {line}"),
+    });
+    let check = |id: &str, code: i32, says: &str| {
+        let end = run(&["jobs", "events", id, "--server", &server.url]);
+        assert_eq!(end.code, code, "{id}: {}", end.stderr);
+        assert!((end.stdout + &end.stderr).contains(says), "{id}");
+    };
+    check("7f3a99", 0, "no event");
+    check("7F3A9999-5B", 0, "no event");
+    check(OTHER, 0, "no event");
+    check("7f3a", 1, OTHER);
+    check("aaaa", 1, "`stereospot jobs` lists them");
+}
+
+#[test]
+fn queues_show_what_is_unknown_and_what_is_approximate() {
+    let observed = |value, is_exact| Some(Observed { value, at: Timestamp(0), is_exact });
+    let queue = QueueView {
+        name: QueueName::main(QueueRole::Inference),
+        ready: observed(318, false),
+        in_flight: observed(16, true),
+        delayed: None,
+        oldest_enqueued_at: None,
+        in_per_minute: None,
+        out_per_minute: None,
+        history: Vec::new(),
+        drains_in_secs: Some(90.0),
+        consumers: 2,
+        visibility_secs: Some(30.0),
+        max_receives: Some(5),
+        purged_at: None,
+    };
+    let message = MessageView {
+        id: "m1".into(),
+        body: "{}".into(),
+        job_id: Some(JOB.parse().unwrap()),
+        segment_index: None,
+        receive_count: 5,
+        enqueued_at: Timestamp(0),
+        dead_lettered_at: None,
+        expires_at: None,
+        error: Some("CUDA out of memory".into()),
+    };
+    let server = Server::start(move |request: &Request| match request.line.as_str() {
+        "GET /v1/queues" => Answer::json(&[&queue]),
+        "GET /v1/queues/inference-dlq/messages?max=20" => Answer::json(&[&message]),
+        line => panic!("unexpected {line}"),
+    });
+    let end = run(&["queues", "--server", &server.url]);
+    let cells: Vec<&str> = end.stdout.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(cells[..8], ["inference", "≈318", "16", "·", "·", "·", "·", "1m30s"]);
+    let end = run(&["queues", "list", "--json", "--server", &server.url]);
+    assert_eq!(serde_json::from_str::<Vec<QueueView>>(&end.stdout).unwrap().len(), 1);
+    let end = run(&["queues", "peek", "inference-dlq", "--server", &server.url]);
+    assert!(end.stdout.contains("7f3a2c1e") && end.stdout.contains("CUDA out of memory"), "{}", end.stdout);
+    let end = run(&["queues", "peek", "inference-dlq", "--json", "--server", &server.url]);
+    assert_eq!(serde_json::from_str::<Vec<MessageView>>(&end.stdout).unwrap()[0].receive_count, 5);
+}
+
+#[test]
+fn a_dry_run_shows_the_plan_and_applies_nothing() {
+    let server = writes(None, Outcome::Done);
+    let end = run(&["queues", "replay", "inference-dlq", "--id", "m1", "--dry-run", "--server", &server.url]);
+    assert_eq!(end.code, 0, "{}", end.stderr);
+    assert!(end.stdout.contains("PLAN replay") && end.stdout.contains("m1  send to inference"), "{}", end.stdout);
+    let end = run(&["queues", "replay", "inference-dlq", "--dry-run", "--json", "--server", &server.url]);
+    assert_eq!(serde_json::from_str::<Plan>(&end.stdout).unwrap(), plan(None));
+    let requests = server.requests();
+    assert!(requests.iter().all(|request| request.line == "POST /v1/plans"), "{requests:?}");
+    let body: Value = serde_json::from_slice(&requests[0].body).unwrap();
+    assert_eq!((&body["action"], &body["message_ids"][0]), (&"replay".into(), &"m1".into()));
+}
+
+#[test]
+fn yes_applies_with_the_plans_own_word_and_reports() {
+    let server = writes(None, Outcome::Done);
+    let args = ["queues", "replay", "inference-dlq", "--yes", "--server", &server.url];
+    let end = run(&args);
+    assert_eq!(end.code, 0, "{}", end.stderr);
+    assert!(end.stdout.contains("1 done, 0 skipped, 0 failed"), "{}", end.stdout);
+    let apply: Value = serde_json::from_slice(&server.requests().last().unwrap().body).unwrap();
+    assert_eq!(apply["confirm"], "replay 1");
+    let end = run(&[&args[..], &["--json"]].concat());
+    assert_eq!(serde_json::from_str::<Applied>(&end.stdout).unwrap().results.len(), 1);
+    assert!(end.stderr.contains("PLAN replay"), "the plan is shown, beside the JSON: {}", end.stderr);
+}
+
+#[test]
+fn a_failed_item_a_refused_plan_and_a_refused_call_end_with_1() {
+    let check = |server: Server, says: &str| {
+        let end = run(&["queues", "replay", "inference-dlq", "--yes", "--server", &server.url]);
+        assert_eq!(end.code, 1, "{}", end.stdout);
+        assert!(end.stderr.starts_with("stereospot: ") && end.stderr.contains(says), "{}", end.stderr);
+    };
+    check(writes(None, Outcome::Failed), "1 of 1 could not be done");
+    check(writes(Some("the numbers are 3 minutes old"), Outcome::Done), "the numbers are 3 minutes old");
+    check(Server::start(|_| Answer::problem(403, "read-only", "this server takes no write")), "takes no write");
+    check(Server::start(|_| Answer::Whole(200, b"<html>".into())), "no stereospot control plane");
+}

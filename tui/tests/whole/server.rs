@@ -1,0 +1,116 @@
+//! A control plane that says what a test wants it to say: HTTP/1.1 by hand, a thread a connection.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde::Serialize;
+use stereospot_api::Problem;
+
+/// A request as it came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// `GET /v1/jobs?limit=50`.
+    pub(crate) line: String,
+    /// Its body.
+    pub(crate) body: Vec<u8>,
+}
+
+/// What is answered.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// Status and body.
+    Whole(u16, Vec<u8>),
+    /// Server-sent events, then the end of the connection.
+    Stream(Vec<u8>),
+    /// Nothing: the connection is cut.
+    Cut,
+}
+
+impl Answer {
+    /// A value as JSON.
+    pub(crate) fn json<T: Serialize>(value: &T) -> Self {
+        Answer::Whole(200, serde_json::to_vec(value).unwrap())
+    }
+
+    /// A problem.
+    pub(crate) fn problem(status: u16, code: &str, detail: &str) -> Self {
+        Answer::Whole(status, serde_json::to_vec(&Problem::new(status, code, code, detail)).unwrap())
+    }
+
+    /// A stream of one change for each value.
+    pub(crate) fn changes<T: Serialize>(changes: &[T]) -> Self {
+        let frames = changes.iter().enumerate();
+        let text = frames.map(|(at, change)| format!("id: {at}\ndata: {}\n\n", serde_json::to_string(change).unwrap()));
+        Answer::Stream(text.collect::<String>().into_bytes())
+    }
+}
+
+/// A running server; it ends with the test's process.
+pub(crate) struct Server {
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Server {
+    /// Starts one that answers each request as `answer` says.
+    pub(crate) fn start(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (answer, log) = (Arc::new(answer), requests.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (answer, log) = (answer.clone(), log.clone());
+                thread::spawn(move || {
+                    // A client may hang up whenever it likes.
+                    let Some(request) = read(&stream) else { return };
+                    log.lock().unwrap().push(request.clone());
+                    let _ = write(&stream, answer(&request));
+                });
+            }
+        });
+        Self { url, requests }
+    }
+
+    /// Every request so far.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+fn read(stream: &TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(stream);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let line = first.trim().strip_suffix(" HTTP/1.1")?.to_owned();
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let Some((name, value)) = header.trim().split_once(':') else { break };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Request { line, body })
+}
+
+fn write(mut stream: &TcpStream, answer: Answer) -> std::io::Result<()> {
+    match answer {
+        Answer::Cut => stream.shutdown(Shutdown::Both),
+        Answer::Whole(status, body) => {
+            let length = body.len();
+            write!(stream, "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n")?;
+            stream.write_all(&body)
+        }
+        Answer::Stream(body) => {
+            write!(stream, "HTTP/1.1 200 x\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n")?;
+            stream.write_all(&body)
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! `up`: the real program over children made of shell.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Lines};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::program::{End, ended, stereospot};
+use crate::server::{Answer, Server};
+
+/// Says that it lives through a pipe that it holds open, and ends on SIGTERM or at the end of its stdin.
+const CHILD: &str = r#"#!/bin/sh
+name=controlplane
+case $1 in --*) ;; *) name=$1 ;; esac
+while [ $# -gt 0 ]; do
+  case $1 in --data-dir) dir=$2 ;; --name) name=$2 ;; esac
+  shift
+done
+exec 9> "$ALIVE"
+trap 'echo "$name asked" >> "$dir/order"; exit 0' TERM
+[ $name = controlplane ] && printf '{"server":"%s","pid":%d}' "$READY_AT" $$ > "$dir/run/controlplane.json"
+echo "$name" >&9
+if [ -e "$dir/kill-$name" ]; then rm "$dir/kill-$name"; kill -9 $$; fi
+while read -r line; do :; done
+echo "$name saw the end" >> "$dir/order"
+"#;
+
+struct Stage {
+    dir: TempDir,
+    ready_at: Server,
+}
+
+struct Stack {
+    up: Child,
+    stderr: Lines<BufReader<ChildStderr>>,
+    /// Names of children as they start; it ends when no child is left.
+    alive: mpsc::Receiver<String>,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let stage =
+            Self { dir: tempfile::tempdir().unwrap(), ready_at: Server::start(|_| Answer::Whole(200, b"{}".into())) };
+        assert!(Command::new("mkfifo").arg(stage.path("alive")).status().unwrap().success());
+        fs::create_dir_all(stage.path("data")).unwrap();
+        stage.program("stereospot-controlplane", CHILD);
+        stage.program("stereospot-worker", CHILD);
+        stage
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn program(&self, name: &str, script: &str) {
+        fs::create_dir_all(self.path("bin")).unwrap();
+        let path = self.path("bin").join(name);
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn command(&self, listen: &str) -> Command {
+        let mut command = stereospot(&["up", "--headless", "--listen", listen, "--bin-dir"]);
+        command.arg(self.path("bin")).arg("--data-dir").arg(self.path("data"));
+        command.env("ALIVE", self.path("alive")).env("READY_AT", &self.ready_at.url);
+        command
+    }
+
+    /// Runs it to its end, which is to come by itself.
+    fn run(&self) -> End {
+        ended(self.command("127.0.0.1:0").output().unwrap())
+    }
+
+    /// Starts it; returns when it says that it is ready and every child lives.
+    fn start(&self) -> Stack {
+        let alive = listen(self.path("alive"));
+        let mut up = self.command("127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut ready = String::new();
+        BufReader::new(up.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        assert!(ready.starts_with(&format!("ready: control plane at {}", self.ready_at.url)), "{ready}");
+        let stderr = BufReader::new(up.stderr.take().unwrap()).lines();
+        let mut names: Vec<String> = (0..5).map(|_| alive.recv().unwrap()).collect();
+        assert_eq!(names.remove(0), "controlplane", "the workers start after the control plane is ready");
+        names.sort();
+        assert_eq!(names, ["chunking-1", "inference-1", "inference-2", "reassembly-1"]);
+        Stack { up, stderr, alive }
+    }
+}
+
+impl Stack {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.up.id() as i32).unwrap(), signal).unwrap();
+    }
+
+    fn order(stage: &Stage) -> Vec<String> {
+        fs::read_to_string(stage.path("data/order")).unwrap().lines().map(ToOwned::to_owned).collect()
+    }
+}
+
+fn listen(alive: PathBuf) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        // Opens when the first child does, and ends when the last one has ended.
+        for line in BufReader::new(fs::File::open(alive).unwrap()).lines() {
+            let _ = sender.send(line.unwrap());
+        }
+    });
+    receiver
+}
+
+fn logged(stage: &Stage, name: &str) -> String {
+    fs::read_to_string(stage.path("data/logs").join(name)).unwrap()
+}
+
+#[test]
+fn every_signal_stops_the_workers_first_then_the_control_plane() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let stage = Stage::set();
+        let mut stack = stage.start();
+        stack.signal(signal);
+        assert_eq!(stack.up.wait().unwrap().code(), Some(0), "{signal:?}");
+        let mut order = Stack::order(&stage);
+        assert_eq!(order.pop().as_deref(), Some("controlplane asked"), "{signal:?}");
+        order.sort();
+        assert_eq!(order, ["chunking-1 asked", "inference-1 asked", "inference-2 asked", "reassembly-1 asked"]);
+        assert!(stack.alive.recv().is_err(), "no child is left");
+        assert!(!stage.path("data/run/controlplane.json").exists());
+    }
+}
+
+#[test]
+fn no_child_outlives_an_up_that_was_killed() {
+    let stage = Stage::set();
+    let mut stack = stage.start();
+    stack.signal(Signal::KILL);
+    stack.up.wait().unwrap();
+    // Ends only when every child has closed its end, by ending.
+    assert!(stack.alive.recv().is_err());
+    let mut order = Stack::order(&stage);
+    order.sort();
+    assert_eq!(order.len(), 5, "{order:?}");
+    assert!(order.iter().all(|line| line.ends_with("saw the end")), "{order:?}");
+    // The lock went with the process: the next one starts.
+    let mut stack = stage.start();
+    stack.signal(Signal::TERM);
+    assert_eq!(stack.up.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_worker_that_dies_is_told_and_started_again() {
+    let stage = Stage::set();
+    fs::write(stage.path("data/kill-inference-1"), "").unwrap();
+    let mut stack = stage.start();
+    let told = stack.stderr.next().unwrap().unwrap();
+    assert!(told.starts_with("worker inference-1 died (signal 9), restarting in "), "{told}");
+    assert!(told.contains("(restart 1)") && told.contains("logs/inference-1.log"), "{told}");
+    assert_eq!(stack.alive.recv().unwrap(), "inference-1");
+    assert!(logged(&stage, "inference-1.log").contains("died (signal 9)"));
+    stack.signal(Signal::TERM);
+    assert_eq!(stack.up.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_second_stack_on_the_same_data_is_refused() {
+    let stage = Stage::set();
+    let mut stack = stage.start();
+    let end = stage.run();
+    assert_eq!(end.code, 1);
+    assert!(end.stderr.contains("a stack runs on") && end.stderr.contains("--data-dir"), "{}", end.stderr);
+    stack.signal(Signal::TERM);
+    assert_eq!(stack.up.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_told_with_what_to_do() {
+    let check = |stage: &Stage, says: &[&str]| {
+        let end = stage.run();
+        assert_eq!(end.code, 1);
+        assert!(says.iter().all(|says| end.stderr.contains(says)), "{}", end.stderr);
+        assert_eq!(end.stdout, "");
+    };
+    let stage = Stage::set();
+    stage.program("stereospot-controlplane", "#!/bin/sh\necho 'the database is damaged: restore a copy' >&2\nexit 3\n");
+    check(&stage, &["control plane did not start", "exit code 3", "database is damaged", "controlplane.log"]);
+    fs::remove_file(stage.path("bin/stereospot-worker")).unwrap();
+    check(&stage, &["the program stereospot-worker is neither beside", "cargo build -p stereospot-worker"]);
+
+    let stage = Stage::set();
+    fs::remove_dir(stage.path("data")).unwrap();
+    fs::write(stage.path("data"), "a file").unwrap();
+    check(&stage, &["can't be used", "--data-dir"]);
+
+    let stage = Stage::set();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let listener = TcpListener::bind(taken).unwrap();
+    let end = ended(stage.command(&taken.to_string()).output().unwrap());
+    assert_eq!(end.code, 1);
+    assert!(end.stderr.contains(&format!("another program listens on {taken}")), "{}", end.stderr);
+    drop(listener);
+}
+
+#[test]
+fn children_are_called_as_they_expect() {
+    let stage = Stage::set();
+    let script = CHILD.replacen("#!/bin/sh\n", "#!/bin/sh\necho \"called: $*\"\n", 1);
+    stage.program("stereospot-controlplane", &script);
+    stage.program("stereospot-worker", &script);
+    let mut stack = stage.start();
+    stack.signal(Signal::TERM);
+    assert_eq!(stack.up.wait().unwrap().code(), Some(0));
+    let data = stage.path("data").canonicalize().unwrap();
+    let data = Path::display(&data);
+    let first = logged(&stage, "controlplane.log");
+    assert!(first.starts_with(&format!("called: --backend local --data-dir {data} --listen 127.0.0.1:")), "{first}");
+    assert!(first.trim_end().ends_with(" --stop-on-stdin-eof"), "{first}");
+    let url = &stage.ready_at.url;
+    let expected = format!(
+        "called: inference --backend local --data-dir {data} --name inference-2 --server {url} --metrics-listen 127.0.0.1:0 \
+         --stop-on-stdin-eof\n"
+    );
+    assert_eq!(logged(&stage, "inference-2.log"), expected);
+}
