@@ -1,0 +1,37 @@
+# Two commands do everything: `make demo` and `make test`. Both install what is missing and say so.
+
+.PHONY: demo build test lint bench clean help
+
+help:
+	@echo "make demo [VIDEO=clip.mp4] [MODE=sbs]   convert a video on this machine, the dashboard open"
+	@echo "make build                              build the three programs into target/release"
+	@echo "make test                               install what the tests need, and run them"
+	@echo "make lint                               format, clippy, cargo-deny"
+	@echo "make bench                              measure, side by side with the limits"
+
+demo: build
+	@VIDEO="$(VIDEO)" MODE="$(MODE)" scripts/demo
+
+build:
+	@scripts/setup demo
+	cargo build --release --locked -p stereospot -p stereospot-controlplane -p stereospot-worker
+
+test:
+	@scripts/setup test
+	cargo build --locked --bins
+	cargo test --locked --workspace
+
+lint:
+	@scripts/setup lint
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	PATH="$(CURDIR)/.tools/bin:$$PATH" cargo deny --offline check bans licenses sources
+
+bench:
+	@scripts/setup test
+	cargo build --release --locked --bins
+	cargo bench --locked --workspace --benches
+
+clean:
+	cargo clean
+	rm -rf demo .tools

@@ -1,0 +1,221 @@
+//! How near the pipeline is to its parts, and what the queues cost. Both ratios come from one run on one machine.
+//!
+//!     cargo bench -p stereospot-tests --bench pipeline [-- VIDEO]
+//!
+//! 1. One segment: the wall time of decode → depth → warp → encode against the slowest of decode, depth and encode run alone.
+//! 2. A clip of four segments: chunking, inference (one worker, two workers) and reassembly as processes on the embedded
+//!    backend, against one process that does the same without queues.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use object_store::{ObjectStoreExt, PutPayload};
+use stereospot_domain::{Job, JobId, JobOptions, JobStatus, keys};
+use stereospot_local::{LocalBackend, Options as LocalOptions};
+use stereospot_media::Cancel;
+use stereospot_media::decode::SegmentDecoder;
+use stereospot_media::encode::{Encoder, EncoderOptions};
+use stereospot_media::join::join;
+use stereospot_media::split::Split;
+use stereospot_ports::objects;
+use stereospot_stereo::{
+    Converter, DepthModel, DepthStage, Layout, ModelSpec, Options, Provider, find_runtime_library,
+};
+use stereospot_tests::{Process, clip, program, root};
+use stereospot_worker::convert::{Conversion, Progress, convert, stereo_layout};
+use tokio_util::sync::CancellationToken;
+
+const FRAMES: u32 = 200;
+
+fn main() -> Result<()> {
+    // `cargo bench` adds a flag of its own.
+    let video = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).map(PathBuf::from);
+    let folder = tempfile::tempdir()?;
+    let source = match video {
+        Some(video) => video,
+        None => {
+            let path = folder.path().join("clip.mp4");
+            clip(&path, 1280, 720, FRAMES)?;
+            path
+        }
+    };
+    let threads = std::thread::available_parallelism()?.get();
+    println!("{} on {threads} cores, preset medium, model cues at 392", source.display());
+    one_segment(&source, folder.path(), threads)?;
+    four_segments(&source, folder.path(), threads)
+}
+
+/// As the worker opens it.
+fn model() -> Result<DepthModel> {
+    Ok(DepthModel::open(&ModelSpec {
+        path: root().join("workers/stereo/models/cues.onnx"),
+        runtime_library: find_runtime_library()?,
+        provider: Provider::Cpu,
+        threads: 1,
+        resolution: Options::default().resolution,
+    })?)
+}
+
+fn conversion(split: &Split, index: usize, input: PathBuf, output: PathBuf, threads: usize) -> Conversion {
+    let manifest = split.manifest().clone();
+    let spec = manifest.segments[index].clone();
+    Conversion {
+        manifest,
+        spec,
+        input,
+        previous: None,
+        output,
+        layout: Layout::Sbs,
+        options: Options::default(),
+        crf: 20,
+        preset: "medium".into(),
+        threads,
+    }
+}
+
+fn one_segment(source: &Path, folder: &Path, threads: usize) -> Result<()> {
+    let split = Split::plan(source, 3600.0, Cancel::never())?;
+    let paths = write(&split, folder)?;
+    ensure!(paths.len() == 1, "one segment is wanted here, got {}", paths.len());
+    let job = conversion(&split, 0, paths[0].clone(), folder.join("one.mp4"), threads);
+
+    let started = Instant::now();
+    let decoded: Vec<_> =
+        SegmentDecoder::open(&job.input, &job.manifest, &job.spec, threads)?.collect::<Result<_, _>>()?;
+    let decode = started.elapsed();
+
+    let mut stage = DepthStage::new(model()?, &job.options, 0);
+    let started = Instant::now();
+    for frame in &decoded {
+        stage.depth(&frame.picture)?;
+    }
+    let depth = started.elapsed();
+
+    let mut converter = Converter::new(stage.into_model(), &job.options, job.layout, 0);
+    let mut rendered = Vec::with_capacity(decoded.len());
+    let mut warp = Duration::ZERO;
+    for frame in &decoded {
+        let near = converter.depth(&frame.picture)?;
+        let started = Instant::now();
+        rendered.push((frame.pts, converter.render(&frame.picture, &near)));
+        warp += started.elapsed();
+    }
+    let first = &rendered[0].1;
+    let options = EncoderOptions {
+        crf: job.crf,
+        preset: job.preset.clone(),
+        threads,
+        layout: stereo_layout(job.layout),
+        ..EncoderOptions::new(first.width(), first.height(), &job.manifest)
+    };
+    let started = Instant::now();
+    let mut encoder = Encoder::create(&folder.join("encoded.mp4"), options)?;
+    for (pts, picture) in &rendered {
+        encoder.push(*pts, picture)?;
+    }
+    encoder.finish()?;
+    let encode = started.elapsed();
+    drop((decoded, rendered));
+
+    let (model, _) = converter.into_stages();
+    let started = Instant::now();
+    let (_, converted) = convert(model.into_model(), &job, &Progress::default(), &CancellationToken::new());
+    let frames = converted?.frames;
+    let wall = started.elapsed();
+
+    let slowest = decode.max(depth).max(encode);
+    let per_frame = |time: Duration| time.as_secs_f64() * 1000.0 / frames as f64;
+    println!("\none segment, {frames} frames, ms a frame");
+    for (part, time) in [("decode", decode), ("depth", depth), ("warp", warp), ("encode", encode), ("pipeline", wall)] {
+        println!("  {part:9} {:6.2}", per_frame(time));
+    }
+    let sum = decode + depth + warp + encode;
+    println!("  pipeline / slowest part   {:.2}   (at most 1.15)", wall.as_secs_f64() / slowest.as_secs_f64());
+    println!("  pipeline / sum of parts   {:.2}", wall.as_secs_f64() / sum.as_secs_f64());
+    Ok(())
+}
+
+fn write(split: &Split, folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    split.write(
+        |index, total| folder.join(format!("segment-{total}-{index}.mp4")),
+        |_, path| paths.push(path.to_owned()),
+        Cancel::never(),
+    )?;
+    Ok(paths)
+}
+
+/// Four segments whatever the clip's keyframes: a quarter of its length each.
+fn quarter(source: &Path) -> Result<f64> {
+    Ok(Split::plan(source, 3600.0, Cancel::never())?.manifest().duration_secs() / 4.0)
+}
+
+fn four_segments(source: &Path, folder: &Path, threads: usize) -> Result<()> {
+    let secs = quarter(source)?;
+    let started = Instant::now();
+    let split = Split::plan(source, secs, Cancel::never())?;
+    let paths = write(&split, folder)?;
+    let mut model = model()?;
+    let mut outputs = Vec::new();
+    for (index, path) in paths.iter().enumerate() {
+        let output = folder.join(format!("output-{index}.mp4"));
+        let mut job = conversion(&split, index, path.clone(), output.clone(), threads);
+        if index > 0 && !job.spec.starts_at_scene_cut {
+            job.previous = Some((job.manifest.segments[index - 1].clone(), paths[index - 1].clone()));
+        }
+        let (back, converted) = convert(model, &job, &Progress::default(), &CancellationToken::new());
+        converted?;
+        model = back;
+        outputs.push(output);
+    }
+    join(source, split.manifest(), &outputs, &folder.join("final.mp4"), stereo_layout(Layout::Sbs), Cancel::never())?;
+    let alone = started.elapsed();
+    println!("\n{} segments of about {secs:.1} s, s", paths.len());
+    println!("  one process, no queues    {:6.2}", alone.as_secs_f64());
+    for workers in [1, 2] {
+        let wall = through_queues(source, &folder.join(format!("data-{workers}")), workers, secs)?;
+        let ratio = wall.as_secs_f64() / alone.as_secs_f64();
+        println!("  {workers} inference worker(s)     {:6.2}   ratio {ratio:.2} (at most 1.10)", wall.as_secs_f64());
+    }
+    Ok(())
+}
+
+/// From the submission to the completed job; the processes are up before, as they are in a running deployment.
+fn through_queues(source: &Path, data: &Path, inference: usize, segment_secs: f64) -> Result<Duration> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let backend = runtime.block_on(LocalBackend::open(data, LocalOptions::default()))?;
+    let data_dir = data.to_str().context("text")?;
+    let mut names = vec![("chunking", "chunking-1".to_owned()), ("reassembly", "reassembly-1".to_owned())];
+    names.extend((1..=inference).map(|number| ("inference", format!("inference-{number}"))));
+    let mut workers = Vec::new();
+    for (stage, name) in &names {
+        let log = data.join(format!("{name}.log"));
+        let args = [*stage, "--data-dir", data_dir, "--name", name];
+        workers.push((Process::start(&program("stereospot-worker"), &args, &log)?, log));
+    }
+    for (_, log) in &workers {
+        stereospot_tests::until("a worker's start", Duration::from_secs(60), || {
+            Ok(std::fs::read_to_string(log)?.contains("worker.started").then_some(()))
+        })?;
+    }
+    let job_id = JobId(uuid::Uuid::new_v4());
+    let content = std::fs::read(source)?;
+    let started = Instant::now();
+    runtime.block_on(async {
+        let options = JobOptions { segment_secs: Some(segment_secs), ..JobOptions::default() };
+        backend.jobs.create(&Job::new(job_id, options, None, backend.clock.now())).await?;
+        let path = objects::path(&keys::source(job_id))?;
+        backend.input.store.put(&path, PutPayload::from(content)).await?;
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            looks.tick().await;
+            let job = backend.jobs.get(job_id).await?.context("the row is there")?;
+            ensure!(job.status != JobStatus::Failed, "the job failed: {:?}", job.error);
+            if job.status == JobStatus::Completed {
+                return Ok(());
+            }
+        }
+    })?;
+    Ok(started.elapsed())
+}

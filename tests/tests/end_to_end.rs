@@ -1,0 +1,296 @@
+//! The product as its users meet it: the stack started by `stereospot up`, videos submitted by `stereospot submit`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use stereospot_tests::{Process, clip, frame_times, probe, program, root, signal, streams, until};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running local stack in a data directory of its own.
+struct Stack {
+    folder: tempfile::TempDir,
+    up: Process,
+    server: String,
+}
+
+impl Stack {
+    fn start(workers: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let data = folder.path().join("data");
+        let log = folder.path().join("up.log");
+        let args = [
+            "up",
+            "--headless",
+            "--data-dir",
+            data.to_str().context("text")?,
+            "--listen",
+            "127.0.0.1:0",
+            "--workers",
+            workers,
+            "--segment-secs",
+            "1",
+        ];
+        let mut up = Process::start(&program("stereospot"), &args, &log)?;
+        let server = until("the stack to be ready", PATIENCE, || {
+            let text = std::fs::read_to_string(&log)?;
+            ensure!(up.is_running()?, "the stack ended: {text}");
+            Ok(text.contains("ready").then(|| server_of(&data)).flatten())
+        })?;
+        Ok(Self { folder, up, server })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(program("stereospot"));
+        command.args(args).args(["--server", &self.server]).current_dir(root()).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Result<Output> {
+        Ok(self.command(args).output()?)
+    }
+
+    fn json(&self, args: &[&str]) -> Result<Value> {
+        let done = self.run(args)?;
+        ensure!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        Ok(serde_json::from_slice(&done.stdout)?)
+    }
+
+    /// Process ids of the children whose command lines hold all these words.
+    fn children(&self, words: &[&str]) -> Result<Vec<u32>> {
+        let data = self.path("data");
+        let data = data.to_str().context("text")?;
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc")? {
+            let entry = entry?;
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+            let Ok(line) = std::fs::read(entry.path().join("cmdline")) else { continue };
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            if pid != self.up.pid() && line.contains(data) && words.iter().all(|word| line.contains(word)) {
+                found.push(pid);
+            }
+        }
+        Ok(found)
+    }
+
+    fn stop(mut self) -> Result<()> {
+        let code = self.up.stop(Duration::from_secs(40))?;
+        ensure!(code == 0, "the stack ended with {code}");
+        let left = self.children(&["stereospot"])?;
+        ensure!(left.is_empty(), "left behind: {left:?}");
+        Ok(())
+    }
+}
+
+fn server_of(data: &Path) -> Option<String> {
+    let text = std::fs::read(data.join("run/controlplane.json")).ok()?;
+    serde_json::from_slice::<Value>(&text).ok()?["server"].as_str().map(str::to_owned)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are text")
+}
+
+fn check_result(source: &Path, result: &Path, width: u64, height: u64) -> Result<()> {
+    let (from, to) = (probe(source)?, probe(result)?);
+    let (before, after) = (streams(&from, "video")[0], streams(&to, "video")[0]);
+    assert_eq!((after["width"].as_u64(), after["height"].as_u64()), (Some(width), Some(height)));
+    assert_eq!(after["nb_read_frames"], before["nb_read_frames"]);
+    assert_eq!(after["codec_name"], "h264");
+    let (times, wanted) = (frame_times(result)?, frame_times(source)?);
+    assert_eq!(times.len(), wanted.len());
+    let worst = times.iter().zip(&wanted).map(|(is, should)| (is - should).abs()).fold(0.0, f64::max);
+    assert!(worst < 2e-6, "a frame is {worst} s off");
+    assert_eq!(streams(&to, "audio").len(), streams(&from, "audio").len());
+    Ok(())
+}
+
+#[test]
+fn a_killed_worker_and_a_killed_control_plane_cost_time_and_nothing_else() -> Result<()> {
+    let stack = Stack::start("chunking=1,inference=2,reassembly=1")?;
+    let (source, result) = (stack.path("clip.mp4"), stack.path("out.mp4"));
+    clip(&source, 640, 360, 100)?;
+    let submit = stack
+        .command(&["submit", text(&source), "--mode", "half-sbs", "--output", text(&result), "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // In the middle of the work: a segment is running.
+    let (worker, name) = until("a busy inference worker", PATIENCE, || {
+        let workers = stack.json(&["workers", "--json"])?;
+        let busy = workers.as_array().into_iter().flatten().find(|worker| {
+            worker["stage"] == "inference" && worker["state"] == "busy" && !worker["segment_index"].is_null()
+        });
+        let Some(name) = busy.and_then(|worker| worker["name"].as_str()) else { return Ok(None) };
+        Ok(stack.children(&["--name", name])?.first().map(|pid| (*pid, name.to_owned())))
+    })?;
+    signal(worker, "KILL")?;
+    let control_plane = stack.children(&["stereospot-controlplane"])?;
+    signal(*control_plane.first().context("the control plane runs")?, "KILL")?;
+
+    let done = submit.wait_with_output()?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
+    let summary: Value = serde_json::from_slice(&done.stdout)?;
+    assert_eq!((&summary["status"], &summary["frames"]), (&"completed".into(), &100.into()), "{summary}");
+    check_result(&source, &result, 640, 360)?;
+
+    // Once: one completion of the job, although a segment was begun twice.
+    let job = summary["job_id"].as_str().context("a job id")?;
+    let events = stack.json(&["jobs", "events", job, "--json"])?;
+    let count = |kind: &str| events.as_array().into_iter().flatten().filter(|event| event["type"] == kind).count();
+    assert_eq!((count("job.completed"), count("reassembly.completed")), (1, 1));
+    let restarted = until("the killed worker to be back", PATIENCE, || {
+        Ok(stack.children(&["--name", &name])?.into_iter().find(|pid| *pid != worker))
+    })?;
+    assert_ne!(restarted, worker);
+    stack.stop()
+}
+
+#[test]
+fn bad_input_fails_with_one_clear_sentence_and_harms_nothing_else() -> Result<()> {
+    let stack = Stack::start("chunking=1,inference=1,reassembly=1")?;
+    let good = stack.path("good.mp4");
+    clip(&good, 160, 96, 25)?;
+    let ffmpeg = |args: &[&str], to: &Path| {
+        let all = [&["-v", "error", "-y"], args, &[text(to)]].concat();
+        stereospot_tests::output("ffmpeg", &all)
+    };
+    let text_file = stack.path("text.mp4");
+    std::fs::write(&text_file, "This is no video.\n".repeat(100))?;
+    let truncated = stack.path("truncated.mp4");
+    let whole = std::fs::read(&good)?;
+    std::fs::write(&truncated, &whole[..whole.len() / 2])?;
+    let sound_only = stack.path("sound.mp4");
+    ffmpeg(&["-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac"], &sound_only)?;
+    let tiny = stack.path("tiny.mp4");
+    ffmpeg(&["-f", "lavfi", "-i", "color=size=2x2:duration=0.2", "-c:v", "libx264"], &tiny)?;
+
+    // Refused by the pipeline: the job is failed, with its reason.
+    for (file, reason) in
+        [(&text_file, "not a video"), (&truncated, "cut short"), (&sound_only, "no video"), (&tiny, "too small")]
+    {
+        let done = stack.run(&["submit", text(file), "--wait", "--json"])?;
+        assert_eq!(done.status.code(), Some(1), "{file:?}");
+        let summary: Value = serde_json::from_slice(&done.stdout)?;
+        assert_eq!(summary["status"], "failed", "{summary}");
+        assert!(summary["error"].as_str().is_some_and(|error| error.contains(reason)), "{summary}");
+        let job = summary["job_id"].as_str().context("a job id")?;
+        let shown = stack.json(&["jobs", "show", job, "--json"])?;
+        assert_eq!(shown["view"]["job"]["error"], summary["error"]);
+    }
+    // Refused before anything is sent.
+    let empty = stack.path("empty.mp4");
+    std::fs::write(&empty, "")?;
+    let missing = stack.path("missing.mp4");
+    for (args, code, reason) in [
+        (vec!["submit", text(&empty)], 1, "empty"),
+        (vec!["submit", text(&missing)], 1, "missing.mp4"),
+        (vec!["submit", text(&good), "--mode", "3d"], 2, "half-sbs"),
+    ] {
+        let done = stack.run(&args)?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(matches!(done.status.code(), Some(found) if found == code || found == 2), "{args:?}: {said}");
+        assert!(said.contains(reason), "{args:?}: {said}");
+    }
+    // The queues are not poisoned, and the next job is none the worse.
+    let result = stack.path("out.mp4");
+    let done = stack.run(&["submit", text(&good), "--mode", "anaglyph", "--output", text(&result)])?;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    check_result(&good, &result, 160, 96)?;
+    until("empty queues", PATIENCE, || {
+        let queues = stack.json(&["queues", "list", "--json"])?;
+        let left: u64 = queues
+            .as_array()
+            .into_iter()
+            .flatten()
+            .flat_map(|queue| {
+                ["ready", "in_flight", "delayed"].map(|state| queue[state]["value"].as_u64().unwrap_or(1))
+            })
+            .sum();
+        Ok((left == 0).then_some(()))
+    })?;
+    stack.stop()
+}
+
+#[test]
+fn sources_of_every_kind_keep_their_frames_their_times_and_their_sound() -> Result<()> {
+    let stack = Stack::start("chunking=1,inference=2,reassembly=1")?;
+    let picture = "testsrc2=duration=1.6:size=160x90:rate=25";
+    let x264 = ["-c:v", "libx264", "-preset", "veryfast", "-g", "12"];
+    /// Name, inputs, arguments of the encoding, width and height of an eye.
+    type Kind<'a> = (&'a str, Vec<&'a str>, Vec<&'a str>, (u64, u64));
+    let kinds: [Kind<'_>; 10] = [
+        ("b-frames.mp4", vec![picture], vec!["-bf", "3", "-x264-params", "b-pyramid=normal"], (160, 90)),
+        ("open-gop.mp4", vec![picture], vec!["-bf", "2", "-x264-params", "open-gop=1"], (160, 90)),
+        (
+            "variable-rate.mkv",
+            vec![picture],
+            vec!["-vf", "select='not(mod(n,3))+not(mod(n,4))'", "-vsync", "vfr"],
+            (160, 90),
+        ),
+        ("ntsc.mkv", vec!["testsrc2=duration=1.6:size=160x90:rate=30000/1001"], vec![], (160, 90)),
+        ("odd.mp4", vec!["testsrc=duration=1.6:size=161x91:rate=25"], vec!["-pix_fmt", "yuv444p"], (162, 92)),
+        ("ten-bit.mp4", vec![picture], vec!["-pix_fmt", "yuv420p10le"], (160, 90)),
+        (
+            "two-sounds.mp4",
+            vec![picture, "sine=duration=1.6", "sine=frequency=880:duration=1.6"],
+            vec!["-map", "0", "-map", "1", "-map", "2"],
+            (160, 90),
+        ),
+        ("one-keyframe.mp4", vec![picture], vec!["-g", "999"], (160, 90)),
+        ("one-frame.mp4", vec![picture], vec!["-frames:v", "1"], (160, 90)),
+        ("rotated.mp4", vec![picture], vec![], (90, 160)),
+    ];
+    let mut sources = Vec::new();
+    for (name, inputs, encoding, _) in &kinds {
+        let path = stack.path(name);
+        let inputs: Vec<&str> = inputs.iter().flat_map(|input| ["-f", "lavfi", "-i", input]).collect();
+        let args = [&["-v", "error", "-y"], inputs.as_slice(), &x264, encoding.as_slice(), &[text(&path)]].concat();
+        stereospot_tests::output("ffmpeg", &args)?;
+        if *name == "rotated.mp4" {
+            // As a phone does: the picture as the sensor saw it, and a note how to hold it. Only a copy can add that note.
+            let plain = stack.path("plain.mp4");
+            std::fs::rename(&path, &plain)?;
+            let turn = ["-v", "error", "-i", text(&plain), "-c", "copy", "-metadata:s:v:0", "rotate=90", text(&path)];
+            stereospot_tests::output("ffmpeg", &turn)?;
+        }
+        sources.push(path);
+    }
+    let results = stack.path("results");
+    std::fs::create_dir(&results)?;
+    let mut args = vec!["submit"];
+    args.extend(sources.iter().map(|source| text(source)));
+    args.extend(["--preset", "ultrafast", "--output", text(&results)]);
+    let done = stack.run(&args)?;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    for (source, (name, _, _, (width, height))) in sources.iter().zip(&kinds) {
+        let stem = name.split('.').next().context("a name")?;
+        check_result(source, &results.join(format!("{stem}_sbs.mp4")), 2 * width, *height).context(*name)?;
+    }
+    stack.stop()
+}
+
+#[test]
+fn a_worker_with_a_wrong_model_says_so_and_starts_no_work() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (model, data) = (folder.path().join("model.onnx"), folder.path().join("data"));
+    std::fs::write(&model, "not a model")?;
+    let done = Command::new(program("stereospot-worker"))
+        .args(["inference", "--data-dir", text(&data), "--model", text(&model)])
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .output()?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.contains("model.onnx is no usable depth model"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Who may depend on whom, checked over what cargo resolves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use stereospot_tests::{output, root};
+
+struct Workspace {
+    /// Names of the direct dependencies of each member, those for tests and builds left out.
+    direct: BTreeMap<String, BTreeSet<String>>,
+    /// As above, those for tests and builds too.
+    any: BTreeMap<String, BTreeSet<String>>,
+}
+
+fn workspace() -> Result<Workspace> {
+    let text = output(env!("CARGO"), &["metadata", "--format-version", "1", "--no-deps", "--offline"])?;
+    let metadata: Value = serde_json::from_str(&text)?;
+    let (mut direct, mut any) = (BTreeMap::new(), BTreeMap::new());
+    for package in metadata["packages"].as_array().context("packages")? {
+        let name = package["name"].as_str().context("name")?.to_owned();
+        let all = package["dependencies"].as_array().context("dependencies")?;
+        let names = |only_normal: bool| -> BTreeSet<String> {
+            all.iter()
+                .filter(|dependency| !only_normal || dependency["kind"].is_null())
+                .filter_map(|dependency| dependency["name"].as_str().map(str::to_owned))
+                .collect()
+        };
+        direct.insert(name.clone(), names(true));
+        any.insert(name, names(false));
+    }
+    Ok(Workspace { direct, any })
+}
+
+/// What a member reaches through members, itself left out.
+fn reached(workspace: &Workspace, member: &str) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
+    let mut open = vec![member.to_owned()];
+    while let Some(name) = open.pop() {
+        for dependency in workspace.direct.get(&name).into_iter().flatten() {
+            if reached.insert(dependency.clone()) {
+                open.push(dependency.clone());
+            }
+        }
+    }
+    reached
+}
+
+fn members_of(names: &BTreeSet<String>) -> Vec<&str> {
+    names.iter().map(String::as_str).filter(|name| name.starts_with("stereospot")).collect()
+}
+
+#[test]
+fn every_room_is_there() -> Result<()> {
+    let workspace = workspace()?;
+    let rooms: Vec<&str> = workspace.direct.keys().map(String::as_str).collect();
+    let expected = [
+        "stereospot",
+        "stereospot-api",
+        "stereospot-controlplane",
+        "stereospot-domain",
+        "stereospot-local",
+        "stereospot-media",
+        "stereospot-picture",
+        "stereospot-ports",
+        "stereospot-runtime",
+        "stereospot-scene",
+        "stereospot-stereo",
+        "stereospot-telemetry",
+        "stereospot-tests",
+        "stereospot-worker",
+    ];
+    assert_eq!(rooms, expected);
+    Ok(())
+}
+
+#[test]
+fn the_domain_is_pure() -> Result<()> {
+    let workspace = workspace()?;
+    let allowed = ["serde", "serde_json", "thiserror", "utoipa", "uuid"];
+    let found: Vec<&String> =
+        workspace.direct["stereospot-domain"].iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+    assert!(found.is_empty(), "the domain knows {found:?}");
+    // Neither clock nor randomness through a feature either.
+    let manifest = std::fs::read_to_string(root().join("shared/domain/Cargo.toml"))?;
+    assert!(!manifest.contains("\"v4\"") && !manifest.contains("\"v7\""));
+    Ok(())
+}
+
+#[test]
+fn the_dashboard_reaches_no_backend_and_no_native_library() -> Result<()> {
+    let reached = reached(&workspace()?, "stereospot");
+    assert_eq!(members_of(&reached), ["stereospot-api", "stereospot-domain", "stereospot-telemetry"]);
+    Ok(())
+}
+
+#[test]
+fn each_heavy_library_has_its_owner() -> Result<()> {
+    let workspace = workspace()?;
+    let owners = [
+        ("sqlx", &["stereospot-controlplane", "stereospot-local"][..]),
+        ("ffmpeg-next", &["stereospot-media"]),
+        ("ort", &["stereospot-stereo"]),
+        ("ratatui", &["stereospot"]),
+        ("axum", &["stereospot-controlplane"]),
+    ];
+    for (library, owners) in owners {
+        let users: Vec<&str> = workspace
+            .direct
+            .iter()
+            .filter(|(_, dependencies)| dependencies.contains(library))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(users, owners, "{library}");
+    }
+    for (member, dependencies) in &workspace.any {
+        let sdk: Vec<&String> = dependencies.iter().filter(|name| name.starts_with("aws-sdk-")).collect();
+        assert!(sdk.is_empty() || member == "stereospot-aws", "{member} names {sdk:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn backends_do_not_know_each_other_and_only_programs_choose_one() -> Result<()> {
+    let workspace = workspace()?;
+    for (member, dependencies) in &workspace.direct {
+        let is_program =
+            ["stereospot-controlplane", "stereospot-worker", "stereospot-tests"].contains(&member.as_str());
+        let backends: Vec<&String> = dependencies
+            .iter()
+            .filter(|name| ["stereospot-local", "stereospot-aws"].contains(&name.as_str()))
+            .collect();
+        assert!(is_program || backends.is_empty(), "{member} names {backends:?}");
+    }
+    let no_further = |member: &str, allowed: &[&str]| {
+        let reached = reached(&workspace, member);
+        assert_eq!(members_of(&reached), allowed, "{member}");
+    };
+    no_further("stereospot-domain", &[]);
+    no_further("stereospot-ports", &["stereospot-domain"]);
+    no_further("stereospot-local", &["stereospot-domain", "stereospot-ports"]);
+    no_further("stereospot-api", &["stereospot-domain"]);
+    no_further("stereospot-telemetry", &[]);
+    no_further("stereospot-picture", &[]);
+    no_further("stereospot-media", &["stereospot-picture"]);
+    no_further("stereospot-stereo", &["stereospot-picture"]);
+    no_further("stereospot-scene", &["stereospot-picture"]);
+    Ok(())
+}
+
+#[test]
+fn every_member_takes_the_lints_and_the_versions_of_the_workspace() -> Result<()> {
+    let workspace: toml::Table = toml::from_str(&std::fs::read_to_string(root().join("Cargo.toml"))?)?;
+    let members = workspace["workspace"]["members"].as_array().context("members")?;
+    for member in members {
+        let path = root().join(member.as_str().context("text")?).join("Cargo.toml");
+        let manifest: toml::Table = toml::from_str(&std::fs::read_to_string(&path)?)?;
+        assert_eq!(manifest["lints"]["workspace"].as_bool(), Some(true), "{}", path.display());
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            for (name, wanted) in manifest.get(kind).and_then(|table| table.as_table()).into_iter().flatten() {
+                let is_shared = wanted.get("workspace").and_then(toml::Value::as_bool) == Some(true);
+                assert!(is_shared, "{} names a version of {name} of its own", path.display());
+            }
+        }
+    }
+    Ok(())
+}
