@@ -72,7 +72,8 @@ impl<'a> Loading<'a> {
     /// None when it was begun before, or there is no such job.
     fn begin(shared: &'a Shared, job_id: JobId) -> Option<Self> {
         let has_begun = shared.live.with(|world| world.begin_progress(job_id));
-        has_begun.then_some(Self { shared, job_id, is_joined: false })
+        // Made only then: one that is made and dropped would undo what another has begun.
+        has_begun.then(|| Self { shared, job_id, is_joined: false })
     }
 }
 
