@@ -57,6 +57,7 @@ fn every_room_is_there() -> Result<()> {
     let expected = [
         "stereospot",
         "stereospot-api",
+        "stereospot-aws",
         "stereospot-controlplane",
         "stereospot-domain",
         "stereospot-local",
@@ -139,6 +140,7 @@ fn backends_do_not_know_each_other_and_only_programs_choose_one() -> Result<()> 
     no_further("stereospot-domain", &[]);
     no_further("stereospot-ports", &["stereospot-domain"]);
     no_further("stereospot-local", &["stereospot-domain", "stereospot-ports"]);
+    no_further("stereospot-aws", &["stereospot-domain", "stereospot-ports"]);
     no_further("stereospot-api", &["stereospot-domain"]);
     no_further("stereospot-telemetry", &[]);
     no_further("stereospot-picture", &[]);

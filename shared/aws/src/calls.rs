@@ -1,0 +1,141 @@
+//! Counts every call to AWS, so that what polling costs and where AWS throttles can be shown.
+//!
+//! Invariant: a call is counted once an attempt, also when it fails or is tried again: that is what AWS bills.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
+use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+use crate::error::is_throttle;
+
+/// Counts of one API since the process began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Count {
+    /// Attempts, the failed ones too.
+    pub attempts: u64,
+    /// Of these: asked to slow down.
+    pub throttled: u64,
+    /// Of these: failed otherwise, or without an answer. A condition that was not met is no failure.
+    pub failed: u64,
+}
+
+/// One API: service and operation, as `("sqs", "ReceiveMessage")`.
+pub type Api = (Cow<'static, str>, Cow<'static, str>);
+
+/// The counts of all APIs. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Calls {
+    counts: Arc<Mutex<BTreeMap<Api, Count>>>,
+}
+
+impl Calls {
+    /// The counts now.
+    #[must_use]
+    pub fn snapshot(&self) -> BTreeMap<Api, Count> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts an attempt.
+    pub fn count(&self, api: Api, outcome: Outcome) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(api).or_default();
+        count.attempts += 1;
+        match outcome {
+            Outcome::Answered => {}
+            Outcome::Throttled => count.throttled += 1,
+            Outcome::Failed => count.failed += 1,
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// With an answer, an unmet condition included.
+    Answered,
+    /// With a request to slow down.
+    Throttled,
+    /// Otherwise.
+    Failed,
+}
+
+/// What an HTTP answer's status and body say; `None` is no answer at all.
+#[must_use]
+pub fn outcome(answer: Option<(u16, &[u8])>) -> Outcome {
+    let Some((status, body)) = answer else { return Outcome::Failed };
+    match status {
+        ..400 => Outcome::Answered,
+        404 | 409 | 412 | 416 => Outcome::Answered,
+        429 => Outcome::Throttled,
+        _ => {
+            let body = String::from_utf8_lossy(body);
+            let mut words = body.split(|c: char| !c.is_ascii_alphanumeric());
+            if words.any(is_throttle) {
+                Outcome::Throttled
+            } else if body.contains("ConditionalCheckFailed") {
+                Outcome::Answered
+            } else {
+                Outcome::Failed
+            }
+        }
+    }
+}
+
+impl Intercept for Calls {
+    fn name(&self) -> &'static str {
+        "calls"
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Some(metadata) = config.load::<Metadata>() else { return Ok(()) };
+        let api = (Cow::Owned(metadata.service().to_lowercase()), Cow::Owned(metadata.name().to_owned()));
+        let answer = |response: &HttpResponse| {
+            (response.status().as_u16(), response.body().bytes().unwrap_or_default().to_vec())
+        };
+        let answer = context.response().map(answer);
+        self.count(api, outcome(answer.as_ref().map(|(status, body)| (*status, body.as_slice()))));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_told_from_a_throttle_and_a_failure() {
+        let check =
+            |status, body: &str, expected| assert_eq!(outcome(Some((status, body.as_bytes()))), expected, "{body}");
+        check(200, "", Outcome::Answered);
+        check(404, "", Outcome::Answered);
+        check(412, "<Code>PreconditionFailed</Code>", Outcome::Answered);
+        check(400, r#"{"__type":"com.amazonaws.dynamodb#ConditionalCheckFailedException"}"#, Outcome::Answered);
+        check(400, r#"{"__type":"com.amazonaws.dynamodb#ThrottlingException"}"#, Outcome::Throttled);
+        check(503, "<Error><Code>SlowDown</Code></Error>", Outcome::Throttled);
+        check(429, "", Outcome::Throttled);
+        check(403, "<Code>AccessDenied</Code>", Outcome::Failed);
+        check(500, "", Outcome::Failed);
+        assert_eq!(outcome(None), Outcome::Failed);
+    }
+
+    #[test]
+    fn clones_share_their_counts() {
+        let calls = Calls::default();
+        let api: Api = ("sqs".into(), "SendMessage".into());
+        calls.clone().count(api.clone(), Outcome::Throttled);
+        calls.count(api.clone(), Outcome::Answered);
+        assert_eq!(calls.snapshot()[&api], Count { attempts: 2, throttled: 1, failed: 0 });
+    }
+}

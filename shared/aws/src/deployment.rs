@@ -1,0 +1,324 @@
+//! A deployment: what its environment file names. Pure: nothing is asked of AWS here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use stereospot_domain::QueueRole;
+
+use crate::env::Env;
+
+/// Which services the deployment is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topology {
+    /// A `job-worker` consumes `job-status-events`: it writes completions, sets statuses and triggers reassembly.
+    A,
+    /// The video worker does that on `output-events`; ours too.
+    B,
+}
+
+impl fmt::Display for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Topology::A => "A (job-worker)",
+            Topology::B => "B (no job-worker)",
+        })
+    }
+}
+
+macro_rules! queues {
+    ($($(#[$doc:meta])* $variant:ident $key:literal $name:literal $visibility:literal),+ $(,)?) => {
+        /// A main queue of a deployment; each has a dead-letter queue.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Queue { $($(#[$doc])* $variant),+ }
+
+        impl Queue {
+            /// Every queue that a deployment may have.
+            pub const ALL: &'static [Queue] = &[$(Queue::$variant),+];
+
+            /// The key of its URL in the environment file.
+            #[must_use]
+            pub fn key(self) -> &'static str {
+                match self { $(Queue::$variant => $key),+ }
+            }
+
+            /// What follows the name prefix in its name.
+            #[must_use]
+            pub fn suffix(self) -> &'static str {
+                match self { $(Queue::$variant => $name),+ }
+            }
+
+            /// The visibility timeout it is given when it is provisioned.
+            #[must_use]
+            pub fn visibility(self) -> Duration {
+                match self { $(Queue::$variant => Duration::from_secs($visibility)),+ }
+            }
+        }
+    };
+}
+
+queues! {
+    /// Notices of sources.
+    Chunking "CHUNKING_QUEUE_URL" "chunking" 900,
+    /// Notices of segments.
+    VideoWorker "VIDEO_WORKER_QUEUE_URL" "video-worker" 2400,
+    /// Jobs to be joined.
+    Reassembly "REASSEMBLY_QUEUE_URL" "reassembly" 3600,
+    /// Notices of outputs.
+    OutputEvents "OUTPUT_EVENTS_QUEUE_URL" "output-events" 120,
+    /// The same notices for the job-worker: topology A only.
+    JobStatusEvents "JOB_STATUS_EVENTS_QUEUE_URL" "job-status-events" 120,
+    /// Jobs to be deleted.
+    Deletion "DELETION_QUEUE_URL" "deletion" 600,
+    /// Sources to be fetched; optional.
+    Ingest "INGEST_QUEUE_URL" "ingest" 1200,
+    /// Changes of job rows, for the web user interface.
+    JobEvents "JOB_EVENTS_QUEUE_URL" "job-events" 60,
+}
+
+impl Queue {
+    /// The role it has in our pipeline; none for those that only existing services use.
+    #[must_use]
+    pub fn role(self) -> Option<QueueRole> {
+        match self {
+            Queue::Chunking => Some(QueueRole::Chunking),
+            Queue::VideoWorker => Some(QueueRole::Inference),
+            Queue::Reassembly => Some(QueueRole::Reassembly),
+            Queue::OutputEvents => Some(QueueRole::OutputEvents),
+            Queue::JobStatusEvents | Queue::Deletion | Queue::Ingest | Queue::JobEvents => None,
+        }
+    }
+}
+
+/// What converts the segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InferenceBackend {
+    /// Copies them.
+    Stub,
+    /// A SageMaker endpoint, asynchronously.
+    Sagemaker,
+    /// A server that answers `POST /invocations`.
+    Http,
+    /// Ours: ONNX Runtime in the worker.
+    Onnx,
+}
+
+/// Names of the tables; none where one is not deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tables {
+    /// Job rows.
+    pub jobs: Option<String>,
+    /// Segment completions.
+    pub completions: Option<String>,
+    /// Reassembly locks.
+    pub locks: Option<String>,
+    /// Open SageMaker invocations.
+    pub invocations: Option<String>,
+    /// Of the web user interface; not ours.
+    pub push_subscriptions: Option<String>,
+}
+
+/// The managed inference.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sagemaker {
+    /// Name of the endpoint.
+    pub endpoint_name: Option<String>,
+    /// Role that the endpoint runs as.
+    pub role_arn: Option<String>,
+    /// Instance type.
+    pub instance_type: Option<String>,
+    /// Number of instances.
+    pub instance_count: Option<u32>,
+    /// Codec that the model's container encodes with.
+    pub video_codec: Option<String>,
+}
+
+/// What the environment file names. What is absent is not deployed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// Region of everything but perhaps the logs.
+    pub region: String,
+    /// First part of every name; `stereo-spot` by default.
+    pub name_prefix: String,
+    /// Where every service is asked instead of AWS: an emulator.
+    pub endpoint_url: Option<String>,
+    /// Region of the log groups.
+    pub logs_region: String,
+    /// Bucket of sources and segments.
+    pub input_bucket: Option<String>,
+    /// Bucket of converted segments and results.
+    pub output_bucket: Option<String>,
+    /// URLs of the main queues that are deployed.
+    pub queues: BTreeMap<Queue, String>,
+    /// The tables.
+    pub tables: Tables,
+    /// Name of the ECS cluster, or its ARN where only that is known.
+    pub cluster: Option<String>,
+    /// Where people see the web user interface.
+    pub web_ui_url: Option<String>,
+    /// The managed inference.
+    pub sagemaker: Sagemaker,
+    /// Base of the inference server's URL.
+    pub inference_http_url: Option<String>,
+    /// What converts the segments, where the file says.
+    pub inference_backend: Option<InferenceBackend>,
+    /// How long a receive may wait for a message; 0 to 20 s.
+    pub long_poll: Duration,
+    /// Wanted length of a segment.
+    pub segment_length: Duration,
+    /// Most invocations of the managed inference under way at once, 1 to 20.
+    pub max_in_flight: u32,
+    /// How long one invocation may take, at most an hour.
+    pub invoke_timeout: Duration,
+    /// What a reader of the file should know.
+    pub notes: Vec<String>,
+}
+
+/// Why a file names no deployment.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It can't be read.
+    #[error("can't read the environment file {path}: give the path of a deployment's .env")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A key that everything needs is absent.
+    #[error("{key} is missing in the environment file: {what}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// What it is for.
+        what: &'static str,
+    },
+    /// A value that does not fit its key.
+    #[error("{key} is `{value}` in the environment file, but must be {wanted}")]
+    Unfit {
+        /// The key.
+        key: &'static str,
+        /// The value.
+        value: String,
+        /// What would fit.
+        wanted: &'static str,
+    },
+}
+
+impl Deployment {
+    /// Reads a file. What it has no line for is taken from the process's environment.
+    ///
+    /// # Errors
+    /// When it can't be read, lacks the region, or a number in it is none.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let unreadable = |source| Error::Unreadable { path: path.display().to_string(), source };
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        Self::parse(&String::from_utf8_lossy(&bytes), &|key| std::env::var(key).ok())
+    }
+
+    /// From a file's text. `otherwise` is asked for keys that have no line at all; what the text says is `null` stays so.
+    ///
+    /// # Errors
+    /// When the region is missing or a number is none.
+    pub fn parse(text: &str, otherwise: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let env = Env::parse(text);
+        let file = Source { env: &env, otherwise };
+        let region = file
+            .text("AWS_REGION")
+            .or_else(|| file.text("REGION"))
+            .or_else(|| file.text("AWS_DEFAULT_REGION"))
+            .ok_or(Error::Missing { key: "REGION", what: "it says which AWS region to ask, such as us-east-1" })?;
+        let seconds = |key, default: u64, low: u64, high: u64| -> Result<Duration, Error> {
+            Ok(Duration::from_secs(file.number(key)?.unwrap_or(default).clamp(low, high)))
+        };
+        Ok(Self {
+            name_prefix: file.text("NAME_PREFIX").unwrap_or_else(|| "stereo-spot".into()),
+            endpoint_url: file.text("AWS_ENDPOINT_URL"),
+            logs_region: file.text("LOGS_REGION").unwrap_or_else(|| region.clone()),
+            region,
+            input_bucket: file.text("INPUT_BUCKET_NAME"),
+            output_bucket: file.text("OUTPUT_BUCKET_NAME"),
+            queues: Queue::ALL.iter().filter_map(|queue| Some((*queue, file.text(queue.key())?))).collect(),
+            tables: Tables {
+                jobs: file.text("JOBS_TABLE_NAME"),
+                completions: file.text("SEGMENT_COMPLETIONS_TABLE_NAME"),
+                locks: file.text("REASSEMBLY_TRIGGERED_TABLE_NAME"),
+                invocations: file.text("INFERENCE_INVOCATIONS_TABLE_NAME"),
+                push_subscriptions: file.text("PUSH_SUBSCRIPTIONS_TABLE_NAME"),
+            },
+            cluster: file.text("ECS_CLUSTER_NAME").or_else(|| file.text("ECS_CLUSTER_ARN")),
+            web_ui_url: file.text("WEB_UI_URL"),
+            sagemaker: Sagemaker {
+                endpoint_name: file.text("SAGEMAKER_ENDPOINT_NAME"),
+                role_arn: file.text("SAGEMAKER_ENDPOINT_ROLE_ARN"),
+                instance_type: file.text("SAGEMAKER_INSTANCE_TYPE"),
+                instance_count: file.number("SAGEMAKER_INSTANCE_COUNT")?.map(small),
+                video_codec: file.text("SAGEMAKER_IW3_VIDEO_CODEC"),
+            },
+            inference_http_url: file.text("INFERENCE_HTTP_URL"),
+            inference_backend: file.inference_backend()?,
+            long_poll: seconds("SQS_LONG_POLL_WAIT_SECONDS", 20, 0, 20)?,
+            segment_length: seconds("CHUNK_SEGMENT_DURATION_SEC", 300, 1, 86_400)?,
+            max_in_flight: small(file.number("INFERENCE_MAX_IN_FLIGHT")?.unwrap_or(5).clamp(1, 20)),
+            invoke_timeout: seconds("SAGEMAKER_INVOKE_TIMEOUT_SECONDS", 1200, 1, 3600)?,
+            notes: env.notes.clone(),
+        })
+    }
+
+    /// Which services it is made of.
+    #[must_use]
+    pub fn topology(&self) -> Topology {
+        if self.queues.contains_key(&Queue::JobStatusEvents) { Topology::A } else { Topology::B }
+    }
+
+    /// Name of a queue, the last part of its URL.
+    #[must_use]
+    pub fn queue_name(&self, queue: Queue) -> Option<&str> {
+        self.queues.get(&queue).map(|url| url.rsplit_once('/').map_or(url.as_str(), |(_, name)| name))
+    }
+}
+
+struct Source<'a> {
+    env: &'a Env,
+    otherwise: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Source<'_> {
+    fn text(&self, key: &str) -> Option<String> {
+        if self.env.has(key) {
+            return self.env.get(key).map(str::to_owned);
+        }
+        let value = (self.otherwise)(key)?;
+        let value = value.trim();
+        (!value.is_empty() && !value.eq_ignore_ascii_case("null")).then(|| value.to_owned())
+    }
+
+    fn number(&self, key: &'static str) -> Result<Option<u64>, Error> {
+        let Some(value) = self.text(key) else { return Ok(None) };
+        match value.parse::<f64>() {
+            // Existing services take `20.0` and negative numbers too, and clamp them.
+            Ok(number) if number.is_finite() => Ok(Some(number.max(0.0) as u64)),
+            _ => Err(Error::Unfit { key, value, wanted: "a number" }),
+        }
+    }
+
+    fn inference_backend(&self) -> Result<Option<InferenceBackend>, Error> {
+        const KEY: &str = "INFERENCE_BACKEND";
+        let Some(value) = self.text(KEY) else { return Ok(None) };
+        match value.to_ascii_lowercase().as_str() {
+            "stub" => Ok(Some(InferenceBackend::Stub)),
+            "sagemaker" => Ok(Some(InferenceBackend::Sagemaker)),
+            "http" => Ok(Some(InferenceBackend::Http)),
+            "onnx" => Ok(Some(InferenceBackend::Onnx)),
+            _ => Err(Error::Unfit { key: KEY, value, wanted: "stub, sagemaker, http or onnx" }),
+        }
+    }
+}
+
+fn small(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! Says what a deployment is made of, what is missing, and what will not work: a check that changes nothing.
+//!
+//! Invariant: whatever can't be looked at is a problem of its own and hides nothing else; the check always ends with a report.
+
+use aws_config::{Region, SdkConfig};
+use stereospot_ports::fleet::Fleet;
+use stereospot_ports::{Error, Result};
+
+use crate::config::Connections;
+use crate::deployment::{Deployment, Topology};
+use crate::ecs::EcsFleet;
+use crate::http_inference::HttpInference;
+use crate::logs::CloudLogs;
+use crate::provision::Account;
+use crate::sagemaker::endpoint::Endpoints;
+use crate::signed::Api;
+use crate::signed::service::{DYNAMODB, IAM, LOGS, S3, SQS, STS};
+
+mod attempt;
+mod permissions;
+pub mod report;
+mod storage;
+
+use report::{EndpointFound, Problem, Report, ServiceFound, Severity, Verdict};
+
+/// Looks at everything that a deployment's environment file names.
+///
+/// # Errors
+/// [`stereospot_ports::Code::Invalid`] when no region is set; nothing else is an error, all else stands in the report.
+pub async fn examine(connections: &Connections) -> Result<Report> {
+    let api = |service| Api::new(&connections.config, &connections.calls, service);
+    let doctor = Doctor {
+        connections,
+        deployment: &connections.deployment,
+        sqs: api(&SQS)?,
+        s3: api(&S3)?,
+        dynamodb: api(&DYNAMODB)?,
+        sts: api(&STS)?,
+        iam: api(&IAM)?,
+        logs: Api::new(&in_logs_region(connections), &connections.calls, &LOGS)?,
+    };
+    Ok(doctor.examine().await)
+}
+
+fn in_logs_region(connections: &Connections) -> SdkConfig {
+    let region = Region::new(connections.deployment.logs_region.clone());
+    connections.config.to_builder().region(region).build()
+}
+
+struct Doctor<'a> {
+    connections: &'a Connections,
+    deployment: &'a Deployment,
+    sqs: Api,
+    s3: Api,
+    dynamodb: Api,
+    sts: Api,
+    iam: Api,
+    logs: Api,
+}
+
+/// What one part of the check adds to the report.
+#[derive(Default)]
+struct Complaints {
+    problems: Vec<Problem>,
+    notes: Vec<String>,
+}
+
+impl Complaints {
+    fn error(&mut self, what: impl Into<String>) {
+        self.problems.push(Problem { severity: Severity::Error, what: what.into() });
+    }
+
+    fn warn(&mut self, what: impl Into<String>) {
+        self.problems.push(Problem { severity: Severity::Warning, what: what.into() });
+    }
+}
+
+impl Doctor<'_> {
+    async fn examine(&self) -> Report {
+        let deployment = self.deployment;
+        let mut all = Complaints { notes: deployment.notes.clone(), ..Complaints::default() };
+        let account = match Account::look(&self.sts, &deployment.region).await {
+            Ok(account) => Some(account),
+            Err(error) => {
+                all.error(error.to_string());
+                None
+            }
+        };
+        let (buckets, queues, tables, services, logs, managed) = futures::join!(
+            self.buckets(),
+            self.queues(),
+            self.tables(),
+            self.services(),
+            self.log_groups(),
+            self.managed()
+        );
+        let dead_letters: Vec<String> =
+            queues.0.iter().filter_map(|queue| Some(queue.dead_letter.as_ref()?.name.clone())).collect();
+        let (sqs, dynamodb, s3) = (&self.sqs, &self.dynamodb, &self.s3);
+        let apis = attempt::Apis { iam: &self.iam, sqs, dynamodb, s3, logs: &self.logs };
+        let mut seen = Vec::new();
+        if !services.0.is_empty() {
+            seen.push("ecs:DescribeServices");
+        }
+        if services.0.iter().any(|service| service.limits.is_some()) {
+            seen.push("application-autoscaling:DescribeScalableTargets");
+        }
+        let (permissions, notes) = permissions::look(&apis, deployment, account.as_ref(), &dead_letters, &seen).await;
+        all.notes.extend(notes);
+        for missing in permissions.iter().filter(|permission| permission.verdict == Verdict::Missing) {
+            all.warn(format!(
+                "{} on {} is not allowed, needed for {}: add it to the policy of the role in use",
+                missing.action, missing.resource, missing.needed_for
+            ));
+        }
+        let mut report = Report {
+            region: deployment.region.clone(),
+            name_prefix: deployment.name_prefix.clone(),
+            account: account.as_ref().map(|account| account.id.clone()),
+            caller: account.map(|account| account.caller),
+            topology: if deployment.topology() == Topology::A { "A" } else { "B" }.into(),
+            permissions,
+            ..Report::default()
+        };
+        for complaints in [buckets.1, queues.1, tables.1, services.1, logs.1, managed.2] {
+            all.problems.extend(complaints.problems);
+            all.notes.extend(complaints.notes);
+        }
+        (report.buckets, report.queues, report.tables) = (buckets.0, queues.0, tables.0);
+        (report.services, report.log_groups) = (services.0, logs.0);
+        (report.endpoint, report.inference_server_answers) = (managed.0, managed.1);
+        all.problems.sort_by_key(|problem| problem.severity);
+        (report.problems, report.notes) = (all.problems, all.notes);
+        report
+    }
+
+    async fn services(&self) -> (Vec<ServiceFound>, Complaints) {
+        let mut complaints = Complaints::default();
+        let Some(cluster) = &self.deployment.cluster else {
+            complaints.notes.push("no ECS cluster is named: services are neither shown nor scaled".into());
+            return (Vec::new(), complaints);
+        };
+        let look =
+            async { EcsFleet::new(&self.connections.config, &self.connections.calls, cluster)?.services().await };
+        let services = match look.await {
+            Ok(services) => services,
+            Err(error) => {
+                complaints.warn(error.to_string());
+                return (Vec::new(), complaints);
+            }
+        };
+        let expects_job_worker = self.deployment.topology() == Topology::A;
+        for name in ["media-worker", "video-worker", "job-worker"] {
+            let is_there = services.iter().any(|service| service.name == name);
+            if name == "job-worker" && is_there != expects_job_worker {
+                complaints.warn(if is_there {
+                    "a job-worker runs, but JOB_STATUS_EVENTS_QUEUE_URL is not set: set it, or ours write what it owns"
+                } else {
+                    "JOB_STATUS_EVENTS_QUEUE_URL is set, but no job-worker runs: nobody writes completions; start it, or \
+                     remove the line"
+                });
+            } else if name != "job-worker" && !is_there {
+                complaints.notes.push(format!("the cluster {cluster} has no service {name}"));
+            }
+        }
+        let found = services
+            .into_iter()
+            .map(|service| ServiceFound {
+                limits: service.limits.map(|limits| (limits.min, limits.max)),
+                name: service.name,
+                desired: service.desired,
+                running: service.running,
+                pending: service.pending,
+                note: service.note,
+            })
+            .collect();
+        (found, complaints)
+    }
+
+    async fn log_groups(&self) -> (Vec<String>, Complaints) {
+        let mut complaints = Complaints::default();
+        let look = async { CloudLogs::of(self.connections)?.groups().await };
+        match look.await {
+            Ok(groups) => {
+                complaints.notes.extend(groups.missing);
+                (groups.existing, complaints)
+            }
+            Err(error) => {
+                complaints.warn(error.to_string());
+                (Vec::new(), complaints)
+            }
+        }
+    }
+
+    async fn managed(&self) -> (Option<EndpointFound>, Option<bool>, Complaints) {
+        let mut complaints = Complaints::default();
+        let Connections { config, calls, deployment, .. } = self.connections;
+        let mut endpoint = None;
+        if let Some(name) = &deployment.sagemaker.endpoint_name {
+            let look = async { Endpoints::new(config, calls)?.state(name).await };
+            let (status, images) = match look.await {
+                Ok(state) => {
+                    if let Some(failure) = &state.failure {
+                        complaints.error(format!("the endpoint {name} is {}: {failure}", state.status));
+                    }
+                    (Some(state.status), state.images)
+                }
+                Err(error) => {
+                    complaints.error(error.to_string());
+                    (None, Vec::new())
+                }
+            };
+            endpoint = Some(EndpointFound { name: name.clone(), status, images });
+        }
+        let mut answers = None;
+        if let Some(url) = &deployment.inference_http_url {
+            let look = async { HttpInference::new(config, calls, url, deployment.invoke_timeout)?.ping().await };
+            let pinged: Result<(), Error> = look.await;
+            if let Err(error) = &pinged {
+                complaints.error(format!(
+                    "the inference server {url} does not answer: start it, or check its address ({error})"
+                ));
+            }
+            answers = Some(pinged.is_ok());
+        }
+        (endpoint, answers, complaints)
+    }
+}
+
+#[cfg(test)]
+mod tests;

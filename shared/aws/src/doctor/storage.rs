@@ -1,0 +1,242 @@
+//! Buckets, queues and tables: what jobs need to go through at all.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use stereospot_ports::Code;
+
+use super::report::{BucketFound, DeadLetterFound, Depth, QueueFound, TableFound};
+use super::{Complaints, Doctor, permissions};
+use crate::deployment::Queue;
+use crate::provision::{State, bucket, queue, table};
+
+/// Below this retention a dead-lettered message may be gone before anybody looks: it is counted from the first sending.
+const SHORT_RETENTION_SECS: u64 = 5 * 86_400;
+/// The indexes that jobs are listed by.
+const INDEXES: [&str; 2] = ["status-completed_at", "status-created_at"];
+
+impl Doctor<'_> {
+    pub(super) async fn buckets(&self) -> (Vec<BucketFound>, Complaints) {
+        let deployment = self.deployment;
+        let events = [Queue::OutputEvents, Queue::JobStatusEvents];
+        let of = |queues: &[Queue], rules: &[(&'static str, &'static str)]| -> Vec<_> {
+            let named = queues.iter().filter_map(|queue| deployment.queue_name(*queue));
+            named
+                .flat_map(|name| rules.iter().map(move |(prefix, suffix)| (name.to_owned(), *prefix, *suffix)))
+                .collect()
+        };
+        let mut input = of(&[Queue::Chunking], &[("input/", ".mp4")]);
+        input.extend(of(&[Queue::VideoWorker], &[("segments/", ".mp4")]));
+        let mut output = of(&events, &[("jobs/", ".mp4"), ("jobs/", ".reassembly-done")]);
+        if deployment.sagemaker.endpoint_name.is_some() {
+            output.extend(of(&events, &[("sagemaker-async-responses/", ""), ("sagemaker-async-failures/", "")]));
+        }
+        let mut complaints = Complaints::default();
+        let mut found = Vec::new();
+        for (purpose, key, name, rules) in [
+            ("input", "INPUT_BUCKET_NAME", &deployment.input_bucket, input),
+            ("output", "OUTPUT_BUCKET_NAME", &deployment.output_bucket, output),
+        ] {
+            let Some(name) = name else {
+                complaints.error(format!("{key} is missing in the environment file: name the bucket"));
+                continue;
+            };
+            let is_there = match bucket::look(&self.s3, name).await {
+                Ok(State::Missing) => {
+                    complaints.error(format!(
+                        "the bucket {name} does not exist: check {key} and the region, or run provision"
+                    ));
+                    false
+                }
+                Ok(_) => true,
+                Err(error) => {
+                    complaints.error(error.to_string());
+                    false
+                }
+            };
+            let missing_rules = if is_there { self.rules(name, rules, &mut complaints).await } else { Vec::new() };
+            found.push(BucketFound { purpose, name: name.clone(), is_there, missing_rules });
+        }
+        (found, complaints)
+    }
+
+    /// Rules that a bucket lacks, in words. Whether the queue's ARN is of this account is not looked at: its name is.
+    async fn rules(&self, bucket: &str, wanted: Vec<(String, &str, &str)>, complaints: &mut Complaints) -> Vec<String> {
+        let told = match bucket::told(&self.s3, bucket).await {
+            Ok(told) => told,
+            Err(error) => {
+                complaints.warn(error.to_string());
+                return Vec::new();
+            }
+        };
+        let mut missing = Vec::new();
+        for (queue, prefix, suffix) in wanted {
+            let is_told = told.iter().any(|rule| {
+                rule.queue_arn.rsplit(':').next() == Some(queue.as_str())
+                    && rule.prefix == prefix
+                    && rule.suffix == suffix
+            });
+            if !is_told {
+                let rule = format!("{prefix}*{suffix} to {queue}");
+                complaints
+                    .error(format!("the bucket {bucket} does not tell {rule}: add the notification, or run provision"));
+                missing.push(rule);
+            }
+        }
+        missing
+    }
+
+    pub(super) async fn queues(&self) -> (Vec<QueueFound>, Complaints) {
+        let mut complaints = Complaints::default();
+        for queue in Queue::ALL.iter().filter(|queue| queue.role().is_some()) {
+            if !self.deployment.queues.contains_key(queue) {
+                complaints.error(format!("{} is missing in the environment file: name the queue", queue.key()));
+            }
+        }
+        let found = self.deployment.queues.iter().map(async |(kind, url)| self.queue(*kind, url).await);
+        let mut queues = Vec::new();
+        for (queue, of_queue) in futures::future::join_all(found).await {
+            queues.push(queue);
+            complaints.problems.extend(of_queue.problems);
+            complaints.notes.extend(of_queue.notes);
+        }
+        (queues, complaints)
+    }
+
+    async fn queue(&self, kind: Queue, url: &str) -> (QueueFound, Complaints) {
+        let mut complaints = Complaints::default();
+        let name = url.rsplit('/').next().unwrap_or(url).to_owned();
+        let attributes = match queue::attributes(&self.sqs, &name, url).await {
+            Ok(attributes) => Some(attributes),
+            Err(error) => {
+                complaints.error(error.to_string());
+                None
+            }
+        };
+        let redrive = attributes
+            .as_ref()
+            .and_then(|attributes| serde_json::from_str::<Value>(attributes.get("RedrivePolicy")?).ok());
+        let depth = attributes.as_ref().map(|attributes| depth(attributes, redrive.as_ref()));
+        if let Some(depth) = depth.as_ref().filter(|depth| depth.visibility_secs < kind.visibility().as_secs()) {
+            complaints.notes.push(format!(
+                "{name} hides messages for {} s; {} s is usual: work that takes longer without extending its lease is done twice",
+                depth.visibility_secs,
+                kind.visibility().as_secs()
+            ));
+        }
+        let dead_letter = self.dead_letter(&name, url, redrive.as_ref(), &mut complaints).await;
+        (QueueFound { name, url: url.into(), depth, dead_letter }, complaints)
+    }
+
+    async fn dead_letter(
+        &self,
+        queue_name: &str,
+        queue_url: &str,
+        redrive: Option<&Value>,
+        complaints: &mut Complaints,
+    ) -> Option<DeadLetterFound> {
+        let arn = redrive.and_then(|redrive| redrive["deadLetterTargetArn"].as_str());
+        let is_in_policy = arn.is_some();
+        let name = arn.and_then(|arn| arn.rsplit(':').next()).map_or(format!("{queue_name}-dlq"), str::to_owned);
+        // A dead-letter queue lies in its queue's account and region: no other permission is needed to find it.
+        let url = queue_url.rsplit_once('/').map_or(name.clone(), |(base, _)| format!("{base}/{name}"));
+        let depth = match queue::attributes(&self.sqs, &name, &url).await {
+            Ok(attributes) => Some(depth(&attributes, None)),
+            Err(error) if error.code() == Code::NotFound && !is_in_policy => {
+                complaints.warn(format!(
+                    "{queue_name} has no dead-letter queue: failing messages are tried for ever; make {name}"
+                ));
+                return None;
+            }
+            Err(error) if error.code() == Code::NotFound => {
+                complaints.error(format!(
+                    "{queue_name} dead-letters to {name}, which does not exist or may not be seen: failing messages are \
+                     lost if it is gone; make it, or allow sqs:GetQueueAttributes on it"
+                ));
+                None
+            }
+            Err(error) => {
+                complaints.warn(error.to_string());
+                None
+            }
+        };
+        if let Some(depth) = &depth {
+            if !is_in_policy {
+                complaints.warn(format!(
+                    "{name} exists, but {queue_name} has no redrive policy: set it, else nothing gets there"
+                ));
+            }
+            let all = depth.ready + depth.in_flight;
+            if all > 0 {
+                complaints.warn(format!("{name} holds about {all} messages: read why, then replay or discard them"));
+            }
+            if depth.retention_secs < SHORT_RETENTION_SECS {
+                complaints.notes.push(format!(
+                    "{name} forgets messages {} days after they were first sent: raise its retention to 14 days",
+                    depth.retention_secs / 86_400
+                ));
+            }
+        }
+        Some(DeadLetterFound { name, is_in_policy, depth })
+    }
+
+    pub(super) async fn tables(&self) -> (Vec<TableFound>, Complaints) {
+        let mut complaints = Complaints::default();
+        let named = permissions::tables(self.deployment);
+        for (purpose, key) in [
+            ("jobs", "JOBS_TABLE_NAME"),
+            ("completions", "SEGMENT_COMPLETIONS_TABLE_NAME"),
+            ("locks", "REASSEMBLY_TRIGGERED_TABLE_NAME"),
+        ] {
+            if !named.iter().any(|(named, _)| *named == purpose) {
+                complaints.error(format!("{key} is missing in the environment file: name the table"));
+            }
+        }
+        let mut tables = Vec::new();
+        for (purpose, name) in named {
+            let found = match table::describe(&self.dynamodb, name).await {
+                Ok(Some(found)) => found,
+                Ok(None) => {
+                    complaints.error(format!(
+                        "the table {name} does not exist: check its name and the region, or run provision"
+                    ));
+                    Value::Null
+                }
+                Err(error) => {
+                    complaints.error(error.to_string());
+                    Value::Null
+                }
+            };
+            let indexes: Vec<String> = found["GlobalSecondaryIndexes"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|index| index["IndexName"].as_str().map(str::to_owned))
+                .collect();
+            if purpose == "jobs" && !found.is_null() {
+                for index in INDEXES.iter().filter(|index| !indexes.iter().any(|found| found == **index)) {
+                    complaints
+                        .error(format!("the table {name} has no index {index}: jobs can't be listed; run provision"));
+                }
+            }
+            let status = found["TableStatus"].as_str().map(str::to_owned);
+            tables.push(TableFound { purpose, name: name.into(), status, rows: found["ItemCount"].as_u64(), indexes });
+        }
+        (tables, complaints)
+    }
+}
+
+fn depth(attributes: &BTreeMap<String, String>, redrive: Option<&Value>) -> Depth {
+    let number = |name: &str| attributes.get(name).and_then(|value| value.parse().ok()).unwrap_or(0);
+    let receives = redrive.map(|redrive| &redrive["maxReceiveCount"]);
+    Depth {
+        ready: number("ApproximateNumberOfMessages"),
+        in_flight: number("ApproximateNumberOfMessagesNotVisible"),
+        delayed: number("ApproximateNumberOfMessagesDelayed"),
+        visibility_secs: number("VisibilityTimeout"),
+        retention_secs: number("MessageRetentionPeriod"),
+        max_receives: receives
+            .and_then(|count| count.as_u64().or_else(|| count.as_str()?.parse().ok()))
+            .and_then(|count| u32::try_from(count).ok()),
+    }
+}

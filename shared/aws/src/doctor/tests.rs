@@ -1,0 +1,192 @@
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use serde_json::{Value, json};
+
+use super::report::Permission;
+use super::*;
+use crate::signed::replay::Replay;
+
+const IDENTITY: &str = "<R><Arn>arn:aws:sts::123456789012:assumed-role/media-worker/task</Arn>\
+    <Account>123456789012</Account></R>";
+const QUEUE: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/stereo-spot-chunking";
+
+async fn report(replay: &Replay, env: &str) -> Report {
+    let deployment = Deployment::parse(env, &|_| None).unwrap();
+    let connector = SharedHttpConnector::new(replay.clone());
+    examine(&Connections::of(deployment, replay.config(), connector)).await.unwrap()
+}
+
+fn attributes(ready: &str, redrive: Option<Value>) -> Value {
+    let mut attributes = json!({
+        "ApproximateNumberOfMessages": ready, "ApproximateNumberOfMessagesNotVisible": "1",
+        "ApproximateNumberOfMessagesDelayed": "0", "VisibilityTimeout": "600", "MessageRetentionPeriod": "345600",
+    });
+    if let Some(redrive) = redrive {
+        attributes["RedrivePolicy"] = redrive.to_string().into();
+    }
+    json!({ "Attributes": attributes })
+}
+
+fn no_groups(replay: Replay) -> Replay {
+    replay.answer("DescribeLogGroups", json!({})).answer("DescribeLogGroups", json!({}))
+}
+
+#[tokio::test]
+async fn nothing_that_fails_ends_the_check() {
+    let env = format!(
+        "REGION=eu-central-1\nINPUT_BUCKET_NAME=in\nOUTPUT_BUCKET_NAME=out\nCHUNKING_QUEUE_URL={QUEUE}\n\
+         JOBS_TABLE_NAME=stereo-spot-jobs\nECS_CLUSTER_NAME=c\nSAGEMAKER_ENDPOINT_NAME=e\nINFERENCE_HTTP_URL=http://h"
+    );
+    let report = report(&Replay::default(), &env).await;
+    assert!(!report.is_healthy());
+    assert_eq!((report.account.as_deref(), report.permissions.len()), (None, 0));
+    assert_eq!(report.buckets.iter().map(|bucket| bucket.is_there).collect::<Vec<_>>(), [false, false]);
+    assert_eq!((report.queues[0].depth.as_ref(), report.tables[0].status.as_deref()), (None, None));
+    assert_eq!(
+        (report.endpoint.as_ref().unwrap().status.as_deref(), report.inference_server_answers),
+        (None, Some(false))
+    );
+    let says = |what: &str| report.problems.iter().any(|problem| problem.what.contains(what));
+    assert!(says("REASSEMBLY_QUEUE_URL is missing in the environment file"));
+    assert!(says("REASSEMBLY_TRIGGERED_TABLE_NAME is missing"));
+    assert!(says("the inference server http://h does not answer"));
+    let text = report.to_string();
+    assert!(text.contains("stereo-spot-chunking               MISSING"), "{text}");
+    let first_warning = report.problems.iter().position(|problem| problem.severity == Severity::Warning).unwrap();
+    assert!(report.problems[first_warning..].iter().all(|problem| problem.severity == Severity::Warning));
+}
+
+#[tokio::test]
+async fn queues_are_shown_with_what_is_wrong_about_them() {
+    let redrive =
+        json!({ "deadLetterTargetArn": "arn:aws:sqs:eu-central-1:123456789012:other-name", "maxReceiveCount": 5 });
+    let replay = no_groups(Replay::default())
+        .raw("GetCallerIdentity", 200, &[], &IDENTITY.replace("assumed-role/media-worker/task", "root"))
+        .answer("GetQueueAttributes", attributes("7", Some(redrive)))
+        .answer("GetQueueAttributes", attributes("3", None));
+    let report = report(&replay, &format!("REGION=eu-central-1\nCHUNKING_QUEUE_URL={QUEUE}")).await;
+    let asked = &replay.sent_to("GetQueueAttributes")[1].json()["QueueUrl"];
+    assert_eq!(asked, "https://sqs.eu-central-1.amazonaws.com/123456789012/other-name", "beside its queue");
+    let queue = &report.queues[0];
+    let depth = queue.depth.as_ref().unwrap();
+    assert_eq!((depth.ready, depth.in_flight, depth.visibility_secs, depth.max_receives), (7, 1, 600, Some(5)));
+    let dead = queue.dead_letter.as_ref().unwrap();
+    assert_eq!((dead.name.as_str(), dead.is_in_policy), ("other-name", true));
+    let problems: Vec<&str> = report.problems.iter().map(|problem| problem.what.as_str()).collect();
+    assert!(problems.contains(&"other-name holds about 4 messages: read why, then replay or discard them"));
+    let says = |what: &str| report.notes.iter().any(|note| note.contains(what));
+    assert!(says("hides messages for 600 s; 900 s is usual"));
+    assert!(says("other-name forgets messages 4 days after they were first sent"));
+    assert!(report.permissions.iter().all(|permission| permission.verdict == Verdict::Allowed), "root may do all");
+    assert_eq!(report.topology, "B");
+    replay.finish();
+}
+
+fn verdict(report: &Report, action: &str, ending: &str) -> Verdict {
+    let is = |permission: &&Permission| permission.action == action && permission.resource.ends_with(ending);
+    report.permissions.iter().find(is).unwrap().verdict
+}
+
+#[tokio::test]
+async fn iam_is_asked_about_the_role_behind_a_session() {
+    let decision = |action: &str, decision: &str| {
+        format!(
+            "<member><MatchedStatements><member/></MatchedStatements><EvalDecision>{decision}</EvalDecision>\
+             <EvalActionName>{action}</EvalActionName></member>"
+        )
+    };
+    let of_tables: String = [
+        decision("dynamodb:GetItem", "allowed"),
+        decision("dynamodb:PutItem", "implicitDeny"),
+        decision("dynamodb:UpdateItem", "explicitDeny"),
+        decision("dynamodb:Query", "allowed"),
+        decision("dynamodb:DeleteItem", "allowed"),
+    ]
+    .concat();
+    let table = json!({ "Table": { "TableStatus": "ACTIVE", "ItemCount": 12 } });
+    let replay = no_groups(Replay::default())
+        .raw("GetCallerIdentity", 200, &[], IDENTITY)
+        .answer("DescribeTable", table)
+        .raw("SimulatePrincipalPolicy", 200, &[], &format!("<R>{of_tables}</R>"))
+        .raw("SimulatePrincipalPolicy", 200, &[], "<R></R>")
+        .refuse("GetQueryResults", "ThrottlingException", "slow down")
+        .refuse("StopQuery", "ThrottlingException", "slow down");
+    let report = report(&replay, "REGION=eu-central-1\nJOBS_TABLE_NAME=p-jobs").await;
+    assert_eq!(verdict(&report, "dynamodb:GetItem", "p-jobs"), Verdict::Allowed);
+    assert_eq!(verdict(&report, "dynamodb:PutItem", "p-jobs"), Verdict::Missing);
+    assert_eq!(verdict(&report, "dynamodb:UpdateItem", "p-jobs"), Verdict::Missing);
+    assert_eq!(verdict(&report, "logs:StartQuery", "*"), Verdict::NotKnown);
+    let asked = replay.sent_to("SimulatePrincipalPolicy");
+    assert!(asked[0].body.contains("PolicySourceArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fmedia-worker"));
+    let problem = "dynamodb:PutItem on arn:aws:dynamodb:eu-central-1:123456789012:table/p-jobs is not allowed, needed for \
+                   our workers and repairs: add it to the policy of the role in use";
+    assert!(report.problems.iter().any(|found| found.what == problem), "{report}");
+    assert!(report.problems.iter().any(|found| found.what.contains("has no index status-created_at")));
+    replay.finish();
+}
+
+#[tokio::test]
+async fn where_iam_does_not_tell_writes_are_tried_that_cannot_write() {
+    let replay = no_groups(Replay::default())
+        .raw("GetCallerIdentity", 200, &[], IDENTITY)
+        .answer("DescribeTable", json!({ "Table": { "TableStatus": "ACTIVE" } }))
+        .refuse("SimulatePrincipalPolicy", "AccessDenied", "no")
+        .answer("GetItem", json!({}))
+        .refuse("Query", "ProvisionedThroughputExceededException", "slow down")
+        .refuse("GetQueryResults", "ResourceNotFoundException", "no such query")
+        .refuse("StopQuery", "AccessDeniedException", "not authorized")
+        .refuse("PutItem", "ConditionalCheckFailedException", "The conditional request failed")
+        .refuse("UpdateItem", "AccessDeniedException", "not authorized")
+        .answer("DeleteItem", json!({}));
+    let report = report(&replay, "REGION=eu-central-1\nSEGMENT_COMPLETIONS_TABLE_NAME=p-segment-completions").await;
+    assert_eq!(verdict(&report, "dynamodb:PutItem", "completions"), Verdict::Allowed);
+    assert_eq!(verdict(&report, "dynamodb:UpdateItem", "completions"), Verdict::Missing);
+    assert_eq!(verdict(&report, "dynamodb:GetItem", "completions"), Verdict::Allowed);
+    assert_eq!(verdict(&report, "dynamodb:Query", "completions"), Verdict::NotKnown);
+    assert_eq!(verdict(&report, "dynamodb:DeleteItem", "completions"), Verdict::NotKnown, "it was let through");
+    assert_eq!(verdict(&report, "logs:GetQueryResults", "*"), Verdict::Allowed);
+    assert_eq!(verdict(&report, "logs:StopQuery", "*"), Verdict::Missing);
+    assert!(report.to_string().contains("not known: logs:StartQuery on 1, needed for logs of a job"), "{report}");
+    let put = replay.sent_to("PutItem")[0].json();
+    assert_eq!(put["ConditionExpression"], "attribute_exists(job_id) AND attribute_not_exists(job_id)");
+    assert_eq!(put["Item"]["segment_index"]["N"], "0");
+    assert!(report.notes.iter().any(|note| note.starts_with("IAM does not tell all permissions")));
+    replay.finish();
+}
+
+#[tokio::test]
+async fn a_dead_letter_queue_that_is_gone_is_told_from_none_at_all() {
+    for (redrive, says) in [
+        (None, "has no dead-letter queue"),
+        (
+            Some(json!({ "deadLetterTargetArn": "arn:aws:sqs:r:1:gone", "maxReceiveCount": "5" })),
+            "dead-letters to gone",
+        ),
+    ] {
+        let replay = no_groups(Replay::default()).answer("GetQueueAttributes", attributes("0", redrive)).refuse(
+            "GetQueueAttributes",
+            "AWS.SimpleQueueService.NonExistentQueue",
+            "no",
+        );
+        let report = report(&replay, &format!("REGION=eu-central-1\nCHUNKING_QUEUE_URL={QUEUE}")).await;
+        assert!(report.problems.iter().any(|problem| problem.what.contains(says)), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_topology_that_contradicts_its_services_is_said_to() {
+    let service = |name: &str| json!({ "serviceName": name, "status": "ACTIVE", "desiredCount": 0 });
+    let with = |services: Value| {
+        no_groups(Replay::default())
+            .answer("DescribeServices", json!({ "services": services }))
+            .answer("DescribeScalableTargets", json!({}))
+    };
+    let workers = json!([service("media-worker"), service("video-worker")]);
+    let a = format!("REGION=eu-central-1\nECS_CLUSTER_NAME=c\nJOB_STATUS_EVENTS_QUEUE_URL={QUEUE}");
+    let report_of_a = report(&with(workers), &a).await;
+    assert_eq!(report_of_a.topology, "A");
+    assert!(report_of_a.problems.iter().any(|problem| problem.what.contains("no job-worker runs")));
+    let all = json!([service("media-worker"), service("video-worker"), service("job-worker")]);
+    let report_of_b = report(&with(all), "REGION=eu-central-1\nECS_CLUSTER_NAME=c").await;
+    assert!(report_of_b.problems.iter().any(|problem| problem.what.starts_with("a job-worker runs")));
+    assert!(report_of_b.to_string().contains("video-worker  0 of 0 running, normal while queues are empty"));
+}

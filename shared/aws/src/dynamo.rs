@@ -1,0 +1,335 @@
+//! The job store on DynamoDB, in the tables of existing deployments: their attributes, whole Unix seconds, absent means none.
+//! Ours stand beside theirs: `error` and `options` (JSON) on jobs, `lease_until` and `owner` on locks.
+//!
+//! Invariant: every write that depends on what is stored carries that as its condition, so DynamoDB decides, not we. Reads are
+//! strongly consistent, but for [`JobStore::list`]: an index is always behind its table, by a moment.
+//!
+//! A write whose answer is lost is tried again by the SDK and may then find its own work: it says "refused" though it was done.
+//! Nobody is wrongly told that it won, and whoever looks next, as the trigger check does, goes on from there.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, Select};
+use stereospot_domain::{Job, JobId, JobStatus, Lock, SegmentCompletion, Timestamp};
+use stereospot_ports::job_store::{Acquired, Page, Transition, Transitioned};
+use stereospot_ports::{Code, Error, JobStore, Result};
+
+use crate::Connections;
+use crate::error::{Call, from_sdk};
+
+mod change;
+mod locks;
+mod rows;
+
+use change::{Change, Changed};
+use rows::{Item, number, secs, text};
+
+/// Newest jobs first, by status.
+const BY_CREATION: &str = "status-created_at";
+
+/// The three tables that jobs live in.
+#[derive(Debug, Clone)]
+pub struct DynamoJobs {
+    client: Client,
+    jobs: String,
+    completions: String,
+    locks: String,
+}
+
+impl DynamoJobs {
+    /// Over the deployment's tables. Asks nothing of AWS: that they exist shows at the first call.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] when the environment file names not all three.
+    pub fn new(connections: &Connections) -> Result<Self> {
+        let tables = &connections.deployment.tables;
+        let named = |name: &Option<String>, key: &str, what: &str| {
+            let missing = || format!("{key} is missing in the environment file: it names the table of {what}");
+            name.clone().ok_or_else(|| Error::new(Code::Invalid, missing()))
+        };
+        Ok(Self {
+            client: connections.dynamo.clone(),
+            jobs: named(&tables.jobs, "JOBS_TABLE_NAME", "job rows")?,
+            completions: named(&tables.completions, "SEGMENT_COMPLETIONS_TABLE_NAME", "segment completions")?,
+            locks: named(&tables.locks, "REASSEMBLY_TRIGGERED_TABLE_NAME", "reassembly locks")?,
+        })
+    }
+
+    async fn get_item(&self, table: &str, job_id: JobId) -> Result<Option<Item>> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(table)
+            .key("job_id", text(job_id))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| from_sdk(call("dynamodb:GetItem", table), error))?;
+        Ok(answer.item)
+    }
+
+    /// An item's attributes as they are after the change, or what stood in its way.
+    async fn update(&self, table: &str, key: HashMap<String, AttributeValue>, change: Change) -> Result<Changed> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(table)
+            .set_key(Some(key))
+            .update_expression(change.update())
+            .set_condition_expression(change.condition.clone())
+            .set_expression_attribute_names(Some(change.names))
+            .set_expression_attribute_values(Some(change.values).filter(|values| !values.is_empty()))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(Changed::Yes(answer.attributes.unwrap_or_default())),
+            Err(error) => match error.as_service_error() {
+                Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
+                    failed,
+                )) => Ok(Changed::No(failed.item.clone())),
+                _ => Err(from_sdk(call("dynamodb:UpdateItem", table), error)),
+            },
+        }
+    }
+
+    /// Puts an item that must be new; false when its key exists.
+    async fn insert(&self, table: &str, item: Item) -> Result<bool> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(job_id)")
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) if is_condition(&error) => Ok(false),
+            Err(error) => Err(from_sdk(call("dynamodb:PutItem", table), error)),
+        }
+    }
+}
+
+#[async_trait]
+impl JobStore for DynamoJobs {
+    async fn create(&self, job: &Job) -> Result<()> {
+        if self.insert(&self.jobs, rows::from_job(job)?).await? {
+            return Ok(());
+        }
+        Err(Error::new(Code::Conflict, format!("the job {} exists already", job.job_id)))
+    }
+
+    async fn get(&self, job_id: JobId) -> Result<Option<Job>> {
+        self.get_item(&self.jobs, job_id).await?.as_ref().map(rows::to_job).transpose()
+    }
+
+    async fn list(&self, status: JobStatus, cursor: Option<&str>, limit: usize) -> Result<Page<Job>> {
+        let start = cursor.map(|cursor| start_of_jobs(status, cursor)).transpose()?;
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.jobs)
+            .index_name(BY_CREATION)
+            .key_condition_expression("#status = :status")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":status", text(status))
+            .scan_index_forward(false)
+            .limit(limited(limit))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| from_sdk(call("dynamodb:Query", &self.jobs), error))?;
+        let mut items = Vec::new();
+        for item in answer.items.unwrap_or_default() {
+            match rows::to_job(&item) {
+                Ok(job) => items.push(job),
+                // One row that another program left must not hide all the others.
+                Err(error) => tracing::warn!(table = %self.jobs, %error, "a job's row is left out of a list"),
+            }
+        }
+        let next = answer.last_evaluated_key.as_ref().and_then(cursor_of_jobs);
+        Ok(Page { items, next })
+    }
+
+    async fn transition(&self, job_id: JobId, transition: &Transition) -> Result<Transitioned> {
+        if transition.from.is_empty() {
+            // DynamoDB knows no empty list of allowed values, and nothing is to be written.
+            let found = self.get(job_id).await?;
+            return Ok(found.map_or(Transitioned::Missing, |job| Transitioned::Refused(job.status)));
+        }
+        match self.update(&self.jobs, key(job_id), rows::from_transition(transition)).await? {
+            Changed::Yes(item) => Ok(Transitioned::Changed(rows::to_job(&item)?)),
+            Changed::No(None) => Ok(Transitioned::Missing),
+            Changed::No(Some(item)) => Ok(Transitioned::Refused(rows::status(&item)?)),
+        }
+    }
+
+    async fn set_uploaded(&self, job_id: JobId, at: Timestamp, bytes: u64) -> Result<()> {
+        let change = Change::default()
+            .set("uploaded_at", secs(at))
+            .set("source_file_size_bytes", number(bytes))
+            .only_if("attribute_exists(job_id)");
+        match self.update(&self.jobs, key(job_id), change).await? {
+            Changed::Yes(_) => Ok(()),
+            Changed::No(_) => Err(Error::new(Code::NotFound, format!("there is no job {job_id}"))),
+        }
+    }
+
+    async fn put_completion(&self, completion: &SegmentCompletion) -> Result<()> {
+        // An update, not a put: what existing services wrote beside these attributes stays.
+        let change = Change::default()
+            .set("output_s3_uri", text(&completion.output_uri))
+            .set("completed_at", secs(completion.completed_at));
+        let mut key = key(completion.job_id);
+        key.insert("segment_index".into(), number(completion.segment_index));
+        self.update(&self.completions, key, change).await?;
+        Ok(())
+    }
+
+    async fn count_completions(&self, job_id: JobId) -> Result<u32> {
+        let (mut count, mut start) = (0_u32, None);
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.completions)
+                .key_condition_expression("job_id = :job")
+                .expression_attribute_values(":job", text(job_id))
+                .select(Select::Count)
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| from_sdk(call("dynamodb:Query", &self.completions), error))?;
+            count = count.saturating_add(u32::try_from(answer.count).unwrap_or(0));
+            match answer.last_evaluated_key {
+                Some(last) => start = Some(last),
+                None => return Ok(count),
+            }
+        }
+    }
+
+    async fn list_completions(
+        &self,
+        job_id: JobId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<SegmentCompletion>> {
+        let start = cursor.map(|cursor| start_of_completions(job_id, cursor)).transpose()?;
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.completions)
+            .key_condition_expression("job_id = :job")
+            .expression_attribute_values(":job", text(job_id))
+            .consistent_read(true)
+            .limit(limited(limit))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| from_sdk(call("dynamodb:Query", &self.completions), error))?;
+        let items: Result<Vec<_>> = answer.items.unwrap_or_default().iter().map(rows::to_completion).collect();
+        let next = answer.last_evaluated_key.and_then(|last| Some(last.get("segment_index")?.as_n().ok()?.clone()));
+        Ok(Page { items: items?, next })
+    }
+
+    async fn lock(&self, job_id: JobId) -> Result<Option<Lock>> {
+        self.get_item(&self.locks, job_id).await?.as_ref().map(rows::to_lock).transpose()
+    }
+
+    async fn create_lock(&self, job_id: JobId, now: Timestamp) -> Result<bool> {
+        self.insert(&self.locks, locks::new(job_id, now)).await
+    }
+
+    async fn retrigger_lock(&self, job_id: JobId, observed: Timestamp, now: Timestamp) -> Result<bool> {
+        self.change_lock(job_id, locks::retrigger(observed, now)).await
+    }
+
+    async fn acquire_lock(&self, job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Result<Acquired> {
+        match self.update(&self.locks, key(job_id), locks::acquire(owner, now, lease)).await? {
+            Changed::Yes(_) => Ok(Acquired::Yes),
+            Changed::No(None) => Ok(Acquired::Missing),
+            Changed::No(Some(item)) => Ok(Acquired::Held(rows::to_lock(&item)?.lease_until)),
+        }
+    }
+
+    async fn renew_lock(&self, job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Result<bool> {
+        self.change_lock(job_id, locks::renew(owner, now, lease)).await
+    }
+
+    async fn release_lock(&self, job_id: JobId, owner: &str) -> Result<bool> {
+        self.change_lock(job_id, locks::let_go().only_if_equal("owner", text(owner))).await
+    }
+
+    async fn reset_lock(&self, job_id: JobId, observed: Timestamp) -> Result<bool> {
+        self.change_lock(job_id, locks::let_go().only_if_equal("reassembly_started_at", secs(observed))).await
+    }
+
+    async fn delete_lock(&self, job_id: JobId) -> Result<bool> {
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&self.locks)
+            .set_key(Some(key(job_id)))
+            .return_values(ReturnValue::AllOld)
+            .send()
+            .await
+            .map_err(|error| from_sdk(call("dynamodb:DeleteItem", &self.locks), error))?;
+        Ok(answer.attributes.is_some_and(|item| !item.is_empty()))
+    }
+}
+
+impl DynamoJobs {
+    /// False when the condition does not hold, which is so too when there is no lock.
+    async fn change_lock(&self, job_id: JobId, change: Change) -> Result<bool> {
+        Ok(matches!(self.update(&self.locks, key(job_id), change).await?, Changed::Yes(_)))
+    }
+}
+
+fn call<'a>(action: &'a str, table: &'a str) -> Call<'a> {
+    Call { action, kind: "table", resource: table }
+}
+
+fn key(job_id: JobId) -> Item {
+    Item::from([("job_id".into(), text(job_id))])
+}
+
+/// DynamoDB takes at least 1.
+fn limited(limit: usize) -> i32 {
+    i32::try_from(limit.max(1)).unwrap_or(i32::MAX)
+}
+
+fn is_condition<R>(
+    error: &aws_sdk_dynamodb::error::SdkError<aws_sdk_dynamodb::operation::put_item::PutItemError, R>,
+) -> bool {
+    error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception())
+}
+
+/// `{created_at}.{job_id}` of the last entry shown: with the status, the whole key of the index.
+fn cursor_of_jobs(last: &Item) -> Option<String> {
+    Some(format!("{}.{}", last.get("created_at")?.as_n().ok()?, last.get("job_id")?.as_s().ok()?))
+}
+
+fn start_of_jobs(status: JobStatus, cursor: &str) -> Result<Item> {
+    let parts = cursor.split_once('.').and_then(|(at, id)| Some((at.parse::<i64>().ok()?, id.parse::<JobId>().ok()?)));
+    let (at, id) = parts.ok_or_else(|| no_cursor(cursor))?;
+    Ok(Item::from([("status".into(), text(status)), ("created_at".into(), number(at)), ("job_id".into(), text(id))]))
+}
+
+fn start_of_completions(job_id: JobId, cursor: &str) -> Result<Item> {
+    let index: u32 = cursor.parse().map_err(|_| no_cursor(cursor))?;
+    Ok(Item::from([("job_id".into(), text(job_id)), ("segment_index".into(), number(index))]))
+}
+
+fn no_cursor(cursor: impl fmt::Display) -> Error {
+    Error::new(Code::Invalid, format!("`{cursor}` is no cursor of this list"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! An update expression, put together from attributes. Every name goes in as a placeholder: `status`, `owner`, `error` and
+//! `ttl` are among DynamoDB's reserved words.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::Item;
+
+/// What to set and to remove, and on what condition.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    set: Vec<String>,
+    remove: Vec<String>,
+    pub(super) condition: Option<String>,
+    pub(super) names: HashMap<String, String>,
+    pub(super) values: HashMap<String, AttributeValue>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(super) enum Changed {
+    /// Done; the item as it is now.
+    Yes(Item),
+    /// The condition does not hold; the item as it is, if there is one.
+    No(Option<Item>),
+}
+
+impl Change {
+    pub(super) fn set(mut self, attribute: &str, value: AttributeValue) -> Self {
+        let (name, value) = (self.name(attribute), self.value(attribute, value));
+        self.set.push(format!("{name} = {value}"));
+        self
+    }
+
+    pub(super) fn set_if(self, attribute: &str, value: Option<AttributeValue>) -> Self {
+        match value {
+            Some(value) => self.set(attribute, value),
+            None => self,
+        }
+    }
+
+    pub(super) fn remove(mut self, attribute: &str) -> Self {
+        let name = self.name(attribute);
+        self.remove.push(name);
+        self
+    }
+
+    /// The condition, with the names of [`Change::name`] and the values of [`Change::value`].
+    pub(super) fn only_if(mut self, condition: impl Into<String>) -> Self {
+        self.condition = Some(condition.into());
+        self
+    }
+
+    /// An absent item or attribute equals nothing.
+    pub(super) fn only_if_equal(mut self, attribute: &str, value: AttributeValue) -> Self {
+        let (name, value) = (self.name(attribute), self.value(&format!("wanted_{attribute}"), value));
+        self.only_if(format!("{name} = {value}"))
+    }
+
+    /// The placeholder of an attribute's name.
+    pub(super) fn name(&mut self, attribute: &str) -> String {
+        let placeholder = format!("#{attribute}");
+        self.names.insert(placeholder.clone(), attribute.into());
+        placeholder
+    }
+
+    /// A placeholder for a value.
+    pub(super) fn value(&mut self, called: &str, value: AttributeValue) -> String {
+        let placeholder = format!(":{called}");
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+
+    /// The update expression.
+    pub(super) fn update(&self) -> String {
+        let clause = |word: &str, parts: &[String]| {
+            if parts.is_empty() { String::new() } else { format!("{word} {} ", parts.join(", ")) }
+        };
+        format!("{}{}", clause("SET", &self.set), clause("REMOVE", &self.remove)).trim_end().to_owned()
+    }
+}

@@ -1,0 +1,103 @@
+//! Rows of existing services, and what is written into them.
+
+use super::*;
+use crate::Deployment;
+use crate::replay::Replay;
+
+const ID: &str = "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f";
+const TABLES: &str = "REGION=us-east-1\nJOBS_TABLE_NAME=p-jobs\nSEGMENT_COMPLETIONS_TABLE_NAME=p-segment-completions\n\
+                      REASSEMBLY_TRIGGERED_TABLE_NAME=p-reassembly-triggered";
+
+fn store(answers: &[(u16, &str)]) -> (DynamoJobs, Replay) {
+    let replay = Replay::new(answers);
+    let connections = replay.connections(Deployment::parse(TABLES, &|_| None).unwrap());
+    (DynamoJobs::new(&connections).unwrap(), replay)
+}
+
+fn id() -> JobId {
+    ID.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_row_of_an_existing_service_is_read() {
+    let row = r#"{"Item":{"job_id":{"S":"7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f"},"mode":{"S":"anaglyph"},
+        "status":{"S":"chunking_complete"},"created_at":{"N":"1700000000"},"total_segments":{"NULL":true},
+        "source_file_size_bytes":{"N":"123.0"},"something_new":{"S":"x"}}}"#;
+    let (store, _) = store(&[(200, row)]);
+    let job = store.get(id()).await.unwrap().unwrap();
+    assert_eq!(job.status, JobStatus::ChunkingComplete);
+    assert_eq!(job.created_at, Timestamp::from_secs(1_700_000_000));
+    assert_eq!((job.total_segments, job.source_file_size_bytes, job.error), (None, Some(123), None));
+    assert_eq!(job.options, stereospot_domain::JobOptions::of(stereospot_domain::Format::Anaglyph));
+}
+
+#[tokio::test]
+async fn an_unreadable_row_is_named_and_hides_no_other() {
+    let bad = r#"{"job_id":{"S":"7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f"},"mode":{"S":"sbs"},"status":{"S":"paused"},"created_at":{"N":"1"}}"#;
+    let good = bad.replace("paused", "created");
+    let (store, _) =
+        store(&[(200, &format!(r#"{{"Item":{bad}}}"#)), (200, &format!(r#"{{"Items":[{bad},{good}],"Count":2}}"#))]);
+    let error = store.get(id()).await.unwrap_err();
+    assert_eq!(error.code(), Code::Corrupt);
+    assert!(error.to_string().contains("its `status` is missing or not what it should be"), "{error}");
+    let page = store.list(JobStatus::Created, None, 10).await.unwrap();
+    assert_eq!(page.items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_lock_of_an_existing_service_is_held_for_ever() {
+    let held = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"The conditional request failed",
+        "Item":{"job_id":{"S":"7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f"},"triggered_at":{"N":"5"},"reassembly_started_at":{"N":"9"}}}"#;
+    let missing = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"The conditional request failed"}"#;
+    let (store, replay) = store(&[(400, held), (400, missing)]);
+    let now = Timestamp::from_secs(1_700_000_000);
+    let acquired = store.acquire_lock(id(), "me", now, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(acquired, Acquired::Held(None));
+    assert_eq!(store.acquire_lock(id(), "me", now, Duration::from_secs(60)).await.unwrap(), Acquired::Missing);
+    let asked = &replay.asked()[0];
+    assert_eq!(asked.what, "DynamoDB_20120810.UpdateItem");
+    let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
+    assert_eq!(body["TableName"], "p-reassembly-triggered");
+    let condition = "attribute_exists(job_id) AND (attribute_not_exists(#reassembly_started_at) OR #lease_until < :now OR #owner = :owner)";
+    assert_eq!(body["ConditionExpression"], condition);
+    assert_eq!(body["ExpressionAttributeValues"][":now"]["N"], "1700000000");
+}
+
+#[tokio::test]
+async fn a_lock_is_created_as_existing_services_do() {
+    let (store, replay) = store(&[(200, "{}")]);
+    assert!(store.create_lock(id(), Timestamp(1_700_000_000_999)).await.unwrap());
+    let body: serde_json::Value = serde_json::from_str(&replay.asked()[0].body).unwrap();
+    assert_eq!(body["ConditionExpression"], "attribute_not_exists(job_id)");
+    assert_eq!(body["Item"]["triggered_at"]["N"], "1700000000");
+    assert_eq!(body["Item"]["ttl"]["N"], "1707776000");
+}
+
+#[tokio::test]
+async fn a_count_goes_over_all_pages() {
+    let first =
+        format!(r#"{{"Count":400,"LastEvaluatedKey":{{"job_id":{{"S":"{ID}"}},"segment_index":{{"N":"399"}}}}}}"#);
+    let (store, replay) = store(&[
+        (200, &first),
+        (200, r#"{"Count":0,"LastEvaluatedKey":{"job_id":{"S":"a"},"segment_index":{"N":"5"}}}"#),
+        (200, r#"{"Count":17}"#),
+    ]);
+    assert_eq!(store.count_completions(id()).await.unwrap(), 417);
+    for asked in replay.asked() {
+        assert!(
+            asked.body.contains(r#""ConsistentRead":true"#) && asked.body.contains(r#""Select":"COUNT""#),
+            "{asked:?}"
+        );
+    }
+    assert!(replay.asked()[1].body.contains("399"));
+}
+
+#[test]
+fn a_deployment_without_tables_says_which() {
+    let connections =
+        Replay::new(&[]).connections(Deployment::parse("REGION=a\nJOBS_TABLE_NAME=j", &|_| None).unwrap());
+    let error = DynamoJobs::new(&connections).unwrap_err();
+    let said =
+        "SEGMENT_COMPLETIONS_TABLE_NAME is missing in the environment file: it names the table of segment completions";
+    assert_eq!((error.code(), error.to_string().as_str()), (Code::Invalid, said));
+}

@@ -1,0 +1,317 @@
+//! Makes what an empty account needs, and takes it away again.
+//!
+//! Everything is looked at first: a [`Plan`] says for each resource whether it is there and fits, must be made, or must be
+//! changed and how. Applying looks again before it writes, so a plan may be applied any number of times, by any number of
+//! people, and goes on where an earlier try stopped. What others have set up beside ours (policies, notifications, index
+//! fields) is kept.
+
+use std::fmt::Write as _;
+
+use aws_config::SdkConfig;
+use serde::Serialize;
+use stereospot_ports::{Code, Error, Result};
+
+use crate::calls::Calls;
+use crate::deployment::Queue;
+use crate::signed::service::{CLOUDWATCH, DYNAMODB, LOGS, S3, SQS, STS};
+use crate::signed::{Api, on, xml};
+
+pub mod alarm;
+pub(crate) mod bucket;
+pub mod destroy;
+mod log_group;
+pub(crate) mod queue;
+mod resource;
+pub(crate) mod table;
+
+pub use resource::Kind;
+use resource::{Resource, Wanted};
+
+/// Longest name prefix: a bucket's name has 63 characters, and ends in `-output-123456789012`.
+const MAX_PREFIX: usize = 43;
+
+/// Whose account it is, as seen by the credentials in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Account {
+    /// Twelve digits.
+    pub id: String,
+    /// Region that everything is made in.
+    pub region: String,
+    /// `aws`, or another where AWS keeps countries apart.
+    pub partition: String,
+    /// ARN of who is asking.
+    pub caller: String,
+}
+
+impl Account {
+    pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.id)
+    }
+
+    /// Who the credentials belong to.
+    pub(crate) async fn look(sts: &Api, region: &str) -> Result<Self> {
+        let answer = sts.query(on("GetCallerIdentity", "account", "of these credentials"), &[]).await?;
+        let caller = xml::first(&answer, "Arn").unwrap_or_default();
+        let id = xml::first(&answer, "Account").filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| Error::new(Code::Corrupt, "AWS did not say whose credentials these are"))?;
+        let partition = caller.split(':').nth(1).filter(|part| !part.is_empty()).unwrap_or("aws").to_owned();
+        Ok(Self { id, region: region.into(), partition, caller })
+    }
+}
+
+/// How a resource stands to how it shall be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", content = "changes", rename_all = "snake_case")]
+pub enum State {
+    /// There, and as it shall be.
+    Fits,
+    /// Not there: will be made.
+    Missing,
+    /// There, but otherwise: what will be changed, one sentence each.
+    Differs(Vec<String>),
+}
+
+impl State {
+    fn of(changes: Vec<String>) -> Self {
+        if changes.is_empty() { State::Fits } else { State::Differs(changes) }
+    }
+}
+
+/// One resource of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// How it stands; absent when it can't be known.
+    #[serde(flatten)]
+    pub state: Option<State>,
+    /// Why it can't be known or made, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl Step {
+    /// What will be done, or was found, in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let what = match (&self.problem, &self.state) {
+            (Some(problem), _) => format!("can't be done: {problem}"),
+            (None, Some(State::Differs(changes))) => format!("change: {}", changes.join("; ")),
+            (None, Some(State::Missing)) => "make".into(),
+            (None, _) => "is there".into(),
+        };
+        format!("{} {}: {what}", self.kind, self.name)
+    }
+}
+
+/// What provisioning will do. Making one changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Where.
+    pub account: Account,
+    /// First part of every name.
+    pub name_prefix: String,
+    /// Everything, in the order in which it is made.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// True when nothing is left to do.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.steps.iter().all(|step| step.state == Some(State::Fits) && step.problem.is_none())
+    }
+}
+
+/// Makes a deployment's resources.
+#[derive(Debug, Clone)]
+pub struct Provisioner {
+    prefix: String,
+    region: String,
+    endpoint: Option<String>,
+    sqs: Api,
+    s3: Api,
+    dynamodb: Api,
+    logs: Api,
+    cloudwatch: Api,
+    sts: Api,
+}
+
+impl Provisioner {
+    /// For the deployment with this name prefix. Asks nothing yet.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] when no region is set, or the prefix can't begin a bucket's name.
+    pub fn new(config: &SdkConfig, calls: &Calls, name_prefix: &str) -> Result<Self> {
+        check_prefix(name_prefix)?;
+        let api = |service| Api::new(config, calls, service);
+        Ok(Self {
+            prefix: name_prefix.into(),
+            region: config.region().map(ToString::to_string).unwrap_or_default(),
+            endpoint: config.endpoint_url().map(str::to_owned),
+            sqs: api(&SQS)?,
+            s3: api(&S3)?,
+            dynamodb: api(&DYNAMODB)?,
+            logs: api(&LOGS)?,
+            cloudwatch: api(&CLOUDWATCH)?,
+            sts: api(&STS)?,
+        })
+    }
+
+    /// What would be done. Changes nothing. A resource that can't be looked at is a problem of its own and hides no other.
+    ///
+    /// # Errors
+    /// When AWS doesn't say whose credentials these are.
+    pub async fn plan(&self) -> Result<Plan> {
+        let account = Account::look(&self.sts, &self.region).await?;
+        let mut steps = Vec::new();
+        for resource in resource::all(&self.prefix, &account) {
+            let found = self.look(&resource, &account).await;
+            steps.push(step(resource, found));
+        }
+        Ok(Plan { account, name_prefix: self.prefix.clone(), steps })
+    }
+
+    /// Makes and changes what a plan says, telling `progress` of each step when it is done or has failed, and returns the plan
+    /// as it stands afterwards. A step that fails does not keep the others from being tried.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] when the credentials meanwhile belong to another account.
+    pub async fn apply(&self, plan: &Plan, progress: &mut (dyn FnMut(&Step) + Send)) -> Result<Plan> {
+        let account = Account::look(&self.sts, &self.region).await?;
+        if account.id != plan.account.id || self.prefix != plan.name_prefix {
+            let message =
+                format!("the plan is for account {}, these credentials are of {}", plan.account.id, account.id);
+            return Err(Error::new(Code::Conflict, message));
+        }
+        let mut steps = Vec::new();
+        for resource in resource::all(&self.prefix, &account) {
+            let made = match self.look(&resource, &account).await {
+                Ok(State::Fits) => Ok(State::Fits),
+                Ok(_) => self.make(&resource, &account).await.map(|()| State::Fits),
+                Err(error) => Err(error),
+            };
+            let step = step(resource, made);
+            progress(&step);
+            steps.push(step);
+        }
+        Ok(Plan { account, name_prefix: self.prefix.clone(), steps })
+    }
+
+    /// The `.env` of the deployment: every name that the environment file of an existing one has, `null` for what is not made
+    /// here.
+    ///
+    /// # Errors
+    /// When a queue's URL can't be asked for. A queue that is not there yet has the URL that it will have.
+    pub async fn env(&self, account: &Account) -> Result<String> {
+        let mut env = format!("REGION={}\nNAME_PREFIX={}\n", self.region, self.prefix);
+        let mut set = |key: &str, value: Option<String>| {
+            let value = value.unwrap_or_else(|| "null".into());
+            // Writing to a text can't fail.
+            let _ = writeln!(env, "{key}={value}");
+        };
+        for side in ["input", "output"] {
+            let key = format!("{}_BUCKET_NAME", side.to_uppercase());
+            set(&key, Some(resource::bucket(&self.prefix, side, account)));
+        }
+        for queue in Queue::ALL {
+            let url = if resource::QUEUES.contains(queue) {
+                let name = resource::queue_name(&self.prefix, *queue);
+                let found = queue::url(&self.sqs, &name).await?;
+                Some(found.unwrap_or_else(|| self.expected_url(account, &name)))
+            } else {
+                None
+            };
+            set(queue.key(), url);
+        }
+        for (key, suffix) in [
+            ("JOBS_TABLE_NAME", Some("jobs")),
+            ("SEGMENT_COMPLETIONS_TABLE_NAME", Some("segment-completions")),
+            ("REASSEMBLY_TRIGGERED_TABLE_NAME", Some("reassembly-triggered")),
+            ("INFERENCE_INVOCATIONS_TABLE_NAME", Some("inference-invocations")),
+            ("PUSH_SUBSCRIPTIONS_TABLE_NAME", None),
+        ] {
+            set(key, suffix.map(|suffix| format!("{}-{suffix}", self.prefix)));
+        }
+        for key in [
+            "ECS_CLUSTER_NAME",
+            "ECS_CLUSTER_ARN",
+            "WEB_UI_URL",
+            "SAGEMAKER_ENDPOINT_NAME",
+            "SAGEMAKER_ENDPOINT_ROLE_ARN",
+            "SAGEMAKER_INSTANCE_TYPE",
+            "SAGEMAKER_INSTANCE_COUNT",
+            "SAGEMAKER_IW3_VIDEO_CODEC",
+            "INFERENCE_HTTP_URL",
+        ] {
+            set(key, None);
+        }
+        if let Some(endpoint) = &self.endpoint {
+            set("AWS_ENDPOINT_URL", Some(endpoint.clone()));
+        }
+        Ok(env)
+    }
+
+    fn expected_url(&self, account: &Account, name: &str) -> String {
+        let base = SQS.endpoint(&SdkConfig::builder().build(), &self.region);
+        let base = self.endpoint.as_deref().map_or(base, |endpoint| endpoint.trim_end_matches('/').to_owned());
+        format!("{base}/{}/{name}", account.id)
+    }
+
+    async fn look(&self, resource: &Resource, account: &Account) -> Result<State> {
+        let name = resource.name.as_str();
+        match &resource.wanted {
+            Wanted::Queue(wanted) => queue::look(&self.sqs, name, wanted, account).await,
+            Wanted::Bucket => bucket::look(&self.s3, name).await,
+            Wanted::Notifications(rules) => bucket::look_notifications(&self.s3, name, rules).await,
+            Wanted::Table(wanted) => table::look(&self.dynamodb, name, wanted).await,
+            Wanted::TimeToLive(attribute) => table::look_ttl(&self.dynamodb, name, attribute).await,
+            Wanted::LogGroup => log_group::look(&self.logs, name).await,
+            Wanted::FieldIndex(field) => log_group::look_index(&self.logs, name, field).await,
+            Wanted::Alarm(wanted) => alarm::look(&self.cloudwatch, name, wanted).await,
+        }
+    }
+
+    async fn make(&self, resource: &Resource, account: &Account) -> Result<()> {
+        let name = resource.name.as_str();
+        match &resource.wanted {
+            Wanted::Queue(wanted) => queue::make(&self.sqs, name, wanted, account).await,
+            Wanted::Bucket => bucket::make(&self.s3, name, &self.region).await,
+            Wanted::Notifications(rules) => bucket::make_notifications(&self.s3, name, rules).await,
+            Wanted::Table(wanted) => table::make(&self.dynamodb, name, wanted).await,
+            Wanted::TimeToLive(attribute) => table::make_ttl(&self.dynamodb, name, attribute).await,
+            Wanted::LogGroup => log_group::make(&self.logs, name).await,
+            Wanted::FieldIndex(field) => log_group::make_index(&self.logs, name, field).await,
+            Wanted::Alarm(wanted) => alarm::make(&self.cloudwatch, name, wanted).await,
+        }
+    }
+}
+
+fn step(resource: Resource, found: Result<State>) -> Step {
+    let (state, problem) = match found {
+        Ok(state) => (Some(state), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Step { kind: resource.kind, name: resource.name, state, problem }
+}
+
+/// A prefix begins names of buckets, which are the pickiest.
+fn check_prefix(prefix: &str) -> Result<()> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_good = (1..=MAX_PREFIX).contains(&prefix.len())
+        && prefix.bytes().all(|byte| is_plain(byte) || byte == b'-')
+        && prefix.bytes().next().is_some_and(is_plain)
+        && !prefix.ends_with('-');
+    if is_good {
+        return Ok(());
+    }
+    let message = format!(
+        "`{prefix}` can't be a name prefix: 1 to {MAX_PREFIX} small letters, digits and hyphens, no hyphen at either end"
+    );
+    Err(Error::new(Code::Invalid, message))
+}
+
+#[cfg(test)]
+mod tests;

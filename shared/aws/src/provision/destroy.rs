@@ -1,0 +1,131 @@
+//! Takes a deployment's resources away. Nothing of it can be undone, so the name prefix must be typed.
+
+use serde::Serialize;
+use stereospot_ports::{Code, Error, Result};
+
+use super::resource::{self, Kind, Resource};
+use super::{Account, Provisioner, alarm, bucket, log_group, queue, table};
+use super::{State, Wanted};
+
+/// One thing that would be removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Removal {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// What would be lost with it, in words.
+    pub content: String,
+    /// Why it can't be looked at or removed, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl Removal {
+    /// What will be removed, or was found, in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match &self.problem {
+            Some(problem) => format!("{} {}: can't be removed: {problem}", self.kind, self.name),
+            None => format!("{} {}: remove, with {}", self.kind, self.name, self.content),
+        }
+    }
+}
+
+/// What destroying would remove. Making one changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DestroyPlan {
+    /// Where.
+    pub account: Account,
+    /// What must be typed.
+    pub name_prefix: String,
+    /// Only what is there, in the order in which it is removed.
+    pub removals: Vec<Removal>,
+}
+
+impl Provisioner {
+    /// What would be removed: all that [`Provisioner::plan`] makes and that is there. Services and endpoints are not touched.
+    ///
+    /// # Errors
+    /// When AWS doesn't say whose credentials these are.
+    pub async fn destroy_plan(&self) -> Result<DestroyPlan> {
+        let account = Account::look(&self.sts, &self.region).await?;
+        let mut removals = Vec::new();
+        for resource in removable(&self.prefix, &account) {
+            let (content, problem) = match self.content(&resource).await {
+                Ok(None) => continue,
+                Ok(Some(content)) => (content, None),
+                Err(error) => (String::new(), Some(error.to_string())),
+            };
+            removals.push(Removal { kind: resource.kind, name: resource.name, content, problem });
+        }
+        Ok(DestroyPlan { account, name_prefix: self.prefix.clone(), removals })
+    }
+
+    /// Removes what the plan says, telling `progress` of each, and returns what could not be removed. `typed` is what the
+    /// operator typed. Doing it again goes on where it stopped.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] when the prefix was not typed exactly, [`Code::Conflict`] when the credentials meanwhile belong to
+    /// another account: then nothing was removed.
+    pub async fn destroy(
+        &self,
+        plan: &DestroyPlan,
+        typed: &str,
+        progress: &mut (dyn FnMut(&Removal) + Send),
+    ) -> Result<Vec<Removal>> {
+        if typed != plan.name_prefix || plan.name_prefix != self.prefix {
+            let message = format!("nothing was removed: type `{}` to remove all of it", self.prefix);
+            return Err(Error::new(Code::Invalid, message));
+        }
+        let account = Account::look(&self.sts, &self.region).await?;
+        if account != plan.account {
+            return Err(Error::new(Code::Conflict, "nothing was removed: these credentials are not those of the plan"));
+        }
+        let mut left = Vec::new();
+        for removal in &plan.removals {
+            let result = self.unmake(removal.kind, &removal.name).await;
+            let done = Removal { problem: result.err().map(|error| error.to_string()), ..removal.clone() };
+            progress(&done);
+            if done.problem.is_some() {
+                left.push(done);
+            }
+        }
+        Ok(left)
+    }
+
+    /// What would be lost, in words; none when it is not there.
+    async fn content(&self, resource: &Resource) -> Result<Option<String>> {
+        let name = resource.name.as_str();
+        match &resource.wanted {
+            Wanted::Queue(_) => queue::content(&self.sqs, name).await,
+            Wanted::Bucket => bucket::content(&self.s3, name).await,
+            Wanted::Table(_) => table::content(&self.dynamodb, name).await,
+            Wanted::LogGroup => log_group::content(&self.logs, name).await,
+            Wanted::Alarm(wanted) => {
+                let state = alarm::look(&self.cloudwatch, name, wanted).await?;
+                Ok((state != State::Missing).then(|| "its history".into()))
+            }
+            Wanted::Notifications(_) | Wanted::TimeToLive(_) | Wanted::FieldIndex(_) => Ok(None),
+        }
+    }
+
+    async fn unmake(&self, kind: Kind, name: &str) -> Result<()> {
+        match kind {
+            Kind::Queue => queue::unmake(&self.sqs, name).await,
+            Kind::Bucket => bucket::unmake(&self.s3, name).await,
+            Kind::Table => table::unmake(&self.dynamodb, name).await,
+            Kind::LogGroup => log_group::unmake(&self.logs, name).await,
+            Kind::Alarm => alarm::unmake(&self.cloudwatch, name).await,
+            // They go with what they belong to.
+            Kind::Notifications | Kind::TimeToLive | Kind::FieldIndex => Ok(()),
+        }
+    }
+}
+
+/// The other way round than they are made: buckets stop telling before the queues go.
+fn removable(prefix: &str, account: &Account) -> Vec<Resource> {
+    let mut all = resource::all(prefix, account);
+    all.reverse();
+    all
+}

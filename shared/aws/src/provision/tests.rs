@@ -1,0 +1,330 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::signed::replay::Replay;
+
+pub(super) const IDENTITY: &str = "<R><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/a</Arn><Account>123456789012</Account></GetCallerIdentityResult></R>";
+
+fn account() -> Account {
+    Account {
+        id: "123456789012".into(),
+        region: "eu-central-1".into(),
+        partition: "aws".into(),
+        caller: "arn:aws:iam::123456789012:user/a".into(),
+    }
+}
+
+fn api(replay: &Replay, service: &'static crate::signed::service::Service) -> Api {
+    Api::new(&replay.config(), &Calls::default(), service).unwrap()
+}
+
+fn wanted_queue() -> resource::QueueWanted {
+    let all = resource::all("p", &account());
+    let found = all.into_iter().find(|resource| resource.kind == Kind::Queue && resource.name == "p-chunking");
+    match found.unwrap().wanted {
+        Wanted::Queue(wanted) => wanted,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn names_are_those_of_the_contract() {
+    let all = resource::all("stereo-spot", &account());
+    let names = |kind: Kind| -> Vec<&str> {
+        all.iter().filter(|resource| resource.kind == kind).map(|resource| resource.name.as_str()).collect()
+    };
+    assert_eq!(
+        names(Kind::Queue),
+        [
+            "stereo-spot-chunking-dlq",
+            "stereo-spot-chunking",
+            "stereo-spot-video-worker-dlq",
+            "stereo-spot-video-worker",
+            "stereo-spot-reassembly-dlq",
+            "stereo-spot-reassembly",
+            "stereo-spot-output-events-dlq",
+            "stereo-spot-output-events",
+        ]
+    );
+    assert_eq!(names(Kind::Bucket), ["stereo-spot-input-123456789012", "stereo-spot-output-123456789012"]);
+    assert_eq!(
+        names(Kind::Table),
+        [
+            "stereo-spot-jobs",
+            "stereo-spot-segment-completions",
+            "stereo-spot-reassembly-triggered",
+            "stereo-spot-inference-invocations",
+        ]
+    );
+    assert_eq!(names(Kind::TimeToLive), ["stereo-spot-reassembly-triggered", "stereo-spot-inference-invocations"]);
+    assert_eq!(names(Kind::LogGroup), ["/ecs/stereo-spot/media-worker", "/ecs/stereo-spot/video-worker"]);
+    assert_eq!(names(Kind::Alarm).len(), 9);
+    let chunking = wanted_queue();
+    assert_eq!(chunking.visibility_secs, Some(900));
+    assert_eq!(chunking.dead_letter_arn.as_deref(), Some("arn:aws:sqs:eu-central-1:123456789012:p-chunking-dlq"));
+    assert_eq!(chunking.sender_arn.as_deref(), Some("arn:aws:s3:::p-input-123456789012"));
+}
+
+#[test]
+fn prefixes_that_cannot_begin_a_buckets_name_are_refused() {
+    for good in ["stereo-spot", "a", "x1"] {
+        assert!(check_prefix(good).is_ok(), "{good}");
+    }
+    for bad in ["", "-a", "a-", "Stereo", "a_b", "a/b", &"a".repeat(44)] {
+        assert_eq!(check_prefix(bad).unwrap_err().code(), Code::Invalid, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_queue_is_made_with_redrive_retention_and_policy() {
+    let replay = Replay::default()
+        .refuse("GetQueueUrl", "QueueDoesNotExist", "no")
+        .answer("CreateQueue", json!({ "QueueUrl": "u" }));
+    queue::make(&api(&replay, &SQS), "p-chunking", &wanted_queue(), &account()).await.unwrap();
+    let sent = replay.sent_to("CreateQueue")[0].json();
+    let attributes = &sent["Attributes"];
+    assert_eq!(
+        (&attributes["VisibilityTimeout"], &attributes["MessageRetentionPeriod"]),
+        (&json!("900"), &json!("1209600"))
+    );
+    let inner = |name: &str| serde_json::from_str::<Value>(attributes[name].as_str().unwrap()).unwrap();
+    assert_eq!(inner("RedrivePolicy")["maxReceiveCount"], 5);
+    let statement = &inner("Policy")["Statement"][0];
+    assert_eq!(statement["Principal"]["Service"], "s3.amazonaws.com");
+    assert_eq!(statement["Condition"]["ArnLike"]["aws:SourceArn"], "arn:aws:s3:::p-input-123456789012");
+    assert_eq!(statement["Condition"]["StringEquals"]["aws:SourceAccount"], "123456789012");
+    replay.finish();
+}
+
+fn found_queue(visibility: &str, policy: Value) -> Replay {
+    let redrive = json!({
+        "deadLetterTargetArn": "arn:aws:sqs:eu-central-1:123456789012:p-chunking-dlq", "maxReceiveCount": "5"
+    });
+    let attributes = json!({ "Attributes": {
+        "VisibilityTimeout": visibility, "MessageRetentionPeriod": "1209600", "RedrivePolicy": redrive.to_string(),
+        "Policy": policy.to_string(),
+    }});
+    Replay::default().answer("GetQueueUrl", json!({ "QueueUrl": "u" })).answer("GetQueueAttributes", attributes)
+}
+
+fn statement_of_terraform() -> Value {
+    json!({
+        "Sid": "AllowS3InputBucketSendMessage", "Effect": "Allow", "Principal": { "Service": "s3.amazonaws.com" },
+        "Action": "SQS:SendMessage", "Resource": "arn:aws:sqs:eu-central-1:123456789012:p-chunking",
+        "Condition": { "ArnLike": { "aws:SourceArn": "arn:aws:s3:::p-input-123456789012" } },
+    })
+}
+
+#[tokio::test]
+async fn a_queue_that_fits_is_left_alone_whoever_made_it() {
+    let replay = found_queue("900", json!({ "Version": "2012-10-17", "Statement": statement_of_terraform() }));
+    let state = queue::look(&api(&replay, &SQS), "p-chunking", &wanted_queue(), &account()).await.unwrap();
+    assert_eq!(state, State::Fits);
+    replay.finish();
+}
+
+#[tokio::test]
+async fn what_differs_is_said_and_what_others_set_is_kept() {
+    let others = json!({ "Statement": [{ "Sid": "Others", "Effect": "Allow" }] });
+    let replay = found_queue("30", others.clone());
+    let state = queue::look(&api(&replay, &SQS), "p-chunking", &wanted_queue(), &account()).await.unwrap();
+    let changes = vec!["VisibilityTimeout 30 becomes 900".to_owned(), "its bucket may send to it".to_owned()];
+    assert_eq!(state, State::Differs(changes));
+
+    let replay = found_queue("30", others).answer("SetQueueAttributes", json!({}));
+    queue::make(&api(&replay, &SQS), "p-chunking", &wanted_queue(), &account()).await.unwrap();
+    let sent = replay.sent_to("SetQueueAttributes")[0].json();
+    let policy: Value = serde_json::from_str(sent["Attributes"]["Policy"].as_str().unwrap()).unwrap();
+    assert_eq!(policy["Statement"][0]["Sid"], "Others");
+    assert_eq!(policy["Statement"][1]["Action"], "sqs:SendMessage");
+    replay.finish();
+}
+
+#[tokio::test]
+async fn notifications_of_others_survive_ours() {
+    let all = resource::all("p", &account());
+    let rules = all.iter().find_map(|resource| match &resource.wanted {
+        Wanted::Notifications(rules) => Some(rules),
+        _ => None,
+    });
+    let rules = rules.unwrap();
+    let theirs = "<TopicConfiguration><Topic>t</Topic></TopicConfiguration><QueueConfiguration><Id>x</Id>\
+        <Queue>arn:aws:sqs:eu-central-1:123456789012:p-chunking</Queue><Event>s3:ObjectCreated:*</Event><Filter><S3Key>\
+        <FilterRule><Name>Prefix</Name><Value>input/</Value></FilterRule>\
+        <FilterRule><Name>Suffix</Name><Value>.mp4</Value></FilterRule></S3Key></Filter></QueueConfiguration>";
+    let xml = format!("<NotificationConfiguration xmlns=\"u\">{theirs}</NotificationConfiguration>");
+    let get = "GET /b?notification=";
+    let replay = Replay::default()
+        .raw(get, 200, &[], &xml)
+        .raw(get, 200, &[], &xml)
+        .raw("PUT /b?notification=", 200, &[], "")
+        .raw(get, 200, &[], "<NotificationConfiguration/>");
+    let s3 = api(&replay, &S3);
+    let state = bucket::look_notifications(&s3, "b", rules).await.unwrap();
+    assert_eq!(state, State::Differs(vec!["p-video-worker is told of segments/*.mp4".into()]));
+    bucket::make_notifications(&s3, "b", rules).await.unwrap();
+    let sent = replay.sent()[2].clone();
+    assert!(sent.body.contains(theirs), "{}", sent.body);
+    assert_eq!(sent.body.matches("<QueueConfiguration>").count(), 2);
+    assert!(sent.header("x-amz-content-sha256").is_some() && sent.header("authorization").is_some());
+    assert_eq!(bucket::look_notifications(&s3, "b", rules).await.unwrap(), State::Missing);
+    replay.finish();
+}
+
+#[tokio::test]
+async fn field_indexes_keep_the_fields_of_others() {
+    let policies = json!({ "indexPolicies": [
+        { "source": "ACCOUNT", "policyDocument": "{\"Fields\":[\"job_id\"]}" },
+        { "source": "LOG_GROUP", "policyDocument": "{\"Fields\":[\"RequestId\"]}" },
+    ]});
+    let replay = Replay::default()
+        .answer("DescribeIndexPolicies", policies.clone())
+        .answer("DescribeIndexPolicies", policies)
+        .answer("PutIndexPolicy", json!({}));
+    let logs = api(&replay, &LOGS);
+    assert_eq!(log_group::look_index(&logs, "/ecs/p/media-worker", "job_id").await.unwrap(), State::Missing);
+    log_group::make_index(&logs, "/ecs/p/media-worker", "job_id").await.unwrap();
+    let sent = replay.sent_to("PutIndexPolicy")[0].json();
+    assert_eq!(sent["policyDocument"], "{\"Fields\":[\"RequestId\",\"job_id\"]}");
+    replay.finish();
+}
+
+#[tokio::test]
+async fn alarms_are_compared_by_what_they_watch() {
+    let wanted = resource::all("p", &account())
+        .into_iter()
+        .find_map(|resource| match resource.wanted {
+            Wanted::Alarm(wanted) if resource.name == "p-chunking-not-worked-off" => Some(wanted),
+            _ => None,
+        })
+        .unwrap();
+    assert_eq!(wanted["Threshold"], 4500.0, "five times 15 minutes");
+    let mut found = wanted.clone();
+    found["Period"] = json!(60.0);
+    found["AlarmDescription"] = "in other words".into();
+    let mut other = found.clone();
+    other["Threshold"] = 10.0.into();
+    let replay = Replay::default()
+        .answer("DescribeAlarms", json!({ "MetricAlarms": [] }))
+        .answer("DescribeAlarms", json!({ "MetricAlarms": [found] }))
+        .answer("DescribeAlarms", json!({ "MetricAlarms": [other] }))
+        .answer("PutMetricAlarm", json!({}))
+        .answer("PutMetricData", json!({}));
+    let cloudwatch = api(&replay, &CLOUDWATCH);
+    let name = "p-chunking-not-worked-off";
+    assert_eq!(alarm::look(&cloudwatch, name, &wanted).await.unwrap(), State::Missing);
+    assert_eq!(alarm::look(&cloudwatch, name, &wanted).await.unwrap(), State::Fits);
+    let differs = alarm::look(&cloudwatch, name, &wanted).await.unwrap();
+    assert_eq!(differs, State::Differs(vec!["Threshold 10.0 becomes 4500.0".into()]));
+    alarm::make(&cloudwatch, name, &wanted).await.unwrap();
+    assert_eq!(replay.sent_to("PutMetricAlarm")[0].json()["Dimensions"][0]["Value"], "p-chunking");
+    let stuck = alarm::StuckJobs::new(&replay.config(), &Calls::default(), "p").unwrap();
+    stuck.put(3, stereospot_domain::Timestamp::from_secs(5)).await.unwrap();
+    assert_eq!(replay.sent_to("PutMetricData")[0].json()["MetricData"][0]["Value"], 3.0);
+    replay.finish();
+}
+
+#[tokio::test]
+async fn destroying_needs_the_prefix_typed_and_the_same_account() {
+    let other = IDENTITY.replace("123456789012", "210987654321");
+    let replay = Replay::default().raw("GetCallerIdentity", 200, &[], &other);
+    let provisioner = Provisioner::new(&replay.config(), &Calls::default(), "p").unwrap();
+    let plan = destroy::DestroyPlan {
+        account: account(),
+        name_prefix: "p".into(),
+        removals: vec![destroy::Removal {
+            kind: Kind::Queue,
+            name: "p-chunking".into(),
+            content: String::new(),
+            problem: None,
+        }],
+    };
+    for typed in ["", "P", "stereo-spot"] {
+        let error = provisioner.destroy(&plan, typed, &mut |_| panic!("removed")).await.unwrap_err();
+        assert!(error.to_string().contains("type `p`"), "{error}");
+    }
+    let error = provisioner.destroy(&plan, "p", &mut |_| panic!("removed")).await.unwrap_err();
+    assert_eq!(error.code(), Code::Conflict);
+    replay.finish();
+}
+
+#[tokio::test]
+async fn tables_of_another_shape_are_refused_and_missing_indexes_added() {
+    let wanted = resource::all("p", &account())
+        .into_iter()
+        .find_map(|resource| match resource.wanted {
+            Wanted::Table(wanted) if resource.name == "p-jobs" => Some(wanted),
+            _ => None,
+        })
+        .unwrap();
+    let index = json!({ "IndexName": "status-completed_at", "IndexStatus": "ACTIVE" });
+    let table = |key: &Value, indexes: Value, status: &str| json!({ "Table": { "TableStatus": status, "KeySchema": key, "GlobalSecondaryIndexes": indexes } });
+    let key = &wanted["KeySchema"];
+    let replay = Replay::default()
+        .answer("DescribeTable", table(&json!([]), json!([]), "ACTIVE"))
+        .answer("DescribeTable", table(key, json!([index]), "ACTIVE"))
+        .answer("DescribeTable", table(key, json!([index]), "ACTIVE"))
+        .answer("UpdateTable", json!({}))
+        .answer("DescribeTable", table(key, json!([index, { "IndexStatus": "CREATING" }]), "UPDATING"))
+        .answer("DescribeTable", table(key, json!([index, { "IndexStatus": "ACTIVE" }]), "ACTIVE"));
+    let dynamodb = api(&replay, &DYNAMODB);
+    assert_eq!(table::look(&dynamodb, "p-jobs", &wanted).await.unwrap_err().code(), Code::Conflict);
+    let state = table::look(&dynamodb, "p-jobs", &wanted).await.unwrap();
+    assert_eq!(state, State::Differs(vec!["index status-created_at is added".into()]));
+    table::make(&dynamodb, "p-jobs", &wanted).await.unwrap();
+    let sent = replay.sent_to("UpdateTable")[0].json();
+    assert_eq!(sent["GlobalSecondaryIndexUpdates"][0]["Create"]["IndexName"], "status-created_at");
+    assert_eq!(replay.pauses().len(), 1);
+    replay.finish();
+}
+
+#[tokio::test]
+async fn what_takes_aws_a_minute_is_waited_for() {
+    let replay = Replay::default()
+        .refuse("GetQueueUrl", "QueueDoesNotExist", "no")
+        .refuse("CreateQueue", "AWS.SimpleQueueService.QueueDeletedRecently", "wait 60 seconds")
+        .answer("CreateQueue", json!({ "QueueUrl": "u" }));
+    queue::make(&api(&replay, &SQS), "p-chunking", &wanted_queue(), &account()).await.unwrap();
+    assert_eq!(replay.pauses().len(), 1);
+    replay.finish();
+
+    let refusal = "<Error><Code>InvalidArgument</Code><Message>Unable to validate the following destination \
+        configurations</Message></Error>";
+    let replay = Replay::default()
+        .raw("GET /b?notification=", 200, &[], "<NotificationConfiguration/>")
+        .raw("PUT /b?notification=", 400, &[], refusal)
+        .raw("PUT /b?notification=", 200, &[], "");
+    bucket::make_notifications(&api(&replay, &S3), "b", &[]).await.unwrap();
+    assert_eq!(replay.pauses().len(), 1);
+    replay.finish();
+}
+
+#[tokio::test]
+async fn a_bucket_is_made_in_its_region() {
+    let replay = Replay::default().raw("PUT /b", 200, &[], "").raw("PUT /b", 200, &[], "");
+    let s3 = api(&replay, &S3);
+    bucket::make(&s3, "b", "eu-central-1").await.unwrap();
+    bucket::make(&s3, "b", "us-east-1").await.unwrap();
+    assert!(replay.sent()[0].body.contains("<LocationConstraint>eu-central-1</LocationConstraint>"));
+    assert_eq!(replay.sent()[1].body, "");
+}
+
+#[test]
+fn plans_are_readable_by_people_and_programs() {
+    let step = |state, problem: Option<&str>| Step {
+        kind: Kind::TimeToLive,
+        name: "p-locks".into(),
+        state,
+        problem: problem.map(str::to_owned),
+    };
+    let shown = |step: Step| (serde_json::to_value(&step).unwrap(), step.line());
+    let (json, line) = shown(step(Some(State::Missing), None));
+    assert_eq!(json, json!({ "kind": "time-to-live", "name": "p-locks", "state": "missing" }));
+    assert_eq!(line, "time to live of p-locks: make");
+    let (json, line) = shown(step(Some(State::Differs(vec!["a".into()])), None));
+    assert_eq!(json, json!({ "kind": "time-to-live", "name": "p-locks", "state": "differs", "changes": ["a"] }));
+    assert_eq!(line, "time to live of p-locks: change: a");
+    let (json, line) = shown(step(None, Some("no")));
+    assert_eq!(json, json!({ "kind": "time-to-live", "name": "p-locks", "problem": "no" }));
+    assert_eq!(line, "time to live of p-locks: can't be done: no");
+}

@@ -1,0 +1,158 @@
+//! Carries [`object_store`]'s requests over the HTTP client of the SDK, so that the program has one TLS stack.
+//!
+//! Invariant: no request waits for ever. Sending and the answer's head are bounded by the size of what is sent, and each piece
+//! of an answer's body by [`STALL`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest as SdkRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use futures::StreamExt;
+use http_body_util::{BodyStream, StreamBody};
+use object_store::client::{
+    ClientOptions, HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
+    HttpService,
+};
+use stereospot_ports::{Code, Error};
+
+use crate::calls::{Calls, Outcome, outcome};
+use crate::config::READ_TIMEOUT;
+use crate::error::{Call, from_code};
+
+/// Longest wait for the next piece of a body.
+const STALL: Duration = Duration::from_secs(30);
+/// Slowest link on which a part is still sent, in bytes a second.
+const SLOWEST: u64 = 64 * 1024;
+
+#[derive(Debug, Clone)]
+pub(super) struct SdkTransport {
+    connector: SharedHttpConnector,
+    calls: Calls,
+    bucket: Arc<str>,
+    /// Longest wait for an answer's head, besides the time that sending takes.
+    read: Duration,
+    /// Longest wait for the next piece of a body.
+    stall: Duration,
+}
+
+impl SdkTransport {
+    pub(super) fn new(connector: SharedHttpConnector, calls: Calls, bucket: &str) -> Self {
+        Self { connector, calls, bucket: bucket.into(), read: READ_TIMEOUT, stall: STALL }
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let longest = self.read + Duration::from_secs(request.body().content_length() as u64 / SLOWEST);
+        let request = request.map(|body| match body.as_bytes() {
+            Some(bytes) => SdkBody::from(bytes.clone()),
+            None => SdkBody::from_body_1_x(body),
+        });
+        let request = SdkRequest::try_from(request).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+        let answer = match tokio::time::timeout(longest, self.connector.call(request)).await {
+            Ok(answer) => answer.map_err(from_connector)?,
+            Err(_) => return Err(late("S3 did not answer in time: is the network up, and the endpoint right?")),
+        };
+        let answer = answer.try_into_http1x().map_err(|error| HttpError::new(HttpErrorKind::Decode, error))?;
+        Ok(answer.map(|answered| body(answered, self.stall)))
+    }
+}
+
+impl HttpConnector for SdkTransport {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl HttpService for SdkTransport {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let method = request.method().clone();
+        let answer = self.send(request).await;
+        let api = || ("s3".into(), method.as_str().to_owned().into());
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.calls.count(api(), Outcome::Failed);
+                return Err(error);
+            }
+        };
+        if answer.status().is_success() {
+            self.calls.count(api(), Outcome::Answered);
+            return Ok(answer);
+        }
+        // An answer that is no success is small; it is read here to see what it says, and handed on.
+        let (parts, body) = answer.into_parts();
+        let bytes = body.bytes().await?;
+        self.calls.count(api(), outcome(Some((parts.status.as_u16(), &bytes))));
+        if let Some(error) = refusal(method.as_str(), &self.bucket, parts.status.as_u16(), &bytes) {
+            return Err(HttpError::new(HttpErrorKind::Unknown, error));
+        }
+        Ok(HttpResponse::from_parts(parts, HttpResponseBody::from(bytes)))
+    }
+}
+
+/// What people must mend, in words; none for what the caller handles itself: no such object, conditions, retries.
+fn refusal(method: &str, bucket: &str, status: u16, body: &Bytes) -> Option<Error> {
+    let text = String::from_utf8_lossy(body);
+    let tagged = |tag: &str| {
+        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+        Some(rest.split_once(&format!("</{tag}>"))?.0.to_owned())
+    };
+    // The answer to HEAD has no body: all that is known is the status.
+    let unknown = if status == 403 { "AccessDenied" } else { "" };
+    let code = tagged("Code").unwrap_or_else(|| unknown.into());
+    let call = Call { action: action(method), kind: "bucket", resource: bucket };
+    // Of the whole bucket, not of this object.
+    let is_of_bucket = matches!(code.as_str(), "NoSuchBucket" | "PermanentRedirect" | "AuthorizationHeaderMalformed");
+    let (known, message) = from_code(call, &code, &tagged("Message").unwrap_or_default());
+    (known == Code::Denied || is_of_bucket).then(|| Error::new(known, message))
+}
+
+/// The permission that a request needs.
+fn action(method: &str) -> &'static str {
+    match method {
+        "GET" => "s3:GetObject (or s3:ListBucket)",
+        "HEAD" => "s3:GetObject",
+        "DELETE" => "s3:DeleteObject",
+        _ => "s3:PutObject",
+    }
+}
+
+/// A body whose every piece comes in time.
+fn body(body: SdkBody, stall: Duration) -> HttpResponseBody {
+    let pieces = futures::stream::unfold(Some(BodyStream::new(body)), move |stream| async move {
+        let mut stream = stream?;
+        match tokio::time::timeout(stall, stream.next()).await {
+            Ok(None) => None,
+            Ok(Some(Ok(frame))) => Some((Ok(frame), Some(stream))),
+            Ok(Some(Err(error))) => Some((Err(HttpError::new_boxed(HttpErrorKind::Interrupted, error)), None)),
+            Err(_) => Some((Err(late("S3 stopped in the middle of an object: is the network up?")), None)),
+        }
+    });
+    // Fused: a body may be asked again after its end.
+    HttpResponseBody::new(StreamBody::new(pieces.fuse()))
+}
+
+fn late(message: &str) -> HttpError {
+    HttpError::new(HttpErrorKind::Timeout, Error::new(Code::Unavailable, message))
+}
+
+fn from_connector(error: ConnectorError) -> HttpError {
+    let kind = if error.is_timeout() {
+        HttpErrorKind::Timeout
+    } else if error.is_io() {
+        HttpErrorKind::Connect
+    } else {
+        HttpErrorKind::Unknown
+    };
+    let error =
+        Error::with(Code::Unavailable, "no connection to S3: is the network up, and the endpoint right?", error);
+    HttpError::new(kind, error)
+}
+
+#[cfg(test)]
+mod tests;

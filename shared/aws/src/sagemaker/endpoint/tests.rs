@@ -1,0 +1,110 @@
+use super::*;
+use crate::signed::replay::Replay;
+
+fn endpoint(config: &str, status: &str, current: u32) -> Value {
+    json!({
+        "EndpointName": "e", "EndpointStatus": status, "EndpointConfigName": config,
+        "ProductionVariants": [{
+            "VariantName": "AllTraffic", "CurrentInstanceCount": current, "DesiredInstanceCount": 2,
+            "DeployedImages": [{ "SpecifiedImage": "repo:1" }],
+        }],
+    })
+}
+
+fn described() -> Replay {
+    Replay::default()
+        .answer("DescribeEndpoint", endpoint("c1", "InService", 2))
+        .answer(
+            "DescribeEndpointConfig",
+            json!({
+                "EndpointConfigName": "c1", "EndpointConfigArn": "arn", "CreationTime": 1.0,
+                "ProductionVariants": [{ "VariantName": "AllTraffic", "ModelName": "m1", "InstanceType": "ml.g4dn.xlarge" }],
+                "AsyncInferenceConfig": { "OutputConfig": { "S3OutputPath": "s3://o/r/", "S3FailurePath": "s3://o/f/" } },
+                "KmsKeyId": null,
+            }),
+        )
+        .answer(
+            "DescribeModel",
+            json!({
+                "ModelName": "m1", "ExecutionRoleArn": "role",
+                "PrimaryContainer": { "Image": "repo:1", "Mode": "SingleModel", "Environment": { "A": "1", "OLD": "x" } },
+            }),
+        )
+}
+
+fn endpoints(replay: &Replay) -> Endpoints {
+    Endpoints::new(&replay.config(), &Calls::default()).unwrap()
+}
+
+fn change() -> Change {
+    let environment = [("IW3_LOW_VRAM", Some("1")), ("OLD", None), ("A", Some("1"))];
+    let environment = environment.into_iter().map(|(key, value)| (key.to_owned(), value.map(str::to_owned))).collect();
+    Change { image: Some("repo:2".into()), environment }
+}
+
+#[tokio::test]
+async fn a_plan_says_what_changes_and_keeps_the_rest() {
+    let replay = described();
+    let plan = endpoints(&replay).plan("e", &change(), Timestamp::from_secs(1_795_290_597)).await.unwrap();
+    assert_eq!(
+        plan.changes,
+        ["image repo:1 becomes repo:2", "IW3_LOW_VRAM not set becomes `1`", "OLD `x` becomes not set"]
+    );
+    assert_eq!((plan.old_config.as_str(), plan.new_config.as_str()), ("c1", "e-1795290597"));
+    let container =
+        json!({ "Image": "repo:2", "Mode": "SingleModel", "Environment": { "A": "1", "IW3_LOW_VRAM": "1" } });
+    let model = json!({ "ModelName": "e-1795290597", "ExecutionRoleArn": "role", "PrimaryContainer": container });
+    assert_eq!(plan.model, model);
+    assert_eq!(plan.config["ProductionVariants"][0]["ModelName"], "e-1795290597");
+    assert_eq!(plan.config["ProductionVariants"][0]["InstanceType"], "ml.g4dn.xlarge");
+    assert_eq!(plan.config["AsyncInferenceConfig"]["OutputConfig"]["S3FailurePath"], "s3://o/f/");
+    assert!(plan.config.get("KmsKeyId").is_none() && plan.config.get("CreationTime").is_none());
+    replay.finish();
+}
+
+#[tokio::test]
+async fn applying_makes_model_and_configuration_and_follows_the_endpoint() {
+    let exists = "Cannot create already existing model \"arn\".";
+    let replay = described()
+        .answer("DescribeEndpoint", endpoint("c1", "InService", 2))
+        .refuse("CreateModel", "ValidationException", exists)
+        .answer("CreateEndpointConfig", json!({ "EndpointConfigArn": "a" }))
+        .answer("UpdateEndpoint", json!({ "EndpointArn": "a" }))
+        .answer("DescribeEndpoint", endpoint("c1", "Updating", 2))
+        .answer("DescribeEndpoint", endpoint("e-5", "InService", 2));
+    let endpoints = endpoints(&replay);
+    let plan = endpoints.plan("e", &change(), Timestamp::from_secs(5)).await.unwrap();
+    endpoints.apply(&plan).await.unwrap();
+    let sent = replay.sent_to("UpdateEndpoint")[0].json();
+    assert_eq!(sent, json!({ "EndpointName": "e", "EndpointConfigName": "e-5" }));
+    let progress = watch::Sender::new(EndpointState::default());
+    let state = endpoints.settled("e", &progress).await.unwrap();
+    assert_eq!((state.config.as_str(), state.instances), ("e-5", (2, 2)));
+    assert_eq!(state.images, ["repo:1"]);
+    replay.finish();
+}
+
+#[tokio::test]
+async fn an_endpoint_that_changed_meanwhile_is_left_alone() {
+    let replay = described()
+        .answer("DescribeEndpoint", endpoint("c2", "InService", 2))
+        .answer("DescribeEndpoint", endpoint("c1", "Updating", 2));
+    let endpoints = endpoints(&replay);
+    let plan = endpoints.plan("e", &change(), Timestamp::from_secs(5)).await.unwrap();
+    assert_eq!(endpoints.apply(&plan).await.unwrap_err().code(), Code::Conflict);
+    assert_eq!(endpoints.apply(&plan).await.unwrap_err().code(), Code::Conflict, "a change is under way");
+    replay.finish();
+}
+
+#[tokio::test]
+async fn a_missing_endpoint_is_said_to_be_missing() {
+    let replay = Replay::default().refuse("DescribeEndpoint", "ValidationException", "Could not find endpoint \"e\".");
+    let error = endpoints(&replay).plan("e", &Change::default(), Timestamp(0)).await.unwrap_err();
+    assert_eq!(error.code(), Code::NotFound);
+}
+
+#[test]
+fn names_fit_sagemakers_limit() {
+    let name = new_name(&"a".repeat(80), Timestamp::from_secs(1_795_290_597));
+    assert_eq!((name.len(), name.ends_with("-1795290597")), (63, true));
+}

@@ -1,0 +1,292 @@
+//! A queue on SQS.
+//!
+//! What SQS does otherwise than the port's doc, and what is done about it:
+//! - A void receipt deletes silently, or even deletes somebody else's message. So each receiving's end is noted here
+//!   (`ledger`), and a receipt whose lease ran out by this process's clock is refused before SQS is asked. Receipts of another
+//!   process are passed on as they are.
+//! - Nothing can be looked at without receiving it, which raises receive counts and so pushes messages of a queue with a
+//!   redrive policy toward their dead-letter queue. There [`WorkQueue::peek`] and [`WorkQueue::lease`] are refused with
+//!   [`stereospot_ports::Code::Invalid`]. On queues without one, the dead-letter queues, they receive, give back what is not
+//!   wanted, and raise the count by one. Messages in flight and delayed ones are not seen. See `sweep`.
+//! - Counts are approximate and lag up to a minute; the age of the oldest message is not among them.
+//! - Seconds are whole: waits, delays and leases are rounded up.
+//! - A batch may fail in part: what failed is sent again, and when that fails too `send` fails though some messages were sent.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::MessageSystemAttributeName;
+use stereospot_domain::{QueueName, Timestamp};
+use stereospot_ports::work_queue::{
+    Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats, check_receive, check_send, check_visibility,
+};
+use stereospot_ports::{Clock, Error, Result, WorkQueue};
+use tokio::time::{Instant, sleep_until};
+
+use crate::Connections;
+use crate::config::timeouts;
+use crate::error::{Call, from_sdk, lease_lost};
+
+mod attributes;
+mod ledger;
+mod moves;
+mod send;
+mod sweep;
+
+pub use attributes::{Attributes, RedrivePolicy};
+pub(crate) use attributes::{dead_letter_url, is_forbidden};
+pub use moves::{MAX_MOVES_PER_SECOND, MoveState, MoveTask};
+
+use ledger::Ledger;
+
+/// The longest wait that SQS takes.
+const LONGEST_POLL: Duration = Duration::from_secs(20);
+/// Settings are asked for again after so long.
+const SETTINGS_LAST: Duration = Duration::from_secs(60);
+
+/// One queue; see the module's doc for where SQS differs from the port.
+#[derive(Debug)]
+pub struct SqsQueue {
+    name: QueueName,
+    url: String,
+    client: Client,
+    clock: Arc<dyn Clock>,
+    /// The deployment's longest wait for one call.
+    long_poll: Duration,
+    known: Mutex<Option<(Attributes, Instant)>>,
+    /// When its settings could last not be asked for.
+    unknown_since: Mutex<Option<Instant>>,
+    ledger: Ledger,
+    /// One sweep at a time: two would hide messages from each other.
+    sweeping: tokio::sync::Mutex<()>,
+}
+
+impl SqsQueue {
+    /// The queue behind a URL. Asks nothing of AWS: that it exists shows at the first call.
+    #[must_use]
+    pub fn new(connections: &Connections, name: QueueName, url: &str, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            name,
+            url: url.into(),
+            client: connections.sqs.clone(),
+            clock,
+            long_poll: connections.deployment.long_poll.min(LONGEST_POLL),
+            known: Mutex::default(),
+            unknown_since: Mutex::default(),
+            ledger: Ledger::default(),
+            sweeping: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Everything that SQS says of it, asked for now: settings, counts, retention, redrive policy.
+    ///
+    /// # Errors
+    /// When SQS can't be asked, or there is no such queue.
+    pub async fn attributes(&self) -> Result<Attributes> {
+        let found = attributes::get(&self.client, &self.url, self.call("sqs:GetQueueAttributes")).await?;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((found.clone(), Instant::now()));
+        Ok(found)
+    }
+
+    /// As [`SqsQueue::attributes`], up to a minute old: for what seldom changes.
+    async fn known(&self) -> Result<Attributes> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match known {
+            Some((attributes, at)) if at.elapsed() < SETTINGS_LAST => Ok(attributes),
+            _ => self.attributes().await,
+        }
+    }
+
+    /// The queue's own visibility timeout. None where it may not be asked for: then leases are not noted, and work goes on.
+    async fn own_visibility(&self) -> Option<Duration> {
+        let is_hopeless = |at: &Instant| at.elapsed() < SETTINGS_LAST;
+        if self.unknown_since.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(is_hopeless) {
+            return None;
+        }
+        match self.known().await {
+            Ok(attributes) => Some(attributes.settings.visibility),
+            Err(error) => {
+                tracing::warn!(queue = %self.name, %error, "void receipts of this queue can't be told from valid ones");
+                *self.unknown_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                None
+            }
+        }
+    }
+
+    fn call(&self, action: &'static str) -> Call<'_> {
+        Call { action, kind: "queue", resource: self.url.rsplit_once('/').map_or(&self.url, |(_, name)| name) }
+    }
+
+    /// One ReceiveMessage; the lease of each message is noted.
+    async fn receive_once(&self, max: usize, wait: Duration, visibility: Option<Duration>) -> Result<Vec<Message>> {
+        let lease = match visibility {
+            Some(visibility) => Some(visibility),
+            None => self.own_visibility().await,
+        };
+        // Two sets of time limits only: the SDK keeps a pool of connections for each.
+        let work = if wait.is_zero() { Duration::ZERO } else { LONGEST_POLL };
+        let received = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(i32::try_from(max).unwrap_or(i32::MAX))
+            .wait_time_seconds(whole_secs(wait))
+            .set_visibility_timeout(visibility.map(whole_secs))
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .customize()
+            .config_override(aws_sdk_sqs::Config::builder().timeout_config(timeouts(work)))
+            .send()
+            .await
+            .map_err(|error| from_sdk(self.call("sqs:ReceiveMessage"), error))?;
+        let now = self.clock.now();
+        let messages = received.messages.unwrap_or_default().into_iter().map(|message| received_at(message, now));
+        let messages: Vec<Message> = messages.collect();
+        if let Some(lease) = lease {
+            for message in &messages {
+                self.ledger.note(&message.receipt, now.plus(ceil(lease)), now);
+            }
+        }
+        Ok(messages)
+    }
+
+    /// Refuses a receipt that is known to be void.
+    fn check_receipt(&self, receipt: &Receipt) -> Result<()> {
+        if receipt.0.is_empty() || self.ledger.is_void(receipt, self.clock.now()) {
+            let (code, message) = lease_lost();
+            return Err(Error::new(code, message));
+        }
+        Ok(())
+    }
+
+    async fn change_visibility(&self, receipt: &Receipt, visibility: Duration) -> Result<()> {
+        check_visibility(visibility)?;
+        self.check_receipt(receipt)?;
+        self.client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(&receipt.0)
+            .visibility_timeout(whole_secs(visibility))
+            .send()
+            .await
+            .map_err(|error| from_sdk(self.call("sqs:ChangeMessageVisibility"), error))?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl WorkQueue for SqsQueue {
+    fn name(&self) -> QueueName {
+        self.name
+    }
+
+    async fn settings(&self) -> Result<Settings> {
+        Ok(self.known().await?.settings)
+    }
+
+    async fn send(&self, messages: &[Outgoing]) -> Result<Vec<String>> {
+        check_send(messages)?;
+        send::send(self, messages).await
+    }
+
+    async fn receive(&self, how: Receive) -> Result<Vec<Message>> {
+        check_receive(how)?;
+        let deadline = Instant::now() + how.wait;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let messages = self.receive_once(how.max, ceil(left).min(self.long_poll), how.visibility).await?;
+            let now = Instant::now();
+            if !messages.is_empty() || now >= deadline {
+                return Ok(messages);
+            }
+            if self.long_poll.is_zero() {
+                sleep_until(deadline.min(now + Duration::from_secs(1))).await;
+            }
+        }
+    }
+
+    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<()> {
+        self.change_visibility(receipt, visibility).await?;
+        let now = self.clock.now();
+        self.ledger.note(receipt, now.plus(ceil(visibility)), now);
+        Ok(())
+    }
+
+    async fn release(&self, receipt: &Receipt, delay: Duration) -> Result<()> {
+        self.change_visibility(receipt, delay).await?;
+        let now = self.clock.now();
+        self.ledger.note(receipt, now, now);
+        Ok(())
+    }
+
+    async fn delete(&self, receipt: &Receipt) -> Result<()> {
+        self.check_receipt(receipt)?;
+        self.client
+            .delete_message()
+            .queue_url(&self.url)
+            .receipt_handle(&receipt.0)
+            .send()
+            .await
+            .map_err(|error| from_sdk(self.call("sqs:DeleteMessage"), error))?;
+        self.ledger.forget(receipt);
+        Ok(())
+    }
+
+    async fn stats(&self) -> Result<Stats> {
+        Ok(self.attributes().await?.stats)
+    }
+
+    async fn peek(&self, max: usize) -> Result<Vec<Peeked>> {
+        sweep::peek(self, max).await
+    }
+
+    async fn lease(&self, ids: &[String], visibility: Duration) -> Result<Vec<Message>> {
+        check_visibility(visibility)?;
+        sweep::lease(self, ids, visibility).await
+    }
+
+    async fn purge(&self) -> Result<u64> {
+        let Stats { ready, in_flight, delayed, .. } = self.attributes().await?.stats;
+        self.client
+            .purge_queue()
+            .queue_url(&self.url)
+            .send()
+            .await
+            .map_err(|error| from_sdk(self.call("sqs:PurgeQueue"), error))?;
+        Ok(ready + in_flight + delayed)
+    }
+}
+
+/// SQS's message as the port's. What SQS leaves out is taken for the first receiving, just now.
+fn received_at(message: aws_sdk_sqs::types::Message, now: Timestamp) -> Message {
+    let attributes = message.attributes.unwrap_or_default();
+    let number = |name| attributes.get(&name).and_then(|text| text.parse::<i64>().ok());
+    let count = number(MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or(1);
+    Message {
+        id: message.message_id.unwrap_or_default(),
+        receipt: Receipt(message.receipt_handle.unwrap_or_default()),
+        body: message.body.unwrap_or_default(),
+        receive_count: u32::try_from(count).unwrap_or(u32::MAX),
+        enqueued_at: number(MessageSystemAttributeName::SentTimestamp).map_or(now, Timestamp),
+    }
+}
+
+/// Up to whole seconds: a lease must not be shorter than was asked for.
+fn ceil(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
+}
+
+fn whole_secs(duration: Duration) -> i32 {
+    i32::try_from(ceil(duration).as_secs()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

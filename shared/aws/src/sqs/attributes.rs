@@ -1,0 +1,134 @@
+//! What SQS says of a queue: settings, counts, retention, where its dead letters go.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::operation::get_queue_attributes::GetQueueAttributesError;
+use aws_sdk_sqs::types::QueueAttributeName as Name;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use serde_json::Value;
+use stereospot_ports::work_queue::{Settings, Stats};
+use stereospot_ports::{Error, Result};
+
+use crate::error::{Call, from_sdk, is_forbidden_code};
+
+/// Where messages go that were received too often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedrivePolicy {
+    /// ARN of the dead-letter queue.
+    pub dead_letter_arn: String,
+    /// After so many receivings the next one dead-letters a message.
+    pub max_receives: u32,
+}
+
+/// What SQS says of a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attributes {
+    /// Its ARN.
+    pub arn: String,
+    /// Visibility timeout and most receives.
+    pub settings: Settings,
+    /// Counts, approximate.
+    pub stats: Stats,
+    /// How long a message is kept, from its first sending.
+    pub retention: Duration,
+    /// Absent on dead-letter queues, usually.
+    pub redrive: Option<RedrivePolicy>,
+}
+
+const ASKED: [Name; 7] = [
+    Name::QueueArn,
+    Name::VisibilityTimeout,
+    Name::MessageRetentionPeriod,
+    Name::RedrivePolicy,
+    Name::ApproximateNumberOfMessages,
+    Name::ApproximateNumberOfMessagesNotVisible,
+    Name::ApproximateNumberOfMessagesDelayed,
+];
+
+/// SQS's defaults, for what an answer leaves out.
+const DEFAULT_VISIBILITY_SECS: u64 = 30;
+const DEFAULT_RETENTION_SECS: u64 = 345_600;
+
+pub(super) async fn get(client: &Client, url: &str, call: Call<'_>) -> Result<Attributes> {
+    let answer = client
+        .get_queue_attributes()
+        .queue_url(url)
+        .set_attribute_names(Some(ASKED.to_vec()))
+        .send()
+        .await
+        .map_err(|error| from_sdk(call, error))?;
+    let found = answer.attributes.unwrap_or_default();
+    let text = |name: &Name| found.get(name).map(String::as_str);
+    let number = |name: &Name| text(name).and_then(|text| text.parse::<u64>().ok());
+    let redrive = text(&Name::RedrivePolicy).and_then(redrive_policy);
+    Ok(Attributes {
+        arn: text(&Name::QueueArn).unwrap_or_default().to_owned(),
+        settings: Settings {
+            visibility: Duration::from_secs(number(&Name::VisibilityTimeout).unwrap_or(DEFAULT_VISIBILITY_SECS)),
+            max_receives: redrive.as_ref().map(|policy| policy.max_receives),
+        },
+        stats: Stats {
+            ready: number(&Name::ApproximateNumberOfMessages).unwrap_or(0),
+            in_flight: number(&Name::ApproximateNumberOfMessagesNotVisible).unwrap_or(0),
+            delayed: number(&Name::ApproximateNumberOfMessagesDelayed).unwrap_or(0),
+            oldest_enqueued_at: None,
+            is_exact: false,
+        },
+        retention: Duration::from_secs(number(&Name::MessageRetentionPeriod).unwrap_or(DEFAULT_RETENTION_SECS)),
+        redrive,
+    })
+}
+
+/// True when SQS knows the caller, who lacks the permission to ask for attributes.
+pub(crate) fn is_forbidden(error: &Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<SdkError<GetQueueAttributesError, HttpResponse>>())
+        .and_then(SdkError::as_service_error)
+        .and_then(ProvideErrorMetadata::code)
+        .is_some_and(is_forbidden_code)
+}
+
+/// `{"deadLetterTargetArn":"…","maxReceiveCount":5}`; the number may be a text. None where it is neither.
+fn redrive_policy(text: &str) -> Option<RedrivePolicy> {
+    let policy: Value = serde_json::from_str(text).ok()?;
+    let count = &policy["maxReceiveCount"];
+    let max_receives = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
+    Some(RedrivePolicy {
+        dead_letter_arn: policy["deadLetterTargetArn"].as_str()?.to_owned(),
+        max_receives: u32::try_from(max_receives).ok()?,
+    })
+}
+
+/// URL of the dead-letter queue of the queue at `url`: the policy's, else the queue's name and `-dlq`. SQS keeps both in one
+/// account and region, so only the last part differs.
+pub(crate) fn dead_letter_url(url: &str, redrive: Option<&RedrivePolicy>) -> String {
+    let name = redrive.and_then(|policy| policy.dead_letter_arn.rsplit(':').next()).filter(|name| !name.is_empty());
+    match (url.rsplit_once('/'), name) {
+        (Some((base, _)), Some(name)) => format!("{base}/{name}"),
+        _ => format!("{url}-dlq"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_s_number_may_be_a_text() {
+        let policy = redrive_policy(r#"{"deadLetterTargetArn":"arn:aws:sqs:r:1:d","maxReceiveCount":"5"}"#).unwrap();
+        assert_eq!(policy, RedrivePolicy { dead_letter_arn: "arn:aws:sqs:r:1:d".into(), max_receives: 5 });
+        assert_eq!(redrive_policy(r#"{"deadLetterTargetArn":"a:b","maxReceiveCount":3}"#).unwrap().max_receives, 3);
+        assert_eq!(redrive_policy("{}"), None);
+        assert_eq!(redrive_policy("not json"), None);
+    }
+
+    #[test]
+    fn the_dead_letter_queue_is_the_policy_s_or_named_after_the_queue() {
+        let url = "https://sqs.eu-west-1.amazonaws.com/1/p-chunking";
+        let policy = RedrivePolicy { dead_letter_arn: "arn:aws:sqs:eu-west-1:1:graveyard".into(), max_receives: 5 };
+        assert_eq!(dead_letter_url(url, Some(&policy)), "https://sqs.eu-west-1.amazonaws.com/1/graveyard");
+        assert_eq!(dead_letter_url(url, None), "https://sqs.eu-west-1.amazonaws.com/1/p-chunking-dlq");
+    }
+}

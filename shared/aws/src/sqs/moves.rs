@@ -1,0 +1,117 @@
+//! SQS's own redrive of a whole dead-letter queue. It moves everything, unedited, at most 500 messages a second, one task per
+//! queue; messages get new ids and new times of sending.
+
+use stereospot_domain::Timestamp;
+use stereospot_ports::{Code, Error, Result};
+
+use super::SqsQueue;
+use crate::error::from_sdk;
+
+/// Fastest that SQS moves.
+pub const MAX_MOVES_PER_SECOND: u32 = 500;
+
+/// Where a move stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MoveState {
+    /// At work.
+    Running,
+    /// All is moved.
+    Completed,
+    /// It is being stopped.
+    Cancelling,
+    /// It was stopped; what was moved stays moved.
+    Cancelled,
+    /// It ended before its time.
+    Failed,
+}
+
+/// One move of a dead-letter queue's messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoveTask {
+    /// Names it while it runs; absent afterwards.
+    pub handle: Option<String>,
+    /// Where it stands.
+    pub state: MoveState,
+    /// Moved so far, about.
+    pub moved: u64,
+    /// To be moved in all, about; absent where SQS doesn't say.
+    pub total: Option<u64>,
+    /// The rate it was given; absent means as fast as SQS finds good.
+    pub per_second: Option<u32>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Why it failed.
+    pub failure: Option<String>,
+}
+
+impl SqsQueue {
+    /// Moves all messages of this dead-letter queue back to where they came from, at most so many a second. Returns the
+    /// task's handle; follow it with [`SqsQueue::moves`].
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] for a rate out of range, and where SQS refuses: a task runs already, or the queue is nobody's
+    /// dead-letter queue.
+    pub async fn start_move(&self, per_second: Option<u32>) -> Result<String> {
+        if per_second.is_some_and(|rate| !(1..=MAX_MOVES_PER_SECOND).contains(&rate)) {
+            return Err(Error::new(Code::Invalid, format!("SQS moves 1 to {MAX_MOVES_PER_SECOND} messages a second")));
+        }
+        let source = self.known().await?.arn;
+        let answer = self
+            .client
+            .start_message_move_task()
+            .source_arn(source)
+            .set_max_number_of_messages_per_second(per_second.and_then(|rate| i32::try_from(rate).ok()))
+            .send()
+            .await
+            .map_err(|error| from_sdk(self.call("sqs:StartMessageMoveTask"), error))?;
+        answer.task_handle.ok_or_else(|| Error::new(Code::Internal, "SQS started a move without naming it"))
+    }
+
+    /// The last moves of this dead-letter queue, at most ten, newest first.
+    ///
+    /// # Errors
+    /// When SQS can't be asked.
+    pub async fn moves(&self) -> Result<Vec<MoveTask>> {
+        let source = self.known().await?.arn;
+        let answer = self
+            .client
+            .list_message_move_tasks()
+            .source_arn(source)
+            .max_results(10)
+            .send()
+            .await
+            .map_err(|error| from_sdk(self.call("sqs:ListMessageMoveTasks"), error))?;
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        let tasks = answer.results.unwrap_or_default().into_iter().map(|task| MoveTask {
+            handle: task.task_handle,
+            state: match task.status.as_deref() {
+                Some("RUNNING") => MoveState::Running,
+                Some("COMPLETED") => MoveState::Completed,
+                Some("CANCELLING") => MoveState::Cancelling,
+                Some("CANCELLED") => MoveState::Cancelled,
+                _ => MoveState::Failed,
+            },
+            moved: count(task.approximate_number_of_messages_moved),
+            total: task.approximate_number_of_messages_to_move.map(count),
+            per_second: task.max_number_of_messages_per_second.and_then(|rate| u32::try_from(rate).ok()),
+            started_at: Timestamp(task.started_timestamp),
+            failure: task.failure_reason,
+        });
+        Ok(tasks.collect())
+    }
+
+    /// Stops a move, and returns how many messages it had moved, about.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] when it runs no longer.
+    pub async fn cancel_move(&self, handle: &str) -> Result<u64> {
+        let answer = self
+            .client
+            .cancel_message_move_task()
+            .task_handle(handle)
+            .send()
+            .await
+            .map_err(|error| from_sdk(self.call("sqs:CancelMessageMoveTask"), error))?;
+        Ok(u64::try_from(answer.approximate_number_of_messages_moved).unwrap_or(0))
+    }
+}

@@ -1,0 +1,132 @@
+//! Sending in batches that SQS takes: ten messages and 1 MiB at most.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use stereospot_ports::work_queue::{MAX_BATCH, MAX_BODY_BYTES, Outgoing};
+use stereospot_ports::{Code, Error, Result};
+
+use super::{SqsQueue, whole_secs};
+use crate::error::{from_code, from_sdk};
+
+/// Attempts for what failed of a batch.
+const ATTEMPTS: u32 = 4;
+/// Pause before the second attempt; doubled for each further one.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) async fn send(queue: &SqsQueue, messages: &[Outgoing]) -> Result<Vec<String>> {
+    if let Some(strange) = messages.iter().find_map(|message| message.body.chars().find(|c| !is_taken(*c))) {
+        return Err(Error::new(
+            Code::Invalid,
+            format!("SQS takes no body with the character {:?}: encode it", strange),
+        ));
+    }
+    let mut ids = vec![String::new(); messages.len()];
+    for range in batches(messages) {
+        let first = range.start;
+        for (at, id) in send_batch(queue, &messages[range]).await? {
+            ids[first + at] = id;
+        }
+    }
+    Ok(ids)
+}
+
+/// Positions and ids of all messages of a batch, sent again until each is.
+async fn send_batch(queue: &SqsQueue, messages: &[Outgoing]) -> Result<Vec<(usize, String)>> {
+    let mut sent = Vec::with_capacity(messages.len());
+    let mut open: Vec<usize> = (0..messages.len()).collect();
+    let mut attempt = 0;
+    loop {
+        let mut entries = Vec::with_capacity(open.len());
+        for at in &open {
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id(at.to_string())
+                .message_body(&messages[*at].body)
+                .set_delay_seconds(Some(whole_secs(messages[*at].delay)).filter(|secs| *secs > 0))
+                .build()
+                .map_err(|error| Error::with(Code::Internal, "a batch entry lacks a field", error))?;
+            entries.push(entry);
+        }
+        let answer = queue
+            .client
+            .send_message_batch()
+            .queue_url(&queue.url)
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(|error| from_sdk(queue.call("sqs:SendMessage"), error))?;
+        for done in answer.successful {
+            if let Ok(at) = done.id.parse::<usize>() {
+                open.retain(|open| *open != at);
+                sent.push((at, done.message_id));
+            }
+        }
+        if open.is_empty() {
+            return Ok(sent);
+        }
+        attempt += 1;
+        let failed = answer.failed.first();
+        if attempt == ATTEMPTS || failed.is_some_and(|entry| entry.sender_fault) {
+            let (code, why) = failed.map_or((Code::Internal, "SQS answered for too few of a batch".into()), |entry| {
+                from_code(queue.call("sqs:SendMessage"), &entry.code, entry.message.as_deref().unwrap_or_default())
+            });
+            return Err(Error::new(
+                code,
+                format!("{} of {} messages were not sent: {why}", open.len(), messages.len()),
+            ));
+        }
+        tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
+    }
+}
+
+/// Cuts so that no batch is above what SQS takes.
+fn batches(messages: &[Outgoing]) -> Vec<Range<usize>> {
+    let mut batches = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (at, message) in messages.iter().enumerate() {
+        if at > start && (at - start == MAX_BATCH || bytes + message.body.len() > MAX_BODY_BYTES) {
+            batches.push(start..at);
+            (start, bytes) = (at, 0);
+        }
+        bytes += message.body.len();
+    }
+    if start < messages.len() {
+        batches.push(start..messages.len());
+    }
+    batches
+}
+
+/// The characters of XML 1.0: SQS takes no others.
+fn is_taken(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sizes: &[usize], expected: &[Range<usize>]) {
+        let messages: Vec<Outgoing> = sizes.iter().map(|size| Outgoing::now("x".repeat(*size))).collect();
+        assert_eq!(batches(&messages), expected, "{sizes:?}");
+    }
+
+    #[test]
+    fn no_batch_is_above_a_mebibyte() {
+        check(&[1; 20], &[0..10, 10..20]);
+        check(&[MAX_BODY_BYTES, MAX_BODY_BYTES], &[0..1, 1..2]);
+        check(&[MAX_BODY_BYTES - 1, 1, 1], &[0..2, 2..3]);
+        check(&[1, MAX_BODY_BYTES, 1], &[0..1, 1..2, 2..3]);
+        check(&[], &[]);
+    }
+
+    #[test]
+    fn controls_are_not_taken() {
+        for c in ['\0', '\u{8}', '\u{b}', '\u{1f}', '\u{fffe}'] {
+            assert!(!is_taken(c), "{c:?}");
+        }
+        for c in ['\t', '\n', 'a', 'ü', '🎬', '\u{7f}'] {
+            assert!(is_taken(c), "{c:?}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What the emulator does not do as SQS does, from the exchanges that SQS's reference documents.
+
+use std::sync::Arc;
+
+use stereospot_domain::{QueueName, QueueRole};
+use stereospot_ports::{Code, SystemClock};
+
+use super::*;
+use crate::replay::Replay;
+use crate::{Deployment, calls::Count};
+
+const URL: &str = "https://sqs.us-east-1.amazonaws.com/1/p-chunking-dlq";
+
+fn queue(answers: &[(u16, &str)]) -> (SqsQueue, Replay, Connections) {
+    let replay = Replay::new(answers);
+    let connections = replay.connections(Deployment::parse("REGION=us-east-1", &|_| None).unwrap());
+    let name = QueueName::dead_letter(QueueRole::Chunking);
+    (SqsQueue::new(&connections, name, URL, Arc::new(SystemClock)), replay, connections)
+}
+
+const ATTRIBUTES: &str = r#"{"Attributes":{"QueueArn":"arn:aws:sqs:us-east-1:1:p-chunking-dlq","VisibilityTimeout":"30",
+    "MessageRetentionPeriod":"345600","ApproximateNumberOfMessages":"2","ApproximateNumberOfMessagesNotVisible":"0",
+    "ApproximateNumberOfMessagesDelayed":"0"}}"#;
+const POLICY: &str = r#"{"Attributes":{"QueueArn":"a","VisibilityTimeout":"900",
+    "RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:1:d\",\"maxReceiveCount\":5}"}}"#;
+
+#[tokio::test]
+async fn a_move_is_started_followed_and_cancelled() {
+    let listed = r#"{"Results":[
+        {"TaskHandle":"h","Status":"RUNNING","SourceArn":"s","MaxNumberOfMessagesPerSecond":50,
+         "ApproximateNumberOfMessagesMoved":7,"ApproximateNumberOfMessagesToMove":40,"StartedTimestamp":1442428276921},
+        {"Status":"FAILED","ApproximateNumberOfMessagesMoved":0,"FailureReason":"CouldNotDetermineMessageSource",
+         "StartedTimestamp":1442428276000}]}"#;
+    let (queue, replay, _) = queue(&[
+        (200, ATTRIBUTES),
+        (200, r#"{"TaskHandle":"h"}"#),
+        (200, listed),
+        (200, r#"{"ApproximateNumberOfMessagesMoved":9}"#),
+    ]);
+    assert_eq!(queue.start_move(Some(50)).await.unwrap(), "h");
+    let moves = queue.moves().await.unwrap();
+    assert_eq!(
+        (moves[0].state, moves[0].moved, moves[0].total, moves[0].per_second),
+        (MoveState::Running, 7, Some(40), Some(50))
+    );
+    assert_eq!(moves[0].started_at, Timestamp(1_442_428_276_921));
+    assert_eq!(moves[1].failure.as_deref(), Some("CouldNotDetermineMessageSource"));
+    assert_eq!((moves[1].state, &moves[1].handle), (MoveState::Failed, &None));
+    assert_eq!(queue.cancel_move("h").await.unwrap(), 9);
+    let asked = replay.asked();
+    assert_eq!(asked[1].what, "AmazonSQS.StartMessageMoveTask");
+    assert!(
+        asked[1].body.contains("arn:aws:sqs:us-east-1:1:p-chunking-dlq") && asked[1].body.contains("50"),
+        "{asked:?}"
+    );
+    assert_eq!(queue.start_move(Some(501)).await.unwrap_err().code(), Code::Invalid);
+    assert_eq!(replay.asked().len(), 4, "refused before SQS was asked");
+}
+
+#[tokio::test]
+async fn a_receipt_whose_lease_ran_out_never_reaches_sqs() {
+    let received = r#"{"Messages":[{"MessageId":"m","ReceiptHandle":"r","Body":"b","Attributes":
+        {"ApproximateReceiveCount":"3","SentTimestamp":"1442428276921"}}]}"#;
+    let clock = stereospot_ports::memory::ManualClock::default();
+    let (mut queue, replay, _) = queue(&[(200, received), (200, "{}")]);
+    queue.clock = Arc::new(clock.clone());
+    let how = Receive { max: 1, wait: Duration::ZERO, visibility: Some(Duration::from_secs(2)) };
+    let message = queue.receive(how).await.unwrap().remove(0);
+    assert_eq!((message.receive_count, message.enqueued_at), (3, Timestamp(1_442_428_276_921)));
+    clock.advance(Duration::from_secs(1));
+    queue.extend(&message.receipt, Duration::from_secs(5)).await.unwrap();
+    clock.advance(Duration::from_secs(5));
+    // SQS would answer with success here, and delete nothing or another's message.
+    assert_eq!(queue.delete(&message.receipt).await.unwrap_err().code(), Code::LeaseLost);
+    assert_eq!(queue.extend(&message.receipt, Duration::from_secs(5)).await.unwrap_err().code(), Code::LeaseLost);
+    assert_eq!(queue.release(&message.receipt, Duration::ZERO).await.unwrap_err().code(), Code::LeaseLost);
+    let asked: Vec<String> = replay.asked().into_iter().map(|asked| asked.what).collect();
+    assert_eq!(asked, ["AmazonSQS.ReceiveMessage", "AmazonSQS.ChangeMessageVisibility"]);
+}
+
+#[tokio::test]
+async fn sqs_itself_may_say_that_a_lease_is_over() {
+    let over = "{\"__type\":\"com.amazonaws.sqs#InvalidParameterValue\",\"message\":\"Value r for parameter ReceiptHandle is invalid. \
+        Reason: Message does not exist or is not available for visibility timeout change.\"}";
+    let (queue, ..) =
+        queue(&[(400, over), (400, r#"{"__type":"com.amazonaws.sqs#ReceiptHandleIsInvalid","message":""}"#)]);
+    let receipt = Receipt("of another process".into());
+    assert_eq!(queue.extend(&receipt, Duration::from_secs(5)).await.unwrap_err().code(), Code::LeaseLost);
+    assert_eq!(queue.delete(&receipt).await.unwrap_err().code(), Code::LeaseLost);
+}
+
+#[tokio::test]
+async fn what_failed_of_a_batch_is_sent_again() {
+    let part = r#"{"Successful":[{"Id":"0","MessageId":"a","MD5OfMessageBody":"0cc175b9c0f1b6a831c399e269772661"}],
+        "Failed":[{"Id":"1","SenderFault":false,"Code":"InternalError","Message":"try again"}]}"#;
+    let rest = r#"{"Successful":[{"Id":"1","MessageId":"b","MD5OfMessageBody":"92eb5ffee6ae2fec3ad71c777531578f"}],"Failed":[]}"#;
+    let (queue, replay, _) = queue(&[(200, part), (200, rest)]);
+    let ids = queue.send(&[Outgoing::now("a"), Outgoing::now("b")]).await.unwrap();
+    assert_eq!(ids, ["a", "b"]);
+    assert!(!replay.asked()[1].body.contains(r#""Id":"0""#), "{:?}", replay.asked()[1]);
+}
+
+#[tokio::test]
+async fn a_batch_that_keeps_failing_says_why() {
+    let refused =
+        r#"{"Successful":[],"Failed":[{"Id":"0","SenderFault":true,"Code":"KmsAccessDenied","Message":"no key"}]}"#;
+    let (queue, replay, _) = queue(&[(200, refused)]);
+    let error = queue.send(&[Outgoing::now("a")]).await.unwrap_err();
+    assert_eq!(error.code(), Code::Denied);
+    assert!(error.to_string().starts_with("1 of 1 messages were not sent: sqs:SendMessage on the queue"), "{error}");
+    assert_eq!(replay.asked().len(), 1);
+    let error = queue.send(&[Outgoing::now("bell \u{7}")]).await.unwrap_err();
+    assert_eq!(error.code(), Code::Invalid);
+}
+
+#[tokio::test]
+async fn a_main_queue_is_not_looked_at_by_receiving() {
+    let (queue, replay, _) = queue(&[(200, POLICY)]);
+    let error = queue.peek(10).await.unwrap_err();
+    assert_eq!(error.code(), Code::Invalid);
+    assert!(error.to_string().contains("after 5 it dead-letters them"), "{error}");
+    let error = queue.lease(&["m".into()], Duration::from_secs(30)).await.unwrap_err();
+    assert_eq!(error.code(), Code::Invalid);
+    assert_eq!(replay.asked().len(), 1, "settings are asked for once, and nothing is received");
+}
+
+#[tokio::test]
+async fn failures_are_sentences_and_counted() {
+    let missing = r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"The specified queue does not exist."}"#;
+    let denied = r#"{"__type":"com.amazon.coral.service#AccessDeniedException","message":"no"}"#;
+    let expired =
+        r#"{"__type":"com.amazon.coral.service#ExpiredTokenException","message":"The security token is expired"}"#;
+    let throttled = r#"{"__type":"com.amazonaws.sqs#RequestThrottled","message":"slow"}"#;
+    let purged =
+        r#"{"__type":"com.amazonaws.sqs#PurgeQueueInProgress","message":"Only one PurgeQueue operation is allowed"}"#;
+    let (queue, _, connections) = queue(&[
+        (400, missing),
+        (403, denied),
+        (403, expired),
+        (403, throttled),
+        (500, "{}"),
+        (200, ATTRIBUTES),
+        (403, purged),
+        (400, "<html>"),
+    ]);
+    let mut said = Vec::new();
+    for _ in 0..5 {
+        let error = queue.stats().await.unwrap_err();
+        said.push((error.code(), error.to_string()));
+    }
+    let error = queue.purge().await.unwrap_err();
+    said.push((error.code(), error.to_string()));
+    let codes: Vec<Code> = said.iter().map(|(code, _)| *code).collect();
+    let expected = [Code::NotFound, Code::Denied, Code::Denied, Code::Throttled, Code::Unavailable, Code::Throttled];
+    assert_eq!(codes, expected, "{said:?}");
+    assert!(said[1].1.contains("sqs:GetQueueAttributes on the queue p-chunking-dlq is not allowed"), "{said:?}");
+    assert!(said[2].1.contains("have expired"), "{said:?}");
+    assert!(said[5].1.contains("60 s"), "{said:?}");
+    let counts = connections.calls.snapshot();
+    assert_eq!(counts[&("sqs".into(), "GetQueueAttributes".into())], Count { attempts: 6, throttled: 1, failed: 4 });
+}
+
+#[tokio::test]
+async fn work_goes_on_where_settings_may_not_be_asked_for() {
+    let denied = r#"{"__type":"com.amazon.coral.service#AccessDeniedException","message":"no"}"#;
+    let received = r#"{"Messages":[{"MessageId":"m","ReceiptHandle":"r","Body":"b"}]}"#;
+    let (queue, replay, _) = queue(&[(400, denied), (200, received), (200, "{}"), (200, received)]);
+    let how = Receive { max: 1, wait: Duration::ZERO, visibility: None };
+    let message = queue.receive(how).await.unwrap().remove(0);
+    queue.delete(&message.receipt).await.unwrap();
+    assert_eq!(queue.receive(how).await.unwrap().len(), 1);
+    assert_eq!(replay.asked().len(), 4, "asked for once a minute, not at each receiving");
+}

@@ -1,0 +1,76 @@
+//! Objects and notifications, beyond what the suite asks.
+
+use std::sync::Arc;
+
+use object_store::{ObjectStoreExt as _, PutPayload};
+use stereospot_aws::{AwsBackend, Opened, Queue};
+use stereospot_domain::message::{self, Request};
+use stereospot_domain::{JobId, QueueRole, keys};
+use stereospot_ports::{SystemClock, objects};
+use uuid::Uuid;
+
+use crate::emulator::{Emulator, Shape};
+
+async fn open(emulator: &Emulator) -> Opened {
+    AwsBackend::connect(emulator.deploy(Shape::Usual).await, Arc::new(SystemClock)).await.unwrap()
+}
+
+/// Bodies of what lies on the chunking queue.
+async fn announced(emulator: &Emulator, opened: &Opened) -> Vec<String> {
+    let name = opened.connections.deployment.queue_name(Queue::Chunking).unwrap();
+    let messages = emulator.control(&format!("messages?queue={name}")).await;
+    messages.as_array().unwrap().iter().map(|message| message["body"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_notification_names_the_key() {
+    let emulator = Emulator::start();
+    let opened = open(&emulator).await;
+    let store = &opened.backend.input.store;
+    let job_id = JobId(Uuid::new_v4());
+    store.put(&objects::path(&keys::source(job_id)).unwrap(), PutPayload::from_static(b"a")).await.unwrap();
+    let bodies = announced(&emulator, &opened).await;
+    assert_eq!(bodies.len(), 1);
+    assert_eq!(message::parse(QueueRole::Chunking, &bodies[0]), Ok(vec![Request::Chunk(job_id)]));
+    store.put(&objects::path("input/a b+c&d/ü.mp4").unwrap(), PutPayload::from_static(b"a")).await.unwrap();
+    let bodies = announced(&emulator, &opened).await;
+    let error = message::parse(QueueRole::Chunking, &bodies[1]).unwrap_err();
+    assert_eq!(error, message::Error::Key("input/a b+c&d/ü.mp4".into()), "form-decoded");
+}
+
+#[tokio::test]
+async fn an_upload_in_parts_appears_at_its_end() {
+    const PART: usize = 5 * 1024 * 1024;
+    let emulator = Emulator::start();
+    let opened = open(&emulator).await;
+    let store = &opened.backend.input.store;
+    let job_id = JobId(Uuid::new_v4());
+    let path = objects::path(&keys::source(job_id)).unwrap();
+    let mut upload = store.put_multipart(&path).await.unwrap();
+    upload.put_part(PutPayload::from(vec![1_u8; PART])).await.unwrap();
+    upload.put_part(PutPayload::from(vec![2_u8; 10])).await.unwrap();
+    assert_eq!(announced(&emulator, &opened).await.len(), 0);
+    assert!(!objects::exists(&**store, path.as_ref()).await.unwrap());
+    upload.complete().await.unwrap();
+    assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap().len(), PART + 10);
+    for body in announced(&emulator, &opened).await {
+        assert_eq!(message::parse(QueueRole::Chunking, &body), Ok(vec![Request::Chunk(job_id)]));
+    }
+}
+
+#[tokio::test]
+async fn many_objects_are_listed_and_removed() {
+    let emulator = Emulator::start();
+    let opened = open(&emulator).await;
+    let store = &opened.backend.output.store;
+    for number in 0..25 {
+        let path = objects::path(&format!("some/{number}.json")).unwrap();
+        store.put(&path, PutPayload::from_static(b"")).await.unwrap();
+    }
+    let listed = objects::keys_below(&**store, "some").await.unwrap();
+    assert_eq!(listed.len(), 25);
+    for key in &listed {
+        store.delete(&objects::path(key).unwrap()).await.unwrap();
+    }
+    assert_eq!(objects::keys_below(&**store, "some").await.unwrap(), Vec::<String>::new());
+}

@@ -1,0 +1,131 @@
+//! An empty account becomes a deployment, is found whole by the check, works, and goes away again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
+use stereospot_aws::provision::{Kind, Plan, Provisioner, State};
+use stereospot_aws::{AwsBackend, Connections, Deployment, Topology, doctor};
+use stereospot_domain::{QueueRole, message};
+use stereospot_ports::work_queue::Receive;
+use stereospot_ports::{Code, SystemClock};
+
+use crate::emulator::Emulator;
+
+/// Field indexes are not in the emulator; they are tested from exchanges.
+fn is_emulated(kind: Kind) -> bool {
+    kind != Kind::FieldIndex
+}
+
+fn states(plan: &Plan, kind: Kind) -> BTreeSet<String> {
+    let steps = plan.steps.iter().filter(|step| step.kind == kind);
+    steps.map(|step| format!("{:?}", step.state)).collect()
+}
+
+/// What the emulator does not know it answers with 500: trying that again is no use.
+fn without_retries(connections: &Connections) -> SdkConfig {
+    connections.config.to_builder().retry_config(RetryConfig::disabled()).build()
+}
+
+async fn provisioner(emulator: &Emulator, prefix: &str) -> (Provisioner, Connections) {
+    let connections = emulator.connect(emulator.nothing()).await;
+    (Provisioner::new(&without_retries(&connections), &connections.calls, prefix).unwrap(), connections)
+}
+
+#[tokio::test]
+async fn an_empty_account_becomes_a_deployment_that_works() {
+    let emulator = Emulator::start();
+    let (provisioner, _) = provisioner(&emulator, "fresh").await;
+    let plan = provisioner.plan().await.unwrap();
+    assert!(!plan.is_done());
+    for kind in
+        [Kind::Queue, Kind::Bucket, Kind::Notifications, Kind::Table, Kind::TimeToLive, Kind::LogGroup, Kind::Alarm]
+    {
+        assert_eq!(states(&plan, kind), [format!("{:?}", Some(State::Missing))].into(), "{kind}");
+    }
+    let again = provisioner.plan().await.unwrap();
+    assert_eq!(again, plan, "making a plan changes nothing");
+
+    let mut told = 0;
+    let applied = provisioner.apply(&plan, &mut |_| told += 1).await.unwrap();
+    assert_eq!(told, plan.steps.len());
+    for step in applied.steps.iter().filter(|step| is_emulated(step.kind)) {
+        assert_eq!((step.state.as_ref(), step.problem.as_deref()), (Some(&State::Fits), None), "{}", step.line());
+    }
+    let after = provisioner.plan().await.unwrap();
+    for step in after.steps.iter().filter(|step| is_emulated(step.kind)) {
+        assert_eq!(step.state, Some(State::Fits), "{}", step.line());
+    }
+
+    let env = provisioner.env(&after.account).await.unwrap();
+    let deployment = Deployment::parse(&env, &|_| None).unwrap();
+    assert_eq!(deployment.topology(), Topology::B);
+    assert_eq!(deployment.tables.locks.as_deref(), Some("fresh-reassembly-triggered"));
+    assert_eq!(deployment.cluster, None);
+    let mut connections = emulator.connect(deployment).await;
+    connections.config = without_retries(&connections);
+
+    let report = doctor::examine(&connections).await.unwrap();
+    assert!(report.is_healthy(), "{report}");
+    assert_eq!((report.queues.len(), report.tables.len()), (4, 4));
+    for queue in &report.queues {
+        assert_eq!(queue.depth.as_ref().unwrap().max_receives, Some(5));
+        let dead = queue.dead_letter.as_ref().unwrap();
+        assert_eq!((dead.is_in_policy, dead.depth.as_ref().unwrap().retention_secs), (true, 1_209_600));
+    }
+    assert_eq!(report.log_groups, ["/ecs/fresh/media-worker", "/ecs/fresh/video-worker"]);
+
+    let backend = AwsBackend::connect(connections, Arc::new(SystemClock)).await.unwrap().backend;
+    let job = "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f";
+    backend.input.store.put(&Path::from(format!("input/{job}/source.mp4")), "x".into()).await.unwrap();
+    let queue = backend.queue(QueueRole::Chunking).unwrap();
+    let mut requests = Vec::new();
+    while !requests.iter().any(|request| matches!(request, message::Request::Chunk(id) if id.to_string() == job)) {
+        let how = Receive { max: 10, wait: Duration::from_secs(5), visibility: None };
+        let messages = queue.receive(how).await.unwrap();
+        assert!(!messages.is_empty(), "the bucket told nobody of its object; before it came {requests:?}");
+        for message in messages {
+            requests.extend(message::parse(QueueRole::Chunking, &message.body).unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_changed_by_hand_is_put_right_and_all_of_it_goes_when_the_prefix_is_typed() {
+    let emulator = Emulator::start();
+    let (provisioner, connections) = provisioner(&emulator, "gone").await;
+    let plan = provisioner.plan().await.unwrap();
+    provisioner.apply(&plan, &mut |_| {}).await.unwrap();
+    let sqs = aws_sdk_sqs::Client::new(&connections.config);
+    let url = sqs.get_queue_url().queue_name("gone-reassembly").send().await.unwrap().queue_url.unwrap();
+    let visibility = aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout;
+    sqs.set_queue_attributes().queue_url(&url).attributes(visibility, "600").send().await.unwrap();
+    let plan = provisioner.plan().await.unwrap();
+    let step = plan.steps.iter().find(|step| step.name == "gone-reassembly").unwrap();
+    assert_eq!(step.line(), "queue gone-reassembly: change: VisibilityTimeout 600 becomes 3600");
+    let applied = provisioner.apply(&plan, &mut |_| {}).await.unwrap();
+    assert_eq!(states(&applied, Kind::Queue), [format!("{:?}", Some(State::Fits))].into());
+
+    let deployment = Deployment::parse(&provisioner.env(&plan.account).await.unwrap(), &|_| None).unwrap();
+    let backend = AwsBackend::connect(emulator.connect(deployment).await, Arc::new(SystemClock)).await.unwrap().backend;
+    for number in 0..3 {
+        backend.output.store.put(&Path::from(format!("jobs/a b/{number}.json")), "x".into()).await.unwrap();
+    }
+
+    let plan = provisioner.destroy_plan().await.unwrap();
+    let bucket = plan.removals.iter().find(|removal| removal.name.starts_with("gone-output-1")).unwrap();
+    assert_eq!(bucket.content, "3 objects");
+    assert_eq!(plan.removals.iter().filter(|removal| removal.kind == Kind::Queue).count(), 8);
+    let refused = provisioner.destroy(&plan, "stereo-spot", &mut |_| {}).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Invalid);
+    assert_eq!(provisioner.destroy_plan().await.unwrap().removals.len(), plan.removals.len());
+
+    let left = provisioner.destroy(&plan, "gone", &mut |_| {}).await.unwrap();
+    assert!(left.iter().all(|removal| !is_emulated(removal.kind)), "{left:?}");
+    let rest = provisioner.destroy_plan().await.unwrap();
+    assert!(rest.removals.iter().all(|removal| !is_emulated(removal.kind)), "{rest:?}");
+}
