@@ -172,7 +172,7 @@ pub struct SegmentCompletion {
     pub job_id: JobId,
     /// Which segment, from 0.
     pub segment_index: u32,
-    /// Where the output lies: `s3://bucket/key` on AWS, `file:///…` never; the embedded backend writes `local://output/key`.
+    /// Where the output lies: `s3://bucket/key` on AWS, `local://output/key` on the embedded backend.
     pub output_uri: String,
     /// When it was completed.
     pub completed_at: Timestamp,

@@ -128,20 +128,6 @@ impl Iterator for SegmentDecoder {
     }
 }
 
-/// Decodes the last `frames` frames of a segment (all when it has fewer), for warming up what depends on earlier frames.
-///
-/// # Errors
-/// As [`SegmentDecoder`].
-pub fn decode_tail(
-    path: &Path,
-    manifest: &Manifest,
-    spec: &SegmentSpec,
-    frames: u64,
-    threads: usize,
-) -> Result<Vec<Decoded>, Error> {
-    SegmentDecoder::open_tail(path, manifest, spec, frames, threads)?.collect()
-}
-
 /// Where decoding starts and what it must give.
 struct Start {
     packet: usize,

@@ -32,7 +32,7 @@ mod survey;
 mod timing;
 
 pub use cancel::Cancel;
-pub use decode::{Decoded, SegmentDecoder, decode_tail};
+pub use decode::{Decoded, SegmentDecoder};
 pub use encode::{EncodedSummary, Encoder, EncoderOptions};
 pub use error::Error;
 pub use join::{JoinSummary, join};

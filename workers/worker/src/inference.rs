@@ -64,8 +64,10 @@ impl Handler for Inference {
             return Ok(());
         }
         let output_key = keys::output_segment(key.job_id, key.index);
-        if is_done(context, key, &output_key).await? {
-            // Another delivery was faster, or this one's worker died after its work: only the record may be behind.
+        if objects::exists(&*context.backend.output.store, &output_key).await? {
+            // Another delivery was faster, or this one's worker died after its work: only the record may be behind. Whether the
+            // output is right, the assembly verifies.
+            tracing::info!("job_id={} segment_index={} is converted already", key.job_id, key.index);
             return record_completion(context, key.job_id, key.index).await;
         }
         let started = Instant::now();
@@ -140,15 +142,6 @@ fn record_speed(converted: &Converted) {
     ] {
         record::frame_part(part, took / frames);
     }
-}
-
-/// Whether the output exists and its completion is recorded, or can be recorded without converting again.
-async fn is_done(context: &Context, key: SegmentKey, output_key: &str) -> Result<bool, Failure> {
-    Ok(objects::exists(&*context.backend.output.store, output_key).await? && {
-        // An output without a manifest may be another service's and still be right: the assembly verifies it.
-        tracing::info!("job_id={} segment_index={} is converted already", key.job_id, key.index);
-        true
-    })
 }
 
 /// Fetches all that the conversion needs; none when the segment is not one of the manifest's.

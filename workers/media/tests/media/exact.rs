@@ -2,7 +2,7 @@
 //! duration, as the `ffprobe` command sees both.
 
 use stereospot_media::split::Split;
-use stereospot_media::{Cancel, StereoLayout, decode_tail, join};
+use stereospot_media::{Cancel, Decoded, SegmentDecoder, StereoLayout, join};
 
 use crate::judge::{self, Bench};
 use crate::way::{PICTURE, SOUND, TARGET_SECS, check, decode_all, duration_is_kept, encode_all, write_segments, x264};
@@ -227,7 +227,8 @@ fn the_tail_of_a_segment_is_its_last_frames() {
     let (spec, path) = (&manifest.segments[0], &segments[0]);
     let whole = decode_all(manifest, &segments).remove(0);
     for frames in [0, 1, 5, 16, whole.len(), whole.len() + 10] {
-        let tail = decode_tail(path, manifest, spec, frames as u64, 1).expect("decodes");
+        let tail = SegmentDecoder::open_tail(path, manifest, spec, frames as u64, 1).expect("opens");
+        let tail: Vec<Decoded> = tail.collect::<Result<_, _>>().expect("decodes");
         assert!(tail == whole[whole.len().saturating_sub(frames)..], "the last {frames}");
     }
 }
