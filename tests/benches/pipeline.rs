@@ -74,15 +74,53 @@ fn conversion(split: &Split, index: usize, input: PathBuf, output: PathBuf, thre
     }
 }
 
+/// Rounds that everything is measured in; the machine's own speed wanders, so a ratio is taken within a round, then the median.
+const ROUNDS: usize = 5;
+
+/// What each part took in one round.
+struct Round {
+    decode: Duration,
+    depth: Duration,
+    warp: Duration,
+    encode: Duration,
+    pipeline: Duration,
+}
+
 fn one_segment(source: &Path, folder: &Path, threads: usize) -> Result<()> {
     let split = Split::plan(source, 3600.0, Cancel::never())?;
     let paths = write(&split, folder)?;
     ensure!(paths.len() == 1, "one segment is wanted here, got {}", paths.len());
     let job = conversion(&split, 0, paths[0].clone(), folder.join("one.mp4"), threads);
+    let frames = job.spec.frames;
+    let rounds = (0..ROUNDS).map(|_| one_round(&job, folder)).collect::<Result<Vec<_>>>()?;
+    println!("\none segment, {frames} frames, ms a frame, median of {ROUNDS} rounds");
+    let parts: [(&str, fn(&Round) -> Duration); 5] = [
+        ("decode", |r| r.decode),
+        ("depth", |r| r.depth),
+        ("warp", |r| r.warp),
+        ("encode", |r| r.encode),
+        ("pipeline", |r| r.pipeline),
+    ];
+    for (part, time) in parts {
+        println!("  {part:9} {:6.2}", median(rounds.iter().map(|r| time(r).as_secs_f64() * 1000.0 / frames as f64)));
+    }
+    let to_slowest = |r: &Round| r.pipeline.as_secs_f64() / r.decode.max(r.depth).max(r.encode).as_secs_f64();
+    let to_sum = |r: &Round| r.pipeline.as_secs_f64() / (r.decode + r.depth + r.warp + r.encode).as_secs_f64();
+    println!("  pipeline / slowest part   {:.2}   (at most 1.15)", median(rounds.iter().map(to_slowest)));
+    println!("  pipeline / sum of parts   {:.2}", median(rounds.iter().map(to_sum)));
+    Ok(())
+}
 
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn one_round(job: &Conversion, folder: &Path) -> Result<Round> {
     let started = Instant::now();
     let decoded: Vec<_> =
-        SegmentDecoder::open(&job.input, &job.manifest, &job.spec, threads)?.collect::<Result<_, _>>()?;
+        SegmentDecoder::open(&job.input, &job.manifest, &job.spec, job.threads)?.collect::<Result<_, _>>()?;
     let decode = started.elapsed();
 
     let mut stage = DepthStage::new(model()?, &job.options, 0);
@@ -105,7 +143,7 @@ fn one_segment(source: &Path, folder: &Path, threads: usize) -> Result<()> {
     let options = EncoderOptions {
         crf: job.crf,
         preset: job.preset.clone(),
-        threads,
+        threads: job.threads,
         layout: stereo_layout(job.layout),
         ..EncoderOptions::new(first.width(), first.height(), &job.manifest)
     };
@@ -116,24 +154,15 @@ fn one_segment(source: &Path, folder: &Path, threads: usize) -> Result<()> {
     }
     encoder.finish()?;
     let encode = started.elapsed();
+    let frames = decoded.len() as u64;
     drop((decoded, rendered));
 
     let (model, _) = converter.into_stages();
     let started = Instant::now();
-    let (_, converted) = convert(model.into_model(), &job, &Progress::default(), &CancellationToken::new());
-    let frames = converted?.frames;
-    let wall = started.elapsed();
-
-    let slowest = decode.max(depth).max(encode);
-    let per_frame = |time: Duration| time.as_secs_f64() * 1000.0 / frames as f64;
-    println!("\none segment, {frames} frames, ms a frame");
-    for (part, time) in [("decode", decode), ("depth", depth), ("warp", warp), ("encode", encode), ("pipeline", wall)] {
-        println!("  {part:9} {:6.2}", per_frame(time));
-    }
-    let sum = decode + depth + warp + encode;
-    println!("  pipeline / slowest part   {:.2}   (at most 1.15)", wall.as_secs_f64() / slowest.as_secs_f64());
-    println!("  pipeline / sum of parts   {:.2}", wall.as_secs_f64() / sum.as_secs_f64());
-    Ok(())
+    let (_, converted) = convert(model.into_model(), job, &Progress::default(), &CancellationToken::new());
+    let pipeline = started.elapsed();
+    ensure!(converted?.frames == frames, "the pipeline wrote another number of frames than it read");
+    Ok(Round { decode, depth, warp, encode, pipeline })
 }
 
 fn write(split: &Split, folder: &Path) -> Result<Vec<PathBuf>> {
@@ -153,9 +182,29 @@ fn quarter(source: &Path) -> Result<f64> {
 
 fn four_segments(source: &Path, folder: &Path, threads: usize) -> Result<()> {
     let secs = quarter(source)?;
+    let (mut alone, mut queued) = (Vec::new(), [(1, Vec::new()), (2, Vec::new())]);
+    for round in 0..ROUNDS {
+        alone.push(without_queues(source, folder, secs, threads)?.as_secs_f64());
+        for (workers, walls) in &mut queued {
+            let data = folder.join(format!("data-{workers}-{round}"));
+            walls.push(through_queues(source, &data, *workers, secs)?.as_secs_f64());
+        }
+    }
+    println!("\n4 segments of about {secs:.1} s, s, median of {ROUNDS} rounds");
+    println!("  one process, no queues    {:6.2}", median(alone.iter().copied()));
+    for (workers, walls) in queued {
+        let ratio = median(walls.iter().zip(&alone).map(|(wall, alone)| wall / alone));
+        let wall = median(walls.iter().copied());
+        println!("  {workers} inference worker(s)     {wall:6.2}   ratio {ratio:.2} (at most 1.10)");
+    }
+    Ok(())
+}
+
+fn without_queues(source: &Path, folder: &Path, secs: f64, threads: usize) -> Result<Duration> {
     let started = Instant::now();
     let split = Split::plan(source, secs, Cancel::never())?;
     let paths = write(&split, folder)?;
+    ensure!(paths.len() == 4, "four segments are wanted here, got {}", paths.len());
     let mut model = model()?;
     let mut outputs = Vec::new();
     for (index, path) in paths.iter().enumerate() {
@@ -170,15 +219,7 @@ fn four_segments(source: &Path, folder: &Path, threads: usize) -> Result<()> {
         outputs.push(output);
     }
     join(source, split.manifest(), &outputs, &folder.join("final.mp4"), stereo_layout(Layout::Sbs), Cancel::never())?;
-    let alone = started.elapsed();
-    println!("\n{} segments of about {secs:.1} s, s", paths.len());
-    println!("  one process, no queues    {:6.2}", alone.as_secs_f64());
-    for workers in [1, 2] {
-        let wall = through_queues(source, &folder.join(format!("data-{workers}")), workers, secs)?;
-        let ratio = wall.as_secs_f64() / alone.as_secs_f64();
-        println!("  {workers} inference worker(s)     {:6.2}   ratio {ratio:.2} (at most 1.10)", wall.as_secs_f64());
-    }
-    Ok(())
+    Ok(started.elapsed())
 }
 
 /// From the submission to the completed job; the processes are up before, as they are in a running deployment.

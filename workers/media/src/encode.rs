@@ -189,7 +189,8 @@ fn open_encoder(options: &EncoderOptions) -> Result<encoder::Video, Error> {
     let mut context = codec::Context::new_with_codec(codec);
     // MP4 keeps the parameter sets in its header, once.
     context.set_flags(codec::Flags::GLOBAL_HEADER);
-    let threads = threading::Config::count(options.threads.max(1));
+    // Frames that are encoded at once wait for each other's rows: half as many again as cores keep them all busy.
+    let threads = threading::Config::count(options.threads.max(1) * 3 / 2);
     context.set_threading(threading::Config { kind: threading::Type::Frame, ..threads });
     ffi::set_encoder_colours(&mut context, options.colour);
     let mut video = context.encoder().video().map_err(|e| failed(Some(e)))?;

@@ -100,13 +100,17 @@ class Graph:
 
 def build():
     g = Graph()
-    # One convolution undoes the normalisation and turns RGB into opponents.
-    weight = (OPPONENTS * DEVIATION).reshape(3, 3, 1, 1)
-    colour = g("Conv", "image", weight, OPPONENTS @ MEAN)
-    luma = g.slice(colour, 1, 0, 1)
-    cell_colour = g.cells(colour)
+    # Cells first: averaging and the change to opponents may change places. In full only the two guides of the end are needed,
+    # one product each over the pixels as one row; a convolution of one pixel takes three times as long.
+    weight, offset = OPPONENTS * DEVIATION, OPPONENTS @ MEAN
+    cell_colour = g("Conv", g.cells("image"), weight.reshape(3, 3, 1, 1), offset)
     cell_luma = g.slice(cell_colour, 1, 0, 1)
     warmth = g.slice(cell_colour, 1, 1, 2)
+    pixels = g("Reshape", "image", g.constant([0, 3, -1], np.int64))
+    shape = g("Concat", g.constant([1, 1], np.int64), g("Shape", "image", start=2), axis=0)
+    luma, pixel_warmth = (
+        g("Reshape", g("Add", g("MatMul", weight[row].reshape(1, 3), pixels), offset[row]), shape) for row in (0, 1)
+    )
 
     detail = g.box(g.cells(g("Abs", g("Sub", luma, g.box(luma, 1)))), 1)
     sharpness = g("Div", detail, g("Add", detail, 0.02))
@@ -156,11 +160,12 @@ def build():
     offset = g("Sub", mean_near, g("ReduceSum", g("Mul", slopes, mean_guides), g.constant([1], np.int64), keepdims=1))
     plane = g.box(g("Concat", slopes, offset, axis=1), 1)
     scales = g.constant([1, 1, CELL, CELL])
-    plane = g("Resize", plane, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
-    applied = g("Mul", g.slice(plane, 1, 0, 2), g.slice(colour, 1, 0, 2))
-    summed = g("ReduceSum", applied, g.constant([1], np.int64), keepdims=0)
-    offset = g("Squeeze", g.slice(plane, 1, 2, 3), g.constant([1], np.int64))
-    g.nodes.append(helper.make_node("Add", [summed, offset], ["depth"], name="depth"))
+    a, b, c = (
+        g("Resize", g.slice(plane, 1, i, i + 1), "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+        for i in range(3)
+    )
+    depth = g.add(g("Mul", a, luma), g("Mul", b, pixel_warmth), c)
+    g.nodes.append(helper.make_node("Squeeze", [depth, g.constant([1], np.int64)], ["depth"], name="depth"))
 
     graph = helper.make_graph(
         g.nodes,
