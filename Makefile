@@ -1,10 +1,13 @@
 # Two commands do everything: `make demo` and `make test`. Both install what is missing and say so.
 
+# The AWS backend costs minutes to build, so that a local stack is built without it: AWS=1 puts it in.
+features = $(if $(AWS),--features stereospot-controlplane/aws --features stereospot-worker/aws)
+
 .PHONY: demo build test lint bench clean help
 
 help:
 	@echo "make demo [VIDEO=clip.mp4] [MODE=sbs]   convert a video on this machine, the dashboard open"
-	@echo "make build                              build the three programs into target/release"
+	@echo "make build [AWS=1]                      build the three programs into target/release, AWS=1: for AWS too"
 	@echo "make test                               install what the tests need, and run them"
 	@echo "make lint                               format, clippy, cargo-deny"
 	@echo "make bench                              measure, side by side with the limits"
@@ -14,17 +17,17 @@ demo: build
 
 build:
 	@scripts/setup demo
-	cargo build --release --locked -p stereospot -p stereospot-controlplane -p stereospot-worker
+	cargo build --release --locked -p stereospot -p stereospot-controlplane -p stereospot-worker $(features)
 
 test:
 	@scripts/setup test
-	cargo build --locked --bins
-	cargo test --locked --workspace
+	cargo build --locked --bins --all-features
+	cargo test --locked --workspace --all-features
 
 lint:
 	@scripts/setup lint
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	PATH="$(CURDIR)/.tools/bin:$$PATH" cargo deny --offline check bans licenses sources
 
 bench:

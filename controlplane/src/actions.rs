@@ -7,7 +7,7 @@ use std::time::Duration;
 use stereospot_api::view::Change;
 use stereospot_api::wire::Apply;
 use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, Plan, PlanItem};
-use stereospot_domain::{QueueName, Timestamp};
+use stereospot_domain::{QueueName, QueueRole, Timestamp};
 use stereospot_telemetry::catalogue::ActionOutcome;
 use stereospot_telemetry::record;
 use uuid::Uuid;
@@ -23,7 +23,12 @@ mod purge;
 mod repair;
 mod replay;
 mod restore;
+mod scale;
+mod stop_move;
+mod taking;
 mod trigger;
+
+pub(crate) use replay::progress as move_progress;
 
 /// How long a plan may be applied.
 const VALID: Duration = Duration::from_secs(60);
@@ -74,6 +79,8 @@ struct Draft {
     confirm: Option<String>,
     refused: Option<String>,
     command: String,
+    /// The queue that must be worked off for this to have an effect.
+    needs: Option<QueueRole>,
 }
 
 /// Makes a plan and keeps it. Nothing else is changed.
@@ -84,7 +91,12 @@ pub(crate) async fn plan(shared: &Shared, action: Action, who: Option<String>) -
         Action::Trigger { job_id } => trigger::draft(shared, *job_id).await?,
         Action::Repair { job_id, code } => repair::draft(shared, *job_id, code).await?,
         Action::Restore { plan_id } => restore::draft(shared, *plan_id).await?,
+        Action::Scale { service, desired } => scale::draft(shared, service, *desired).await?,
+        Action::StopMove { queue } => stop_move::draft(shared, *queue).await?,
     };
+    if let Some(role) = draft.needs.filter(|_| draft.refused.is_none() && !draft.items.is_empty()) {
+        draft.items.extend(scale::missing_worker(shared, role).await);
+    }
     if shared.config.is_read_only {
         draft.refused = Some(Error::ReadOnly.to_string());
     } else if let Some(why) = stale(shared, &action) {
@@ -147,22 +159,41 @@ pub(crate) async fn apply(shared: &Shared, plan_id: Uuid, with: Apply) -> Result
     if !shared.store.begin_plan(&applied).await? {
         return Err(refuse(Error::AppliedBefore(now.as_secs())));
     }
-    applied.results = match &applied.plan.action {
-        Action::Replay { queue, message_ids } => {
-            replay::apply(shared, *queue, &applied.plan.items, message_ids.is_some()).await
-        }
-        Action::Purge { queue } => purge::apply(shared, *queue, &applied.plan).await,
-        Action::Trigger { job_id } => trigger::apply(shared, *job_id).await,
-        Action::Repair { job_id, code } => repair::apply(shared, *job_id, code, &applied.plan.items).await,
-        Action::Restore { plan_id } => restore::apply(shared, *plan_id, &applied.plan.items).await,
-    };
-    let done = applied.count(Outcome::Done);
-    if matches!(applied.plan.action, Action::Purge { .. }) && done > 0 {
+    applied.results = carry_out(shared, &applied.plan).await;
+    if let Action::Purge { queue } = applied.plan.action
+        && applied.count(Outcome::Done) > 0
+        && purge::keeps_copies(queue, &applied.plan)
+    {
         applied.undo_until = Some(applied.applied_at.plus(KEPT));
     }
     applied.finished_at = Some(shared.now());
     finish(shared, &applied).await;
+    if let Action::Restore { plan_id } = applied.plan.action {
+        restore::end_undo(shared, plan_id).await;
+    }
     Ok(applied)
+}
+
+async fn carry_out(shared: &Shared, plan: &Plan) -> Vec<ItemResult> {
+    let (workers, items): (Vec<PlanItem>, Vec<PlanItem>) = plan.items.iter().cloned().partition(scale::starts_worker);
+    let mut results = match &plan.action {
+        Action::Replay { queue, message_ids: None } => replay::apply(shared, *queue, plan, &items).await,
+        Action::Replay { queue, message_ids: Some(_) } => replay::send(shared, *queue, &items, true).await,
+        Action::Purge { queue } => purge::apply(shared, *queue, plan).await,
+        Action::Trigger { job_id } => trigger::apply(shared, *job_id).await,
+        Action::Repair { job_id, code } => repair::apply(shared, *job_id, code, &items).await,
+        Action::Restore { plan_id } => restore::apply(shared, *plan_id, &items).await,
+        Action::Scale { service, desired } => scale::apply(shared, service, *desired, &items).await,
+        Action::StopMove { queue } => stop_move::apply(shared, *queue).await,
+    };
+    let is_needed = results.iter().any(|result| result.outcome == Outcome::Done);
+    for worker in &workers {
+        results.push(match is_needed {
+            true => scale::start_worker(shared, worker).await,
+            false => result(&worker.id, Outcome::Skipped, "nothing was asked for"),
+        });
+    }
+    results
 }
 
 async fn finish(shared: &Shared, applied: &AppliedPlan) {
@@ -195,6 +226,8 @@ fn stale(shared: &Shared, action: &Action) -> Option<String> {
         Action::Replay { .. } => &[QUEUES, DEAD_LETTERS, JOBS],
         Action::Purge { .. } | Action::Restore { .. } => &[QUEUES],
         Action::Trigger { .. } | Action::Repair { .. } => &[JOBS],
+        // They read what they rest on themselves.
+        Action::Scale { .. } | Action::StopMove { .. } => &[],
     };
     let now = shared.now();
     shared.live.with(|world| {

@@ -1,23 +1,41 @@
 //! Collectors: each reads one kind of truth from the backend again and again, and says how that went.
 //!
-//! Invariant: a collector takes at most about a tenth of its time: the next run waits at least ten times as long as the last one
-//! took, however many jobs there are.
+//! One task hands out readings as [`schedule`] says, each reading is a task of its own. So a queue that was deleted, or a call that
+//! hangs until the SDK's time limit, is its own fault only.
+//!
+//! Invariant: nothing is read here that the budget did not grant; what others read is charged to it afterwards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use stereospot_domain::JobId;
-use stereospot_ports::{Error, Result};
+use stereospot_ports::{Code, Error, Result};
 use stereospot_telemetry::record;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
 
+use crate::ingest::chain;
 use crate::shared::Shared;
 
+mod budget;
 pub(crate) mod details;
 mod jobs;
+mod logs;
+mod observed;
+mod pace;
+mod polls;
 mod queues;
+mod schedule;
+mod services;
+#[cfg(test)]
+mod simulation;
+mod spending;
+
+pub(crate) use polls::Polls;
+
+use schedule::{Next, Outcome, Reading, Target};
 
 /// Names of the collectors.
 pub(crate) const QUEUES: &str = "queues";
@@ -29,8 +47,30 @@ pub(crate) const JOBS: &str = "jobs";
 pub(crate) const SETTLED_JOBS: &str = "settled-jobs";
 /// Completions, locks and objects of unfinished jobs.
 pub(crate) const JOB_DETAILS: &str = "job-details";
+/// The platform's services.
+pub(crate) const SERVICES: &str = "services";
+/// Lines of the workers' logs.
+pub(crate) const LOGS: &str = "logs";
 
-/// Jobs that were just heard of: they are read at once instead of at the next run.
+/// The collector that reads a target.
+fn collector(target: Target) -> &'static str {
+    match target {
+        Target::Queue(_) => QUEUES,
+        Target::DeadLetters(_) => DEAD_LETTERS,
+        Target::Active(_) => JOBS,
+        Target::Newest(_) | Target::All(_) => SETTLED_JOBS,
+        Target::Job(_) => JOB_DETAILS,
+        Target::Services => SERVICES,
+        Target::Logs => LOGS,
+    }
+}
+
+/// No reading takes longer. Each call of it has its own, shorter limit; this one is for those that somehow don't end.
+const LONGEST: Duration = Duration::from_secs(120);
+/// As above for a search of the logs, which is given more time.
+const LONGEST_SEARCH: Duration = Duration::from_secs(330);
+
+/// Jobs that were just heard of: they are read soon instead of at their time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Nudge {
     waiting: Arc<Mutex<BTreeSet<JobId>>>,
@@ -42,7 +82,7 @@ impl Nudge {
     pub(crate) fn jobs(&self, jobs: impl Iterator<Item = JobId>) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let before = waiting.len();
-        // What doesn't fit is read at the next run of the collectors.
+        // What doesn't fit is read at its time.
         waiting.extend(jobs.take(1000_usize.saturating_sub(before)));
         if waiting.len() > before {
             self.wake.notify_one();
@@ -55,60 +95,106 @@ impl Nudge {
     }
 }
 
+/// What a reading brought, beside what it changed in what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Brought {
+    outcome: Outcome,
+    /// Calls that it made.
+    calls: u32,
+}
+
+impl Brought {
+    /// Something new, or not, by so many calls.
+    fn of(is_changed: bool, calls: u32) -> Self {
+        Self { outcome: if is_changed { Outcome::Changed } else { Outcome::Same }, calls }
+    }
+}
+
 /// Starts all collectors; they end when the server stops.
 pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
-    let poll = shared.config.poll;
-    for name in [QUEUES, DEAD_LETTERS, JOBS, SETTLED_JOBS, JOB_DETAILS] {
-        record::collector_known(name);
-    }
-    tasks.spawn(run(shared.clone(), QUEUES, poll, async |shared| queues::numbers(shared).await));
-    tasks.spawn(run(shared.clone(), DEAD_LETTERS, poll, async |shared| queues::dead_letters(shared).await));
-    tasks.spawn(run(shared.clone(), JOBS, poll, async |shared| jobs::unfinished(shared).await));
-    tasks.spawn(run(shared.clone(), SETTLED_JOBS, poll * 30, async |shared| jobs::settled(shared).await));
-    tasks.spawn(run(shared.clone(), JOB_DETAILS, poll, async |shared| details::unfinished(shared).await));
-    tasks.spawn(nudged(shared.clone()));
+    shared.polls.begin(shared);
+    tasks.spawn(dispatch(shared.clone()));
+    tasks.spawn(observed::run(shared.clone()));
 }
 
-async fn run<F>(shared: Arc<Shared>, name: &'static str, interval: Duration, collect: F)
-where
-    F: AsyncFn(&Shared) -> Result<()>,
-{
+async fn dispatch(shared: Arc<Shared>) {
+    let mut running = JoinSet::new();
+    let mut readings: HashMap<Id, Reading> = HashMap::new();
+    let mut tick = tokio::time::interval(shared.config.poll.max(polls::TICK).min(polls::LONGEST_TICK));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let began = Instant::now();
-        let result = collect(&shared).await;
-        let took = began.elapsed();
-        let at = shared.now();
-        if let Err(error) = &result {
-            let was_up = shared.live.with(|world| world.collectors.get(name).is_none_or(|view| view.error.is_none()));
-            if was_up {
-                tracing::warn!(collector = name, error = %crate::ingest::chain(error), "a collector failed");
+        let until = loop {
+            match shared.polls.next(&shared) {
+                Next::Read(reading) => {
+                    let id = running.spawn(read(shared.clone(), reading)).id();
+                    readings.insert(id, reading);
+                }
+                Next::Wait(until) => break until,
             }
-            record::collector_failed(name, took, error.code().as_str());
-        } else {
-            record::collector_succeeded(name, took, SystemTime::now());
-        }
-        // What a single run finds is told with the interval it really keeps.
-        let next = interval.max(took * 10);
-        let error = result.err().map(|error: Error| error.to_string());
-        shared.live.with(|world| world.collector_ran(name, next, error, at));
+        };
+        let pause = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(shared.polls.instant(until)).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = shared.stop.cancelled() => return,
-            () = tokio::time::sleep(next) => {}
+            Some(ended) = running.join_next_with_id() => {
+                let id = ended.as_ref().map_or_else(|error| error.id(), |(id, ())| *id);
+                let reading = readings.remove(&id);
+                if let (Err(error), Some(reading)) = (&ended, reading) {
+                    tracing::error!(%error, "a reading broke off: {}", reading.target);
+                    shared.polls.done(reading, Outcome::Failed, Duration::ZERO, reading.granted);
+                }
+            }
+            jobs = shared.nudge.take() => shared.polls.nudge(jobs),
+            _ = tick.tick() => shared.polls.report(&shared),
+            () = pause => {}
         }
     }
 }
 
-/// Reads jobs that an event told of.
-async fn nudged(shared: Arc<Shared>) {
-    loop {
-        let jobs = tokio::select! {
-            () = shared.stop.cancelled() => return,
-            jobs = shared.nudge.take() => jobs,
-        };
-        for job_id in jobs {
-            if let Err(error) = details::refresh(&shared, job_id).await {
-                tracing::debug!(%job_id, %error, "a job was not read; the collectors read it again");
-            }
+async fn read(shared: Arc<Shared>, reading: Reading) {
+    let began = Instant::now();
+    let Reading { target, with_row, granted } = reading;
+    let reads = async {
+        match target {
+            Target::Queue(name) => queues::numbers(&shared, name).await,
+            Target::DeadLetters(name) => queues::dead_letters(&shared, name).await,
+            Target::Services => services::read(&shared).await,
+            Target::Active(_) | Target::Newest(_) | Target::All(_) => jobs::page(&shared, target).await,
+            Target::Job(job_id) => details::due(&shared, job_id, with_row).await,
+            Target::Logs => logs::read(&shared).await,
         }
+    };
+    let longest = if target == Target::Logs { LONGEST_SEARCH } else { LONGEST };
+    let result = tokio::time::timeout(longest, reads).await.unwrap_or_else(|_| {
+        let sentence = format!("no answer within {} s: is the network up?", longest.as_secs());
+        Err(Error::new(Code::Unavailable, sentence))
+    });
+    let took = began.elapsed();
+    let (outcome, calls) = match &result {
+        Ok(brought) => (brought.outcome, brought.calls),
+        Err(_) => (Outcome::Failed, granted),
+    };
+    shared.polls.done(reading, outcome, took, calls);
+    if let Err(error) = &result {
+        failed(&shared, target, took, error);
+    } else if shared.polls.is_any_failing(collector(target)) {
+        record::collector_read(collector(target), took);
+    } else {
+        record::collector_succeeded(collector(target), took, std::time::SystemTime::now());
     }
 }
+
+fn failed(shared: &Shared, target: Target, took: Duration, error: &Error) {
+    let is_news = shared.polls.note_error(target, error);
+    if is_news {
+        tracing::warn!(collector = collector(target), error = %chain(error), "not read: {target}");
+    }
+    record::collector_failed(collector(target), took, error.code().as_str());
+}
+
+/// What the collectors' readings return.
+type Read = Result<Brought>;

@@ -18,9 +18,11 @@ use crate::shared::Shared;
 
 mod actions;
 mod body;
+mod deployment;
 mod events;
 mod health;
 mod jobs;
+mod logs;
 pub(crate) mod openapi;
 mod problem;
 mod queues;
@@ -42,11 +44,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/jobs", get(jobs::list).post(jobs::create))
         .route("/v1/jobs/{job_id}", get(jobs::show))
         .route("/v1/jobs/{job_id}/events", get(jobs::events))
+        .route("/v1/jobs/{job_id}/logs", get(logs::lines))
         .route("/v1/jobs/{job_id}/source", put(upload::source))
         .route("/v1/jobs/{job_id}/result", get(result::download))
         .route("/v1/queues", get(queues::list))
         .route("/v1/queues/{name}/messages", get(queues::messages))
         .route("/v1/workers", get(queues::workers))
+        .route("/v1/deployment", get(deployment::show))
         .route("/v1/plans", post(actions::plan))
         .route("/v1/plans/{plan_id}", get(actions::show))
         .route("/v1/plans/{plan_id}/apply", post(actions::apply))

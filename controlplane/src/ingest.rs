@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::collect::Nudge;
-use crate::core::world::OWN_SOURCE;
+use crate::core::world::{OBSERVED_SOURCE, OWN_SOURCE};
 use crate::live::Live;
 use crate::store::{self, Store, events::NewRow};
 
@@ -230,7 +230,9 @@ impl Writer {
             }
         });
         self.live.publish_events(fresh.iter().map(|row| row.body));
-        self.nudge.jobs(fresh.iter().filter(|row| !row.event.kind.is_progress()).filter_map(|row| row.event.job_id));
+        // What was seen of a job was just read: no need to read it again.
+        let is_news = |row: &&&NewRow<'_>| !row.event.kind.is_progress() && row.event.source != OBSERVED_SOURCE;
+        self.nudge.jobs(fresh.iter().filter(is_news).filter_map(|row| row.event.job_id));
         measure(&fresh, rows.len(), ingested.lost_change);
         let mut is_new = ingested.is_new.iter();
         for batch in group {
@@ -254,13 +256,7 @@ fn measure(fresh: &[&NewRow<'_>], received: usize, lost_change: i64) {
     record::events_lost(u64::try_from(lost_change).unwrap_or(0));
 }
 
-/// An error with all its causes, for the log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
+/// An error with all its causes, each said once, for the log.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    stereospot_ports::error::once(error)
 }

@@ -23,7 +23,7 @@ mod store;
 mod upkeep;
 
 pub use server::{Error, Server};
-pub use shared::Config;
+pub use shared::{CallCounts, Config, Counts, Move, Moves, Platform, PlatformFacts, StuckJobsAlarm, Topology};
 pub use store::{Error as StoreError, Retention};
 
 /// This build's version.

@@ -157,6 +157,10 @@ impl Live {
                 inner.push(&to_json(&Change::Worker(view)));
             }
         }
+        if dirty.services {
+            let services = inner.world.services.clone();
+            inner.push(&to_json(&Change::Services { services }));
+        }
         for name in dirty.collectors {
             if let Some(view) = inner.world.collectors.get(name).cloned() {
                 inner.push(&to_json(&Change::Collector(view)));

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
-use stereospot_api::view::{SegmentState, WorkerState as State};
+use stereospot_api::view::{SegmentState, ServiceView, WorkerState as State};
 use stereospot_domain::diagnosis::Code;
 use stereospot_domain::{JobStatus, QueueName, Timestamp};
 use stereospot_ports::work_queue::Stats;
-use stereospot_telemetry::catalogue::{JobOutcome, QueueState, WorkerState};
+use stereospot_telemetry::catalogue::{self, JobOutcome, QueueState, TaskState, Values, WorkerState};
 use stereospot_telemetry::record;
 
 use crate::shared::Shared;
@@ -30,6 +30,30 @@ pub(crate) fn ended(jobs: &[(JobStatus, Duration)]) {
             JobStatus::Failed => record::job_finished(JobOutcome::Failed, *took),
             _ => {}
         }
+    }
+}
+
+/// Tasks of services; those that the catalogue does not know are told together.
+pub(crate) fn services(services: &[ServiceView]) {
+    const OTHER: &str = "other";
+    let names = match catalogue::SERVICE.values {
+        Values::Closed(names) => names,
+        Values::Bounded(_) => &[],
+    };
+    for name in names {
+        let of_name = services.iter().filter(|service| {
+            let is_known = names.contains(&service.name.as_str());
+            service.name == *name || (*name == OTHER && !is_known)
+        });
+        let (mut desired, mut running, mut pending) = (0, 0, 0);
+        for service in of_name {
+            desired += u64::from(service.desired);
+            running += u64::from(service.running);
+            pending += u64::from(service.pending);
+        }
+        record::service_tasks(name, TaskState::Desired, desired);
+        record::service_tasks(name, TaskState::Running, running);
+        record::service_tasks(name, TaskState::Pending, pending);
     }
 }
 

@@ -2,14 +2,18 @@
 //!
 //! Invariant: it needs no memory of its own. What it did is an event of the job, and counts as a sign of life, so that the same
 //! is done again only after another silence, also by the next life of this process.
+//!
+//! It looks at what the collectors have read, and asks the backend only where that says that something is to be done: then once
+//! more, and strongly consistent. Where a deployment's own job-worker owns completions and statuses (topology A), nothing is done
+//! before that had its time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 use stereospot_domain::diagnosis::{Code, Finding};
-use stereospot_domain::trigger::Decision;
+use stereospot_domain::trigger::{self, Decision};
 use stereospot_domain::{EventKind, Job, JobId, JobStatus, QueueRole, Timestamp};
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::{Result, objects, reassembly};
@@ -18,11 +22,15 @@ use tokio::task::JoinSet;
 
 use crate::actions::mend;
 use crate::collect::details;
+use crate::core::world::Entry;
 use crate::ingest::{Source, chain};
-use crate::shared::Shared;
+use crate::shared::{Shared, Topology};
 
 /// A finding is acted on when it was there so many runs in a row: a single reading may mix two moments.
 const SIGHTINGS: u32 = 2;
+
+/// In topology A the job-worker has so long to do its part, from the last sign of life, and from our own start.
+const JOB_WORKER_TAKES: Duration = Duration::from_secs(15 * 60);
 
 /// What is remembered of a finding, for as long as it is there.
 #[derive(Debug, Default)]
@@ -34,6 +42,15 @@ struct Sighting {
 }
 
 type Sightings = HashMap<(JobId, Code), Sighting>;
+/// Jobs that are left alone until then.
+type Rests = HashMap<JobId, Instant>;
+
+/// Where calls are paid for, a job with which nothing could be done is left alone for so many times the usual pause between two
+/// readings.
+const REST: u32 = 30;
+
+/// Calls that a trigger check takes, about.
+const CHECK_CALLS: u32 = 6;
 
 /// Starts the reconciler, unless nothing may be written.
 pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
@@ -44,6 +61,7 @@ pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
 
 async fn run(shared: Arc<Shared>) {
     let mut sightings = Sightings::new();
+    let mut rests = Rests::new();
     let born_at = shared.now();
     let mut next = shared.config.reconcile;
     loop {
@@ -60,13 +78,21 @@ async fn run(shared: Arc<Shared>) {
                 .collect::<Vec<_>>()
         });
         sightings.retain(|(job_id, _), _| jobs.iter().any(|job| job.job_id == *job_id));
+        rests.retain(|_, until| *until > Instant::now());
         for job in &jobs {
             if shared.stop.is_cancelled() {
                 return;
             }
-            if let Err(error) = look_at(&shared, job, born_at, &mut sightings).await {
-                tracing::warn!(job_id = %job.job_id, error = %chain(&error), "the reconciler can't look at a job now");
+            if rests.get(&job.job_id).is_some_and(|until| *until > Instant::now()) {
+                continue;
+            }
+            let looked = look_at(&shared, job, born_at, &mut sightings).await;
+            if let Err(error) = &looked {
+                tracing::warn!(job_id = %job.job_id, error = %chain(error), "the reconciler can't look at a job now");
                 record::backend_error(error.code().as_str());
+            }
+            if shared.polls.is_metered() && !matches!(looked, Ok(true)) {
+                rests.insert(job.job_id, Instant::now() + shared.config.poll * REST);
             }
         }
         record::reconciler_ran(SystemTime::now());
@@ -74,10 +100,17 @@ async fn run(shared: Arc<Shared>) {
     }
 }
 
-async fn look_at(shared: &Shared, job: &Job, born_at: Timestamp, sightings: &mut Sightings) -> Result<()> {
+/// False when something seemed to be due and was not: asking again at once would be no use.
+async fn look_at(shared: &Shared, job: &Job, born_at: Timestamp, sightings: &mut Sightings) -> Result<bool> {
     let job_id = job.job_id;
+    if is_the_job_workers(shared, job_id, born_at) {
+        return Ok(true);
+    }
+    let mut is_as_it_seemed = true;
     match job.status {
-        JobStatus::ChunkingComplete | JobStatus::Reassembling => check(shared, job_id).await?,
+        JobStatus::ChunkingComplete | JobStatus::Reassembling if seems_due(shared, job_id) => {
+            is_as_it_seemed = check(shared, job_id).await?;
+        }
         JobStatus::Created if job.uploaded_at.is_none() => look_for_source(shared, job, born_at).await?,
         _ => {}
     }
@@ -94,31 +127,71 @@ async fn look_at(shared: &Shared, job: &Job, born_at: Timestamp, sightings: &mut
         let is_mended = mend(shared, job_id, finding.code).await?;
         *seen = Sighting { runs: 0, failed_at: (!is_mended).then(|| shared.now()) };
     }
-    Ok(())
+    Ok(is_as_it_seemed)
 }
 
-/// The trigger check; what it does is told.
-async fn check(shared: &Shared, job_id: JobId) -> Result<()> {
-    // A dead-lettered message is not lost: it waits for an operator, and another would only fail as often again.
-    let is_dead = shared.live.with(|world| world.may_be_dead_lettered(job_id, QueueRole::Reassembly));
-    let patience = if is_dead { reassembly::Patience::ENDLESS } else { shared.trigger_patience() };
+/// True while the deployment's own job-worker may still do what we would.
+fn is_the_job_workers(shared: &Shared, job_id: JobId, born_at: Timestamp) -> bool {
+    let is_owned = shared.platform.facts.topology == Some(Topology::A);
+    let heard = shared.live.at_revision(|world, _| world.jobs.get(&job_id).map(Entry::last_activity_at));
+    let since = heard.unwrap_or_default().max(born_at);
+    is_owned && shared.now().since(since) < JOB_WORKER_TAKES
+}
+
+/// How long a message of the job may be under way.
+fn patience(shared: &Shared, job_id: JobId) -> reassembly::Patience {
+    shared.live.at_revision(|world, _| {
+        let usual = shared.trigger_patience();
+        if world.may_be_dead_lettered(job_id, QueueRole::Reassembly) {
+            // It is not lost: it waits for an operator, and another would only fail as often again.
+            return reassembly::Patience::ENDLESS;
+        }
+        // Also where it only may be empty: an approximate 0 of this moment says nothing.
+        let is_empty = world.depth(QueueRole::Reassembly).is_some_and(|depth| depth.value == 0);
+        let when_empty = if is_empty { usual.when_empty } else { usual.when_busy };
+        reassembly::Patience { when_empty, ..usual }
+    })
+}
+
+/// Whether the rule, on what was last read, says that something is to be done. Then it is read again before it is done.
+fn seems_due(shared: &Shared, job_id: JobId) -> bool {
+    let (now, patience) = (shared.now(), patience(shared, job_id));
+    shared.live.at_revision(|world, _| {
+        let Some(entry) = world.jobs.get(&job_id) else { return false };
+        let (Some(completed), Some(lock)) = (&entry.truth.completed, &entry.truth.lock) else { return false };
+        let facts = trigger::Facts {
+            job: entry.job.clone(),
+            completions: u32::try_from(completed.value.len()).unwrap_or(u32::MAX),
+            lock: lock.value.clone(),
+            result_exists: entry.truth.result.as_ref().is_some_and(|result| result.value.is_some()),
+        };
+        !matches!(trigger::decide(&facts, now, patience.when_empty), Decision::Wait(_))
+    })
+}
+
+/// The trigger check; what it does is told. False when there was nothing to do.
+async fn check(shared: &Shared, job_id: JobId) -> Result<bool> {
+    shared.polls.charge(CHECK_CALLS);
+    let patience = patience(shared, job_id);
     let Some(checked) = reassembly::check_with(&shared.backend, job_id, patience).await? else {
-        return Ok(());
+        return Ok(false);
     };
+    // What the rule saw is newer than what the collectors had: they look again.
+    shared.nudge.jobs([job_id].into_iter());
     if !checked.has_acted {
-        return Ok(());
+        return Ok(false);
     }
     let (kind, decision) = match checked.decision {
         Decision::CreateLockAndSend => (EventKind::ReassemblyTriggered, "create_lock_and_send"),
         Decision::SendAgain => (EventKind::ReassemblyTriggered, "send_again"),
         Decision::MarkReassembling => (EventKind::ReassemblyTriggered, "mark_reassembling"),
         Decision::MarkCompleted => (EventKind::JobCompleted, "mark_completed"),
-        Decision::Wait(_) => return Ok(()),
+        Decision::Wait(_) => return Ok(false),
     };
     record::reconciler_act(decision);
     let data = [("by", json!("reconciler")), ("decision", json!(decision))];
     shared.ingest.emit(Source::Reconciler, kind, job_id, None, data).await;
-    Ok(())
+    Ok(true)
 }
 
 /// Why a job without a source is failed.
@@ -133,14 +206,16 @@ async fn look_for_source(shared: &Shared, job: &Job, born_at: Timestamp) -> Resu
         return Ok(());
     }
     let key = stereospot_domain::keys::source(job_id);
-    if let Some(bytes) = objects::size(&*shared.backend.input.store, &key).await? {
+    let source = shared.live.at_revision(|world, _| world.jobs.get(&job_id)?.truth.source.as_ref()?.value);
+    if let Some(bytes) = source {
         shared.backend.jobs.set_uploaded(job_id, shared.now(), bytes).await?;
         tracing::info!(%job_id, bytes, "the source is there, the row did not say so");
         return Ok(());
     }
     let heard = shared.live.with(|world| world.jobs.get(&job_id).map(|entry| entry.last_activity_at()));
     let since = heard.unwrap_or_default().max(job.created_at).max(born_at);
-    if shared.now().since(since) < shared.config.source_within {
+    // Elsewhere rows without a source belong to those who made them: they are shown, and left as they are.
+    if shared.polls.is_metered() || shared.now().since(since) < shared.config.source_within {
         return Ok(());
     }
     // Held until the end: an upload that begins now would be for a job that is being given up.

@@ -5,20 +5,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use stereospot_ports::Backend;
 use stereospot_telemetry::{Recorder, record};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::collect::{self, Nudge};
+use crate::collect::{self, Nudge, Polls};
 use crate::core::World;
 use crate::ingest::Ingest;
 use crate::live::Live;
-use crate::shared::{Config, Shared};
+use crate::shared::{Config, Platform, Shared};
 use crate::store::{self, Store};
 use crate::{http, reconcile, upkeep};
 
@@ -83,12 +81,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a control plane over a backend. When it returns, the server answers, and `run/controlplane.json` in the data
+    /// Starts a control plane over a platform, or a backend alone. When it returns, the server answers, and `run/controlplane.json` in the data
     /// directory says where.
     ///
     /// # Errors
     /// One sentence each that says what to do: see [`Error`].
-    pub async fn start(backend: Backend, config: Config, recorder: Option<Recorder>) -> Result<Self, Error> {
+    pub async fn start(
+        platform: impl Into<Platform>,
+        config: Config,
+        recorder: Option<Recorder>,
+    ) -> Result<Self, Error> {
+        let platform = platform.into();
+        let backend = platform.backend.clone();
         let listen = config.listen;
         if !listen.ip().is_loopback() {
             return Err(Error::NotLoopback(listen));
@@ -106,8 +110,10 @@ impl Server {
         let nudge = Nudge::default();
         let (ingest, writer) = Ingest::start(store.clone(), live.clone(), nudge.clone(), backend.clock.clone());
         let run_file = config.data_dir.join("run").join("controlplane.json");
+        let polls = Polls::new(&platform, &config);
         let shared = Arc::new(Shared {
             backend,
+            platform,
             config,
             store,
             live,
@@ -116,7 +122,10 @@ impl Server {
             recorder,
             uploads: Default::default(),
             put_back: Default::default(),
-            settled_runs: AtomicU64::new(0),
+            asked: Default::default(),
+            moving: Default::default(),
+            purged: Default::default(),
+            polls,
             stop: CancellationToken::new(),
         });
         upkeep::recall(&shared).await?;

@@ -11,6 +11,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Sqlite, SqliteTransaction, Transaction};
+use stereospot_domain::Timestamp;
 use tokio::sync::{Mutex, MutexGuard};
 
 mod copies;
@@ -102,6 +103,18 @@ impl Store {
         Ok(Self { path: path.into(), readers, writer: Arc::new(Mutex::new(writer)) })
     }
 
+    /// Writes a row, to know whether anything can be written.
+    pub(crate) async fn pulse(&self, now: Timestamp) -> Result<()> {
+        let mut writer = self.writer().await;
+        let mut transaction = begin(&mut writer).await?;
+        sqlx::query("INSERT INTO pulse (one, at) VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at")
+            .bind(now.as_millis())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Size of the database's files in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         let wal = self.path.with_extension("db-wal");
@@ -121,8 +134,17 @@ impl Store {
         &self.readers
     }
 
+    /// On a full disk SQLite rolls a transaction back by itself; sqlx takes it for open ever after, and begins no other on that
+    /// connection: then a new one takes its place.
     async fn writer(&self) -> MutexGuard<'_, SqliteConnection> {
-        self.writer.lock().await
+        let mut writer = self.writer.lock().await;
+        if writer.is_in_transaction() && (writer.ping().await.is_err() || writer.is_in_transaction()) {
+            match options(&self.path).connect().await {
+                Ok(anew) => *writer = anew,
+                Err(error) => tracing::warn!(%error, "the database can't be opened anew; the next write tries again"),
+            }
+        }
+        writer
     }
 }
 

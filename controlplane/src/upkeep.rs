@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use stereospot_domain::JobId;
+use stereospot_domain::diagnosis::Severity;
 use stereospot_telemetry::record;
 use tokio::task::JoinSet;
 
@@ -19,10 +21,19 @@ const TICK: Duration = Duration::from_secs(1);
 /// Time between two cleanings.
 const CLEAN: Duration = Duration::from_secs(60);
 
+/// The control plane's own database, as it is named among the collectors once a write to it has failed.
+pub(crate) const OWN_DATABASE: &str = "own-database";
+/// Longest time between two looks whether it can be written.
+const PULSE: Duration = Duration::from_secs(10);
+
 /// Starts the tasks.
 pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
     tasks.spawn(tell(shared.clone()));
     tasks.spawn(clean(shared.clone()));
+    tasks.spawn(pulse(shared.clone()));
+    if !shared.config.is_read_only && shared.platform.alarm.is_some() {
+        tasks.spawn(alarm(shared.clone()));
+    }
 }
 
 /// Brings back what an earlier life of this process knew that no backend tells: workers and the queues' history.
@@ -57,6 +68,52 @@ async fn tell(shared: Arc<Shared>) {
         shared.live.tick(now);
         shared.live.flush(now);
     }
+}
+
+/// Tells the platform how many jobs are stuck, so that its alarm rings also when nobody looks here. Silence is told by silence:
+/// nothing is told while the jobs can't be read.
+async fn alarm(shared: Arc<Shared>) {
+    let Some(alarm) = &shared.platform.alarm else { return };
+    loop {
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = tokio::time::sleep(shared.config.alarm) => {}
+        }
+        let stuck = shared.live.with(|world| {
+            let is_read = world.collectors.get(crate::collect::JOBS).is_some_and(|jobs| jobs.error.is_none());
+            let is_stuck = |job_id: &&JobId| {
+                let findings = world.jobs.get(*job_id).map(|entry| entry.findings.as_slice()).unwrap_or_default();
+                findings.iter().any(|finding| finding.severity == Severity::Critical)
+            };
+            is_read.then(|| u32::try_from(world.flagged.iter().filter(is_stuck).count()).unwrap_or(u32::MAX))
+        });
+        let Some(stuck) = stuck else { continue };
+        if let Err(error) = alarm.tell(stuck, shared.now()).await {
+            tracing::warn!(error = %chain(&error), "the number of stuck jobs was not told; it is told again");
+        }
+    }
+}
+
+/// Looks whether the own database can be written; what is told of it begins with the first failure.
+async fn pulse(shared: Arc<Shared>) {
+    let interval = (shared.config.poll * 10).min(PULSE);
+    loop {
+        let (error, now) = (shared.store.pulse(shared.now()).await.err(), shared.now());
+        shared.live.with(|world| {
+            if error.is_some() || world.collectors.contains_key(OWN_DATABASE) {
+                world.collector_ran(OWN_DATABASE, interval, error.as_ref().map(said), now);
+            }
+        });
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+    }
+}
+
+/// Why the own database can't be written; a full disk needs no cause.
+fn said(error: &store::Error) -> String {
+    if matches!(error, store::Error::Full(_)) { error.to_string() } else { chain(error) }
 }
 
 async fn clean(shared: Arc<Shared>) {

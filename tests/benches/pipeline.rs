@@ -94,7 +94,8 @@ fn one_segment(source: &Path, folder: &Path, threads: usize) -> Result<()> {
     let frames = job.spec.frames;
     let rounds = (0..ROUNDS).map(|_| one_round(&job, folder)).collect::<Result<Vec<_>>>()?;
     println!("\none segment, {frames} frames, ms a frame, median of {ROUNDS} rounds");
-    let parts: [(&str, fn(&Round) -> Duration); 5] = [
+    type Part = fn(&Round) -> Duration;
+    let parts: [(&str, Part); 5] = [
         ("decode", |r| r.decode),
         ("depth", |r| r.depth),
         ("warp", |r| r.warp),

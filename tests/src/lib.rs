@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
+pub mod emulator;
+pub mod existing;
+pub mod stack;
+
 /// A built program, from the folder in which this test's own executable lies.
 ///
 /// # Panics
@@ -18,7 +22,7 @@ pub fn program(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a running test has an executable");
     let folder = own.parent().and_then(Path::parent).expect("test executables lie in target/*/deps");
     let program = folder.join(name);
-    assert!(program.is_file(), "{} is not built: run `cargo build --bins` first", program.display());
+    assert!(program.is_file(), "{} is not built: run `cargo build --bins --all-features` first", program.display());
     program
 }
 
@@ -41,16 +45,19 @@ impl Process {
     /// # Errors
     /// When it can't be started.
     pub fn start(program: &Path, args: &[&str], log: &Path) -> Result<Self> {
+        Self::spawn(Command::new(program).args(args), log)
+    }
+
+    /// As [`Process::start`], of a command with more said of it.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn spawn(command: &mut Command, log: &Path) -> Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
         let out = std::fs::File::create(log)?;
-        let child = Command::new(program)
-            .args(args)
-            .current_dir(root())
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(out)
-            .spawn()
-            .with_context(|| format!("starting {}", program.display()))?;
-        Ok(Self { child, name: program.display().to_string() })
+        let command = command.current_dir(root()).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        let child = command.spawn().with_context(|| format!("starting {name}"))?;
+        Ok(Self { child, name })
     }
 
     /// Its process id.
@@ -121,6 +128,7 @@ pub fn signal(pid: u32, name: &str) -> Result<()> {
 /// When asking fails, or there is none after `patience`.
 pub fn until<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let started = Instant::now();
+    let mut pause = Duration::from_millis(50);
     loop {
         if let Some(answer) = ask()? {
             return Ok(answer);
@@ -128,7 +136,9 @@ pub fn until<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Result<
         if started.elapsed() > patience {
             bail!("waited {} s in vain for {what}", patience.as_secs());
         }
-        std::thread::park_timeout(Duration::from_millis(50));
+        std::thread::park_timeout(pause);
+        // What takes long is asked for seldom: asking is work too.
+        pause = (pause * 6 / 5).min(Duration::from_millis(500));
     }
 }
 
@@ -142,6 +152,17 @@ pub fn output(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Result<Str
     let stderr = String::from_utf8_lossy(&done.stderr);
     ensure!(done.status.success(), "{} {args:?} ended with {}: {stderr}", program.display(), done.status);
     Ok(String::from_utf8(done.stdout)?)
+}
+
+/// What an address answers.
+///
+/// # Errors
+/// When there is no answer, or it is a refusal.
+pub fn get(url: &str) -> Result<String> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(async { Ok(reqwest::get(url).await?.error_for_status()?.text().await?) })
 }
 
 /// A ray-cast clip with sound, whose frames carry their numbers.

@@ -132,6 +132,8 @@ fn backends_do_not_know_each_other_and_only_programs_choose_one() -> Result<()> 
             .filter(|name| ["stereospot-local", "stereospot-aws"].contains(&name.as_str()))
             .collect();
         assert!(is_program || backends.is_empty(), "{member} names {backends:?}");
+        let has_aws = dependencies.contains("stereospot-aws");
+        assert_eq!(has_aws, ["stereospot-controlplane", "stereospot-worker"].contains(&member.as_str()), "{member}");
     }
     let no_further = |member: &str, allowed: &[&str]| {
         let reached = reached(&workspace, member);
@@ -147,6 +149,36 @@ fn backends_do_not_know_each_other_and_only_programs_choose_one() -> Result<()> 
     no_further("stereospot-media", &["stereospot-picture"]);
     no_further("stereospot-stereo", &["stereospot-picture"]);
     no_further("stereospot-scene", &["stereospot-picture"]);
+    Ok(())
+}
+
+/// Names of all crates that a program is built of, with these features.
+fn built_of(features: &[&str]) -> Result<BTreeSet<String>> {
+    let programs = ["-p", "stereospot", "-p", "stereospot-controlplane", "-p", "stereospot-worker"];
+    let args =
+        [&["tree", "--offline", "--prefix", "none", "--edges", "normal,build"], &programs[..], features].concat();
+    let tree = output(env!("CARGO"), &args)?;
+    Ok(tree.lines().filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect())
+}
+
+#[test]
+fn aws_is_asked_for_and_a_local_stack_is_built_without_it() -> Result<()> {
+    for member in ["controlplane", "workers/worker"] {
+        let manifest: toml::Table = toml::from_str(&std::fs::read_to_string(root().join(member).join("Cargo.toml"))?)?;
+        let dependency = manifest["dependencies"].get("stereospot-aws").with_context(|| member.to_owned())?;
+        assert_eq!(dependency.get("optional").and_then(toml::Value::as_bool), Some(true), "{member}");
+        let features = manifest["features"].as_table().context("features")?;
+        let on_by_default = features.get("default").and_then(toml::Value::as_array).map_or(0, Vec::len);
+        assert!(features.contains_key("aws") && on_by_default == 0, "{member}: {features:?}");
+    }
+    // The TLS library stands in another crate's features, and is as dear to build.
+    let is_aws = |name: &String| name.starts_with("aws-") || name == "stereospot-aws";
+    let without = built_of(&[])?;
+    let found: Vec<&String> = without.iter().filter(|name| is_aws(name)).collect();
+    assert!(without.contains("stereospot-worker") && found.is_empty(), "a local stack is built of {found:?}");
+    let with = built_of(&["--features", "stereospot-controlplane/aws,stereospot-worker/aws"])?;
+    let sdk = ["stereospot-aws", "aws-sdk-sqs", "aws-sdk-dynamodb", "aws-lc-sys"];
+    assert!(sdk.iter().all(|name| with.contains(*name)), "{with:?}");
     Ok(())
 }
 

@@ -2,11 +2,24 @@
 //!
 //! Invariant: parsing touches nothing outside (no file, no network), so that help, completions and man page work anywhere.
 
+use std::env;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueHint};
-use stereospot_domain::{Format, JobOptions, JobStatus, QueueName};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
+use stereospot_domain::diagnosis::Code;
+use stereospot_domain::{JobStatus, QueueName};
 use uuid::Uuid;
+
+mod deployment;
+mod named;
+mod stack;
+mod submit;
+
+pub use deployment::{Logs, Services, ServicesCommand};
+pub use stack::{BackendName, Doctor, Endpoint, Provision, Up, Watch};
+pub use submit::Submit;
 
 use crate::dashboard::ThemeName;
 
@@ -30,10 +43,9 @@ pub struct Cli {
     /// The control plane's address [default: the running local stack's, else http://127.0.0.1:7847]
     #[arg(long, global = true, env = "STEREOSPOT_SERVER", value_name = "URL", value_hint = ValueHint::Url)]
     pub server: Option<String>,
-    /// The local stack's data directory
-    #[arg(long, global = true, env = "STEREOSPOT_DATA_DIR", value_name = "DIR", default_value = "./stereospot-data",
-        value_hint = ValueHint::DirPath)]
-    pub data_dir: PathBuf,
+    /// The stack's data directory [default: ./stereospot-data; of a deployment on AWS a folder of its own, such as ./prod-data]
+    #[arg(long, global = true, env = "STEREOSPOT_DATA_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub data_dir: Option<PathBuf>,
     /// How the dashboard looks.
     #[command(flatten)]
     pub look: Look,
@@ -42,11 +54,29 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
+impl Cli {
+    /// The command line of this process; ends it with 2 and a sentence when it can't be understood. A variable of the environment
+    /// that is set to nothing counts as not set, as shells and service files set one to be rid of it.
+    #[must_use]
+    pub fn read() -> Self {
+        let mut matches = without_empty_variables(Self::command()).get_matches();
+        Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut Self::command()).exit())
+    }
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+    let args = command.mut_args(|arg| {
+        if arg.get_env().is_some_and(is_empty) { arg.env(clap::builder::Resettable::Reset) } else { arg }
+    });
+    args.mut_subcommands(without_empty_variables)
+}
+
 /// How the dashboard looks.
 #[derive(Debug, Clone, Args)]
 pub struct Look {
     /// The dashboard's colours: dark, light or colour-blind; NO_COLOR in the environment turns them off
-    #[arg(long, value_name = "NAME", default_value = "dark")]
+    #[arg(long, value_name = "NAME", default_value = "dark", value_parser = named::themes(), hide_possible_values = true)]
     pub theme: ThemeName,
     /// A file that changes the dashboard's keys [default: stereospot/keys.toml in the configuration folder, where it exists]
     #[arg(long, env = "STEREOSPOT_KEYS", value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -59,15 +89,47 @@ pub struct Look {
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start the local stack: control plane and workers, with the dashboard
+    /// Start a control plane and workers, with the dashboard
     #[command(after_help = "\
 Examples:
   stereospot up
   stereospot up --headless --workers inference=4
   stereospot up --listen 127.0.0.1:0 --data-dir /srv/stereo
+  stereospot up --backend aws --env-file prod.env
+  stereospot up --backend aws --env-file dev.env --workers inference=1
 
+With --backend aws no worker is started unless --workers names some: the control plane watches a deployment that has its own.
 The stack stops, workers first, when the dashboard is closed or on Ctrl-C, SIGTERM or SIGHUP.")]
     Up(Up),
+    /// Check whether a deployment on AWS is as it must be, and what may be done there
+    #[command(after_help = "\
+Examples:
+  stereospot doctor --env-file prod.env
+  stereospot doctor --env-file prod.env --json
+
+It only reads: queues, tables, buckets, log groups, services, and the permissions to use them.
+Exit codes: 0 all is well, 1 something is missing or forbidden.")]
+    Doctor(Doctor),
+    /// Make, or take away, what the pipeline needs on AWS, and print its env file
+    #[command(after_help = "\
+Examples:
+  stereospot provision --name-prefix stereo-dev --region eu-west-1 --dry-run
+  stereospot provision --name-prefix stereo-dev --region eu-west-1 > dev.env
+  stereospot provision --name-prefix stereo-dev --region eu-west-1 --destroy
+
+What exists already is left as it is, unless it must be otherwise to work: --dry-run says so. Standard output holds the env \
+file and nothing else, or with --json the plan.")]
+    Provision(Provision),
+    /// Show what a deployment's SageMaker endpoint runs, or have it run another image or other variables
+    #[command(after_help = "\
+Examples:
+  stereospot endpoint --env-file prod.env
+  stereospot endpoint --env-file prod.env --set IW3_LOW_VRAM=1 --dry-run
+  stereospot endpoint --env-file prod.env --image 1234.dkr.ecr.eu-west-1.amazonaws.com/inference:v7
+
+The endpoint goes on answering while it moves over, which takes minutes; the old configuration stays, to go back to.
+Exit codes: 0 it is in service as asked, 1 it is not.")]
+    Endpoint(Endpoint),
     /// Convert video files
     #[command(after_help = "\
 Examples:
@@ -101,6 +163,25 @@ Examples:
     Queues(Queues),
     /// List the workers
     Workers(Json),
+    /// Search the log lines of a job, wherever its workers write them
+    #[command(after_help = "\
+Examples:
+  stereospot logs 7f3a
+  stereospot logs 7f3a --follow
+  stereospot logs 7f3a --limit 10000 --json > job.json
+
+ID is a job's id or its beginning, at least 4 characters. On AWS a search may take half a minute and is paid for by the \
+bytes it scans; Ctrl-C stops it.")]
+    Logs(Logs),
+    /// List the services whose tasks do the work, or set how many tasks one should have
+    #[command(after_help = "\
+Examples:
+  stereospot services
+  stereospot services scale video-worker 2 --dry-run
+  stereospot services scale video-worker 0 --yes")]
+    Services(Services),
+    /// Show what was found of the deployment, what is missing, and what watching it costs
+    Deployment(Json),
     /// List what was applied: who, when, what became of it
     Actions(Actions),
     /// Print a completion script
@@ -126,106 +207,6 @@ pub struct Json {
     /// Print JSON: the control plane's own types
     #[arg(long, global = true)]
     pub json: bool,
-}
-
-/// `up`.
-#[derive(Debug, Clone, Args)]
-pub struct Up {
-    /// No dashboard: print a line when ready, and what happens, until stopped
-    #[arg(long)]
-    pub headless: bool,
-    /// Where the control plane listens; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7847")]
-    pub listen: std::net::SocketAddr,
-    /// How many worker processes of each stage; a stage that isn't named keeps its default
-    #[arg(long, value_name = "STAGE=N,…", default_value = "chunking=1,inference=2,reassembly=1")]
-    pub workers: crate::up::Fleet,
-    /// The depth model, an ONNX file [default: the one that is shipped]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub model: Option<PathBuf>,
-    /// What runs the depth model: cpu, cuda or tensorrt; never falls back silently
-    #[arg(long, value_name = "NAME", value_parser = ["cpu", "cuda", "tensorrt"])]
-    pub provider: Option<String>,
-    /// Wanted length of a segment in seconds
-    #[arg(long, value_name = "N", value_parser = segment_secs)]
-    pub segment_secs: Option<f64>,
-    /// Where the stack's programs lie; otherwise beside this one, else on PATH
-    #[arg(long, value_name = "DIR", hide = true)]
-    pub bin_dir: Option<PathBuf>,
-}
-
-/// Reads a segment's length by the same rule as a job's option.
-fn segment_secs(text: &str) -> Result<f64, String> {
-    let secs = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
-    let options = JobOptions { segment_secs: Some(secs), ..JobOptions::default() };
-    options.check().map(|()| secs).map_err(|error| error.to_string())
-}
-
-/// `submit`.
-#[derive(Debug, Clone, Args)]
-pub struct Submit {
-    /// Video files
-    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub files: Vec<PathBuf>,
-    /// How the two eyes are packed: sbs, half-sbs, tb, half-tb, cross-eyed, anaglyph, anaglyph-color, anaglyph-half-color, anaglyph-gray
-    #[arg(long, value_name = "MODE", default_value = "sbs")]
-    pub mode: Format,
-    /// What to call the job [default: the file's name]
-    #[arg(long)]
-    pub title: Option<String>,
-    /// Total parallax range in per cent of the width, 0 to 10 [default: 2]
-    #[arg(long, value_name = "PERCENT")]
-    pub divergence: Option<f32>,
-    /// The depth that lies on the screen, 0 far to 1 near [default: 0.5]
-    #[arg(long, value_name = "DEPTH")]
-    pub convergence: Option<f32>,
-    /// Depth curve, -3 to 3 [default: 0]
-    #[arg(long, value_name = "SCALE", allow_negative_numbers = true)]
-    pub foreground_scale: Option<f32>,
-    /// Short side of the depth input in pixels [default: 392]
-    #[arg(long, value_name = "PIXELS")]
-    pub resolution: Option<u32>,
-    /// Constant rate factor of the H.264 encoder, 0 to 51 [default: 20]
-    #[arg(long)]
-    pub crf: Option<u32>,
-    /// Preset of the H.264 encoder, ultrafast to veryslow [default: medium]
-    #[arg(long)]
-    pub preset: Option<String>,
-    /// Wanted length of a segment in seconds [default: the workers']
-    #[arg(long, value_name = "N")]
-    pub segment_secs: Option<f64>,
-    /// Wait until the job ends, showing its progress
-    #[arg(long)]
-    pub wait: bool,
-    /// Where to put the result, a file or (with several sources) a folder; implies --wait
-    #[arg(long, short, value_name = "OUT", value_hint = ValueHint::AnyPath)]
-    pub output: Option<PathBuf>,
-    /// Overwrite OUT
-    #[arg(long, requires = "output")]
-    pub force: bool,
-    /// Stop waiting after so many seconds; the job goes on
-    #[arg(long, value_name = "SECS")]
-    pub timeout: Option<u64>,
-    /// Print one JSON object for each file at the end
-    #[arg(long)]
-    pub json: bool,
-}
-
-impl Submit {
-    /// The job's options.
-    #[must_use]
-    pub fn options(&self) -> JobOptions {
-        JobOptions {
-            divergence: self.divergence,
-            convergence: self.convergence,
-            foreground_scale: self.foreground_scale,
-            resolution: self.resolution,
-            crf: self.crf,
-            preset: self.preset.clone(),
-            segment_secs: self.segment_secs,
-            ..JobOptions::of(self.mode)
-        }
-    }
 }
 
 /// How a write is confirmed.
@@ -257,7 +238,7 @@ pub struct Jobs {
 #[derive(Debug, Clone, Args)]
 pub struct JobsList {
     /// Only jobs with this status
-    #[arg(long)]
+    #[arg(long, value_parser = named::statuses())]
     pub status: Option<JobStatus>,
     /// At most so many [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -307,6 +288,7 @@ pub enum JobsCommand {
         /// The job
         id: String,
         /// The finding's code, as `jobs show` names it
+        #[arg(value_parser = PossibleValuesParser::new(Code::ALL.iter().map(|code| code.as_str())), hide_possible_values = true)]
         code: String,
         /// How it is confirmed.
         #[command(flatten)]
@@ -346,7 +328,8 @@ pub enum QueuesCommand {
     List(Json),
     /// Show messages, oldest first, without touching them
     Peek {
-        /// The queue, such as inference or inference-dlq
+        /// The queue
+        #[arg(value_parser = named::queues())]
         queue: QueueName,
         /// At most so many
         #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -357,7 +340,8 @@ pub enum QueuesCommand {
     },
     /// Send dead-lettered messages to their main queue again
     Replay {
-        /// A dead-letter queue, such as inference-dlq
+        /// A dead-letter queue
+        #[arg(value_parser = named::dead_letter_queues())]
         queue: QueueName,
         /// Only this message; may be given several times
         #[arg(long = "id", value_name = "MESSAGE")]
@@ -366,9 +350,19 @@ pub enum QueuesCommand {
         #[command(flatten)]
         write: Write,
     },
+    /// Stop the platform's own move of a long dead-letter queue, which a replay started; what was moved stays moved
+    StopMove {
+        /// The dead-letter queue
+        #[arg(value_parser = named::dead_letter_queues())]
+        queue: QueueName,
+        /// How it is confirmed.
+        #[command(flatten)]
+        write: Write,
+    },
     /// Take every message off a queue; a copy is kept for `restore`
     Purge {
         /// The queue
+        #[arg(value_parser = named::queues())]
         queue: QueueName,
         /// How it is confirmed.
         #[command(flatten)]

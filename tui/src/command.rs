@@ -4,11 +4,11 @@
 
 use std::env;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use stereospot_api::{Client, client};
 use stereospot_domain::Timestamp;
 
@@ -20,9 +20,13 @@ pub mod print;
 pub mod target;
 
 mod actions;
+mod controlplane;
+mod deployment;
 mod fetch;
 mod jobs;
+mod logs;
 mod queues;
+mod services;
 mod stack;
 mod status;
 mod submit;
@@ -60,7 +64,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage(_) => 2,
+            Error::Usage(_) | Error::Api(client::Error::Address(_)) => 2,
             Error::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             _ => 1,
         }
@@ -88,7 +92,7 @@ pub type Result<T = ()> = std::result::Result<T, Error>;
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&Error::Failed(format!("could not start: {error}"))),
@@ -128,15 +132,24 @@ fn report(error: &Error) -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result {
-    let client = || -> Result<Client> { Ok(Client::new(&target::server(cli.server.as_deref(), &cli.data_dir))?) };
+    let client = || -> Result<Client> {
+        let data_dir = cli.data_dir.as_deref().unwrap_or(Path::new(target::USUAL_DATA_DIR));
+        Ok(Client::new(&target::server(cli.server.as_deref(), data_dir))?)
+    };
     match cli.command {
         None => open_dashboard(client()?, &cli.look).await,
-        Some(Command::Up(options)) => stack::run(options, &cli.data_dir, &cli.look).await,
+        Some(Command::Up(options)) => stack::run(options, cli.data_dir.as_deref(), &cli.look).await,
+        Some(Command::Doctor(options)) => controlplane::doctor(options),
+        Some(Command::Provision(options)) => controlplane::provision(options),
+        Some(Command::Endpoint(options)) => controlplane::endpoint(options),
         Some(Command::Submit(options)) => submit::run(&client()?, options).await,
         Some(Command::Status(json)) => status::run(&client()?, json).await,
         Some(Command::Jobs(options)) => jobs::run(&client()?, options).await,
         Some(Command::Queues(options)) => queues::run(&client()?, options).await,
         Some(Command::Workers(json)) => workers::run(&client()?, json).await,
+        Some(Command::Logs(options)) => logs::run(&client()?, options).await,
+        Some(Command::Services(options)) => services::run(&client()?, options).await,
+        Some(Command::Deployment(json)) => deployment::run(&client()?, json).await,
         Some(Command::Actions(options)) => actions::run(&client()?, options).await,
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();

@@ -8,9 +8,11 @@
 
 mod canvas;
 mod cursor;
+mod deployment;
 mod detail;
 mod dialog;
 mod effect;
+mod export;
 #[cfg(test)]
 mod fixture;
 mod harness;
@@ -19,7 +21,9 @@ mod jobs;
 mod keys;
 mod linear;
 mod log;
+mod logs;
 mod model;
+mod mouse;
 mod network;
 mod place;
 mod ring;
@@ -36,7 +40,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use crossterm::event::{Event, EventStream};
+use crossterm::event::{Event, EventStream, MouseEventKind};
 use futures::StreamExt;
 use stereospot_api::Client;
 use tokio::sync::mpsc;
@@ -142,6 +146,7 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
                     Effect::Quit => return Ok(()),
                     Effect::Redraw => screen.terminal.clear()?,
                     Effect::Copy(text) => screen.copy(&text)?,
+                    Effect::Mouse(is_ours) => screen.mouse(is_ours)?,
                     other => runner.start(other),
                 }
             }
@@ -163,6 +168,9 @@ fn read(event: Event) -> Option<Input> {
     match event {
         Event::Key(key) => Some(Input::Key(key)),
         Event::Paste(text) => Some(Input::Paste(text)),
+        Event::Mouse(event) if !matches!(event.kind, MouseEventKind::Moved | MouseEventKind::Drag(_)) => {
+            Some(Input::Mouse(event))
+        }
         Event::Resize(..) => Some(Input::Resize),
         _ => None,
     }

@@ -1,8 +1,10 @@
-//! The local stack: control plane and workers as child processes, restarted when they die, stopped in order.
+//! The stack: control plane and workers as child processes, restarted when they die, stopped in order. Each is told which backend to
+//! use; what stands in a deployment's env file is theirs to read.
 //!
 //! Invariant: no child outlives `up`. Each reads from a pipe that `up` holds open and ends by itself when that closes, so that even
 //! after a kill -9 of `up` nothing runs on.
 
+use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,8 @@ mod programs;
 mod readiness;
 
 pub use child::Notice;
-pub use fleet::Fleet;
+pub use fleet::{Fleet, Wanted};
+pub use programs::control_plane;
 
 use backoff::Backoff;
 use child::Spec;
@@ -77,13 +80,29 @@ pub enum Error {
     Stopped,
 }
 
+/// Where the pipeline runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Backend {
+    /// In the data directory.
+    Local,
+    /// On AWS.
+    Aws {
+        /// The deployment's settings.
+        env_file: PathBuf,
+    },
+}
+
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where everything is kept.
+    /// Where the pipeline runs.
+    pub backend: Backend,
+    /// Where everything is kept that is kept here.
     pub data_dir: PathBuf,
     /// Where the control plane listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Further arguments of the control plane: how it watches.
+    pub watch: Vec<OsString>,
     /// How many workers of each stage.
     pub fleet: Fleet,
     /// The depth model.
@@ -144,14 +163,14 @@ impl Stack {
     /// # Errors
     /// [`Error`] when something is missing, in use, or does not come up; nothing runs then.
     pub async fn start(options: &Options, stop: &CancellationToken) -> Result<Self, Error> {
-        let programs = Programs::find(options.bin_dir.as_deref())?;
+        let programs = Programs::find(options)?;
         let data_dir = prepare(&options.data_dir)?;
         let lock = StackLock::take(&data_dir)?;
         let listen = readiness::free_address(options.listen, &data_dir, RELEASE_WITHIN).await?;
         readiness::forget(&data_dir);
         let (sender, notices) = mpsc::channel(NOTICES);
         let mut control_plane = Tier::default();
-        let spec = programs.control_plane(&data_dir, listen);
+        let spec = programs.control_plane(&data_dir, listen, options);
         let log = spec.log.clone();
         control_plane.add(spec, sender.clone());
         let mut stack =
@@ -167,8 +186,7 @@ impl Stack {
                 return Err(why.map_or(Error::Stopped, |why| Error::NotReady { why, log }));
             }
         }
-        for (stage, number) in options.fleet.workers() {
-            let spec = programs.worker(stage, number, &stack.data_dir, &stack.server, options);
+        for spec in programs.workers(&stack.data_dir, &stack.server, options) {
             stack.workers.add(spec, sender.clone());
         }
         Ok(stack)

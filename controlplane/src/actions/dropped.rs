@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use futures::future;
 use stereospot_domain::keys::{self, InputKey, SegmentKey};
 use stereospot_domain::plan::{ItemResult, Outcome, PlanItem};
 use stereospot_domain::{Job, JobId};
@@ -11,6 +12,9 @@ use stereospot_ports::{Result, job_store, objects};
 use super::{attempted, mend, result};
 use crate::collect::details;
 use crate::shared::Shared;
+
+/// Objects looked for at once.
+const AT_ONCE: usize = 16;
 
 /// For each job that is taken back, an item for each segment that has neither a completion, nor an output, nor a dead-lettered
 /// message; then those that can't be asked for because their object is gone. At most `room` in all.
@@ -25,19 +29,28 @@ pub(super) async fn items(
         let Some(job) = shared.backend.jobs.get(*job_id).await? else { continue };
         let Some(total) = job.total_segments else { continue };
         let done = done(shared, *job_id).await?;
-        for index in (0..total).filter(|index| !done.contains(index) && !dead.contains(&(*job_id, *index))) {
-            if items.len() + gone.len() >= room {
-                return Ok((items, gone));
-            }
-            let key = keys::segment(SegmentKey { job_id: *job_id, index, total, mode: job.mode });
-            let is_there = objects::exists(&*shared.backend.input.store, &key).await?;
-            let (list, what) = match is_there {
-                true => {
+        let open = (0..total).filter(|index| !done.contains(index) && !dead.contains(&(*job_id, *index)));
+        let open: Vec<(u32, String)> = open
+            .take(room.saturating_sub(items.len() + gone.len()))
+            .map(|index| (index, keys::segment(SegmentKey { job_id: *job_id, index, total, mode: job.mode })))
+            .collect();
+        let mut why = None;
+        for open in open.chunks(AT_ONCE) {
+            let looks = open.iter().map(|(_, key)| objects::exists(&*shared.backend.input.store, key));
+            for ((index, key), is_there) in open.iter().zip(future::try_join_all(looks).await?) {
+                let (list, what) = if is_there {
                     (&mut items, format!("send again segment {index}: its message was dropped when the job failed"))
-                }
-                false => (&mut gone, format!("segment {index} is gone: submit the video again")),
-            };
-            list.push(PlanItem { job_id: Some(*job_id), segment_index: Some(index), ..super::item(key, what) });
+                } else {
+                    if why.is_none() {
+                        why = Some(mend::why_not_split_again(&shared.backend, &job).await?);
+                    }
+                    let why = why.clone().flatten();
+                    let why =
+                        why.unwrap_or_else(|| "its segment is gone: once the job goes on it is split again".into());
+                    (&mut gone, format!("segment {index}: {why}"))
+                };
+                list.push(PlanItem { job_id: Some(*job_id), segment_index: Some(*index), ..super::item(key, what) });
+            }
         }
     }
     Ok((items, gone))

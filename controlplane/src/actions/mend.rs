@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future;
 use stereospot_domain::diagnosis::Repair;
 use stereospot_domain::trigger::Facts;
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, SegmentCompletion, keys, message};
@@ -10,6 +11,9 @@ use stereospot_ports::work_queue::{Outgoing, Receipt};
 use stereospot_ports::{Backend, Code, Error, Result, WorkQueue, job_store, objects, reassembly};
 
 use crate::shared::Shared;
+
+/// Objects looked for at once.
+const AT_ONCE: usize = 16;
 
 /// A job's facts for the trigger, whatever its status, and its completed segments; none when there is no such job.
 pub(crate) async fn facts(backend: &Backend, job_id: JobId) -> Result<Option<(Facts, Vec<u32>)>> {
@@ -34,7 +38,7 @@ pub(crate) async fn trigger(shared: &Shared, job_id: JobId) -> Result<String> {
         return Err(Error::new(Code::NotFound, format!("there is no job {job_id}")));
     };
     let now = shared.now();
-    let (may, why) = crate::core::views::explain(&facts, &completed, shared.config.resend_after, now);
+    let (may, why) = crate::core::views::explain(&facts, &completed, shared.resend_after(job_id), now);
     if !may {
         return Err(Error::new(Code::Conflict, why));
     }
@@ -58,6 +62,7 @@ pub(crate) async fn trigger(shared: &Shared, job_id: JobId) -> Result<String> {
     }
     let checked = reassembly::check_with(backend, job_id, reassembly::Patience::NONE).await?;
     if checked.is_some_and(|checked| checked.has_acted) {
+        shared.note_purged([job_id], false);
         did.push("reassembly asked for");
     }
     Ok(if did.is_empty() { "somebody else was faster".into() } else { did.join(", ") })
@@ -74,7 +79,11 @@ pub(crate) async fn carry_out(shared: &Shared, job: &Job, repair: &Repair) -> Ve
         Repair::ResendSegments { segments } => {
             let mut results = Vec::new();
             for index in segments {
-                results.push((format!("segment {index}"), resend_segment(backend, job, *index).await));
+                let tried = match resend_segment(backend, job, *index).await {
+                    Err(error) if error.code() == Code::NotFound => split_again(backend, job).await,
+                    tried => tried,
+                };
+                results.push((format!("segment {index}"), tried));
             }
             results
         }
@@ -83,8 +92,10 @@ pub(crate) async fn carry_out(shared: &Shared, job: &Job, repair: &Repair) -> Ve
             for index in segments {
                 results.push((format!("segment {index}"), put_completion(shared, job_id, *index).await));
             }
-            // The last completion may be the one that everybody waits for.
-            if let Err(error) = reassembly::check_with(backend, job_id, shared.trigger_patience()).await {
+            // The last completion may be the one that everybody waits for. In topology A the job-worker looks.
+            if shared.platform.job_status_events.is_none()
+                && let Err(error) = reassembly::check_with(backend, job_id, shared.trigger_patience()).await
+            {
                 results.push((job_id.to_string(), Err(error)));
             }
             results
@@ -134,18 +145,78 @@ pub(crate) async fn resend_segment(backend: &Backend, job: &Job, index: u32) -> 
     };
     let key = keys::segment(keys::SegmentKey { job_id: job.job_id, index, total, mode: job.mode });
     if !objects::exists(&*backend.input.store, &key).await? {
-        return Err(Error::new(Code::NotFound, format!("{key} is gone: submit the video again")));
+        return Err(Error::new(Code::NotFound, format!("segment {index} is gone")));
     }
     let body = message::object_created(&backend.input.name, &key);
     backend.queue(QueueRole::Inference)?.send(&[Outgoing::now(body)]).await?;
     Ok("its notification is sent again".into())
 }
 
+/// Those of a job's segments whose object is gone.
+pub(crate) async fn gone(backend: &Backend, job: &Job, segments: &[u32]) -> Result<Vec<u32>> {
+    let Some(total) = job.total_segments else { return Ok(Vec::new()) };
+    let mut gone = Vec::new();
+    for segments in segments.chunks(AT_ONCE) {
+        let looks = segments.iter().map(async |index| {
+            let key = keys::segment(keys::SegmentKey { job_id: job.job_id, index: *index, total, mode: job.mode });
+            objects::exists(&*backend.input.store, &key).await
+        });
+        let looked = future::try_join_all(looks).await?;
+        gone.extend(segments.iter().zip(looked).filter(|(_, is_there)| !is_there).map(|(index, _)| *index));
+    }
+    Ok(gone)
+}
+
+/// Why the lost segments of a job can't be written anew from its source; none when they can.
+pub(crate) async fn why_not_split_again(backend: &Backend, job: &Job) -> Result<Option<String>> {
+    let is_there = async |key: &str| objects::exists(&*backend.input.store, key).await;
+    Ok(match job.status {
+        JobStatus::Completed | JobStatus::Deleted | JobStatus::Ingesting | JobStatus::Reassembling => {
+            Some(format!("its segment is gone, and the job is {}", job.status))
+        }
+        _ if !is_there(&keys::source(job.job_id)).await? => {
+            Some("its segment is gone, and so is the source: submit the video again".into())
+        }
+        // Cut otherwise, the new segments would not fit those that are converted.
+        _ if !is_there(&keys::manifest(job.job_id)).await? => {
+            Some("its segment is gone, and so is the manifest that says how it was cut: submit the video again".into())
+        }
+        _ => None,
+    })
+}
+
+/// Has the source split again, as it was before: every segment is written anew and asked for; those that are converted are
+/// passed over. A worker splits nothing that is split, so the job goes back to `created` first. A crash in between leaves a
+/// source that nobody was told of, which is found and mended as such.
+pub(crate) async fn split_again(backend: &Backend, job: &Job) -> Result<String> {
+    if let Some(why) = why_not_split_again(backend, job).await? {
+        return Err(Error::new(Code::NotFound, why));
+    }
+    let from = vec![JobStatus::Failed, JobStatus::ChunkingComplete];
+    let transition = Transition { from, ..Transition::to(JobStatus::Created) };
+    match backend.jobs.transition(job.job_id, &transition).await? {
+        Transitioned::Changed(_) => {
+            resend_source(backend, job.job_id).await?;
+            Ok("its segment is gone: the source is sent to be split again".into())
+        }
+        Transitioned::Refused(JobStatus::Created | JobStatus::ChunkingInProgress) => {
+            Ok("its segment is gone: the source is being split again".into())
+        }
+        Transitioned::Refused(status) => Err(Error::new(Code::Conflict, format!("the job is {status} meanwhile"))),
+        Transitioned::Missing => Err(Error::new(Code::NotFound, "the job's row is gone")),
+    }
+}
+
+/// In topology A the rows are the job-worker's: it is told of the output once more, and writes the row itself.
 async fn put_completion(shared: &Shared, job_id: JobId, index: u32) -> Result<String> {
     let backend = &shared.backend;
     let key = keys::output_segment(job_id, index);
     if !objects::exists(&*backend.output.store, &key).await? {
         return Err(Error::new(Code::NotFound, "its output is gone"));
+    }
+    if let Some(events) = &shared.platform.job_status_events {
+        events.send(&[Outgoing::now(message::object_created(&backend.output.name, &key))]).await?;
+        return Ok("the job-worker is told of its output again".into());
     }
     let completion = SegmentCompletion {
         job_id,

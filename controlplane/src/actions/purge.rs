@@ -1,20 +1,31 @@
 //! Purge: take every message off a queue, keeping copies.
 //!
 //! Invariant: a message is removed only under a lease of ours and after its copy is on the disk; the copy is dropped only when the
-//! message surely stayed.
+//! message surely stayed. Where a queue's messages can't be looked at without harm, nothing can be copied, and the plan says so
+//! before: see [`whole`].
+
+use std::collections::HashSet;
 
 use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem};
-use stereospot_domain::{QueueName, message};
+use stereospot_domain::{QueueName, QueueRole, message};
 use stereospot_ports::Code;
-use stereospot_ports::work_queue::MAX_BATCH;
+use stereospot_ports::work_queue::Message;
 
-use super::{Draft, Error, KEPT, LEASE, MAX_ITEMS, count_of, result};
+use super::taking::Taking;
+use super::{Draft, Error, KEPT, MAX_ITEMS, count_of, replay, result};
 use crate::shared::Shared;
+
+mod whole;
 
 pub(super) async fn draft(shared: &Shared, name: QueueName) -> Result<Draft, Error> {
     let queue = super::queue(shared, name)?;
     let stats = queue.stats().await?;
-    let messages = queue.peek(MAX_ITEMS).await?;
+    let messages = match queue.peek(MAX_ITEMS).await {
+        Ok(messages) => messages,
+        // Looking would count as a receiving, and after a few of these a message is dead-lettered.
+        Err(error) if error.code() == Code::Invalid => return Ok(whole::draft(shared, name, stats)),
+        Err(error) => return Err(error.into()),
+    };
     let items: Vec<PlanItem> = messages
         .iter()
         .map(|peeked| {
@@ -34,56 +45,89 @@ pub(super) async fn draft(shared: &Shared, name: QueueName) -> Result<Draft, Err
             stats.in_flight, stats.delayed
         ));
     }
+    let unseen = stats.ready.saturating_sub(items.len() as u64);
+    let is_all = unseen == 0 || stats.is_exact;
+    if !is_all {
+        assumptions.push(format!("about {unseen} more are left for the next plan"));
+    }
+    let left = if is_all { format!("{name} is empty") } else { format!("{name} holds about {unseen}") };
     Ok(Draft {
         scope: format!("all of {name}, {}", count_of(items.len(), "message")),
-        effect: format!("{name} is empty; copies are kept for {} hours and can be restored", KEPT.as_secs() / 3600),
+        effect: format!("{left}; copies are kept for {} hours and can be restored", KEPT.as_secs() / 3600),
         assumptions,
         confirm: Some(format!("purge {}", items.len())),
         refused: items.is_empty().then(|| format!("{name} is empty")),
         command: format!("stereospot queues purge {name}"),
         items,
-        skips: Vec::new(),
+        ..Draft::default()
     })
 }
 
 pub(super) async fn apply(shared: &Shared, name: QueueName, plan: &Plan) -> Vec<ItemResult> {
-    let mut results = Vec::with_capacity(plan.items.len());
-    for items in plan.items.chunks(MAX_BATCH) {
-        match batch(shared, name, plan, items).await {
-            Ok(done) => results.extend(done),
-            Err(error) => {
-                let why = crate::ingest::chain(&error);
-                results.extend(items.iter().map(|item| result(&item.id, Outcome::Failed, why.clone())));
+    let results = match super::queue(shared, name) {
+        Err(error) => plan.items.iter().map(|item| result(&item.id, Outcome::Failed, error.to_string())).collect(),
+        Ok(queue) if !keeps_copies(name, plan) => whole::apply(name, &**queue).await,
+        Ok(queue) => {
+            let ids = plan.items.iter().map(|item| item.id.clone());
+            let mut taking = Taking::new(&**queue, ids, shared.finds_by_id(name));
+            let mut results = Vec::with_capacity(plan.items.len());
+            let broken = loop {
+                match taking.next().await {
+                    Ok(taken) if taken.is_empty() => break None,
+                    Ok(taken) => match batch(shared, name, plan, &mut taking, &taken).await {
+                        Ok(done) => results.extend(done),
+                        Err(error) => {
+                            let why = crate::ingest::chain(&error);
+                            results.extend(taken.iter().map(|one| result(&one.id, Outcome::Failed, why.clone())));
+                        }
+                    },
+                    Err(error) => break Some(crate::ingest::chain(&error)),
+                }
+            };
+            results.extend(taking.end().await.into_iter().map(|id| match &broken {
+                Some(why) => result(id, Outcome::Failed, why.clone()),
+                None => result(id, Outcome::Skipped, "in flight, delayed or gone"),
+            }));
+            replay::in_order(&plan.items, results)
+        }
+    };
+    if results.iter().any(|result| result.outcome == Outcome::Done) {
+        let now = shared.now();
+        shared.live.with(|world| {
+            if let Some(flow) = world.queues.get_mut(&name) {
+                flow.purged(now);
             }
+        });
+        if name == QueueName::main(QueueRole::Reassembly) {
+            let done = results.iter().filter(|result| result.outcome == Outcome::Done).map(|result| result.id.as_str());
+            let done: HashSet<&str> = done.collect();
+            let jobs = plan.items.iter().filter(|item| done.contains(item.id.as_str())).filter_map(|item| item.job_id);
+            shared.note_purged(jobs, true);
         }
     }
-    let now = shared.now();
-    shared.live.with(|world| {
-        if let Some(flow) = world.queues.get_mut(&name) {
-            flow.purged(now);
-        }
-    });
     results
 }
 
-async fn batch(shared: &Shared, name: QueueName, plan: &Plan, items: &[PlanItem]) -> Result<Vec<ItemResult>, Error> {
+/// False for a plan that can't be undone: its only item is the queue.
+pub(super) fn keeps_copies(name: QueueName, plan: &Plan) -> bool {
+    !matches!(&plan.items[..], [item] if item.id == name.to_string())
+}
+
+async fn batch(
+    shared: &Shared,
+    name: QueueName,
+    plan: &Plan,
+    taking: &mut Taking<'_>,
+    taken: &[Message],
+) -> Result<Vec<ItemResult>, Error> {
     let queue = super::queue(shared, name)?;
-    let ids: Vec<String> = items.iter().map(|item| item.id.clone()).collect();
-    let leased = queue.lease(&ids, LEASE).await?;
-    if !leased.is_empty()
-        && let Err(error) = shared.store.copy_messages(plan.id, name, &leased, shared.now()).await
-    {
-        for message in &leased {
-            super::mend::give_back(&**queue, &message.receipt).await;
-        }
+    if let Err(error) = shared.store.copy_messages(plan.id, name, taken, shared.now()).await {
+        taken.iter().for_each(|message| taking.keep(message));
         return Err(error.into());
     }
     let (mut results, mut stayed) = (Vec::new(), Vec::new());
-    for id in &ids {
-        let Some(message) = leased.iter().find(|message| message.id == *id) else {
-            results.push(result(id, Outcome::Skipped, "in flight, delayed or gone"));
-            continue;
-        };
+    for message in taken {
+        let id = &message.id;
         match queue.delete(&message.receipt).await {
             Ok(()) => results.push(result(id, Outcome::Done, "copied and removed")),
             Err(error) if error.code() == Code::LeaseLost => {

@@ -2,7 +2,7 @@
 
 use stereospot_domain::diagnosis::{Finding, Repair};
 use stereospot_domain::plan::{ItemResult, Outcome, PlanItem};
-use stereospot_domain::{Job, JobId};
+use stereospot_domain::{Job, JobId, QueueRole};
 
 use super::{Draft, Error, attempted, mend, replay, result};
 use crate::collect::details;
@@ -49,13 +49,32 @@ pub(super) async fn draft(shared: &Shared, job_id: JobId, code: &str) -> Result<
         Some(Repair::ResendSource) => {
             draft.items = vec![of_job("source".into(), "send its notification again", None)];
             draft.effect = "the source is split".into();
+            draft.needs = Some(QueueRole::Chunking);
         }
         Some(Repair::ResendSegments { segments }) => {
-            draft.items = of_segments(segments, "send its notification again");
+            let gone = mend::gone(&shared.backend, &job, segments).await?;
+            let there: Vec<u32> = segments.iter().copied().filter(|index| !gone.contains(index)).collect();
+            draft.items = of_segments(&there, "send its notification again");
             draft.effect = "the segments are converted".into();
+            draft.needs = Some(QueueRole::Inference);
+            if !gone.is_empty() {
+                match mend::why_not_split_again(&shared.backend, &job).await? {
+                    None => {
+                        draft.items.extend(of_segments(&gone, "its segment is gone: split the source again"));
+                        draft.effect = "the source is split again as it was, and the segments are converted".into();
+                        draft.needs = Some(QueueRole::Chunking);
+                    }
+                    Some(why) if there.is_empty() => draft.refused = Some(why),
+                    Some(why) => draft.skips = of_segments(&gone, &why),
+                }
+            }
         }
         Some(Repair::PutCompletions { segments }) => {
-            draft.items = of_segments(segments, "record its completion");
+            let what = match shared.platform.job_status_events {
+                Some(_) => "send the notice of its output to the job-worker again",
+                None => "record its completion",
+            };
+            draft.items = of_segments(segments, what);
             draft.effect = format!("the job goes on with {} more done", super::count_of(segments.len(), "segment"));
         }
     }
@@ -76,7 +95,7 @@ pub(super) async fn apply(shared: &Shared, job_id: JobId, code: &str, items: &[P
         }
     };
     match &finding.repair {
-        Some(Repair::ReplayDeadLetters { queue, .. }) => replay::apply(shared, *queue, items, true).await,
+        Some(Repair::ReplayDeadLetters { queue, .. }) => replay::send(shared, *queue, items, true).await,
         Some(repair) => {
             let results = mend::carry_out(shared, &job, repair).await;
             let at = shared.now();

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use stereospot_api::view::Change;
 use stereospot_domain::message;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, PlanItem};
 use stereospot_ports::work_queue::{MAX_BATCH, Outgoing};
@@ -47,7 +48,7 @@ pub(super) async fn draft(shared: &Shared, purge_id: Uuid) -> Result<Draft, Erro
         refused,
         command,
         items,
-        skips: Vec::new(),
+        ..Draft::default()
     })
 }
 
@@ -62,6 +63,7 @@ pub(super) async fn apply(shared: &Shared, purge_id: Uuid, items: &[PlanItem]) -
         }
     };
     let mut results = Vec::with_capacity(items.len());
+    shared.note_purged(items.iter().filter_map(|item| item.job_id), false);
     for items in items.chunks(MAX_BATCH) {
         let (done, sent) = batch(shared, &copies, items).await;
         results.extend(done);
@@ -72,6 +74,28 @@ pub(super) async fn apply(shared: &Shared, purge_id: Uuid, items: &[PlanItem]) -
         }
     }
     results
+}
+
+/// Takes the undo off a purge of which nothing is left to put back. A failure is logged: the undo then finds nothing.
+pub(super) async fn end_undo(shared: &Shared, purge_id: Uuid) {
+    let put_back = shared.put_back.lock().await;
+    let ended: store::Result<_> = async {
+        let Some((_, Some(mut purge))) = shared.store.plan(purge_id).await? else { return Ok(None) };
+        if purge.undo_until.is_none() || !copies(shared, purge_id, &put_back).await?.is_empty() {
+            return Ok(None);
+        }
+        purge.undo_until = None;
+        shared.store.finish_plan(&purge).await?;
+        Ok(Some(purge))
+    }
+    .await;
+    match ended {
+        Ok(Some(purge)) => shared.live.publish(&Change::Action(Box::new(purge))),
+        Ok(None) => {}
+        Err(error) => {
+            tracing::warn!(purge = %purge_id, error = %crate::ingest::chain(&error), "a used undo is still offered");
+        }
+    }
 }
 
 /// What a purge took away and nobody has put back.

@@ -1,52 +1,131 @@
 //! What the backend says of single jobs: row, completions, lock, objects. Then the diagnosis.
+//!
+//! A reading at its time asks only for what can still change as far as is known; an operator, or a repair, has all of it read.
+
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use stereospot_domain::diagnosis::Fact;
-use stereospot_domain::{JobId, JobStatus, keys};
+use stereospot_domain::{Job, JobId, JobStatus, QueueRole, Timestamp, keys};
 use stereospot_ports::{Code, Error, Result, job_store, objects};
 
-use crate::core::world::KEEP_PROGRESS;
+use super::spending::units_of_completions;
+use super::{Brought, Read};
+use crate::actions::mend;
+use crate::core::world::{Entry, KEEP_PROGRESS, Seen};
 use crate::shared::Shared;
 
-/// Jobs read in one run; the others wait for the next.
-const MAX_JOBS: usize = 500;
-/// Failed jobs that are looked at again.
-const MAX_FAILED: usize = 200;
+/// Entries in one page of completions, or of a list of objects.
+const PAGE: u32 = 1_000;
+/// A list of objects is twelve times as dear as any other reading: where it is paid for, and nothing seems lost, it is asked for
+/// once in so long.
+const LIST_AGAIN: Duration = Duration::from_secs(1_800);
 
-/// Reads unfinished jobs, those first that were read longest ago.
-pub(super) async fn unfinished(shared: &Shared) -> Result<()> {
-    let mut jobs = shared.live.with(|world| {
-        let unfinished = world.unfinished();
-        unfinished
-            .into_iter()
-            .map(|job_id| (world.jobs.get(&job_id).map(crate::core::world::Entry::read_at), job_id))
-            .collect::<Vec<_>>()
-    });
-    jobs.sort_unstable();
-    for (_, job_id) in jobs.into_iter().take(MAX_JOBS) {
-        read(shared, job_id).await?;
-    }
-    Ok(())
+/// Segments of one job that are looked for at most.
+const MAX_LOOKS: usize = 64;
+
+/// How much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// What may have changed.
+    Due,
+    /// Everything.
+    All,
 }
 
-/// Reads the newest failed jobs: one may have a result all the same.
-pub(super) async fn failed(shared: &Shared) -> Result<()> {
-    let (failed, _) = shared.live.with(|world| world.page(Some(JobStatus::Failed), None, MAX_FAILED));
-    for job_id in failed {
-        read(shared, job_id).await?;
-    }
-    Ok(())
+/// What is known of a job before it is read.
+struct Known {
+    job: Job,
+    last_activity_at: Timestamp,
+    has_source: bool,
+    /// Completions.
+    done: usize,
+    /// When its outputs were last listed.
+    listed_at: Option<Timestamp>,
 }
 
-/// Reads one job, its row included. A job without a row is forgotten.
+impl Known {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            job: entry.job.clone(),
+            last_activity_at: entry.last_activity_at(),
+            has_source: knows_source(entry),
+            done: entry.truth.completed.as_ref().map_or(0, |done| done.value.len()),
+            listed_at: entry.truth.outputs.as_ref().map(|outputs| outputs.observed_at),
+        }
+    }
+}
+
+/// Reads a job at its time; its row too, where it was heard of.
+pub(super) async fn due(shared: &Shared, job_id: JobId, with_row: bool) -> Read {
+    let is_known = shared.live.at_revision(|world, _| world.jobs.contains_key(&job_id));
+    let mut is_changed = false;
+    let mut calls = 0;
+    if with_row || !is_known {
+        calls += 1;
+        let Some(seen) = row(shared, job_id).await? else { return Ok(Brought::of(true, calls)) };
+        is_changed |= seen != Seen::Same;
+    }
+    let brought = read(shared, job_id, Depth::Due).await?;
+    watch(shared, job_id);
+    Ok(Brought::of(is_changed || brought.outcome == super::Outcome::Changed, calls + brought.calls))
+}
+
+/// Calls that a reading of the job at its time takes at most.
+pub(super) fn cost(shared: &Shared, job_id: JobId, with_row: bool) -> u32 {
+    let most = |total: u32| {
+        let pages = 1 + total / PAGE;
+        // Completions, lock, result, outputs; or completions and source.
+        pages * 2 + 2
+    };
+    shared.live.at_revision(|world, _| {
+        let Some(entry) = world.jobs.get(&job_id) else { return 1 + most(0) };
+        let of_details = match entry.job.status {
+            _ if with_row => most(entry.job.total_segments.unwrap_or(0)),
+            JobStatus::Created => u32::from(!knows_source(entry)),
+            JobStatus::Ingesting | JobStatus::Deleted => 0,
+            JobStatus::ChunkingInProgress => 2,
+            _ => most(entry.job.total_segments.unwrap_or(0)),
+        };
+        u32::from(with_row) + of_details
+    })
+}
+
+/// Reads one job whole, its row included. A job without a row is forgotten.
 pub(crate) async fn refresh(shared: &Shared, job_id: JobId) -> Result<()> {
+    if row(shared, job_id).await?.is_none() {
+        shared.polls.charge(1);
+        return Ok(());
+    }
+    let brought = read(shared, job_id, Depth::All).await?;
+    shared.polls.charge(1 + brought.calls);
+    watch(shared, job_id);
+    Ok(())
+}
+
+/// Reads a job's row; none when there is none any more.
+async fn row(shared: &Shared, job_id: JobId) -> Result<Option<Seen>> {
     let at = shared.now();
     let Some(job) = shared.backend.jobs.get(job_id).await? else {
         shared.live.with(|world| world.forget_job(job_id));
-        return Ok(());
+        shared.polls.forget_job(job_id);
+        return Ok(None);
     };
-    shared.live.with(|world| world.set_job(job, at));
-    read(shared, job_id).await
+    Ok(Some(shared.live.with(|world| world.set_job(job, at))))
+}
+
+/// Has the job watched as its status asks for.
+fn watch(shared: &Shared, job_id: JobId) {
+    let now = shared.now();
+    let watching = shared.live.at_revision(|world, _| {
+        let entry = world.jobs.get(&job_id)?;
+        Some(super::jobs::watching(entry, now))
+    });
+    shared.polls.watch_jobs(watching.map(|watching| (job_id, watching)));
+}
+
+fn knows_source(entry: &Entry) -> bool {
+    entry.truth.source.as_ref().is_some_and(|source| source.value.is_some())
 }
 
 /// Loads a job's earlier events, once. Dropped half-way (a client went away), or failed, it has not begun: the next call does.
@@ -85,41 +164,96 @@ impl Drop for Loading<'_> {
     }
 }
 
-async fn read(shared: &Shared, job_id: JobId) -> Result<()> {
-    let known =
-        shared.live.with(|world| world.jobs.get(&job_id).map(|entry| (entry.job.clone(), entry.last_activity_at())));
-    let Some((job, last_activity_at)) = known else { return Ok(()) };
+async fn read(shared: &Shared, job_id: JobId, depth: Depth) -> Read {
+    let known = shared.live.at_revision(|world, _| world.jobs.get(&job_id).map(Known::of));
+    let Some(known) = known else { return Ok(Brought::of(false, 0)) };
+    let Known { job, last_activity_at, .. } = &known;
+    let last_activity_at = *last_activity_at;
     if !job.status.is_final() || shared.now().since(last_activity_at) < KEEP_PROGRESS {
         load_events(shared, job_id).await?;
     }
     let backend = &shared.backend;
     let at = shared.now();
-    if job.status == JobStatus::Created {
-        let source = objects::size(&*backend.input.store, &keys::source(job_id)).await?;
-        shared.live.with(|world| world.set_truth(job_id, |truth| truth.source = Some(Fact::exact(source, at))));
+    let is_all = depth == Depth::All;
+    let (mut calls, mut is_changed) = (0, false);
+    let mut set = |change: &mut dyn FnMut(&mut crate::core::world::Truth)| {
+        is_changed |= shared.live.with(|world| world.set_truth(job_id, |truth| change(truth)));
+    };
+    // Whether the repair of a dead letter is of use: looked at when somebody looks at the job, and where looking is free.
+    let dead = if is_all || !shared.polls.is_metered() { dead_segments(shared, job_id) } else { None };
+    if let Some(dead) = &dead {
+        let gone = mend::gone(backend, job, dead).await?;
+        calls += dead.len() as u32;
+        set(&mut |truth| truth.gone = Some(Fact::exact(gone.clone(), at)));
     }
-    if job.total_segments.is_some() || job.status == JobStatus::ChunkingInProgress {
-        let completions = job_store::all_completions(&*backend.jobs, job_id).await?;
-        let mut done: Vec<u32> = completions.iter().map(|completion| completion.segment_index).collect();
-        done.sort_unstable();
-        let is_all_there = job.total_segments.is_some_and(|total| done.len() >= total as usize);
-        shared.live.with(|world| world.set_truth(job_id, |truth| truth.completed = Some(Fact::exact(done, at))));
-        let lock = backend.jobs.lock(job_id).await?;
-        shared.live.with(|world| world.set_truth(job_id, |truth| truth.lock = Some(Fact::exact(lock, at))));
-        if is_all_there || job.status == JobStatus::Completed {
-            let result = objects::size(&*backend.output.store, &keys::result(job_id)).await?;
-            shared.live.with(|world| world.set_truth(job_id, |truth| truth.result = Some(Fact::exact(result, at))));
+    let may_lack_source = matches!(job.status, JobStatus::Created | JobStatus::ChunkingInProgress);
+    if dead.is_some() || may_lack_source && (is_all || !known.has_source) {
+        let source = objects::size(&*backend.input.store, &keys::source(job_id)).await?;
+        calls += 1;
+        set(&mut |truth| truth.source = Some(Fact::exact(source, at)));
+    }
+    let is_split = job.total_segments.is_some();
+    if (is_split || job.status == JobStatus::ChunkingInProgress) && (is_all || job.status != JobStatus::Deleted) {
+        let is_whole = |done: usize| job.total_segments.is_some_and(|total| done >= total as usize);
+        let mut is_all_there = is_whole(known.done);
+        if is_all || !is_all_there || job.status.is_final() {
+            let completions = job_store::all_completions(&*backend.jobs, job_id).await?;
+            calls += 1 + completions.len() as u32 / PAGE;
+            shared.polls.queried(units_of_completions(completions.len()));
+            is_all_there = is_whole(completions.len());
+            let mut done: Vec<(u32, Timestamp)> =
+                completions.iter().map(|completion| (completion.segment_index, completion.completed_at)).collect();
+            done.sort_unstable();
+            set(&mut |truth| truth.set_completions(&done, at));
         }
-        // A list is dear: it is asked for only where a segment seems to be missing.
+        // Before every segment is there nobody makes the lock.
+        let mut has_lock = false;
+        if is_split && (is_all || is_all_there) {
+            let lock = backend.jobs.lock(job_id).await?;
+            calls += 1;
+            has_lock = lock.is_some();
+            set(&mut |truth| truth.lock = Some(Fact::exact(lock.clone(), at)));
+        }
+        let may_have_result = has_lock || job.status == JobStatus::Reassembling || job.status.is_final();
+        if is_split && (is_all_there || job.status.is_final()) && (is_all || may_have_result) {
+            let result = objects::size(&*backend.output.store, &keys::result(job_id)).await?;
+            calls += 1;
+            set(&mut |truth| truth.result = Some(Fact::exact(result, at)));
+        }
         let is_quiet = at.since(last_activity_at) >= shared.config.patience.step / 2;
-        if !is_all_there && is_quiet && job.total_segments.is_some() && !job.status.is_final() {
+        if !is_all_there && is_quiet && is_split && !job.status.is_final() && (is_all || may_list(shared, &known, at)) {
             let outputs = outputs(shared, job_id).await?;
-            shared.live.with(|world| world.set_truth(job_id, |truth| truth.outputs = Some(Fact::exact(outputs, at))));
+            calls += 1 + outputs.len() as u32 / PAGE;
+            set(&mut |truth| truth.outputs = Some(Fact::exact(outputs.clone(), at)));
         }
     }
     let now = shared.now();
-    shared.live.with(|world| world.diagnose(job_id, now, shared.config.patience));
-    Ok(())
+    shared.live.with(|world| {
+        world.diagnose(job_id, now, shared.config.patience);
+        world.notice(job_id, now);
+    });
+    Ok(Brought::of(is_changed, calls))
+}
+
+/// A list is dear: it is asked for where a segment seems to be missing, and where it costs money only when nothing is queued any
+/// more, or after a long time.
+fn may_list(shared: &Shared, known: &Known, at: Timestamp) -> bool {
+    let is_drained = || {
+        let depth = shared.live.at_revision(|world, _| world.depth(QueueRole::Inference));
+        depth.is_some_and(|depth| depth.value == 0)
+    };
+    let is_old = known.listed_at.is_none_or(|listed_at| at.since(listed_at) >= LIST_AGAIN);
+    !shared.polls.is_metered() || is_old || is_drained()
+}
+
+/// Segments of a job whose messages are dead-lettered, sorted: the first of them. None when no message of it is.
+fn dead_segments(shared: &Shared, job_id: JobId) -> Option<Vec<u32>> {
+    let letters = shared.live.at_revision(|world, _| world.jobs.get(&job_id).map(|entry| world.dead_letters(entry)))?;
+    let mut segments: Vec<u32> = letters.iter().filter_map(|letter| letter.segment_index).collect();
+    segments.sort_unstable();
+    segments.dedup();
+    segments.truncate(MAX_LOOKS);
+    (!letters.is_empty()).then_some(segments)
 }
 
 /// Segments of a job whose output exists, sorted.

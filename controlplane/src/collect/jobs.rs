@@ -1,67 +1,130 @@
-//! Rows of jobs by status, whoever made them: unfinished ones often, finished ones seldom.
+//! Rows of jobs by status, whoever made them: unfinished ones often, the newest ended ones seldom, all of them rarely.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
+use std::sync::PoisonError;
+use std::time::Duration;
 
-use stereospot_domain::{JobId, JobStatus};
-use stereospot_ports::Result;
+use stereospot_domain::{JobId, JobStatus, Timestamp};
 
+use super::schedule::{Outcome, Target, Watching};
+use super::spending::units_of_rows;
+use super::{Brought, Read};
+use crate::core::world::{Entry, Seen};
 use crate::shared::Shared;
 
 /// Rows in one reading.
 const PAGE: usize = 1_000;
-/// So many seldom runs read only the newest page of each status; the next reads all.
-const RUNS_BETWEEN_FULL: u64 = 20;
-/// Newest finished jobs whose events are loaded at the start.
+/// Rows in a reading of the newest: usually few of them are new, and a page is paid for by its size.
+const NEWEST_PAGE: usize = 100;
+/// Newest ended jobs whose events are loaded at the start.
 const LOADED_AT_START: usize = 100;
+/// Newest failed jobs that are looked into, also when they failed before our time.
+const NEWEST_FAILED: usize = 200;
 
-/// Reads the rows of all unfinished jobs.
-pub(super) async fn unfinished(shared: &Shared) -> Result<()> {
-    let known: BTreeSet<JobId> = shared.live.with(|world| world.unfinished()).into_iter().collect();
-    let mut seen = BTreeSet::new();
-    for status in JobStatus::ALL.iter().filter(|status| !status.is_final()) {
-        read(shared, *status, usize::MAX, &mut seen).await?;
-    }
-    // What was unfinished and is no longer listed has moved on.
-    for job_id in known.difference(&seen) {
-        super::details::refresh(shared, *job_id).await?;
-    }
-    crate::measure::jobs(shared);
-    Ok(())
+/// A job that still waits for its source after so long is looked at seldom.
+const ABANDONED_AFTER: Duration = Duration::from_secs(3_600);
+
+/// A list that is read page by page.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    began: Timestamp,
+    next: Option<String>,
+    seen: BTreeSet<JobId>,
+    is_changed: bool,
 }
 
-/// Reads the rows of finished jobs: all at first and now and then, the newest otherwise.
-pub(super) async fn settled(shared: &Shared) -> Result<()> {
-    let run = shared.settled_runs.fetch_add(1, Ordering::Relaxed);
-    let pages = if run.is_multiple_of(RUNS_BETWEEN_FULL) { usize::MAX } else { 1 };
-    let mut seen = BTreeSet::new();
-    for status in JobStatus::ALL.iter().filter(|status| status.is_final()) {
-        read(shared, *status, pages, &mut seen).await?;
-    }
-    if run == 0 {
-        let (newest, _) = shared.live.with(|world| world.page(None, None, LOADED_AT_START));
-        for job_id in newest {
-            super::details::load_events(shared, job_id).await?;
-        }
-    }
-    super::details::failed(shared).await
-}
-
-async fn read(shared: &Shared, status: JobStatus, pages: usize, seen: &mut BTreeSet<JobId>) -> Result<()> {
-    let mut cursor: Option<String> = None;
-    for _ in 0..pages {
-        let page = shared.backend.jobs.list(status, cursor.as_deref(), PAGE).await?;
-        let at = shared.now();
-        shared.live.with(|world| {
-            for job in page.items {
-                seen.insert(job.job_id);
-                world.set_job(job, at);
+/// Reads the next page of a list.
+pub(super) async fn page(shared: &Shared, target: Target) -> Read {
+    let (Target::Active(status) | Target::Newest(status) | Target::All(status)) = target else {
+        return Ok(Brought::of(false, 0));
+    };
+    let at = shared.now();
+    let taken = lock(shared).remove(&target);
+    let is_first_page = taken.is_none();
+    let mut listing = taken.unwrap_or(Listing { began: at, next: None, seen: BTreeSet::new(), is_changed: false });
+    let limit = if matches!(target, Target::Newest(_)) { NEWEST_PAGE } else { PAGE };
+    // On an error the list begins anew.
+    let page = shared.backend.jobs.list(status, listing.next.as_deref(), limit).await?;
+    shared.polls.queried(units_of_rows(page.items.len()));
+    let (mut watched, mut changed) = (Vec::new(), Vec::new());
+    let mut has_known = page.items.is_empty();
+    let are_newest_failed = is_first_page && status == JobStatus::Failed;
+    shared.live.with(|world| {
+        for (place, job) in page.items.into_iter().enumerate() {
+            let job_id = job.job_id;
+            let seen = world.set_job(job, at);
+            has_known |= seen != Seen::New;
+            listing.is_changed |= seen != Seen::Same;
+            if matches!(target, Target::Active(_)) {
+                listing.seen.insert(job_id);
             }
-        });
-        match page.next {
-            Some(next) => cursor = Some(next),
-            None => break,
+            let is_news = seen == Seen::Changed || (seen == Seen::New && are_newest_failed && place < NEWEST_FAILED);
+            if !status.is_final() || is_news {
+                watched.extend(world.jobs.get(&job_id).map(|entry| (job_id, watching(entry, at))));
+            }
+            if seen == Seen::Changed {
+                changed.push(job_id);
+            }
         }
+    });
+    shared.polls.watch_jobs(watched);
+    changed.into_iter().for_each(|job_id| shared.polls.hurry(Target::Job(job_id)));
+    listing.next = page.next;
+    let goes_on = match target {
+        // All is read at the start by another list.
+        Target::Newest(_) => !has_known && shared.live.with(|world| world.collectors.contains_key(super::SETTLED_JOBS)),
+        _ => true,
+    };
+    if listing.next.is_some() && goes_on {
+        lock(shared).insert(target, listing);
+        return Ok(Brought { outcome: Outcome::More, calls: 1 });
     }
-    Ok(())
+    match target {
+        Target::Active(_) => look_for_those_that_left(shared, status, &listing),
+        Target::Newest(_) if !shared.live.with(|world| world.collectors.contains_key(super::SETTLED_JOBS)) => {
+            load_newest(shared).await;
+        }
+        _ => {}
+    }
+    Ok(Brought::of(listing.is_changed, 1))
+}
+
+/// How a job is watched.
+pub(super) fn watching(entry: &Entry, now: Timestamp) -> Watching {
+    match entry.job.status {
+        JobStatus::Failed => Watching::Failed,
+        status if status.is_final() => Watching::Last,
+        // Its source will hardly come any more; if it does, the row tells.
+        JobStatus::Created if now.since(entry.last_activity_at()) > ABANDONED_AFTER => Watching::Idle,
+        _ => Watching::Active,
+    }
+}
+
+/// What had the status and is no longer listed has moved on: its row tells where to.
+fn look_for_those_that_left(shared: &Shared, status: JobStatus, listing: &Listing) {
+    let left: BTreeSet<JobId> = shared.live.with(|world| {
+        let unfinished = world.unfinished().into_iter();
+        unfinished
+            .filter(|job_id| {
+                let is_older = |entry: &Entry| entry.job.status == status && entry.observed_at <= listing.began;
+                !listing.seen.contains(job_id) && world.jobs.get(job_id).is_some_and(is_older)
+            })
+            .collect()
+    });
+    shared.polls.nudge(left);
+}
+
+async fn load_newest(shared: &Shared) {
+    let (newest, _) = shared.live.with(|world| world.page(None, None, LOADED_AT_START));
+    for job_id in newest {
+        if let Err(error) = super::details::load_events(shared, job_id).await {
+            tracing::warn!(%job_id, error = %crate::ingest::chain(&error), "a job's stored events are not shown yet");
+        }
+        let now = shared.now();
+        shared.live.with(|world| world.notice_if_recent(job_id, now));
+    }
+}
+
+fn lock(shared: &Shared) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<Target, Listing>> {
+    shared.polls.listings.lock().unwrap_or_else(PoisonError::into_inner)
 }

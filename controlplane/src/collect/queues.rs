@@ -1,34 +1,91 @@
 //! Numbers and settings of all queues, and what lies on the dead-letter queues.
 
-use stereospot_ports::Result;
+use stereospot_domain::QueueName;
+use stereospot_ports::Error;
 
+use super::schedule::Target;
+use super::{Brought, Read};
+use crate::core::flow::total;
 use crate::shared::Shared;
 
 /// Messages of a dead-letter queue that are looked at.
 const MAX_DEAD: usize = 1_000;
+/// As above where each ten of them cost two calls: enough for a screen.
+const MAX_DEAD_METERED: usize = 100;
 
-/// Reads every queue's numbers: those that answer, whatever the others do.
-pub(super) async fn numbers(shared: &Shared) -> Result<()> {
-    let mut all = Ok(());
-    for (name, queue) in &shared.backend.queues {
-        match async { Ok((queue.stats().await?, queue.settings().await?)) }.await {
-            Ok((stats, settings)) => {
-                let at = shared.now();
-                shared.live.with(|world| world.set_queue(*name, stats, settings, at));
-                crate::measure::queue(*name, stats);
+/// Reads a queue's numbers.
+pub(super) async fn numbers(shared: &Shared, name: QueueName) -> Read {
+    let queue = shared.backend.queue_named(name)?;
+    let read = async { Ok::<_, Error>((queue.stats().await?, queue.settings().await?)) };
+    match read.await {
+        Ok((stats, settings)) => {
+            let at = shared.now();
+            let (is_changed, is_other) = shared.live.with(|world| {
+                let before = world.queues.get(&name).and_then(|flow| flow.stats()).map(|(stats, _)| total(stats));
+                (world.set_queue(name, stats, settings, at), before != Some(total(stats)))
+            });
+            crate::measure::queue(name, stats);
+            if is_other && name.is_dead_letter {
+                shared.polls.hurry(Target::DeadLetters(name));
             }
-            Err(error) => all = all.and(Err(error)),
+            // A queue with work in it moves, also where its numbers happen to be the same.
+            Ok(Brought::of(is_changed || (total(stats) > 0 && !name.is_dead_letter), 1))
+        }
+        Err(error) => {
+            let at = shared.now();
+            shared.live.with(|world| world.queue_failed(name, &error, at));
+            Err(error)
         }
     }
-    all
 }
 
-/// Reads what lies on the dead-letter queues.
-pub(super) async fn dead_letters(shared: &Shared) -> Result<()> {
-    for (name, queue) in shared.backend.queues.iter().filter(|(name, _)| name.is_dead_letter) {
-        let messages = queue.peek(MAX_DEAD).await?;
-        let at = shared.now();
-        shared.live.with(|world| world.set_dead(*name, &messages, at));
+/// Reads what lies on a dead-letter queue. One that is known to be empty is not looked at: its count tells when that changes.
+pub(super) async fn dead_letters(shared: &Shared, name: QueueName) -> Read {
+    let queue = shared.backend.queue_named(name)?;
+    let (count, is_known_empty) = shared.live.with(|world| {
+        let count = world.queues.get(&name).and_then(|flow| flow.stats()).map(|(stats, _)| total(stats));
+        (count, world.dead.get(&name).is_none_or(Vec::is_empty))
+    });
+    match count {
+        None => return Ok(Brought::of(false, 0)),
+        Some(0) if is_known_empty => {
+            let at = shared.now();
+            shared.live.with(|world| world.set_dead(name, &[], at));
+            return Ok(Brought::of(false, 0));
+        }
+        Some(_) => {}
     }
-    Ok(())
+    let messages = queue.peek(most(shared)).await?;
+    let at = shared.now();
+    let is_changed = shared.live.with(|world| world.set_dead(name, &messages, at));
+    Ok(Brought::of(is_changed, calls(shared, messages.len())))
+}
+
+/// Calls that a look at a dead-letter queue takes at most.
+pub(super) fn cost(shared: &Shared, name: QueueName) -> u32 {
+    let (count, is_known_empty) = shared.live.at_revision(|world, _| {
+        let count = world.queues.get(&name).and_then(|flow| flow.stats()).map_or(0, |(stats, _)| total(stats));
+        (count, world.dead.get(&name).is_none_or(Vec::is_empty))
+    });
+    if count == 0 && is_known_empty {
+        return 0;
+    }
+    calls(shared, most(shared).min(usize::try_from(count).unwrap_or(usize::MAX)))
+}
+
+/// SQS receives ten at a time and gives ten back at a time; one receive finds nothing more, one call asks for its numbers.
+fn calls(shared: &Shared, messages: usize) -> u32 {
+    if !shared.polls.is_metered() {
+        return 1;
+    }
+    2 + 2 * u32::try_from(messages.div_ceil(10)).unwrap_or(u32::MAX / 4)
+}
+
+/// Messages that are looked at: no more than the budget's burst allows.
+fn most(shared: &Shared) -> usize {
+    if !shared.polls.is_metered() {
+        return MAX_DEAD;
+    }
+    let batches = shared.polls.burst().saturating_sub(2) / 2;
+    (batches as usize * 10).clamp(10, MAX_DEAD_METERED)
 }

@@ -9,11 +9,19 @@ use stereospot_domain::diagnosis::{Code, Finding, Repair, Severity};
 use stereospot_domain::{JobId, QueueName, QueueRole, Timestamp};
 
 use super::World;
+use super::world::Polling;
 
 /// A queue without consumers may be that old before it counts as stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 /// A collector that missed so many runs is down.
 pub(crate) const MISSED_RUNS: f32 = 3.0;
+/// Scaling on queue depth acts on numbers of each minute, and a task takes minutes to start.
+const SCALING_TAKES: Duration = Duration::from_secs(600);
+/// Which queues a deployment's services consume.
+const CONSUMERS: &[(&str, &[QueueRole])] = &[
+    ("media-worker", &[QueueRole::Chunking, QueueRole::Reassembly]),
+    ("video-worker", &[QueueRole::Inference, QueueRole::OutputEvents]),
+];
 /// Most lines.
 const MAX_LINES: usize = 500;
 
@@ -24,6 +32,9 @@ impl World {
         self.dead_letter_lines(&mut list);
         self.job_lines(&mut list);
         self.stalled_lines(now, &mut list);
+        self.service_lines(now, &mut list);
+        self.queue_lines(&mut list);
+        self.polling_line(&mut list);
         self.collector_lines(now, &mut list);
         self.worker_lines(now, &mut list);
         list.sort_by(|a, b| {
@@ -107,7 +118,7 @@ impl World {
                 subject: format!("{} idle", role.as_str()),
                 evidence: format!("queue {}, oldest {}, 0 consumers", stats.ready, age(now.since(oldest))),
                 since: oldest,
-                next: "start a worker of this stage; 6: workers".into(),
+                next: "start a worker of this stage; of one that died logs/ has the reason, and `stereospot up` starts it again".into(),
                 job_id: None,
                 queue: Some(name),
                 code: "stage-stalled".into(),
@@ -115,16 +126,95 @@ impl World {
         }
     }
 
+    /// Work waits and the service that does it has no task, for longer than scaling takes.
+    fn service_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
+        for (service, roles) in CONSUMERS {
+            let Some(without) = self.without_tasks.get(*service) else { continue };
+            let Some(view) = self.services.iter().find(|view| view.name == *service) else { continue };
+            for role in *roles {
+                let name = QueueName::main(*role);
+                let Some(flow) = self.queues.get(&name) else { continue };
+                let (Some(waiting), Some((stats, _))) = (flow.waiting_since(), flow.stats()) else { continue };
+                let since = waiting.max(*without);
+                if now.since(since) < SCALING_TAKES {
+                    continue;
+                }
+                let note = view.note.as_ref().map_or(String::new(), |note| format!(": {note}"));
+                let desired = view.desired;
+                list.push(Attention {
+                    id: format!("service/{service}/{}", role.as_str()),
+                    severity: Severity::Critical,
+                    subject: format!("{service} has no task"),
+                    evidence: format!("queue {} {}, 0 running of {desired} desired{note}", role.as_str(), stats.ready),
+                    since,
+                    next: match desired {
+                        0 => format!("s: scale; stereospot services scale {service} 1"),
+                        _ => "its tasks don't start: see the service's own events".into(),
+                    },
+                    job_id: None,
+                    queue: Some(name),
+                    code: "stage-stalled".into(),
+                });
+            }
+        }
+    }
+
+    /// Queues that can't be read, each by itself. When none can, the collector's own line says it.
+    fn queue_lines(&self, list: &mut Vec<Attention>) {
+        if self.queue_faults.len() >= self.queues.len() {
+            return;
+        }
+        for (name, fault) in &self.queue_faults {
+            list.push(Attention {
+                id: format!("queue/{name}"),
+                severity: Severity::Warning,
+                subject: format!("queue {name} not read"),
+                evidence: fault.error.clone(),
+                since: fault.since,
+                next: "its numbers are unknown; the others go on".into(),
+                job_id: None,
+                queue: Some(*name),
+                code: "collector-down".into(),
+            });
+        }
+    }
+
+    fn polling_line(&self, list: &mut Vec<Attention>) {
+        let Some(polling) = self.polling else { return };
+        let Polling { budget, waiting, latest, since } = polling;
+        list.push(Attention {
+            id: "collector/budget".into(),
+            severity: Severity::Warning,
+            subject: "polling is at its budget".into(),
+            evidence: format!("{budget} calls a minute: {waiting} readings wait, the latest is {} late", age(latest)),
+            since,
+            next: "what is shown is older; --poll-budget allows more".into(),
+            job_id: None,
+            queue: None,
+            code: "collector-down".into(),
+        });
+    }
+
     fn collector_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
         for (name, view) in &self.collectors {
-            let Some(why) = down_since(view, now) else { continue };
+            let Some(last) = down_since(view, now) else { continue };
+            let first = self.first_ran.get(name).copied().unwrap_or_default();
+            if view.error.is_none() && self.is_held_back {
+                // It waits for its turn.
+                continue;
+            }
+            let is_own = *name == crate::upkeep::OWN_DATABASE;
+            let (what, next) = match is_own {
+                true => ("written", "events wait with their senders, and no plan can be made"),
+                false => ("read", "numbers of this source are old; writes that rest on them are refused"),
+            };
             list.push(Attention {
                 id: format!("collector/{name}"),
-                severity: Severity::Warning,
-                subject: format!("{name} not read"),
+                severity: if is_own { Severity::Critical } else { Severity::Warning },
+                subject: format!("{name} not {what}"),
                 evidence: view.error.clone().unwrap_or_else(|| "no answer".into()),
-                since: why,
-                next: "numbers of this source are old; writes that rest on them are refused".into(),
+                since: last.max(first),
+                next: next.into(),
                 job_id: None,
                 queue: None,
                 code: "collector-down".into(),
@@ -133,7 +223,23 @@ impl World {
     }
 
     fn worker_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
-        for worker in self.worker_views(now).into_iter().filter(|worker| worker.state == WorkerState::Silent) {
+        let workers = self.worker_views(now);
+        for worker in workers.iter().filter(|worker| worker.state == WorkerState::Stopped) {
+            // Whoever runs it starts it again; it is here until one of these starts goes well.
+            let Some(error) = &worker.error else { continue };
+            list.push(Attention {
+                id: format!("worker/{}", worker.name),
+                severity: Severity::Critical,
+                subject: format!("worker {} failed", worker.name),
+                evidence: error.clone(),
+                since: worker.last_seen_at,
+                next: "put that right and start it; `stereospot up` tries again by itself".into(),
+                job_id: None,
+                queue: None,
+                code: "worker-silent".into(),
+            });
+        }
+        for worker in workers.into_iter().filter(|worker| worker.state == WorkerState::Silent) {
             let doing = worker.job_id.map_or("it was idle".to_owned(), |job_id| {
                 let segment = worker.segment_index.map_or(String::new(), |index| format!(" segment {index}"));
                 format!("it worked on job {}{segment}", short(job_id))
@@ -197,10 +303,10 @@ pub(crate) fn age(passed: Duration) -> String {
 /// Among matters of equal gravity, the one that holds up most comes first.
 fn rank(id: &str) -> u8 {
     match id.split('/').next() {
-        Some("stage") => 0,
+        Some("stage" | "service") => 0,
         Some("dlq") => 1,
         Some("job") => 2,
-        Some("collector") => 3,
+        Some("collector" | "queue") => 3,
         _ => 4,
     }
 }

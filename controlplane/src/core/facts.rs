@@ -31,6 +31,7 @@ impl World {
             job: Fact::exact(entry.job.clone(), entry.observed_at),
             completed: entry.truth.completed.clone(),
             lock: entry.truth.lock.clone(),
+            gone: entry.truth.gone.clone(),
             source_exists: exists(entry.truth.source.as_ref()),
             result_exists: exists(entry.truth.result.as_ref()),
             outputs: entry.truth.outputs.clone(),
@@ -68,9 +69,11 @@ impl World {
     /// True when a dead-letter queue holds more messages than were looked at, or was not looked at yet though it holds some.
     pub(crate) fn has_unseen_dead_letters(&self, role: QueueRole) -> bool {
         let name = QueueName::dead_letter(role);
-        let total =
-            self.queues.get(&name).and_then(|flow| flow.stats()).map_or(0, |(stats, _)| super::flow::total(stats));
-        total > self.dead.get(&name).map_or(0, |seen| seen.len() as u64)
+        let Some(flow) = self.queues.get(&name) else { return false };
+        // One that can't be read, or was not read yet, may hold anything; one that does not exist, nothing.
+        let is_missing = self.queue_faults.get(&name).is_some_and(|fault| fault.is_missing);
+        let Some((stats, _)) = flow.stats() else { return !is_missing };
+        super::flow::total(stats) > self.dead.get(&name).map_or(0, |seen| seen.len() as u64)
     }
 
     /// True when a message of the job lies on a dead-letter queue, or may be one of those that were not looked at.
@@ -86,15 +89,19 @@ impl World {
         let completed = entry.truth.completed.as_ref();
         let is_done = |index: &u32| completed.is_some_and(|done| done.value.binary_search(index).is_ok());
         // Who works on a segment holds its message: with no message left on the queue, nobody does.
-        let empty_since =
-            self.depth(QueueRole::Inference).filter(|depth| depth.value == 0).map(|depth| depth.observed_at);
+        let depth = self.depth(QueueRole::Inference);
+        let empty_since = depth.as_ref().filter(|depth| depth.value == 0).map(|depth| depth.observed_at);
+        let depth_at = depth.as_ref().filter(|depth| depth.value > 0).map(|depth| depth.observed_at);
         progress
             .segments
             .iter()
             .filter(|(index, segment)| segment.is_started() && !is_done(index))
             .filter_map(|(index, segment)| {
-                let ((worker, boot), last_seen_at) = (segment.worker.get()?, segment.last_seen_at?);
+                let ((worker, boot), last_seen_at) = (segment.worker()?, segment.last_seen_at?);
                 let has_left = self.workers.get(worker).is_some_and(|worker| worker.has_left(*boot));
+                // A log tells of beginnings and ends only: as long as messages are left, the work may go on.
+                let is_log = super::world::is_observed(worker);
+                let last_seen_at = depth_at.filter(|_| is_log).map_or(last_seen_at, |at| last_seen_at.max(at));
                 let is_gone = empty_since.is_some_and(|at| at.since(last_seen_at) >= patience.step);
                 (!has_left && !is_gone).then(|| RunningSegment {
                     segment_index: *index,
@@ -107,17 +114,12 @@ impl World {
 }
 
 impl Entry {
-    /// When the backend was last asked for the job's completions or source.
-    pub(crate) fn read_at(&self) -> Timestamp {
-        let completed = self.truth.completed.as_ref().map(|fact| fact.observed_at);
-        completed.max(self.truth.source.as_ref().map(|fact| fact.observed_at)).unwrap_or_default()
-    }
-
     /// When anything was last heard or seen of the job.
     pub(crate) fn last_activity_at(&self) -> Timestamp {
         let heard = self.progress.as_ref().and_then(|progress| progress.last_activity_at);
         let completed = self.job.completed_at.unwrap_or_default().max(self.job.uploaded_at.unwrap_or_default());
-        self.job.created_at.max(completed).max(heard.unwrap_or_default()).max(self.touched_at)
+        let told = self.job.created_at.max(completed).max(heard.unwrap_or_default());
+        told.max(self.touched_at).max(self.truth.newest())
     }
 
     /// Steps whose last attempts failed.

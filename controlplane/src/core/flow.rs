@@ -12,6 +12,11 @@ const RATE_WINDOW: Duration = Duration::from_secs(120);
 /// Samples a minute apart that are kept: the last half hour.
 pub(crate) const HISTORY: usize = 31;
 
+/// Approximate numbers may be so old (SQS's documentation: "about one minute").
+const LAG: Duration = Duration::from_secs(60);
+/// An approximate number is relied on after so many readings.
+const SURE_READINGS: u32 = 3;
+
 /// One queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Flow {
@@ -25,6 +30,10 @@ pub(crate) struct Flow {
     /// Steps of the queue's stage that ended well, by time, over the rate window.
     done: VecDeque<Timestamp>,
     purged_at: Option<Timestamp>,
+    /// Since when it is empty, and how often it was read so.
+    empty: Option<(Timestamp, u32)>,
+    /// Since when messages wait to be received.
+    waiting_since: Option<Timestamp>,
 }
 
 impl Flow {
@@ -38,6 +47,8 @@ impl Flow {
             totals: VecDeque::new(),
             done: VecDeque::new(),
             purged_at: None,
+            empty: None,
+            waiting_since: None,
         }
     }
 
@@ -45,6 +56,11 @@ impl Flow {
     pub(crate) fn observe(&mut self, stats: Stats, settings: Settings, at: Timestamp) -> bool {
         let has_changed = self.settings != Some(settings) || self.stats.is_none_or(|(last, _)| last != stats);
         (self.stats, self.settings) = (Some((stats, at)), Some(settings));
+        self.empty = (total(stats) == 0).then(|| match self.empty {
+            Some((since, readings)) => (since, readings.saturating_add(1)),
+            None => (at, 1),
+        });
+        self.waiting_since = (stats.ready > 0).then(|| self.waiting_since.unwrap_or(at));
         let minute = at.as_secs().div_euclid(60);
         match self.history.back_mut() {
             // The minute's peak: a queue that fills and drains within a minute must not look empty.
@@ -59,6 +75,24 @@ impl Flow {
             self.totals.pop_front();
         }
         has_changed
+    }
+
+    /// Its numbers can't be read any more; true when there were some.
+    pub(crate) fn forget_numbers(&mut self) -> bool {
+        (self.empty, self.waiting_since) = (None, None);
+        self.stats.take().is_some()
+    }
+
+    /// True when it is empty, and that can be relied on: its numbers are exact, or were 0 in several readings, for longer than
+    /// they lag.
+    pub(crate) fn is_surely_empty(&self) -> bool {
+        let (Some((stats, at)), Some((since, readings))) = (self.stats, self.empty) else { return false };
+        stats.is_exact || (readings >= SURE_READINGS && at.since(since) > LAG)
+    }
+
+    /// Since when messages wait to be received, as often as it was read.
+    pub(crate) fn waiting_since(&self) -> Option<Timestamp> {
+        self.waiting_since
     }
 
     /// Samples of an earlier life of this process, oldest first.

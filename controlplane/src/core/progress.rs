@@ -10,7 +10,7 @@ use stereospot_domain::{Event, EventKind, Stage, Timestamp};
 use uuid::Uuid;
 
 use super::failures::Failures;
-use super::latest::{Latest, moment};
+use super::latest::{Latest, Moment, moment};
 
 /// Segments kept of one job; more are counted by the job store only.
 const MAX_SEGMENTS: usize = 100_000;
@@ -21,21 +21,30 @@ const MAX_SAMPLES: usize = 4096;
 /// How far back the rate looks.
 const RATE_WINDOW: Duration = Duration::from_secs(30);
 
+/// Who sent an event, and in which of its lives.
+pub(crate) type Teller = (String, Uuid);
+
 /// One segment, by its events.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct SegmentProgress {
-    /// The last of started, progress, completed, failed.
-    pub(crate) last: Latest<EventKind>,
+    /// The last of started, progress, failed.
+    last: Latest<EventKind>,
     /// Who sent it, and in which of its lives.
-    pub(crate) worker: Latest<(String, Uuid)>,
+    teller: Latest<Teller>,
+    /// The frames of which it told.
+    told: Latest<u32>,
+    /// When an attempt last began.
+    begun: Option<Moment>,
+    /// When one last ended well.
+    ended: Option<Moment>,
+    /// Which did, and its frames.
+    done: Latest<(Teller, Option<u32>)>,
     /// When the last attempt began.
     pub(crate) started_at: Option<Timestamp>,
     /// When it was done.
     pub(crate) completed_at: Option<Timestamp>,
     /// The last sign of life.
     pub(crate) last_seen_at: Option<Timestamp>,
-    /// Frames converted so far.
-    pub(crate) frames_done: Latest<u32>,
     /// Frames in all.
     pub(crate) frames: Latest<u32>,
     /// The last error.
@@ -49,7 +58,28 @@ pub(crate) struct SegmentProgress {
 impl SegmentProgress {
     /// True when the last thing heard is that somebody works on it.
     pub(crate) fn is_started(&self) -> bool {
-        matches!(self.last.get(), Some(EventKind::SegmentStarted | EventKind::SegmentProgress))
+        !self.is_done() && matches!(self.last.get(), Some(EventKind::SegmentStarted | EventKind::SegmentProgress))
+    }
+
+    /// Who works on it, or did last, and in which of its lives; of one that is done, who did it.
+    pub(crate) fn worker(&self) -> Option<&Teller> {
+        match self.done.get() {
+            Some((teller, _)) if self.is_done() => Some(teller),
+            _ => self.teller.get(),
+        }
+    }
+
+    /// Frames converted so far.
+    pub(crate) fn frames_done(&self) -> Option<u32> {
+        match self.done.get() {
+            Some((_, frames)) if self.is_done() => *frames,
+            _ => self.told.get().copied(),
+        }
+    }
+
+    /// An attempt that lost its lease goes on telling for a while: only one that begins later undoes the end of another.
+    fn is_done(&self) -> bool {
+        self.ended > self.begun
     }
 }
 
@@ -77,6 +107,8 @@ pub(crate) struct JobProgress {
     pub(crate) total_frames: Latest<u64>,
     /// The last event's type, and its segment.
     pub(crate) last_event: Latest<String>,
+    /// When each kind of event that is no progress was last told.
+    pub(crate) told: BTreeMap<EventKind, Timestamp>,
     /// The last event's time.
     pub(crate) last_activity_at: Option<Timestamp>,
     /// Most attempts at any step.
@@ -95,6 +127,10 @@ impl JobProgress {
         let at = moment(event);
         self.last_activity_at = self.last_activity_at.max(Some(event.time));
         self.most_attempts = self.most_attempts.max(event.attempt.unwrap_or(0));
+        if !event.kind.is_progress() {
+            let told = self.told.entry(event.kind).or_insert(event.time);
+            *told = event.time.max(*told);
+        }
         let place = event.segment_index.map_or(String::new(), |index| format!(" {index}"));
         self.last_event.offer(at, format!("{}{place}", event.kind));
         match event.kind {
@@ -167,14 +203,21 @@ impl JobProgress {
         if matches!(event.kind, EventKind::LeaseExtended | EventKind::LeaseLost) {
             return;
         }
-        segment.last.offer(at, event.kind);
-        segment.worker.offer(at, (event.source.clone(), event.boot));
+        let teller = (event.source.clone(), event.boot);
+        if event.kind == EventKind::SegmentCompleted {
+            segment.ended = segment.ended.max(Some(at));
+            segment.done.offer(at, (teller, small(event, "frames")));
+        } else {
+            segment.last.offer(at, event.kind);
+            segment.teller.offer(at, teller);
+        }
         if let Some(frames) = small(event, "frames") {
             segment.frames.offer(at, frames);
         }
         let done = match event.kind {
             EventKind::SegmentStarted => {
                 segment.started_at = segment.started_at.max(Some(event.time));
+                segment.begun = segment.begun.max(Some(at));
                 Some(0)
             }
             EventKind::SegmentCompleted => {
@@ -190,7 +233,9 @@ impl JobProgress {
             _ => small(event, "frames_done"),
         };
         if let Some(done) = done {
-            segment.frames_done.offer(at, done);
+            if event.kind != EventKind::SegmentCompleted {
+                segment.told.offer(at, done);
+            }
             self.sample(event.time, index, done);
         }
     }

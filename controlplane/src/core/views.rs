@@ -116,14 +116,17 @@ impl World {
                 SegmentView {
                     index,
                     state,
-                    worker: segment.and_then(|segment| Some(segment.worker.get()?.0.clone())),
+                    worker: segment.and_then(|segment| Some(segment.worker()?.0.clone())),
                     attempts: segment.map_or(0, |segment| segment.attempts),
-                    frames_done: segment.and_then(|segment| segment.frames_done.get().copied()),
+                    frames_done: segment.and_then(|segment| segment.frames_done()),
                     frames: segment.and_then(|segment| segment.frames.get().copied()),
                     started_at: segment.and_then(|segment| segment.started_at),
                     completed_at: segment.and_then(|segment| segment.completed_at),
                     last_seen_at: segment.and_then(|segment| segment.last_seen_at),
-                    error: segment.and_then(|segment| segment.error.get().cloned()),
+                    // What went wrong before it was done is history, and stands with the events.
+                    error: segment
+                        .filter(|_| state != SegmentState::Done)
+                        .and_then(|segment| segment.error.get().cloned()),
                 }
             })
             .collect()
@@ -204,7 +207,7 @@ fn done_and_left(entry: &Entry) -> (u32, Option<f32>, Option<u64>) {
         .segments
         .iter()
         .map(|(index, segment)| {
-            let so_far = segment.frames_done.get().copied().unwrap_or(0);
+            let so_far = segment.frames_done().unwrap_or(0);
             let whole = segment.frames.get().copied().unwrap_or(so_far);
             u64::from(if is_done(index) { whole } else { so_far })
         })
@@ -216,16 +219,19 @@ fn done_and_left(entry: &Entry) -> (u32, Option<f32>, Option<u64>) {
 
 fn timeline(entry: &Entry) -> Vec<TimelineEntry> {
     let Some(progress) = &entry.progress else { return Vec::new() };
+    // When a job is over, nothing of it runs, whether or not its attempts told of their end.
+    let over_at = entry.job.completed_at.or(progress.last_activity_at).filter(|_| entry.job.status.is_final());
     let mut entries: Vec<TimelineEntry> = progress
         .attempts
         .iter()
         .filter_map(|((stage, attempt), told)| {
             let ended_at = told.ended_at.time();
+            let started_at = told.started_at.time().or(ended_at)?;
             Some(TimelineEntry {
                 stage: *stage,
                 attempt: *attempt,
-                started_at: told.started_at.time().or(ended_at)?,
-                ended_at,
+                started_at,
+                ended_at: ended_at.or(over_at.map(|at| at.max(started_at))),
                 worker: told.worker.get().cloned(),
                 error: told.error.get().cloned(),
             })
@@ -236,14 +242,14 @@ fn timeline(entry: &Entry) -> Vec<TimelineEntry> {
     if let Some(started_at) = first {
         let done = segments.values().filter(|segment| segment.completed_at.is_some()).count();
         let is_over = entry.job.total_segments.is_some_and(|total| done >= total as usize);
-        let workers: BTreeSet<&String> =
-            segments.values().filter_map(|segment| Some(&segment.worker.get()?.0)).collect();
+        let ended_at = segments.values().filter_map(|segment| segment.completed_at).max();
+        let workers: BTreeSet<&String> = segments.values().filter_map(|segment| Some(&segment.worker()?.0)).collect();
         let failed = segments.iter().filter(|(_, segment)| segment.completed_at.is_none());
         entries.push(TimelineEntry {
             stage: Stage::Inference,
             attempt: segments.values().map(|segment| segment.attempts).max().unwrap_or(1),
             started_at,
-            ended_at: segments.values().filter_map(|segment| segment.completed_at).max().filter(|_| is_over),
+            ended_at: ended_at.filter(|_| is_over).or(over_at.map(|at| at.max(started_at))),
             worker: match workers.len() {
                 0 => None,
                 1 => workers.first().map(|name| (*name).clone()),

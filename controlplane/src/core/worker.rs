@@ -33,6 +33,8 @@ struct Boot {
     spooled: Latest<u64>,
     /// Draining or stopped.
     ending: Latest<WorkerState>,
+    /// Why it stopped by itself.
+    error: Latest<String>,
     /// What it works on; none once that is done or failed.
     work: Latest<Option<(JobId, Option<u32>)>>,
     rate: Latest<f32>,
@@ -91,6 +93,12 @@ impl Worker {
         serves && boot.ending.get().is_none() && now.since(self.heard_at) < SILENT_AFTER
     }
 
+    /// True when it tells of what is done at a stage; `None` is any.
+    pub(crate) fn tells_of(&self, stage: Option<Stage>) -> bool {
+        let own = self.current().and_then(|(_, boot)| boot.stage.get().copied());
+        stage.is_none() || own.is_some_and(|own| own.is_none() || own == stage)
+    }
+
     /// As shown.
     pub(crate) fn view(&self, name: &str, now: Timestamp) -> Option<WorkerView> {
         let (_, boot) = self.current()?;
@@ -117,6 +125,7 @@ impl Worker {
             spooled: boot.spooled.get().copied().unwrap_or(0),
             version: boot.version.get().cloned(),
             provider: boot.provider.get().cloned(),
+            error: boot.error.get().cloned(),
         })
     }
 
@@ -155,6 +164,9 @@ impl Boot {
             WorkerStopped => {
                 self.ending.offer(at, WorkerState::Stopped);
                 self.work.offer(at, None);
+                if let Some(error) = event.text("error") {
+                    self.error.offer(at, error.to_owned());
+                }
             }
             ChunkingStarted | SegmentStarted | SegmentProgress | ReassemblyStarted => {
                 self.work.offer(at, event.job_id.map(|job_id| (job_id, event.segment_index)));

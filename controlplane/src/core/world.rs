@@ -4,15 +4,16 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use stereospot_api::view::{Attention, CollectorView};
-use stereospot_domain::diagnosis::{Fact, Finding};
-use stereospot_domain::{
-    Event, EventKind, Job, JobId, JobStatus, Lock, QueueName, QueueRole, Stage, Timestamp, message,
-};
+use stereospot_api::view::{Attention, CollectorView, ServiceView};
+use stereospot_domain::diagnosis::Fact;
+use stereospot_domain::{Event, EventKind, Job, JobId, JobStatus, QueueName, QueueRole, Stage, Timestamp, message};
 use stereospot_ports::work_queue::{Peeked, Settings, Stats};
+use stereospot_ports::{Code, Error};
 use uuid::Uuid;
 
 use super::flow::Flow;
+pub(crate) use super::known::{Dirty, Entry, Fault, Polling, Seen, SeenDead, Truth};
+use super::observed::Untold;
 use super::progress::JobProgress;
 use super::worker::{FORGOTTEN_AFTER, Worker};
 use crate::store::BootCount;
@@ -21,64 +22,8 @@ use crate::store::BootCount;
 const MAX_WORKERS: usize = 2_000;
 /// Sources of events that are this process itself.
 pub(crate) const OWN_SOURCE: &str = "controlplane";
-
-/// What was last read of one job from the backend. `None`: not read yet.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Truth {
-    /// Segments with a completion, sorted.
-    pub(crate) completed: Option<Fact<Vec<u32>>>,
-    /// Its lock.
-    pub(crate) lock: Option<Fact<Option<Lock>>>,
-    /// Size of the source, where it exists.
-    pub(crate) source: Option<Fact<Option<u64>>>,
-    /// Size of the result, where it exists.
-    pub(crate) result: Option<Fact<Option<u64>>>,
-    /// Segments whose output exists, sorted.
-    pub(crate) outputs: Option<Fact<Vec<u32>>>,
-}
-
-/// One job.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    /// Its row as last read.
-    pub(crate) job: Job,
-    /// When that was.
-    pub(crate) observed_at: Timestamp,
-    /// When we last saw something of it change, or moved it ourselves.
-    pub(crate) touched_at: Timestamp,
-    /// What its events say; none until they are loaded.
-    pub(crate) progress: Option<JobProgress>,
-    /// What the backend says.
-    pub(crate) truth: Truth,
-    /// What is wrong with it.
-    pub(crate) findings: Vec<Finding>,
-    /// What was last shown of it, by its hash, and when.
-    pub(crate) shown: Option<(u64, Timestamp)>,
-}
-
-/// A message that was seen on a dead-letter queue.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct SeenDead {
-    /// Its id.
-    pub(crate) message_id: String,
-    /// Its job and segment.
-    pub(crate) about: Option<(JobId, Option<u32>)>,
-    /// Since when it is there.
-    pub(crate) since: Timestamp,
-}
-
-/// What changed since it was last taken.
-#[derive(Debug, Default)]
-pub(crate) struct Dirty {
-    /// Jobs.
-    pub(crate) jobs: BTreeSet<JobId>,
-    /// Queues.
-    pub(crate) queues: BTreeSet<QueueName>,
-    /// Workers.
-    pub(crate) workers: BTreeSet<String>,
-    /// Collectors.
-    pub(crate) collectors: BTreeSet<&'static str>,
-}
+/// Source of events that were made of what was seen; with `/` and a log's name for those that its lines told.
+pub(crate) const OBSERVED_SOURCE: &str = "observed";
 
 /// Everything known.
 #[derive(Debug)]
@@ -92,7 +37,21 @@ pub(crate) struct World {
     pub(crate) workers: BTreeMap<String, Worker>,
     pub(crate) queues: BTreeMap<QueueName, Flow>,
     pub(crate) dead: BTreeMap<QueueName, Vec<SeenDead>>,
+    /// Queues that can't be read now.
+    pub(crate) queue_faults: BTreeMap<QueueName, Fault>,
+    /// The platform's services, by name.
+    pub(crate) services: Vec<ServiceView>,
+    /// Since when a service has no running task.
+    pub(super) without_tasks: BTreeMap<String, Timestamp>,
+    /// That the budget of calls holds readings back so much that it should be told.
+    pub(crate) polling: Option<Polling>,
+    /// That it holds any back.
+    pub(crate) is_held_back: bool,
+    /// Jobs of which something is untold.
+    pub(super) with_untold: BTreeSet<JobId>,
     pub(crate) collectors: BTreeMap<&'static str, CollectorView>,
+    /// When each collector was first heard of.
+    pub(super) first_ran: BTreeMap<&'static str, Timestamp>,
     pub(crate) attention: Vec<Attention>,
     pub(crate) dirty: Dirty,
     /// Jobs that were seen to end since this was last taken: how, and how long after their submission.
@@ -110,7 +69,14 @@ impl World {
             workers: BTreeMap::new(),
             queues: queues.into_iter().map(|name| (name, Flow::new(name))).collect(),
             dead: BTreeMap::new(),
+            queue_faults: BTreeMap::new(),
+            services: Vec::new(),
+            without_tasks: BTreeMap::new(),
+            polling: None,
+            is_held_back: false,
+            with_untold: BTreeSet::new(),
             collectors: BTreeMap::new(),
+            first_ran: BTreeMap::new(),
             attention: Vec::new(),
             dirty: Dirty::default(),
             ended: Vec::new(),
@@ -127,7 +93,9 @@ impl World {
             EventKind::ReassemblyCompleted => Stage::Reassembly,
             _ => return,
         };
-        if let Some(flow) = self.queues.get_mut(&QueueName::main(stage.queue())) {
+        // At the first sight of a deployment much is told that happened long ago: it is no part of the present rate.
+        let is_history = is_observed(&event.source) && received_at.since(event.time) > HISTORY_AFTER;
+        if let Some(flow) = self.queues.get_mut(&QueueName::main(stage.queue())).filter(|_| !is_history) {
             flow.step_done(received_at);
         }
     }
@@ -165,7 +133,7 @@ impl World {
     }
 
     /// Takes in a job's row, read at a time.
-    pub(crate) fn set_job(&mut self, job: Job, at: Timestamp) {
+    pub(crate) fn set_job(&mut self, job: Job, at: Timestamp) -> Seen {
         let job_id = job.job_id;
         let Some(entry) = self.jobs.get_mut(&job_id) else {
             if !job.status.is_final() {
@@ -180,13 +148,14 @@ impl World {
                 truth: Truth::default(),
                 findings: Vec::new(),
                 shown: None,
+                untold: Untold::new(),
             };
             self.jobs.insert(job_id, entry);
             self.dirty.jobs.insert(job_id);
-            return;
+            return Seen::New;
         };
         if entry.observed_at > at {
-            return;
+            return Seen::Same;
         }
         entry.observed_at = at;
         if entry.job != job {
@@ -205,9 +174,11 @@ impl World {
             entry.job = job;
             entry.touched_at = at;
             self.dirty.jobs.insert(job_id);
+            return Seen::Changed;
         } else if !entry.job.status.is_final() && entry.shown.is_none_or(|(_, shown)| at.since(shown) >= SHOW_AGAIN) {
             self.dirty.jobs.insert(job_id);
         }
+        Seen::Same
     }
 
     /// Forgets a job whose row is gone.
@@ -217,6 +188,7 @@ impl World {
         }
         self.open.remove(&job_id);
         self.flagged.remove(&job_id);
+        self.with_untold.remove(&job_id);
     }
 
     /// Begins to project a job's events: from now on none is missed, while the earlier ones are read from the store. False
@@ -238,25 +210,16 @@ impl World {
         self.dirty.jobs.insert(job_id);
     }
 
-    /// Changes what was read of a job.
-    pub(crate) fn set_truth(&mut self, job_id: JobId, change: impl FnOnce(&mut Truth)) {
-        if let Some(entry) = self.jobs.get_mut(&job_id) {
-            let before = entry.truth.clone();
-            change(&mut entry.truth);
-            let is_same = |a: &Truth, b: &Truth| {
-                fn of<T>(fact: &Option<Fact<T>>) -> Option<&T> {
-                    fact.as_ref().map(|fact| &fact.value)
-                }
-                of(&a.completed) == of(&b.completed)
-                    && of(&a.lock) == of(&b.lock)
-                    && of(&a.source) == of(&b.source)
-                    && of(&a.result) == of(&b.result)
-                    && of(&a.outputs) == of(&b.outputs)
-            };
-            if !is_same(&before, &entry.truth) {
-                self.dirty.jobs.insert(job_id);
-            }
+    /// Changes what was read of a job; true when it is another than before.
+    pub(crate) fn set_truth(&mut self, job_id: JobId, change: impl FnOnce(&mut Truth)) -> bool {
+        let Some(entry) = self.jobs.get_mut(&job_id) else { return false };
+        let before = entry.truth.clone();
+        change(&mut entry.truth);
+        let is_changed = !before.says_the_same(&entry.truth);
+        if is_changed {
+            self.dirty.jobs.insert(job_id);
         }
+        is_changed
     }
 
     /// Something is going on with the job that no event tells: an upload, a repair.
@@ -266,17 +229,48 @@ impl World {
         }
     }
 
-    /// Takes in a queue's numbers.
-    pub(crate) fn set_queue(&mut self, name: QueueName, stats: Stats, settings: Settings, at: Timestamp) {
+    /// Takes in a queue's numbers; true when they differ from the last.
+    pub(crate) fn set_queue(&mut self, name: QueueName, stats: Stats, settings: Settings, at: Timestamp) -> bool {
+        self.queue_faults.remove(&name);
         let flow = self.queues.entry(name).or_insert_with(|| Flow::new(name));
         let is_due = flow.stats().is_none_or(|(_, last)| at.as_secs().div_euclid(5) != last.as_secs().div_euclid(5));
-        if flow.observe(stats, settings, at) || is_due {
+        let is_changed = flow.observe(stats, settings, at);
+        if is_changed || is_due {
+            self.dirty.queues.insert(name);
+        }
+        is_changed
+    }
+
+    /// A queue could not be read. Where that will last (it is gone, or not for us), or has lasted, its old numbers are no longer
+    /// shown or used: nothing must rest on them.
+    pub(crate) fn queue_failed(&mut self, name: QueueName, error: &Error, at: Timestamp) {
+        let since = self.queue_faults.get(&name).map_or(at, |fault| fault.since);
+        let is_missing = error.code() == Code::NotFound;
+        self.queue_faults.insert(name, Fault { error: error.to_string(), since, is_missing });
+        let will_last = matches!(error.code(), Code::NotFound | Code::Denied | Code::Invalid);
+        let has_lasted = at.since(since) >= NUMBERS_LAST;
+        if (will_last || has_lasted) && self.queues.get_mut(&name).is_some_and(Flow::forget_numbers) {
             self.dirty.queues.insert(name);
         }
     }
 
-    /// Takes in what lies on a dead-letter queue.
-    pub(crate) fn set_dead(&mut self, name: QueueName, messages: &[Peeked], at: Timestamp) {
+    /// Takes in the services, read at a time; true when something of them is new.
+    pub(crate) fn set_services(&mut self, services: Vec<ServiceView>, at: Timestamp) -> bool {
+        let timeless = |services: &[ServiceView]| -> Vec<ServiceView> {
+            services.iter().map(|one| ServiceView { observed_at: Timestamp(0), ..one.clone() }).collect()
+        };
+        let is_changed = timeless(&services) != timeless(&self.services);
+        self.without_tasks.retain(|name, _| services.iter().any(|one| one.name == *name && one.running == 0));
+        for service in services.iter().filter(|service| service.running == 0) {
+            self.without_tasks.entry(service.name.clone()).or_insert(at);
+        }
+        self.services = services;
+        self.dirty.services = true;
+        is_changed
+    }
+
+    /// Takes in what lies on a dead-letter queue; true when it is other than before.
+    pub(crate) fn set_dead(&mut self, name: QueueName, messages: &[Peeked], at: Timestamp) -> bool {
         let before = self.dead.remove(&name).unwrap_or_default();
         let seen: Vec<SeenDead> = messages
             .iter()
@@ -288,11 +282,13 @@ impl World {
                 }),
             })
             .collect();
-        if seen != before {
+        let is_changed = seen != before;
+        if is_changed {
             let concerned = before.iter().chain(&seen).filter_map(|seen| Some(seen.about?.0));
             self.dirty.jobs.extend(concerned);
         }
         self.dead.insert(name, seen);
+        is_changed
     }
 
     /// Takes in how a collector's run went.
@@ -312,6 +308,7 @@ impl World {
         if error.is_none() {
             view.last_success_at = Some(at);
         }
+        self.first_ran.entry(name).or_insert(at);
         view.interval_secs = interval.as_secs_f32();
         view.error = error;
         self.dirty.collectors.insert(name);
@@ -354,9 +351,15 @@ impl World {
         counts
     }
 
-    /// Messages, in whatever state, on the main queue of a role.
+    /// Messages, in whatever state, on the main queue of a role. Where numbers are approximate, an empty queue is one that has
+    /// been seen empty for longer than they lag: until then it is not known.
     pub(crate) fn depth(&self, role: QueueRole) -> Option<Fact<u64>> {
-        let (stats, at) = self.queues.get(&QueueName::main(role))?.stats()?;
+        let name = QueueName::main(role);
+        let flow = self.queues.get(&name)?;
+        let (stats, at) = flow.stats()?;
+        if self.queue_faults.contains_key(&name) || (super::flow::total(stats) == 0 && !flow.is_surely_empty()) {
+            return None;
+        }
         Some(Fact { value: super::flow::total(stats), observed_at: at, is_exact: stats.is_exact })
     }
 }
@@ -366,9 +369,23 @@ pub(crate) const KEEP_PROGRESS: Duration = Duration::from_secs(24 * 3600);
 /// An unchanged unfinished job is shown again after so long, so that its age stays true.
 pub(crate) const SHOW_AGAIN: Duration = Duration::from_secs(5);
 
-/// True for events that this process itself makes.
+/// What was observed of a time before this is history.
+const HISTORY_AFTER: Duration = Duration::from_secs(600);
+/// Numbers of a queue that can't be read are shown for so long.
+const NUMBERS_LAST: Duration = Duration::from_secs(60);
+
+/// True for events that this process itself makes, those of others that it saw among them.
 pub(crate) fn is_own(source: &str) -> bool {
-    source.strip_prefix(OWN_SOURCE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    is_observed(source) || is_named(source, OWN_SOURCE)
+}
+
+/// True for events that were made of what was seen.
+pub(crate) fn is_observed(source: &str) -> bool {
+    is_named(source, OBSERVED_SOURCE)
+}
+
+fn is_named(source: &str, name: &str) -> bool {
+    source.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]

@@ -19,10 +19,12 @@ use crate::shared::Shared;
 
 /// How many actions.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ActionsQuery {
     /// At most so many of the newest, 1 to 1000.
     #[serde(default = "usual_limit")]
+    #[param(minimum = 1, maximum = 1000)]
     limit: u32,
 }
 
@@ -67,7 +69,8 @@ pub(super) async fn apply(
     (status = 200, body = Vec<AppliedPlan>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Json<Vec<AppliedPlan>>> {
     let query: ActionsQuery = body::query(&uri)?;
-    Ok(Json(shared.store.actions(query.limit.clamp(1, 1000)).await?))
+    let limit = body::within("limit", query.limit, 1..=1000)?;
+    Ok(Json(shared.store.actions(limit).await?))
 }
 
 fn read(plan_id: &str) -> Answer<Uuid> {

@@ -1,5 +1,8 @@
 //! Reading requests: bodies, queries and ids in paths.
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
 use axum::body::to_bytes;
 use axum::extract::{Query, Request};
 use axum::http::{Uri, header};
@@ -39,6 +42,14 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Answer<T> {
     Query::<T>::try_from_uri(uri)
         .map(|Query(query)| query)
         .map_err(|error| Failure::malformed(format!("the query can't be read: {}", error.body_text())))
+}
+
+/// A number of a query, if it is one that is taken.
+pub(super) fn within<T: PartialOrd + Display>(name: &str, given: T, taken: RangeInclusive<T>) -> Answer<T> {
+    if taken.contains(&given) {
+        return Ok(given);
+    }
+    Err(Failure::malformed(format!("{name} is {given}: give {} to {}", taken.start(), taken.end())))
 }
 
 /// A job's id out of a path.

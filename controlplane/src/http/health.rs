@@ -11,6 +11,7 @@ use stereospot_api::wire::Health;
 
 use super::problem::{Answer, Failure};
 use crate::shared::Shared;
+use crate::upkeep::OWN_DATABASE;
 
 /// The process answers.
 #[utoipa::path(get, operation_id = "healthz", path = "/healthz", responses((status = 200, body = Health)))]
@@ -18,9 +19,13 @@ pub(super) async fn healthz(State(shared): State<Arc<Shared>>) -> Json<Health> {
     Json(health(&shared))
 }
 
-/// What is shown is true: queues and jobs were read.
+/// What is shown is true: queues and jobs were read. What is told is kept: the own database can be written.
 #[utoipa::path(get, operation_id = "readyz", path = "/readyz", responses((status = 200, body = Health), (status = 503, body = Problem)))]
 pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Answer<Json<Health>> {
+    let unwritable = shared.live.with(|world| world.collectors.get(OWN_DATABASE).and_then(|view| view.error.clone()));
+    if let Some(why) = unwritable {
+        return Err(Failure::unavailable(format!("the control plane can't write its own database: {why}")));
+    }
     let missing = shared.live.with(|world| {
         let is_read = |name: &&&str| world.collectors.get(**name).is_none_or(|view| view.last_success_at.is_none());
         [crate::collect::QUEUES, crate::collect::JOBS].iter().find(is_read).map(|name| (*name).to_owned())

@@ -11,6 +11,7 @@ use stereospot_api::Problem;
 use stereospot_api::view::{JobDetail, JobPage};
 use stereospot_api::wire::NewJob;
 use stereospot_domain::{Event, EventKind, Job, JobId, JobStatus, Timestamp};
+use stereospot_ports::{Code, Error};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -26,12 +27,14 @@ const MAX_TITLE: usize = 200;
 
 /// Which jobs.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// Only those of this status.
     status: Option<String>,
     /// At most so many, 1 to 1000.
     #[serde(default = "usual_limit")]
+    #[param(minimum = 1, maximum = 1000)]
     limit: usize,
     /// Where the last page ended.
     cursor: Option<String>,
@@ -39,10 +42,12 @@ pub(super) struct ListQuery {
 
 /// How many events.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
     /// At most so many of the newest, 1 to 10000.
     #[serde(default = "usual_events")]
+    #[param(minimum = 1, maximum = 10_000)]
     limit: u32,
 }
 
@@ -67,7 +72,10 @@ pub(super) async fn create(State(shared): State<Arc<Shared>>, request: Request) 
         return Err(Failure::invalid(format!("the title is longer than {MAX_TITLE} characters")));
     }
     let job = Job::new(JobId(Uuid::new_v4()), new.options, new.title, shared.now());
-    shared.backend.jobs.create(&job).await?;
+    shared.backend.jobs.create(&job).await.map_err(|error| match error.code() {
+        Code::Full => Error::new(Code::Full, format!("no job was made: {error} and submit again")),
+        _ => error,
+    })?;
     shared.live.with(|world| world.set_job(job.clone(), job.created_at));
     Ok((StatusCode::CREATED, Json(job)))
 }
@@ -83,12 +91,13 @@ pub(super) async fn submitted(shared: &Shared, job: &Job, bytes: u64) {
     (status = 200, body = JobPage), (status = "4XX", body = Problem)))]
 pub(super) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Json<JobPage>> {
     let query: ListQuery = body::query(&uri)?;
+    let limit = body::within("limit", query.limit, 1..=1000)?;
     let status = query.status.map(|name| name.parse::<JobStatus>()).transpose();
     let status = status.map_err(|error| Failure::malformed(error.to_string()))?;
     let after = query.cursor.as_deref().map(place).transpose()?;
     let now = shared.now();
     let page = shared.live.at_revision(|world, _| {
-        let (ids, next) = world.page(status, after, query.limit.clamp(1, 1000));
+        let (ids, next) = world.page(status, after, limit);
         JobPage {
             jobs: ids.into_iter().filter_map(|job_id| world.job_view(job_id, now)).collect(),
             next: next.map(|(at, job_id)| format!("{}.{job_id}", at.as_millis())),
@@ -97,12 +106,15 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<
     Ok(Json(page))
 }
 
-/// One job in full, read anew.
+/// One job in full, read anew; where reading is paid for, at most once in some seconds.
 #[utoipa::path(get, operation_id = "showJob", path = "/v1/jobs/{job_id}", params(("job_id" = String, Path)), responses(
     (status = 200, body = JobDetail), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(job_id): Path<String>) -> Answer<Json<JobDetail>> {
     let job_id = body::job_id(&job_id)?;
-    if let Err(error) = details::refresh(&shared, job_id).await {
+    let is_known = shared.live.with(|world| world.jobs.contains_key(&job_id));
+    if (shared.is_due(job_id) || !is_known)
+        && let Err(error) = details::refresh(&shared, job_id).await
+    {
         // What was known last is shown with its age.
         tracing::warn!(%job_id, error = %crate::ingest::chain(&error), "a job can't be read now");
     }
@@ -115,7 +127,7 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(job_id): Path<S
         Some(progress)
     };
     let now = shared.now();
-    let resend_after = shared.config.resend_after;
+    let resend_after = shared.resend_after(job_id);
     let detail = shared.live.with(|world| world.job_detail(job_id, progress, resend_after, now));
     detail.map(Json).ok_or_else(|| no_such_job(job_id))
 }
@@ -129,7 +141,8 @@ pub(super) async fn events(
     uri: Uri,
 ) -> Answer<Json<Vec<Event>>> {
     let (job_id, query) = (body::job_id(&job_id)?, body::query::<EventsQuery>(&uri)?);
-    let events = shared.store.job_events(job_id, query.limit.clamp(1, 10_000)).await?;
+    let limit = body::within("limit", query.limit, 1..=10_000)?;
+    let events = shared.store.job_events(job_id, limit).await?;
     if events.is_empty() && shared.backend.jobs.get(job_id).await?.is_none() {
         return Err(no_such_job(job_id));
     }

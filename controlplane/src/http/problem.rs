@@ -54,11 +54,15 @@ impl Failure {
         Self(Problem::new(421, "invalid", "the request was meant for another server", detail))
     }
 
+    fn denied(detail: impl Into<String>) -> Self {
+        Self(Problem::new(403, "denied", "the backend does not allow it", detail))
+    }
+
     fn full(detail: impl Into<String>) -> Self {
         Self(Problem::new(507, "full", "no space left", detail))
     }
 
-    fn internal(error: &dyn std::error::Error) -> Self {
+    fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %ingest::chain(error), "a request failed");
         Self(Problem::new(500, "internal", "the control plane failed", format!("{error}: see its log")))
     }
@@ -82,7 +86,8 @@ impl From<stereospot_ports::Error> for Failure {
             Code::Invalid => Self::invalid(detail),
             Code::Full => Self::full(detail),
             Code::Throttled | Code::Unavailable => Self::unavailable(detail),
-            Code::Denied | Code::Corrupt | Code::Internal => Self::internal(&error),
+            Code::Denied => Self::denied(detail),
+            Code::Corrupt | Code::Internal => Self::internal(&error),
         }
     }
 }

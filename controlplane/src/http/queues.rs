@@ -17,10 +17,12 @@ use crate::shared::Shared;
 
 /// How many messages.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct MessagesQuery {
     /// At most so many, 1 to 1000.
     #[serde(default = "usual_max")]
+    #[param(minimum = 1, maximum = 1000)]
     max: usize,
 }
 
@@ -46,7 +48,8 @@ pub(super) async fn messages(
     let name: QueueName =
         name.parse().map_err(|error: stereospot_domain::options::UnknownName| Failure::not_found(error.to_string()))?;
     let query: MessagesQuery = body::query(&uri)?;
-    let peeked = shared.backend.queue_named(name)?.peek(query.max.clamp(1, 1000)).await?;
+    let max = body::within("max", query.max, 1..=1000)?;
+    let peeked = shared.backend.queue_named(name)?.peek(max).await?;
     let views = shared.live.at_revision(|world, _| {
         peeked
             .into_iter()

@@ -16,10 +16,12 @@ use crate::shared::Shared;
 
 /// How much of it.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SnapshotQuery {
-    /// At most so many jobs, up to 100000.
+    /// At most so many jobs, 1 to 100000.
     #[serde(default = "usual_jobs")]
+    #[param(minimum = 1, maximum = 100_000)]
     jobs: usize,
 }
 
@@ -32,10 +34,11 @@ fn usual_jobs() -> usize {
     (status = 200, body = Snapshot), (status = "4XX", body = Problem)))]
 pub(super) async fn snapshot(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Json<Snapshot>> {
     let query: SnapshotQuery = body::query(&uri)?;
+    let jobs = body::within("jobs", query.jobs, 1..=100_000)?;
     let now = shared.now();
     let (boot, environment) = (shared.live.boot(), shared.environment());
     Ok(Json(shared.live.at_revision(|world, revision| {
-        let (ids, _) = world.page(None, None, query.jobs.clamp(1, 100_000));
+        let (ids, _) = world.page(None, None, jobs);
         Snapshot {
             revision,
             boot,
@@ -45,6 +48,7 @@ pub(super) async fn snapshot(State(shared): State<Arc<Shared>>, uri: Uri) -> Ans
             jobs_total: world.jobs.len() as u64,
             queues: world.queue_views(now),
             workers: world.worker_views(now),
+            services: world.services.clone(),
             attention: world.attention_list(now),
             collectors: world.collectors.values().cloned().collect(),
         }

@@ -26,6 +26,7 @@ const AT_ONCE: usize = 256;
 
 /// From where on.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StreamQuery {
     /// The snapshot's revision, or that of the last change seen; absent means from now on.

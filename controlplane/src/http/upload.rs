@@ -9,14 +9,16 @@ use axum::extract::{Path, Request, State};
 use axum::http::header;
 use futures::StreamExt;
 use object_store::{ObjectStoreExt, WriteMultipart};
+use serde_json::json;
 use stereospot_api::Problem;
-use stereospot_domain::{Job, JobId, JobStatus, keys};
-use stereospot_ports::job_store::Transition;
-use stereospot_ports::objects;
+use stereospot_domain::{EventKind, Job, JobId, JobStatus, keys};
+use stereospot_ports::job_store::{Transition, Transitioned};
+use stereospot_ports::{Code, Error, objects};
 
 use super::body;
 use super::jobs::{no_such_job, submitted};
 use super::problem::{Answer, Failure};
+use crate::ingest::Source;
 use crate::shared::Shared;
 
 /// Parts under way to the store at once: with the store's 5 MiB parts this bounds an upload's memory.
@@ -43,11 +45,14 @@ pub(super) async fn source(
         // Often the same submitter, whose connection broke without this server having noticed yet.
         return Err(Failure::unavailable("this job's source is being uploaded already: try again in a moment"));
     };
-    let job = shared.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
+    let mut job = shared.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
     let key = keys::source(job_id);
     let present = objects::size(&*shared.backend.input.store, &key).await?;
     if let Some(bytes) = present.filter(|bytes| Some(*bytes) == announced && job.status != JobStatus::Deleted) {
         return Ok(Json(again(&shared, job, bytes, request.into_body().into_data_stream()).await?));
+    }
+    if job.status == JobStatus::Failed && present.is_none() && broke_off(&job) {
+        job = begin_anew(&shared, job_id).await?;
     }
     if job.status != JobStatus::Created {
         return Err(Failure::conflict(format!("the job is {}: make a new one for another source", job.status)));
@@ -57,7 +62,11 @@ pub(super) async fn source(
     }
     let bytes = match announced {
         Some(0) => 0,
-        _ => store(&shared, job_id, &key, announced, request.into_body().into_data_stream()).await?,
+        _ => match store(&shared, job_id, &key, announced, request.into_body().into_data_stream()).await {
+            Ok(bytes) => bytes,
+            Err(Broken::Sender(failure)) => return Err(failure),
+            Err(Broken::Store(error)) => return Err(not_stored(&shared, job_id, &key, error).await),
+        },
     };
     if bytes == 0 {
         let why = "the source is empty: submit a video file";
@@ -66,6 +75,66 @@ pub(super) async fn source(
         return Err(Failure::invalid(why));
     }
     Ok(Json(arrived(&shared, &job, bytes).await?))
+}
+
+/// Why an upload ended early.
+enum Broken {
+    /// The sender stopped or sent something else than announced, or this process stops.
+    Sender(Failure),
+    /// The bytes can't be stored.
+    Store(Error),
+}
+
+impl From<object_store::Error> for Broken {
+    fn from(error: object_store::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// How the reason begins of a job that failed because its source could not be stored. The source may be sent again.
+const BROKE_OFF: &str = "the upload broke off";
+
+fn broke_off(job: &Job) -> bool {
+    job.error.as_ref().is_some_and(|error| error.starts_with(BROKE_OFF))
+}
+
+/// Takes back a job whose upload broke off: its source is sent again.
+async fn begin_anew(shared: &Shared, job_id: JobId) -> Answer<Job> {
+    let transition = Transition { from: vec![JobStatus::Failed], ..Transition::to(JobStatus::Created) };
+    match shared.backend.jobs.transition(job_id, &transition).await? {
+        Transitioned::Changed(job) => Ok(job),
+        Transitioned::Refused(status) => Err(Failure::conflict(format!("the job is {status} meanwhile"))),
+        Transitioned::Missing => Err(no_such_job(job_id)),
+    }
+}
+
+/// The source could not be stored. What only takes time is tried again by the sender; otherwise the job fails with the reason,
+/// since nobody may come back to it.
+async fn not_stored(shared: &Shared, job_id: JobId, key: &str, error: Error) -> Failure {
+    let why = crate::ingest::chain(&error);
+    tracing::warn!(%job_id, error = %why, "a source could not be stored");
+    let is_passing = matches!(error.code(), Code::Throttled | Code::Unavailable);
+    // The object may be there and only its notice not be sent: then the job goes on.
+    let may_be_there = objects::exists(&*shared.backend.input.store, key).await.unwrap_or(true);
+    if is_passing || may_be_there {
+        return error.into();
+    }
+    let hint = if error.code() == Code::Full { " and submit again" } else { ": submit again" };
+    let reason = format!("{BROKE_OFF}: {error}{hint}");
+    let failed = Transition { from: vec![JobStatus::Created], ..Transition::failed(reason.clone()) };
+    match shared.backend.jobs.transition(job_id, &failed).await {
+        Ok(Transitioned::Changed(_)) => {
+            let data = [("error", json!(reason))];
+            shared.ingest.emit(Source::Server, EventKind::JobFailed, job_id, None, data).await;
+            shared.nudge.jobs(std::iter::once(job_id));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let error = crate::ingest::chain(&error);
+            tracing::warn!(%job_id, error, "a job whose source could not be stored could not be failed either");
+        }
+    }
+    Failure::from(Error::new(error.code(), reason))
 }
 
 /// Records that the source is there.
@@ -114,19 +183,19 @@ async fn store(
     key: &str,
     announced: Option<u64>,
     mut source: BodyDataStream,
-) -> Answer<u64> {
-    let upload = shared.backend.input.store.put_multipart(&objects::path(key)?).await;
-    let mut upload = WriteMultipart::new(upload.map_err(stereospot_ports::Error::from)?);
+) -> Result<u64, Broken> {
+    let path = objects::path(key).map_err(Broken::Store)?;
+    let mut upload = WriteMultipart::new(shared.backend.input.store.put_multipart(&path).await?);
     let received = receive(shared, job_id, &mut upload, &mut source).await;
     let received = received.and_then(|bytes| match announced {
-        Some(announced) if announced != bytes => Err(Failure::malformed(format!(
+        Some(announced) if announced != bytes => Err(Broken::Sender(Failure::malformed(format!(
             "{announced} bytes were announced, {bytes} came: nothing was kept, send it again"
-        ))),
+        )))),
         _ => Ok(bytes),
     });
     match received {
         Ok(bytes) if bytes > 0 => {
-            upload.finish().await.map_err(stereospot_ports::Error::from)?;
+            upload.finish().await?;
             Ok(bytes)
         }
         empty_or_failed => {
@@ -143,20 +212,21 @@ async fn receive(
     job_id: JobId,
     upload: &mut WriteMultipart,
     source: &mut BodyDataStream,
-) -> Answer<u64> {
+) -> Result<u64, Broken> {
     let (mut bytes, mut told) = (0_u64, Instant::now());
     loop {
         let part = tokio::select! {
-            () = shared.stop.cancelled() => return Err(stopping()),
+            () = shared.stop.cancelled() => return Err(Broken::Sender(stopping())),
             part = source.next() => part,
         };
         let Some(part) = part else { return Ok(bytes) };
         let part = part.map_err(|error| {
             tracing::info!(%job_id, bytes, error = %crate::ingest::chain(&error), "an upload broke off");
-            Failure::malformed(format!("the upload broke off after {bytes} bytes: nothing was kept, send it again"))
+            let why = format!("the upload broke off after {bytes} bytes: nothing was kept, send it again");
+            Broken::Sender(Failure::malformed(why))
         })?;
         bytes += part.len() as u64;
-        upload.wait_for_capacity(PARTS).await.map_err(stereospot_ports::Error::from)?;
+        upload.wait_for_capacity(PARTS).await?;
         upload.put(part);
         if told.elapsed() >= ALIVE_EVERY {
             told = Instant::now();

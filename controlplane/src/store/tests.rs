@@ -111,3 +111,19 @@ async fn a_folder_that_is_none_is_told() {
     let error = Store::open(&file).await.unwrap_err();
     assert!(error.to_string().contains("check that the directory exists"), "{error}");
 }
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_itself_rolled_back_does_not_end_all_writing() {
+    // As on a full disk.
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    store.pulse(NOW).await.unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON pulse BEGIN SELECT RAISE(ROLLBACK, 'nothing goes'); END";
+    sqlx::query(refuse).execute(&mut *store.writer().await).await.unwrap();
+    for _ in 0..3 {
+        let told = crate::ingest::chain(&store.pulse(NOW).await.unwrap_err());
+        assert!(told.contains("nothing goes"), "{told}");
+    }
+    sqlx::query("DROP TRIGGER refuse").execute(&mut *store.writer().await).await.unwrap();
+    store.pulse(NOW).await.unwrap();
+}

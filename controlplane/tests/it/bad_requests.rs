@@ -58,6 +58,20 @@ async fn each_kind_of_bad_request_is_told_apart() {
     let problem = raw.check(Method::GET, "/v1/jobs/7", None, "", 400, "invalid").await;
     assert!(problem.detail.contains("expected a UUID"), "{problem:?}");
     raw.check(Method::GET, "/v1/jobs?limit=many", None, "", 400, "invalid").await;
+    for (path, said) in [
+        ("/v1/jobs?limit=0", "limit is 0: give 1 to 1000"),
+        ("/v1/jobs?limit=1001", "limit is 1001: give 1 to 1000"),
+        ("/v1/actions?limit=0", "limit is 0: give 1 to 1000"),
+        ("/v1/snapshot?jobs=0", "jobs is 0: give 1 to 100000"),
+        ("/v1/queues/inference/messages?max=0", "max is 0: give 1 to 1000"),
+        ("/v1/queues/inference/messages?limit=5", "unknown field `limit`"),
+        (&format!("{nowhere}/events?limit=0"), "limit is 0: give 1 to 10000"),
+        (&format!("{nowhere}/logs?limit=10001"), "limit is 10001: give 1 to 10000"),
+        ("/v1/stream?since=1", "unknown field `since`"),
+    ] {
+        let problem = raw.check(Method::GET, path, None, "", 400, "invalid").await;
+        assert!(problem.detail.contains(said), "{problem:?}");
+    }
     raw.check(Method::GET, "/v1/jobs?status=lost", None, "", 400, "invalid").await;
     raw.check(Method::GET, "/v1/jobs?cursor=lost", None, "", 400, "invalid").await;
     let problem = raw.check(Method::GET, "/v1/queues/video/messages", None, "", 404, "not-found").await;

@@ -111,14 +111,51 @@ async fn a_full_disk_is_told_and_the_upload_can_be_sent_again() {
     match plane.client.upload_source(job_id, 10, source()).await {
         Err(Error::Refused(problem)) => {
             assert_eq!((problem.status, problem.code.as_str()), (507, "full"), "{problem:?}");
-            assert!(problem.detail.starts_with("no space left"), "{problem:?}");
+            assert_eq!(
+                problem.detail, "the upload broke off: no space left for objects: free some and submit again",
+                "{problem:?}"
+            );
         }
         other => panic!("{other:?}"),
     }
     assert!(!objects::exists(&*plane.backend.input.store, &keys::source(job_id)).await.unwrap());
     assert_eq!(plane.stats(QueueName::main(QueueRole::Chunking)).await.ready, 0);
-    assert_eq!(plane.backend.jobs.get(job_id).await.unwrap().unwrap().status, JobStatus::Created);
+    let failed = plane.backend.jobs.get(job_id).await.unwrap().unwrap();
+    assert_eq!(failed.status, JobStatus::Failed);
+    assert!(failed.error.unwrap().starts_with("the upload broke off: no space left"));
     is_full.store(false, Ordering::SeqCst);
-    plane.client.upload_source(job_id, 10, source()).await.unwrap();
+    let job = plane.client.upload_source(job_id, 10, source()).await.unwrap();
+    assert_eq!((job.status, job.error), (JobStatus::Created, None), "what broke off may be sent again");
     assert_eq!(plane.stats(QueueName::main(QueueRole::Chunking)).await.ready, 1);
+}
+
+#[tokio::test]
+async fn an_own_database_that_takes_nothing_is_told() {
+    let plane = Plane::start().await;
+    plane.snapshot("all is read", |snapshot| snapshot.collectors.len() > 1).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ready = async || {
+        let answer = http.get(format!("{}/readyz", plane.client.server())).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    plane.eventually("ready", async |_| (ready().await.0 == 200).then_some(())).await;
+    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(plane.config.data_dir.join("controlplane.db"));
+    let mut database = sqlx::ConnectOptions::connect(&file).await.unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON pulse BEGIN SELECT RAISE(ROLLBACK, 'nothing goes'); END";
+    sqlx::query(refuse).execute(&mut database).await.unwrap();
+    let told = plane
+        .eventually("not ready", async |_| {
+            let (status, text) = ready().await;
+            (status == 503).then_some(text)
+        })
+        .await;
+    assert!(told.contains("can't write its own database") && told.contains("nothing goes"), "{told}");
+    plane
+        .snapshot("a line for it", |snapshot| {
+            snapshot.attention.iter().any(|line| line.subject == "own-database not written")
+        })
+        .await;
+    sqlx::query("DROP TRIGGER refuse").execute(&mut database).await.unwrap();
+    plane.eventually("ready again", async |_| (ready().await.0 == 200).then_some(())).await;
+    plane.snapshot("no line any more", |snapshot| snapshot.attention.is_empty()).await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use stereospot_api::Client;
 use stereospot_api::view::Snapshot;
 use stereospot_api::wire::{Applied, Apply};
-use stereospot_controlplane::{Config, Server};
+use stereospot_controlplane::{Config, Platform, Server};
 use stereospot_domain::plan::{Action, Plan};
 use stereospot_domain::{
     Event, EventKind, Job, JobId, JobOptions, JobStatus, QueueName, QueueRole, SegmentCompletion, Stage, Timestamp,
@@ -27,6 +27,7 @@ pub(crate) struct Plane {
     pub(crate) backend: Backend,
     pub(crate) clock: ManualClock,
     pub(crate) config: Config,
+    platform: Platform,
     server: Option<Server>,
     _dir: tempfile::TempDir,
 }
@@ -48,21 +49,27 @@ impl Plane {
         Self::over(memory::backend(&clock), clock, change).await
     }
 
-    /// One over a backend.
-    pub(crate) async fn over(backend: Backend, clock: ManualClock, change: impl FnOnce(&mut Config)) -> Self {
+    /// One over a backend, or a whole platform.
+    pub(crate) async fn over(
+        platform: impl Into<Platform>,
+        clock: ManualClock,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let platform = platform.into();
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::new(dir.path().to_owned(), SocketAddr::from(([127, 0, 0, 1], 0)));
         (config.poll, config.reconcile) = (Duration::from_millis(20), Duration::from_millis(20));
         change(&mut config);
-        let server = Server::start(backend.clone(), config.clone(), None).await.unwrap();
+        let server = Server::start(platform.clone(), config.clone(), None).await.unwrap();
         let client = Client::new(&server.url()).unwrap();
-        Self { client, backend, clock, config, server: Some(server), _dir: dir }
+        let backend = platform.backend.clone();
+        Self { client, backend, clock, config, platform, server: Some(server), _dir: dir }
     }
 
     /// Stops it in order and starts it anew on the same data.
     pub(crate) async fn restart(&mut self) {
         self.server.take().unwrap().stop().await;
-        let server = Server::start(self.backend.clone(), self.config.clone(), None).await.unwrap();
+        let server = Server::start(self.platform.clone(), self.config.clone(), None).await.unwrap();
         self.client = Client::new(&server.url()).unwrap();
         self.server = Some(server);
     }

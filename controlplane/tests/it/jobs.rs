@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
+use serde_json::json;
 use stereospot_api::client::Error;
+use stereospot_api::view::JobDetail;
 use stereospot_api::wire::NewJob;
-use stereospot_domain::{EventKind, Format, JobOptions, JobStatus, QueueName, QueueRole, keys, message};
+use stereospot_domain::{EventKind, Format, JobOptions, JobStatus, QueueName, QueueRole, Stage, keys, message};
 use stereospot_ports::job_store::Transition;
 use stereospot_ports::objects;
 
-use crate::harness::{Plane, Side};
+use crate::harness::{Plane, Side, Worker};
 
 fn new_job() -> NewJob {
     NewJob { title: Some("clip.mp4".into()), options: JobOptions::of(Format::HalfSbs) }
@@ -127,11 +129,10 @@ async fn jobs_are_paged_newest_first_also_those_made_elsewhere() {
 
 #[tokio::test]
 async fn a_jobs_progress_follows_its_events() {
-    use serde_json::json;
     let plane = Plane::passive().await;
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
-    let mut chunker = crate::harness::Worker::new("chunking-1", stereospot_domain::Stage::Chunking);
-    let mut worker = crate::harness::Worker::new("inference-1", stereospot_domain::Stage::Inference);
+    let mut chunker = Worker::new("chunking-1", Stage::Chunking);
+    let mut worker = Worker::new("inference-1", Stage::Inference);
     let chunked = chunker.event(
         EventKind::ChunkingCompleted,
         plane.now(),
@@ -228,10 +229,9 @@ async fn a_job_whose_source_never_comes_is_failed() {
 
 #[tokio::test]
 async fn a_step_that_keeps_failing_is_shown_until_it_succeeds() {
-    use serde_json::json;
     let plane = Plane::passive().await;
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(8)).await;
-    let mut worker = crate::harness::Worker::new("inference-1", stereospot_domain::Stage::Inference);
+    let mut worker = Worker::new("inference-1", Stage::Inference);
     let about = Some((job_id, Some(7)));
     let mut failed =
         |at, error: &str| worker.event(EventKind::SegmentFailed, at, about, json!({"error": error, "is_final": false}));
@@ -267,11 +267,11 @@ async fn a_job_of_ten_thousand_segments_is_shown_soon() {
     let plane = Plane::passive().await;
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(10_000)).await;
     plane.complete(job_id, (0..10_000).step_by(2)).await;
-    let mut worker = crate::harness::Worker::new("inference-1", stereospot_domain::Stage::Inference);
+    let mut worker = Worker::new("inference-1", Stage::Inference);
     let started: Vec<_> = (0..5_000)
         .map(|index| {
             let about = Some((job_id, Some(index * 2 + 1)));
-            worker.event(EventKind::SegmentStarted, plane.now(), about, serde_json::json!({"frames": 50}))
+            worker.event(EventKind::SegmentStarted, plane.now(), about, json!({"frames": 50}))
         })
         .collect();
     for batch in started.chunks(500) {
@@ -281,4 +281,32 @@ async fn a_job_of_ten_thousand_segments_is_shown_soon() {
     let detail = plane.client.job(job_id).await.unwrap();
     assert_eq!((detail.segments.len(), detail.view.segments_done), (10_000, 5_000));
     assert!(began.elapsed() < Duration::from_secs(3), "took {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn of_a_job_that_is_over_nothing_runs_and_a_segment_that_is_done_shows_no_error() {
+    let plane = Plane::passive().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    let mut worker = Worker::new("inference-1", Stage::Inference);
+    let about = |index| Some((job_id, Some(index)));
+    let error = json!({"error": "out of memory"});
+    plane
+        .client
+        .send_events(vec![
+            worker.event(EventKind::SegmentStarted, plane.now(), about(0), json!({"frames": 10})),
+            worker.event(EventKind::SegmentFailed, plane.now(), about(0), error.clone()),
+            worker.event(EventKind::SegmentStarted, plane.now(), about(1), json!({"frames": 10})),
+            worker.event(EventKind::SegmentFailed, plane.now(), about(1), error),
+        ])
+        .await
+        .unwrap();
+    plane.complete(job_id, [0]).await;
+    let running = plane.client.job(job_id).await.unwrap();
+    assert!(running.timeline.iter().all(|entry| entry.ended_at.is_none()), "{running:#?}");
+    let errors = |detail: &JobDetail| detail.segments.iter().map(|one| one.error.is_some()).collect::<Vec<_>>();
+    assert_eq!(errors(&running), [false, true], "{running:#?}");
+    plane.backend.jobs.transition(job_id, &Transition::failed("segment 1 failed 5 times")).await.unwrap();
+    let failed = plane.client.job(job_id).await.unwrap();
+    assert_eq!(failed.timeline.len(), 1);
+    assert!(failed.timeline.iter().all(|entry| entry.ended_at.is_some()), "{failed:#?}");
 }

@@ -3,12 +3,17 @@
 
 mod bad_requests;
 mod bookkeeping;
+mod crowd;
 mod events;
+mod foreign;
 mod full_disk;
 mod harness;
 mod jobs;
 mod messages;
+mod platform;
 mod process;
 mod repairs;
 mod stale;
 mod stream;
+mod swept;
+mod watching;

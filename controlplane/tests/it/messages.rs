@@ -194,6 +194,9 @@ async fn a_purge_must_be_typed_and_can_be_undone() {
     assert_eq!(back, all);
     let again = plane.client.plan(Action::Restore { plan_id: plan.id }, None).await.unwrap();
     assert_eq!(again.refused.as_deref(), Some("there is nothing left to put back"));
+    let log = plane.client.actions(10).await.unwrap();
+    let purge = log.iter().find(|applied| applied.plan.id == plan.id).unwrap();
+    assert_eq!(purge.undo_until, None, "what was put back can't be put back again");
 }
 
 #[tokio::test]
@@ -277,7 +280,7 @@ async fn check_that_dropped_messages_are_sent_again(action: impl FnOnce(JobId) -
     );
     assert_eq!(plan.items[2].segment_index, Some(5));
     assert_eq!(plan.skips.len(), 1, "{plan:#?}");
-    assert_eq!(plan.skips[0].what, "segment 4 is gone: submit the video again");
+    assert_eq!(plan.skips[0].what, "segment 4: its segment is gone, and so is the source: submit the video again");
     assert!(applied.results.iter().all(|result| result.outcome == Outcome::Done), "{applied:#?}");
     assert_eq!(applied.results.len(), 3);
     plane.status(job_id, JobStatus::ChunkingComplete).await;
@@ -312,4 +315,98 @@ async fn dropped_segments_are_left_alone_when_the_job_was_not_taken_back() {
     let applied = plane.client.apply(plan.id, &Apply::default()).await.unwrap();
     assert!(applied.results.iter().all(|result| result.outcome == Outcome::Skipped), "{applied:#?}");
     assert_eq!(plane.stats(INFERENCE).await.ready, 0);
+}
+
+/// A failed job of three segments: 0 done, 1 gone with its message dead-lettered, 2 gone too. With its manifest.
+async fn failed_job_with_a_gone_segment(plane: &Plane) -> JobId {
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(3)).await;
+    plane.complete(job_id, [0]).await;
+    plane.put_silently(Side::Input, &keys::manifest(job_id)).await;
+    for index in [1, 2] {
+        let body = message::object_created("input", &segment_key(job_id, index, 3));
+        plane.backend.queues[&INFERENCE].send(&[Outgoing::now(body)]).await.unwrap();
+        plane.dead_letter(QueueRole::Inference).await;
+    }
+    let failed = Transition::failed("segment 1 failed 5 times: its file is gone");
+    plane.backend.jobs.transition(job_id, &failed).await.unwrap();
+    plane.findings(job_id, &["segment-dead-lettered"]).await;
+    job_id
+}
+
+async fn check_that_a_gone_segment_is_split_anew(action: impl FnOnce(JobId) -> Action) {
+    let plane = Plane::passive().await;
+    let job_id = failed_job_with_a_gone_segment(&plane).await;
+    plane.put_silently(Side::Input, &keys::source(job_id)).await;
+    let (plan, applied) = plane.act(action(job_id)).await;
+    assert_eq!((plan.items.len(), plan.skips.len()), (2, 0), "{plan:#?}");
+    assert_eq!(plan.effect, "inference ready 0 → 0; 1 source split again");
+    assert!(applied.results.iter().all(|result| result.outcome == Outcome::Done), "{applied:#?}");
+    let job = plane.status(job_id, JobStatus::Created).await;
+    assert_eq!((job.error, job.total_segments), (None, Some(3)));
+    let sent = plane.backend.queues[&CHUNKING].peek(10).await.unwrap();
+    let bodies: Vec<&str> = sent.iter().map(|peeked| peeked.body.as_str()).collect();
+    assert_eq!(bodies, [message::object_created("input", &keys::source(job_id))], "once, for both");
+    assert_eq!((plane.stats(INFERENCE).await.ready, plane.stats(INFERENCE_DLQ).await.ready), (0, 0));
+}
+
+#[tokio::test]
+async fn a_replay_of_a_message_whose_segment_is_gone_has_the_source_split_again() {
+    check_that_a_gone_segment_is_split_anew(|_| replay(INFERENCE_DLQ)).await;
+}
+
+#[tokio::test]
+async fn a_repair_of_a_gone_segment_has_the_source_split_again() {
+    let code = "segment-dead-lettered".to_owned();
+    check_that_a_gone_segment_is_split_anew(|job_id| Action::Repair { job_id, code }).await;
+}
+
+#[tokio::test]
+async fn a_segment_whose_source_is_gone_too_can_only_be_submitted_again() {
+    let plane = Plane::passive().await;
+    let job_id = failed_job_with_a_gone_segment(&plane).await;
+    let plan = plane.client.plan(replay(INFERENCE_DLQ), None).await.unwrap();
+    assert!(plan.items.is_empty() && plan.refused.is_some(), "{plan:#?}");
+    assert_eq!(plan.skips[0].what, "its segment is gone, and so is the source: submit the video again");
+    assert_eq!(plane.stats(INFERENCE_DLQ).await.ready, 2);
+    let detail = plane.client.job(job_id).await.unwrap();
+    let finding = &detail.view.findings[0];
+    assert_eq!(finding.repair, None, "{finding:?}");
+    assert!(finding.evidence.last().unwrap().ends_with("submit the video again"), "{finding:?}");
+    let code = "segment-dead-lettered".to_owned();
+    let repair = plane.client.plan(Action::Repair { job_id, code }, None).await.unwrap();
+    assert!(repair.refused.unwrap().ends_with("submit the video again"));
+    // The source comes back, from a backup perhaps.
+    plane.put_silently(Side::Input, &keys::source(job_id)).await;
+    let detail = plane.client.job(job_id).await.unwrap();
+    assert!(detail.view.findings[0].repair.is_some(), "{detail:?}");
+}
+
+#[tokio::test]
+async fn a_job_is_not_cut_again_without_the_manifest_that_says_how() {
+    let plane = Plane::passive().await;
+    let job_id = failed_job_with_a_gone_segment(&plane).await;
+    plane.put_silently(Side::Input, &keys::source(job_id)).await;
+    let manifest = stereospot_ports::objects::path(&keys::manifest(job_id)).unwrap();
+    object_store::ObjectStoreExt::delete(&*plane.backend.input.store, &manifest).await.unwrap();
+    let plan = plane.client.plan(replay(INFERENCE_DLQ), None).await.unwrap();
+    assert!(plan.refused.is_some(), "{plan:#?}");
+    assert!(plan.skips[0].what.contains("manifest"), "{plan:#?}");
+    assert_eq!(plane.stats(CHUNKING).await.ready, 0);
+}
+
+#[tokio::test]
+async fn a_purged_reassembly_message_is_not_under_way() {
+    let plane = Plane::passive().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
+    plane.complete(job_id, [0]).await;
+    plane.act(Action::Trigger { job_id }).await;
+    let under_way = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
+    assert_eq!(under_way.refused.as_deref(), Some("a reassembly message was sent a moment ago and is under way"));
+    plane.act(Action::Purge { queue: REASSEMBLY }).await;
+    let detail = plane.client.job(job_id).await.unwrap();
+    assert!(detail.can_trigger, "{}", detail.trigger_note);
+    plane.act(Action::Trigger { job_id }).await;
+    assert_eq!(plane.stats(REASSEMBLY).await.ready, 1);
+    let again = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
+    assert_eq!(again.refused.as_deref(), Some("a reassembly message was sent a moment ago and is under way"));
 }

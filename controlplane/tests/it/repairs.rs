@@ -133,6 +133,19 @@ async fn seven_a_segment_was_lost() {
 }
 
 #[tokio::test]
+async fn seven_a_segment_was_lost_with_its_object() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    plane.complete(job_id, [0]).await;
+    plane.put_silently(Side::Input, &keys::manifest(job_id)).await;
+    plane.put_silently(Side::Input, &keys::source(job_id)).await;
+    plane.after(job_id, STEP).await;
+    message_comes(&plane, CHUNKING, &message::object_created("input", &keys::source(job_id))).await;
+    plane.status(job_id, JobStatus::Created).await;
+    told(&plane, job_id, EventKind::JobRepaired).await;
+}
+
+#[tokio::test]
 async fn eight_failed_with_a_result_is_set_right_by_the_operator() {
     let plane = Plane::start().await;
     let job_id = plane.job(JobStatus::Failed, Some(1)).await;

@@ -12,8 +12,12 @@ use stereospot_domain::{Event, Job, JobId, JobStatus, QueueName};
 use uuid::Uuid;
 
 use crate::problem::Problem;
-use crate::view::{Change, JobDetail, JobPage, MessageView, QueueView, Snapshot, WorkerView};
+use crate::view::{Change, DeploymentView, JobDetail, JobPage, LogPage, MessageView, QueueView, Snapshot, WorkerView};
 use crate::wire::{Applied, Apply, EventBatch, EventsAccepted, Health, NewJob, NewPlan};
+
+mod sse;
+
+use sse::SseParser;
 
 /// Where a control plane listens when nobody says otherwise.
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:7847";
@@ -79,6 +83,12 @@ pub struct Client {
 
 /// Time for a call that moves little; uploads, downloads and streams have none.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time for a call that writes, or makes a plan: a long dead-letter queue on SQS can only be looked at by receiving all of it.
+const POST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time to search logs; CloudWatch reads at its own pace.
+const LOGS_TIMEOUT: Duration = Duration::from_secs(310);
+/// Time to apply a plan: thousands of messages are sent one by one. The server goes on when nobody waits any more.
+const APPLY_TIMEOUT: Duration = Duration::from_secs(1800);
 
 impl Client {
     /// A client of the control plane at `server`, such as `http://127.0.0.1:7847`. Connects at the first call.
@@ -118,7 +128,7 @@ impl Client {
     /// # Errors
     /// As every call: [`Error`].
     pub async fn send_events(&self, events: Vec<Event>) -> Result<EventsAccepted> {
-        self.post("/v1/events", &EventBatch { events }).await
+        self.post("/v1/events", &EventBatch { events }, POST_TIMEOUT).await
     }
 
     /// Makes a job.
@@ -126,7 +136,7 @@ impl Client {
     /// # Errors
     /// As every call: [`Error`].
     pub async fn create_job(&self, job: &NewJob) -> Result<Job> {
-        self.post("/v1/jobs", job).await
+        self.post("/v1/jobs", job, POST_TIMEOUT).await
     }
 
     /// Uploads a job's source; `bytes` is its length.
@@ -187,6 +197,24 @@ impl Client {
         self.get(&format!("/v1/jobs/{job_id}/events?limit={limit}")).await
     }
 
+    /// A job's log lines, oldest first, at most `limit`. On CloudWatch it may take half a minute, and costs by the bytes read;
+    /// dropping the future stops the search there too.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn logs(&self, job_id: JobId, limit: u32) -> Result<LogPage> {
+        let request = self.request(Method::GET, &format!("/v1/jobs/{job_id}/logs?limit={limit}"));
+        self.answer(self.send(request.timeout(LOGS_TIMEOUT)).await?).await
+    }
+
+    /// What the control plane works on, and what asking it costs.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn deployment(&self) -> Result<DeploymentView> {
+        self.get("/v1/deployment").await
+    }
+
     /// Every queue.
     ///
     /// # Errors
@@ -216,7 +244,7 @@ impl Client {
     /// # Errors
     /// As every call: [`Error`].
     pub async fn plan(&self, action: Action, who: Option<String>) -> Result<Plan> {
-        self.post("/v1/plans", &NewPlan { action, who }).await
+        self.post("/v1/plans", &NewPlan { action, who }, POST_TIMEOUT).await
     }
 
     /// Applies a plan.
@@ -224,7 +252,7 @@ impl Client {
     /// # Errors
     /// As every call: [`Error`].
     pub async fn apply(&self, plan_id: Uuid, apply: &Apply) -> Result<Applied> {
-        self.post(&format!("/v1/plans/{plan_id}/apply"), apply).await
+        self.post(&format!("/v1/plans/{plan_id}/apply"), apply, APPLY_TIMEOUT).await
     }
 
     /// The action log, newest first.
@@ -281,8 +309,8 @@ impl Client {
         self.answer(self.send(self.request(Method::GET, path).timeout(CALL_TIMEOUT)).await?).await
     }
 
-    async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T> {
-        let request = self.request(Method::POST, path).timeout(Duration::from_secs(60)).json(body);
+    async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B, within: Duration) -> Result<T> {
+        let request = self.request(Method::POST, path).timeout(within).json(body);
         self.answer(self.send(request).await?).await
     }
 
@@ -326,69 +354,9 @@ fn percent_encode(text: &str) -> String {
         .collect()
 }
 
-/// Reads server-sent events out of a stream of bytes, wherever the parts happen to be cut.
-#[derive(Debug, Default)]
-struct SseParser {
-    buffer: Vec<u8>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct SseFrame {
-    id: Option<u64>,
-    data: String,
-}
-
-impl SseParser {
-    fn push(&mut self, part: &[u8]) {
-        self.buffer.extend_from_slice(part);
-    }
-
-    /// The next whole frame that carries data; comments (keep-alives) are passed over.
-    fn next_frame(&mut self) -> Option<SseFrame> {
-        loop {
-            let end = self.buffer.windows(2).position(|pair| pair == b"\n\n")?;
-            let frame: Vec<u8> = self.buffer.drain(..end + 2).collect();
-            let text = String::from_utf8_lossy(&frame);
-            let field = |line: &str, name: &str| {
-                line.strip_prefix(name)?
-                    .strip_prefix(':')
-                    .map(|value| value.strip_prefix(' ').unwrap_or(value).to_owned())
-            };
-            let data: Vec<String> = text.lines().filter_map(|line| field(line, "data")).collect();
-            if !data.is_empty() {
-                let id = text.lines().filter_map(|line| field(line, "id")).next_back().and_then(|id| id.parse().ok());
-                return Some(SseFrame { id, data: data.join("\n") });
-            }
-        }
-    }
-}
-
-impl SseFrame {
-    fn read(&self, server: &str) -> Result<(u64, Change)> {
-        let change = serde_json::from_str(&self.data)
-            .map_err(|error| Error::Foreign { server: server.to_owned(), what: error.to_string() })?;
-        Ok((self.id.unwrap_or(0), change))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn frames_are_read_wherever_they_are_cut() {
-        let text = b": keep-alive\n\nid: 7\ndata: {\"a\":\ndata: 1}\n\nid: 8\ndata: x\n\n";
-        for cut in 0..text.len() {
-            let mut parser = SseParser::default();
-            let mut frames = Vec::new();
-            for part in [&text[..cut], &text[cut..]] {
-                parser.push(part);
-                frames.extend(std::iter::from_fn(|| parser.next_frame()));
-            }
-            let first = SseFrame { id: Some(7), data: "{\"a\":\n1}".into() };
-            assert_eq!(frames, [first, SseFrame { id: Some(8), data: "x".into() }], "cut at {cut}");
-        }
-    }
 
     #[test]
     fn an_address_that_is_none_is_refused_with_an_example() {

@@ -20,8 +20,8 @@ pub struct Problem {
     pub status: u16,
     /// What happened here, and what to do.
     pub detail: String,
-    /// The kind, short and stable: `not-found`, `invalid`, `conflict`, `refused`, `expired`, `read-only`, `too-large`, `unavailable`,
-    /// `full`, `internal`.
+    /// The kind, short and stable: `not-found`, `invalid`, `conflict`, `refused`, `denied`, `expired`, `read-only`, `too-large`,
+    /// `unavailable`, `full`, `internal`.
     pub code: String,
 }
 

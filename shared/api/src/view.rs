@@ -7,6 +7,10 @@ use stereospot_domain::{Event, Job, JobId, Lock, QueueName, Stage, Timestamp};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+mod platform;
+
+pub use platform::{ApiCalls, DeploymentView, FoundQueue, LogLine, LogPage, ServiceView};
+
 /// A polled value: what, when, how exact.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Observed<T> {
@@ -37,6 +41,9 @@ pub struct Snapshot {
     pub queues: Vec<QueueView>,
     /// Workers heard of in the last hour.
     pub workers: Vec<WorkerView>,
+    /// The platform's services, by name; empty where there are none.
+    #[serde(default)]
+    pub services: Vec<ServiceView>,
     /// What is wrong, gravest first.
     pub attention: Vec<Attention>,
     /// Collectors.
@@ -56,6 +63,15 @@ pub struct Environment {
     pub is_read_only: bool,
     /// The server's version.
     pub version: String,
+    /// The region, where the platform has regions.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// `A` or `B`: who writes completions in an existing deployment, its job-worker or the video worker.
+    #[serde(default)]
+    pub topology: Option<String>,
+    /// First part of every name in the deployment.
+    #[serde(default)]
+    pub prefix: Option<String>,
 }
 
 /// A change of what a snapshot holds: one server-sent event, whose id is the revision.
@@ -68,6 +84,11 @@ pub enum Change {
     Queue(QueueView),
     /// A worker is new or changed.
     Worker(WorkerView),
+    /// All services of the platform, read again.
+    Services {
+        /// By name.
+        services: Vec<ServiceView>,
+    },
     /// The whole list of what is wrong.
     Attention {
         /// Gravest first.
@@ -291,6 +312,9 @@ pub struct WorkerView {
     pub version: Option<String>,
     /// The execution provider that runs its depth model.
     pub provider: Option<String>,
+    /// Why it stopped by itself, or could not start.
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 /// One line of the landing screen's list.

@@ -23,23 +23,23 @@ mod storage;
 
 use report::{EndpointFound, Problem, Report, ServiceFound, Severity, Verdict};
 
-/// Looks at everything that a deployment's environment file names.
+/// Looks at everything that a deployment's environment file names, and at what the credentials may do.
 ///
 /// # Errors
 /// [`stereospot_ports::Code::Invalid`] when no region is set; nothing else is an error, all else stands in the report.
 pub async fn examine(connections: &Connections) -> Result<Report> {
-    let api = |service| Api::new(&connections.config, &connections.calls, service);
-    let doctor = Doctor {
-        connections,
-        deployment: &connections.deployment,
-        sqs: api(&SQS)?,
-        s3: api(&S3)?,
-        dynamodb: api(&DYNAMODB)?,
-        sts: api(&STS)?,
-        iam: api(&IAM)?,
-        logs: Api::new(&in_logs_region(connections), &connections.calls, &LOGS)?,
-    };
-    Ok(doctor.examine().await)
+    let doctor = Doctor::new(connections)?;
+    let (mut report, account) = doctor.survey().await;
+    doctor.permissions(&mut report, account.as_ref()).await;
+    Ok(report)
+}
+
+/// As [`examine`], but for what the credentials may do: some thirty calls instead of hundreds, for a process that starts.
+///
+/// # Errors
+/// As [`examine`].
+pub async fn survey(connections: &Connections) -> Result<Report> {
+    Ok(Doctor::new(connections)?.survey().await.0)
 }
 
 fn in_logs_region(connections: &Connections) -> SdkConfig {
@@ -65,6 +65,14 @@ struct Complaints {
     notes: Vec<String>,
 }
 
+impl Report {
+    fn add(&mut self, complaints: Complaints) {
+        self.problems.extend(complaints.problems);
+        self.problems.sort_by_key(|problem| problem.severity);
+        self.notes.extend(complaints.notes);
+    }
+}
+
 impl Complaints {
     fn error(&mut self, what: impl Into<String>) {
         self.problems.push(Problem { severity: Severity::Error, what: what.into() });
@@ -75,18 +83,27 @@ impl Complaints {
     }
 }
 
-impl Doctor<'_> {
-    async fn examine(&self) -> Report {
+impl<'a> Doctor<'a> {
+    fn new(connections: &'a Connections) -> Result<Self> {
+        let api = |service| Api::new(&connections.config, &connections.calls, service);
+        Ok(Self {
+            connections,
+            deployment: &connections.deployment,
+            sqs: api(&SQS)?,
+            s3: api(&S3)?,
+            dynamodb: api(&DYNAMODB)?,
+            sts: api(&STS)?,
+            iam: api(&IAM)?,
+            logs: Api::new(&in_logs_region(connections), &connections.calls, &LOGS)?,
+        })
+    }
+
+    /// What there is, and whose credentials these are.
+    async fn survey(&self) -> (Report, Option<Account>) {
         let deployment = self.deployment;
         let mut all = Complaints { notes: deployment.notes.clone(), ..Complaints::default() };
-        let account = match Account::look(&self.sts, &deployment.region).await {
-            Ok(account) => Some(account),
-            Err(error) => {
-                all.error(error.to_string());
-                None
-            }
-        };
-        let (buckets, queues, tables, services, logs, managed) = futures::join!(
+        let (account, buckets, queues, tables, services, logs, managed) = futures::join!(
+            Account::look(&self.sts, &deployment.region),
             self.buckets(),
             self.queues(),
             self.tables(),
@@ -94,32 +111,13 @@ impl Doctor<'_> {
             self.log_groups(),
             self.managed()
         );
-        let dead_letters: Vec<String> =
-            queues.0.iter().filter_map(|queue| Some(queue.dead_letter.as_ref()?.name.clone())).collect();
-        let (sqs, dynamodb, s3) = (&self.sqs, &self.dynamodb, &self.s3);
-        let apis = attempt::Apis { iam: &self.iam, sqs, dynamodb, s3, logs: &self.logs };
-        let mut seen = Vec::new();
-        if !services.0.is_empty() {
-            seen.push("ecs:DescribeServices");
-        }
-        if services.0.iter().any(|service| service.limits.is_some()) {
-            seen.push("application-autoscaling:DescribeScalableTargets");
-        }
-        let (permissions, notes) = permissions::look(&apis, deployment, account.as_ref(), &dead_letters, &seen).await;
-        all.notes.extend(notes);
-        for missing in permissions.iter().filter(|permission| permission.verdict == Verdict::Missing) {
-            all.warn(format!(
-                "{} on {} is not allowed, needed for {}: add it to the policy of the role in use",
-                missing.action, missing.resource, missing.needed_for
-            ));
-        }
+        let account = account.map_err(|error| all.error(error.to_string())).ok();
         let mut report = Report {
             region: deployment.region.clone(),
             name_prefix: deployment.name_prefix.clone(),
             account: account.as_ref().map(|account| account.id.clone()),
-            caller: account.map(|account| account.caller),
+            caller: account.as_ref().map(|account| account.caller.clone()),
             topology: if deployment.topology() == Topology::A { "A" } else { "B" }.into(),
-            permissions,
             ..Report::default()
         };
         for complaints in [buckets.1, queues.1, tables.1, services.1, logs.1, managed.2] {
@@ -129,9 +127,37 @@ impl Doctor<'_> {
         (report.buckets, report.queues, report.tables) = (buckets.0, queues.0, tables.0);
         (report.services, report.log_groups) = (services.0, logs.0);
         (report.endpoint, report.inference_server_answers) = (managed.0, managed.1);
-        all.problems.sort_by_key(|problem| problem.severity);
-        (report.problems, report.notes) = (all.problems, all.notes);
-        report
+        report.add(all);
+        (report, account)
+    }
+
+    /// Adds what the credentials may do.
+    async fn permissions(&self, report: &mut Report, account: Option<&Account>) {
+        let dead_letters: Vec<String> =
+            report.queues.iter().filter_map(|queue| Some(queue.dead_letter.as_ref()?.name.clone())).collect();
+        let (sqs, dynamodb, s3) = (&self.sqs, &self.dynamodb, &self.s3);
+        let apis = attempt::Apis { iam: &self.iam, sqs, dynamodb, s3, logs: &self.logs };
+        let mut seen = Vec::new();
+        if !report.services.is_empty() {
+            seen.push("ecs:DescribeServices");
+        }
+        if report.services.iter().any(|service| service.limits.is_some()) {
+            seen.push("application-autoscaling:DescribeScalableTargets");
+        }
+        if !report.log_groups.is_empty() {
+            seen.push("logs:DescribeLogGroups");
+        }
+        let mut all = Complaints::default();
+        let (permissions, notes) = permissions::look(&apis, self.deployment, account, &dead_letters, &seen).await;
+        all.notes.extend(notes);
+        for missing in permissions.iter().filter(|permission| permission.verdict == Verdict::Missing) {
+            all.warn(format!(
+                "{} on {} is not allowed, needed for {}: add it to the policy of the role in use",
+                missing.action, missing.resource, missing.needed_for
+            ));
+        }
+        report.permissions = permissions;
+        report.add(all);
     }
 
     async fn services(&self) -> (Vec<ServiceFound>, Complaints) {

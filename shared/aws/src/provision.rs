@@ -125,6 +125,12 @@ impl Plan {
     }
 }
 
+/// The region that the AWS profile in use names, where it names one. For those who give none.
+pub async fn profile_region() -> Option<String> {
+    use aws_config::meta::region::ProvideRegion as _;
+    aws_config::profile::ProfileFileRegionProvider::new().region().await.map(|region| region.to_string())
+}
+
 /// Makes a deployment's resources.
 #[derive(Debug, Clone)]
 pub struct Provisioner {

@@ -4,8 +4,7 @@
 //! and a result object at one of two places, told beforehand: success or failure. The row is written under **both** places, so
 //! that a failure finds its segment as well as a success does; existing services read the same rows.
 //!
-//! Invariant: whoever finds a result object finds the segment, or an error that is worth another try: a result may be faster
-//! than the row.
+//! Invariant: whoever finds a result object finds the segment, or looks again: a result may be faster than the row.
 
 use std::time::Duration;
 
@@ -142,7 +141,7 @@ impl Sagemaker {
     /// [`Code::NotFound`] when endpoint or table don't exist; otherwise what S3, SageMaker or DynamoDB say. The message must
     /// then stay.
     pub async fn invoke(&self, segment: &Segment, now: Timestamp) -> Result<Invocation> {
-        let key = format!("{REQUESTS}{}/{}.json", segment.job_id, segment.index);
+        let key = request_key(segment.job_id, segment.index);
         self.output.store.put(&Path::from(key.as_str()), segment.request().to_string().into()).await?;
         let invocation = self.start(&self.output.uri(&key)).await?;
         self.remember(&invocation.success_uri, segment, now).await?;
@@ -158,21 +157,46 @@ impl Sagemaker {
         [RESPONSES, FAILURES].iter().any(|prefix| key.len() > prefix.len() && key.starts_with(prefix))
     }
 
-    /// The segment that a result object in the output bucket is about.
+    /// The segment that a result object in the output bucket is about. None when no row knows the object: the row may still be
+    /// on its way, so look again; after some looks it belongs to nobody here.
     ///
     /// # Errors
-    /// [`Code::Unavailable`] when no row knows the object: the row may still be on its way, so try again; after some tries it
-    /// belongs to nobody.
-    pub async fn matched(&self, key: &str) -> Result<Matched> {
+    /// When DynamoDB can't be asked.
+    pub async fn matched(&self, key: &str) -> Result<Option<Matched>> {
         let uri = self.output.uri(key);
         for candidate in places(&uri, key, &self.output.uri("")) {
             if let Some(row) = self.row(&candidate).await? {
+                // The endpoint may have other uses, whose rows name no job of the pipeline.
+                let Ok(job_id) = row.job_id.text.parse() else { return Ok(None) };
                 let failure = if key.starts_with(FAILURES) { Some(self.reason(key).await) } else { None };
-                return row.matched(failure);
+                return row.matched(job_id, failure).map(Some);
             }
         }
-        let message = format!("no invocation is known whose result is {uri}: it may be written in a moment");
-        Err(Error::new(Code::Unavailable, message))
+        Ok(None)
+    }
+
+    /// Notes that the endpoint failed at a segment, and says how often it has by now. The count stands in a row of its own under
+    /// the request's address, and goes with it some hours after the last failure.
+    ///
+    /// # Errors
+    /// When DynamoDB can't be asked.
+    pub async fn count_failure(&self, job_id: JobId, index: u32, now: Timestamp) -> Result<u32> {
+        let uri = self.output.uri(&request_key(job_id, index));
+        let input =
+            json!({ "TableName": self.table, "Key": { "output_location": { "S": uri } }, "ConsistentRead": true });
+        let answer: Failures = self.tables.json(on("GetItem", "table", &self.table), input).await?;
+        let before = answer.item.and_then(|item| item.failures?.text.parse::<u32>().ok()).unwrap_or(0);
+        let failures = before.saturating_add(1);
+        // Not in one step, as existing roles may put a row but not update one; results of one segment come one after the other.
+        let input = json!({ "TableName": self.table, "Item": {
+            "output_location": { "S": uri },
+            "job_id": { "S": job_id.to_string() },
+            "segment_index": { "N": index.to_string() },
+            "failures": { "N": failures.to_string() },
+            "ttl": { "N": now.plus(ROW_LIFETIME).as_secs().to_string() },
+        }});
+        self.tables.json::<Value>(on("PutItem", "table", &self.table), input).await?;
+        Ok(failures)
     }
 
     /// Forgets an invocation, once its segment is completed or given back. Doing it again changes nothing.
@@ -236,6 +260,10 @@ impl Sagemaker {
     }
 }
 
+fn request_key(job_id: JobId, index: u32) -> String {
+    format!("{REQUESTS}{job_id}/{index}.json")
+}
+
 /// Under which addresses the row may stand: the object's own; and for a failure, where only the success is remembered (rows of
 /// existing services), the success of the same name. SageMaker adds `-error` to the name of a failure.
 fn places(uri: &str, key: &str, bucket_uri: &str) -> Vec<String> {
@@ -252,6 +280,17 @@ fn places(uri: &str, key: &str, bucket_uri: &str) -> Vec<String> {
 struct Item {
     #[serde(rename = "Item")]
     item: Option<Row>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Failures {
+    #[serde(rename = "Item")]
+    item: Option<Counted>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Counted {
+    failures: Option<Number>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -276,10 +315,10 @@ struct Number {
 }
 
 impl Row {
-    fn matched(self, failure: Option<String>) -> Result<Matched> {
+    fn matched(self, job_id: JobId, failure: Option<String>) -> Result<Matched> {
         let corrupt = |what: &str| Error::new(Code::Corrupt, format!("the row of an invocation has no usable {what}"));
         Ok(Matched {
-            job_id: self.job_id.text.parse().map_err(|_| corrupt("job_id"))?,
+            job_id,
             index: self.segment_index.text.parse().map_err(|_| corrupt("segment_index"))?,
             total: self.total_segments.and_then(|total| total.text.parse().ok()),
             output_uri: self.output_s3_uri.text,

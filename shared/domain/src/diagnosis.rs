@@ -357,17 +357,42 @@ fn dead_letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
             format!("in {}: {}", QueueName::dead_letter(role), list(&segments))
         });
         evidence.extend(letters.iter().find_map(|letter| letter.error.clone()));
+        let hopeless = |letter: &&&DeadLetter| is_hopeless(facts, letter);
+        let message_ids: Vec<String> =
+            letters.iter().filter(|letter| !hopeless(letter)).map(|letter| letter.message_id.clone()).collect();
+        let what_is_gone = if role == Chunking { "the source is" } else { "segments and the source are" };
+        if message_ids.len() < letters.len() {
+            evidence.push(format!("{what_is_gone} gone: submit the video again"));
+        } else if role == Inference && letters.iter().any(|letter| is_gone(facts, letter)) {
+            evidence.push("a segment is gone: the source can be split again".into());
+        }
+        let repair = Repair::ReplayDeadLetters { queue: QueueName::dead_letter(role), message_ids };
+        let is_of_use = matches!(&repair, Repair::ReplayDeadLetters { message_ids, .. } if !message_ids.is_empty());
         findings.push(Finding {
             code,
             severity: Severity::Critical,
             since,
             evidence,
-            repair: Some(Repair::ReplayDeadLetters {
-                queue: QueueName::dead_letter(role),
-                message_ids: letters.iter().map(|letter| letter.message_id.clone()).collect(),
-            }),
+            repair: is_of_use.then_some(repair),
         });
     }
+}
+
+/// True when the object that a message asks for is gone.
+fn is_gone(facts: &JobFacts, letter: &DeadLetter) -> bool {
+    let gone = facts.gone.as_ref();
+    letter.segment_index.is_some_and(|index| gone.is_some_and(|gone| gone.value.binary_search(&index).is_ok()))
+}
+
+/// True when nothing is left from which the message's work could be done.
+fn is_hopeless(facts: &JobFacts, letter: &DeadLetter) -> bool {
+    let has_no_source = facts.source_exists.as_ref().is_some_and(|source| !source.value);
+    has_no_source
+        && match letter.queue.role {
+            crate::QueueRole::Chunking => true,
+            crate::QueueRole::Inference => is_gone(facts, letter),
+            _ => false,
+        }
 }
 
 fn silent_segments(facts: &JobFacts, now: Timestamp, patience: Patience, findings: &mut Vec<Finding>) {

@@ -44,6 +44,19 @@ pub enum Action {
         /// The purge's plan id.
         plan_id: Uuid,
     },
+    /// Set how many tasks a service should have.
+    Scale {
+        /// The service's name.
+        service: String,
+        /// How many.
+        desired: u32,
+    },
+    /// Stop the platform's own move of a long dead-letter queue, which a replay started. What was moved stays moved.
+    StopMove {
+        /// The dead-letter queue.
+        #[schema(value_type = String)]
+        queue: QueueName,
+    },
 }
 
 impl Action {
@@ -56,6 +69,8 @@ impl Action {
             Action::Trigger { .. } => "trigger",
             Action::Repair { .. } => "repair",
             Action::Restore { .. } => "restore",
+            Action::Scale { .. } => "scale",
+            Action::StopMove { .. } => "stop_move",
         }
     }
 }

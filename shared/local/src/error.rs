@@ -5,7 +5,7 @@ use stereospot_ports::{Code, Error};
 /// A failure of SQLite in the port's words, with what to do where something can be done.
 pub(crate) fn from_sqlx(error: sqlx::Error) -> Error {
     let (code, message) = match primary_code(&error) {
-        Some(FULL) => (Code::Full, "no space left in the data directory: free some, then it goes on by itself"),
+        Some(FULL) => (Code::Full, "no space left in the data directory: free some"),
         Some(BUSY | LOCKED) => (Code::Unavailable, "the database is busy: another process holds it too long"),
         Some(CORRUPT | NOTADB) => (Code::Corrupt, "the database is damaged: restore it from a copy, or start anew"),
         Some(READONLY | PERM | AUTH | CANTOPEN) => (Code::Denied, "no permission to write the database"),
@@ -13,7 +13,7 @@ pub(crate) fn from_sqlx(error: sqlx::Error) -> Error {
         _ => match &error {
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => (Code::Unavailable, "no free database connection"),
             sqlx::Error::Io(io) if stereospot_ports::error::is_full(io) => {
-                (Code::Full, "no space left in the data directory: free some, then it goes on by itself")
+                (Code::Full, "no space left in the data directory: free some")
             }
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => (Code::Corrupt, "a stored row can't be read"),
             _ => (Code::Internal, "the database failed"),
@@ -42,3 +42,6 @@ const NOTADB: i32 = 26;
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse::<i32>().ok().map(|extended| extended & 0xff)
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,17 +128,55 @@ impl From<object_store::Error> for Error {
                 (Code::Denied, format!("no permission for the object at {path}"))
             }
             Object::InvalidPath { .. } => (Code::Invalid, "not a valid object key".into()),
-            _ if is_full(&error) => {
-                (Code::Full, "no space left for objects: free some, then it goes on by itself".into())
-            }
+            _ if is_full(&error) => (Code::Full, "no space left for objects: free some".into()),
             _ => match of_ours(&error) {
                 // The notification of the object failed: what that means for the caller is said already.
                 Some(ours) => (ours.code, ours.message.clone()),
                 None => (Code::Internal, "the object store failed".into()),
             },
         };
-        Self::with(code, message, error)
+        let cause = match &error {
+            // The path is said already.
+            Object::NotFound { source, .. }
+            | Object::AlreadyExists { source, .. }
+            | Object::Precondition { source, .. }
+            | Object::PermissionDenied { source, .. }
+            | Object::Unauthenticated { source, .. } => Some(&**source as &(dyn StdError + 'static)),
+            _ => match of_ours(&error) {
+                Some(ours) => ours.source(),
+                None => Some(&error as &(dyn StdError + 'static)),
+            },
+        };
+        let source = cause.map(|cause| Box::new(Cause(once(cause))) as Box<dyn StdError + Send + Sync>);
+        Self { code, message, source }
     }
+}
+
+/// An object store's error in words. Its own types say a path once for each of their layers.
+#[derive(Debug)]
+struct Cause(String);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Cause {}
+
+/// An error with its causes, without those that it has said itself.
+#[must_use]
+pub fn once(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(&format!(": {said}"));
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// The first error of ours in the chain of causes.
@@ -165,3 +203,6 @@ pub fn is_full(error: &(dyn StdError + 'static)) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ pub use worker::*;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::catalogue::{self, Kind, Metric, Values};
+use crate::catalogue::{self, CallOutcome, Kind, Metric, Values};
 
 /// Says which version runs and that the process began now.
 pub fn started(version: &str) {
@@ -23,6 +23,12 @@ pub fn started(version: &str) {
 /// Counts a failed call to a backend; `code` is `stereospot_ports::Code::as_str`.
 pub fn backend_error(code: &str) {
     add(catalogue::BACKEND_ERRORS, &[code], 1);
+}
+
+/// Counts calls to the platform; `api` is `service.Operation`, and what the catalogue does not hold counts as `other`.
+pub fn backend_calls(api: &str, outcome: CallOutcome, count: u64) {
+    let api = catalogue::API.closed(api).unwrap_or("other");
+    add(catalogue::BACKEND_CALLS, &[api, outcome.as_str()], count);
 }
 
 /// Registers a series, so that it is exported at 0.

@@ -39,9 +39,11 @@ fn sets_with_a_list_are_the_same() {
 #[test]
 fn actions_are_the_same() {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
-    let actions = ["replay", "purge", "trigger", "repair", "restore"].map(|name| {
-        let value =
-            json!({"action": name, "queue": "inference-dlq", "job_id": id, "plan_id": id, "code": "segment-lost"});
+    let actions = ["replay", "purge", "trigger", "repair", "restore", "scale", "stop_move"].map(|name| {
+        let value = json!({
+            "action": name, "queue": "inference-dlq", "job_id": id, "plan_id": id, "code": "segment-lost",
+            "service": "video-worker", "desired": 1,
+        });
         serde_json::from_value::<Action>(value).unwrap()
     });
     for action in &actions {
@@ -50,7 +52,9 @@ fn actions_are_the_same() {
             | Action::Purge { .. }
             | Action::Trigger { .. }
             | Action::Repair { .. }
-            | Action::Restore { .. } => {}
+            | Action::Restore { .. }
+            | Action::Scale { .. }
+            | Action::StopMove { .. } => {}
         }
     }
     check(&catalogue::ACTION, actions.iter().map(Action::name));

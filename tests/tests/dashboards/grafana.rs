@@ -157,7 +157,14 @@ fn panels_say_what_they_show_in_which_unit() {
         let unit = panel["fieldConfig"]["defaults"]["unit"].as_str().or(panel["options"]["yAxis"]["unit"].as_str());
         assert!(unit.is_some(), "{title}: no unit");
     }
-    for row in ["Queues and dead-letter queues", "Stages", "Jobs", "Workers", "Collectors and control plane"] {
+    for row in [
+        "Queues and dead-letter queues",
+        "Stages",
+        "Jobs",
+        "Workers",
+        "Collectors and control plane",
+        "Deployment on AWS",
+    ] {
         assert!(titles.contains(row), "no row {row}");
     }
 }

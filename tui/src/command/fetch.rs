@@ -20,6 +20,11 @@ pub(super) struct Destination {
 }
 
 impl Destination {
+    /// The file, whether it can be written or not.
+    pub(super) fn unchecked(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
     /// Checks, before any work is done, that the file can be written: its folder exists, it is no folder itself, and it isn't there
     /// already unless it may be overwritten.
     ///
@@ -45,7 +50,7 @@ impl Destination {
                 "{shown} exists already: name another file, or add --force to overwrite it"
             )));
         }
-        Ok(Self { path: path.to_owned() })
+        Ok(Self::unchecked(path))
     }
 
     /// Where the file will be.
@@ -53,7 +58,8 @@ impl Destination {
         &self.path
     }
 
-    fn part(&self) -> PathBuf {
+    /// The file beside it that holds the bytes until all are there.
+    pub(super) fn part(&self) -> PathBuf {
         let mut name = self.path.file_name().map(OsString::from).unwrap_or_default();
         name.push(".part");
         self.path.with_file_name(name)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ratatui::text::Span;
 use serde::Serialize;
-use stereospot_api::view::Observed;
+use stereospot_api::view::{Environment, Observed};
 use stereospot_domain::Timestamp;
 use stereospot_domain::diagnosis::Severity;
 
@@ -39,6 +39,15 @@ pub fn line(line: impl AsRef<str>) -> Result {
 /// [`Error::Print`].
 pub fn json<T: Serialize>(value: &T) -> Result {
     let text = serde_json::to_string_pretty(value).map_err(|error| Error::Print(error.into()))?;
+    line(text)
+}
+
+/// Prints a value as JSON in one line on stdout.
+///
+/// # Errors
+/// [`Error::Print`].
+pub fn json_line<T: Serialize>(value: &T) -> Result {
+    let text = serde_json::to_string(value).map_err(|error| Error::Print(error.into()))?;
     line(text)
 }
 
@@ -200,7 +209,8 @@ pub fn known<T: ToString>(value: Option<T>) -> String {
 /// A rate with one decimal.
 #[must_use]
 pub fn rate(value: Option<f32>) -> String {
-    known(value.map(|value| format!("{value:.1}")))
+    // A sum of nothing is -0.0, and little less than nothing is printed like it.
+    known(value.map(|value| format!("{value:.1}")).map(|text| if text == "-0.0" { "0.0".into() } else { text }))
 }
 
 /// A size: `312 B`, `1.4 MB`; powers of 1000.
@@ -218,6 +228,29 @@ pub fn size(bytes: u64) -> String {
         unit = next;
     }
     format!("{value:.1} {unit}")
+}
+
+/// A price: `$0.004`, `$1.27`, `$140`; as many decimals as tell something.
+#[must_use]
+pub fn usd(dollars: f64) -> String {
+    if dollars < 0.0005 {
+        "$0".into()
+    } else if dollars < 0.1 {
+        format!("${dollars:.3}")
+    } else if dollars < 100.0 {
+        format!("${dollars:.2}")
+    } else {
+        format!("${dollars:.0}")
+    }
+}
+
+/// Where an environment is, beside its name: `eu-west-1 stereo-spot topology B`; none where there is no more to say.
+#[must_use]
+pub fn whereabouts(environment: &Environment) -> Option<String> {
+    let prefix = environment.prefix.clone().filter(|prefix| *prefix != environment.name);
+    let topology = environment.topology.as_ref().map(|topology| format!("topology {topology}"));
+    let words: Vec<String> = [environment.region.clone(), prefix, topology].into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 /// The mark of a severity: never colour alone.

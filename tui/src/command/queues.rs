@@ -1,17 +1,25 @@
 //! `queues`: list, peek, replay, purge, restore.
 
 use stereospot_api::Client;
-use stereospot_api::view::{MessageView, QueueView};
+use stereospot_api::view::{DeploymentView, MessageView, QueueView};
+use stereospot_domain::QueueName;
 use stereospot_domain::plan::Action;
 
 use super::print::{Column, Table, UNKNOWN, age, duration, json, known, line, observed, rate};
 use super::status::drain;
 use super::{Error, Result, now, write};
-use crate::cli::{Json, Queues, QueuesCommand};
+use crate::cli::{Queues, QueuesCommand};
 
 pub(super) async fn run(client: &Client, options: Queues) -> Result {
     match options.command.unwrap_or(QueuesCommand::List(options.json)) {
-        QueuesCommand::List(how) => list(&client.queues().await?, how),
+        QueuesCommand::List(how) if how.json => json(&client.queues().await?),
+        QueuesCommand::List(_) => {
+            let queues = client.queues().await?;
+            let all_are_known = QueueName::all().all(|name| is_known(&queues, name));
+            // Why a number is missing is known to the deployment alone; a server that can't tell has the others all the same.
+            let deployment = if all_are_known { None } else { client.deployment().await.ok() };
+            list(&queues, deployment.as_ref())
+        }
         QueuesCommand::Peek { queue, max, json: how } => {
             let messages = client.peek(queue, max).await?;
             if how.json {
@@ -31,6 +39,9 @@ pub(super) async fn run(client: &Client, options: Queues) -> Result {
             let message_ids = (!ids.is_empty()).then_some(ids);
             write::carry_out(client, Action::Replay { queue, message_ids }, how).await
         }
+        QueuesCommand::StopMove { queue, write: how } => {
+            write::carry_out(client, Action::StopMove { queue }, how).await
+        }
         QueuesCommand::Purge { queue, write: how } => write::carry_out(client, Action::Purge { queue }, how).await,
         QueuesCommand::Restore { plan, write: how } => {
             write::carry_out(client, Action::Restore { plan_id: plan }, how).await
@@ -38,10 +49,11 @@ pub(super) async fn run(client: &Client, options: Queues) -> Result {
     }
 }
 
-fn list(queues: &[QueueView], how: Json) -> Result {
-    if how.json {
-        return json(&queues);
-    }
+fn is_known(queues: &[QueueView], name: QueueName) -> bool {
+    queues.iter().any(|queue| queue.name == name && queue.ready.is_some())
+}
+
+fn list(queues: &[QueueView], deployment: Option<&DeploymentView>) -> Result {
     let mut table = Table::new(&[
         Column::Left("QUEUE"),
         Column::Right("READY"),
@@ -75,7 +87,16 @@ fn list(queues: &[QueueView], how: Json) -> Result {
             age(queue.ready.map(|ready| ready.at), now),
         ]);
     }
-    table.print()
+    table.print()?;
+    let Some(deployment) = deployment else { return Ok(()) };
+    for name in QueueName::all().filter(|name| !is_known(queues, *name)) {
+        let found = deployment.queues.iter().find(|found| found.name == name);
+        if found.is_none_or(|found| !found.exists) {
+            let why = found.and_then(|found| found.note.as_deref()).unwrap_or("not deployed");
+            line(format!("{name}: {why}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn peeked(messages: Vec<MessageView>) -> Result {

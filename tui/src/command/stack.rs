@@ -1,26 +1,45 @@
-//! `up`: runs the local stack until it is told to stop, with the dashboard in front of it or with lines.
+//! `up`: runs a stack until it is told to stop, with the dashboard in front of it or with lines.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use stereospot_api::client::DEFAULT_SERVER;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::print::{line, note};
-use super::{Error, Result};
-use crate::cli::{Look, Up};
-use crate::up::{Notice, Options, Stack};
+use super::{Error, Result, target};
+use crate::cli::{BackendName, Look, Up};
+use crate::up::{Backend, Fleet, Notice, Options, Stack};
 
-pub(super) async fn run(options: Up, data_dir: &Path, look: &Look) -> Result {
+mod env_file;
+
+use env_file::EnvFile;
+
+pub(super) async fn run(options: Up, data_dir: Option<&Path>, look: &Look) -> Result {
+    let (backend, usual_fleet, usual_dir) = match options.backend {
+        BackendName::Local if options.env_file.is_some() => {
+            return Err(Error::Usage("--env-file is for a deployment: add --backend aws".into()));
+        }
+        BackendName::Local => (Backend::Local, Fleet::LOCAL, PathBuf::from(target::USUAL_DATA_DIR)),
+        BackendName::Aws => {
+            let file = EnvFile::check(options.env_file.as_deref())?;
+            let data_dir = file.data_dir();
+            (Backend::Aws { env_file: file.path }, Fleet::NONE, data_dir)
+        }
+    };
+    let data_dir = data_dir.map_or(usual_dir, Path::to_owned);
     if let Some(model) = options.model.as_ref().filter(|model| !model.is_file()) {
         return Err(Error::Usage(format!("there is no model file {}: check --model", model.display())));
     }
     let is_headless = options.headless || !(look.linear || super::is_at_terminal());
     let stack_options = Options {
-        data_dir: data_dir.to_owned(),
+        backend,
+        data_dir,
         listen: options.listen,
-        fleet: options.workers,
+        watch: options.watch.args(),
+        fleet: options.workers.map_or(usual_fleet, |wanted| wanted.or(usual_fleet)),
         // A child may be started elsewhere: full paths stay right.
         model: options.model.map(|model| std::path::absolute(&model).unwrap_or(model)),
         provider: options.provider,
@@ -30,7 +49,7 @@ pub(super) async fn run(options: Up, data_dir: &Path, look: &Look) -> Result {
     let stop = CancellationToken::new();
     let asked = on_signals(&stop)?;
     let end = if is_headless {
-        headless(&stack_options, data_dir, &stop).await
+        headless(&stack_options, &stop).await
     } else {
         with_dashboard(&stack_options, look, &stop).await
     };
@@ -38,13 +57,13 @@ pub(super) async fn run(options: Up, data_dir: &Path, look: &Look) -> Result {
     end
 }
 
-async fn headless(options: &Options, data_dir: &Path, stop: &CancellationToken) -> Result {
+async fn headless(options: &Options, stop: &CancellationToken) -> Result {
     let mut stack = match Stack::start(options, stop).await {
         Err(crate::up::Error::Stopped) => return Ok(()),
         started => started?,
     };
     // A script that read the first line and closed the pipe still wants the stack.
-    let _ = tell(&stack, options, data_dir);
+    let _ = tell(&stack, options);
     loop {
         tokio::select! {
             notice = stack.notice() => note(notice.to_string()),
@@ -58,19 +77,40 @@ async fn headless(options: &Options, data_dir: &Path, stop: &CancellationToken) 
 }
 
 /// The line that says it is ready, and what to try. Whoever waits for it reads the first line of stdout.
-fn tell(stack: &Stack, options: &Options, data_dir: &Path) -> Result {
+fn tell(stack: &Stack, options: &Options) -> Result {
     let server = stack.server();
-    line(format!("ready: control plane at {server}, workers {}, logs in {}", options.fleet, stack.logs().display()))?;
-    // The commands find the stack by themselves where the data directory is the default one.
-    let named = if data_dir == Path::new("./stereospot-data") { String::new() } else { format!(" --server {server}") };
+    let workers = if options.fleet.is_empty() { "none".to_owned() } else { options.fleet.to_string() };
+    line(format!("ready: control plane at {server}, workers {workers}, logs in {}", stack.logs().display()))?;
+    if let Some(why) = why_no_workers(options) {
+        line(format!("  {why}"))?;
+    }
+    // The commands find the stack by themselves where it is in the usual place.
+    let is_found = options.data_dir == Path::new(target::USUAL_DATA_DIR) || server == DEFAULT_SERVER;
+    let named = if is_found { String::new() } else { format!(" --server {server}") };
     line(format!("  stereospot{named}                                        the dashboard"))?;
     line(format!("  stereospot submit clip.mp4 --output clip-3d.mp4{named}   convert a file"))?;
     line(format!("  stereospot status{named}                                 what is going on"))?;
     line("Ctrl-C stops it.")
 }
 
+/// What to know where no worker is started.
+fn why_no_workers(options: &Options) -> Option<&'static str> {
+    let is_aws = matches!(options.backend, Backend::Aws { .. });
+    options.fleet.is_empty().then_some(if is_aws {
+        "no worker is started here: the deployment's own do the work, this watches them; --workers inference=1 starts one"
+    } else {
+        "no worker is started: jobs wait until some are; --workers inference=2 starts two"
+    })
+}
+
 async fn with_dashboard(options: &Options, look: &Look, stop: &CancellationToken) -> Result {
-    note("starting the local stack …");
+    note(match &options.backend {
+        Backend::Local => "starting the local stack …".to_owned(),
+        Backend::Aws { env_file } => format!("looking at the deployment of {} …", env_file.display()),
+    });
+    if let Some(why) = why_no_workers(options) {
+        note(why);
+    }
     let mut stack = match Stack::start(options, stop).await {
         Err(crate::up::Error::Stopped) => return Ok(()),
         started => started?,

@@ -1,7 +1,7 @@
 //! `status`: what is wrong, the stages, and the numbers as a whole.
 
 use stereospot_api::Client;
-use stereospot_api::view::{QueueView, Snapshot, WorkerState};
+use stereospot_api::view::{QueueView, ServiceView, Snapshot, WorkerState};
 use stereospot_domain::{JobStatus, QueueName, Stage};
 
 use super::Result;
@@ -22,6 +22,9 @@ pub(super) async fn run(client: &Client, how: Json) -> Result {
 fn headline(snapshot: &Snapshot, server: &str) -> String {
     let environment = &snapshot.environment;
     let mut parts = vec![environment.name.clone(), format!("control plane {} at {server}", environment.version)];
+    if let Some(place) = print::whereabouts(environment) {
+        parts.insert(1, place);
+    }
     if environment.is_production {
         parts.insert(0, "PRODUCTION".into());
     }
@@ -118,5 +121,12 @@ fn totals(snapshot: &Snapshot) -> String {
     let jobs = snapshot.jobs_total;
     let frames: f32 = snapshot.jobs.iter().filter_map(|view| view.frames_per_second).sum();
     let speed = if frames > 0.0 { format!(", {} frames/s", print::rate(Some(frames))) } else { String::new() };
-    format!("workers {busy}/{there} busy{speed} │ jobs {jobs}: {unfinished} unfinished, {failed} failed{of}")
+    let tasks = match snapshot.services.as_slice() {
+        [] => String::new(),
+        services => {
+            let sum = |of: fn(&ServiceView) -> u32| services.iter().map(of).sum::<u32>();
+            format!("tasks {}/{} running │ ", sum(|service| service.running), sum(|service| service.desired))
+        }
+    };
+    format!("{tasks}workers {busy}/{there} busy{speed} │ jobs {jobs}: {unfinished} unfinished, {failed} failed{of}")
 }

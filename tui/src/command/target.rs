@@ -7,6 +7,9 @@ use rustix::process::{Pid, test_kill_process};
 use serde::Deserialize;
 use stereospot_api::client::DEFAULT_SERVER;
 
+/// Where a local stack keeps its data when nobody says otherwise.
+pub const USUAL_DATA_DIR: &str = "./stereospot-data";
+
 /// What a control plane on a data directory leaves in `run/controlplane.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Running {

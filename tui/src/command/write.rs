@@ -6,6 +6,7 @@ use std::io::{self, BufRead, IsTerminal};
 
 use stereospot_api::Client;
 use stereospot_api::wire::{Applied, Apply};
+use stereospot_domain::QueueName;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
 
 use super::print::{json, line, note};
@@ -30,6 +31,13 @@ pub(super) async fn carry_out(client: &Client, action: Action, how: Write) -> Re
     } else {
         show(&plan, how)?;
     }
+    if let Some(queue) = emptied(&plan) {
+        return match (how.json.json, how.dry_run) {
+            (true, true) => Ok(()),
+            (true, false) => json(&Applied { plan_id: plan.id, results: Vec::new() }),
+            (false, _) => line(format!("{queue} is empty: there is nothing to do")),
+        };
+    }
     if let Some(reason) = &plan.refused {
         return Err(Error::Failed(format!("the plan can't be applied: {reason}")));
     }
@@ -48,6 +56,18 @@ pub(super) async fn carry_out(client: &Client, action: Action, how: Write) -> Re
     }
     let applied = client.apply(plan.id, &Apply { confirm: plan.confirm.clone(), who: who() }).await?;
     report(&plan, &applied, how)
+}
+
+/// The queue that the plan is about, where it is refused for the one reason that nothing is left to be done there. Whoever wants a
+/// queue to be empty has what he wants.
+fn emptied(plan: &Plan) -> Option<QueueName> {
+    let queue = match plan.action {
+        Action::Purge { queue } | Action::Replay { queue, .. } => queue,
+        _ => return None,
+    };
+    let is_left_alone = plan.items.is_empty() && plan.skips.is_empty();
+    let is_empty = plan.refused.as_deref() == Some(format!("{queue} is empty").as_str());
+    (is_left_alone && is_empty).then_some(queue)
 }
 
 fn show(plan: &Plan, how: Write) -> Result {

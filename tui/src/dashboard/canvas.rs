@@ -19,6 +19,11 @@ impl<'a> Canvas<'a> {
         Self { buffer, area }
     }
 
+    /// Where it lies on the screen.
+    pub(crate) fn area(&self) -> Rect {
+        self.area
+    }
+
     pub(crate) fn width(&self) -> u16 {
         self.area.width
     }

@@ -8,11 +8,11 @@ use stereospot_domain::{Event, JobId, Timestamp};
 use super::effect::{Effect, JOB_EVENTS};
 use super::ring::Ring;
 
-/// Shortest time between two readings of the same job.
-const REST: Duration = Duration::from_millis(400);
+/// Shortest time between two readings of the same job, and the time after which it is read again even if nothing was told of it.
+const FREE_REST: (Duration, Duration) = (Duration::from_millis(400), Duration::from_secs(5));
 
-/// A job is read again after this time even if nothing was told of it.
-const LONGEST_REST: Duration = Duration::from_secs(5);
+/// The same, where each reading asks the platform for row, completions, lock and objects, and each of these is paid for.
+const PAID_REST: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 
 /// The panes of the job's screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +58,8 @@ pub(crate) struct Detail {
     pub grid_columns: std::cell::Cell<usize>,
     /// First line shown of diagnosis, timeline and events; events count from the newest.
     pub scroll: usize,
+    /// The last line that can be the first shown there, as last drawn.
+    pub last_scroll: std::cell::Cell<usize>,
     has_events: bool,
     is_reading: bool,
     is_outdated: bool,
@@ -76,6 +78,7 @@ impl Detail {
             segment: 0,
             grid_columns: std::cell::Cell::new(1),
             scroll: 0,
+            last_scroll: std::cell::Cell::new(0),
             has_events: false,
             is_reading: false,
             is_outdated: true,
@@ -88,15 +91,21 @@ impl Detail {
         self.is_outdated = true;
     }
 
+    /// Somebody came to look, or changed something: the next reading is due at once.
+    pub(crate) fn renew(&mut self) {
+        (self.is_outdated, self.asked_at) = (true, None);
+    }
+
     /// The connection is new: nothing under way will be answered, and events may have been missed.
     pub(crate) fn restart(&mut self) {
         (self.is_outdated, self.has_events, self.is_reading) = (true, false, false);
     }
 
     /// The reading that is due now, if one is.
-    pub(crate) fn due(&mut self, now: Duration) -> Option<Effect> {
+    pub(crate) fn due(&mut self, is_paid: bool, now: Duration) -> Option<Effect> {
+        let (shortest, longest) = if is_paid { PAID_REST } else { FREE_REST };
         let rested = |rest| self.asked_at.is_none_or(|at| now.saturating_sub(at) >= rest);
-        let is_due = !self.is_reading && ((self.is_outdated && rested(REST)) || rested(LONGEST_REST));
+        let is_due = !self.is_reading && ((self.is_outdated && rested(shortest)) || rested(longest));
         if !is_due {
             return None;
         }
@@ -143,6 +152,15 @@ impl Detail {
         data.segments.get(self.segment as usize)
     }
 
+    /// The first line to show in a pane of so many, and notes how far it can be scrolled.
+    pub(crate) fn first_line(&self, pane: Pane, lines: usize) -> usize {
+        if self.pane != pane {
+            return 0;
+        }
+        self.last_scroll.set(lines.saturating_sub(1));
+        self.scroll.min(lines.saturating_sub(1))
+    }
+
     /// Moves within the pane. Right and down go on in the order of the segments.
     pub(crate) fn step(&mut self, rows: isize, columns: isize) {
         if self.pane == Pane::Segments {
@@ -150,7 +168,7 @@ impl Detail {
             let count = self.data.as_ref().map_or(0, |data| data.segments.len()) as i64;
             self.segment = (i64::from(self.segment) + by as i64).clamp(0, (count - 1).max(0)) as u32;
         } else {
-            self.scroll = self.scroll.saturating_add_signed(rows);
+            self.scroll = self.scroll.saturating_add_signed(rows).min(self.last_scroll.get());
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the key that opens the dialog never applies the plan, and what takes messages away is confirmed by typing.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -36,6 +37,15 @@ pub(crate) enum Face {
     Json,
 }
 
+/// How much of the text there was room for, as last drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Drawn {
+    /// Rows of what scrolls.
+    pub rows: usize,
+    /// How far it scrolls.
+    pub reach: usize,
+}
+
 /// The dialog.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Dialog {
@@ -47,9 +57,12 @@ pub(crate) struct Dialog {
     pub note: Option<String>,
     pub face: Face,
     pub scroll: usize,
+    pub drawn: Cell<Drawn>,
     /// When the plan appeared.
     shown_at: Duration,
-    /// True when Enter or `a` opened it: neither then applies the plan.
+    /// True once it was said that leaving stops nothing.
+    is_leaving: bool,
+    /// The key that opened it, which never applies the plan.
     opened_by: KeyCode,
 }
 
@@ -71,7 +84,9 @@ impl Dialog {
             note: None,
             face: Face::Items,
             scroll: 0,
+            drawn: Cell::new(Drawn { rows: 10, reach: usize::MAX }),
             shown_at: Duration::ZERO,
+            is_leaving: false,
             opened_by,
         }
     }
@@ -80,6 +95,17 @@ impl Dialog {
     pub(crate) fn confirm(plan: &Plan) -> Option<String> {
         let purge = matches!(plan.action, Action::Purge { .. }).then(|| format!("purge {}", plan.items.len()));
         plan.confirm.clone().or(purge)
+    }
+
+    /// The one key that applies a plan for which nothing is typed. Not Enter, of which a second one comes easily; Enter only
+    /// where `a` opened it.
+    pub(crate) fn apply_key(&self) -> KeyCode {
+        if self.opened_by == KeyCode::Char('a') { KeyCode::Enter } else { KeyCode::Char('a') }
+    }
+
+    /// How long it has been being applied.
+    pub(crate) fn applying_for(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.shown_at)
     }
 
     /// The plan has come.
@@ -100,15 +126,18 @@ impl Dialog {
     pub(crate) fn key(&mut self, key: KeyEvent, now: Duration, server_now: Timestamp) -> Outcome {
         self.note = None;
         match (key.code, &self.step) {
-            (KeyCode::Esc, Step::Applying(_)) => {
-                self.note = Some("it is being applied: what is sent can't be called back".into());
+            // Thousands of messages take minutes: nobody is to be held here that long.
+            (KeyCode::Esc, Step::Applying(_)) if !self.is_leaving => {
+                self.is_leaving = true;
+                self.note = Some("it is being applied and goes on: esc again leaves it, its end is told".into());
                 return Outcome::Stay;
             }
             (KeyCode::Esc, _) => return Outcome::Close,
-            (KeyCode::Down | KeyCode::PageDown, _) => self.scroll += if key.code == KeyCode::Down { 1 } else { 10 },
-            (KeyCode::Up | KeyCode::PageUp, _) => {
-                self.scroll = self.scroll.saturating_sub(if key.code == KeyCode::Up { 1 } else { 10 });
-            }
+            (KeyCode::Down, _) => self.scroll_by(1),
+            (KeyCode::Up, _) => self.scroll_by(-1),
+            // A line of the last page stays in sight.
+            (KeyCode::PageDown, _) => self.scroll_by(self.page()),
+            (KeyCode::PageUp, _) => self.scroll_by(-self.page()),
             (_, Step::Shown(plan)) => {
                 let plan = plan.clone();
                 return self.key_on_plan(key, &plan, now, server_now);
@@ -119,6 +148,16 @@ impl Dialog {
             _ => {}
         }
         Outcome::Stay
+    }
+
+    fn page(&self) -> isize {
+        self.drawn.get().rows.saturating_sub(1).max(1) as isize
+    }
+
+    fn scroll_by(&mut self, lines: isize) {
+        // The room may have grown since: from what is seen, not from what was once scrolled to.
+        let reach = self.drawn.get().reach;
+        self.scroll = self.scroll.min(reach).saturating_add_signed(lines).min(reach);
     }
 
     fn key_on_plan(&mut self, key: KeyEvent, plan: &Plan, now: Duration, server_now: Timestamp) -> Outcome {
@@ -142,10 +181,12 @@ impl Dialog {
             KeyCode::Backspace => {
                 self.typed.pop();
             }
-            KeyCode::Char('a') | KeyCode::Enter if key.code != self.opened_by || confirm.is_some() => {
+            KeyCode::Char('a') | KeyCode::Enter
+                if confirm.is_some() || plan.refused.is_some() || key.code == self.apply_key() =>
+            {
                 return self.apply(plan, confirm, now, server_now);
             }
-            KeyCode::Enter => self.note = Some("Enter opened this: press a to apply".into()),
+            KeyCode::Enter => self.note = Some("Enter does not apply this plan: a does, esc leaves it".into()),
             KeyCode::Char('a') => self.note = Some("a opened this: press Enter to apply".into()),
             _ => {}
         }

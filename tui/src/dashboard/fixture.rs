@@ -13,6 +13,10 @@ use stereospot_domain::{
 };
 use uuid::Uuid;
 
+mod aws;
+
+pub(crate) use aws::{deployment, log_line, log_page, on_aws};
+
 /// The server's clock: 2026-05-28, 20:26:40 UTC.
 pub(crate) const NOW: Timestamp = Timestamp(1_780_000_000_000);
 
@@ -156,6 +160,7 @@ fn worker(name: &str, stage: Stage, state: WorkerState) -> WorkerView {
         spooled: 0,
         version: Some("0.1.0".into()),
         provider: (stage == Stage::Inference).then(|| "cpu".into()),
+        error: None,
     }
 }
 
@@ -229,6 +234,9 @@ pub(crate) fn snapshot() -> Snapshot {
             is_production: false,
             is_read_only: false,
             version: "0.1.0".into(),
+            region: None,
+            topology: None,
+            prefix: None,
         },
         jobs_total: jobs.len() as u64,
         jobs,
@@ -239,6 +247,7 @@ pub(crate) fn snapshot() -> Snapshot {
             worker("inference-2@box", Stage::Inference, WorkerState::Busy),
             worker("reassembly-1@box", Stage::Reassembly, WorkerState::Silent),
         ],
+        services: Vec::new(),
         attention: attention(),
         collectors: vec![collector("queues", 1, 2.0), collector("jobs", 2, 5.0), collector("dead-letters", 184, 5.0)],
     }

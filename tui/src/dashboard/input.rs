@@ -1,6 +1,6 @@
 //! Everything that can happen to the dashboard.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 use stereospot_api::view::{Change, JobView, Snapshot};
 use stereospot_domain::plan::AppliedPlan;
 
@@ -10,6 +10,7 @@ use super::effect::Answer;
 #[derive(Debug)]
 pub(crate) enum Input {
     Key(KeyEvent),
+    Mouse(MouseEvent),
     Paste(String),
     Resize,
     Tick,

@@ -41,8 +41,10 @@ commands! {
     DeadLetters "dlq" ["3"], "dead letters by cause";
     Jobs "jobs" ["4"], "every job";
     Job "job" ["5"], "the job under the cursor in full";
-    Workers "workers" ["6"], "every worker";
+    Workers "workers" ["6"], "services and workers";
     Events "events" ["7"], "events as they come";
+    Deployment "deployment" ["8"], "what was found, what is missing, what watching costs";
+    Logs "logs" ["v"], "log lines of the job under the cursor";
     Up "up" ["up", "k"], "up";
     Down "down" ["down", "j"], "down";
     Left "left" ["left", "h"], "left; previous queue";
@@ -51,8 +53,8 @@ commands! {
     PageDown "page-down" ["pgdn", "ctrl-f"], "a page down";
     Home "home" ["home", "g"], "to the start";
     End "end" ["end", "G"], "to the end; follow new events";
-    Open "open" ["enter"], "open what is under the cursor";
-    Back "back" ["esc"], "close, clear the filter, go back";
+    Open "open" ["enter"], "open what is under the cursor; search or read again";
+    Back "back" ["esc"], "close, stop a search, clear the filter, go back";
     NextPane "pane" ["tab"], "next pane";
     Older "older" ["["], "the place before";
     Newer "newer" ["]"], "the place after";
@@ -60,8 +62,11 @@ commands! {
     Palette "palette" [":"], "go to a place by its locator";
     Help "help" ["?"], "this help";
     Freeze "freeze" ["p"], "hold order and tail still; again to go on";
+    Live "live" ["L"], "search logs again and again; again to stop";
+    Wrap "wrap" ["W"], "wrap long log lines, or cut them";
     Sort "sort" ["S"], "next order of jobs";
     Copy "copy" ["y"], "copy id or locator to the clipboard";
+    Export "export" ["w"], "write what is shown into a file";
     NextError "next-error" ["e"], "next error or finding";
     PreviousError "previous-error" ["E"], "previous error or finding";
     SameJob "same-job" ["o"], "only events of this event's job; again for all";
@@ -71,9 +76,12 @@ commands! {
     MarkAll "mark-all" ["*"], "mark all that match, or none";
     Replay "replay" ["r"], "plan: send dead letters back to their queue";
     Purge "purge" ["x"], "plan: take every message off a queue, keeping a copy";
+    StopMove "stop-move" ["X"], "plan: stop the platform's own move out of a dead-letter queue";
     Trigger "trigger" ["t"], "plan: have a job's segments joined now";
     Repair "repair" ["f"], "plan: carry out what the top finding proposes";
+    Scale "scale" ["s"], "plan: set how many tasks a service should have";
     Undo "undo" ["u"], "plan: put back what the last purge took away";
+    Mouse "mouse" ["M"], "click and wheel; the terminal then selects no text; again to give it back";
     Redraw "redraw" ["ctrl-l"], "draw the whole screen again";
     Quit "quit" ["q", "ctrl-c"], "leave; nothing is stopped by it";
 }

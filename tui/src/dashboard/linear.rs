@@ -25,6 +25,8 @@ const SUMMARY: Duration = Duration::from_secs(30);
 pub(super) struct Told {
     jobs: BTreeMap<JobId, (&'static str, u32)>,
     attention: Vec<String>,
+    /// Services, with how many tasks run of how many that should.
+    services: BTreeMap<String, (u32, u32)>,
     is_connected: Option<bool>,
 }
 
@@ -96,6 +98,15 @@ pub(super) fn take(state: &mut State, told: &mut Told, input: Input, now: Durati
             let error = row.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
             let id = text::short_id(row.id);
             lines.push(format!("job {id} {title}: {}, segment {} of {total}{error}", word.0, row.done));
+        }
+    }
+    for service in &state.model.services {
+        let tasks = (service.running, service.desired);
+        let before = told.services.insert(service.name.clone(), tasks);
+        // At first only what is not as it should be is worth a line.
+        if before != Some(tasks) && (before.is_some() || tasks.0 < tasks.1) {
+            let note = service.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+            lines.push(format!("service {}: {} of {} tasks running{note}", service.name, tasks.0, tasks.1));
         }
     }
     let attention: Vec<String> = state.model.attention.iter().map(|item| item.id.clone()).collect();

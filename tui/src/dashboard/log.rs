@@ -140,6 +140,14 @@ impl Log {
         self.follows = self.index().is_none_or(|index| index + 1 == self.shown.len());
     }
 
+    /// To the event shown at a place.
+    pub(crate) fn select(&mut self, at: usize) {
+        if let Some(number) = self.shown.get(at) {
+            self.cursor.select(at, *number);
+            self.follows = at + 1 == self.shown.len();
+        }
+    }
+
     /// To the next event that tells of an error, in the direction of `by`.
     pub(crate) fn seek_error(&mut self, by: isize) -> bool {
         let Some(index) = self.index() else { return false };

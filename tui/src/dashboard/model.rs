@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use stereospot_api::view::{Attention, Change, CollectorView, Environment, Observed, QueueView, Snapshot, WorkerView};
+use stereospot_api::view::{
+    Attention, Change, CollectorView, Environment, Observed, QueueView, ServiceView, Snapshot, WorkerView,
+};
 use stereospot_domain::plan::{Action, AppliedPlan};
 use stereospot_domain::{EventKind, QueueName, Stage, Timestamp};
 
@@ -16,6 +18,9 @@ const MAX_ACTIONS: usize = 100;
 
 /// A live value older than this is stale.
 const LIVE_FOR: Duration = Duration::from_secs(3);
+
+/// What is read less often than this is told at each reading.
+const TOLD_EACH: Duration = Duration::from_secs(5);
 
 /// Where the connection stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +38,8 @@ pub(crate) struct Model {
     pub jobs_total: u64,
     pub queues: Vec<QueueView>,
     pub workers: BTreeMap<String, WorkerView>,
+    /// The platform's services, by name.
+    pub services: Vec<ServiceView>,
     pub attention: Vec<Attention>,
     pub collectors: Vec<CollectorView>,
     pub log: Log,
@@ -55,6 +62,7 @@ impl Model {
             jobs_total: 0,
             queues: Vec::new(),
             workers: BTreeMap::new(),
+            services: Vec::new(),
             attention: Vec::new(),
             collectors: Vec::new(),
             log: Log::new(),
@@ -84,6 +92,7 @@ impl Model {
         self.environment = Some(snapshot.environment);
         self.queues = snapshot.queues;
         self.workers = snapshot.workers.into_iter().map(|worker| (worker.name.clone(), worker)).collect();
+        self.services = snapshot.services;
         self.attention = snapshot.attention;
         self.collectors = snapshot.collectors;
     }
@@ -96,6 +105,7 @@ impl Model {
         self.changes += 1;
         let is_news = match &change {
             Change::Queue(view) => self.queue(view.name).is_none_or(|known| !has_same_numbers(known, view)),
+            Change::Services { services } => !have_same_numbers(&self.services, services),
             Change::Worker(view) => self.workers.get(&view.name).is_none_or(|known| !does_the_same(known, view)),
             Change::Collector(view) => {
                 let known = self.collectors.iter().find(|known| known.name == view.name);
@@ -113,6 +123,7 @@ impl Model {
             Change::Worker(view) => {
                 self.workers.insert(view.name.clone(), view);
             }
+            Change::Services { services } => self.services = services,
             Change::Attention { mut attention } => {
                 if keeps_order {
                     let place = |item: &Attention| self.attention.iter().position(|known| known.id == item.id);
@@ -165,6 +176,14 @@ impl Model {
         view.and_then(|view| view.last_success_at).map_or(at, |success| success.max(at))
     }
 
+    /// When a value was last read, as far as that is known. What is read every few seconds is told only when it has changed: a
+    /// later success confirms it. What is read less often is told at each reading.
+    pub(crate) fn read_at(&self, at: Timestamp, collector: &str) -> Timestamp {
+        let view = self.collectors.iter().find(|view| view.name == collector);
+        let is_told_each_time = view.is_some_and(|view| secs(view.interval_secs) > TOLD_EACH);
+        if is_told_each_time { at } else { self.confirmed_at(at, collector) }
+    }
+
     /// True when a collector's numbers have not been renewed for three intervals.
     pub(crate) fn collector_is_late(&self, view: &CollectorView, now: Duration) -> bool {
         view.last_success_at
@@ -215,6 +234,13 @@ fn has_same_numbers(one: &QueueView, other: &QueueView) -> bool {
 fn does_the_same(one: &WorkerView, other: &WorkerView) -> bool {
     let what = |view: &WorkerView| (view.state, view.job_id, view.segment_index, view.done, view.failed);
     what(one) == what(other)
+}
+
+/// True when two readings of the services differ in their times only.
+fn have_same_numbers(one: &[ServiceView], other: &[ServiceView]) -> bool {
+    let is_same =
+        |one: &ServiceView, other: &ServiceView| *one == ServiceView { observed_at: one.observed_at, ..other.clone() };
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
 }
 
 fn put<T, K: PartialEq>(list: &mut Vec<T>, view: T, key: impl Fn(&T) -> K) {

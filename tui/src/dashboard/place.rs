@@ -6,7 +6,7 @@ use stereospot_domain::{JobId, QueueName, QueueRole};
 
 use super::keys::Command;
 
-/// One of the seven screens.
+/// One of the screens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Screen {
     Pulse,
@@ -16,10 +16,11 @@ pub(crate) enum Screen {
     Job,
     Workers,
     Events,
+    Deployment,
 }
 
 impl Screen {
-    pub(crate) const ALL: [Screen; 7] = [
+    pub(crate) const ALL: [Screen; 8] = [
         Screen::Pulse,
         Screen::Queues,
         Screen::DeadLetters,
@@ -27,6 +28,7 @@ impl Screen {
         Screen::Job,
         Screen::Workers,
         Screen::Events,
+        Screen::Deployment,
     ];
 
     pub(crate) fn title(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Screen {
             Screen::Job => "Job",
             Screen::Workers => "Workers",
             Screen::Events => "Events",
+            Screen::Deployment => "Deployment",
         }
     }
 
@@ -50,6 +53,7 @@ impl Screen {
             Screen::Job => Command::Job,
             Screen::Workers => Command::Workers,
             Screen::Events => Command::Events,
+            Screen::Deployment => Command::Deployment,
         }
     }
 
@@ -64,10 +68,17 @@ pub(crate) enum Place {
     Pulse,
     Queues,
     DeadLetters(QueueName),
-    Jobs { filter: String },
+    Jobs {
+        filter: String,
+    },
     Job(JobId),
+    /// A job's log lines.
+    Logs(JobId),
     Workers,
-    Events { filter: String },
+    Events {
+        filter: String,
+    },
+    Deployment,
 }
 
 impl Place {
@@ -77,9 +88,10 @@ impl Place {
             Place::Queues => Screen::Queues,
             Place::DeadLetters(_) => Screen::DeadLetters,
             Place::Jobs { .. } => Screen::Jobs,
-            Place::Job(_) => Screen::Job,
+            Place::Job(_) | Place::Logs(_) => Screen::Job,
             Place::Workers => Screen::Workers,
             Place::Events { .. } => Screen::Events,
+            Place::Deployment => Screen::Deployment,
         }
     }
 
@@ -91,8 +103,8 @@ impl Place {
         let (path, filter) = text.trim().split_once('?').unwrap_or((text.trim(), ""));
         let filter = filter.strip_prefix("filter=").unwrap_or(filter).to_owned();
         let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let is_screen =
-            |part: &&str| matches!(*part, "pulse" | "queues" | "dlq" | "jobs" | "job" | "workers" | "events");
+        const SCREENS: [&str; 8] = ["pulse", "queues", "dlq", "jobs", "job", "workers", "events", "deployment"];
+        let is_screen = |part: &&str| SCREENS.contains(part);
         if parts.len() > 1 && !parts.first().is_some_and(is_screen) && parts.get(1).is_some_and(is_screen) {
             parts.remove(0);
         }
@@ -102,24 +114,26 @@ impl Place {
             ["jobs"] => Ok(Place::Jobs { filter }),
             ["workers"] => Ok(Place::Workers),
             ["events"] => Ok(Place::Events { filter }),
+            ["deployment"] => Ok(Place::Deployment),
             ["dlq", name] => {
                 let role = name.trim_end_matches("-dlq");
                 let role = QueueRole::ALL.iter().copied().find(|known| known.as_str() == role);
                 role.map(|role| Place::DeadLetters(QueueName::dead_letter(role)))
                     .ok_or_else(|| format!("no queue `{name}`: chunking, inference, reassembly, output-events"))
             }
-            ["job", prefix] => match prefix.parse() {
-                Ok(id) => Ok(Place::Job(id)),
-                Err(_) => find(&prefix.to_ascii_lowercase())
-                    .map(Place::Job)
-                    .ok_or_else(|| format!("no job's id begins with `{prefix}`")),
-            },
+            ["job", prefix] => job(prefix, find).map(Place::Job),
+            ["job", prefix, "logs"] => job(prefix, find).map(Place::Logs),
             _ => Err(format!(
-                "no place `{}`: pulse, queues, dlq/QUEUE, jobs?TEXT, job/ID, workers, events?TEXT",
+                "no place `{}`: pulse, queues, dlq/QUEUE, jobs?TEXT, job/ID, job/ID/logs, workers, events?TEXT, deployment",
                 text.trim()
             )),
         }
     }
+}
+
+fn job(prefix: &str, find: impl Fn(&str) -> Option<JobId>) -> Result<JobId, String> {
+    let found = prefix.parse().ok().or_else(|| find(&prefix.to_ascii_lowercase()));
+    found.ok_or_else(|| format!("no job's id begins with `{prefix}`"))
 }
 
 impl fmt::Display for Place {
@@ -134,8 +148,10 @@ impl fmt::Display for Place {
             Place::DeadLetters(queue) => write!(f, "dlq/{}", queue.role.as_str()),
             Place::Jobs { filter } => filtered(f, "jobs", filter),
             Place::Job(id) => write!(f, "job/{id}"),
+            Place::Logs(id) => write!(f, "job/{id}/logs"),
             Place::Workers => f.write_str("workers"),
             Place::Events { filter } => filtered(f, "events", filter),
+            Place::Deployment => f.write_str("deployment"),
         }
     }
 }
@@ -149,10 +165,14 @@ mod tests {
         let id: JobId = "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f".parse().unwrap();
         let find = |prefix: &str| id.to_string().starts_with(prefix).then_some(id);
         let check = |text: &str| assert_eq!(Place::parse(text, find).unwrap().to_string(), text);
-        for text in ["pulse", "queues", "dlq/inference", "jobs", "jobs?failed", "workers", "events?!heartbeat"] {
+        for text in
+            ["pulse", "queues", "dlq/inference", "jobs", "jobs?failed", "workers", "events?!heartbeat", "deployment"]
+        {
             check(text);
         }
         check("job/7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f");
+        check("job/7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f/logs");
+        assert_eq!(Place::parse("prod/job/7f3a/logs", find), Ok(Place::Logs(id)));
         assert_eq!(Place::parse("local/job/7F3A", find), Ok(Place::Job(id)));
         assert_eq!(Place::parse(" prod/dlq/inference-dlq ", find).unwrap().to_string(), "dlq/inference");
         assert_eq!(Place::parse("job/99", find), Err("no job's id begins with `99`".into()));

@@ -3,15 +3,19 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use stereospot_api::view::{QueueView, WorkerView};
+use stereospot_api::view::{QueueView, ServiceView, WorkerView};
 use stereospot_domain::{JobId, QueueName, Stage, Timestamp};
 
 use super::cursor::Cursor;
+use super::deployment::Deployment;
 use super::detail::Detail;
 use super::dialog::Dialog;
 use super::keys::Keymap;
+use super::logs::Logs;
 use super::model::{Link, Model};
+use super::mouse::Hits;
 use super::place::Place;
+use super::text;
 use super::theme::Theme;
 use super::triage::Triage;
 
@@ -35,6 +39,13 @@ pub(crate) enum PulseItem {
     Job(JobId),
 }
 
+/// What the cursor of the workers' screen can stand on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FleetItem {
+    Service(String),
+    Worker(String),
+}
+
 /// What lies over the screen.
 #[derive(Debug)]
 pub(crate) enum Overlay {
@@ -55,6 +66,12 @@ pub(crate) enum Overlay {
     Filter {
         typed: String,
         before: String,
+    },
+    /// How many tasks a service should have, being typed; its plan comes next.
+    Scale {
+        service: String,
+        typed: String,
+        error: Option<String>,
     },
     Plan(Box<Dialog>),
 }
@@ -96,13 +113,19 @@ pub(crate) struct State {
     pub pulse: Cursor<PulseItem>,
     pub queue: Cursor<QueueName>,
     pub job: Cursor<JobId>,
-    pub worker: Cursor<String>,
+    pub fleet: Cursor<FleetItem>,
     pub triage: Triage,
     pub detail: Option<Detail>,
+    pub logs: Option<Logs>,
+    pub deployment: Deployment,
     /// Jobs not ended, as the landing screen shows them.
     pub active: Vec<JobId>,
     /// True while the operator holds order and tail still.
     pub is_frozen: bool,
+    /// True while the dashboard has the mouse.
+    pub has_mouse: bool,
+    /// What a click would mean, as last drawn.
+    pub hits: Hits,
     /// True when the screen is no longer what it should be.
     pub is_dirty: bool,
     /// Tells dialogs apart.
@@ -132,11 +155,15 @@ impl State {
             pulse: Cursor::default(),
             queue: Cursor::default(),
             job: Cursor::default(),
-            worker: Cursor::default(),
+            fleet: Cursor::default(),
             triage: Triage::default(),
             detail: None,
+            logs: None,
+            deployment: Deployment::default(),
             active: Vec::new(),
             is_frozen: false,
+            has_mouse: false,
+            hits: Hits::default(),
             is_dirty: true,
             serial: 0,
             last_key: None,
@@ -159,6 +186,21 @@ impl State {
     /// True when nothing on the screen may be taken for the present.
     pub(crate) fn is_stale(&self) -> bool {
         self.model.is_stale(self.now)
+    }
+
+    /// What is wrong with the connection, once something was heard or the first attempt has failed: until it is mended nobody can
+    /// say that nothing else is.
+    pub(crate) fn disconnected(&self) -> Option<String> {
+        let seen = self.model.silence(self.now).map(text::whole_age);
+        match (&self.model.link, seen) {
+            (Link::Lost { reason, .. }, None) => Some(reason.clone()),
+            (Link::Lost { reason, .. }, Some(age)) => Some(format!("lost, all below is as it was {age} ago: {reason}")),
+            (Link::Connecting { .. }, Some(age)) => Some(format!("asked again, all below is as it was {age} ago")),
+            (Link::Live, Some(age)) if self.is_stale() => {
+                Some(format!("silent for {age}, though connected: all below is as it was then"))
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn is_live(&self) -> bool {
@@ -211,14 +253,54 @@ impl State {
         self.job.index(self.model.jobs.shown_len(), |at| self.model.jobs.shown(at).id)
     }
 
-    pub(crate) fn worker_index(&self) -> Option<usize> {
-        let names: Vec<&String> = self.model.workers.keys().collect();
-        self.worker.index(names.len(), |at| names[at].clone())
+    /// What the cursor of the workers' screen can stand on, in the order of the screen.
+    pub(crate) fn fleet_items(&self) -> Vec<FleetItem> {
+        let services = self.model.services.iter().map(|service| FleetItem::Service(service.name.clone()));
+        services.chain(self.model.workers.keys().cloned().map(FleetItem::Worker)).collect()
+    }
+
+    /// Where that cursor is.
+    pub(crate) fn fleet_index(&self) -> Option<usize> {
+        let items = self.fleet_items();
+        self.fleet.index(items.len(), |at| items[at].clone())
+    }
+
+    /// The service under the cursor.
+    pub(crate) fn service_under_cursor(&self) -> Option<&ServiceView> {
+        self.model.services.get(self.fleet_index()?)
+    }
+
+    /// The service that a key on this screen is about: on the landing screen, the one that a matter is named after.
+    pub(crate) fn service_of_cursor(&self) -> Option<&ServiceView> {
+        match self.place {
+            Place::Workers => self.service_under_cursor(),
+            Place::Pulse => {
+                let Some(PulseItem::Attention(id)) = self.pulse_item() else { return None };
+                let name = id.strip_prefix("service/")?.split('/').next()?;
+                self.model.services.iter().find(|service| service.name == name)
+            }
+            _ => None,
+        }
     }
 
     /// The worker under the cursor.
     pub(crate) fn worker_under_cursor(&self) -> Option<&WorkerView> {
-        self.model.workers.values().nth(self.worker_index()?)
+        self.model.workers.values().nth(self.fleet_index()?.checked_sub(self.model.services.len())?)
+    }
+
+    /// True where each search of logs is paid for.
+    pub(crate) fn is_paid(&self) -> bool {
+        self.model.environment.as_ref().is_some_and(|environment| environment.backend == "aws")
+    }
+
+    /// The logs that the screen shows.
+    pub(crate) fn open_logs(&self) -> Option<&Logs> {
+        self.logs.as_ref().filter(|logs| self.place == Place::Logs(logs.id))
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn open_logs_mut(&mut self) -> Option<&mut Logs> {
+        self.logs.as_mut().filter(|logs| self.place == Place::Logs(logs.id))
     }
 
     /// The job that a key on this screen is about.
@@ -231,10 +313,10 @@ impl State {
                 }
                 PulseItem::Stage(_) => None,
             },
-            Place::Queues => None,
+            Place::Queues | Place::Deployment => None,
             Place::DeadLetters(_) => self.triage.message().and_then(|message| message.job_id),
             Place::Jobs { .. } => self.job_index().map(|at| self.model.jobs.shown(at).id),
-            Place::Job(id) => Some(*id),
+            Place::Job(id) | Place::Logs(id) => Some(*id),
             Place::Workers => self.worker_under_cursor().and_then(|worker| worker.job_id),
             Place::Events { .. } => self.model.log.under_cursor().and_then(|entry| entry.event.job_id),
         }
@@ -262,6 +344,7 @@ impl State {
             Place::Jobs { .. } => self.model.jobs.filter(),
             Place::Events { .. } => self.model.log.filter(),
             Place::DeadLetters(_) => &self.triage.filter,
+            Place::Logs(_) => self.open_logs().map_or("", Logs::filter),
             _ => "",
         }
     }

@@ -38,7 +38,12 @@ pub(crate) fn count(number: u64) -> String {
 
 /// `0`, `0.4`, `12`: a rate, with a decimal only where it tells something.
 pub(crate) fn rate(number: f32) -> String {
-    if number != 0.0 && number.abs() < 10.0 { format!("{number:.1}") } else { format!("{number:.0}") }
+    // A sum of nothing is -0.0.
+    let text = if number != 0.0 && number.abs() < 10.0 { format!("{number:.1}") } else { format!("{number:.0}") };
+    match text.as_str() {
+        "-0" | "-0.0" => "0".into(),
+        _ => text,
+    }
 }
 
 /// `812 B`, `4.2 MB`.
@@ -51,6 +56,9 @@ pub(crate) fn bytes(number: u64) -> String {
         format!("{:.1} {}", number as f64 / 1000f64.powi(power as i32), units[power as usize])
     }
 }
+
+/// A price in US dollars, written as commands write it.
+pub(crate) use crate::command::print::usd;
 
 /// The time of day, UTC: `14:05:09`.
 pub(crate) fn time_of_day(at: Timestamp) -> String {

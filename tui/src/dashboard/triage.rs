@@ -12,6 +12,9 @@ use super::effect::Effect;
 /// Shortest time between two readings of the same queue.
 const REST: Duration = Duration::from_secs(1);
 
+/// Longest, where reading costs nothing: what lies there may change while its count does not.
+const FREE_REST: Duration = Duration::from_secs(5);
+
 /// Most messages that are looked at.
 pub(crate) const MAX_MESSAGES: u32 = 500;
 
@@ -105,10 +108,12 @@ impl Triage {
         (self.is_outdated, self.is_reading) = (true, false);
     }
 
-    /// The reading that is due now, if one is.
-    pub(crate) fn due(&mut self, now: Duration) -> Option<Effect> {
-        let has_rested = self.asked_at.is_none_or(|at| now.saturating_sub(at) >= REST);
-        let queue = self.queue.filter(|_| self.is_outdated && !self.is_reading && has_rested)?;
+    /// The reading that is due now, if one is. Where reading costs nothing it is done again and again; elsewhere only when the
+    /// queue's count has changed.
+    pub(crate) fn due(&mut self, is_paid: bool, now: Duration) -> Option<Effect> {
+        let rested = |rest| self.asked_at.is_none_or(|at| now.saturating_sub(at) >= rest);
+        let is_due = (self.is_outdated && rested(REST)) || (!is_paid && rested(FREE_REST));
+        let queue = self.queue.filter(|_| is_due && !self.is_reading)?;
         (self.is_outdated, self.is_reading, self.asked_at) = (false, true, Some(now));
         Some(Effect::Peek(queue))
     }
@@ -186,6 +191,23 @@ impl Triage {
             }
         }
         self.settle();
+    }
+
+    /// Where the cursor of the pane that has it is.
+    pub(crate) fn place(&self) -> Option<usize> {
+        match self.pane {
+            Pane::Groups => self.group_cursor.index(self.groups.len(), |at| self.groups[at].fingerprint.clone()),
+            Pane::Messages => {
+                let messages = self.group_messages();
+                self.message_cursor.index(messages.len(), |at| messages[at].id.clone())
+            }
+        }
+    }
+
+    /// To a place in the pane that has the cursor.
+    pub(crate) fn select(&mut self, at: usize) {
+        let from = self.place().unwrap_or(0);
+        self.step(at as isize - from as isize);
     }
 
     /// What a replay would be about: the marked ones; otherwise the message or the whole group under the cursor.

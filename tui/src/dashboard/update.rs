@@ -1,12 +1,16 @@
 //! What each input does to the state, and what it asks of the outside. Pure: no clock, no terminal, no network.
 
 mod command;
+mod errors;
+mod mouse;
+mod moves;
 mod typing;
 
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use stereospot_api::view::Change;
+use stereospot_domain::plan;
 
 use super::dialog::{Outcome, Step};
 use super::effect::{Answer, Effect};
@@ -33,6 +37,12 @@ pub(crate) fn update(state: &mut State, input: Input, now: Duration) -> Vec<Effe
             choose(state);
             press(state, key, &mut effects);
         }
+        Input::Mouse(event) => {
+            state.last_key = Some(now);
+            state.is_dirty = true;
+            choose(state);
+            mouse::mouse(state, event, &mut effects);
+        }
         Input::Paste(text) => typing::paste(state, &text),
         Input::Resize => state.is_dirty = true,
         Input::Tick => tick(state),
@@ -41,11 +51,17 @@ pub(crate) fn update(state: &mut State, input: Input, now: Duration) -> Vec<Effe
     }
     arrange(state);
     if state.is_live() {
+        let is_paid = state.is_paid();
         match (&state.place, &mut state.detail) {
-            (Place::Job(_), Some(detail)) => effects.extend(detail.due(now)),
-            (Place::DeadLetters(_), _) => effects.extend(state.triage.due(now)),
+            (Place::Job(_), Some(detail)) => effects.extend(detail.due(is_paid, now)),
+            (Place::DeadLetters(_), _) => effects.extend(state.triage.due(is_paid, now)),
+            (Place::Logs(_), _) => {
+                effects.extend(state.open_logs_mut().and_then(|logs| logs.due(is_paid, now)));
+            }
             _ => {}
         }
+        let is_open = state.place == Place::Deployment;
+        effects.extend(state.deployment.due(is_open, is_paid, now));
     }
     effects
 }
@@ -73,6 +89,7 @@ fn net_input(state: &mut State, net: Net) {
             state.active_is_old = true;
             state.arranged_at = Duration::ZERO;
             state.triage.restart();
+            state.deployment.restart();
             if let Some(detail) = &mut state.detail {
                 detail.restart();
             }
@@ -106,7 +123,7 @@ fn net_input(state: &mut State, net: Net) {
                 _ => {}
             }
             let keeps_order = state.keeps_order();
-            let moves_rows = matches!(change, Change::Attention { .. } | Change::Worker(_));
+            let moves_rows = matches!(change, Change::Attention { .. } | Change::Worker(_) | Change::Services { .. });
             state.is_dirty |= state.model.change(change, state.now, keeps_order);
             if moves_rows {
                 settle(state);
@@ -141,8 +158,8 @@ fn choose(state: &mut State) {
             state.triage.message_cursor.choose();
         }
         Place::Jobs { .. } => state.job.choose(),
-        Place::Workers => state.worker.choose(),
-        Place::Job(_) | Place::Events { .. } => {}
+        Place::Workers => state.fleet.choose(),
+        Place::Job(_) | Place::Logs(_) | Place::Events { .. } | Place::Deployment => {}
     }
 }
 
@@ -154,8 +171,8 @@ fn settle(state: &mut State) {
     state.queue.settle(queues.len(), |at| queues[at].name);
     let jobs = &state.model.jobs;
     state.job.settle(jobs.shown_len(), |at| jobs.shown(at).id);
-    let names: Vec<&String> = state.model.workers.keys().collect();
-    state.worker.settle(names.len(), |at| names[at].clone());
+    let items = state.fleet_items();
+    state.fleet.settle(items.len(), |at| items[at].clone());
 }
 
 fn take_answer(state: &mut State, answer: Answer) {
@@ -177,11 +194,16 @@ fn take_answer(state: &mut State, answer: Answer) {
                 Ok(applied) => dialog.finish(applied.results),
                 Err(why) => dialog.step = Step::Failed(why),
             },
-            _ => {
-                if let Err(why) = applied {
-                    state.say(why, true);
+            // Its dialog was left: how it ended is told all the same.
+            _ => match applied {
+                Ok(applied) => {
+                    let count = |outcome| applied.results.iter().filter(|result| result.outcome == outcome).count();
+                    let failed = count(plan::Outcome::Failed);
+                    let (done, skipped) = (count(plan::Outcome::Done), count(plan::Outcome::Skipped));
+                    state.say(format!("applied: {done} done, {skipped} skipped, {failed} failed"), failed > 0);
                 }
-            }
+                Err(why) => state.say(why, true),
+            },
         },
         Answer::Job { job_id, detail, events } => {
             if let Some(open) = state.detail.as_mut().filter(|open| open.id == job_id) {
@@ -197,6 +219,14 @@ fn take_answer(state: &mut State, answer: Answer) {
                 }
             }
         }
+        Answer::Logs { job_id, page } => {
+            if let Some(logs) = state.logs.as_mut().filter(|logs| logs.id == job_id) {
+                logs.fill(page, server_now, now);
+            }
+        }
+        Answer::Deployment(view) => state.deployment.fill(view, server_now),
+        Answer::Exported(Ok(said)) => state.say(format!("wrote {said}"), false),
+        Answer::Exported(Err(said)) => state.say(said, true),
     }
 }
 
@@ -219,6 +249,7 @@ fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
         },
         Overlay::Palette { .. } => typing::type_in_palette(state, key, effects),
         Overlay::Filter { .. } => typing::type_in_filter(state, key),
+        Overlay::Scale { .. } => typing::type_in_scale(state, key, effects),
         Overlay::None | Overlay::Help { .. } | Overlay::Log { .. } | Overlay::Debug => {
             if let Some(command) = state.keymap.command(key)
                 && !scroll_overlay(state, command)

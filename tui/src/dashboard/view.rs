@@ -6,14 +6,17 @@ mod actions;
 mod bars;
 mod dead_letters;
 mod debug;
+mod deployment;
 mod dialog;
 mod events;
 mod help;
 mod job;
 mod jobs;
+mod logs;
 mod palette;
 mod pulse;
 mod queues;
+mod scale;
 mod table;
 mod value;
 mod workers;
@@ -33,6 +36,7 @@ pub(crate) fn view(state: &State, frame: &mut Frame<'_>) {
 
 /// As [`view`], on a canvas.
 pub(crate) fn draw(state: &State, canvas: &mut Canvas<'_>) {
+    state.hits.clear();
     let (width, height) = (canvas.width(), canvas.height());
     bars::header(state, &mut canvas.part(0, 0, width, 1));
     let tabs = u16::from(height >= 5);
@@ -48,8 +52,10 @@ pub(crate) fn draw(state: &State, canvas: &mut Canvas<'_>) {
         Place::DeadLetters(queue) => dead_letters::draw(state, *queue, &mut body),
         Place::Jobs { .. } => jobs::draw(state, &mut body),
         Place::Job(id) => job::draw(state, *id, &mut body),
+        Place::Logs(id) => logs::draw(state, *id, &mut body),
         Place::Workers => workers::draw(state, &mut body),
         Place::Events { .. } => events::draw(state, &mut body),
+        Place::Deployment => deployment::draw(state, &mut body),
     }
     match &state.overlay {
         Overlay::None | Overlay::Filter { .. } => {}
@@ -57,6 +63,7 @@ pub(crate) fn draw(state: &State, canvas: &mut Canvas<'_>) {
         Overlay::Log { scroll } => actions::draw(state, *scroll, &mut body),
         Overlay::Debug => debug::draw(state, &mut body),
         Overlay::Palette { typed, error } => palette::draw(state, typed, error.as_deref(), &mut body),
+        Overlay::Scale { service, typed, error } => scale::draw(state, service, typed, error.as_deref(), &mut body),
         Overlay::Plan(plan) => dialog::draw(state, plan, &mut body),
     }
     if foot > 0 {

@@ -10,8 +10,15 @@ use super::state::{PulseItem, State};
 use super::text::short_id;
 
 /// The commands that write.
-pub(crate) const WRITES: [Command; 5] =
-    [Command::Replay, Command::Purge, Command::Trigger, Command::Repair, Command::Undo];
+pub(crate) const WRITES: [Command; 7] = [
+    Command::Replay,
+    Command::Purge,
+    Command::StopMove,
+    Command::Trigger,
+    Command::Repair,
+    Command::Scale,
+    Command::Undo,
+];
 
 /// The action that `command` asks for now.
 ///
@@ -23,6 +30,11 @@ pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> 
         Command::Purge => purge(state)?,
         Command::Trigger => trigger(state)?,
         Command::Repair => repair(state)?,
+        Command::Scale => scale(state)?,
+        Command::StopMove => {
+            let queue = state.queue_of_cursor().filter(|queue| queue.is_dead_letter);
+            Action::StopMove { queue: queue.ok_or("no dead-letter queue under the cursor")? }
+        }
         Command::Undo => {
             let purge = state.model.undoable(state.now).ok_or("no purge that could still be undone")?;
             Action::Restore { plan_id: purge.plan.id }
@@ -45,6 +57,9 @@ pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> 
 fn replay(state: &State) -> Result<Action, String> {
     if let Place::DeadLetters(queue) = state.place {
         let targets = state.triage.targets();
+        if targets.is_empty() && state.triage.read_at.is_none() {
+            return Err(format!("{queue} is still being read"));
+        }
         if targets.is_empty() {
             return Err(format!("{queue} shows no message"));
         }
@@ -111,6 +126,15 @@ fn repair(state: &State) -> Result<Action, String> {
         }
     })?;
     Ok(Action::Repair { job_id, code: finding.code.as_str().into() })
+}
+
+/// The number is typed next: this one is what it should have now.
+fn scale(state: &State) -> Result<Action, String> {
+    if state.model.services.is_empty() {
+        return Err("there is no service here: only workers".into());
+    }
+    let service = state.service_of_cursor().ok_or("no service under the cursor: choose one on the workers' screen")?;
+    Ok(Action::Scale { service: service.name.clone(), desired: service.desired })
 }
 
 /// What is wrong with a job, as last read.

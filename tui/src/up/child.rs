@@ -1,5 +1,6 @@
 //! One child process: started, watched, started again, stopped.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -56,8 +57,11 @@ impl fmt::Display for Notice {
 /// How long a child may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// A log of this size is put aside when its child starts.
+/// A log of this size is put aside: as it is when its child starts, its content while the child runs.
 const LOG_LIMIT: u64 = 10_000_000;
+
+/// How often a running child's log is measured.
+const LOG_CHECK: Duration = Duration::from_secs(10);
 
 /// How much of a log's end is looked at for its last line.
 const TAIL: u64 = 8192;
@@ -86,6 +90,7 @@ pub(super) async fn supervise(
                         end(&mut child).await;
                         return;
                     }
+                    never = keep_small(&spec.log, LOG_CHECK) => match never {},
                 }
             }
             Err(error) => format!("could not be started ({error})"),
@@ -126,12 +131,37 @@ fn note(log: &Path, notice: &Notice) {
 
 /// Puts a log that has grown large aside as `.1`.
 fn put_aside(log: &Path) -> io::Result<()> {
-    if log.metadata().is_ok_and(|facts| facts.len() > LOG_LIMIT) {
-        let mut aside = log.as_os_str().to_owned();
-        aside.push(".1");
-        fs::rename(log, aside)?;
+    if is_large(log) {
+        fs::rename(log, aside(log))?;
     }
     Ok(())
+}
+
+/// Puts a running child's log aside whenever it has grown large.
+async fn keep_small(log: &Path, every: Duration) -> Infallible {
+    loop {
+        sleep(every).await;
+        if is_large(log) {
+            let log = log.to_owned();
+            // Where there is no room for a copy there is less for a log that goes on growing: it is cut all the same.
+            let cut = tokio::task::spawn_blocking(move || {
+                let _ = fs::copy(&log, aside(&log));
+                OpenOptions::new().write(true).open(&log)?.set_len(0)
+            });
+            // What failed now is tried again soon.
+            let _ = cut.await;
+        }
+    }
+}
+
+fn is_large(log: &Path) -> bool {
+    log.metadata().is_ok_and(|facts| facts.len() > LOG_LIMIT)
+}
+
+fn aside(log: &Path) -> PathBuf {
+    let mut aside = log.as_os_str().to_owned();
+    aside.push(".1");
+    aside.into()
 }
 
 /// Asks a child to end, and kills it when it does not.
@@ -168,8 +198,10 @@ fn last_line(log: &Path, began: u64) -> String {
     };
     let bytes = read().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty());
-    line.map(|line| format!(": {}", line.trim().trim_end_matches('.'))).unwrap_or_default()
+    // Where options were refused, what is wrong with them stands above how to call the program.
+    let says_nothing = |line: &str| ["Usage:", "For more information,"].iter().any(|start| line.starts_with(start));
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty() && !says_nothing(line));
+    line.map(|line| format!(": {}", line.trim_end_matches('.'))).unwrap_or_default()
 }
 
 /// A number from 0 to 1 that differs between children and times; jitter needs no more.

@@ -16,16 +16,21 @@ pub struct Fleet {
     reassembly: u32,
 }
 
-impl Default for Fleet {
-    fn default() -> Self {
-        Self { chunking: 1, inference: 2, reassembly: 1 }
-    }
-}
-
 impl Fleet {
+    /// None at all: somebody else's workers do the work.
+    pub const NONE: Self = Self { chunking: 0, inference: 0, reassembly: 0 };
+    /// What one machine gets.
+    pub const LOCAL: Self = Self { chunking: 1, inference: 2, reassembly: 1 };
+
     /// Each worker's stage and its number within the stage, from 1.
     pub fn workers(self) -> impl Iterator<Item = (Stage, u32)> {
         Stage::ALL.iter().flat_map(move |stage| (1..=self.of(*stage)).map(|number| (*stage, number)))
+    }
+
+    /// True when no worker is wanted.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self == Self::NONE
     }
 
     fn of(self, stage: Stage) -> u32 {
@@ -37,30 +42,64 @@ impl Fleet {
     }
 }
 
+/// What was asked for: a number for some stages, or no worker at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// `none`, or nothing between the quotes.
+    None,
+    /// Stages that were named.
+    Some {
+        /// How many that split.
+        chunking: Option<u32>,
+        /// How many that convert.
+        inference: Option<u32>,
+        /// How many that join.
+        reassembly: Option<u32>,
+    },
+}
+
+impl Wanted {
+    /// The fleet, where a stage that was not named has as many workers as in `usual`.
+    #[must_use]
+    pub fn or(self, usual: Fleet) -> Fleet {
+        match self {
+            Wanted::None => Fleet::NONE,
+            Wanted::Some { chunking, inference, reassembly } => Fleet {
+                chunking: chunking.unwrap_or(usual.chunking),
+                inference: inference.unwrap_or(usual.inference),
+                reassembly: reassembly.unwrap_or(usual.reassembly),
+            },
+        }
+    }
+}
+
 /// A text that names no fleet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no number of workers: expected something like inference=2, of chunking, inference and reassembly, up to {MOST} each"
+    "`{0}` is no number of workers: expected something like inference=2, of chunking, inference and reassembly, up to {MOST} each, or none"
 )]
 pub struct NotAFleet(String);
 
-impl FromStr for Fleet {
+impl FromStr for Wanted {
     type Err = NotAFleet;
 
     fn from_str(text: &str) -> Result<Self, NotAFleet> {
-        let mut fleet = Fleet::default();
+        if matches!(text.trim(), "" | "none") {
+            return Ok(Wanted::None);
+        }
+        let (mut chunking, mut inference, mut reassembly) = (None, None, None);
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let wrong = || NotAFleet(part.to_owned());
             let (stage, count) = part.split_once('=').ok_or_else(wrong)?;
-            let count = count.trim().parse().ok().filter(|count| *count <= MOST).ok_or_else(wrong)?;
+            let count = Some(count.trim().parse().ok().filter(|count| *count <= MOST).ok_or_else(wrong)?);
             match stage.trim() {
-                "chunking" => fleet.chunking = count,
-                "inference" => fleet.inference = count,
-                "reassembly" => fleet.reassembly = count,
+                "chunking" => chunking = count,
+                "inference" => inference = count,
+                "reassembly" => reassembly = count,
                 _ => return Err(wrong()),
             }
         }
-        Ok(fleet)
+        Ok(Wanted::Some { chunking, inference, reassembly })
     }
 }
 
@@ -76,21 +115,24 @@ mod tests {
 
     #[test]
     fn a_stage_that_is_not_named_keeps_its_default() {
-        for (text, expected) in [
-            ("", "chunking=1,inference=2,reassembly=1"),
-            ("inference=4", "chunking=1,inference=4,reassembly=1"),
-            (" inference = 0 , chunking=2,", "chunking=2,inference=0,reassembly=1"),
-        ] {
-            assert_eq!(text.parse::<Fleet>().unwrap().to_string(), expected);
+        let check = |text: &str, usual: Fleet, expected: &str| {
+            assert_eq!(text.parse::<Wanted>().unwrap().or(usual).to_string(), expected, "{text}");
+        };
+        check("inference=4", Fleet::LOCAL, "chunking=1,inference=4,reassembly=1");
+        check(" inference = 0 , chunking=2,", Fleet::LOCAL, "chunking=2,inference=0,reassembly=1");
+        check("inference=4", Fleet::NONE, "chunking=0,inference=4,reassembly=0");
+        for text in ["", " ", "none"] {
+            check(text, Fleet::LOCAL, "chunking=0,inference=0,reassembly=0");
         }
-        let named: Vec<_> = Fleet::default().workers().map(|(stage, number)| format!("{stage}-{number}")).collect();
+        let named: Vec<_> = Fleet::LOCAL.workers().map(|(stage, number)| format!("{stage}-{number}")).collect();
         assert_eq!(named, ["chunking-1", "inference-1", "inference-2", "reassembly-1"]);
+        assert!(Fleet::NONE.is_empty() && Fleet::NONE.workers().next().is_none());
     }
 
     #[test]
     fn what_is_no_fleet_is_named() {
-        for text in ["inference", "inference=-1", "inference=65", "depth=1", "inference=two"] {
-            assert!(text.parse::<Fleet>().unwrap_err().to_string().contains(text), "{text}");
+        for text in ["inference", "inference=-1", "inference=65", "depth=1", "inference=two", "none=1"] {
+            assert!(text.parse::<Wanted>().unwrap_err().to_string().contains(text), "{text}");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use stereospot_domain::Stage;
 
 use super::child::Spec;
-use super::{Error, Options};
+use super::{Backend, Error, Options};
 
 const CONTROL_PLANE: &str = "stereospot-controlplane";
 const WORKER: &str = "stereospot-worker";
@@ -18,59 +18,86 @@ const WORKER: &str = "stereospot-worker";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Programs {
     control_plane: PathBuf,
-    worker: PathBuf,
+    /// Absent where no worker is to be started: then it need not be there.
+    worker: Option<PathBuf>,
+}
+
+/// Where the control plane's program lies: in `bin_dir` where one is given, else beside this program, else on PATH.
+///
+/// # Errors
+/// [`Error::Program`] when it is in none of them.
+pub fn control_plane(bin_dir: Option<&Path>) -> Result<PathBuf, Error> {
+    find(CONTROL_PLANE, bin_dir)
 }
 
 impl Programs {
-    /// Finds them: in `bin_dir` where one is given, else beside this program, else on PATH.
+    /// Finds them, each as [`control_plane`] is found.
     ///
     /// # Errors
     /// [`Error::Program`] names the first that is missing.
-    pub(super) fn find(bin_dir: Option<&Path>) -> Result<Self, Error> {
-        let beside = match bin_dir {
-            Some(folder) => folder.to_owned(),
-            None => env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned())).unwrap_or_default(),
-        };
-        let on_path: Vec<PathBuf> = match (bin_dir, env::var_os("PATH")) {
-            (None, Some(path)) => env::split_paths(&path).collect(),
-            _ => Vec::new(),
-        };
-        let find = |name| {
-            let mut folders = std::iter::once(&beside).chain(&on_path);
-            let found = folders.find_map(|folder| Some(folder.join(name)).filter(|path| is_program(path)));
-            found.ok_or_else(|| Error::Program { name, beside: beside.clone() })
-        };
-        Ok(Self { control_plane: find(CONTROL_PLANE)?, worker: find(WORKER)? })
+    pub(super) fn find(options: &Options) -> Result<Self, Error> {
+        let bin_dir = options.bin_dir.as_deref();
+        let worker = (!options.fleet.is_empty()).then(|| find(WORKER, bin_dir)).transpose()?;
+        Ok(Self { control_plane: control_plane(bin_dir)?, worker })
     }
 
     /// The control plane's call.
-    pub(super) fn control_plane(&self, data_dir: &Path, listen: SocketAddr) -> Spec {
-        let mut args: Vec<OsString> = ["--backend", "local", "--data-dir"].map(Into::into).into();
-        args.push(data_dir.into());
+    pub(super) fn control_plane(&self, data_dir: &Path, listen: SocketAddr, options: &Options) -> Spec {
+        let mut args = backend_args(&options.backend, data_dir);
+        args.extend(options.watch.iter().cloned());
         args.extend(["--listen".into(), listen.to_string().into(), "--stop-on-stdin-eof".into()]);
         let log = log(data_dir, "controlplane");
         Spec { name: "control plane".into(), program: self.control_plane.clone(), args, log }
     }
 
-    /// A worker's call.
-    pub(super) fn worker(&self, stage: Stage, number: u32, data_dir: &Path, server: &str, options: &Options) -> Spec {
-        let name = format!("{stage}-{number}");
-        let mut args: Vec<OsString> = [stage.as_str(), "--backend", "local", "--data-dir"].map(Into::into).into();
-        args.push(data_dir.into());
-        let rest = ["--name", &name, "--server", server, "--metrics-listen", "127.0.0.1:0", "--stop-on-stdin-eof"];
-        args.extend(rest.map(Into::into));
-        if let Some(model) = &options.model {
-            args.extend(["--model".into(), model.into()]);
-        }
-        if let Some(provider) = &options.provider {
-            args.extend(["--provider".into(), provider.into()]);
-        }
-        if let Some(secs) = options.segment_secs {
-            args.extend(["--segment-secs".into(), secs.to_string().into()]);
-        }
-        let log = log(data_dir, &name);
-        Spec { name: format!("worker {name}"), program: self.worker.clone(), args, log }
+    /// A call for each worker that is wanted.
+    pub(super) fn workers(&self, data_dir: &Path, server: &str, options: &Options) -> Vec<Spec> {
+        let Some(program) = &self.worker else { return Vec::new() };
+        let call = |(stage, number)| worker(program, stage, number, data_dir, server, options);
+        options.fleet.workers().map(call).collect()
     }
+}
+
+fn worker(program: &Path, stage: Stage, number: u32, data_dir: &Path, server: &str, options: &Options) -> Spec {
+    let name = format!("{stage}-{number}");
+    let mut args: Vec<OsString> = vec![stage.as_str().into()];
+    args.extend(backend_args(&options.backend, data_dir));
+    let rest = ["--name", &name, "--server", server, "--metrics-listen", "127.0.0.1:0", "--stop-on-stdin-eof"];
+    args.extend(rest.map(Into::into));
+    if let Some(model) = &options.model {
+        args.extend(["--model".into(), model.into()]);
+    }
+    if let Some(provider) = &options.provider {
+        args.extend(["--provider".into(), provider.into()]);
+    }
+    if let Some(secs) = options.segment_secs {
+        args.extend(["--segment-secs".into(), secs.to_string().into()]);
+    }
+    let log = log(data_dir, &name);
+    Spec { name: format!("worker {name}"), program: program.to_owned(), args, log }
+}
+
+fn backend_args(backend: &Backend, data_dir: &Path) -> Vec<OsString> {
+    let mut args: Vec<OsString> = match backend {
+        Backend::Local => ["--backend", "local"].map(Into::into).into(),
+        Backend::Aws { env_file } => vec!["--backend".into(), "aws".into(), "--env-file".into(), env_file.into()],
+    };
+    args.extend(["--data-dir".into(), data_dir.into()]);
+    args
+}
+
+fn find(name: &'static str, bin_dir: Option<&Path>) -> Result<PathBuf, Error> {
+    let beside = match bin_dir {
+        Some(folder) => folder.to_owned(),
+        None => env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned())).unwrap_or_default(),
+    };
+    let on_path: Vec<PathBuf> = match (bin_dir, env::var_os("PATH")) {
+        (None, Some(path)) => env::split_paths(&path).collect(),
+        _ => Vec::new(),
+    };
+    let mut folders = std::iter::once(&beside).chain(&on_path);
+    let found = folders.find_map(|folder| Some(folder.join(name)).filter(|path| is_program(path)));
+    found.ok_or(Error::Program { name, beside })
 }
 
 fn log(data_dir: &Path, name: &str) -> PathBuf {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use stereospot_api::view::{JobPage, JobView, MessageView, Observed, QueueView};
 use stereospot_api::wire::Applied;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
-use stereospot_domain::{Job, JobId, JobOptions, QueueName, QueueRole, Timestamp};
+use stereospot_domain::{Format, Job, JobId, JobOptions, QueueName, QueueRole, Timestamp};
 use uuid::Uuid;
 
 use crate::program::{ended, run, stereospot};
@@ -87,6 +87,18 @@ fn wrong_calls_end_with_2_and_say_why() {
     check(&["queues", "purge", "inference"], "add --yes to apply it, or --dry-run");
     check(&["queues", "purge", "inference", "--yes", "--dry-run"], "cannot be used with");
     check(&["up", "--workers", "depth=1"], "inference=2");
+    check(&["up", "--backend", "gcp"], "local, aws");
+    check(&["up", "--backend", "aws"], "needs --env-file FILE, or STEREOSPOT_ENV_FILE");
+    check(&["up", "--backend", "aws", "--env-file", "/nonexistent.env"], "there is no env file /nonexistent.env");
+    check(&["up", "--env-file", "/nonexistent.env"], "add --backend aws");
+    check(&["doctor"], "--env-file <FILE>");
+    check(&["provision"], "--name-prefix <PREFIX>");
+    check(&["services", "scale", "video-worker"], "<N>");
+    check(&["services", "scale", "video-worker", "-1"], "unexpected argument");
+    check(&["services", "scale", "video-worker", "1"], "a scale must be confirmed");
+    check(&["services", "scale", "", "1", "--yes"], "`stereospot services` lists them");
+    check(&["logs", "7f3"], "at least 4 characters");
+    check(&["logs", JOB, "--limit", "0"], "1..=10000");
     check(&["up", "--segment-secs", "0"], "from 0.1 to 3600 seconds");
     check(&["up", "--provider", "gpu"], "cuda");
     check(&["up", "--model", "/nonexistent.onnx"], "there is no model file");
@@ -94,19 +106,117 @@ fn wrong_calls_end_with_2_and_say_why() {
 }
 
 #[test]
+fn an_env_file_that_can_not_be_read_is_named() {
+    let end = run(&["up", "--backend", "aws", "--env-file", "/"]);
+    assert_eq!(end.code, 1);
+    assert!(end.stderr.starts_with("stereospot: the env file / can't be read: "), "{}", end.stderr);
+}
+
+#[test]
 fn a_server_that_does_not_answer_ends_with_1_and_says_what_to_do() {
-    for args in
-        [&["status"][..], &["jobs"], &["queues"], &["workers"], &["actions"], &["jobs", "trigger", JOB, "--yes"]]
-    {
+    for args in [
+        &["status"][..],
+        &["jobs"],
+        &["queues"],
+        &["workers"],
+        &["actions"],
+        &["services"],
+        &["deployment"],
+        &["logs", JOB],
+        &["jobs", "trigger", JOB, "--yes"],
+    ] {
         // Port 9 on loopback: nothing listens there.
         let end = run(&[args, &["--server", "http://127.0.0.1:9"]].concat());
         assert_eq!((end.code, end.stdout.as_str()), (1, ""), "{args:?}");
         let says = "stereospot: no control plane answers at http://127.0.0.1:9: start one with `stereospot up`";
         assert!(end.stderr.starts_with(says) && end.stderr.lines().count() == 1, "{}", end.stderr);
     }
-    let end = run(&["status", "--server", "localhost"]);
-    assert_eq!(end.code, 1);
-    assert!(end.stderr.contains("is no server address"), "{}", end.stderr);
+}
+
+#[test]
+fn a_malformed_address_is_a_wrong_call_and_an_empty_one_is_none() {
+    for args in [&["status", "--server", "bogus"][..], &["--server", "https://x", "jobs"], &["status", "--server", ""]]
+    {
+        let end = run(args);
+        assert_eq!(end.code, 2, "{args:?}: {}", end.stderr);
+        assert!(end.stderr.contains("is no server address"), "{}", end.stderr);
+    }
+    let with = |name: &str, value: &str, args: &[&str]| {
+        ended(stereospot(args).env(name, value).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap())
+    };
+    let end = with("STEREOSPOT_SERVER", "bogus", &["status"]);
+    assert_eq!(end.code, 2, "{}", end.stderr);
+    // Port 9 on loopback: nothing listens there.
+    let given = ["status", "--server", "http://127.0.0.1:9"];
+    for name in ["STEREOSPOT_SERVER", "STEREOSPOT_DATA_DIR", "STEREOSPOT_KEYS", "STEREOSPOT_BACKEND"] {
+        let end = with(name, "", &given);
+        assert_eq!(end.code, 1, "{name}: {}", end.stderr);
+        assert!(end.stderr.contains("no control plane answers at http://127.0.0.1:9"), "{name}: {}", end.stderr);
+    }
+    let end = with("STEREOSPOT_ENV_FILE", "", &["doctor"]);
+    assert_eq!(end.code, 2);
+    assert!(end.stderr.contains("--env-file <FILE>"), "{}", end.stderr);
+    let end = with("STEREOSPOT_BACKEND", "", &["up", "--env-file", "/nonexistent.env"]);
+    assert!(end.stderr.contains("add --backend aws"), "as on the local backend: {}", end.stderr);
+    let dir = tempfile::tempdir().unwrap();
+    let running = serde_json::json!({ "server": "http://127.0.0.1:9", "pid": std::process::id() });
+    std::fs::create_dir(dir.path().join("run")).unwrap();
+    std::fs::write(dir.path().join("run/controlplane.json"), running.to_string()).unwrap();
+    let data_dir = dir.path().to_str().unwrap();
+    let end = with("STEREOSPOT_SERVER", "", &["status", "--data-dir", data_dir]);
+    assert!(end.stderr.contains("no control plane answers at http://127.0.0.1:9"), "{}", end.stderr);
+}
+
+#[test]
+fn what_is_empty_already_is_done() {
+    for (name, queue) in [("replay", "inference-dlq"), ("purge", "inference-dlq"), ("purge", "inference")] {
+        let server = Server::start(move |request: &Request| {
+            let action = serde_json::from_slice(&request.body).unwrap();
+            assert_eq!(request.line, "POST /v1/plans", "nothing is applied");
+            let refused = Some(format!("{queue} is empty"));
+            Answer::json(&Plan { action, items: Vec::new(), confirm: None, refused, ..plan(None) })
+        });
+        let call = ["queues", name, queue, "--server", &server.url];
+        for how in [&["--yes"][..], &["--dry-run"], &["--yes", "--json"], &["--dry-run", "--json"]] {
+            let end = run(&[&call[..], how].concat());
+            assert_eq!(end.code, 0, "{name} {how:?}: {}", end.stderr);
+            match how {
+                ["--yes", "--json"] => {
+                    assert_eq!(serde_json::from_str::<Applied>(&end.stdout).unwrap().results, Vec::new());
+                }
+                ["--dry-run", "--json"] => {
+                    assert!(serde_json::from_str::<Plan>(&end.stdout).unwrap().refused.is_some());
+                }
+                _ => {
+                    let says = format!("{queue} is empty: there is nothing to do");
+                    assert_eq!(end.stdout.lines().last(), Some(says.as_str()), "{name} {how:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn values_of_closed_sets_are_in_the_help_and_completed() {
+    let help = run(&["submit", "--help"]).stdout;
+    // Wrapped where it likes.
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for format in Format::ALL {
+        assert!(help.contains(&format!("{format},")) || help.contains(&format!("{format}]")), "{format}: {help}");
+    }
+    assert!(
+        !run(&["queues", "replay", "--help"]).stdout.contains("inference,"),
+        "only dead-letter queues are replayed"
+    );
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]).stdout;
+        let of_options = ["anaglyph-wimmer", "chunking_in_progress", "colour-blind"];
+        // The generator of fish's scripts knows no values of arguments without a name.
+        let of_arguments = ["output-events-dlq", "completion-lost"].into_iter().filter(|_| shell != "fish");
+        for value in of_options.into_iter().chain(of_arguments) {
+            assert!(script.contains(value), "{shell}: {value}");
+        }
+    }
 }
 
 #[test]
@@ -114,13 +224,21 @@ fn completions_and_man_pages_name_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let end = run(&["completions", shell]);
         assert_eq!(end.code, 0);
-        assert!(end.stdout.contains("queues") && end.stdout.contains("submit"), "{shell}");
+        for command in ["queues", "submit", "doctor", "provision", "logs", "services", "deployment"] {
+            assert!(end.stdout.contains(command), "{shell}: {command}");
+        }
     }
     let end = run(&["man"]);
     assert!(end.stdout.starts_with(".ie") || end.stdout.contains(".TH"), "{}", end.stdout);
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(run(&["man", "--dir", dir.path().to_str().unwrap()]).code, 0);
-    for page in ["stereospot.1", "stereospot-submit.1", "stereospot-queues-replay.1"] {
+    for page in [
+        "stereospot.1",
+        "stereospot-submit.1",
+        "stereospot-queues-replay.1",
+        "stereospot-doctor.1",
+        "stereospot-services-scale.1",
+    ] {
         assert!(dir.path().join(page).metadata().unwrap().len() > 100, "{page}");
     }
     let end = run(&["man", "--dir", "/nonexistent"]);
@@ -210,6 +328,7 @@ fn queues_show_what_is_unknown_and_what_is_approximate() {
     };
     let server = Server::start(move |request: &Request| match request.line.as_str() {
         "GET /v1/queues" => Answer::json(&[&queue]),
+        "GET /v1/deployment" => Answer::problem(404, "not-found", "an older server knows no such page"),
         "GET /v1/queues/inference-dlq/messages?max=20" => Answer::json(&[&message]),
         line => panic!("unexpected {line}"),
     });

@@ -5,7 +5,10 @@ use std::process::{Command, Output, Stdio};
 /// The program, away from whatever stack runs here, with nothing on stdin.
 pub(crate) fn stereospot(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stereospot"));
-    command.args(args).env_remove("STEREOSPOT_SERVER").env("STEREOSPOT_DATA_DIR", "/nonexistent").stdin(Stdio::null());
+    for variable in ["STEREOSPOT_SERVER", "STEREOSPOT_BACKEND", "STEREOSPOT_ENV_FILE"] {
+        command.env_remove(variable);
+    }
+    command.args(args).env("STEREOSPOT_DATA_DIR", "/nonexistent").stdin(Stdio::null());
     command
 }
 

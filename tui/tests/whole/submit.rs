@@ -73,11 +73,15 @@ fn snapshot() -> Snapshot {
             is_production: false,
             is_read_only: false,
             version: "0".into(),
+            region: None,
+            topology: None,
+            prefix: None,
         },
         jobs: Vec::new(),
         jobs_total: 0,
         queues: Vec::new(),
         workers: Vec::new(),
+        services: Vec::new(),
         attention: Vec::new(),
         collectors: Vec::new(),
     }
@@ -230,7 +234,24 @@ fn nothing_is_sent_when_one_file_or_the_output_is_wrong() {
         assert!(end.stderr.contains(says), "{args:?}: {}", end.stderr);
     };
     check(&[&clip, empty.to_str().unwrap()], "is empty (0 bytes)");
-    check(&[&clip, "--output", &clip], "--force");
+    let here = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::write(here("there.mp4"), "x").unwrap();
+    check(&[&clip, "--output", &here("there.mp4")], "--force");
+    // The source by its name, by another way, by a link; one source's result in another's place; the unfinished file.
+    std::os::unix::fs::symlink(&clip, here("link.mp4")).unwrap();
+    std::os::unix::fs::symlink(dir.path(), here("way")).unwrap();
+    fs::write(here("clip_sbs.mp4"), "x").unwrap();
+    fs::write(here("new.mp4.part"), "x").unwrap();
+    let over = "would be written over the source";
+    check(&[&clip, "--output", &clip], over);
+    for output in [clip.clone(), here("./clip.mp4"), here("link.mp4"), here("way/clip.mp4")] {
+        check(&[&clip, "--output", &output, "--force"], over);
+    }
+    check(&[&here("link.mp4"), "--output", &clip, "--force"], over);
+    check(&[&clip, &here("clip_sbs.mp4"), "--output", dir.path().to_str().unwrap(), "--force"], over);
+    check(&[&here("new.mp4.part"), "--output", &here("new.mp4")], over);
+    assert_eq!(fs::read(&clip).unwrap().len(), 300_000);
+    fs::remove_file(here("clip_sbs.mp4")).unwrap();
     check(&[&clip, "--output", "/nonexistent/out.mp4"], "no folder");
     check(&[&clip, &clip, "--output", "/tmp/one.mp4"], "with several files");
     check(&[&clip, &clip, "--output", dir.path().to_str().unwrap()], "two of the files");

@@ -227,3 +227,71 @@ fn children_are_called_as_they_expect() {
     );
     assert_eq!(logged(&stage, "inference-2.log"), expected);
 }
+
+#[test]
+fn a_deployment_is_watched_without_workers_of_our_own() {
+    let stage = Stage::set();
+    let script = CHILD.replacen("#!/bin/sh\n", "#!/bin/sh\necho \"called: $*\"\n", 1);
+    stage.program("stereospot-controlplane", &script);
+    // No worker is wanted: none need be there.
+    fs::remove_file(stage.path("bin/stereospot-worker")).unwrap();
+    fs::write(stage.path("prod.env"), "NAME_PREFIX=prod\n").unwrap();
+    let alive = listen(stage.path("alive"));
+    let mut command = stereospot(&["up", "--headless", "--listen", "127.0.0.1:0", "--backend", "aws"]);
+    command
+        .args(["--production", "--poll-budget", "60", "--bin-dir"])
+        .arg(stage.path("bin"))
+        .env("ALIVE", stage.path("alive"))
+        .env("READY_AT", &stage.ready_at.url);
+    // The folder is named after the deployment, where `up` was called.
+    command.env_remove("STEREOSPOT_DATA_DIR").env("STEREOSPOT_ENV_FILE", "prod.env").current_dir(stage.dir.path());
+    let mut up = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut said = BufReader::new(up.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let ready = said.next().unwrap();
+    assert!(ready.starts_with("ready: control plane at ") && ready.contains(", workers none, "), "{ready}");
+    let why = said.next().unwrap();
+    assert!(why.contains("the deployment's own do the work") && why.contains("--workers"), "{why}");
+    assert_eq!(alive.recv().unwrap(), "controlplane");
+    kill_process(Pid::from_raw(up.id() as i32).unwrap(), Signal::TERM).unwrap();
+    assert_eq!(up.wait().unwrap().code(), Some(0));
+    assert!(alive.recv().is_err(), "nothing else ran");
+    let folder = stage.dir.path().canonicalize().unwrap();
+    let called = fs::read_to_string(stage.path("prod-data/logs/controlplane.log")).unwrap();
+    let expected = format!(
+        "called: --backend aws --env-file {0}/prod.env --data-dir {0}/prod-data --production --poll-budget 60 --listen 127.0.0.1:",
+        folder.display()
+    );
+    assert!(called.starts_with(&expected), "{called}");
+}
+
+#[test]
+fn workers_on_a_deployment_are_those_that_are_named() {
+    let stage = Stage::set();
+    fs::write(stage.path("prod.env"), "").unwrap();
+    stage.program("stereospot-worker", &CHILD.replacen("#!/bin/sh\n", "#!/bin/sh\necho \"called: $*\"\n", 1));
+    let alive = listen(stage.path("alive"));
+    let mut command = stage.command("127.0.0.1:0");
+    command.args(["--backend", "aws", "--workers", "inference=1", "--env-file"]).arg(stage.path("prod.env"));
+    let mut up = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    assert_eq!((alive.recv().unwrap(), alive.recv().unwrap()), ("controlplane".into(), "inference-1".into()));
+    kill_process(Pid::from_raw(up.id() as i32).unwrap(), Signal::TERM).unwrap();
+    assert_eq!(up.wait().unwrap().code(), Some(0));
+    assert!(alive.recv().is_err(), "no other worker ran");
+    let called = logged(&stage, "inference-1.log");
+    assert!(
+        called.starts_with("called: inference --backend aws --env-file /") && called.contains(" --data-dir /"),
+        "{called}"
+    );
+}
+
+#[test]
+fn refused_options_are_told_by_what_is_wrong_with_them() {
+    let stage = Stage::set();
+    let refused = "#!/bin/sh\nprintf 'error: this build has no AWS backend: build it with `make build AWS=1`\\n\\nUsage: x\\n\\n\
+                   For more information, try --help.\\n' >&2\nexit 2\n";
+    stage.program("stereospot-controlplane", refused);
+    let end = stage.run();
+    assert_eq!(end.code, 1);
+    let says = "did not start: it ended (exit code 2): error: this build has no AWS backend: build it with `make build AWS=1`; log: ";
+    assert!(end.stderr.contains(says), "{}", end.stderr);
+}

@@ -115,6 +115,16 @@ pub enum Error {
         /// The cause, where FFmpeg gave one.
         source: Option<ffmpeg_next::Error>,
     },
+    /// FFmpeg can't read a file, or not write it.
+    #[error("{action} {} failed", path.display())]
+    File {
+        /// What was tried: "reading", "writing".
+        action: &'static str,
+        /// The file's name, without its folder.
+        path: PathBuf,
+        /// FFmpeg's error.
+        source: ffmpeg_next::Error,
+    },
     /// FFmpeg failed otherwise.
     #[error("{action} failed")]
     Libav {
@@ -157,7 +167,7 @@ impl Error {
     pub(crate) fn file(action: &'static str, path: &Path, source: ffmpeg_next::Error) -> Self {
         match source {
             ffmpeg_next::Error::Other { errno } => Error::io(action, path, io::Error::from_raw_os_error(errno)),
-            source => Error::Libav { action, source },
+            source => Error::File { action, path: path.file_name().unwrap_or_default().into(), source },
         }
     }
 

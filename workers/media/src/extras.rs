@@ -10,7 +10,7 @@ use ffmpeg_next::{Packet, Rational, Rescale, encoder};
 
 use crate::resound::Resound;
 use crate::subtitle::{self, TextKind};
-use crate::{Cancel, Error, ffi, open};
+use crate::{Cancel, Error, Ratio, ffi, open};
 
 /// What becomes of one of the source's streams, with its index in the result.
 enum Route {
@@ -28,6 +28,8 @@ pub(crate) struct Extras {
     origin: Origin,
     /// Packets ready to be written, in their output stream's time base.
     ready: VecDeque<Packet>,
+    /// Only what begins within is taken.
+    window: Option<Window>,
     is_at_end: bool,
     /// What could not be taken along, one sentence each.
     pub(crate) warnings: Vec<String>,
@@ -39,6 +41,16 @@ pub(crate) struct Origin {
     pub(crate) ticks: i64,
     pub(crate) base: Rational,
 }
+
+/// A part of the source.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) start_secs: f64,
+    pub(crate) end_secs: f64,
+}
+
+/// Streams are not interleaved to the moment: packets that belong before an end may come so much later.
+const SKEW_SECS: f64 = 5.0;
 
 impl Origin {
     fn in_base(self, base: Rational) -> i64 {
@@ -70,15 +82,37 @@ impl Extras {
         }
         ffi::copy_file_metadata(&input, output);
         let (path, ready) = (path.to_path_buf(), VecDeque::new());
-        Ok(Self { path, input, routes, origin, ready, is_at_end: false, warnings })
+        Ok(Self { path, input, routes, origin, ready, window: None, is_at_end: false, warnings })
+    }
+
+    /// Adds the sound alone, and of that a part.
+    pub(crate) fn add_sound_to(
+        output: &mut Output,
+        path: &Path,
+        mut input: Input,
+        origin: Origin,
+        window: Window,
+    ) -> Result<Self, Error> {
+        let (mut warnings, mut routes) = (Vec::new(), Vec::new());
+        for stream in input.streams() {
+            let is_sound = stream.parameters().medium() == Type::Audio;
+            routes.push(if is_sound { route(output, &stream, &mut warnings)? } else { Route::Leave });
+        }
+        let from = ((window.start_secs - SKEW_SECS).max(0.0) * 1e6) as i64;
+        // What can't be sought is read from its start.
+        if from > 0 && input.seek(from, ..from).is_err() {
+            input = open::source(path)?;
+        }
+        let (path, ready) = (path.to_path_buf(), VecDeque::new());
+        Ok(Self { path, input, routes, origin, ready, window: Some(window), is_at_end: false, warnings })
     }
 
     /// The next packet to write, in its output stream's time base.
     pub(crate) fn next(&mut self, output: &Output, cancel: Cancel<'_>) -> Result<Option<Packet>, Error> {
         while self.ready.is_empty() && !self.is_at_end {
             match open::next_packet(&mut self.input, &self.path, cancel)? {
-                Some(packet) => self.take(packet, output)?,
-                None => {
+                Some(packet) if !self.is_over(&packet) => self.take(packet, output)?,
+                _ => {
                     self.is_at_end = true;
                     self.end_sound(output)?;
                 }
@@ -91,6 +125,11 @@ impl Extras {
         let from = packet.stream();
         let Some(route) = self.routes.get_mut(from) else { return Ok(()) };
         let base = self.input.stream(from).expect("the packet came from it").time_base();
+        if let (Some(window), Some(at)) = (self.window, packet.pts().or(packet.dts()))
+            && !(window.start_secs..window.end_secs).contains(&Ratio::from(base).secs(at))
+        {
+            return Ok(());
+        }
         match route {
             Route::Leave => {}
             Route::Copy(to) => self.ready.push_back(translated(packet, base, *to, self.origin, output)),
@@ -104,6 +143,14 @@ impl Extras {
             }
         }
         Ok(())
+    }
+
+    /// True once nothing of the window can come any more.
+    fn is_over(&self, packet: &Packet) -> bool {
+        let Some(window) = self.window else { return false };
+        let base = self.input.stream(packet.stream()).map(|stream| Ratio::from(stream.time_base()));
+        let at = packet.dts().or(packet.pts());
+        base.zip(at).is_some_and(|(base, at)| base.secs(at) > window.end_secs + SKEW_SECS)
     }
 
     fn end_sound(&mut self, output: &Output) -> Result<(), Error> {

@@ -246,7 +246,7 @@ impl OpenSegment {
     fn open(path: &Path, manifest: &Manifest, spec: &SegmentSpec) -> Result<Self, Error> {
         let mismatch = |why: &str| Error::SegmentMismatch { index: spec.index, why: why.to_owned() };
         let input = open::segment(path).map_err(|e| match e {
-            Error::Libav { .. } => mismatch("it is not a video file"),
+            Error::File { .. } => mismatch("it is not a video file"),
             e => e,
         })?;
         let stream = probe::video_stream(&input).map_err(|_| mismatch("it holds no video"))?;
@@ -268,7 +268,7 @@ impl OpenSegment {
         let mismatch = |why: &str| Error::SegmentMismatch { index: self.index, why: why.to_owned() };
         loop {
             let packet = open::next_packet(&mut self.input, &self.path, cancel).map_err(|e| match e {
-                Error::Libav { .. } => mismatch("its packets can't be read"),
+                Error::File { .. } => mismatch("its packets can't be read"),
                 e => e,
             })?;
             let Some(packet) = packet else { return Ok(None) };

@@ -16,6 +16,7 @@ pub mod encode;
 mod error;
 mod extras;
 mod ffi;
+pub mod foreign;
 pub mod index;
 pub mod join;
 pub mod manifest;
@@ -45,5 +46,9 @@ pub use split::split;
 /// May be called any number of times from any thread; every entry point of this crate calls it.
 pub fn init() {
     static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(ffi::route_log);
+    ONCE.call_once(|| {
+        // Until then FFmpeg's errors have no words.
+        ffmpeg_next::util::error::register_all();
+        ffi::route_log();
+    });
 }

@@ -41,7 +41,7 @@ pub(crate) fn segment(path: &Path) -> Result<Input, Error> {
     format::input_with_dictionary(&url(path)?, options).map_err(|e| match e {
         // What a container outside the list gives.
         ffmpeg_next::Error::Other { errno: ffmpeg_next::error::EINVAL } => {
-            Error::Libav { action: "reading", source: ffmpeg_next::Error::InvalidData }
+            Error::file("reading", path, ffmpeg_next::Error::InvalidData)
         }
         e => Error::file("reading", path, e),
     })

@@ -1,11 +1,13 @@
-//! Sound for a clip that was made here: the demo's source and the tests'.
+//! Sound for a file that holds a picture alone: a clip that was made here, a segment whose reader wants the sound with it.
 
 use std::path::Path;
 
+use ffmpeg_next::media::Type;
 use ffmpeg_next::{Dictionary, Packet, Rational, Rescale};
 
 use crate::aac::{Aac, failed};
-use crate::{Cancel, Error, ffi, open, probe};
+use crate::extras::{Extras, Origin, Window};
+use crate::{Cancel, Error, Manifest, SegmentSpec, ffi, index, open, probe};
 
 /// Copies the video of `silent` (as [`crate::Encoder`] writes it) to `out`, an MP4, with `samples` (one channel, 16 bit, starting with
 /// the video) as AAC.
@@ -60,4 +62,67 @@ pub fn add_sound(silent: &Path, samples: &[i16], sample_rate: u32, out: &Path) -
         write(packet, 1, sound_base)?;
     }
     output.write_trailer().map_err(|e| Error::file("writing", out, e))
+}
+
+/// Copies a segment file (as [`crate::split`] writes it) to `out`, with that part of its source's sound which begins within its
+/// range: for readers that join sound as they find it. False, and nothing is written, where the source has no sound or the
+/// segment is no MP4.
+///
+/// # Errors
+/// [`Error::Cancelled`]; [`Error::DiskFull`], [`Error::Io`].
+pub fn add_part_of_sound(
+    source: &Path,
+    manifest: &Manifest,
+    spec: &SegmentSpec,
+    segment: &Path,
+    out: &Path,
+    cancel: Cancel<'_>,
+) -> Result<bool, Error> {
+    crate::init();
+    let adding = |source| Error::Libav { action: "adding a stream", source };
+    let whole = open::source(source)?;
+    let has_sound = whole.streams().any(|stream| stream.parameters().medium() == Type::Audio);
+    let mut input = open::segment(segment)?;
+    if !has_sound || !index::is_mp4(&input) {
+        return Ok(false);
+    }
+    let video = probe::video_stream(&input)?;
+    let stream = input.stream(video).expect("video_stream gives an index of this input");
+    let (file_base, base): (Rational, Rational) = (stream.time_base(), manifest.time_base.into());
+    let mut output = open::output(out, "mp4")?;
+    let mut added = output.add_stream(ffmpeg_next::encoder::find(ffmpeg_next::codec::Id::None)).map_err(adding)?;
+    added.set_parameters(stream.parameters());
+    ffi::clear_codec_tag(&mut added);
+    added.set_time_base(file_base);
+    added.set_avg_frame_rate(stream.avg_frame_rate());
+
+    let mut next = open::next_packet(&mut input, segment, cancel)?;
+    let first = next.as_ref().and_then(Packet::pts).unwrap_or(0);
+    let origin = Origin { ticks: spec.first_packet_pts - first.rescale(file_base, base), base };
+    // The first segment takes what begins before its picture, the last what goes on after it.
+    let is_last = spec.end_pts >= manifest.end_pts;
+    let window = Window {
+        start_secs: if spec.index == 0 { f64::MIN } else { manifest.time_base.secs(spec.start_pts) },
+        end_secs: if is_last { f64::MAX } else { manifest.time_base.secs(spec.end_pts) },
+    };
+    let mut sound = Extras::add_sound_to(&mut output, source, whole, origin, window)?;
+    let mut header = Dictionary::new();
+    header.set("video_track_timescale", &file_base.denominator().to_string());
+    header.set("strict", "experimental");
+    output.write_header_with(header).map_err(|e| Error::file("writing", out, e))?;
+    let to_base = output.stream(0).expect("it was added first").time_base();
+    while let Some(mut packet) = next {
+        if packet.stream() == video {
+            packet.rescale_ts(file_base, to_base);
+            packet.set_stream(0);
+            packet.set_position(-1);
+            packet.write_interleaved(&mut output).map_err(|e| Error::file("writing", out, e))?;
+        }
+        next = open::next_packet(&mut input, segment, cancel)?;
+    }
+    while let Some(packet) = sound.next(&output, cancel)? {
+        packet.write_interleaved(&mut output).map_err(|e| Error::file("writing", out, e))?;
+    }
+    output.write_trailer().map_err(|e| Error::file("writing", out, e))?;
+    Ok(true)
 }

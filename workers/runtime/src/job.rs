@@ -1,17 +1,24 @@
 //! What stages say of a job: to the job store, and by events.
 
 use serde_json::json;
-use stereospot_domain::{EventKind, JobId, JobStatus, Stage};
+use stereospot_domain::trigger::Decision;
+use stereospot_domain::{EventKind, JobId, JobStatus, SegmentCompletion, Stage, keys};
 use stereospot_ports::job_store::{Transition, Transitioned};
 
 use crate::events::About;
-use crate::stage::Context;
+use crate::stage::{Bookkeeper, Context};
 
-/// Marks a job failed, with the reason; tells so if this call did it.
+/// True where a failed job is ours to write down. Until its segments are cut a job is known to the workers only.
+pub(crate) fn may_fail(context: &Context, about: &About) -> bool {
+    context.bookkeeper == Bookkeeper::Workers || about.stage == Some(Stage::Chunking)
+}
+
+/// Marks the job failed, with the reason; tells so if this call did it. Does nothing where that is another's to write.
 ///
 /// # Errors
 /// When the job store can't be asked.
-pub async fn fail_job(context: &Context, job_id: JobId, reason: &str) -> stereospot_ports::Result<()> {
+pub async fn fail_job(context: &Context, about: &About, reason: &str) -> stereospot_ports::Result<()> {
+    let Some(job_id) = about.job_id.filter(|_| may_fail(context, about)) else { return Ok(()) };
     if let Transitioned::Changed(_) = context.backend.jobs.transition(job_id, &Transition::failed(reason)).await? {
         let about = About { job_id: Some(job_id), ..About::default() };
         context.events.emit(EventKind::JobFailed, &about, [("error", json!(reason))]);
@@ -19,23 +26,46 @@ pub async fn fail_job(context: &Context, job_id: JobId, reason: &str) -> stereos
     Ok(())
 }
 
-/// Marks a job completed; tells so if this call did it.
+/// Marks a job completed; tells so if this call did it. Does nothing where that is another's to write.
 ///
 /// # Errors
 /// When the job store can't be asked.
 pub async fn complete_job(context: &Context, job_id: JobId) -> stereospot_ports::Result<()> {
+    if context.bookkeeper == Bookkeeper::JobWorker {
+        return Ok(());
+    }
     if stereospot_ports::reassembly::mark_completed(&context.backend, job_id).await? {
         context.events.emit(EventKind::JobCompleted, &About { job_id: Some(job_id), ..About::default() }, []);
     }
     Ok(())
 }
 
-/// Runs the trigger check; tells so if this call triggered.
+/// Records that a segment's output exists, then runs the trigger check. Does nothing where that is another's to write.
+///
+/// # Errors
+/// When the backend can't be asked.
+pub async fn record_completion(context: &Context, job_id: JobId, segment_index: u32) -> stereospot_ports::Result<()> {
+    if context.bookkeeper == Bookkeeper::JobWorker {
+        return Ok(());
+    }
+    let completion = SegmentCompletion {
+        job_id,
+        segment_index,
+        output_uri: context.backend.output.uri(&keys::output_segment(job_id, segment_index)),
+        completed_at: context.backend.clock.now(),
+    };
+    context.backend.jobs.put_completion(&completion).await?;
+    check_trigger(context, job_id).await
+}
+
+/// Runs the trigger check; tells so if this call triggered. Does nothing where that is another's to do.
 ///
 /// # Errors
 /// When the backend can't be asked.
 pub async fn check_trigger(context: &Context, job_id: JobId) -> stereospot_ports::Result<()> {
-    use stereospot_domain::trigger::Decision;
+    if context.bookkeeper == Bookkeeper::JobWorker {
+        return Ok(());
+    }
     let checked = stereospot_ports::reassembly::check(&context.backend, job_id).await?;
     if let Some(checked) = checked
         && checked.has_acted

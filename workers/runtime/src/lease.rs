@@ -15,6 +15,9 @@ use crate::events::{About, Events};
 
 /// Extends a message's lease until it is dropped. When the lease is lost, `lost` is cancelled: the work must stop, since
 /// another worker may have the message.
+///
+/// Where extending is not allowed, that is said once and the work goes on, past the lease too: the next worker could not extend
+/// it either, so stopping would only mean that long work never ends. Work that is done twice does no harm.
 #[derive(Debug)]
 pub struct Lease {
     /// Cancelled when the message is no longer ours.
@@ -39,14 +42,33 @@ impl Lease {
             let name = queue.name().to_string();
             let role = queue.name().role.as_str();
             let mut valid_until = tokio::time::Instant::now() + visibility;
+            let (mut is_refused, mut is_over) = (false, false);
             loop {
                 tokio::time::sleep(visibility / 3).await;
                 match queue.extend(&receipt, visibility).await {
                     Ok(()) => {
                         valid_until = tokio::time::Instant::now() + visibility;
+                        (is_refused, is_over) = (false, false);
                         record::lease_extended(role);
                         let data = [("queue", json!(name)), ("lease_secs", json!(visibility.as_secs_f64()))];
                         events.emit(EventKind::LeaseExtended, &about, data);
+                    }
+                    // Where it was refused before, that the lease is over by now is nothing new.
+                    Err(error) if error.code() == Code::Denied || is_refused && error.code() == Code::LeaseLost => {
+                        if !is_refused {
+                            is_refused = true;
+                            record::backend_error(error.code().as_str());
+                            let secs = visibility.as_secs();
+                            tracing::warn!(
+                                "leases of {name} can't be extended, so another worker begins what takes longer than {secs} s too: {error}"
+                            );
+                        }
+                        if !is_over && tokio::time::Instant::now() >= valid_until {
+                            is_over = true;
+                            record::lease_lost(role);
+                            let data = [("queue", json!(name)), ("error", json!(error.to_string()))];
+                            events.emit(EventKind::LeaseLost, &about, data);
+                        }
                     }
                     // A hiccup is no loss while the last extension still holds.
                     Err(error) if error.code() != Code::LeaseLost && tokio::time::Instant::now() < valid_until => {

@@ -7,8 +7,10 @@
 //! queue.
 
 pub mod events;
+mod failure;
 pub mod job;
 pub mod lease;
+pub mod protection;
 mod settle;
 pub mod spool;
 pub mod stage;

@@ -11,14 +11,17 @@ use stereospot_ports::{Code, Result, WorkQueue};
 use stereospot_telemetry::record;
 
 use crate::events::About;
+use crate::failure::{Failure, told};
 use crate::job::{emit_failed, fail_job};
-use crate::stage::{Context, Failure, chain};
+use crate::stage::Context;
 
 /// A message whose work has ended.
 pub(crate) struct Ended<'a> {
     pub(crate) queue: &'a Arc<dyn WorkQueue>,
     pub(crate) message: &'a Message,
     pub(crate) max_receives: Option<u32>,
+    /// How long the message stays hidden, should nothing become of it.
+    pub(crate) visibility: Duration,
     /// What the events about it carry.
     pub(crate) about: &'a About,
 }
@@ -30,12 +33,20 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
     let is_done = outcome.is_ok();
     let settled = match outcome {
         Ok(()) => queue.delete(&message.receipt).await,
-        Err(Failure::Refused(error) | Failure::Retry(error) | Failure::NoSpace(error)) => {
-            failed(context, &ended, &error).await;
-            queue.release(&message.receipt, retry_delay(message.receive_count)).await
+        Err(
+            Failure::Refused(error) | Failure::Retry(error) | Failure::Hindered(_, error) | Failure::NoSpace(error),
+        ) => {
+            let is_last = failed(context, &ended, &error).await;
+            // After the last attempt the next receive dead-letters it: until then nobody can see or replay it.
+            let delay = if is_last { Duration::ZERO } else { retry_delay(message.receive_count) };
+            queue.release(&message.receipt, delay).await
+        }
+        Err(Failure::Away(_, error)) => {
+            emit_failed(context, about, &error, false);
+            give_back(&ended, retry_delay(message.receive_count)).await
         }
         Err(Failure::Cancelled) => {
-            tracing::info!("gave a message of {name} back");
+            tracing::info!("giving a message of {name} back");
             give_back(&ended, Duration::ZERO).await
         }
         Err(Failure::Broken(error)) => {
@@ -54,44 +65,59 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
         Err(error) if error.code() == Code::LeaseLost => {
             tracing::warn!("a message of {name} came back before it was settled: {error}");
         }
+        Err(error) if error.code() == Code::Denied && !is_done => {
+            record::backend_error(error.code().as_str());
+            let secs = ended.visibility.as_secs();
+            tracing::warn!("a message of {name} comes again by itself, {secs} s after it came last: {}", told(&error));
+        }
         Err(error) => {
             record::backend_error(error.code().as_str());
             let job_id = about.job_id.map_or(String::new(), |job_id| format!(" job_id={job_id}"));
-            tracing::error!("a message of {name} could not be settled:{job_id} {}", chain(&error));
+            tracing::error!("a message of {name} could not be settled:{job_id} {}", told(&error));
         }
     }
 }
 
-/// Tells that the attempt failed. After the last one the job is failed, with the reason: the message goes to the dead-letter queue
-/// at its next receive, and replaying it takes the job back.
-async fn failed(context: &Context, ended: &Ended<'_>, error: &str) {
+/// Tells that the attempt failed; true when it was the last. Then the job is failed, with the reason: the message goes to the
+/// dead-letter queue at its next receive, and replaying it takes the job back.
+async fn failed(context: &Context, ended: &Ended<'_>, error: &str) -> bool {
     let Ended { message, max_receives, about, .. } = ended;
     let is_last = max_receives.is_some_and(|max| message.receive_count >= max);
     emit_failed(context, about, error, is_last);
     if !is_last {
-        return;
+        return false;
     }
     record::message_dead(ended.queue.name().role.as_str());
-    if let (Some(job_id), Some(stage)) = (about.job_id, about.stage) {
+    if let Some(stage) = about.stage {
         let what = about.segment_index.map_or(stage.to_string(), |index| format!("segment {index}"));
         let reason = format!("{what} failed {} times: {error}", message.receive_count);
-        if let Err(error) = fail_job(context, job_id, &reason).await {
-            tracing::error!("job_id={job_id} could not be marked failed: {}", chain(&error));
+        if let Err(error) = fail_job(context, about, &reason).await {
+            let job_id = about.job_id.map_or(String::new(), |job_id| format!("job_id={job_id} "));
+            tracing::error!("{job_id}could not be marked failed: {}", told(&error));
         }
     }
+    true
 }
 
 /// Gives the message back without an attempt having failed. Its receive count can't be taken back; so, where the next receive
-/// would dead-letter it, it is sent anew.
+/// would dead-letter it, it is sent anew. And where giving back is not allowed too, or it would be hidden for most of an hour.
 async fn give_back(ended: &Ended<'_>, after: Duration) -> Result<()> {
     let Ended { queue, message, max_receives, .. } = ended;
     if max_receives.is_some_and(|max| message.receive_count >= max) {
-        let delay = after.min(MAX_DELAY);
-        // Sent first: a crash in between leaves two, and work done twice does no harm.
-        queue.send(&[Outgoing { body: message.body.clone(), delay }]).await?;
-        return queue.delete(&message.receipt).await;
+        return send_anew(ended, after).await;
     }
-    queue.release(&message.receipt, after).await
+    match queue.release(&message.receipt, after).await {
+        Err(error) if error.code() == Code::Denied => send_anew(ended, after).await.map_err(|_| error),
+        released => released,
+    }
+}
+
+async fn send_anew(ended: &Ended<'_>, after: Duration) -> Result<()> {
+    let Ended { queue, message, .. } = ended;
+    let delay = after.min(MAX_DELAY);
+    // Sent first: a crash in between leaves two, and work done twice does no harm.
+    queue.send(&[Outgoing { body: message.body.clone(), delay }]).await?;
+    queue.delete(&message.receipt).await
 }
 
 /// Two seconds, doubled at each attempt, a minute at most.

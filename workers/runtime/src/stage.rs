@@ -17,16 +17,32 @@ use tokio_util::sync::CancellationToken;
 use crate::events::{About, Events};
 use crate::job;
 use crate::lease::Lease;
+use crate::protection::Protection;
 use crate::settle::{Ended, settle};
+
+pub use crate::failure::{Failure, chain, told};
 
 /// How long one receive waits for a message.
 const WAIT: Duration = Duration::from_secs(10);
 /// First pause after a failure of the backend; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// How long a message is kept while the backend is away; see [`Failure::Away`]. Giving it back would hide it for its visibility
+/// timeout if that failed too, which may be most of an hour.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// First pause between two tries while the backend is away; doubles up to [`MOST_WHILE_AWAY`].
+const WHILE_AWAY: Duration = Duration::from_secs(1);
+const MOST_WHILE_AWAY: Duration = Duration::from_secs(30);
 /// First pause between two looks whether a full disk has space again; doubles up to [`MOST_UNTIL_SPACE`].
 const UNTIL_SPACE: Duration = Duration::from_secs(10);
 const MOST_UNTIL_SPACE: Duration = Duration::from_secs(60);
+/// A message is hidden so long where the queue's own setting may not be asked for. Long enough for most steps, should the lease
+/// not be extendable either.
+const UNKNOWN_VISIBILITY: Duration = Duration::from_secs(900);
+/// A message is hidden at least so long, whatever the queue's own setting.
+const LEAST_VISIBILITY: Duration = Duration::from_secs(1);
+/// Of what a strange body says no more is told: it may be a megabyte.
+const TOLD_CHARS: usize = 300;
 /// How long a receive that is under way may still take when the process stops: dropping it could leave a message hidden.
 const LAST_RECEIVE: Duration = Duration::from_millis(300);
 
@@ -39,78 +55,51 @@ pub struct Context {
     pub events: Events,
     /// Cancelled when the process is asked to stop.
     pub stop: CancellationToken,
+    /// Who writes down what the outputs mean.
+    pub bookkeeper: Bookkeeper,
+    /// How long a message is kept while the backend does not answer or refuses.
+    pub patience: Duration,
+    /// Keeps the platform from ending this process while it holds a lease; absent where nothing would.
+    pub protection: Option<Protection>,
+}
+
+impl Context {
+    /// Of a process that keeps the books itself and that nothing but its operator ends.
+    #[must_use]
+    pub fn new(backend: Backend, events: Events, stop: CancellationToken) -> Self {
+        let bookkeeper = Bookkeeper::default();
+        Self { backend, events, stop, bookkeeper, patience: PATIENCE, protection: None }
+    }
+}
+
+/// Who writes completions, triggers the assembly and sets the statuses from `reassembling` on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bookkeeper {
+    /// The workers themselves.
+    #[default]
+    Workers,
+    /// A service of the deployment's own, which hears of every output object. Workers then write objects, and nothing of that.
+    JobWorker,
+}
+
+/// One thing that a message asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Something that every pipeline knows.
+    Of(Request),
+    /// To look at an object of the output bucket that only this deployment's inference knows; its key.
+    Object(String),
 }
 
 /// One message's work.
 #[derive(Debug, Clone)]
 pub struct Task {
     /// What it asks for.
-    pub request: Request,
+    pub asked: Asked,
     /// What events about it carry.
     pub about: About,
     /// Cancelled when the work must stop: the lease is lost, or the process stops.
     pub cancel: CancellationToken,
-}
-
-/// Why a message's work did not get done.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// It can never be done: the source is bad. The job fails with this sentence and the message is deleted.
-    #[error("{0}")]
-    Refused(String),
-    /// It may succeed later: the message goes back, and to the dead-letter queue after too many attempts.
-    #[error("{0}")]
-    Retry(String),
-    /// There is no space for it. The worker keeps the message and tries again until there is: a full disk is not the message's
-    /// fault, so it costs no attempt.
-    #[error("{0}")]
-    NoSpace(String),
-    /// It was told to stop. The message goes back at once.
-    #[error("stopped before it was done")]
-    Cancelled,
-    /// This worker can't go on, though another can: the message goes back and the process ends.
-    #[error("{0}")]
-    Broken(String),
-    /// Somebody else is at it; look again after a while. No attempt failed.
-    #[error("not now: {why}")]
-    Later {
-        /// What it waits for.
-        why: String,
-        /// How long.
-        after: Duration,
-    },
-}
-
-impl From<stereospot_ports::Error> for Failure {
-    fn from(error: stereospot_ports::Error) -> Self {
-        match error.code() {
-            Code::Full => Failure::NoSpace(chain(&error)),
-            _ => Failure::Retry(chain(&error)),
-        }
-    }
-}
-
-impl From<object_store::Error> for Failure {
-    fn from(error: object_store::Error) -> Self {
-        stereospot_ports::Error::from(error).into()
-    }
-}
-
-/// An error with its causes, in one line.
-#[must_use]
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        // Many libraries repeat their cause in their own words.
-        if !line.contains(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        cause = error.source();
-    }
-    line
 }
 
 /// The work of a stage.
@@ -118,6 +107,14 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 pub trait Handler: Send + Sync {
     /// The queue it lives on.
     fn role(&self) -> QueueRole;
+
+    /// What a body asks for.
+    ///
+    /// # Errors
+    /// When it asks for nothing that this stage can do.
+    fn read(&self, body: &str) -> Result<Vec<Asked>, message::Error> {
+        Ok(message::parse(self.role(), body)?.into_iter().map(Asked::Of).collect())
+    }
 
     /// Does one message's work. Everything must be durable when it returns `Ok`; it must be safe to do twice; and it must
     /// end soon after `task.cancel`.
@@ -142,11 +139,35 @@ pub enum Error {
 struct At {
     queue: Arc<dyn WorkQueue>,
     settings: Settings,
+    /// Given to each receive where the queue's own is not known.
+    visibility: Option<Duration>,
 }
 
 impl At {
+    async fn look(queue: Arc<dyn WorkQueue>) -> stereospot_ports::Result<Self> {
+        match queue.settings().await {
+            // A queue may hide its messages for no time at all: no lease could be kept on them.
+            Ok(Settings { visibility, max_receives }) if visibility < LEAST_VISIBILITY => {
+                let settings = Settings { visibility: LEAST_VISIBILITY, max_receives };
+                Ok(Self { queue, settings, visibility: Some(LEAST_VISIBILITY) })
+            }
+            Ok(settings) => Ok(Self { queue, settings, visibility: None }),
+            Err(error) if error.code() == Code::Denied => {
+                tracing::warn!("{error}; until then its messages are hidden for {} s", UNKNOWN_VISIBILITY.as_secs());
+                let settings = Settings { visibility: UNKNOWN_VISIBILITY, max_receives: None };
+                Ok(Self { queue, settings, visibility: Some(UNKNOWN_VISIBILITY) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn receive(&self, wait: Duration) -> stereospot_ports::Result<Vec<Message>> {
+        self.queue.receive(Receive { max: 1, wait, visibility: self.visibility }).await
+    }
+
     fn ended<'a>(&'a self, message: &'a Message, about: &'a About) -> Ended<'a> {
-        Ended { queue: &self.queue, message, max_receives: self.settings.max_receives, about }
+        let Settings { visibility, max_receives } = self.settings;
+        Ended { queue: &self.queue, message, max_receives, visibility, about }
     }
 }
 
@@ -156,17 +177,16 @@ impl At {
 /// When the queue is not deployed, or the worker can't go on.
 pub async fn run(context: &Context, handler: &dyn Handler, busy: &AtomicBool) -> Result<(), Error> {
     let queue = Arc::clone(context.backend.queue(handler.role())?);
-    let settings = loop {
-        match queue.settings().await {
-            Ok(settings) => break settings,
-            Err(error) if error.retryable() => pause_after(context, &error.to_string(), FIRST_PAUSE).await,
+    let at = loop {
+        match At::look(Arc::clone(&queue)).await {
+            Ok(at) => break at,
+            Err(error) if error.retryable() => pause_after(context, &told(&error), FIRST_PAUSE).await,
             Err(error) => return Err(error.into()),
         }
         if context.stop.is_cancelled() {
             return Ok(());
         }
     };
-    let at = At { queue, settings };
     let mut pause = FIRST_PAUSE;
     while let Some(received) = receive(context, &at).await {
         match received {
@@ -182,7 +202,7 @@ pub async fn run(context: &Context, handler: &dyn Handler, busy: &AtomicBool) ->
             }
             Err(error) => {
                 record::backend_error(error.code().as_str());
-                pause_after(context, &chain(&error), pause).await;
+                pause_after(context, &told(&error), pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
@@ -195,7 +215,7 @@ async fn receive(context: &Context, at: &At) -> Option<stereospot_ports::Result<
     if context.stop.is_cancelled() {
         return None;
     }
-    let mut receiving = at.queue.receive(Receive { max: 1, wait: WAIT, visibility: None });
+    let mut receiving = Box::pin(at.receive(WAIT));
     tokio::select! {
         received = &mut receiving => return Some(received),
         () = context.stop.cancelled() => {}
@@ -214,10 +234,8 @@ async fn receive(context: &Context, at: &At) -> Option<stereospot_ports::Result<
 /// # Errors
 /// When the queue is not deployed or can't be asked, or the worker can't go on.
 pub async fn step(context: &Context, handler: &dyn Handler) -> Result<bool, Error> {
-    let queue = Arc::clone(context.backend.queue(handler.role())?);
-    let settings = queue.settings().await?;
-    let at = At { queue, settings };
-    let received = at.queue.receive(Receive { max: 1, wait: Duration::ZERO, visibility: None }).await?;
+    let at = At::look(Arc::clone(context.backend.queue(handler.role())?)).await?;
+    let received = at.receive(Duration::ZERO).await?;
     let is_any = !received.is_empty();
     for message in received {
         one(context, handler, &at, message).await?;
@@ -233,17 +251,20 @@ async fn pause_after(context: &Context, error: &str, pause: Duration) {
 /// Does a message's work and settles it. Returns why the worker can't go on, where it can't.
 async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message) -> Result<(), Error> {
     let role = handler.role();
-    let requests = match message::parse(role, &message.body) {
-        Ok(requests) => requests,
+    let _protected = context.protection.as_ref().map(Protection::hold);
+    let asked = match handler.read(&message.body) {
+        Ok(asked) => asked,
         Err(error) => {
             // Nothing here can act on it: after its last attempt it stands in the dead-letter queue, where people see it.
-            tracing::error!("a message of {} can't be read: {error} (id {})", at.queue.name(), message.id);
+            let error: String = error.to_string().chars().take(TOLD_CHARS).collect();
+            let (name, bytes) = (at.queue.name(), message.body.len());
+            tracing::error!("a message of {name} can't be read: {error} (id {}, {bytes} bytes)", message.id);
             let about = About { stage: stage_of(role), attempt: Some(message.receive_count), ..About::default() };
-            settle(context, at.ended(&message, &about), Err(Failure::Retry(error.to_string()))).await;
+            settle(context, at.ended(&message, &about), Err(Failure::Retry(error))).await;
             return Ok(());
         }
     };
-    let mut about = about(role, requests.first(), message.receive_count);
+    let mut about = about(role, asked.first(), message.receive_count);
     let lease = Lease::keep(
         Arc::clone(&at.queue),
         message.receipt.clone(),
@@ -253,12 +274,12 @@ async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message
         &context.stop,
     );
     let mut outcome = Ok(());
-    for request in requests {
-        let own = self::about(role, Some(&request), message.receive_count);
-        match timed(context, handler, &Task { request, about: own.clone(), cancel: lease.lost.clone() }).await {
+    for asked in asked {
+        let own = self::about(role, Some(&asked), message.receive_count);
+        match timed(context, handler, &Task { asked, about: own.clone(), cancel: lease.lost.clone() }).await {
             Ok(()) => {}
             // What else the message asks for may fare better: it is tried all the same.
-            Err(failure @ (Failure::Retry(_) | Failure::NoSpace(_) | Failure::Refused(_))) => {
+            Err(failure @ (Failure::Retry(_) | Failure::Hindered(..) | Failure::NoSpace(_) | Failure::Refused(_))) => {
                 (outcome, about) = (Err(failure), own);
             }
             Err(failure) => {
@@ -281,36 +302,56 @@ async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message
 
 /// Does one request's work, and counts it. A bad source ends here: its job is failed, and nothing is left to do for it.
 async fn timed(context: &Context, handler: &dyn Handler, task: &Task) -> Result<(), Failure> {
-    if matches!(task.request, Request::Test) {
+    if matches!(task.asked, Asked::Of(Request::Test)) {
+        tracing::info!("S3 told that its notifications were configured: nothing to do");
         return Ok(());
     }
     let _busy = task.about.stage.map(|stage| record::busy(stage.as_str()));
     let started = Instant::now();
-    let outcome = handle_when_there_is_space(context, handler, task).await;
+    let outcome = handle_in_time(context, handler, task).await;
     if let Some(stage) = task.about.stage {
         record::step(stage.as_str(), step_outcome(&outcome), started.elapsed());
     }
     let Err(Failure::Refused(reason)) = &outcome else { return outcome };
-    job::emit_failed(context, &task.about, reason, true);
-    if let Some(job_id) = task.about.job_id {
-        job::fail_job(context, job_id, reason).await?;
+    if !job::may_fail(context, &task.about) {
+        // The reason can't be written down, so the message must tell it: from the dead-letter queue.
+        return Err(Failure::Retry(reason.clone()));
     }
+    job::emit_failed(context, &task.about, reason, true);
+    job::fail_job(context, &task.about, reason).await?;
     Ok(())
 }
 
-/// Does the work; while there is no space for it, waits and tries again.
-async fn handle_when_there_is_space(context: &Context, handler: &dyn Handler, task: &Task) -> Result<(), Failure> {
-    let mut pause = UNTIL_SPACE;
+/// Does the work; while there is no space for it, or the backend is away, waits and tries again.
+async fn handle_in_time(context: &Context, handler: &dyn Handler, task: &Task) -> Result<(), Failure> {
+    let (mut until_space, mut while_away) = (UNTIL_SPACE, WHILE_AWAY);
+    let mut away_since = None;
     loop {
-        match handler.handle(context, task).await {
-            Err(Failure::NoSpace(error)) => job::emit_failed(context, &task.about, &error, false),
-            outcome => return outcome,
+        let outcome = handler.handle(context, task).await;
+        if let Err(Failure::Away(code, _) | Failure::Hindered(code, _)) = &outcome {
+            record::backend_error(code.as_str());
         }
+        let pause = match outcome {
+            Err(Failure::NoSpace(error)) => {
+                job::emit_failed(context, &task.about, &error, false);
+                let pause = until_space;
+                until_space = (until_space * 2).min(MOST_UNTIL_SPACE);
+                pause
+            }
+            Err(Failure::Away(_, error) | Failure::Hindered(_, error))
+                if away_since.get_or_insert_with(Instant::now).elapsed() < context.patience =>
+            {
+                job::emit_failed(context, &task.about, &error, false);
+                let pause = while_away;
+                while_away = (while_away * 2).min(MOST_WHILE_AWAY);
+                pause
+            }
+            outcome => return outcome,
+        };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = task.cancel.cancelled() => return Err(Failure::Cancelled),
         }
-        pause = (pause * 2).min(MOST_UNTIL_SPACE);
     }
 }
 
@@ -318,13 +359,13 @@ fn stage_of(role: QueueRole) -> Option<Stage> {
     Stage::ALL.iter().copied().find(|stage| stage.queue() == role)
 }
 
-fn about(role: QueueRole, request: Option<&Request>, receive_count: u32) -> About {
-    let (job_id, segment_index) = match request {
-        Some(Request::Chunk(job_id) | Request::Reassemble(job_id)) => (Some(*job_id), None),
-        Some(Request::Convert(segment)) => (Some(segment.job_id), Some(segment.index)),
-        Some(Request::Output(OutputKey::Segment(job_id, index))) => (Some(*job_id), Some(*index)),
-        Some(Request::Output(OutputKey::Final(job_id) | OutputKey::Done(job_id))) => (Some(*job_id), None),
-        Some(Request::Test) | None => (None, None),
+fn about(role: QueueRole, asked: Option<&Asked>, receive_count: u32) -> About {
+    let (job_id, segment_index) = match asked {
+        Some(Asked::Of(Request::Chunk(job_id) | Request::Reassemble(job_id))) => (Some(*job_id), None),
+        Some(Asked::Of(Request::Convert(segment))) => (Some(segment.job_id), Some(segment.index)),
+        Some(Asked::Of(Request::Output(OutputKey::Segment(job_id, index)))) => (Some(*job_id), Some(*index)),
+        Some(Asked::Of(Request::Output(OutputKey::Final(job_id) | OutputKey::Done(job_id)))) => (Some(*job_id), None),
+        Some(Asked::Of(Request::Test) | Asked::Object(_)) | None => (None, None),
     };
     About { job_id, segment_index, stage: stage_of(role), attempt: Some(receive_count) }
 }
@@ -333,7 +374,9 @@ fn step_outcome(outcome: &Result<(), Failure>) -> StepOutcome {
     match outcome {
         Ok(()) => StepOutcome::Completed,
         Err(Failure::Refused(_)) => StepOutcome::Refused,
-        Err(Failure::Retry(_) | Failure::NoSpace(_) | Failure::Broken(_)) => StepOutcome::Failed,
+        Err(
+            Failure::Retry(_) | Failure::Away(..) | Failure::Hindered(..) | Failure::NoSpace(_) | Failure::Broken(_),
+        ) => StepOutcome::Failed,
         Err(Failure::Cancelled | Failure::Later { .. }) => StepOutcome::Released,
     }
 }

@@ -92,7 +92,7 @@ pub enum Error {
         reason: String,
     },
     /// The model can't be read or is no depth model.
-    #[error("{} is no usable depth model: {reason}", path.display())]
+    #[error("{} is no usable depth model: {reason}; give an ONNX file of a depth model", path.display())]
     BadModel {
         /// The model, or its manifest.
         path: PathBuf,

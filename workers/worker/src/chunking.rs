@@ -8,11 +8,12 @@ use serde_json::json;
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::Request;
 use stereospot_domain::{EventKind, Job, JobId, JobStatus, QueueRole, Stage};
-use stereospot_media::Cancel;
+use stereospot_media::soundtrack::add_part_of_sound;
 use stereospot_media::split::Split;
+use stereospot_media::{Cancel, Manifest};
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_runtime::job;
-use stereospot_runtime::stage::{Context, Failure, Handler, Task};
+use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task};
 use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,9 @@ pub struct Chunking {
     pub scratch: Scratch,
     /// Wanted length of a segment in seconds, unless the job says otherwise.
     pub segment_secs: f64,
+    /// Whether segments take their part of the sound along. Ours need none: the assembly takes it from the source, whole. Those
+    /// of existing deployments join the sound that they find.
+    pub with_sound: bool,
 }
 
 #[async_trait]
@@ -36,7 +40,7 @@ impl Handler for Chunking {
     }
 
     async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
-        let Request::Chunk(job_id) = task.request else { return Ok(()) };
+        let Asked::Of(Request::Chunk(job_id)) = task.asked else { return Ok(()) };
         let Some(job) = begin(context, job_id).await? else { return Ok(()) };
         let started = Instant::now();
         context.events.emit(EventKind::ChunkingStarted, &task.about, []);
@@ -45,9 +49,15 @@ impl Handler for Chunking {
         files::download(&context.backend.input, &keys::source(job_id), &source, &task.cancel).await?;
         let kept = plan::load(context, job_id).await?;
         let target_secs = kept.map_or(job.options.segment_secs.unwrap_or(self.segment_secs), |plan| plan.target_secs);
-        let (split, paths) = split(source, folder.path().to_owned(), target_secs, task.cancel.clone()).await?;
+        let (split, mut paths) =
+            split(source.clone(), folder.path().to_owned(), target_secs, task.cancel.clone()).await?;
+        let mut has_sound = false;
+        if self.with_sound {
+            (has_sound, paths) = with_sound(source, split.manifest().clone(), paths, task.cancel.clone()).await?;
+        }
         // The manifest before the segments: whoever sees a segment needs it.
-        let plan = plan::keep(context, job_id, Plan { target_secs, manifest: split.manifest().clone() }).await?;
+        let manifest = split.manifest().clone();
+        let plan = plan::keep(context, job_id, Plan { target_secs, has_sound, manifest }).await?;
         let manifest = &plan.manifest;
         if manifest != split.manifest() {
             return Err(Failure::Retry(format!(
@@ -116,6 +126,33 @@ async fn split(
         Ok::<_, stereospot_media::Error>((split, paths))
     });
     work.await.expect("splitting does not panic").map_err(|error| media_failure(&error))
+}
+
+/// Gives each segment its part of the sound, where the source has any; says whether it has.
+async fn with_sound(
+    source: PathBuf,
+    manifest: Manifest,
+    silent: Vec<PathBuf>,
+    cancel: CancellationToken,
+) -> Result<(bool, Vec<PathBuf>), Failure> {
+    let work = tokio::task::spawn_blocking(move || {
+        let is_cancelled = || cancel.is_cancelled();
+        let cancel = Cancel::when(&is_cancelled);
+        let (mut has_sound, mut paths) = (false, Vec::new());
+        for (spec, segment) in manifest.segments.iter().zip(silent) {
+            let out = segment.with_file_name(format!("sound-{}.mp4", spec.index));
+            if add_part_of_sound(&source, &manifest, spec, &segment, &out, cancel)? {
+                has_sound = true;
+                // A source may fill half a disk. What can't be removed now goes with the folder.
+                let _ = std::fs::remove_file(segment);
+                paths.push(out);
+            } else {
+                paths.push(segment);
+            }
+        }
+        Ok::<_, stereospot_media::Error>((has_sound, paths))
+    });
+    work.await.expect("adding sound does not panic").map_err(|error| media_failure(&error))
 }
 
 #[cfg(test)]

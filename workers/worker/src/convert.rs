@@ -241,7 +241,8 @@ fn encode(conversion: &Conversion, input: Receiver<(i64, Picture)>, frames_done:
                     none.insert(encoder)
                 }
             };
-            encoder.push(pts, &picture)?;
+            // Times from zero, as every joiner takes them; ours lays each segment where it belongs.
+            encoder.push(pts - conversion.spec.start_pts, &picture)?;
             busy += started.elapsed();
         }
         Ok(encoder)

@@ -38,6 +38,15 @@ impl Identity {
     }
 }
 
+/// A name with the machine's, as `inference-1@ip-10-0-3-17`: for workers on many machines.
+pub(crate) fn with_host(name: &str) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match host.trim() {
+        "" => name.to_owned(),
+        host => format!("{name}@{host}"),
+    }
+}
+
 fn lock(folder: &Path, name: &str) -> Result<Option<File>> {
     let path = folder.join(format!("{name}.lock"));
     let file = File::create(&path).with_context(|| format!("{} can't be written", path.display()))?;

@@ -1,6 +1,6 @@
 //! Converts a segment.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,22 +10,25 @@ use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::Request;
 use stereospot_domain::{EventKind, Job, JobOptions, QueueRole, Stage};
 use stereospot_media::Cancel;
-use stereospot_media::manifest::{Manifest, SegmentSpec};
+use stereospot_media::foreign::with_sound_of;
+use stereospot_media::manifest::{Manifest, SegmentSpec, StereoLayout};
 use stereospot_media::split::Split;
 use stereospot_ports::objects;
-use stereospot_runtime::stage::{Context, Failure, Handler, Task, chain};
+use stereospot_runtime::job;
+use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task, chain};
 use stereospot_stereo::{DepthModel, Layout, Options};
 use stereospot_telemetry::catalogue::FramePart;
 use stereospot_telemetry::record;
 
-use crate::convert::{self, Conversion, Converted, Progress};
-use crate::outputs::record_completion;
+use crate::convert::{self, Conversion, Converted, Progress, stereo_layout};
 use crate::plan;
 use crate::scratch::Scratch;
 use crate::{files, media_failure};
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// When to look again whether the cutting of a job has ended.
+const UNDECIDED: Duration = Duration::from_secs(15);
 
 /// The inference stage.
 pub struct Inference {
@@ -54,33 +57,22 @@ impl Handler for Inference {
     }
 
     async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
-        let Request::Convert(key) = task.request else { return Ok(()) };
-        let Some(job) = context.backend.jobs.get(key.job_id).await? else {
-            tracing::warn!("no job row exists for job_id={}: its segment is left alone", key.job_id);
-            return Ok(());
-        };
-        if job.status.is_final() {
-            tracing::info!("job_id={} is {}: nothing to convert", job.job_id, job.status);
-            return Ok(());
-        }
-        let output_key = keys::output_segment(key.job_id, key.index);
-        if objects::exists(&*context.backend.output.store, &output_key).await? {
-            // Another delivery was faster, or this one's worker died after its work: only the record may be behind. Whether the
-            // output is right, the assembly verifies.
-            tracing::info!("job_id={} segment_index={} is converted already", key.job_id, key.index);
-            return record_completion(context, key.job_id, key.index).await;
-        }
+        let Some((key, job)) = wanted(context, task).await? else { return Ok(()) };
         let started = Instant::now();
         let folder = self.scratch.folder()?;
-        let Some(conversion) = prepare(context, task, key, &job, folder.path(), self.threads).await? else {
-            tracing::warn!("job_id={} is split otherwise by now: its segment {key:?} is left alone", job.job_id);
-            return Ok(());
-        };
+        let (conversion, sound) = prepare(context, task, key, &job, folder.path(), self.threads).await?;
         let frames = conversion.spec.frames;
         context.events.emit(EventKind::SegmentStarted, &task.about, [("frames", json!(frames))]);
-        let output = conversion.output.clone();
+        let (segment, spec) = (conversion.input.clone(), conversion.spec.clone());
+        let (mut output, layout) = (conversion.output.clone(), stereo_layout(conversion.layout));
         let converted = self.convert(context, task, conversion).await?;
         record_speed(&converted);
+        output = match sound {
+            Sound::None => output,
+            Sound::Ours => with_sound(task, segment, Some(spec), output, layout).await?,
+            Sound::Foreign => with_sound(task, segment, None, output, layout).await?,
+        };
+        let output_key = keys::output_segment(key.job_id, key.index);
         files::upload(&output, &context.backend.output, &output_key, &task.cancel).await?;
         context.events.emit(
             EventKind::SegmentCompleted,
@@ -96,8 +88,36 @@ impl Handler for Inference {
                 ("provider", json!(self.model.provider)),
             ],
         );
-        record_completion(context, key.job_id, key.index).await
+        Ok(job::record_completion(context, key.job_id, key.index).await?)
     }
+}
+
+/// The segment that a message asks to convert, with its job; none when nothing is left to do for it.
+///
+/// # Errors
+/// When the backend can't be asked.
+pub async fn wanted(context: &Context, task: &Task) -> Result<Option<(SegmentKey, Job)>, Failure> {
+    let Asked::Of(Request::Convert(key)) = task.asked else { return Ok(None) };
+    let Some(job) = context.backend.jobs.get(key.job_id).await? else {
+        tracing::warn!("no job row exists for job_id={}: its segment is left alone", key.job_id);
+        return Ok(None);
+    };
+    if job.status.is_final() {
+        tracing::info!("job_id={} is {}: nothing to convert", job.job_id, job.status);
+        return Ok(None);
+    }
+    if job.total_segments.is_some_and(|total| total != key.total) {
+        tracing::warn!("job_id={} was cut otherwise in the end: its segment {key:?} is left alone", job.job_id);
+        return Ok(None);
+    }
+    if objects::exists(&*context.backend.output.store, &keys::output_segment(key.job_id, key.index)).await? {
+        // Another delivery was faster, or this one's worker died after its work: only the record may be behind. Whether the
+        // output is right, the assembly verifies.
+        tracing::info!("job_id={} segment_index={} is converted already", key.job_id, key.index);
+        job::record_completion(context, key.job_id, key.index).await?;
+        return Ok(None);
+    }
+    Ok(Some((key, job)))
 }
 
 impl Inference {
@@ -144,7 +164,17 @@ fn record_speed(converted: &Converted) {
     }
 }
 
-/// Fetches all that the conversion needs; none when the segment is not one of the manifest's.
+/// Sound in a segment's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sound {
+    None,
+    /// In one that we cut.
+    Ours,
+    /// In one that another service cut: whatever it holds.
+    Foreign,
+}
+
+/// Fetches all that the conversion needs, and says what sound is to go with it.
 async fn prepare(
     context: &Context,
     task: &Task,
@@ -152,21 +182,24 @@ async fn prepare(
     job: &Job,
     folder: &Path,
     threads: usize,
-) -> Result<Option<Conversion>, Failure> {
+) -> Result<(Conversion, Sound), Failure> {
     let input = folder.join("segment.mp4");
     files::download(&context.backend.input, &keys::segment(key), &input, &task.cancel).await?;
-    let planned = plan::load(context, key.job_id).await?;
-    let is_ours = planned.is_some();
-    let manifest = match planned {
-        Some(plan) => plan.manifest,
+    let (manifest, sound) = match plan::of_segment(context, job, key).await? {
+        plan::Found::Ours(plan) if plan.has_sound => (plan.manifest, Sound::Ours),
+        plan::Found::Ours(plan) => (plan.manifest, Sound::None),
         // Another service split the source: then a segment is exactly what its file holds.
-        None => whole_file(&input, key, task).await?,
+        plan::Found::Foreign => (whole_file(&input, key, task).await?, Sound::Foreign),
+        plan::Found::Undecided => {
+            let why = format!("it is not known yet which of two cuts of job_id={} counts", key.job_id);
+            return Err(Failure::Later { why, after: UNDECIDED });
+        }
     };
     let spec = manifest.segments.iter().find(|spec| spec.index == key.index).cloned().ok_or_else(|| {
         Failure::Retry(format!("the manifest of job_id={} knows no segment {}", key.job_id, key.index))
     })?;
     let previous = match manifest.segments.iter().find(|previous| previous.index + 1 == key.index) {
-        Some(previous) if is_ours && !spec.starts_at_scene_cut => {
+        Some(previous) if sound != Sound::Foreign && !spec.starts_at_scene_cut => {
             let path = folder.join("previous.mp4");
             let previous_key = keys::segment(SegmentKey { index: previous.index, ..key });
             files::download(&context.backend.input, &previous_key, &path, &task.cancel).await?;
@@ -176,18 +209,19 @@ async fn prepare(
     };
     let options = options(&job.options);
     options.check().map_err(|error| Failure::Refused(error.to_string()))?;
-    Ok(Some(Conversion {
+    let conversion = Conversion {
         manifest,
         spec,
         input,
         previous,
         output: folder.join("output.mp4"),
-        layout: layout(job),
+        layout: layout(job, key),
         options,
         crf: job.options.crf.and_then(|crf| u8::try_from(crf).ok()).unwrap_or(20),
         preset: job.options.preset.clone().unwrap_or_else(|| "medium".into()),
         threads,
-    }))
+    };
+    Ok((conversion, sound))
 }
 
 async fn whole_file(file: &Path, key: SegmentKey, task: &Task) -> Result<Manifest, Failure> {
@@ -203,8 +237,33 @@ async fn whole_file(file: &Path, key: SegmentKey, task: &Task) -> Result<Manifes
     Ok(manifest)
 }
 
-fn layout(job: &Job) -> Layout {
-    job.options.format.as_str().parse().expect("every format is a layout, see the test")
+/// Puts what the segment holds beside its picture beside the converted one: whoever joins the sound of segments finds it there.
+async fn with_sound(
+    task: &Task,
+    segment: PathBuf,
+    spec: Option<SegmentSpec>,
+    converted: PathBuf,
+    layout: StereoLayout,
+) -> Result<PathBuf, Failure> {
+    let cancel = task.cancel.clone();
+    let joined = tokio::task::spawn_blocking(move || {
+        let is_cancelled = || cancel.is_cancelled();
+        let whole = converted.with_file_name("whole.mp4");
+        let cancel = Cancel::when(&is_cancelled);
+        let summary = with_sound_of(&segment, spec.as_ref(), &converted, &whole, layout, cancel)?;
+        Ok::<_, stereospot_media::Error>((whole, summary.warnings))
+    });
+    let (whole, warnings) = joined.await.expect("joining does not panic").map_err(|error| media_failure(&error))?;
+    for warning in warnings {
+        tracing::warn!("a segment's sound: {warning}");
+    }
+    Ok(whole)
+}
+
+/// The job's format. The key alone tells the mode where another service made the job.
+fn layout(job: &Job, key: SegmentKey) -> Layout {
+    let format = if job.options.format.mode() == key.mode { job.options.format } else { key.mode.into() };
+    format.as_str().parse().expect("every format is a layout, see the test")
 }
 
 /// The job's choices over the defaults.

@@ -7,12 +7,16 @@ use stereospot_runtime::stage::{Failure, chain};
 
 pub mod chunking;
 pub mod convert;
+pub mod deletion;
 pub mod files;
 pub mod inference;
+#[cfg(feature = "aws")]
+pub mod managed;
 pub mod outputs;
 pub mod plan;
 pub mod reassembly;
 pub mod scratch;
+pub mod stub;
 
 /// What becomes of a message when media work failed.
 pub(crate) fn media_failure(error: &stereospot_media::Error) -> Failure {

@@ -1,5 +1,6 @@
 //! The worker process: one stage, or all of them, on one backend.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use stereospot_worker::inference;
 
 mod clip;
 mod identity;
+mod platform;
 mod process;
 
 /// Converts 2D video to stereo 3D: one worker process.
@@ -42,15 +44,47 @@ enum Command {
 enum BackendKind {
     /// SQLite and files in the data directory.
     Local,
+    /// SQS, DynamoDB and S3, as a deployment's environment file names them.
+    Aws,
+}
+
+/// What converts the segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum InferenceKind {
+    /// The depth model, in this process.
+    Onnx,
+    /// The deployment's SageMaker endpoint.
+    Sagemaker,
+    /// The deployment's inference server.
+    Http,
+    /// Nothing: segments are copied as they are.
+    Stub,
+}
+
+impl fmt::Display for InferenceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            InferenceKind::Onnx => "onnx",
+            InferenceKind::Sagemaker => "sagemaker",
+            InferenceKind::Http => "http",
+            InferenceKind::Stub => "stub",
+        })
+    }
 }
 
 /// What every stage takes.
 #[derive(Debug, Clone, Args)]
 struct Options {
     /// Where queues, job store and objects live.
-    #[arg(long, value_enum, default_value = "local")]
+    #[arg(long, value_enum, env = "STEREOSPOT_BACKEND", default_value = "local")]
     backend: BackendKind,
-    /// The data directory.
+    /// The deployment's environment file (`KEY=value` lines), for `--backend aws`.
+    #[arg(long, env = "STEREOSPOT_ENV_FILE", value_name = "FILE", required_if_eq("backend", "aws"))]
+    env_file: Option<PathBuf>,
+    /// What converts the segments; default: what the environment file's INFERENCE_BACKEND says, otherwise onnx.
+    #[arg(long, value_enum, env = "STEREOSPOT_INFERENCE")]
+    inference: Option<InferenceKind>,
+    /// The data directory; on AWS for events on their way, files being worked on, and locks.
     #[arg(long, env = "STEREOSPOT_DATA_DIR", default_value = "stereospot-data", value_name = "DIR")]
     data_dir: PathBuf,
     /// This worker's name, unique in the deployment; default: the stage and the first free number.
@@ -74,9 +108,9 @@ struct Options {
     /// Threads for decoding, depth and encoding each; default: one for each core.
     #[arg(long)]
     threads: Option<usize>,
-    /// Wanted length of a segment in seconds.
-    #[arg(long, env = "CHUNK_SEGMENT_DURATION_SEC", default_value_t = 30.0, value_name = "SECS")]
-    segment_secs: f64,
+    /// Wanted length of a segment in seconds; default: 30, on AWS the deployment's setting.
+    #[arg(long, env = "CHUNK_SEGMENT_DURATION_SEC", value_name = "SECS")]
+    segment_secs: Option<f64>,
     /// Stop in order when standard input ends: so it does not outlive whoever started it.
     #[arg(long)]
     stop_on_stdin_eof: bool,

@@ -2,18 +2,47 @@
 //!
 //! Inference and reassembly record both themselves. This second way needs nothing but the object's notification, so it also
 //! works when one of them died between writing the object and recording it, and when the object is another service's work.
+//!
+//! Where a job-worker keeps the books, notifications here only tell that a managed invocation has ended.
+
+use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::{Value, json};
+use stereospot_domain::QueueRole;
 use stereospot_domain::keys::{self, OutputKey};
-use stereospot_domain::message::Request;
-use stereospot_domain::{QueueRole, SegmentCompletion};
+use stereospot_domain::message::{self, Request};
 use stereospot_ports::objects;
+use stereospot_runtime::events::About;
 use stereospot_runtime::job;
-use stereospot_runtime::stage::{Context, Failure, Handler, Task};
+use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task};
 
 /// The output-events stage.
-#[derive(Debug)]
-pub struct Outputs;
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// What knows the objects by which a managed inference tells its results; absent where the deployment has none.
+    pub results: Option<Arc<dyn Results>>,
+}
+
+/// Results of a managed inference, told by objects of its own.
+#[async_trait]
+pub trait Results: fmt::Debug + Send + Sync {
+    /// True for keys of the output bucket that tell a result.
+    fn is_result(&self, key: &str) -> bool;
+
+    /// Records what the object tells. Safe to do twice.
+    ///
+    /// # Errors
+    /// A [`Failure`] says what becomes of the message.
+    async fn take(&self, context: &Context, about: &About, key: &str) -> Result<(), Failure>;
+}
+
+impl Outputs {
+    fn is_result(&self, key: &str) -> bool {
+        self.results.as_ref().is_some_and(|results| results.is_result(key))
+    }
+}
 
 #[async_trait]
 impl Handler for Outputs {
@@ -21,14 +50,30 @@ impl Handler for Outputs {
         QueueRole::OutputEvents
     }
 
+    fn read(&self, body: &str) -> Result<Vec<Asked>, message::Error> {
+        let mut asked = Vec::new();
+        for body in each_record(body) {
+            match message::parse(self.role(), &body) {
+                Ok(requests) => asked.extend(requests.into_iter().map(Asked::Of)),
+                Err(message::Error::Key(key)) if self.is_result(&key) => asked.push(Asked::Object(key)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(asked)
+    }
+
     async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
-        let Request::Output(output) = task.request else { return Ok(()) };
+        let output = match (&task.asked, &self.results) {
+            (Asked::Of(Request::Output(output)), _) => *output,
+            (Asked::Object(key), Some(results)) => return results.take(context, &task.about, key).await,
+            _ => return Ok(()),
+        };
         match output {
             OutputKey::Segment(job_id, index) => {
                 if job::is_over(context, job_id).await? {
                     return Ok(());
                 }
-                record_completion(context, job_id, index).await
+                Ok(job::record_completion(context, job_id, index).await?)
             }
             OutputKey::Final(job_id) | OutputKey::Done(job_id) => {
                 // The mark alone proves nothing: the result must be there.
@@ -41,22 +86,17 @@ impl Handler for Outputs {
     }
 }
 
-/// Records that a segment's output exists, then runs the trigger check.
-///
-/// # Errors
-/// When the backend can't be asked.
-pub async fn record_completion(
-    context: &Context,
-    job_id: stereospot_domain::JobId,
-    segment_index: u32,
-) -> Result<(), Failure> {
-    let completion = SegmentCompletion {
-        job_id,
-        segment_index,
-        output_uri: context.backend.output.uri(&keys::output_segment(job_id, segment_index)),
-        completed_at: context.backend.clock.now(),
-    };
-    context.backend.jobs.put_completion(&completion).await?;
-    job::check_trigger(context, job_id).await?;
-    Ok(())
+/// The body, or where it is a notification of several records, one for each: a record that is ours to act on may stand beside
+/// one that isn't.
+fn each_record(body: &str) -> Vec<String> {
+    let notification = serde_json::from_str::<Value>(body).ok();
+    match notification.as_ref().and_then(|notification| notification.get("Records")?.as_array()) {
+        Some(records) if records.len() > 1 => {
+            records.iter().map(|record| json!({ "Records": [record] }).to_string()).collect()
+        }
+        _ => vec![body.to_owned()],
+    }
 }
+
+#[cfg(test)]
+mod tests;

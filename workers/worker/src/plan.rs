@@ -5,7 +5,8 @@
 
 use object_store::{PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
-use stereospot_domain::{JobId, keys};
+use stereospot_domain::keys::SegmentKey;
+use stereospot_domain::{Job, JobId, keys};
 use stereospot_media::manifest::Manifest;
 use stereospot_ports::{Code, objects};
 use stereospot_runtime::stage::{Context, Failure};
@@ -17,9 +18,20 @@ use crate::files;
 pub struct Plan {
     /// The segments' wanted length when it was made, in seconds.
     pub target_secs: f64,
+    /// True when each segment holds its part of the sound too, for services that join what they find in the segments.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_sound: bool,
     /// The segments, and what they have in common.
     #[serde(flatten)]
     pub manifest: Manifest,
+}
+
+impl Plan {
+    /// How many segments there are.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        u32::try_from(self.manifest.segments.len()).expect("the number of segments fits the key's five digits")
+    }
 }
 
 /// The job's plan; none before it was made, and for jobs that another service split.
@@ -31,6 +43,39 @@ pub async fn load(context: &Context, job_id: JobId) -> Result<Option<Plan>, Fail
     serde_json::from_slice(&content)
         .map(Some)
         .map_err(|error| Failure::Retry(format!("the manifest of job_id={job_id} can't be read: {error}")))
+}
+
+/// Who cut a segment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// We did: the plan tells what it holds.
+    Ours(Plan),
+    /// Another service did, and that cut counts.
+    Foreign,
+    /// Two cuts were begun, one with our plan and one with another number of segments. Which counts shows when one is complete.
+    Undecided,
+}
+
+/// Who cut a segment that belongs to the job as its row is.
+///
+/// # Errors
+/// [`Failure::Retry`] when the plan can't be read.
+pub async fn of_segment(context: &Context, job: &Job, key: SegmentKey) -> Result<Found, Failure> {
+    let planned = load(context, job.job_id).await?;
+    Ok(match planned {
+        Some(plan) if plan.total() == key.total => Found::Ours(plan),
+        Some(_) if job.total_segments.is_none() => Found::Undecided,
+        _ => Found::Foreign,
+    })
+}
+
+/// The plan of a job that is cut, if its cut is ours.
+///
+/// # Errors
+/// [`Failure::Retry`] when it can't be read.
+pub async fn of_job(context: &Context, job: &Job) -> Result<Option<Plan>, Failure> {
+    let planned = load(context, job.job_id).await?;
+    Ok(planned.filter(|plan| job.total_segments.is_none_or(|total| total == plan.total())))
 }
 
 /// Keeps a plan, unless there is one; returns the one that counts.

@@ -8,22 +8,26 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 use stereospot_api::Client;
-use stereospot_domain::{EventKind, Stage};
-use stereospot_ports::Backend;
+use stereospot_domain::{EventKind, QueueRole, Stage};
+use stereospot_ports::SystemClock;
 use stereospot_runtime::events::{About, Events, SPOOL_LIMIT_BYTES};
-use stereospot_runtime::stage::{self, Context, Handler};
+use stereospot_runtime::protection::Protection;
+use stereospot_runtime::stage::{self, Context, Handler, chain};
 use stereospot_telemetry::{Process, Server, Target, record};
 use stereospot_worker::chunking::Chunking;
+use stereospot_worker::deletion;
 use stereospot_worker::inference::Inference;
 use stereospot_worker::outputs::Outputs;
 use stereospot_worker::reassembly::Reassembly;
 use stereospot_worker::scratch::Scratch;
+use stereospot_worker::stub::Stub;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::identity::Identity;
-use crate::{BackendKind, Options, open_model};
+use crate::identity::{self, Identity};
+use crate::platform::{self, Platform};
+use crate::{BackendKind, InferenceKind, Options, open_model};
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// How long a stop waits for the last events to be sent; they are on disk anyway.
@@ -46,11 +50,54 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
     let identity = Identity::claim(&options.data_dir, options.name.as_deref(), what)?;
     let name = identity.name.clone();
     let _metrics = serve_metrics(&options, &name).await?;
-    let backend = open_backend(&options).await?;
     let spool = options.data_dir.join("spool").join(&name);
-    let events = Events::open(&name, &spool, Arc::clone(&backend.clock))
+    let source = match (options.backend, &options.name) {
+        // On other machines there are workers of this name too.
+        (BackendKind::Aws, None) => identity::with_host(&name),
+        _ => name.clone(),
+    };
+    let events = Events::open(&source, &spool, Arc::new(SystemClock))
         .with_context(|| format!("the event spool {} can't be used", spool.display()))?;
-    let scratch_dir = options.data_dir.join("scratch").join(&name);
+    let events_done = CancellationToken::new();
+    let sending = options.server.as_deref().map(Client::new).transpose()?.map(|client| {
+        let (events, done) = (events.clone(), events_done.clone());
+        tokio::spawn(async move { events.send_to(client, done).await })
+    });
+    let about = About { stage: if stages.len() == 1 { Some(stages[0]) } else { None }, ..About::default() };
+    let ended = serve(stages, &options, &name, &events, &about, &stop).await;
+
+    // Who watches sees no terminal: a worker that can't start, or not go on, says why.
+    let error = ended.as_ref().err().map(|error| chain(error.as_ref()));
+    events.emit(EventKind::WorkerStopped, &about, [("error", json!(error))]);
+    events_done.cancel();
+    if let Some(sending) = sending {
+        let _ = tokio::time::timeout(LAST_EVENTS, sending).await;
+    }
+    ended
+}
+
+/// Opens everything and runs the stages until the process is told to stop.
+async fn serve(
+    stages: &'static [Stage],
+    options: &Options,
+    name: &str,
+    events: &Events,
+    about: &About,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Platform {
+        backend,
+        bookkeeper,
+        protection,
+        segment_secs,
+        with_sound,
+        inference,
+        mut managed,
+        results,
+        deletions,
+        record_calls,
+    } = platform::open(options, stages).await?;
+    let scratch_dir = options.data_dir.join("scratch").join(name);
     let scratch = Scratch::open(&scratch_dir)
         .with_context(|| format!("the scratch folder {} can't be used", scratch_dir.display()))?;
     let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -60,18 +107,32 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
     for stage in stages {
         match stage {
             Stage::Chunking => {
-                let segment_secs = options.segment_secs;
                 anyhow::ensure!(
                     (0.1..=3600.0).contains(&segment_secs),
                     "--segment-secs is {segment_secs}, but must be from 0.1 to 3600 seconds"
                 );
-                handlers.push(Box::new(Chunking { scratch: scratch.clone(), segment_secs }));
+                handlers.push(Box::new(Chunking { scratch: scratch.clone(), segment_secs, with_sound }));
             }
             Stage::Inference => {
-                let model = open_model(&options, threads)?;
-                (provider, model_name) = (Some(model.provider), Some(model.name.clone()));
-                handlers.push(Box::new(Inference { scratch: scratch.clone(), threads, model }));
-                handlers.push(Box::new(Outputs));
+                match inference {
+                    InferenceKind::Onnx => {
+                        let model = open_model(options, threads)?;
+                        (provider, model_name) = (Some(model.provider), Some(model.name.clone()));
+                        handlers.push(Box::new(Inference { scratch: scratch.clone(), threads, model }));
+                    }
+                    InferenceKind::Stub => {
+                        tracing::warn!("segments are copied, not converted: --inference stub");
+                        handlers.push(Box::new(Stub { scratch: scratch.clone() }));
+                    }
+                    InferenceKind::Sagemaker | InferenceKind::Http => {
+                        handlers.extend(managed.take());
+                        model_name = Some(inference.to_string());
+                    }
+                }
+                // Completions are recorded by inference itself too, so it works without.
+                if backend.queue(QueueRole::OutputEvents).is_ok() {
+                    handlers.push(Box::new(Outputs { results: results.clone() }));
+                }
             }
             Stage::Reassembly => {
                 let owner = format!("{name}/{}", events.boot());
@@ -79,11 +140,9 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
             }
         }
     }
-    let own_stage = if stages.len() == 1 { Some(stages[0]) } else { None };
-    let about = About { stage: own_stage, ..About::default() };
     events.emit(
         EventKind::WorkerStarted,
-        &about,
+        about,
         [
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("provider", json!(provider)),
@@ -99,24 +158,26 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
         }
     }
 
-    let events_done = CancellationToken::new();
-    let sending = options.server.as_deref().map(Client::new).transpose()?.map(|client| {
-        let (events, done) = (events.clone(), events_done.clone());
-        tokio::spawn(async move { events.send_to(client, done).await })
+    let protection = protection.map(Protection::start);
+    let context = Context { bookkeeper, protection, ..Context::new(backend, events.clone(), stop.clone()) };
+    let deleting = deletions.map(|queue| {
+        let context = context.clone();
+        tokio::spawn(async move { deletion::run(&context, queue).await })
     });
-    let context = Context { backend, events: events.clone(), stop: stop.clone() };
-    let failed = run_stages(&context, handlers, &about).await;
-
-    events.emit(EventKind::WorkerStopped, &about, []);
-    events_done.cancel();
-    if let Some(sending) = sending {
-        let _ = tokio::time::timeout(LAST_EVENTS, sending).await;
+    let ended = run_stages(&context, handlers, about, record_calls).await;
+    if let Some(deleting) = deleting {
+        deleting.await.context("the deletion of jobs broke off")?;
     }
-    failed
+    ended
 }
 
 /// Runs every stage's loop and the heartbeat until they end.
-async fn run_stages(context: &Context, handlers: Vec<Box<dyn Handler>>, about: &About) -> anyhow::Result<()> {
+async fn run_stages(
+    context: &Context,
+    handlers: Vec<Box<dyn Handler>>,
+    about: &About,
+    mut record_calls: Option<Box<dyn FnMut() + Send>>,
+) -> anyhow::Result<()> {
     let mut loops = JoinSet::new();
     let mut busy = Vec::new();
     for handler in handlers {
@@ -139,7 +200,12 @@ async fn run_stages(context: &Context, handlers: Vec<Box<dyn Handler>>, about: &
                     }
                 }
             },
-            _ = beat.tick() => heartbeat(context, about, &busy),
+            _ = beat.tick() => {
+                heartbeat(context, about, &busy);
+                if let Some(record) = &mut record_calls {
+                    record();
+                }
+            }
             () = context.stop.cancelled(), if !is_draining => {
                 is_draining = true;
                 context.events.emit(EventKind::WorkerDraining, about, []);
@@ -175,15 +241,6 @@ async fn serve_metrics(options: &Options, name: &str) -> anyhow::Result<Option<(
         .with_context(|| format!("metrics can't be served at {addr}: choose a free port, or 0"))?;
     let target = Target::publish(&options.data_dir.join("run").join("targets"), name, server.addr())?;
     Ok(Some((server, target)))
-}
-
-async fn open_backend(options: &Options) -> anyhow::Result<Backend> {
-    match options.backend {
-        BackendKind::Local => {
-            let local = stereospot_local::Options::default();
-            Ok(stereospot_local::LocalBackend::open(&options.data_dir, local).await?)
-        }
-    }
 }
 
 /// Cancels `stop` on SIGTERM, SIGINT, SIGHUP and, where wanted, at the end of standard input.

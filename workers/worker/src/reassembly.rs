@@ -9,14 +9,15 @@ use serde_json::json;
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::{self, Request};
 use stereospot_domain::{EventKind, Job, JobId, QueueRole, Stage};
-use stereospot_media::Cancel;
-use stereospot_media::join::join;
-use stereospot_media::manifest::Manifest;
+use stereospot_media::foreign::lay_out;
+use stereospot_media::join::{JoinSummary, join};
+use stereospot_media::manifest::{Manifest, StereoLayout};
+use stereospot_media::{Cancel, Error};
 use stereospot_ports::job_store::Acquired;
 use stereospot_ports::work_queue::Outgoing;
 use stereospot_ports::{Code, objects};
 use stereospot_runtime::job;
-use stereospot_runtime::stage::{Context, Failure, Handler, Task, chain};
+use stereospot_runtime::stage::{Asked, Bookkeeper, Context, Failure, Handler, Task, chain};
 use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -28,6 +29,8 @@ use crate::{files, media_failure};
 
 /// How long the lock is held without renewing: a killed holder costs the job at most so long.
 const LOCK_LEASE: Duration = Duration::from_secs(30);
+/// How often a segment that doesn't fit the others is converted again.
+const MOST_AGAIN: u32 = 2;
 /// How long to wait for a segment that is converted again.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
 
@@ -47,7 +50,7 @@ impl Handler for Reassembly {
     }
 
     async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
-        let Request::Reassemble(job_id) = task.request else { return Ok(()) };
+        let Asked::Of(Request::Reassemble(job_id)) = task.asked else { return Ok(()) };
         let Some(job) = context.backend.jobs.get(job_id).await? else {
             tracing::warn!("no job row exists for job_id={job_id}: nothing to join");
             return Ok(());
@@ -65,6 +68,10 @@ impl Handler for Reassembly {
             Acquired::Held(until) => {
                 let after = until.map_or(LOCK_LEASE, |until| until.since(now) + Duration::from_secs(1));
                 return Err(Failure::Later { why: format!("another worker joins job_id={job_id}"), after });
+            }
+            Acquired::Missing if context.bookkeeper == Bookkeeper::JobWorker => {
+                let why = format!("job_id={job_id} has no reassembly lock: the job-worker makes it before it sends");
+                return Err(Failure::Retry(why));
             }
             Acquired::Missing => {
                 // A message without a lock is a replayed or foreign one. The check makes the lock and sends its own.
@@ -96,21 +103,24 @@ impl Reassembly {
         let (job_id, started) = (job.job_id, Instant::now());
         context.events.emit(EventKind::ReassemblyStarted, &task.about, []);
         let folder = self.scratch.folder()?;
-        let plan = plan::load(context, job_id).await?.ok_or_else(|| {
-            Failure::Retry(format!(
-                "job_id={job_id} has no manifest: split it again, or let the service that split it join it"
-            ))
+        let cut = plan::of_job(context, job).await?.map(|plan| plan.manifest);
+        let total = cut.as_ref().map(|cut| cut.segments.len()).or(job.total_segments.map(|total| total as usize));
+        let total = total.filter(|total| *total > 0).ok_or_else(|| {
+            Failure::Retry(format!("job_id={job_id} has no number of segments: its cutting is not complete"))
         })?;
         let source = folder.path().join("source.mp4");
         files::download(&context.backend.input, &keys::source(job_id), &source, cancel).await?;
         let mut segments = Vec::new();
-        for spec in &plan.manifest.segments {
-            let path = folder.path().join(format!("segment-{}.mp4", spec.index));
-            let key = keys::output_segment(job_id, spec.index);
+        for index in (0..).take(total) {
+            let path = folder.path().join(format!("segment-{index}.mp4"));
+            let key = keys::output_segment(job_id, index);
             if let Err(failure) = files::download(&context.backend.output, &key, &path, cancel).await {
                 if !objects::exists(&*context.backend.output.store, &key).await? {
-                    convert_again(context, job, &plan.manifest, spec.index).await?;
-                    let why = format!("segment {} of job_id={job_id} is gone and is converted again", spec.index);
+                    // Each time that this message comes first, and whenever nobody can be about to.
+                    if task.about.attempt == Some(1) || is_idle(context).await? {
+                        convert_again(context, job, total, index).await?;
+                    }
+                    let why = format!("segment {index} of job_id={job_id} is gone and is converted again");
                     return Err(Failure::Later { why, after: AGAIN_AFTER });
                 }
                 return Err(failure);
@@ -118,14 +128,20 @@ impl Reassembly {
             segments.push(path);
         }
         let output = folder.path().join("final.mp4");
-        let manifest = plan.manifest.clone();
-        let joined = join_on_thread(source, manifest, segments, output.clone(), layout(job), cancel.clone()).await;
+        let parts = Parts { source, cut, segments, output: output.clone(), layout: layout(job) };
+        let joined = join_on_thread(parts, cancel.clone()).await;
         let summary = match joined {
             Ok(summary) => summary,
-            Err(error @ stereospot_media::Error::SegmentMismatch { index, .. }) => {
+            Err(error @ Error::SegmentMismatch { index, .. }) => {
+                if !may_convert_again(context, job_id, index).await? {
+                    return Err(Failure::Refused(format!(
+                        "{}; it was converted again {MOST_AGAIN} times: let one kind of worker convert all segments of a job",
+                        chain(&error)
+                    )));
+                }
                 let key = objects::path(&keys::output_segment(job_id, index))?;
                 context.backend.output.store.delete(&key).await?;
-                convert_again(context, job, &plan.manifest, index).await?;
+                convert_again(context, job, total, index).await?;
                 return Err(Failure::Retry(format!("{}; it is converted again", chain(&error))));
             }
             Err(error) => return Err(media_failure(&error)),
@@ -180,9 +196,26 @@ impl Reassembly {
     }
 }
 
+/// True when no segment waits to be converted or is being converted by a worker with a lease.
+async fn is_idle(context: &Context) -> Result<bool, Failure> {
+    let stats = context.backend.queue(QueueRole::Inference)?.stats().await?;
+    Ok(stats.ready + stats.in_flight + stats.delayed == 0)
+}
+
+/// Counts how often an output that doesn't fit was thrown away, beside the outputs; false when that is enough. Then the count
+/// begins anew, for whoever tries again by hand.
+async fn may_convert_again(context: &Context, job_id: JobId, index: u32) -> Result<bool, Failure> {
+    let (output, key) = (&context.backend.output, format!("jobs/{job_id}/.converted-again/{index}"));
+    let counted = files::get(output, &key).await?;
+    let times = counted.and_then(|text| String::from_utf8(text).ok()?.parse::<u32>().ok()).unwrap_or(0);
+    let may = times < MOST_AGAIN;
+    files::put(output, &key, if may { times + 1 } else { 0 }.to_string().into_bytes()).await?;
+    Ok(may)
+}
+
 /// Asks for a segment to be converted once more.
-async fn convert_again(context: &Context, job: &Job, manifest: &Manifest, index: u32) -> Result<(), Failure> {
-    let total = u32::try_from(manifest.segments.len()).expect("the number of segments fits the key's five digits");
+async fn convert_again(context: &Context, job: &Job, total: usize, index: u32) -> Result<(), Failure> {
+    let total = u32::try_from(total).expect("the number of segments fits the key's five digits");
     let key = keys::segment(SegmentKey { job_id: job.job_id, index, total, mode: job.mode });
     let body = message::object_created(&context.backend.input.name, &key);
     context.backend.queue(QueueRole::Inference)?.send(&[Outgoing::now(body)]).await?;
@@ -196,23 +229,41 @@ async fn finish(context: &Context, job_id: JobId) -> Result<(), Failure> {
     Ok(())
 }
 
-fn layout(job: &Job) -> stereospot_media::manifest::StereoLayout {
+fn layout(job: &Job) -> StereoLayout {
     stereo_layout(job.options.format.as_str().parse().expect("every format is a layout"))
 }
 
-async fn join_on_thread(
+/// What is joined.
+struct Parts {
     source: PathBuf,
-    manifest: Manifest,
+    /// What each segment holds, where we cut the source.
+    cut: Option<Manifest>,
     segments: Vec<PathBuf>,
     output: PathBuf,
-    layout: stereospot_media::manifest::StereoLayout,
-    cancel: CancellationToken,
-) -> Result<stereospot_media::join::JoinSummary, stereospot_media::Error> {
+    layout: StereoLayout,
+}
+
+async fn join_on_thread(parts: Parts, cancel: CancellationToken) -> Result<JoinSummary, Error> {
     let joined = tokio::task::spawn_blocking(move || {
         let is_cancelled = || cancel.is_cancelled();
-        join(&source, &manifest, &segments, &output, layout, Cancel::when(&is_cancelled))
+        join_parts(&parts, Cancel::when(&is_cancelled))
     });
     joined.await.expect("joining does not panic")
+}
+
+/// To the tick where we cut and converted; otherwise as near as what others made can be verified.
+fn join_parts(parts: &Parts, cancel: Cancel<'_>) -> Result<JoinSummary, Error> {
+    let Parts { source, cut, segments, output, layout } = parts;
+    if let Some(cut) = cut {
+        match join(source, cut, segments, output, *layout, cancel) {
+            Err(Error::SegmentMismatch { index, why }) => {
+                tracing::info!("segment {index} is not as we would have made it ({why}): perhaps others did");
+            }
+            joined => return joined,
+        }
+    }
+    let manifest = lay_out(source, segments, cut.as_ref(), cancel)?;
+    join(source, &manifest, segments, output, *layout, cancel)
 }
 
 /// Renews the lock until it is dropped; cancels `lost` when somebody else has it.

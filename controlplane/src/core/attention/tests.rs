@@ -57,7 +57,42 @@ fn what_is_wrong_is_listed_gravest_first() {
         ]
     );
     let next: Vec<String> = world.attention_list(NOW).into_iter().map(|line| line.next).collect();
+    assert!(next[0].contains("logs/") && next[0].contains("`stereospot up`"), "{next:?}");
     assert_eq!(next[1..3], ["Enter: triage, r: replay", "r: replay"]);
+}
+
+#[test]
+fn a_queue_that_cannot_be_read_and_a_budget_that_is_used_up_are_a_line_each() {
+    let mut world = World::new(QueueName::all());
+    let gone = stereospot_ports::Error::new(stereospot_ports::Code::NotFound, "the queue w-reassembly does not exist");
+    let name = QueueName::main(QueueRole::Reassembly);
+    let empty = Stats { is_exact: true, ..Stats::default() };
+    for name in QueueName::all() {
+        world.set_queue(name, empty, SETTINGS, NOW);
+    }
+    assert_eq!(world.depth(QueueRole::Reassembly).map(|depth| depth.value), Some(0));
+    world.queue_failed(name, &gone, NOW);
+    world.queue_failed(name, &gone, NOW.plus(Duration::from_secs(9)));
+    assert_eq!(world.depth(QueueRole::Reassembly), None, "nothing rests on its last numbers");
+    world.collector_ran("queues", Duration::from_secs(1), None, NOW.minus(Duration::from_secs(60)));
+    let since = NOW.minus(Duration::from_secs(40));
+    world.polling = Some(Polling { budget: 300, waiting: 12, latest: Duration::from_secs(75), since });
+    world.is_held_back = true;
+    let found: Vec<(String, String, Timestamp)> =
+        world.attention_list(NOW).into_iter().map(|line| (line.id, line.evidence, line.since)).collect();
+    let late = "300 calls a minute: 12 readings wait, the latest is 1m15s late";
+    assert_eq!(
+        found,
+        [
+            ("collector/budget".to_owned(), late.to_owned(), since),
+            ("queue/reassembly".to_owned(), "the queue w-reassembly does not exist".to_owned(), NOW),
+        ],
+        "a collector that waits for its turn is not down"
+    );
+    world.set_queue(name, empty, SETTINGS, NOW);
+    (world.polling, world.is_held_back) = (None, false);
+    let ids: Vec<String> = world.attention_list(NOW).into_iter().map(|line| line.id).collect();
+    assert_eq!(ids, ["collector/queues"]);
 }
 
 #[test]

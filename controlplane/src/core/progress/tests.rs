@@ -79,7 +79,7 @@ fn an_attempt_that_starts_anew_does_not_count_backwards() {
     ]);
     assert_eq!(progress.frames_per_second(Timestamp(10_000)), Some(10.0));
     let segment = &progress.segments[&0];
-    assert_eq!((segment.attempts, segment.is_started(), segment.frames_done.get()), (2, true, Some(&50)));
+    assert_eq!((segment.attempts, segment.is_started(), segment.frames_done()), (2, true, Some(50)));
 }
 
 #[test]
@@ -91,6 +91,29 @@ fn a_segment_that_failed_is_not_running() {
     let segment = &progress.segments[&0];
     assert!(!segment.is_started());
     assert_eq!(segment.error.get().map(String::as_str), Some("error 2"));
+}
+
+#[test]
+fn a_lost_attempt_does_not_undo_the_end_of_another() {
+    let of = |worker: &str, mut event: Event| {
+        event.source = worker.into();
+        event
+    };
+    let mut events = vec![
+        of("inference-1", event(1, EventKind::SegmentStarted, 0, Some(0), 1, 0)),
+        of("inference-2", event(2, EventKind::SegmentStarted, 1_000, Some(0), 2, 0)),
+        of("inference-2", event(3, EventKind::SegmentCompleted, 2_000, Some(0), 2, 0)),
+        of("inference-1", event(4, EventKind::SegmentProgress, 3_000, Some(0), 1, 16)),
+        of("inference-1", event(5, EventKind::SegmentFailed, 4_000, Some(0), 1, 0)),
+    ];
+    let shown = |events: &[Event]| {
+        let segment = project(events).segments.remove(&0).unwrap();
+        let worker = segment.worker().map(|(name, _)| name.clone()).unwrap();
+        (worker, segment.frames_done(), segment.is_started())
+    };
+    assert_eq!(shown(&events), ("inference-2".into(), Some(100), false));
+    events.push(of("inference-3", event(6, EventKind::SegmentStarted, 5_000, Some(0), 1, 0)));
+    assert_eq!(shown(&events), ("inference-3".into(), Some(0), true), "one that begins later does");
 }
 
 #[test]

@@ -47,7 +47,9 @@ fn a_job_that_ends_is_counted_once() {
 #[test]
 fn pages_go_on_where_the_last_one_ended_whatever_comes_meanwhile() {
     let mut world = world();
-    (0..10).for_each(|n| world.set_job(job(n, n as i64 / 2), Timestamp(100)));
+    for n in 0..10 {
+        world.set_job(job(n, n as i64 / 2), Timestamp(100));
+    }
     let (first, next) = world.page(None, None, 4);
     world.set_job(job(99, 99), Timestamp(100));
     let (second, next) = world.page(None, next, 4);

@@ -26,13 +26,15 @@ const ON_QUEUES: [(&str, &str); 6] = [
     ("sqs:PurgeQueue", "purge"),
 ];
 /// On their dead-letter queues:
-const ON_DEAD_LETTERS: [(&str, &str); 6] = [
+const ON_DEAD_LETTERS: [(&str, &str); 8] = [
     ("sqs:GetQueueAttributes", "watching dead-letter queues"),
     ("sqs:ReceiveMessage", "reading and replaying dead-lettered messages"),
     ("sqs:DeleteMessage", "replay and discard"),
     ("sqs:ChangeMessageVisibility", "replay: giving back what was not replayed"),
     ("sqs:PurgeQueue", "purge"),
     ("sqs:StartMessageMoveTask", "replay of whole queues"),
+    ("sqs:ListMessageMoveTasks", "following a replay of a whole queue"),
+    ("sqs:CancelMessageMoveTask", "stopping a replay of a whole queue"),
 ];
 const ON_TABLES: [(&str, &str); 5] = [
     ("dynamodb:GetItem", "watching jobs"),
@@ -49,8 +51,9 @@ const ON_OBJECTS: [(&str, &str); 3] = [
 const ON_BUCKETS: [(&str, &str); 1] = [("s3:ListBucket", "finding outputs without a completion")];
 const ON_SERVICES: [(&str, &str); 2] =
     [("ecs:DescribeServices", "watching services"), ("ecs:UpdateService", "scaling, forcing a task")];
-const ON_EVERYTHING: [(&str, &str); 4] = [
+const ON_EVERYTHING: [(&str, &str); 5] = [
     ("application-autoscaling:DescribeScalableTargets", "showing the limits of scaling"),
+    ("logs:DescribeLogGroups", "logs of a job"),
     ("logs:StartQuery", "logs of a job"),
     ("logs:GetQueryResults", "logs of a job"),
     ("logs:StopQuery", "stopping a log search that nobody waits for"),

@@ -31,7 +31,7 @@ pub struct Report {
     pub endpoint: Option<EndpointFound>,
     /// True or false where an inference server is named: it answers, or not.
     pub inference_server_answers: Option<bool>,
-    /// What may be done, as far as it can be known without doing it.
+    /// What may be done, as far as it can be known without doing it; empty where that was not asked for.
     pub permissions: Vec<Permission>,
     /// What is wrong, the worst first, each with what to do.
     pub problems: Vec<Problem>,
@@ -261,13 +261,11 @@ impl fmt::Display for Report {
             writeln!(f, "inference server\n  {}", if answers { "answers" } else { "does NOT answer" })?;
         }
         let count = |verdict| self.permissions.iter().filter(|permission| permission.verdict == verdict).count();
-        writeln!(
-            f,
-            "permissions\n  {} allowed, {} missing, {} not known",
-            count(Verdict::Allowed),
-            count(Verdict::Missing),
-            count(Verdict::NotKnown)
-        )?;
+        if !self.permissions.is_empty() {
+            let (allowed, missing, unknown) =
+                (count(Verdict::Allowed), count(Verdict::Missing), count(Verdict::NotKnown));
+            writeln!(f, "permissions\n  {allowed} allowed, {missing} missing, {unknown} not known")?;
+        }
         for (action, needed_for, count) in self.not_known() {
             writeln!(f, "  not known: {action} on {count}, needed for {needed_for}")?;
         }

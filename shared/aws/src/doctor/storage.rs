@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::join_all;
 use serde_json::Value;
 use stereospot_ports::Code;
 
@@ -33,15 +34,21 @@ impl Doctor<'_> {
         }
         let mut complaints = Complaints::default();
         let mut found = Vec::new();
-        for (purpose, key, name, rules) in [
+        let wanted = [
             ("input", "INPUT_BUCKET_NAME", &deployment.input_bucket, input),
             ("output", "OUTPUT_BUCKET_NAME", &deployment.output_bucket, output),
-        ] {
-            let Some(name) = name else {
+        ];
+        let looks = wanted.iter().map(async |(_, _, name, _)| match name {
+            Some(name) => Some(bucket::look(&self.s3, name).await),
+            None => None,
+        });
+        let looks = join_all(looks).await;
+        for ((purpose, key, name, rules), look) in wanted.into_iter().zip(looks) {
+            let (Some(name), Some(look)) = (name, look) else {
                 complaints.error(format!("{key} is missing in the environment file: name the bucket"));
                 continue;
             };
-            let is_there = match bucket::look(&self.s3, name).await {
+            let is_there = match look {
                 Ok(State::Missing) => {
                     complaints.error(format!(
                         "the bucket {name} does not exist: check {key} and the region, or run provision"
@@ -95,7 +102,7 @@ impl Doctor<'_> {
         }
         let found = self.deployment.queues.iter().map(async |(kind, url)| self.queue(*kind, url).await);
         let mut queues = Vec::new();
-        for (queue, of_queue) in futures::future::join_all(found).await {
+        for (queue, of_queue) in join_all(found).await {
             queues.push(queue);
             complaints.problems.extend(of_queue.problems);
             complaints.notes.extend(of_queue.notes);
@@ -124,7 +131,8 @@ impl Doctor<'_> {
                 kind.visibility().as_secs()
             ));
         }
-        let dead_letter = self.dead_letter(&name, url, redrive.as_ref(), &mut complaints).await;
+        let is_policy_known = attributes.is_some();
+        let dead_letter = self.dead_letter(&name, url, redrive.as_ref(), is_policy_known, &mut complaints).await;
         (QueueFound { name, url: url.into(), depth, dead_letter }, complaints)
     }
 
@@ -133,6 +141,7 @@ impl Doctor<'_> {
         queue_name: &str,
         queue_url: &str,
         redrive: Option<&Value>,
+        is_policy_known: bool,
         complaints: &mut Complaints,
     ) -> Option<DeadLetterFound> {
         let arn = redrive.and_then(|redrive| redrive["deadLetterTargetArn"].as_str());
@@ -142,6 +151,7 @@ impl Doctor<'_> {
         let url = queue_url.rsplit_once('/').map_or(name.clone(), |(base, _)| format!("{base}/{name}"));
         let depth = match queue::attributes(&self.sqs, &name, &url).await {
             Ok(attributes) => Some(depth(&attributes, None)),
+            Err(error) if error.code() == Code::NotFound && !is_policy_known => return None,
             Err(error) if error.code() == Code::NotFound && !is_in_policy => {
                 complaints.warn(format!(
                     "{queue_name} has no dead-letter queue: failing messages are tried for ever; make {name}"
@@ -161,7 +171,7 @@ impl Doctor<'_> {
             }
         };
         if let Some(depth) = &depth {
-            if !is_in_policy {
+            if is_policy_known && !is_in_policy {
                 complaints.warn(format!(
                     "{name} exists, but {queue_name} has no redrive policy: set it, else nothing gets there"
                 ));
@@ -192,9 +202,11 @@ impl Doctor<'_> {
                 complaints.error(format!("{key} is missing in the environment file: name the table"));
             }
         }
+        // At once: where nothing answers, each takes its whole time limit.
+        let described = join_all(named.iter().map(|(_, name)| table::describe(&self.dynamodb, name))).await;
         let mut tables = Vec::new();
-        for (purpose, name) in named {
-            let found = match table::describe(&self.dynamodb, name).await {
+        for ((purpose, name), described) in named.into_iter().zip(described) {
+            let found = match described {
                 Ok(Some(found)) => found,
                 Ok(None) => {
                     complaints.error(format!(

@@ -5,7 +5,7 @@ use stereospot_domain::Timestamp;
 use stereospot_ports::{Code, Result};
 
 use super::State;
-use super::resource::{DEPLOYMENT, NAMESPACE, STUCK_JOBS};
+use super::resource::{DEPLOYMENT, NAMESPACE, STUCK_JOBS, stuck_jobs_alarm};
 use crate::calls::Calls;
 use crate::signed::service::CLOUDWATCH;
 use crate::signed::{Api, on};
@@ -37,6 +37,17 @@ impl StuckJobs {
     /// [`Code::Invalid`] when no region is set.
     pub fn new(config: &aws_config::SdkConfig, calls: &Calls, name_prefix: &str) -> Result<Self> {
         Ok(Self { api: Api::new(config, calls, &CLOUDWATCH)?, prefix: name_prefix.into() })
+    }
+
+    /// True when the alarm of `provision` is there: the number costs, and nothing else looks at it.
+    ///
+    /// # Errors
+    /// What CloudWatch says.
+    pub async fn is_watched(&self) -> Result<bool> {
+        let name = stuck_jobs_alarm(&self.prefix);
+        let answer: Value =
+            self.api.json(on("DescribeAlarms", "alarm", &name), json!({ "AlarmNames": [name] })).await?;
+        Ok(answer["MetricAlarms"].as_array().is_some_and(|alarms| !alarms.is_empty()))
     }
 
     /// Tells the number as of `now`. Five minutes between two are enough: the alarm looks no more often.

@@ -210,6 +210,11 @@ pub(super) const STUCK_JOBS: &str = "StuckJobs";
 /// Its only dimension: the name prefix.
 pub(super) const DEPLOYMENT: &str = "Deployment";
 
+/// Name of the alarm for stuck jobs.
+pub(super) fn stuck_jobs_alarm(prefix: &str) -> String {
+    format!("{prefix}-stuck-jobs")
+}
+
 /// One alarm for each dead-letter queue, one for each queue that nobody works off, one for stuck jobs.
 fn alarms(prefix: &str) -> Vec<Resource> {
     let alarm = |name: String, about: String, metric: Value| {
@@ -244,7 +249,7 @@ fn alarms(prefix: &str) -> Vec<Resource> {
         ));
     }
     alarms.push(alarm(
-        format!("{prefix}-stuck-jobs"),
+        stuck_jobs_alarm(prefix),
         "Jobs that don't go on by themselves: open the dashboard, it says why and what to do.".into(),
         json!({
             "Namespace": NAMESPACE, "MetricName": STUCK_JOBS, "Statistic": "Maximum", "Period": 300,

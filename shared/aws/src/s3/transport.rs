@@ -4,13 +4,15 @@
 //! of an answer's body by [`STALL`].
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest as SdkRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::date_time::Format;
 use bytes::Bytes;
 use futures::StreamExt;
 use http_body_util::{BodyStream, StreamBody};
@@ -26,6 +28,8 @@ use crate::error::{Call, from_code};
 
 /// Longest wait for the next piece of a body.
 const STALL: Duration = Duration::from_secs(30);
+/// S3 refuses signatures of a clock that is further off.
+const MOST_SKEW: Duration = Duration::from_secs(15 * 60);
 /// Slowest link on which a part is still sent, in bytes a second.
 const SLOWEST: u64 = 64 * 1024;
 
@@ -88,14 +92,28 @@ impl HttpService for SdkTransport {
         let (parts, body) = answer.into_parts();
         let bytes = body.bytes().await?;
         self.calls.count(api(), outcome(Some((parts.status.as_u16(), &bytes))));
+        // The answer to HEAD has no body to say it: it is its date that tells a wrong clock from a missing permission.
+        let is_late = parts.status == 403 && bytes.is_empty() && is_of_another_time(&parts.headers, SystemTime::now());
+        let bytes = if is_late { Bytes::from_static(b"<Code>RequestTimeTooSkewed</Code>") } else { bytes };
         if let Some(error) = refusal(method.as_str(), &self.bucket, parts.status.as_u16(), &bytes) {
-            return Err(HttpError::new(HttpErrorKind::Unknown, error));
+            // Of this kind what failed is tried again, as it would be by its status; so what is said last is a sentence too.
+            let kind = if error.retryable() { HttpErrorKind::Request } else { HttpErrorKind::Unknown };
+            return Err(HttpError::new(kind, error));
         }
         Ok(HttpResponse::from_parts(parts, HttpResponseBody::from(bytes)))
     }
 }
 
-/// What people must mend, in words; none for what the caller handles itself: no such object, conditions, retries.
+/// Whether an answer is dated further from now than S3 lets a signature be.
+fn is_of_another_time(headers: &http::HeaderMap, now: SystemTime) -> bool {
+    let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
+    let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+    let there = date.and_then(|date| SystemTime::try_from(date).ok());
+    let apart = there.map(|there| there.duration_since(now).unwrap_or_else(|earlier| earlier.duration()));
+    apart.is_some_and(|apart| apart > MOST_SKEW)
+}
+
+/// What people must mend or wait for, in words; none for what the caller handles itself: no such object, conditions.
 fn refusal(method: &str, bucket: &str, status: u16, body: &Bytes) -> Option<Error> {
     let text = String::from_utf8_lossy(body);
     let tagged = |tag: &str| {
@@ -103,13 +121,19 @@ fn refusal(method: &str, bucket: &str, status: u16, body: &Bytes) -> Option<Erro
         Some(rest.split_once(&format!("</{tag}>"))?.0.to_owned())
     };
     // The answer to HEAD has no body: all that is known is the status.
-    let unknown = if status == 403 { "AccessDenied" } else { "" };
+    let unknown = match status {
+        403 => "AccessDenied",
+        429 => "TooManyRequests",
+        500.. => "ServiceUnavailable",
+        _ => "",
+    };
     let code = tagged("Code").unwrap_or_else(|| unknown.into());
     let call = Call { action: action(method), kind: "bucket", resource: bucket };
     // Of the whole bucket, not of this object.
     let is_of_bucket = matches!(code.as_str(), "NoSuchBucket" | "PermanentRedirect" | "AuthorizationHeaderMalformed");
     let (known, message) = from_code(call, &code, &tagged("Message").unwrap_or_default());
-    (known == Code::Denied || is_of_bucket).then(|| Error::new(known, message))
+    let is_passing = status >= 500 || status == 429;
+    (known == Code::Denied || is_of_bucket || is_passing).then(|| Error::new(known, message))
 }
 
 /// The permission that a request needs.

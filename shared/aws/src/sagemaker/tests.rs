@@ -80,13 +80,13 @@ async fn a_refused_invocation_leaves_no_row() {
 async fn results_find_their_segment() {
     let replay = Replay::default().answer("GetItem", row()).answer("GetItem", row());
     let sagemaker = sagemaker(&replay);
-    let matched = sagemaker.matched("sagemaker-async-responses/abc.out").await.unwrap();
+    let matched = sagemaker.matched("sagemaker-async-responses/abc.out").await.unwrap().unwrap();
     assert_eq!((matched.index, matched.total, matched.failure), (3, Some(12), None));
     assert_eq!(matched.invoked_at, Some(Timestamp::from_secs(1_795_290_597)));
 
     let failed = Path::from("sagemaker-async-failures/abc-error.out");
     sagemaker.output.store.put(&failed, "{\"error\": \"iw3 exited 1\"}".into()).await.unwrap();
-    let matched = sagemaker.matched(failed.as_ref()).await.unwrap();
+    let matched = sagemaker.matched(failed.as_ref()).await.unwrap().unwrap();
     assert_eq!(matched.failure.as_deref(), Some("{\"error\": \"iw3 exited 1\"}"));
     let asked: Vec<Value> =
         replay.sent().iter().map(|sent| sent.json()["Key"]["output_location"]["S"].clone()).collect();
@@ -95,14 +95,31 @@ async fn results_find_their_segment() {
 }
 
 #[tokio::test]
-async fn a_failure_is_found_through_the_row_of_its_success_and_a_stranger_is_retried() {
+async fn a_failure_is_found_through_the_row_of_its_success_and_a_stranger_by_none() {
     let replay = Replay::default().answer("GetItem", json!({})).answer("GetItem", row()).answer("GetItem", json!({}));
     let sagemaker = sagemaker(&replay);
-    let matched = sagemaker.matched("sagemaker-async-failures/abc-error.out").await.unwrap();
+    let matched = sagemaker.matched("sagemaker-async-failures/abc-error.out").await.unwrap().unwrap();
     assert!(matched.failure.unwrap().contains("can't be read"), "the failure stands without its reason");
     assert_eq!(replay.sent()[1].json()["Key"]["output_location"]["S"], SUCCESS);
-    let error = sagemaker.matched("sagemaker-async-responses/zzz.out").await.unwrap_err();
-    assert!(error.retryable(), "{error}");
+    assert_eq!(sagemaker.matched("sagemaker-async-responses/zzz.out").await.unwrap(), None);
     assert!(Sagemaker::is_result("sagemaker-async-failures/x") && !Sagemaker::is_result("jobs/x/final.mp4"));
+    replay.finish();
+}
+
+#[tokio::test]
+async fn failures_of_a_segment_are_counted_beside_its_invocations() {
+    let counted = json!({ "Item": { "failures": { "N": "1" }, "output_location": { "S": "x" } } });
+    let replay = Replay::default()
+        .answer("GetItem", json!({}))
+        .answer("PutItem", json!({}))
+        .answer("GetItem", counted)
+        .answer("PutItem", json!({}));
+    let sagemaker = sagemaker(&replay);
+    let count = || sagemaker.count_failure(JOB.parse().unwrap(), 3, Timestamp::from_secs(100));
+    assert_eq!(count().await.unwrap(), 1);
+    assert_eq!(count().await.unwrap(), 2);
+    let item = &replay.sent_to("PutItem")[1].json()["Item"];
+    assert_eq!(item["output_location"]["S"], format!("s3://out/sagemaker-invocation-requests/{JOB}/3.json"));
+    assert_eq!((&item["failures"]["N"], &item["ttl"]["N"]), (&json!("2"), &json!("14500")));
     replay.finish();
 }

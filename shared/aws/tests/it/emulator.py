@@ -5,6 +5,8 @@ Beside AWS it answers
     /-/pass?ms=N           lets N ms pass on the clock of all queues: leases, delays and purges, without waiting
     /-/messages?queue=Q    what lies on a queue, touching nothing: SQS itself can't show that
     /-/clear?queue=Q       empties a queue, past SQS's purge of once a minute
+    /-/receiving?queue=Q   how many receives wait on a queue: as on AWS, one may outlive the client that began it
+and the faults of faults.py.
 """
 
 import json
@@ -13,21 +15,28 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from urllib.parse import parse_qs
 
+# What is imported from here leaves nothing behind in the source tree.
+sys.dont_write_bytecode = True
+
+import insights
 import moto.sqs.models as sqs
+from faults import Call, Faults
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
 real_unix_time = sqs.unix_time
 passed_secs = 0.0
+faults = Faults()
 
 
 def unix_time(dt=None):
-    return real_unix_time(dt) + (passed_secs if dt is None else 0.0)
+    return real_unix_time(dt) + (passed_secs + faults.ahead_secs if dt is None else 0.0)
 
 
 sqs.unix_time = unix_time
@@ -37,29 +46,41 @@ sqs.unix_time_millis = lambda dt=None: unix_time(dt) * 1000.0
 # AWS's conditional writes and receivings are atomic. Those of moto are only if no two requests run at once.
 one_at_a_time = threading.RLock()
 real_receive_message = sqs.SQSBackend.receive_message
+receiving = Counter()
 
 
 def receive_message(self, queue_name, count, wait_seconds_timeout, *others):
     """Waits outside the lock, and notices at once when the clock is turned."""
     end = time.monotonic() + wait_seconds_timeout
-    while True:
+    with one_at_a_time:
+        receiving[queue_name] += 1
+    try:
+        while True:
+            with one_at_a_time:
+                messages = real_receive_message(self, queue_name, count, 0, *others)
+            if messages or time.monotonic() >= end:
+                return messages
+            time.sleep(0.02)
+    finally:
         with one_at_a_time:
-            messages = real_receive_message(self, queue_name, count, 0, *others)
-        if messages or time.monotonic() >= end:
-            return messages
-        time.sleep(0.02)
+            receiving[queue_name] -= 1
 
 
 sqs.SQSBackend.receive_message = receive_message
 
 
-def control(path, query):
+def control(what, query):
     global passed_secs
-    if path == "/-/pass":
+    if what == "pass":
         passed_secs += int(query["ms"][0]) / 1000.0
         return {}
+    answer = faults.control(what, query)
+    if answer is not None:
+        return answer
+    if what == "receiving":
+        return receiving[query["queue"][0]]
     queue = sqs.sqs_backends[ACCOUNT][REGION].queues[query["queue"][0]]
-    if path == "/-/clear":
+    if what == "clear":
         queue._messages = []
         return {}
     return [
@@ -73,20 +94,42 @@ def control(path, query):
     ]
 
 
+def as_json(answer):
+    body = json.dumps(answer).encode()
+    return "200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body
+
+
 class Emulator:
     def __init__(self, aws):
         self.aws = aws
 
     def __call__(self, environ, start_response):
         path = environ.get("PATH_INFO", "")
-        if environ.get("HTTP_X_AMZ_TARGET", "").endswith(".ReceiveMessage"):
+        if path.startswith("/-/"):
+            with one_at_a_time:
+                status, headers, body = as_json(control(path[3:], parse_qs(environ.get("QUERY_STRING", ""))))
+            start_response(status, headers)
+            return [body]
+        call = Call.of(environ)
+        answer = faults.answer(call)
+        if answer is None and call.service == "logs":
+            own = insights.answer(call.action, call.about.partition("\n")[2])
+            answer = None if own is None else as_json(own)
+        if answer is not None:
+            status, headers, body = answer
+            start_response(status, headers)
+            return [body]
+        if call.action == "ReceiveMessage":
             return self.aws(environ, start_response)
         with one_at_a_time:
-            if not path.startswith("/-/"):
-                return self.aws(environ, start_response)
-            answer = json.dumps(control(path, parse_qs(environ.get("QUERY_STRING", "")))).encode()
-        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))])
-        return [answer]
+            return self.aws(environ, start_response)
+
+
+class ByAwsClock(WSGIRequestHandler):
+    """Clients learn from an answer's date how wrong their own clock is."""
+
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(timestamp or faults.now())
 
 
 def end_with_input():
@@ -96,7 +139,7 @@ def end_with_input():
 
 # What it does not know it answers with 500, and the tests see that; EMULATOR_TRACE=1 shows where.
 logging.getLogger("werkzeug").setLevel(logging.ERROR if os.environ.get("EMULATOR_TRACE") else logging.CRITICAL)
-server = make_server("127.0.0.1", 0, Emulator(DomainDispatcherApplication(create_backend_app)), threaded=True)
+server = make_server("127.0.0.1", 0, Emulator(DomainDispatcherApplication(create_backend_app)), True, request_handler=ByAwsClock)
 threading.Thread(target=end_with_input, daemon=True).start()
 print(f"http://127.0.0.1:{server.port}", flush=True)
 server.serve_forever()

@@ -16,11 +16,6 @@ use stereospot_ports::{Code, SystemClock};
 
 use crate::emulator::Emulator;
 
-/// Field indexes are not in the emulator; they are tested from exchanges.
-fn is_emulated(kind: Kind) -> bool {
-    kind != Kind::FieldIndex
-}
-
 fn states(plan: &Plan, kind: Kind) -> BTreeSet<String> {
     let steps = plan.steps.iter().filter(|step| step.kind == kind);
     steps.map(|step| format!("{:?}", step.state)).collect()
@@ -53,11 +48,11 @@ async fn an_empty_account_becomes_a_deployment_that_works() {
     let mut told = 0;
     let applied = provisioner.apply(&plan, &mut |_| told += 1).await.unwrap();
     assert_eq!(told, plan.steps.len());
-    for step in applied.steps.iter().filter(|step| is_emulated(step.kind)) {
+    for step in &applied.steps {
         assert_eq!((step.state.as_ref(), step.problem.as_deref()), (Some(&State::Fits), None), "{}", step.line());
     }
     let after = provisioner.plan().await.unwrap();
-    for step in after.steps.iter().filter(|step| is_emulated(step.kind)) {
+    for step in &after.steps {
         assert_eq!(step.state, Some(State::Fits), "{}", step.line());
     }
 
@@ -125,7 +120,7 @@ async fn what_was_changed_by_hand_is_put_right_and_all_of_it_goes_when_the_prefi
     assert_eq!(provisioner.destroy_plan().await.unwrap().removals.len(), plan.removals.len());
 
     let left = provisioner.destroy(&plan, "gone", &mut |_| {}).await.unwrap();
-    assert!(left.iter().all(|removal| !is_emulated(removal.kind)), "{left:?}");
+    assert!(left.is_empty(), "{left:?}");
     let rest = provisioner.destroy_plan().await.unwrap();
-    assert!(rest.removals.iter().all(|removal| !is_emulated(removal.kind)), "{rest:?}");
+    assert!(rest.removals.is_empty(), "{rest:?}");
 }

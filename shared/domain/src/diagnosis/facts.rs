@@ -81,6 +81,8 @@ pub struct JobFacts {
     pub completed: Option<Fact<Vec<u32>>>,
     /// Its lock.
     pub lock: Option<Fact<Option<Lock>>>,
+    /// Segments whose dead-lettered messages ask for an object that is gone, sorted.
+    pub gone: Option<Fact<Vec<u32>>>,
     /// Whether the source object exists.
     pub source_exists: Option<Fact<bool>>,
     /// Whether final.mp4 exists.

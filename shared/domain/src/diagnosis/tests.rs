@@ -15,6 +15,7 @@ fn healthy(status: JobStatus) -> JobFacts {
         job: Fact::exact(job, NOW),
         completed: Some(Fact::exact(vec![0, 1, 2], NOW)),
         lock: Some(Fact::exact(None, NOW)),
+        gone: None,
         source_exists: Some(Fact::exact(true, NOW)),
         result_exists: Some(Fact::exact(false, NOW)),
         outputs: Some(Fact::exact(vec![0, 1, 2], NOW)),
@@ -198,4 +199,34 @@ fn no_segment_is_lost_while_dead_letters_are_unseen() {
     check(&facts, &[(Code::SegmentLost, true)]);
     facts.has_unseen_dead_letters = true;
     check(&facts, &[]);
+}
+
+#[test]
+fn a_dead_letter_is_offered_for_replay_only_where_something_is_left_to_work_on() {
+    let mut facts = healthy(JobStatus::Failed);
+    facts.completed = Some(Fact::exact(vec![0], NOW));
+    facts.dead_letters = vec![letter(QueueRole::Inference, Some(1)), letter(QueueRole::Inference, Some(2))];
+    let of = |facts: &JobFacts| {
+        let finding = diagnose(facts, NOW, Patience::default()).remove(0);
+        let messages = finding.repair.map(|repair| match repair {
+            Repair::ReplayDeadLetters { message_ids, .. } => message_ids.len(),
+            other => panic!("{other:?}"),
+        });
+        (messages, finding.evidence.join("; "))
+    };
+    facts.gone = Some(Fact::exact(vec![1], NOW));
+    let (messages, evidence) = of(&facts);
+    assert_eq!(messages, Some(2), "{evidence}");
+    assert!(evidence.ends_with("a segment is gone: the source can be split again"), "{evidence}");
+    facts.source_exists = Some(Fact::exact(false, NOW));
+    let (messages, evidence) = of(&facts);
+    assert_eq!(messages, Some(1), "the other segment is there: {evidence}");
+    facts.gone = Some(Fact::exact(vec![1, 2], NOW));
+    let (messages, evidence) = of(&facts);
+    assert_eq!(messages, None);
+    assert!(evidence.ends_with("segments and the source are gone: submit the video again"), "{evidence}");
+    facts.dead_letters = vec![letter(QueueRole::Chunking, None)];
+    let (messages, evidence) = of(&facts);
+    assert_eq!(messages, None);
+    assert!(evidence.ends_with("the source is gone: submit the video again"), "{evidence}");
 }

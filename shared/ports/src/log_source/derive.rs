@@ -123,12 +123,18 @@ fn stage(kind: EventKind) -> Option<Stage> {
     }
 }
 
-/// FNV-1a of 128 bits (offset basis and prime from the FNV specification), marked as a UUID of our own making (version 8).
 fn id(line: &Line) -> Uuid {
-    let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     let time = line.time.as_millis().to_be_bytes();
+    stable_id(&[line.source.as_bytes(), line.stream.as_bytes(), &time, line.text.as_bytes()])
+}
+
+/// An id that is the same for the same parts: FNV-1a of 128 bits (offset basis and prime from the FNV specification), marked as a
+/// UUID of our own making (version 8).
+#[must_use]
+pub fn stable_id(parts: &[&[u8]]) -> Uuid {
+    let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     // The separator keeps ("ab", "c") and ("a", "bc") apart.
-    for part in [line.source.as_bytes(), line.stream.as_bytes(), &time, line.text.as_bytes()] {
+    for part in parts {
         for byte in part.iter().chain(&[0xff]) {
             hash = (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
         }

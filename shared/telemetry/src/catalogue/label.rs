@@ -124,6 +124,28 @@ values! {
     Silent "silent",
 }
 
+values! {
+    /// How a call to the platform ended.
+    CallOutcome:
+    /// With an answer; a condition that was not met is one too.
+    Answered "answered",
+    /// The platform asked to slow down.
+    Throttled "throttled",
+    /// With another error, or without an answer.
+    Failed "failed",
+}
+
+values! {
+    /// What tasks of a service are counted.
+    TaskState:
+    /// Those that it should have.
+    Desired "desired",
+    /// Those that run.
+    Running "running",
+    /// Those that are being started.
+    Pending "pending",
+}
+
 const fn closed(name: &'static str, values: &'static [&'static str]) -> Label {
     Label { name, values: Values::Closed(values) }
 }
@@ -243,7 +265,7 @@ pub const EVENT_TYPE: Label = closed(
 /// Why events were not taken in.
 pub const REJECT_REASON: Label = closed("reason", RejectReason::NAMES);
 /// An operator's action.
-pub const ACTION: Label = closed("action", &["replay", "purge", "trigger", "repair", "restore"]);
+pub const ACTION: Label = closed("action", &["replay", "purge", "trigger", "repair", "restore", "scale", "stop_move"]);
 /// How an applied plan ended.
 pub const ACTION_OUTCOME: Label = closed("outcome", ActionOutcome::NAMES);
 /// How one item of an applied plan ended.
@@ -257,6 +279,50 @@ pub const STEP_OUTCOME: Label = closed("outcome", StepOutcome::NAMES);
 pub const FRAME_PART: Label = closed("part", FramePart::NAMES);
 /// What runs the depth model.
 pub const PROVIDER: Label = closed("provider", Provider::NAMES);
+/// An API of the platform: service and operation. What is called too seldom to be told apart is `other`.
+pub const API: Label = closed(
+    "api",
+    &[
+        "sqs.CancelMessageMoveTask",
+        "sqs.ChangeMessageVisibility",
+        "sqs.ChangeMessageVisibilityBatch",
+        "sqs.DeleteMessage",
+        "sqs.GetQueueAttributes",
+        "sqs.ListMessageMoveTasks",
+        "sqs.PurgeQueue",
+        "sqs.ReceiveMessage",
+        "sqs.SendMessageBatch",
+        "sqs.StartMessageMoveTask",
+        "dynamodb.DeleteItem",
+        "dynamodb.GetItem",
+        "dynamodb.PutItem",
+        "dynamodb.Query",
+        "dynamodb.UpdateItem",
+        "s3.DELETE",
+        "s3.GET",
+        "s3.HEAD",
+        "s3.POST",
+        "s3.PUT",
+        "ecs.DescribeServices",
+        "ecs.UpdateService",
+        "application-auto-scaling.DescribeScalableTargets",
+        "sagemaker-runtime.InvokeEndpointAsync",
+        "inference-server.invocations",
+        "ecs-agent.UpdateTaskProtection",
+        "cloudwatch.PutMetricData",
+        "cloudwatch-logs.DescribeLogGroups",
+        "cloudwatch-logs.GetQueryResults",
+        "cloudwatch-logs.StartQuery",
+        "cloudwatch-logs.StopQuery",
+        "other",
+    ],
+);
+/// How a call to the platform ended.
+pub const CALL_OUTCOME: Label = closed("outcome", CallOutcome::NAMES);
+/// A service of a deployment.
+pub const SERVICE: Label = closed("service", &["web-ui", "media-worker", "video-worker", "job-worker", "other"]);
+/// What tasks of a service are counted.
+pub const TASK_STATE: Label = closed("state", TaskState::NAMES);
 /// The first digit of an HTTP answer's status.
 pub const STATUS_CLASS: Label = closed("status", &["1xx", "2xx", "3xx", "4xx", "5xx"]);
 /// An HTTP method.

@@ -42,6 +42,8 @@ metrics! {
         "When the process began.";
     BACKEND_ERRORS = Counter "stereospot_backend_errors_total" [ERROR_CODE] Count &[], ON_BOTH,
         "Failed calls to queues, job store and object store, by kind of failure.";
+    BACKEND_CALLS = Counter "stereospot_backend_calls_total" [API, CALL_OUTCOME] Count &[], ON_BOTH,
+        "Calls to the platform, every attempt counted: that is what is paid for.";
 
     // events
     EVENTS_INGESTED = Counter "stereospot_events_ingested_total" [EVENT_TYPE] Count &[], ON_CONTROL_PLANE,
@@ -85,6 +87,14 @@ metrics! {
     COLLECTOR_LAST_SUCCESS = Gauge "stereospot_collector_last_success_timestamp_seconds" [COLLECTOR]
         UnixSeconds &[], ON_CONTROL_PLANE,
         "When the collector last succeeded; 0 for never.";
+    POLLS_DEFERRED = Counter "stereospot_polls_deferred_total" [] Count &[], ON_CONTROL_PLANE,
+        "Readings that had to wait because the budget of calls was used up.";
+    POLL_BUDGET = Gauge "stereospot_poll_budget_calls" [] Count &[], ON_CONTROL_PLANE,
+        "Calls a minute that watching may make.";
+    LOG_SCANNED_BYTES = Counter "stereospot_log_scanned_bytes_total" [] Bytes &[], ON_CONTROL_PLANE,
+        "Bytes that log searches read; on CloudWatch this is what is paid for.";
+    SERVICE_TASKS = Gauge "stereospot_service_tasks" [SERVICE, TASK_STATE] Count &[], ON_CONTROL_PLANE,
+        "Tasks of a service; 0 running of 0 desired is normal while queues are empty.";
     WORKERS = Gauge "stereospot_workers" [WORKER_STAGE, WORKER_STATE] Count &[], ON_CONTROL_PLANE,
         "Workers that were heard of in the last hour.";
     ACTIONS = Counter "stereospot_actions_total" [ACTION, ACTION_OUTCOME] Count &[], ON_CONTROL_PLANE,

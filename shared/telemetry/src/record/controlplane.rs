@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{add, change, number, observe, set, touch, unix_seconds};
 use crate::catalogue::{
-    self as table, ActionOutcome, ERROR_CODE, JobOutcome, QueueState, RejectReason, Values, WorkerState,
+    self as table, ActionOutcome, ERROR_CODE, JobOutcome, QueueState, RejectReason, TaskState, Values, WorkerState,
 };
 
 /// Counts events of one type that are now durable; `kind` is `EventKind::as_str`.
@@ -82,11 +82,42 @@ pub fn collector_succeeded(collector: &'static str, took: Duration, at: SystemTi
     observe(table::COLLECTOR_DURATION_SECONDS, &[collector], took);
 }
 
+/// Records that one of a collector's readings went well, while others fail.
+pub fn collector_read(collector: &'static str, took: Duration) {
+    observe(table::COLLECTOR_DURATION_SECONDS, &[collector], took);
+}
+
+/// Says that everything a collector has to read was read by `at`, also when it had nothing to read.
+pub fn collector_fresh(collector: &'static str, at: SystemTime) {
+    set(table::COLLECTOR_UP, &[collector], 1.0);
+    set(table::COLLECTOR_LAST_SUCCESS, &[collector], unix_seconds(at));
+}
+
 /// Records a collector's run that failed; `code` is `stereospot_ports::Code::as_str`.
 pub fn collector_failed(collector: &'static str, took: Duration, code: &str) {
     set(table::COLLECTOR_UP, &[collector], 0.0);
     add(table::COLLECTOR_ERRORS, &[collector, code], 1);
     observe(table::COLLECTOR_DURATION_SECONDS, &[collector], took);
+}
+
+/// Counts readings that had to wait for the budget.
+pub fn polls_deferred(count: u64) {
+    add(table::POLLS_DEFERRED, &[], count);
+}
+
+/// Says how many calls a minute watching may make.
+pub fn poll_budget(calls: u32) {
+    set(table::POLL_BUDGET, &[], f64::from(calls));
+}
+
+/// Counts bytes that a log search read.
+pub fn log_bytes_scanned(bytes: u64) {
+    add(table::LOG_SCANNED_BYTES, &[], bytes);
+}
+
+/// Says how many tasks a service has; services that the catalogue does not hold are told together, as `other`.
+pub fn service_tasks(service: &str, state: TaskState, count: u64) {
+    set(table::SERVICE_TASKS, &[service, state.as_str()], number(count));
 }
 
 /// Says how many workers of a stage are in a state; `stage` is `Stage::as_str`, or `all` for workers that serve each.

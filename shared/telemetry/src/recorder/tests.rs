@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::catalogue::{
-    ActionOutcome, FramePart, JobOutcome, Metric, Provider, QueueState, RejectReason, StepOutcome, WorkerState,
+    ActionOutcome, CallOutcome, FramePart, JobOutcome, Metric, Provider, QueueState, RejectReason, StepOutcome,
+    TaskState, WorkerState,
 };
 
 const BOTH: [Process; 2] = [Process::ControlPlane, Process::Worker];
@@ -52,6 +53,8 @@ fn record_everything(process: Process) {
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     started("0.1.0");
     backend_error("throttled");
+    backend_calls("sqs.GetQueueAttributes", CallOutcome::Answered, 8);
+    backend_calls("never.Heard", CallOutcome::Throttled, 1);
     match process {
         Process::ControlPlane => {
             events_ingested("segment.completed", 4);
@@ -69,6 +72,12 @@ fn record_everything(process: Process) {
             collector_known("queues");
             collector_succeeded("queues", took, at);
             collector_failed("jobs", took, "unavailable");
+            collector_read("queues", took);
+            collector_fresh("queues", at);
+            polls_deferred(2);
+            poll_budget(300);
+            log_bytes_scanned(1_000_000);
+            service_tasks("video-worker", TaskState::Running, 2);
             workers("all", WorkerState::Idle, 2);
             action("replay", ActionOutcome::Partial);
             action_items("replay", "skipped", 2);

@@ -10,6 +10,13 @@ fn durations_keep_two_units() {
 }
 
 #[test]
+fn nothing_is_no_less_than_zero() {
+    for (number, expected) in [(-0.0, "0.0"), (-0.01, "0.0"), (0.3, "0.3"), (-2.0, "-2.0")] {
+        assert_eq!(rate(Some(number)), expected);
+    }
+}
+
+#[test]
 fn sizes_have_a_unit() {
     for (bytes, expected) in [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_960, "1.0 MB"), (1_400_000, "1.4 MB")]
     {
@@ -52,5 +59,12 @@ fn nothing_printed_steers_the_terminal() {
 fn cutting_never_exceeds_the_width() {
     for width in 0..8 {
         assert!(columns_of(&cut("日本語abc", width)) <= width, "{width}");
+    }
+}
+
+#[test]
+fn prices_have_the_decimals_that_tell_something() {
+    for (dollars, expected) in [(0.0, "$0"), (0.0041, "$0.004"), (0.1, "$0.10"), (1.2749, "$1.27"), (139.6, "$140")] {
+        assert_eq!(usd(dollars), expected);
     }
 }

@@ -202,7 +202,12 @@ impl fmt::Display for Progress {
         if self.segments.is_some() {
             write!(f, "  segments {}/{}", self.segments_done, known(self.segments))?;
         }
-        if !self.by_segment.is_empty() {
+        if self.status == JobStatus::Completed {
+            // What was heard of single segments last may be older than their ends.
+            if let Some(frames) = self.frames() {
+                write!(f, "  frames {frames}/{frames}")?;
+            }
+        } else if !self.by_segment.is_empty() {
             write!(f, "  frames {}/{}", self.frames_done(), known(self.frames()))?;
         }
         if self.status.is_final() {

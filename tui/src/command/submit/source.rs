@@ -62,7 +62,7 @@ impl Source {
 /// Where each source's result goes: nowhere without `--output`; into it as a file, or as `{name}_{mode}.mp4` where it is a folder.
 ///
 /// # Errors
-/// [`Error::Usage`] when one can't be written, or two would be the same file.
+/// [`Error::Usage`] when one can't be written, would be written over a source, or two would be the same file.
 pub(super) fn destinations(options: &Submit, sources: &[Source]) -> Result<Vec<Option<Destination>>> {
     let Some(output) = &options.output else { return Ok(sources.iter().map(|_| None).collect()) };
     if !output.is_dir() {
@@ -72,13 +72,13 @@ pub(super) fn destinations(options: &Submit, sources: &[Source]) -> Result<Vec<O
                 "{shown} is no folder: with several files --output must be one that exists"
             )));
         }
-        return Ok(vec![Some(Destination::check(output, options.force)?)]);
+        return Ok(vec![Some(destination(output, options.force, sources)?)]);
     }
     let mut all: Vec<Option<Destination>> = Vec::new();
     for source in sources {
         let stem = source.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let path = output.join(format!("{stem}_{}.mp4", options.mode));
-        let destination = Some(Destination::check(&path, options.force)?);
+        let destination = Some(destination(&path, options.force, sources)?);
         if all.contains(&destination) {
             return Err(Error::Usage(format!(
                 "two of the files would be written to {}: submit them one by one",
@@ -88,4 +88,23 @@ pub(super) fn destinations(options: &Submit, sources: &[Source]) -> Result<Vec<O
         all.push(destination);
     }
     Ok(all)
+}
+
+/// Checks one, against every source: a conversion must not take the place of what it was made from, nor may the file beside it
+/// into which it is fetched.
+fn destination(path: &Path, may_overwrite: bool, sources: &[Source]) -> Result<Destination> {
+    let destination = Destination::unchecked(path);
+    for written in [destination.path().to_owned(), destination.part()] {
+        // What is not there yet is no source.
+        let Ok(there) = written.canonicalize() else { continue };
+        let is_it = |source: &&Source| source.path.canonicalize().is_ok_and(|path| path == there);
+        if let Some(source) = sources.iter().find(is_it) {
+            return Err(Error::Usage(format!(
+                "{} would be written over the source {}: name another file for the result",
+                written.display(),
+                source.path.display()
+            )));
+        }
+    }
+    Destination::check(path, may_overwrite)
 }

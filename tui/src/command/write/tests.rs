@@ -4,6 +4,35 @@ use uuid::Uuid;
 use super::*;
 
 #[test]
+fn only_a_queue_that_is_empty_needs_nothing() {
+    let queue = QueueName::main(QueueRole::Inference);
+    let plan = |action: Action, refused: &str, skips: usize| {
+        let skip = PlanItem { id: "m".into(), what: "taken".into(), job_id: None, segment_index: None };
+        Plan {
+            id: Uuid::nil(),
+            action,
+            who: "me".into(),
+            created_at: Timestamp(0),
+            valid_until: Timestamp(1),
+            scope: queue.to_string(),
+            items: Vec::new(),
+            skips: vec![skip; skips],
+            effect: String::new(),
+            assumptions: Vec::new(),
+            confirm: None,
+            refused: Some(refused.into()),
+            command: String::new(),
+        }
+    };
+    let replay = || Action::Replay { queue, message_ids: None };
+    assert_eq!(emptied(&plan(Action::Purge { queue }, "inference is empty", 0)), Some(queue));
+    assert_eq!(emptied(&plan(replay(), "inference is empty", 0)), Some(queue));
+    assert_eq!(emptied(&plan(replay(), "nothing to send: 1 message left alone", 1)), None);
+    assert_eq!(emptied(&plan(Action::Purge { queue }, "this server takes no write", 0)), None);
+    assert_eq!(emptied(&plan(Action::StopMove { queue }, "inference is empty", 0)), None);
+}
+
+#[test]
 fn a_plan_lists_what_it_touches_and_leaves_and_counts_what_it_does_not_list() {
     let item = |at: usize| PlanItem { id: format!("m{at}"), what: "send".into(), job_id: None, segment_index: None };
     let plan = Plan {

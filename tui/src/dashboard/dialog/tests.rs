@@ -39,7 +39,33 @@ fn enter_enter_never_applies() {
     assert_eq!(press(&mut by_enter, KeyCode::Enter, 5000), Outcome::Stay, "the key that opened it");
     assert!(is_apply(&press(&mut by_enter, KeyCode::Char('a'), 5000)));
     let mut by_r = shown(replay(), None, KeyCode::Char('r'));
-    assert!(is_apply(&press(&mut by_r, KeyCode::Enter, 5000)));
+    for millis in [1000, 1050] {
+        assert_eq!(press(&mut by_r, KeyCode::Enter, millis), Outcome::Stay, "the dialog offers a, and nothing else");
+    }
+    assert!(by_r.note.as_ref().unwrap().contains("a does"));
+    assert!(is_apply(&press(&mut by_r, KeyCode::Char('a'), 5000)));
+    let mut by_a = shown(replay(), None, KeyCode::Char('a'));
+    assert_eq!(by_a.apply_key(), KeyCode::Enter);
+    assert_eq!(press(&mut by_a, KeyCode::Char('a'), 5000), Outcome::Stay);
+    assert!(is_apply(&press(&mut by_a, KeyCode::Enter, 5000)));
+}
+
+#[test]
+fn it_scrolls_by_what_is_seen_and_no_further_than_there_is() {
+    let mut dialog = shown(replay(), None, KeyCode::Char('r'));
+    dialog.drawn.set(Drawn { rows: 3, reach: 5 });
+    let mut check = |code: KeyCode, expected: usize| {
+        press(&mut dialog, code, 1000);
+        assert_eq!(dialog.scroll, expected, "{code:?}");
+    };
+    check(KeyCode::PageDown, 2);
+    check(KeyCode::Down, 3);
+    check(KeyCode::PageDown, 5);
+    check(KeyCode::PageDown, 5);
+    check(KeyCode::Up, 4);
+    check(KeyCode::PageUp, 2);
+    check(KeyCode::PageUp, 0);
+    check(KeyCode::Up, 0);
 }
 
 #[test]
@@ -71,21 +97,23 @@ fn a_purge_is_typed_even_when_the_server_does_not_ask() {
 #[test]
 fn a_plan_that_ran_out_or_was_refused_is_not_applied() {
     let mut late = shown(replay(), None, KeyCode::Char('r'));
-    assert_eq!(press(&mut late, KeyCode::Enter, 60_000), Outcome::Stay);
+    assert_eq!(press(&mut late, KeyCode::Char('a'), 60_000), Outcome::Stay);
     assert!(late.note.as_ref().unwrap().contains("run out"));
     let mut refused = shown(replay(), None, KeyCode::Char('r'));
     let Step::Shown(plan) = &mut refused.step else { panic!() };
     plan.refused = Some("the queue is being purged".into());
     assert_eq!(press(&mut refused, KeyCode::Enter, 1000), Outcome::Stay);
-    assert!(refused.note.is_some());
+    assert!(refused.note.unwrap().contains("can't be applied"));
 }
 
 #[test]
 fn escape_cancels_until_it_is_applied() {
     let mut dialog = shown(replay(), None, KeyCode::Char('r'));
     assert_eq!(press(&mut dialog, KeyCode::Esc, 10), Outcome::Close);
-    assert!(is_apply(&press(&mut dialog, KeyCode::Enter, 1000)));
+    assert!(is_apply(&press(&mut dialog, KeyCode::Char('a'), 1000)));
     assert_eq!(press(&mut dialog, KeyCode::Esc, 1100), Outcome::Stay, "what is sent can't be called back");
+    assert!(dialog.note.as_ref().unwrap().contains("esc again leaves it"));
+    assert_eq!(press(&mut dialog, KeyCode::Esc, 1200), Outcome::Close, "but nobody is held");
     dialog.finish(vec![ItemResult { id: "m-17".into(), outcome: Ended::Done, note: String::new() }]);
     assert!(matches!(dialog.step, Step::Done(_, ref results) if results.len() == 1));
     assert_eq!(press(&mut dialog, KeyCode::Esc, 1200), Outcome::Close);

@@ -1,8 +1,8 @@
-use stereospot_api::view::JobView;
+use stereospot_api::view::{JobView, ServiceView};
 use stereospot_domain::JobStatus;
 
 use super::*;
-use crate::dashboard::fixture::{job, snapshot};
+use crate::dashboard::fixture::{job, on_aws, snapshot};
 use crate::dashboard::harness::Harness;
 
 #[test]
@@ -22,4 +22,21 @@ fn each_thing_is_told_once_in_words() {
     assert_eq!(take(change(&view)), Vec::<String>::new(), "nothing worth a line");
     let lost = Net::Lost { attempt: 1, retry_in: Duration::from_secs(1), reason: "no answer".into() };
     assert_eq!(take(Input::Net(lost)), ["connection lost: no answer; trying again"]);
+}
+
+#[test]
+fn services_are_told_when_their_tasks_change() {
+    let mut state = Harness::new(1, 1).state;
+    let mut told = Told::default();
+    let mut take = |input| super::take(&mut state, &mut told, input, Duration::from_secs(1));
+    let lines = take(Input::Net(Net::Snapshot(Box::new(on_aws()))));
+    let about: Vec<&String> = lines.iter().filter(|line| line.starts_with("service ")).collect();
+    let short =
+        "service video-worker: 1 of 3 tasks running: was unable to place a task: no container instance has enough GPU";
+    assert_eq!(about, [short], "only what is not as it should be");
+    let mut services = on_aws().services;
+    let change = |services: &[ServiceView]| Input::Net(Net::Change(Change::Services { services: services.to_vec() }));
+    assert_eq!(take(change(&services)), Vec::<String>::new());
+    services[0].running = 2;
+    assert_eq!(take(change(&services)), ["service media-worker: 2 of 1 tasks running"]);
 }

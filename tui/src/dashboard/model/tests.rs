@@ -56,3 +56,13 @@ fn changes_replace_and_add() {
     model.change(Change::Job(Box::new(crate::dashboard::fixture::stuck_job())), AT, false);
     assert_eq!(model.jobs_total, total);
 }
+
+#[test]
+fn what_is_read_seldom_is_as_old_as_it_says() {
+    let mut model = model();
+    assert_eq!(model.read_at(ago(60), "queues"), ago(1), "read each two seconds, told when changed");
+    let mut collector = snapshot().collectors.remove(0);
+    collector.interval_secs = 10.0;
+    model.change(Change::Collector(collector), AT, false);
+    assert_eq!(model.read_at(ago(9), "queues"), ago(9), "each reading is told");
+}

@@ -13,6 +13,13 @@ fn ages_are_short_at_every_length() {
 }
 
 #[test]
+fn nothing_is_no_less_than_zero() {
+    for (number, expected) in [(-0.0, "0"), (0.0, "0"), (-0.01, "0"), (0.3, "0.3"), (-2.0, "-2.0"), (60.5, "60")] {
+        assert_eq!(rate(number), expected);
+    }
+}
+
+#[test]
 fn cut_texts_say_so_and_never_exceed_their_room() {
     assert_eq!(fit("inference", 9), "inference");
     assert_eq!(fit("inference", 5), "infe…");

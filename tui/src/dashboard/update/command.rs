@@ -1,16 +1,21 @@
 //! What each command does.
 
 use crossterm::event::KeyCode;
+use stereospot_domain::plan::Action;
 use stereospot_domain::{QueueName, QueueRole};
 
+use super::errors::to_error;
+use super::moves::{next_pane, page, sideways, step};
 use super::settle;
 use super::typing::set_filter;
 use crate::dashboard::detail::Detail;
 use crate::dashboard::dialog::Dialog;
 use crate::dashboard::effect::Effect;
+use crate::dashboard::export::export;
 use crate::dashboard::keys::Command;
+use crate::dashboard::logs::Logs;
 use crate::dashboard::place::{Place, Screen};
-use crate::dashboard::state::{Overlay, PulseItem, State};
+use crate::dashboard::state::{FleetItem, Overlay, PulseItem, State};
 use crate::dashboard::triage::Pane;
 use crate::dashboard::write;
 
@@ -23,12 +28,11 @@ pub(super) fn run(state: &mut State, command: Command, code: KeyCode, effects: &
     }
     if write::WRITES.contains(&command) {
         match write::action(state, command) {
-            Ok(action) => {
-                state.serial += 1;
-                let serial = state.serial;
-                state.overlay = Overlay::Plan(Box::new(Dialog::new(serial, action.clone(), code)));
-                effects.push(Effect::Plan { serial, action });
+            // How many is asked first; the service is bound now.
+            Ok(Action::Scale { service, .. }) => {
+                state.overlay = Overlay::Scale { service, typed: String::new(), error: None };
             }
+            Ok(action) => plan(state, action, code, effects),
             Err(why) => {
                 let key = state.keymap.hint(command).unwrap_or_default();
                 state.say(format!("{key} ({}) is blocked: {why}", command.name()), true);
@@ -49,7 +53,7 @@ pub(super) fn run(state: &mut State, command: Command, code: KeyCode, effects: &
             _ => step(state, isize::MAX / 1_000_000, 0),
         },
         Command::Open => open(state),
-        Command::Back => back(state),
+        Command::Back => back(state, effects),
         Command::NextPane => next_pane(state),
         Command::Older => {
             if let Some(place) = state.back.pop_back() {
@@ -64,11 +68,11 @@ pub(super) fn run(state: &mut State, command: Command, code: KeyCode, effects: &
             }
         }
         Command::Filter => match state.place {
-            Place::Jobs { .. } | Place::Events { .. } | Place::DeadLetters(_) => {
+            Place::Jobs { .. } | Place::Events { .. } | Place::DeadLetters(_) | Place::Logs(_) => {
                 let before = state.filter().to_owned();
                 state.overlay = Overlay::Filter { typed: before.clone(), before };
             }
-            _ => state.say("nothing to filter here: jobs, events and dead letters can be", false),
+            _ => state.say("nothing to filter here: jobs, events, logs and dead letters can be", false),
         },
         Command::Palette => state.overlay = Overlay::Palette { typed: String::new(), error: None },
         Command::Help => state.overlay = Overlay::Help { scroll: 0 },
@@ -87,6 +91,19 @@ pub(super) fn run(state: &mut State, command: Command, code: KeyCode, effects: &
             settle(state);
             state.say(format!("jobs: {}", order.name()), false);
         }
+        Command::Logs => match state.job_under_cursor() {
+            Some(id) => go(state, Place::Logs(id)),
+            None => state.say("no job under the cursor", false),
+        },
+        Command::Live => follow_logs(state),
+        Command::Wrap => match state.open_logs_mut() {
+            Some(logs) => logs.wraps = !logs.wraps,
+            None => state.say("nothing to wrap here: log lines can be", false),
+        },
+        Command::Export => match export(state) {
+            Ok(export) => effects.push(Effect::Export(export)),
+            Err(why) => state.say(why, false),
+        },
         Command::Copy => {
             let text = copied(state);
             state.say(format!("copied {text}"), false);
@@ -112,20 +129,39 @@ pub(super) fn run(state: &mut State, command: Command, code: KeyCode, effects: &
             step(state, 1, 0);
         }
         Command::MarkAll => state.triage.mark_all(),
+        Command::Mouse => {
+            state.has_mouse = !state.has_mouse;
+            effects.push(Effect::Mouse(state.has_mouse));
+            let said = if state.has_mouse {
+                "click selects, a second click opens, the wheel moves"
+            } else {
+                "the mouse is the terminal's"
+            };
+            state.say(said, false);
+        }
         Command::Redraw => effects.push(Effect::Redraw),
         Command::Quit => effects.push(Effect::Quit),
         _ => {}
     }
 }
 
+/// Asks for the plan of a write.
+pub(super) fn plan(state: &mut State, action: Action, opened_by: KeyCode, effects: &mut Vec<Effect>) {
+    state.serial += 1;
+    let serial = state.serial;
+    state.overlay = Overlay::Plan(Box::new(Dialog::new(serial, action.clone(), opened_by)));
+    effects.push(Effect::Plan { serial, action });
+}
+
 /// What a screen's key leads to from here: what is under the cursor where that fits, otherwise what was there last.
-fn place_of(state: &mut State, screen: Screen) -> Option<Place> {
+pub(super) fn place_of(state: &mut State, screen: Screen) -> Option<Place> {
     Some(match screen {
         Screen::Pulse => Place::Pulse,
         Screen::Queues => Place::Queues,
         Screen::Jobs => Place::Jobs { filter: state.model.jobs.filter().to_owned() },
         Screen::Workers => Place::Workers,
         Screen::Events => Place::Events { filter: state.model.log.filter().to_owned() },
+        Screen::Deployment => Place::Deployment,
         Screen::DeadLetters => {
             // A main queue under the cursor means its dead letters only where it has some.
             let has_letters = |queue: &QueueName| {
@@ -168,7 +204,7 @@ pub(super) fn go(state: &mut State, place: Place) {
     enter(state, place);
 }
 
-fn enter(state: &mut State, place: Place) {
+pub(super) fn enter(state: &mut State, place: Place) {
     state.overlay = Overlay::None;
     match &place {
         Place::DeadLetters(queue) => state.triage.turn_to(*queue),
@@ -177,13 +213,18 @@ fn enter(state: &mut State, place: Place) {
                 state.detail = Some(Detail::new(*id));
             }
         }
+        Place::Logs(id) => {
+            if state.logs.as_ref().is_none_or(|logs| logs.id != *id) {
+                state.logs = Some(Logs::new(*id));
+            }
+        }
         Place::Jobs { filter } => state.model.jobs.set_filter(filter),
         Place::Events { filter } => {
             if state.model.log.filter() != filter {
                 state.model.log.set_filter(filter);
             }
         }
-        Place::Pulse | Place::Queues | Place::Workers => {}
+        Place::Pulse | Place::Queues | Place::Workers | Place::Deployment => {}
     }
     state.place = place;
     settle(state);
@@ -196,15 +237,44 @@ pub(super) fn reread(state: &mut State) {
         Place::DeadLetters(_) => state.triage.outdate(),
         Place::Job(_) => {
             if let Some(detail) = &mut state.detail {
-                detail.outdate();
+                detail.renew();
             }
         }
         _ => {}
     }
 }
 
-fn back(state: &mut State) {
-    if !state.filter().is_empty() {
+/// Searches again and again, or no longer.
+fn follow_logs(state: &mut State) {
+    let is_paid = state.is_paid();
+    let said = match state.open_logs_mut() {
+        None => "nothing to follow here: logs can be, and events are".to_owned(),
+        Some(logs) if logs.follows => {
+            logs.follows = false;
+            "no longer searching by itself".to_owned()
+        }
+        Some(logs) if !logs.is_whole => {
+            "there are more lines than one search brings: what is new is not among them".to_owned()
+        }
+        Some(logs) => {
+            logs.follows = true;
+            logs.seek_end();
+            logs.ask();
+            match is_paid {
+                true => "searching every 30 s: each search is paid for by the bytes it scans".to_owned(),
+                false => "searching every 2 s".to_owned(),
+            }
+        }
+    };
+    state.say(said, false);
+}
+
+fn back(state: &mut State, effects: &mut Vec<Effect>) {
+    let now = state.now;
+    if state.open_logs_mut().is_some_and(|logs| logs.stop(now)) {
+        effects.push(Effect::StopSearch);
+        state.say("the search was stopped", false);
+    } else if !state.filter().is_empty() {
         set_filter(state, "");
     } else if state.model.log.only_job().is_some() && matches!(state.place, Place::Events { .. }) {
         state.model.log.set_only_job(None);
@@ -221,9 +291,27 @@ fn back(state: &mut State) {
     }
 }
 
+/// Puts the workers' cursor on the service that a matter is named after, or on its worker where that has no job to look at.
+fn select_in_fleet(state: &mut State, matter: &str) -> bool {
+    let is_about_a_job = state.model.attention.iter().any(|item| item.id == matter && item.job_id.is_some());
+    let wanted = match matter.split('/').collect::<Vec<_>>()[..] {
+        ["service", name, ..] => FleetItem::Service(name.to_owned()),
+        ["worker", ..] if !is_about_a_job => FleetItem::Worker(matter["worker/".len()..].to_owned()),
+        _ => return false,
+    };
+    let at = state.fleet_items().iter().position(|item| *item == wanted);
+    if let Some(at) = at {
+        state.fleet.select(at, wanted);
+    }
+    at.is_some()
+}
+
 fn open(state: &mut State) {
     let target = match &state.place {
         Place::Pulse => match state.pulse_item() {
+            Some(PulseItem::Attention(name)) if select_in_fleet(state, &name) => Some(Place::Workers),
+            // How well the platform can be read stands there.
+            Some(PulseItem::Attention(name)) if name.starts_with("collector/") => Some(Place::Deployment),
             Some(PulseItem::Attention(name)) => {
                 let item = state.model.attention.iter().find(|item| item.id == name);
                 item.and_then(|item| match (item.queue, item.job_id) {
@@ -249,6 +337,16 @@ fn open(state: &mut State) {
         Place::Queues => {
             state.queue_under_cursor().map(|queue| Place::DeadLetters(QueueName::dead_letter(queue.name.role)))
         }
+        Place::Logs(_) => {
+            if let Some(logs) = state.open_logs_mut() {
+                logs.ask();
+            }
+            return;
+        }
+        Place::Deployment => {
+            state.deployment.ask();
+            return;
+        }
         Place::DeadLetters(_) if state.triage.pane == Pane::Groups => {
             state.triage.pane = Pane::Messages;
             return;
@@ -262,106 +360,6 @@ fn open(state: &mut State) {
     }
 }
 
-fn next_pane(state: &mut State) {
-    match state.place {
-        Place::DeadLetters(_) => {
-            state.triage.pane = if state.triage.pane == Pane::Groups { Pane::Messages } else { Pane::Groups };
-        }
-        Place::Job(_) => {
-            if let Some(detail) = &mut state.detail {
-                detail.pane = detail.pane.next();
-                detail.scroll = 0;
-            }
-        }
-        Place::Pulse => {
-            // The first item of the next section.
-            let items = state.pulse_items();
-            let section = |item: &PulseItem| std::mem::discriminant(item);
-            if let Some(here) = state.pulse_item() {
-                let after = items.iter().position(|item| *item == here).unwrap_or(0);
-                let next = (after..items.len()).find(|at| section(&items[*at]) != section(&here)).unwrap_or(0);
-                state.pulse.select(next, items[next].clone());
-            }
-        }
-        _ => {}
-    }
-}
-
-fn page(state: &State) -> isize {
-    match state.place {
-        Place::Pulse => state.pulse.page(),
-        Place::Queues => state.queue.page(),
-        Place::Jobs { .. } => state.job.page(),
-        Place::Workers => state.worker.page(),
-        Place::Events { .. } => state.model.log.cursor.page(),
-        Place::DeadLetters(_) | Place::Job(_) => 10,
-    }
-}
-
-fn step(state: &mut State, rows: isize, columns: isize) {
-    match state.place {
-        Place::Pulse => {
-            let items = state.pulse_items();
-            state.pulse.step(rows, items.len(), |at| items[at].clone());
-        }
-        Place::Queues => {
-            let queues = &state.model.queues;
-            state.queue.step(rows, queues.len(), |at| queues[at].name);
-        }
-        Place::DeadLetters(_) => state.triage.step(rows),
-        Place::Jobs { .. } => {
-            let jobs = &state.model.jobs;
-            state.job.step(rows, jobs.shown_len(), |at| jobs.shown(at).id);
-        }
-        Place::Job(_) => {
-            if let Some(detail) = &mut state.detail {
-                detail.step(rows, columns);
-            }
-        }
-        Place::Workers => {
-            let names: Vec<String> = state.model.workers.keys().cloned().collect();
-            state.worker.step(rows, names.len(), |at| names[at].clone());
-        }
-        Place::Events { .. } => state.model.log.step(rows),
-    }
-}
-
-fn sideways(state: &mut State, by: isize) {
-    match state.place {
-        Place::DeadLetters(queue) => {
-            let roles = QueueRole::ALL;
-            let at = roles.iter().position(|role| *role == queue.role).unwrap_or(0);
-            let next = roles[(at as isize + by).rem_euclid(roles.len() as isize) as usize];
-            // Looking through the queues is one visit, not a history of its own.
-            enter(state, Place::DeadLetters(QueueName::dead_letter(next)));
-        }
-        _ => step(state, 0, by),
-    }
-}
-
-fn to_error(state: &mut State, by: isize) {
-    let found = match state.place {
-        Place::Events { .. } => state.model.log.seek_error(by),
-        Place::Jobs { .. } => {
-            let (jobs, from) = (&state.model.jobs, state.job_index());
-            let has_finding = |at: &usize| jobs.shown(*at).severity().is_some();
-            let found = from.and_then(|from| match by > 0 {
-                true => (from + 1..jobs.shown_len()).find(has_finding),
-                false => (0..from).rev().find(has_finding),
-            });
-            if let Some(at) = found {
-                let id = jobs.shown(at).id;
-                state.job.select(at, id);
-            }
-            found.is_some()
-        }
-        _ => false,
-    };
-    if !found {
-        state.say("no further error in this direction", false);
-    }
-}
-
 /// What `copy` takes: the id under the cursor where there is one, otherwise the locator.
 fn copied(state: &State) -> String {
     let environment = state.model.environment.as_ref().map_or("stereospot", |environment| environment.name.as_str());
@@ -372,6 +370,10 @@ fn copied(state: &State) -> String {
         }
         Place::Jobs { .. } | Place::Pulse => {
             state.job_under_cursor().map_or_else(|| located(&state.place), |id| located(&Place::Job(id)))
+        }
+        Place::Logs(_) => {
+            let line = state.open_logs().and_then(Logs::under_cursor);
+            line.map_or_else(|| located(&state.place), |entry| entry.line.text.clone())
         }
         place => located(place),
     }

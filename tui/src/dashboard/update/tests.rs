@@ -6,6 +6,9 @@ use super::*;
 use crate::dashboard::fixture::{self, NOW, event, job, job_id, message, plan, snapshot};
 use crate::dashboard::harness::Harness;
 
+mod deployment;
+mod mouse;
+
 fn dash() -> Harness {
     let mut dash = Harness::new(120, 40);
     dash.snapshot(snapshot());
@@ -90,6 +93,8 @@ fn an_action_is_bound_to_what_was_under_the_cursor_when_its_key_was_pressed() {
 fn a_marked_message_is_replayed_by_its_id() {
     let mut dash = dash();
     dash.key('3');
+    press(&mut dash, 'r');
+    assert!(dash.state.note.as_ref().unwrap().text.contains("inference-dlq is still being read"));
     let queue = dash.state.triage.queue.unwrap();
     let messages = |ids: std::ops::Range<u32>| Ok(ids.map(message).collect());
     dash.input(Input::Answer(Answer::Messages { queue, messages: messages(0..6) }));

@@ -2,7 +2,9 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::command::{go, run};
+use stereospot_domain::plan::Action;
+
+use super::command::{go, plan, run};
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::effect::Effect;
 use crate::dashboard::keys::Command;
@@ -36,6 +38,11 @@ pub(super) fn set_filter(state: &mut State, filter: &str) {
             *known = filter.to_owned();
             state.model.log.set_filter(filter);
         }
+        Place::Logs(_) => {
+            if let Some(logs) = state.open_logs_mut() {
+                logs.set_filter(filter);
+            }
+        }
         Place::DeadLetters(_) => {
             state.triage.filter = filter.to_owned();
             state.triage.group_cursor = Cursor::default();
@@ -59,6 +66,35 @@ pub(super) fn type_in_filter(state: &mut State, key: KeyEvent) {
                 let typed = typed.clone();
                 set_filter(state, &typed);
             }
+        }
+    }
+}
+
+/// Most tasks that can be typed: a slip of the finger is not to start thousands.
+const MOST_TASKS: u32 = 999;
+
+pub(super) fn type_in_scale(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
+    let Overlay::Scale { service, typed, error } = &mut state.overlay else { return };
+    let present = state.model.services.iter().find(|known| known.name == *service).map_or(0, |service| service.desired);
+    *error = None;
+    match key.code {
+        KeyCode::Esc => state.overlay = Overlay::None,
+        KeyCode::Up | KeyCode::Down => {
+            let by = if key.code == KeyCode::Up { 1 } else { -1 };
+            let number = typed.parse().unwrap_or(present).saturating_add_signed(by);
+            *typed = number.min(MOST_TASKS).to_string();
+        }
+        KeyCode::Enter => match typed.parse() {
+            Ok(desired) => {
+                let action = Action::Scale { service: service.clone(), desired };
+                plan(state, action, KeyCode::Enter, effects);
+            }
+            Err(_) => *error = Some("type a number, or choose one with ↑ ↓".into()),
+        },
+        KeyCode::Char(letter) if !letter.is_ascii_digit() => *error = Some("digits only".into()),
+        KeyCode::Char(_) if typed.len() >= 3 => *error = Some(format!("at most {MOST_TASKS}")),
+        _ => {
+            edit(typed, key);
         }
     }
 }
@@ -99,7 +135,7 @@ pub(super) fn type_in_palette(state: &mut State, key: KeyEvent, effects: &mut Ve
 
 /// What the palette offers for what was typed.
 pub(crate) fn completions(typed: &str) -> Vec<&'static str> {
-    const PLACES: [&str; 12] = [
+    const PLACES: [&str; 13] = [
         "pulse",
         "queues",
         "dlq/inference",
@@ -112,6 +148,7 @@ pub(crate) fn completions(typed: &str) -> Vec<&'static str> {
         "job/",
         "workers",
         "events",
+        "deployment",
     ];
     let commands = Command::ALL.iter().map(|command| command.name());
     let mut found: Vec<&str> = PLACES.into_iter().chain(commands).filter(|name| name.starts_with(typed)).collect();

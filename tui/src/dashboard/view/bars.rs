@@ -3,9 +3,12 @@
 use ratatui::style::{Modifier, Style};
 use stereospot_api::view::CollectorView;
 
+use crate::command::print::whereabouts;
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::keys::Command;
+use crate::dashboard::logs::Logs;
 use crate::dashboard::model::Link;
+use crate::dashboard::mouse::Target;
 use crate::dashboard::place::{Place, Screen};
 use crate::dashboard::state::{Overlay, State};
 use crate::dashboard::text;
@@ -21,6 +24,7 @@ struct Part {
 pub(super) fn header(state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let mut parts = vec![environment(state), link(state, canvas.width())];
+    parts.extend(platform(state));
     for collector in &state.model.collectors {
         parts.push(collector_part(state, collector));
     }
@@ -63,6 +67,12 @@ fn environment(state: &State) -> Part {
         None => (format!(" {} ", state.server.trim_start_matches("http://")), theme.environment),
     };
     Part { spans: vec![(name, style)], priority: 0 }
+}
+
+/// Where the deployment is: region, prefix, topology, as far as there are such.
+fn platform(state: &State) -> Option<Part> {
+    let words = whereabouts(state.model.environment.as_ref()?)?;
+    Some(Part { spans: vec![(words, state.theme.text)], priority: 4 })
 }
 
 fn link(state: &State, width: u16) -> Part {
@@ -123,25 +133,35 @@ fn collector_part(state: &State, collector: &CollectorView) -> Part {
 pub(super) fn tabs(state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let here = state.place.screen();
-    let full: Vec<(String, Style, String, Style)> = Screen::ALL
-        .iter()
-        .map(|screen| {
+    let titles = |has_count: fn(Screen) -> bool| -> Vec<(String, Style, String, Style)> {
+        let title = |screen: &Screen| {
             let key = state.keymap.hint(screen.command()).unwrap_or_default();
-            let count = tab_count(state, *screen);
+            let count = if has_count(*screen) { tab_count(state, *screen) } else { String::new() };
             let is_here = *screen == here;
             let style = if is_here { theme.title.add_modifier(Modifier::UNDERLINED) } else { theme.dim };
             (key, theme.accent, format!("{}{count}", screen.title()), style)
-        })
-        .collect();
-    let needed: usize = full.iter().map(|(key, _, title, _)| text::width(key) + text::width(title) + 3).sum();
-    let is_narrow = needed > usize::from(canvas.width());
+        };
+        Screen::ALL.iter().map(title).collect()
+    };
+    let fits = |titles: &[(String, Style, String, Style)]| {
+        let columns: usize = titles.iter().map(|(key, _, title, _)| text::width(key) + text::width(title) + 3).sum();
+        // The first stands one column in; the last needs no gap after it.
+        columns < usize::from(canvas.width()) + 2
+    };
+    // What should be 0 keeps its number longest; then the titles go.
+    let of_trouble = |screen| matches!(screen, Screen::Pulse | Screen::DeadLetters);
+    let full = [titles(|_| true), titles(of_trouble), titles(|_| false)];
+    let is_narrow = !full.iter().any(|titles| fits(titles));
+    let full = full.into_iter().find(|titles| fits(titles)).unwrap_or_else(|| titles(|_| true));
     let mut x = 1;
     for (at, (key, key_style, title, style)) in full.iter().enumerate() {
         let is_here = Screen::ALL[at] == here;
+        let from = x;
         x = canvas.text(x, 0, key, if is_here { theme.title } else { *key_style });
         if !is_narrow || is_here {
             x = canvas.text(x + 1, 0, title, *style);
         }
+        state.hits.put(canvas, (from, 0, x - from), Target::Screen(Screen::ALL[at]));
         x += if is_narrow { 1 } else { 2 };
     }
     let filter = state.filter();
@@ -152,7 +172,7 @@ pub(super) fn tabs(state: &State, canvas: &mut Canvas<'_>) {
 
 fn tab_count(state: &State, screen: Screen) -> String {
     let count = match screen {
-        Screen::Pulse => state.model.attention.len() as u64,
+        Screen::Pulse => state.model.attention.len() as u64 + u64::from(state.disconnected().is_some()),
         Screen::DeadLetters => {
             let letters = state.model.queues.iter().filter(|queue| queue.name.is_dead_letter);
             letters.filter_map(|queue| queue.ready).map(|ready| ready.value).sum()
@@ -174,6 +194,7 @@ pub(super) fn footer(state: &State, canvas: &mut Canvas<'_>) {
         let matching = match state.place {
             Place::Jobs { .. } => text::plural(state.model.jobs.shown_len(), "job"),
             Place::Events { .. } => text::plural(state.model.log.shown_len(), "event"),
+            Place::Logs(_) => text::plural(state.open_logs().map_or(0, Logs::shown_len), "line"),
             _ => text::plural(state.triage.groups.iter().map(|group| group.messages.len()).sum(), "message"),
         };
         canvas.text(x + 2, 0, &format!("{matching}   enter keep   esc cancel   ! inverts"), theme.dim);
@@ -191,7 +212,7 @@ pub(super) fn footer(state: &State, canvas: &mut Canvas<'_>) {
         return;
     }
     // A dialog and the palette say themselves what keys do in them.
-    if !matches!(state.overlay, Overlay::Plan(_) | Overlay::Palette { .. }) {
+    if !matches!(state.overlay, Overlay::Plan(_) | Overlay::Palette { .. } | Overlay::Scale { .. }) {
         hints(state, canvas);
     }
 }
@@ -238,6 +259,9 @@ fn hints(state: &State, canvas: &mut Canvas<'_>) {
 fn commands_of(state: &State) -> Vec<(Command, &'static str)> {
     use Command::*;
     match &state.place {
+        Place::Pulse if state.service_of_cursor().is_some() => {
+            vec![(Open, "open"), (Scale, "scale"), (NextPane, "section")]
+        }
         Place::Pulse => {
             vec![(Open, "open"), (Replay, "replay"), (Trigger, "trigger"), (Repair, "repair"), (NextPane, "section")]
         }
@@ -248,14 +272,18 @@ fn commands_of(state: &State) -> Vec<(Command, &'static str)> {
                 (true, triage::Pane::Groups) => "replay group",
                 (true, triage::Pane::Messages) => "replay message",
             };
-            vec![
+            let mut commands = vec![
                 (Mark, "mark"),
                 (MarkAll, "all"),
                 (Replay, replay),
                 (Purge, "purge all"),
                 (NextPane, "pane"),
                 (Right, "queue"),
-            ]
+                (Export, "write to a file"),
+            ];
+            // Only there does a platform move whole queues.
+            commands.extend(state.is_paid().then_some((StopMove, "stop its move")));
+            commands
         }
         Place::Jobs { .. } => {
             vec![
@@ -268,9 +296,20 @@ fn commands_of(state: &State) -> Vec<(Command, &'static str)> {
             ]
         }
         Place::Job(_) => {
-            vec![(NextPane, "pane"), (Trigger, "trigger"), (Repair, "repair"), (SameJob, "its events"), (Back, "back")]
+            vec![
+                (NextPane, "pane"),
+                (Command::Logs, "logs"),
+                (Trigger, "trigger"),
+                (Repair, "repair"),
+                (SameJob, "its events"),
+                (Back, "back"),
+            ]
         }
-        Place::Workers => vec![(Open, "its job")],
+        Place::Logs(_) => logs_commands(state),
+        Place::Workers if state.model.services.is_empty() => vec![(Open, "its job"), (Command::Logs, "its logs")],
+        Place::Workers if state.service_under_cursor().is_some() => vec![(Scale, "scale"), (NextPane, "section")],
+        Place::Workers => vec![(Open, "its job"), (Command::Logs, "its logs"), (NextPane, "section")],
+        Place::Deployment => vec![(Open, "read again"), (Export, "write to a file"), (Back, "back")],
         Place::Events { .. } => {
             vec![
                 (Filter, "filter"),
@@ -281,4 +320,21 @@ fn commands_of(state: &State) -> Vec<(Command, &'static str)> {
             ]
         }
     }
+}
+
+fn logs_commands(state: &State) -> Vec<(Command, &'static str)> {
+    use Command::*;
+    let logs = state.open_logs();
+    let is_searching = logs.is_some_and(crate::dashboard::logs::Logs::is_searching);
+    let follows = logs.is_some_and(|logs| logs.follows);
+    let first = if is_searching { (Back, "stop") } else { (Open, "search again") };
+    vec![
+        first,
+        (Filter, "filter"),
+        (NextError, "next error"),
+        (Live, if follows { "stop following" } else { "follow" }),
+        (Wrap, "wrap"),
+        (Export, "write to a file"),
+        (Copy, "copy line"),
+    ]
 }

@@ -6,6 +6,7 @@ use stereospot_domain::QueueName;
 use super::table::{self, Cell, Column, column, number, stretching};
 use super::value;
 use crate::dashboard::canvas::Canvas;
+use crate::dashboard::mouse::List;
 use crate::dashboard::state::State;
 use crate::dashboard::text;
 use crate::dashboard::triage::{MAX_MESSAGES, Pane};
@@ -43,12 +44,8 @@ pub(super) fn draw(state: &State, queue: QueueName, canvas: &mut Canvas<'_>) {
         title.push_str(&format!(" · {} marked", triage.marked.len()));
     }
     let x = canvas.heading(0, &title, theme.title, theme.faint);
-    let age = match (triage.is_reading, triage.read_at) {
-        (true, _) => "reading …".to_owned(),
-        (false, Some(at)) => format!("read {} ago", text::whole_age(state.ago(at))),
-        (false, None) => "not read".to_owned(),
-    };
-    if usize::from(x) + age.len() + 4 < usize::from(width) {
+    let fits = |age: &&String| usize::from(x) + text::width(age) + 4 < usize::from(width);
+    if let Some(age) = ages(state, queue).iter().find(fits) {
         canvas.text_right(width - 1, 0, &format!(" {age} "), theme.dim);
     }
     if let Some(error) = &triage.error {
@@ -77,6 +74,23 @@ pub(super) fn draw(state: &State, queue: QueueName, canvas: &mut Canvas<'_>) {
     }
 }
 
+/// When the messages were read, in words, the fullest first. Where they are read only when their count has changed, the count is
+/// younger than they are: it says since when they are known to be the same number.
+fn ages(state: &State, queue: QueueName) -> Vec<String> {
+    let triage = &state.triage;
+    let age = |at| text::whole_age(state.ago(at));
+    let Some(at) = triage.read_at else {
+        return vec![if triage.is_reading { "reading …" } else { "not read" }.to_owned()];
+    };
+    let read = format!("read {} ago", age(at));
+    let counted =
+        state.model.queue(queue).and_then(|queue| value::read_at(state, queue)).filter(|counted| *counted > at);
+    match counted.filter(|_| state.is_paid()) {
+        Some(counted) => vec![format!("{read}, as many {} ago", age(counted)), read],
+        None => vec![read],
+    }
+}
+
 fn groups(state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let triage = &state.triage;
@@ -85,6 +99,7 @@ fn groups(state: &State, canvas: &mut Canvas<'_>) {
     let top = triage.group_cursor.window(selected.unwrap_or(0), triage.groups.len(), seen);
     let has_cursor = triage.pane == Pane::Groups;
     let rows = table::Rows { count: triage.groups.len(), selected: selected.filter(|_| has_cursor), top };
+    state.hits.rows(canvas, 1, List::Groups, (rows.top, rows.count));
     table::draw(canvas, theme, &GROUPS, &rows, |at| {
         let group = &triage.groups[at];
         let marked = group.messages.iter().filter(|at| triage.marked.contains(&triage.messages[**at].id)).count();
@@ -117,7 +132,9 @@ fn messages(state: &State, canvas: &mut Canvas<'_>) {
         triage.message_cursor.window(selected.unwrap_or(0), messages.len(), usize::from(height.saturating_sub(2)));
     let has_cursor = triage.pane == Pane::Messages;
     let rows = table::Rows { count: messages.len(), selected: selected.filter(|_| has_cursor), top };
-    table::draw(&mut canvas.part(0, 1, width, height.saturating_sub(1)), theme, &MESSAGES, &rows, |at| {
+    let mut part = canvas.part(0, 1, width, height.saturating_sub(1));
+    state.hits.rows(&part, 1, List::Messages, (rows.top, rows.count));
+    table::draw(&mut part, theme, &MESSAGES, &rows, |at| {
         let message = messages[at];
         let mark = if triage.marked.contains(&message.id) {
             Cell::new("■", theme.accent)

@@ -1,14 +1,18 @@
 //! The plan of a write: what it will do, item by item, before anything is sent; then what came of it.
 
+use crossterm::event::KeyCode;
 use ratatui::style::Style;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
 
 use crate::dashboard::canvas::Canvas;
-use crate::dashboard::dialog::{Dialog, Face, Step};
+use crate::dashboard::dialog::{Dialog, Drawn, Face, Step};
 use crate::dashboard::state::State;
 use crate::dashboard::text;
 
 type Line = Vec<(String, Style)>;
+
+/// The head scrolls with the list where fewer rows than these would be left for the list.
+const LIST_ROWS: usize = 4;
 
 /// Draws the dialog over the body.
 pub(super) fn draw(state: &State, dialog: &Dialog, canvas: &mut Canvas<'_>) {
@@ -30,21 +34,30 @@ pub(super) fn draw(state: &State, dialog: &Dialog, canvas: &mut Canvas<'_>) {
         _ => theme.accent,
     };
     let mut inside = part.frame(&title(state, dialog), style, style);
-    // The foot says how to go on: it stays in sight whatever the size; the list gives way first.
+    // The foot says how to go on: it stays in sight whatever the size.
     let rows = usize::from(inside.height());
-    let foot = if rows < 10 { foot.into_iter().filter(|line| !line.is_empty()).collect() } else { foot };
+    let foot: Vec<Line> = if rows < 10 { foot.into_iter().filter(|line| !line.is_empty()).collect() } else { foot };
     let foot_rows = foot.len().min(rows);
-    let head_rows = head.len().min(rows - foot_rows);
-    let list_rows = rows - foot_rows - head_rows;
-    let scroll = dialog.scroll.min(list.len().saturating_sub(list_rows));
-    put(&mut inside, 0, head.iter().take(head_rows));
-    put(&mut inside, head_rows, list.iter().skip(scroll).take(list_rows));
-    let hidden = list.len().saturating_sub(scroll + list_rows);
-    if hidden > 0 && list_rows > 0 {
-        let y = (head_rows + list_rows - 1) as u16;
-        inside.text_right(inside.width(), y, &format!(" {hidden} more ↓"), theme.warn);
-    }
+    let room = rows - foot_rows;
+    // The head stays over a list that has room enough below it; otherwise both are one text, none of it out of reach.
+    let (head, list) =
+        if head.len() + list.len().min(LIST_ROWS) > room { (Vec::new(), [head, list].concat()) } else { (head, list) };
+    let list_rows = room - head.len();
+    let reach = list.len().saturating_sub(list_rows);
+    dialog.drawn.set(Drawn { rows: list_rows, reach });
+    let scroll = dialog.scroll.min(reach);
+    put(&mut inside, 0, head.iter());
+    put(&mut inside, head.len(), list.iter().skip(scroll).take(list_rows));
     put(&mut inside, rows - foot_rows, foot.iter());
+    // In the frame, where it covers nothing.
+    let mut sign = String::new();
+    if scroll > 0 {
+        sign.push_str(&format!(" ↑ {scroll} more "));
+    }
+    if scroll < reach {
+        sign.push_str(&format!(" {} more ↓ ", reach - scroll));
+    }
+    part.text_right(width.saturating_sub(2), height.saturating_sub(1), &sign, theme.warn);
 }
 
 fn put<'a>(canvas: &mut Canvas<'_>, from: usize, lines: impl Iterator<Item = &'a Line>) {
@@ -70,7 +83,10 @@ fn title(state: &State, dialog: &Dialog) -> String {
             let valid = if left == 0 { "has run out".to_owned() } else { format!("valid {left} s") };
             format!("PLAN {name} #{} ─ {valid} ─ nothing has been sent", short(plan))
         }
-        Step::Applying(plan) => format!("PLAN {name} #{} ─ being applied", short(plan)),
+        Step::Applying(plan) => {
+            let since = text::whole_age(dialog.applying_for(state.now));
+            format!("PLAN {name} #{} ─ being applied for {since}", short(plan))
+        }
         Step::Done(plan, _) => format!("RESULT {name} #{}", short(plan)),
         Step::Failed(_) => format!("PLAN {name} ─ not done"),
     }
@@ -111,7 +127,10 @@ fn lines(state: &State, dialog: &Dialog, columns: usize) -> (Vec<Line>, Vec<Line
             (head(state, plan, columns), list, foot)
         }
         Step::Applying(plan) => {
-            foot.push(vec![("being applied …".into(), theme.accent)]);
+            foot.push(vec![
+                ("being applied …".into(), theme.accent),
+                ("   esc esc leaves it running".into(), theme.dim),
+            ]);
             (head(state, plan, columns), items(state, plan, columns), foot)
         }
         Step::Done(plan, results) => {
@@ -144,6 +163,8 @@ fn about(action: &Action) -> String {
         Action::Purge { queue } => format!("purge {queue}"),
         Action::Trigger { job_id } => format!("trigger reassembly of job {job_id}"),
         Action::Repair { job_id, code } => format!("repair {code} of job {job_id}"),
+        Action::Scale { service, desired } => format!("scale {service} to {}", text::plural(*desired as usize, "task")),
+        Action::StopMove { queue } => format!("stop the move out of {queue}"),
         Action::Restore { plan_id } => format!("put back what purge {plan_id} took away"),
     }
 }
@@ -187,29 +208,38 @@ fn about_item(item: &PlanItem) -> String {
 
 fn items(state: &State, plan: &Plan, columns: usize) -> Vec<Line> {
     let theme = &state.theme;
-    let line = |glyph: &str, item: &PlanItem, style: Style| {
-        let about = about_item(item);
-        let room = columns.saturating_sub(text::width(&about) + 2).max(4);
-        let what = text::wrap(&item.what, usize::MAX).join(" ");
-        vec![(format!("{glyph} "), style), (about, theme.accent), (text::fit(&what, room).into_owned(), style)]
-    };
-    let mut lines: Vec<Line> = plan.items.iter().map(|item| line("→", item, theme.text)).collect();
-    lines.extend(plan.skips.iter().map(|item| line("–", item, theme.dim)));
-    lines
+    let (items, skips) = (plan.items.iter(), plan.skips.iter());
+    let items = items.flat_map(|item| item_lines(state, columns, ("→", theme.text), about_item(item), &item.what));
+    let skips = skips.flat_map(|item| item_lines(state, columns, ("–", theme.dim), about_item(item), &item.what));
+    items.chain(skips).collect()
+}
+
+/// An item with what is to be said of it, in as many lines as that takes.
+fn item_lines(state: &State, columns: usize, (glyph, style): (&str, Style), about: String, words: &str) -> Vec<Line> {
+    let indent = text::width(&about) + 2;
+    // Where little is left beside it, the rest stands below it.
+    let (indent, is_beside) = if columns >= indent + 24 { (indent, true) } else { (2, false) };
+    let words = text::wrap(words, columns.saturating_sub(indent).max(4));
+    let (beside, below) = if is_beside { words.split_at(1.min(words.len())) } else { words.split_at(0) };
+    let mut first = vec![(format!("{glyph} "), style), (about, state.theme.accent)];
+    first.extend(beside.iter().map(|line| (line.clone(), style)));
+    let below = below.iter().map(|line| vec![(format!("{:indent$}{line}", ""), style)]);
+    std::iter::once(first).chain(below).collect()
 }
 
 fn confirm_lines(state: &State, dialog: &Dialog, plan: &Plan, columns: usize) -> Vec<Line> {
     let theme = &state.theme;
     let mut lines: Vec<Line> = Vec::new();
+    let leave = if plan.refused.is_some() { "esc close" } else { "esc cancel" };
+    let others = if columns >= 60 {
+        format!("{leave}   J json   C copy command   ↑↓ scroll")
+    } else {
+        format!("{leave}  ↑↓ scroll  J json  C copy")
+    };
     if plan.refused.is_some() {
-        lines.push(vec![("esc close   J json   C copy command".into(), theme.dim)]);
+        lines.push(vec![(others, theme.dim)]);
         return lines;
     }
-    let others = if columns >= 60 {
-        "esc cancel   J json   C copy command   ↑↓ scroll"
-    } else {
-        "esc cancel  J json  C copy"
-    };
     match Dialog::confirm(plan) {
         Some(wanted) => {
             let right = dialog.typed == wanted;
@@ -220,10 +250,17 @@ fn confirm_lines(state: &State, dialog: &Dialog, plan: &Plan, columns: usize) ->
                 (dialog.typed.clone(), if right { theme.good } else { theme.text }),
                 ("█".into(), theme.accent),
             ]);
-            lines.push(vec![(others.into(), theme.dim)]);
+            lines.push(vec![(others, theme.dim)]);
         }
         None => {
-            lines.push(vec![("a".into(), theme.accent), (" apply   ".into(), theme.text), (others.into(), theme.dim)]);
+            let key = if dialog.apply_key() == KeyCode::Enter { "enter" } else { "a" };
+            let apply = vec![(key.into(), theme.accent), (" apply   ".into(), theme.text)];
+            let others = vec![(others, theme.dim)];
+            if columns >= 60 {
+                lines.push([apply, others].concat());
+            } else {
+                lines.extend([apply, others]);
+            }
         }
     }
     lines
@@ -233,7 +270,7 @@ fn result_lines(state: &State, plan: &Plan, results: &[ItemResult], columns: usi
     let theme = &state.theme;
     results
         .iter()
-        .map(|result| {
+        .flat_map(|result| {
             let (glyph, style) = match result.outcome {
                 Outcome::Done => ("✓", theme.good),
                 Outcome::Skipped => ("–", theme.dim),
@@ -242,9 +279,8 @@ fn result_lines(state: &State, plan: &Plan, results: &[ItemResult], columns: usi
             let item = plan.items.iter().find(|item| item.id == result.id);
             let about = item.map_or_else(|| format!("{}  ", text::fit(&result.id, 12)), about_item);
             let what = item.map_or("", |item| item.what.as_str());
-            let words = text::wrap(if result.note.is_empty() { what } else { &result.note }, usize::MAX).join(" ");
-            let room = columns.saturating_sub(text::width(&about) + 2).max(4);
-            vec![(format!("{glyph} "), style), (about, theme.accent), (text::fit(&words, room).into_owned(), style)]
+            let words = if result.note.is_empty() { what } else { &result.note };
+            item_lines(state, columns, (glyph, style), about, words)
         })
         .collect()
 }

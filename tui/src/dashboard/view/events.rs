@@ -3,6 +3,7 @@
 use super::table::{self, Cell, Column, column, stretching};
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::log;
+use crate::dashboard::mouse::List;
 use crate::dashboard::state::State;
 use crate::dashboard::text;
 
@@ -49,6 +50,7 @@ pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     let top = events.cursor.window(selected.unwrap_or(0), events.shown_len(), usize::from(height.saturating_sub(2)));
     let rows = table::Rows { count: events.shown_len(), selected, top };
     let mut part = canvas.part(0, 1, width, height.saturating_sub(1));
+    state.hits.rows(&part, 1, List::Events, (rows.top, rows.count));
     table::draw(&mut part, theme, &COLUMNS, &rows, |at| {
         let Some(entry) = events.shown(at) else { return Vec::new() };
         let event = &entry.event;

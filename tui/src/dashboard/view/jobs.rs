@@ -7,6 +7,7 @@ use super::table::{self, Cell, Column, column, number, stretching};
 use super::value;
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::jobs::{JobRow, status_word};
+use crate::dashboard::mouse::List;
 use crate::dashboard::state::State;
 use crate::dashboard::text;
 use crate::dashboard::theme::severity_glyph;
@@ -77,6 +78,7 @@ pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     let top = state.job.window(selected.unwrap_or(0), jobs.shown_len(), seen);
     let rows = table::Rows { count: jobs.shown_len(), selected, top };
     let bar_columns = bar_columns(&FULL, part.width());
+    state.hits.rows(&part, 1, List::Jobs, (rows.top, rows.count));
     table::draw(&mut part, theme, &FULL, &rows, |at| cells(state, jobs.shown(at), bar_columns));
 }
 

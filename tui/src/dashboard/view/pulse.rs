@@ -2,12 +2,13 @@
 
 use ratatui::style::Style;
 use stereospot_api::view::WorkerState;
-use stereospot_domain::Stage;
+use stereospot_domain::{QueueName, Stage};
 
 use super::table::{self, Cell, Column, column, number, stretching};
 use super::{jobs, value};
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::log;
+use crate::dashboard::mouse::List;
 use crate::dashboard::state::{PulseItem, State};
 use crate::dashboard::text;
 use crate::dashboard::theme::severity_glyph;
@@ -16,7 +17,7 @@ use crate::dashboard::theme::severity_glyph;
 pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     let (width, height) = (canvas.width(), canvas.height());
     let here = state.pulse_item();
-    let problems = state.model.attention.len() as u16;
+    let problems = state.model.attention.len() as u16 + u16::from(state.disconnected().is_some());
     let stages = Stage::ALL.len() as u16;
     // Attention may take what the stages leave; with room to spare each section gets air.
     let airy = u16::from(height >= 20);
@@ -44,13 +45,28 @@ pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
 fn attention(state: &State, here: Option<&PulseItem>, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let items = &state.model.attention;
-    let title_style = if items.is_empty() { theme.title } else { theme.severity(items[0].severity) };
-    canvas.heading(0, &format!("ATTENTION ({})", items.len()), title_style, theme.faint);
+    let disconnected = state.disconnected();
+    let above = u16::from(disconnected.is_some());
+    let title_style = match items.first() {
+        _ if above > 0 => theme.bad,
+        Some(gravest) => theme.severity(gravest.severity),
+        None => theme.title,
+    };
+    canvas.heading(0, &format!("ATTENTION ({})", items.len() + usize::from(above)), title_style, theme.faint);
+    // It is no item of the server's, and no cursor stands on it; it comes first, for it makes all others doubtful.
+    if let Some(why) = disconnected {
+        canvas.text(1, 1, "✗", theme.bad);
+        let x = canvas.text(3, 1, "control plane", theme.title);
+        canvas.text(x + 2, 1, &why, theme.warn);
+        if items.is_empty() {
+            return;
+        }
+    }
     if items.is_empty() {
         match state.model.environment {
             Some(_) => {
-                let x = canvas.text(1, 1, "✓ ", state.theme.aged(theme.good, state.is_stale()));
-                canvas.text(x, 1, "nothing is wrong, as far as can be seen", theme.aged(theme.text, state.is_stale()));
+                let x = canvas.text(1, 1, "✓ ", theme.good);
+                canvas.text(x, 1, "nothing is wrong, as far as can be seen", theme.text);
             }
             None => {
                 canvas.text(1, 1, &format!("asking {} …", state.server), theme.dim);
@@ -58,7 +74,7 @@ fn attention(state: &State, here: Option<&PulseItem>, canvas: &mut Canvas<'_>) {
         }
         return;
     }
-    let room = usize::from(canvas.height().saturating_sub(1));
+    let room = usize::from(canvas.height().saturating_sub(1 + above));
     let selected = items.iter().position(|item| here == Some(&PulseItem::Attention(item.id.clone())));
     let top = selected.map_or(0, |at| (at + 1).saturating_sub(room));
     let (width, is_stale) = (canvas.width(), state.is_stale());
@@ -68,7 +84,7 @@ fn attention(state: &State, here: Option<&PulseItem>, canvas: &mut Canvas<'_>) {
     let next_columns = items.iter().map(|item| text::width(&item.next)).max().unwrap_or(0) as u16;
     let next_columns = if is_wide { next_columns.min(width / 3) } else { 0 };
     for (line, (at, item)) in items.iter().enumerate().skip(top).take(room).enumerate() {
-        let y = line as u16 + 1;
+        let y = line as u16 + 1 + above;
         let style = theme.severity(item.severity);
         canvas.text(1, y, severity_glyph(item.severity), style);
         let age = text::whole_age(state.ago(item.since));
@@ -87,6 +103,7 @@ fn attention(state: &State, here: Option<&PulseItem>, canvas: &mut Canvas<'_>) {
             canvas.style_row(y, theme.selected);
         }
     }
+    state.hits.rows(canvas, 1 + above, List::Attention, (top, items.len()));
     let hidden = items.len().saturating_sub(room);
     if hidden > 0 {
         canvas.text_right(width.saturating_sub(1), 0, &format!(" {hidden} more ↓ "), theme.warn);
@@ -111,11 +128,15 @@ fn stage_table(state: &State, here: Option<&PulseItem>, canvas: &mut Canvas<'_>)
     let spark_columns = spark_columns.iter().find(|placed| placed.column == 6).map_or(0, |placed| placed.width);
     let selected = Stage::ALL.iter().position(|stage| here == Some(&PulseItem::Stage(*stage)));
     let rows = table::Rows { count: Stage::ALL.len(), selected, top: 0 };
+    state.hits.rows(canvas, 1, List::Stages, (rows.top, rows.count));
     table::draw(canvas, theme, &STAGES, &rows, |at| {
         let stage = Stage::ALL[at];
         let (main, letters) = state.model.stage(stage);
         let name = Cell::new(stage.as_str(), theme.text);
-        let letters = letters.map_or_else(|| value::missing(state), |queue| value::polled_unwanted(state, queue.ready));
+        let letters = match letters {
+            Some(queue) if queue.ready.is_some() => value::polled_unwanted(state, queue.ready),
+            _ => value::missing(state),
+        };
         let Some(queue) = main else {
             let mut cells = vec![name];
             cells.extend((0..7).map(|_| value::missing(state)));
@@ -138,6 +159,21 @@ fn stage_table(state: &State, here: Option<&PulseItem>, canvas: &mut Canvas<'_>)
             letters,
         ]
     });
+    absent_stages(state, canvas);
+}
+
+/// Says over the columns of a stage that its queue is not there.
+fn absent_stages(state: &State, canvas: &mut Canvas<'_>) {
+    let placed = table::arrange(&STAGES, canvas.width().saturating_sub(3));
+    let Some((after_name, last)) = placed.get(1).zip(placed.last()) else { return };
+    for (y, stage) in (1..).zip(Stage::ALL) {
+        if let Some(words) = value::absent(state, QueueName::main(stage.queue())) {
+            let room = last.x.saturating_sub(after_name.x + 1);
+            let mut part = canvas.part(1 + after_name.x, y, room, 1);
+            part.clear(state.theme.text);
+            part.text(0, 0, &words, state.theme.dim);
+        }
+    }
 }
 
 fn summary(state: &State, canvas: &mut Canvas<'_>) {
@@ -154,7 +190,18 @@ fn summary(state: &State, canvas: &mut Canvas<'_>) {
     let busy = workers.clone().filter(|worker| worker.state == WorkerState::Busy).count();
     let silent = workers.filter(|worker| worker.state == WorkerState::Silent).count();
     let tally = state.model.jobs.tally();
-    let mut x = canvas.text(1, 0, &format!("workers {busy}/{all} busy"), aged(theme.text));
+    let services = &state.model.services;
+    let mut x = 1;
+    if !services.is_empty() {
+        let (running, desired) =
+            services.iter().fold((0, 0), |sum, service| (sum.0 + service.running, sum.1 + service.desired));
+        let style = if running < desired { theme.warn } else { theme.text };
+        x = canvas.text(x, 0, &format!("tasks {running}/{desired} running"), aged(style));
+    }
+    if services.is_empty() || all > 0 {
+        x = if x > 1 { canvas.text(x, 0, " │ ", theme.faint) } else { x };
+        x = canvas.text(x, 0, &format!("workers {busy}/{all} busy"), aged(theme.text));
+    }
     if silent > 0 {
         x = canvas.text(x, 0, &format!(" {silent} silent"), aged(theme.warn));
     }
@@ -183,6 +230,7 @@ fn active_jobs(state: &State, here: Option<&PulseItem>, canvas: &mut Canvas<'_>)
     let rows = table::Rows { count: known.len(), selected, top };
     let mut part = canvas.part(0, 1, width, height - 1);
     let bar_columns = jobs::bar_columns(&jobs::SHORT, part.width());
+    state.hits.rows(&part, 1, List::ActiveJobs, (rows.top, rows.count));
     table::draw(&mut part, theme, &jobs::SHORT, &rows, |at| jobs::short_cells(state, known[at], bar_columns));
 }
 

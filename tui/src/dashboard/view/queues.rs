@@ -1,11 +1,15 @@
 //! Every queue with its dead-letter queue, and the one under the cursor in full.
 
+use std::collections::BTreeMap;
+
 use ratatui::style::Style;
 use stereospot_api::view::QueueView;
+use stereospot_domain::QueueName;
 
 use super::table::{self, Cell, Column, number, stretching};
 use super::value;
 use crate::dashboard::canvas::Canvas;
+use crate::dashboard::mouse::List;
 use crate::dashboard::state::State;
 use crate::dashboard::text;
 
@@ -44,13 +48,35 @@ pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     let selected = state.queue_index();
     let top = state.queue.window(selected.unwrap_or(0), queues.len(), usize::from(table_rows.saturating_sub(1)));
     let rows = table::Rows { count: queues.len(), selected, top };
+    state.hits.rows(&part, 1, List::Queues, (rows.top, rows.count));
     table::draw(&mut part, theme, &COLUMNS, &rows, |at| cells(state, &queues[at], spark_columns));
-    let below = 1 + table_rows + 1;
+    let after_name = placed.get(1).map_or(u16::MAX, |place| place.x + 1);
+    for (y, queue) in (1..table_rows).zip(queues.iter().skip(top)) {
+        if let Some(words) = value::absent(state, queue.name) {
+            part.text(after_name, y, &words, theme.aged(theme.dim, state.is_stale()));
+        }
+    }
+    let absent = absent_lines(state);
+    for (y, words) in (1 + table_rows..).zip(&absent) {
+        canvas.text(1, y, words, theme.aged(theme.dim, state.is_stale()));
+    }
+    let below = 1 + table_rows + absent.len() as u16 + 1;
     if height > below + 4
         && let Some(queue) = state.queue_under_cursor()
     {
         one(state, queue, &mut canvas.part(0, below, width, height - below));
     }
+}
+
+/// Queues that are no row of the table because they are not there.
+fn absent_lines(state: &State) -> Vec<String> {
+    let mut by_reason: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in QueueName::all().filter(|name| state.model.queue(*name).is_none()) {
+        if let Some(why) = state.deployment.absent(name) {
+            by_reason.entry(why).or_default().push(name.to_string());
+        }
+    }
+    by_reason.into_iter().map(|(why, names)| format!("{why}: {}", names.join(", "))).collect()
 }
 
 fn cells(state: &State, queue: &QueueView, spark_columns: u16) -> Vec<Cell> {
@@ -67,15 +93,23 @@ fn cells(state: &State, queue: &QueueView, spark_columns: u16) -> Vec<Cell> {
     };
     let no_consumers = queue.consumers == 0 && !queue.name.is_dead_letter;
     let waits = queue.ready.is_some_and(|ready| ready.value > 0);
+    // Workers that send no events are not heard of: their services show how many there are.
+    let is_unheard = no_consumers && !state.model.services.is_empty();
     let consumers = match (queue.name.is_dead_letter, no_consumers && waits) {
         (true, _) => Cell::default(),
+        _ if is_unheard => value::missing(state),
         (false, true) => Cell::new("▲ 0", aged(theme.warn)),
         (false, false) => Cell::new(queue.consumers.to_string(), aged(theme.text)),
     };
     let drains = if queue.name.is_dead_letter { Cell::default() } else { value::drains_in(state, queue) };
     let indent = if queue.name.is_dead_letter { " └ " } else { "" };
+    let name = format!("{indent}{}", queue.name);
+    if value::absent(state, queue.name).is_some() {
+        // What stands after the name says so, over all columns.
+        return vec![Cell::new(name, theme.dim)];
+    }
     vec![
-        Cell::new(format!("{indent}{}", queue.name), aged(name_style)),
+        Cell::new(name, aged(name_style)),
         ready,
         value::polled(state, queue.in_flight, theme.text),
         value::polled(state, queue.delayed, theme.dim),
@@ -143,7 +177,11 @@ fn facts(state: &State, queue: &QueueView) -> Vec<(&'static str, String)> {
             3,
             ("dead-lettered", queue.max_receives.map_or_else(missing, |max| format!("after {max} receives"))),
         );
-        facts.insert(4, ("consumers", format!("{} heard of in the last 30s", queue.consumers)));
+        let consumers = match queue.consumers {
+            0 if !state.model.services.is_empty() => "none sends events: see the services".to_owned(),
+            count => format!("{count} heard of in the last 30s"),
+        };
+        facts.insert(4, ("consumers", consumers));
     }
     facts
 }

@@ -16,6 +16,9 @@ use crate::dashboard::input::{Input, Net};
 use crate::dashboard::state::Overlay;
 use crate::dashboard::theme::{Theme, ThemeName};
 
+mod age;
+mod plan;
+
 const SIZES: [(u16, u16); 3] = [(200, 50), (80, 24), (40, 10)];
 
 /// A dashboard that has heard everything.
@@ -173,7 +176,7 @@ fn a_late_collector_is_told_from_a_live_one() {
 #[test]
 fn production_and_read_only_stand_on_every_screen_in_words() {
     for (columns, rows) in SIZES {
-        for screen in '1'..='7' {
+        for screen in '1'..='8' {
             let mut dash = Harness::new(columns, rows);
             let mut snapshot = snapshot();
             snapshot.environment.is_production = true;
@@ -216,6 +219,7 @@ fn every_size_works_on_every_screen() {
         Overlay::Debug,
         Overlay::Palette { typed: "jo".into(), error: None },
         Overlay::Filter { typed: "big".into(), before: String::new() },
+        Overlay::Scale { service: "video-worker".into(), typed: "12".into(), error: None },
     ];
     let mut dashes: Vec<Harness> = Vec::new();
     for screen in '1'..='7' {
@@ -223,6 +227,17 @@ fn every_size_works_on_every_screen() {
         open(&mut dash, screen);
         dashes.push(dash);
     }
+    for screen in ['1', '2', '6', '8'] {
+        let mut dash = on_aws(1, 1);
+        dash.key(screen);
+        dashes.push(dash);
+    }
+    for key in ['W', '/'] {
+        let mut dash = logs(1, 1);
+        dash.key(key);
+        dashes.push(dash);
+    }
+    dashes.push(searching(1, 1));
     for overlay in overlays {
         let mut dash = full(1, 1);
         dash.state.overlay = overlay;
@@ -242,7 +257,7 @@ fn every_size_works_on_every_screen() {
             for rows in 1..=60u16 {
                 // Small sizes all; of the others each dashboard gets its own share, so that together they see most of them.
                 let is_small = columns <= 16 || rows <= 5;
-                if !is_small && !(columns * 61 + rows * 7 + number as u16).is_multiple_of(29) {
+                if !is_small && !(columns * 61 + rows * 7 + number as u16).is_multiple_of(47) {
                     continue;
                 }
                 let area = ratatui::layout::Rect::new(0, 0, columns, rows);
@@ -277,4 +292,101 @@ fn only_a_change_is_drawn() {
     assert!(dash.draw(), "the ages");
     let changed = before.diff(dash.screen()).len();
     assert!(changed < 80, "an idle second changes {changed} cells");
+}
+
+/// A dashboard that watches a deployment on AWS.
+fn on_aws(columns: u16, rows: u16) -> Harness {
+    let mut dash = Harness::new(columns, rows);
+    dash.snapshot(fixture::on_aws());
+    dash.input(Input::Answer(Answer::Deployment(Ok(Box::new(fixture::deployment())))));
+    dash.pass(Duration::from_millis(400));
+    dash
+}
+
+/// The logs of the stuck job, searched for 12 seconds and not yet found.
+fn searching(columns: u16, rows: u16) -> Harness {
+    let mut dash = on_aws(columns, rows);
+    dash.key('4');
+    dash.code(KeyCode::Down);
+    dash.key('v');
+    dash.pass(Duration::from_secs(12));
+    dash
+}
+
+fn logs(columns: u16, rows: u16) -> Harness {
+    let mut dash = searching(columns, rows);
+    let page = Ok(fixture::log_page(200));
+    dash.input(Input::Answer(Answer::Logs { job_id: job_id(1), page }));
+    dash
+}
+
+#[test]
+fn a_deployment_at_three_sizes() {
+    for (columns, rows) in SIZES {
+        let mut screens = vec![("logs_searching", searching(columns, rows)), ("logs", logs(columns, rows))];
+        let mut wrapped = logs(columns, rows);
+        wrapped.key('W');
+        wrapped.key('E');
+        screens.push(("logs_wrapped", wrapped));
+        for (key, name) in [('1', "aws_pulse"), ('2', "aws_queues"), ('6', "aws_workers"), ('8', "aws_deployment")] {
+            let mut dash = on_aws(columns, rows);
+            dash.key(key);
+            screens.push((name, dash));
+        }
+        let mut scale = on_aws(columns, rows);
+        for key in ['6', 'j', 's', '2'] {
+            scale.key(key);
+        }
+        screens.push(("aws_scale", scale));
+        for (name, mut dash) in screens {
+            dash.draw();
+            insta::assert_snapshot!(format!("{name}_{columns}x{rows}"), text(dash.screen()));
+        }
+    }
+}
+
+#[test]
+fn a_queue_that_is_not_deployed_is_no_empty_queue() {
+    let mut dash = on_aws(200, 50);
+    dash.key('2');
+    dash.draw();
+    let shown = text(dash.screen());
+    let line = |name: &str| shown.lines().find(|line| line.contains(name)).unwrap().to_owned();
+    assert!(line(" output-events ").contains("not deployed"), "{shown}");
+    assert!(!line(" output-events ").contains(" 0"), "{shown}");
+    assert!(!line(" reassembly ").contains("not deployed"), "{shown}");
+    assert!(shown.contains(" not deployed: output-events-dlq"), "{shown}");
+}
+
+#[test]
+fn grave_log_lines_are_told_by_word_and_colour() {
+    let mut dash = logs(200, 50);
+    dash.draw();
+    let theme = Theme::new(ThemeName::Dark, false);
+    assert_eq!(style_of(dash.screen(), "ERROR").fg, theme.bad.fg);
+    assert_eq!(style_of(dash.screen(), "WARN").fg, theme.warn.fg);
+    dash.state.theme = Theme::new(ThemeName::Dark, true);
+    dash.key('k');
+    dash.draw();
+    assert!(text(dash.screen()).contains(" ERROR  "));
+}
+
+#[test]
+fn a_running_search_shows_its_seconds_and_what_it_read() {
+    let mut dash = searching(120, 30);
+    dash.draw();
+    assert!(text(dash.screen()).contains("searching … 12s, esc stops it"), "{}", text(dash.screen()));
+    let mut dash = logs(120, 30);
+    dash.draw();
+    let shown = text(dash.screen());
+    assert!(shown.contains("48.2 MB scanned") && shown.contains("200 lines"), "{shown}");
+    assert!(shown.contains("not searched: /ecs/stereo-spot/job-worker"), "{shown}");
+}
+
+#[test]
+fn the_header_says_where_the_deployment_is() {
+    let mut dash = on_aws(200, 50);
+    dash.draw();
+    let shown = text(dash.screen());
+    assert!(shown.starts_with(" prod  control plane ● LIVE 0.4s │ eu-west-1 stereo-spot topology B │ "), "{shown}");
 }

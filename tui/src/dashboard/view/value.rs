@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 use stereospot_api::view::{Observed, QueueView};
-use stereospot_domain::Timestamp;
+use stereospot_domain::{QueueName, Timestamp};
 
 use super::table::Cell;
 use crate::dashboard::state::State;
@@ -31,6 +31,12 @@ pub(super) fn polled_unwanted(state: &State, value: Option<Observed<u64>>) -> Ce
     }
 }
 
+/// That a queue is not there, or why it can't be asked; none while its numbers are known.
+pub(super) fn absent(state: &State, name: QueueName) -> Option<String> {
+    let is_known = state.model.queue(name).is_some_and(|queue| queue.ready.is_some());
+    if is_known { None } else { state.deployment.absent(name) }
+}
+
 /// What isn't known.
 pub(super) fn missing(state: &State) -> Cell {
     Cell::new(text::MISSING, state.theme.faint)
@@ -52,7 +58,7 @@ pub(super) fn since(state: &State, at: Option<Timestamp>, style: Style) -> Cell 
 /// When a queue's numbers were read or confirmed; none when they never were.
 pub(super) fn read_at(state: &State, queue: &QueueView) -> Option<Timestamp> {
     let values = [queue.ready, queue.in_flight, queue.delayed].into_iter().flatten();
-    values.map(|value| state.model.confirmed_at(value.at, QUEUES)).min()
+    values.map(|value| state.model.read_at(value.at, QUEUES)).min()
 }
 
 /// True when a queue's numbers are old.

@@ -75,6 +75,30 @@ fn the_last_line_is_of_this_life() {
     assert_eq!(last_line(&log, 1 << 30), ": error: disk full", "the log is a new one");
 }
 
+#[tokio::test]
+async fn the_log_of_a_child_that_runs_on_is_put_aside_too_and_the_child_goes_on_writing() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("x.log");
+    // As a child holds it.
+    let mut child = OpenOptions::new().create(true).append(true).open(&log).unwrap();
+    let line = [b'x'; 1000];
+    for _ in 0..=LOG_LIMIT / 1000 {
+        child.write_all(&line).unwrap();
+    }
+    let is_cut = async {
+        while log.metadata().unwrap().len() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        never = keep_small(&log, Duration::from_millis(1)) => match never {},
+        () = is_cut => {}
+    }
+    child.write_all(b"on").unwrap();
+    assert_eq!(fs::read(&log).unwrap(), b"on");
+    assert_eq!(dir.path().join("x.log.1").metadata().unwrap().len(), LOG_LIMIT + 1000);
+}
+
 #[test]
 fn a_large_log_is_put_aside() {
     let dir = tempfile::tempdir().unwrap();

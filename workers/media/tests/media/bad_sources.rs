@@ -118,6 +118,18 @@ fn a_damaged_segment_is_not_a_shorter_one() {
 }
 
 #[test]
+fn a_segment_overwritten_by_something_else_is_named_with_the_cause() {
+    let bench = Bench::new();
+    let (_, manifest, paths) = split(&bench);
+    std::fs::write(&paths[1], [0x5a; 4096]).expect("writes");
+    let error = SegmentDecoder::open(&paths[1], &manifest, &manifest.segments[1], 1).err().expect("no video");
+    let name = paths[1].file_name().and_then(|name| name.to_str()).expect("it has a name");
+    assert!(error.to_string().contains(name), "{error}");
+    let cause = std::error::Error::source(&error).expect("FFmpeg gives a reason").to_string();
+    assert!(cause.contains("Invalid data"), "{cause:?}");
+}
+
+#[test]
 fn a_full_disk_is_said_to_be_full() {
     let bench = Bench::new();
     let (source, manifest, _) = split(&bench);

@@ -4,6 +4,7 @@ mod bad_sources;
 mod cancelling;
 mod exact;
 mod extras;
+mod foreign;
 mod joining;
 mod judge;
 mod way;

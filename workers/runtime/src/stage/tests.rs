@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use stereospot_domain::{Job, JobId, JobOptions, JobStatus, QueueName, keys};
 use stereospot_ports::memory::{self, MAX_RECEIVES, ManualClock};
-use stereospot_ports::work_queue::Outgoing;
+use stereospot_ports::work_queue::{Outgoing, Peeked, Receipt, Stats};
 
 use super::*;
 
@@ -16,7 +16,7 @@ impl<F: Fn(JobId) -> Result<(), Failure> + Send + Sync> Handler for Scripted<F> 
     }
 
     async fn handle(&self, _: &Context, task: &Task) -> Result<(), Failure> {
-        let Request::Chunk(job_id) = task.request else { panic!("{:?}", task.request) };
+        let Asked::Of(Request::Chunk(job_id)) = task.asked else { panic!("{:?}", task.asked) };
         self.0(job_id)
     }
 }
@@ -33,7 +33,7 @@ impl World {
         let backend = memory::backend(&clock);
         let folder = tempfile::tempdir().unwrap();
         let events = Events::open("test", folder.path(), backend.clock.clone()).unwrap();
-        Self { context: Context { backend, events, stop: CancellationToken::new() }, clock, _folder: folder }
+        Self { context: Context::new(backend, events, CancellationToken::new()), clock, _folder: folder }
     }
 
     async fn job(&self, number: u128) -> JobId {
@@ -128,4 +128,192 @@ async fn a_worker_that_cannot_go_on_ends_and_gives_the_message_back() {
     assert!(error.to_string().contains("no model"));
     assert_eq!(world.counts().await, (1, 0));
     assert_eq!(world.status(job_id).await.0, JobStatus::Created);
+}
+
+#[tokio::test]
+async fn a_strange_body_reaches_the_dead_letter_queue_by_the_queues_own_rule_and_hides_no_other() {
+    let world = World::new();
+    let job_id = world.job(1).await;
+    let mebibyte = format!(
+        r#"{{"Records":[{{"s3":{{"bucket":{{"name":"b"}},"object":{{"key":"{}"}}}}}}]}}"#,
+        "k".repeat(1_048_400)
+    );
+    for body in ["not JSON", "[1,2", r#"{"Records":[]}"#, mebibyte.as_str()] {
+        world.send(body.to_owned()).await;
+    }
+    world.send(source(job_id)).await;
+    let handled = Mutex::new(0);
+    let handler = Scripted(|_| {
+        *handled.lock().unwrap() += 1;
+        Ok(())
+    });
+    world.work(5 * (MAX_RECEIVES + 1), &handler).await;
+    assert_eq!(*handled.lock().unwrap(), 1);
+    assert_eq!(world.counts().await, (0, 4));
+    let dead = world.context.backend.queue_named(QueueName::dead_letter(QueueRole::Chunking)).unwrap();
+    assert!(dead.peek(10).await.unwrap().iter().all(|message| message.receive_count == MAX_RECEIVES));
+    assert_eq!(world.status(job_id).await.0, JobStatus::Created, "nobody's job was failed for them");
+}
+
+#[tokio::test]
+async fn the_notice_that_notifications_were_configured_is_dropped() {
+    let world = World::new();
+    world.send(r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#.into()).await;
+    world.work(1, &Scripted(|_| panic!("asks for nothing"))).await;
+    assert_eq!(world.counts().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_backend_that_stays_away_costs_no_attempt_and_one_that_refuses_does() {
+    let mut world = World::new();
+    world.context.patience = Duration::ZERO;
+    let job_id = world.job(1).await;
+    world.send(source(job_id)).await;
+    let away = || Err(stereospot_ports::Error::new(Code::Throttled, "slowly").into());
+    world.work(4 * MAX_RECEIVES, &Scripted(|_| away())).await;
+    assert_eq!(world.counts().await, (1, 0));
+    assert_eq!(world.status(job_id).await.0, JobStatus::Created);
+    let denied = || Err(stereospot_ports::Error::new(Code::Denied, "not allowed").into());
+    world.work(2 * MAX_RECEIVES, &Scripted(|_| denied())).await;
+    assert_eq!(world.counts().await, (0, 1));
+    assert_eq!(world.status(job_id).await.0, JobStatus::Failed);
+}
+
+#[tokio::test]
+async fn what_passes_is_waited_for_with_the_message_in_hand() {
+    let world = World::new();
+    let job_id = world.job(1).await;
+    world.send(source(job_id)).await;
+    let tries = Mutex::new(vec![Code::Denied, Code::Unavailable]);
+    // Three seconds of real time: the pauses are the point.
+    let handler = Scripted(|_| match tries.lock().unwrap().pop() {
+        Some(code) => Err(stereospot_ports::Error::new(code, "a bad day").into()),
+        None => Ok(()),
+    });
+    world.work(1, &handler).await;
+    assert_eq!(world.counts().await, (0, 0), "done in the end, by the first receiving");
+}
+
+/// A stage after the cutting, whose work is refused.
+struct Refusing;
+
+#[async_trait]
+impl Handler for Refusing {
+    fn role(&self) -> QueueRole {
+        QueueRole::Reassembly
+    }
+
+    async fn handle(&self, _: &Context, _: &Task) -> Result<(), Failure> {
+        Err(Failure::Refused("not a video".into()))
+    }
+}
+
+#[tokio::test]
+async fn where_the_job_worker_keeps_the_books_only_chunking_fails_a_job() {
+    let mut world = World::new();
+    world.context.bookkeeper = Bookkeeper::JobWorker;
+    let (cut, uncut) = (world.job(1).await, world.job(2).await);
+    world.send(source(uncut)).await;
+    world.work(1, &Scripted(|_| Err(Failure::Refused("not a video".into())))).await;
+    assert_eq!(world.status(uncut).await, (JobStatus::Failed, Some("not a video".into())));
+    let queue = Arc::clone(world.context.backend.queue(QueueRole::Reassembly).unwrap());
+    queue.send(&[Outgoing::now(message::reassemble(cut))]).await.unwrap();
+    world.work(MAX_RECEIVES + 1, &Refusing).await;
+    assert_eq!(world.status(cut).await, (JobStatus::Created, None));
+    let dead = world.context.backend.queue_named(QueueName::dead_letter(QueueRole::Reassembly)).unwrap();
+    assert_eq!(dead.stats().await.unwrap().ready, 1, "the message tells it");
+    for done in [job::complete_job(&world.context, cut).await, job::record_completion(&world.context, cut, 0).await] {
+        done.unwrap();
+    }
+    assert_eq!(world.context.backend.jobs.count_completions(cut).await.unwrap(), 0);
+    assert_eq!(world.status(cut).await.0, JobStatus::Created);
+}
+
+/// A queue whose role may receive, send and delete, as those of existing deployments. Past the lease its receipt is void.
+#[derive(Debug)]
+struct Restricted(Arc<dyn WorkQueue>, AtomicBool);
+
+fn forbidden<T>() -> stereospot_ports::Result<T> {
+    Err(stereospot_ports::Error::new(Code::Denied, "sqs:ChangeMessageVisibility is not allowed"))
+}
+
+#[async_trait]
+impl WorkQueue for Restricted {
+    fn name(&self) -> QueueName {
+        self.0.name()
+    }
+    async fn settings(&self) -> stereospot_ports::Result<Settings> {
+        Ok(Settings { visibility: Duration::from_millis(30), max_receives: Some(MAX_RECEIVES) })
+    }
+    async fn send(&self, messages: &[Outgoing]) -> stereospot_ports::Result<Vec<String>> {
+        self.0.send(messages).await
+    }
+    async fn receive(&self, how: Receive) -> stereospot_ports::Result<Vec<Message>> {
+        self.0.receive(how).await
+    }
+    async fn extend(&self, _: &Receipt, _: Duration) -> stereospot_ports::Result<()> {
+        if self.1.swap(true, Ordering::SeqCst) {
+            return Err(stereospot_ports::Error::new(Code::LeaseLost, "the lease ran out"));
+        }
+        forbidden()
+    }
+    async fn release(&self, _: &Receipt, _: Duration) -> stereospot_ports::Result<()> {
+        forbidden()
+    }
+    async fn delete(&self, receipt: &Receipt) -> stereospot_ports::Result<()> {
+        self.0.delete(receipt).await
+    }
+    async fn stats(&self) -> stereospot_ports::Result<Stats> {
+        self.0.stats().await
+    }
+    async fn peek(&self, max: usize) -> stereospot_ports::Result<Vec<Peeked>> {
+        self.0.peek(max).await
+    }
+    async fn lease(&self, ids: &[String], visibility: Duration) -> stereospot_ports::Result<Vec<Message>> {
+        self.0.lease(ids, visibility).await
+    }
+    async fn purge(&self) -> stereospot_ports::Result<u64> {
+        self.0.purge().await
+    }
+}
+
+/// Works until the lease was reported lost, which is when it would have been stopped.
+struct Long(Events);
+
+#[async_trait]
+impl Handler for Long {
+    fn role(&self) -> QueueRole {
+        QueueRole::Chunking
+    }
+
+    async fn handle(&self, _: &Context, task: &Task) -> Result<(), Failure> {
+        let before = self.0.spooled().events;
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        while self.0.spooled().events == before {
+            ticks.tick().await;
+        }
+        if task.cancel.is_cancelled() { Err(Failure::Cancelled) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn where_leases_cannot_be_extended_work_goes_on_past_them() {
+    let mut world = World::new();
+    let name = QueueName::main(QueueRole::Chunking);
+    let inner = Arc::clone(&world.context.backend.queues[&name]);
+    world.context.backend.queues.insert(name, Arc::new(Restricted(inner, AtomicBool::new(false))));
+    let job_id = world.job(1).await;
+    world.send(source(job_id)).await;
+    world.work(1, &Long(world.context.events.clone())).await;
+    assert_eq!(world.counts().await, (0, 0), "done and deleted");
+    // What is given back is sent anew; the one that was held is gone.
+    world.send(source(job_id)).await;
+    step(&world.context, &Scripted(|_| Err(Failure::Cancelled))).await.unwrap();
+    assert_eq!(world.counts().await, (1, 0), "at once");
+    world.work(1, &Scripted(|_| Ok(()))).await;
+    // One that fails can't be given back either: it comes again by itself.
+    world.send(source(job_id)).await;
+    world.work(2, &Scripted(|_| Err(Failure::Retry("the moon is wrong".into())))).await;
+    world.work(1, &Scripted(|_| Ok(()))).await;
+    assert_eq!(world.counts().await, (0, 0));
 }

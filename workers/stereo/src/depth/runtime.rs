@@ -81,7 +81,7 @@ pub(super) fn open_session(spec: &ModelSpec) -> Result<Session, Error> {
 /// What ONNX Runtime says, shortened to its first line: the rest is its own call stack.
 pub(super) fn first_line(error: &ort::Error) -> String {
     let text = error.to_string();
-    text.lines().next().unwrap_or_default().trim().to_owned()
+    text.lines().next().unwrap_or_default().trim().trim_end_matches('.').to_owned()
 }
 
 fn environment(library: &Path) -> Result<Environment, Error> {

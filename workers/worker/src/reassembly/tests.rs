@@ -1,4 +1,3 @@
-use stereospot_media::manifest::StereoLayout;
 use stereospot_media::split::Split;
 
 use super::*;
@@ -12,13 +11,14 @@ async fn a_join_ends_when_the_lock_is_lost() {
     let split = Split::plan(&source, 60.0, Cancel::never()).unwrap();
     split.write(|_, _| segment.clone(), |_, _| {}, Cancel::never()).unwrap();
     let join = |lost: CancellationToken| {
-        let (source, manifest, segments) = (source.clone(), split.manifest().clone(), vec![segment.clone()]);
-        join_on_thread(source, manifest, segments, output.clone(), StereoLayout::Mono, lost)
+        let (cut, segments) = (Some(split.manifest().clone()), vec![segment.clone()]);
+        let parts = Parts { source: source.clone(), cut, segments, output: output.clone(), layout: StereoLayout::Mono };
+        join_on_thread(parts, lost)
     };
     let lost = CancellationToken::new();
     lost.cancel();
     let joined = join(lost).await;
-    assert!(matches!(joined, Err(stereospot_media::Error::Cancelled)), "{joined:?}");
+    assert!(matches!(joined, Err(Error::Cancelled)), "{joined:?}");
     assert!(!output.exists(), "it began the result");
     assert_eq!(join(CancellationToken::new()).await.unwrap().frames, 10);
 }

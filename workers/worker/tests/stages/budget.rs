@@ -17,19 +17,24 @@ use stereospot_domain::{Job, JobId, JobStatus, Lock, QueueName, SegmentCompletio
 use stereospot_ports::job_store::{Acquired, Page, Transition, Transitioned};
 use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats};
 use stereospot_ports::{Backend, Bucket, Code, Error, JobStore, Result, WorkQueue};
+use tokio_util::sync::CancellationToken;
 
 /// So many writes, and no more.
 #[derive(Debug, Clone)]
-pub(crate) struct Budget(Arc<AtomicI64>);
+pub(crate) struct Budget {
+    left: Arc<AtomicI64>,
+    /// Cancelled by the first write that is refused: a killed process waits for nothing.
+    pub(crate) killed: CancellationToken,
+}
 
 impl Budget {
     pub(crate) fn of(writes: i64) -> Self {
-        Self(Arc::new(AtomicI64::new(writes)))
+        Self { left: Arc::new(AtomicI64::new(writes)), killed: CancellationToken::new() }
     }
 
     /// True when a write was refused.
     pub(crate) fn is_spent(&self) -> bool {
-        self.0.load(Ordering::SeqCst) < 0
+        self.killed.is_cancelled()
     }
 
     /// The backend, limited.
@@ -55,10 +60,11 @@ impl Budget {
     }
 
     fn spend(&self) -> Result<()> {
-        if self.0.fetch_sub(1, Ordering::SeqCst) > 0 {
+        if self.left.fetch_sub(1, Ordering::SeqCst) > 0 {
             return Ok(());
         }
-        self.0.store(-1, Ordering::SeqCst);
+        self.left.store(-1, Ordering::SeqCst);
+        self.killed.cancel();
         Err(Error::new(Code::Unavailable, "killed"))
     }
 

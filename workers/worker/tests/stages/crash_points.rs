@@ -25,31 +25,36 @@ use tokio_util::sync::CancellationToken;
 use crate::budget::Budget;
 use crate::fixture::{FRAMES, model, source};
 
-struct Workers {
+pub(crate) struct Workers {
     handlers: Vec<Box<dyn Handler>>,
     folder: PathBuf,
 }
 
 impl Workers {
-    fn new(folder: &Path, model: DepthModel) -> Self {
+    pub(crate) fn new(folder: &Path, model: DepthModel) -> Self {
         let scratch = Scratch::open(&folder.join("scratch")).unwrap();
         let model = Model { model: Mutex::new(Some(model)), provider: "cpu", name: "cues".into() };
         let handlers: Vec<Box<dyn Handler>> = vec![
-            Box::new(Chunking { scratch: scratch.clone(), segment_secs: 0.4 }),
+            Box::new(Chunking { scratch: scratch.clone(), segment_secs: 0.4, with_sound: true }),
             Box::new(Inference { scratch: scratch.clone(), threads: 1, model }),
-            Box::new(Outputs),
+            Box::new(Outputs::default()),
             Box::new(Reassembly { scratch, owner: "test".into() }),
         ];
         Self { handlers, folder: folder.into() }
     }
 
-    fn context(&self, backend: Backend) -> Context {
+    /// In the order of a job's way.
+    pub(crate) fn handlers(&self) -> &[Box<dyn Handler>] {
+        &self.handlers
+    }
+
+    pub(crate) fn context(&self, backend: Backend) -> Context {
         let events = Events::open("test", &self.folder.join("spool"), backend.clock.clone()).unwrap();
-        Context { backend, events, stop: CancellationToken::new() }
+        Context::new(backend, events, CancellationToken::new())
     }
 
     /// Lets every stage work until none has a message, or `is_over` says so.
-    async fn work(&self, context: &Context, is_over: impl Fn() -> bool) {
+    pub(crate) async fn work(&self, context: &Context, is_over: impl Fn() -> bool) {
         loop {
             let mut has_worked = false;
             for handler in &self.handlers {
@@ -64,7 +69,7 @@ impl Workers {
     }
 }
 
-async fn submit(backend: &Backend, content: &[u8]) -> JobId {
+pub(crate) async fn submit(backend: &Backend, content: &[u8]) -> JobId {
     let job_id = JobId(uuid::Uuid::new_v4());
     let options = JobOptions { resolution: Some(112), preset: Some("ultrafast".into()), ..JobOptions::of(Format::Sbs) };
     backend.jobs.create(&Job::new(job_id, options, None, backend.clock.now())).await.unwrap();
@@ -99,7 +104,7 @@ async fn a_job_survives_a_crash_between_any_two_writes() {
         let backend = memory::backend(&clock);
         let job_id = submit(&backend, &content).await;
         let budget = Budget::of(writes);
-        let doomed = workers.context(budget.limit(&backend));
+        let doomed = Context { stop: budget.killed.clone(), ..workers.context(budget.limit(&backend)) };
         workers.work(&doomed, || budget.is_spent()).await;
         let is_whole = !budget.is_spent();
 

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop there")]
 
+mod books;
 mod budget;
 mod conversion;
 mod crash_points;
 mod fixture;
+mod foreign;

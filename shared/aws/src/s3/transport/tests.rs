@@ -39,6 +39,36 @@ async fn each_failure_is_a_sentence() {
     check(403, "RequestTimeTooSkewed", Code::Denied, "clock is off").await;
 }
 
+#[test]
+fn what_passes_is_a_sentence_and_tried_again() {
+    let check = |status, body: &str, expected, says: &str| {
+        let error = refusal("PUT", "in", status, &Bytes::copy_from_slice(body.as_bytes())).unwrap();
+        assert_eq!((error.code(), error.retryable()), (expected, true), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    };
+    check(503, "<Error><Code>SlowDown</Code></Error>", Code::Throttled, "AWS throttles s3:PutObject on the bucket in");
+    check(500, "<Error><Code>InternalError</Code></Error>", Code::Unavailable, "AWS failed at s3:PutObject");
+    check(503, "", Code::Unavailable, "AWS failed at s3:PutObject on the bucket in");
+    check(429, "", Code::Throttled, "AWS throttles s3:PutObject");
+    assert!(refusal("PUT", "in", 412, &Bytes::from_static(b"<Code>PreconditionFailed</Code>")).is_none());
+}
+
+#[test]
+fn a_date_tells_a_wrong_clock() {
+    let check = |date: &str, expected| {
+        let headers = http::HeaderMap::from_iter([(http::header::DATE, date.parse().unwrap())]);
+        // Thu, 01 Jan 1970 01:00:00 GMT
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(3600);
+        assert_eq!(is_of_another_time(&headers, now), expected, "{date}");
+    };
+    check("Thu, 01 Jan 1970 01:14:59 GMT", false);
+    check("Thu, 01 Jan 1970 01:15:01 GMT", true);
+    check("Thu, 01 Jan 1970 00:44:59 GMT", true);
+    check("Thu, 01 Jan 1970 00:45:01 GMT", false);
+    check("yesterday", false);
+    assert!(!is_of_another_time(&http::HeaderMap::new(), SystemTime::now()));
+}
+
 #[tokio::test]
 async fn a_put_is_one_signed_request_and_counted() {
     let (connections, replay) = connections(&[(200, "")]);

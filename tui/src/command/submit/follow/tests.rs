@@ -34,6 +34,18 @@ fn an_attempt_that_begins_again_takes_its_frames_back() {
 }
 
 #[test]
+fn at_the_end_no_segment_is_told_as_it_was_last_heard_of() {
+    let mut progress = Progress { segments: Some(2), segments_done: 2, ..Progress::default() };
+    progress.status = JobStatus::Completed;
+    progress.hear(&event("segment.progress", Some(0), json!({ "frames_done": 33 })));
+    assert_eq!(progress.to_string(), "completed  segments 2/2", "not all frames are known");
+    progress.hear(&event("chunking.completed", None, json!({ "frames": 528 })));
+    assert_eq!(progress.to_string(), "completed  segments 2/2  frames 528/528");
+    progress.status = JobStatus::Failed;
+    assert_eq!(progress.to_string(), "failed  segments 2/2  frames 33/528");
+}
+
+#[test]
 fn what_is_not_known_is_not_made_up() {
     let mut progress = Progress::default();
     assert_eq!(progress.to_string(), "created");

@@ -23,7 +23,7 @@ pub(super) fn draw(state: &State, detail: &Detail, canvas: &mut Canvas<'_>) {
     let more = if count > 0 { format!(" ({})", text::plural(count, "finding")) } else { String::new() };
     heading(state, detail, Pane::Diagnosis, &more, canvas);
     let lines = lines(state, detail, canvas.width());
-    let scroll = if detail.pane == Pane::Diagnosis { detail.scroll.min(lines.len().saturating_sub(1)) } else { 0 };
+    let scroll = detail.first_line(Pane::Diagnosis, lines.len());
     for (y, line) in lines.iter().skip(scroll).enumerate() {
         let mut x = 1;
         for (words, style) in line {

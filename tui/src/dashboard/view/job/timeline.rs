@@ -29,7 +29,7 @@ pub(super) fn draw(state: &State, detail: &Detail, canvas: &mut Canvas<'_>) {
     let span = end.since(start).as_secs_f64().max(0.001);
     let width = canvas.width();
     let bar_columns = usize::from(width.saturating_sub(26)).min(64) / 2;
-    let scroll = if detail.pane == Pane::Timeline { detail.scroll.min(entries.len() - 1) } else { 0 };
+    let scroll = detail.first_line(Pane::Timeline, entries.len());
     for (line, entry) in entries.iter().skip(scroll).enumerate() {
         let y = line as u16 + 1;
         let has_failed = entry.error.is_some();
@@ -77,7 +77,7 @@ pub(super) fn events(state: &State, detail: &Detail, canvas: &mut Canvas<'_>) {
         canvas.text(1, 1, "none yet", theme.dim);
         return;
     }
-    let scroll = if detail.pane == Pane::Events { detail.scroll.min(detail.events.len() - 1) } else { 0 };
+    let scroll = detail.first_line(Pane::Events, detail.events.len());
     let room = usize::from(canvas.height().saturating_sub(1));
     for (line, event) in detail.events.iter().rev().skip(scroll).take(room).enumerate() {
         let y = line as u16 + 1;

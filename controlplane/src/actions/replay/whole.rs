@@ -1,0 +1,121 @@
+//! Replay of a long dead-letter queue by the platform's own move: thousands of messages in seconds, none of them looked at.
+//!
+//! Invariant: a job that failed is never moved for: its messages would be received, found needless and dropped. Such a queue is
+//! replayed message by message.
+
+use std::time::Duration;
+
+use stereospot_domain::QueueName;
+use stereospot_domain::plan::{ItemResult, Outcome, Plan};
+use stereospot_ports::Result as PortResult;
+
+use crate::actions::{Draft, attempted, item, result};
+use crate::shared::{Move, Moves, Shared};
+
+/// A queue with more messages than this is long.
+pub(super) const LONG: usize = 1_000;
+/// Between two looks at a move.
+const LOOK: Duration = Duration::from_secs(1);
+/// A move that can't be looked at so often in a row is no longer followed; it goes on.
+const MAX_MISSES: u32 = 10;
+
+/// The plan of a move. `needless` of the `seen` messages that were looked at need not be sent.
+pub(super) async fn draft(
+    shared: &Shared,
+    name: QueueName,
+    ready: u64,
+    seen: usize,
+    needless: usize,
+) -> PortResult<Draft> {
+    let main = QueueName::main(name.role);
+    let before = shared.backend.queue_named(main)?.stats().await?.ready;
+    let mut assumptions = vec![
+        "the platform moves them as they are: none is looked at; they get new ids and new times of sending".to_owned(),
+        format!("`stereospot queues stop-move {name}` stops it; what was moved stays moved"),
+    ];
+    if needless > 0 {
+        assumptions
+            .push(format!("{needless} of the {seen} looked at are no longer needed: workers drop such messages"));
+    }
+    Ok(Draft {
+        scope: format!("all of {name}, about {ready} messages, by the platform's own move"),
+        items: vec![item(name.to_string(), format!("move all of it to {main}, about {ready} messages"))],
+        effect: format!("{main} ready ≈ {before} → ≈ {}", before + ready),
+        assumptions,
+        confirm: Some(format!("replay {ready}")),
+        command: format!("stereospot queues replay {name}"),
+        ..Draft::default()
+    })
+}
+
+/// Why no replay may begin: a move of the queue runs. None too when that can't be asked.
+pub(super) async fn running(moves: &dyn Moves, name: QueueName) -> Option<String> {
+    match moves.newest().await {
+        Ok(Some(newest)) if newest.is_running => Some(format!(
+            "a move of {name} runs, {}: wait for it, or stop it with `stereospot queues stop-move {name}`",
+            progress(&newest)
+        )),
+        Ok(_) => None,
+        Err(error) => {
+            tracing::debug!(queue = %name, %error, "whether a move runs can't be asked");
+            None
+        }
+    }
+}
+
+/// True for a plan of this module: its only item is the queue.
+pub(super) fn is_one(name: QueueName, plan: &Plan) -> bool {
+    matches!(&plan.items[..], [item] if item.id == name.to_string())
+}
+
+/// Starts the move and follows it to its end.
+pub(super) async fn apply(shared: &Shared, name: QueueName) -> Vec<ItemResult> {
+    let id = name.to_string();
+    let Some(moves) = shared.platform.moves.get(&name) else {
+        return vec![result(id, Outcome::Failed, "this platform moves no queues")];
+    };
+    let began = shared.now();
+    if let Err(error) = moves.start().await {
+        return vec![attempted(id, Err(error))];
+    }
+    let mut misses = 0;
+    loop {
+        tokio::select! {
+            () = shared.stop.cancelled() => return vec![result(id, Outcome::Done, "started; it goes on by itself")],
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let newest = moves.newest().await;
+        match newest {
+            // One that is older is an earlier one: ours is not listed yet. A minute makes up for clocks that differ.
+            Ok(Some(newest)) if newest.started_at >= began.minus(Duration::from_secs(60)) => {
+                misses = 0;
+                let said = progress(&newest);
+                shared.set_move(name, Some(newest.clone()));
+                if newest.is_running {
+                    continue;
+                }
+                shared.set_move(name, None);
+                return vec![match newest.failure {
+                    None => result(id, Outcome::Done, said),
+                    Some(why) => result(id, Outcome::Failed, format!("{said}, then it ended: {why}")),
+                }];
+            }
+            other => {
+                misses += 1;
+                if misses >= MAX_MISSES {
+                    shared.set_move(name, None);
+                    let why = other.err().map_or(String::new(), |error| format!(": {error}"));
+                    return vec![result(id, Outcome::Done, format!("started; it can't be followed{why}"))];
+                }
+            }
+        }
+    }
+}
+
+/// `700 of about 3000 moved`.
+pub(crate) fn progress(moved: &Move) -> String {
+    match moved.total {
+        Some(total) => format!("{} of about {total} moved", moved.moved),
+        None => format!("about {} moved", moved.moved),
+    }
+}

@@ -1,0 +1,136 @@
+//! What is read, in which order of importance, and what a reading brings.
+
+use std::fmt;
+use std::time::Duration;
+
+use stereospot_domain::{JobId, JobStatus, QueueName};
+
+use super::Moment;
+
+/// Something that is read again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Target {
+    /// Numbers and settings of a queue.
+    Queue(QueueName),
+    /// What lies on a dead-letter queue.
+    DeadLetters(QueueName),
+    /// The platform's services.
+    Services,
+    /// All rows of a status that is not an end.
+    Active(JobStatus),
+    /// The newest rows of an ended status, up to those that are known.
+    Newest(JobStatus),
+    /// All rows of an ended status.
+    All(JobStatus),
+    /// Completions, lock and objects of a job.
+    Job(JobId),
+    /// Lines of the workers' logs.
+    Logs,
+}
+
+/// Kinds of targets, by which the budget is shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Tier {
+    /// Numbers of queues, services.
+    Queues,
+    /// Rows that move, and the newest.
+    Rows,
+    /// Details of jobs.
+    Jobs,
+    /// All rows, logs.
+    Background,
+}
+
+impl Target {
+    pub(super) fn tier(self) -> Tier {
+        match self {
+            Target::Queue(_) | Target::DeadLetters(_) | Target::Services => Tier::Queues,
+            Target::Active(_) | Target::Newest(_) => Tier::Rows,
+            Target::Job(_) => Tier::Jobs,
+            Target::All(_) | Target::Logs => Tier::Background,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Queue(name) => write!(f, "queue {name}"),
+            Target::DeadLetters(name) => write!(f, "messages of {name}"),
+            Target::Services => f.write_str("services"),
+            Target::Active(status) => write!(f, "jobs {status}"),
+            Target::Newest(status) => write!(f, "newest jobs {status}"),
+            Target::All(status) => write!(f, "all jobs {status}"),
+            Target::Job(job_id) => write!(f, "job_id={job_id}"),
+            Target::Logs => f.write_str("logs"),
+        }
+    }
+}
+
+/// How a job is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watching {
+    /// It is under way.
+    Active,
+    /// It waits for something that hardly comes any more: read seldom.
+    Idle,
+    /// It failed: read with long and growing pauses, for about a day.
+    Failed,
+    /// It has just ended: read once more, then never.
+    Last,
+}
+
+/// What a reading brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Something new.
+    Changed,
+    /// Nothing new.
+    Same,
+    /// It is not read to the end: the next part follows at once.
+    More,
+    /// An error.
+    Failed,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Begin this reading, and tell [`Schedule::done`] when it has ended.
+    Read(Reading),
+    /// Nothing before this moment, unless something is nudged or ends.
+    Wait(Option<Moment>),
+}
+
+/// One reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// Of what.
+    pub(crate) target: Target,
+    /// Of a job: its row too, as it was heard of or is no longer listed.
+    pub(crate) with_row: bool,
+    /// Calls that were granted.
+    pub(crate) granted: u32,
+}
+
+/// How late a collection of targets is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Lateness {
+    /// How many there are.
+    pub(crate) targets: usize,
+    /// Of these: their last reading failed.
+    pub(crate) failing: usize,
+    /// By how much the latest of the others is late.
+    pub(crate) latest: Duration,
+    /// The shortest pause among them, as it is now; absent when there is none.
+    pub(crate) pause: Option<Duration>,
+}
+
+/// The budget holds readings back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pressure {
+    /// Targets that wait.
+    pub(crate) waiting: usize,
+    /// How late the latest of them is.
+    pub(crate) latest: Duration,
+}

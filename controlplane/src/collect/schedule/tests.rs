@@ -1,0 +1,302 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use stereospot_domain::{JobStatus, QueueName, QueueRole};
+use uuid::Uuid;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const QUEUE: Target = Target::Queue(QueueName { role: QueueRole::Inference, is_dead_letter: false });
+
+fn at(secs: u64) -> Moment {
+    Duration::from_secs(secs)
+}
+
+fn job(number: u128) -> JobId {
+    JobId(Uuid::from_u128(number))
+}
+
+/// Paid for, with units of ten seconds.
+fn metered(budget: u32) -> Schedule {
+    Schedule::new(Pace::metered(SECOND, 60 * SECOND), Budget::new(budget))
+}
+
+/// Begins everything that may begin, each reading at this price.
+fn begin(schedule: &mut Schedule, now: Moment, price: u32) -> Vec<Reading> {
+    let mut begun = Vec::new();
+    while let Next::Read(reading) = schedule.next(now, |_, _| price) {
+        begun.push(reading);
+    }
+    begun
+}
+
+/// Reads everything that is due, each at once and to this end.
+fn read_all(schedule: &mut Schedule, now: Moment, price: u32, outcome: Outcome) -> Vec<Target> {
+    let mut read = Vec::new();
+    loop {
+        let begun = begin(schedule, now, price);
+        if begun.is_empty() {
+            return read;
+        }
+        for reading in begun {
+            schedule.done(reading.target, outcome, Duration::ZERO, reading.granted, now);
+            read.push(reading.target);
+        }
+    }
+}
+
+/// When it is next due.
+fn due(schedule: &mut Schedule, now: Moment) -> Option<Moment> {
+    match schedule.next(now, |_, _| 1) {
+        Next::Wait(when) => when,
+        Next::Read(reading) => panic!("{reading:?} is due"),
+    }
+}
+
+#[test]
+fn pauses_grow_while_nothing_changes_and_fall_back_when_it_does() {
+    let mut schedule = metered(300);
+    schedule.watch_job(job(1), Watching::Active, at(0));
+    let mut now = at(0);
+    let mut pauses = Vec::new();
+    for outcome in [Outcome::Same, Outcome::Same, Outcome::Same, Outcome::Changed, Outcome::Same] {
+        assert_eq!(read_all(&mut schedule, now, 1, outcome), [Target::Job(job(1))]);
+        let next = due(&mut schedule, now).unwrap();
+        pauses.push((next - now).as_millis());
+        now = next;
+    }
+    assert_eq!(pauses, [15_000, 22_500, 33_750, 10_000, 15_000]);
+    for _ in 0..20 {
+        read_all(&mut schedule, now, 1, Outcome::Same);
+        now = due(&mut schedule, now).unwrap();
+    }
+    read_all(&mut schedule, now, 1, Outcome::Same);
+    assert_eq!(due(&mut schedule, now), Some(now + at(120)), "the longest");
+    for _ in 0..40 {
+        now = due(&mut schedule, now).unwrap();
+        read_all(&mut schedule, now, 1, Outcome::Same);
+    }
+    assert_eq!(due(&mut schedule, now), Some(now + at(240)), "of one that has been quiet for an hour");
+    schedule.hurry(Target::Job(job(1)), now);
+    assert_eq!(read_all(&mut schedule, now, 1, Outcome::Same), [Target::Job(job(1))], "its row changed");
+    assert_eq!(due(&mut schedule, now), Some(now + at(15)));
+}
+
+#[test]
+fn a_job_that_waits_for_a_source_is_looked_at_seldom() {
+    let mut schedule = metered(300);
+    schedule.watch_job(job(1), Watching::Active, at(0));
+    read_all(&mut schedule, at(0), 1, Outcome::Same);
+    schedule.watch_job(job(1), Watching::Idle, at(1));
+    assert_eq!(due(&mut schedule, at(1)), Some(at(601)));
+    let (mut now, mut readings) = (at(601), 0);
+    while now < at(10 * 24 * 3600) {
+        readings += read_all(&mut schedule, now, 1, Outcome::Same).len();
+        now = due(&mut schedule, now).unwrap();
+    }
+    assert!(readings < 55, "{readings} in ten days");
+}
+
+#[test]
+fn a_job_that_ends_is_read_once_more_and_then_never() {
+    let mut schedule = metered(300);
+    schedule.watch_job(job(1), Watching::Active, at(0));
+    read_all(&mut schedule, at(0), 1, Outcome::Same);
+    schedule.watch_job(job(1), Watching::Last, at(1));
+    assert_eq!(read_all(&mut schedule, at(1), 1, Outcome::Changed), [Target::Job(job(1))]);
+    assert_eq!(due(&mut schedule, at(1)), None);
+    schedule.watch_job(job(2), Watching::Last, at(1));
+    assert_eq!(due(&mut schedule, at(1)), None, "it ended before it was watched");
+
+    // It ends while it is being read: what was read may be of before.
+    schedule.watch_job(job(3), Watching::Active, at(1));
+    let reading = begin(&mut schedule, at(1), 1)[0];
+    schedule.watch_job(job(3), Watching::Last, at(2));
+    schedule.done(reading.target, Outcome::Same, SECOND, 1, at(2));
+    assert_eq!(read_all(&mut schedule, at(10), 1, Outcome::Same), [Target::Job(job(3))]);
+    assert_eq!(due(&mut schedule, at(10)), None);
+}
+
+#[test]
+fn a_failed_job_is_left_alone_after_about_a_day() {
+    let mut schedule = metered(300);
+    schedule.watch_job(job(1), Watching::Failed, at(0));
+    let (mut now, mut readings) = (at(0), 0);
+    loop {
+        readings += read_all(&mut schedule, now, 1, Outcome::Same).len();
+        match due(&mut schedule, now) {
+            Some(next) => now = next,
+            None => break,
+        }
+    }
+    assert!((at(22 * 3600)..at(30 * 3600)).contains(&now), "{now:?}");
+    assert!(readings < 50, "{readings}");
+}
+
+#[test]
+fn a_job_that_was_heard_of_is_read_soon_with_its_row() {
+    let mut schedule = metered(300);
+    schedule.nudge(job(1), at(0));
+    let reading = begin(&mut schedule, at(0), 1)[0];
+    assert!(reading.with_row);
+    schedule.watch_job(job(1), Watching::Active, at(0));
+    schedule.done(reading.target, Outcome::Same, Duration::ZERO, 1, at(0));
+    assert_eq!(due(&mut schedule, at(0)), Some(at(15)));
+    schedule.nudge(job(1), at(1));
+    assert_eq!(due(&mut schedule, at(1)), Some(at(5)), "not sooner than half a unit after the last reading");
+    let reading = begin(&mut schedule, at(5), 1)[0];
+    schedule.nudge(job(1), at(6));
+    schedule.done(reading.target, Outcome::Same, Duration::ZERO, 1, at(7));
+    assert_eq!(due(&mut schedule, at(7)), Some(at(12)), "it was heard of while it was read");
+}
+
+#[test]
+fn what_a_reading_did_not_use_is_given_back() {
+    let mut schedule = metered(60);
+    schedule.watch(QUEUE, at(0));
+    let reading = begin(&mut schedule, at(0), 12)[0];
+    schedule.done(reading.target, Outcome::Changed, Duration::ZERO, 1, at(0));
+    schedule.watch_job(job(1), Watching::Active, at(0));
+    assert_eq!(begin(&mut schedule, at(0), 11).len(), 1);
+}
+
+#[test]
+fn a_target_that_takes_long_takes_a_tenth_of_the_time_and_one_that_hangs_holds_up_nobody() {
+    let mut schedule = Schedule::new(Pace::free(SECOND, SECOND), Budget::new(30_000));
+    (1..=3).for_each(|number| schedule.watch_job(job(number), Watching::Active, at(0)));
+    let begun = begin(&mut schedule, at(0), 1);
+    assert_eq!(begun.len(), 3);
+    schedule.done(begun[0].target, Outcome::Changed, at(2), 1, at(2));
+    schedule.done(begun[1].target, Outcome::Changed, Duration::ZERO, 1, at(2));
+    assert_eq!(begin(&mut schedule, at(3), 1).len(), 1, "the quick one; the third still hangs");
+    assert_eq!(begin(&mut schedule, at(21), 1).len(), 0);
+    assert_eq!(begin(&mut schedule, at(22), 1), [Reading { target: begun[0].target, with_row: false, granted: 1 }]);
+    schedule.watch_job(job(4), Watching::Active, at(40));
+    let late = schedule.lateness(at(45), |_| true);
+    assert_eq!((late.targets, late.latest), (4, at(5)), "late is what is not read, not what is being read");
+}
+
+#[test]
+fn a_budget_that_is_too_small_makes_everything_older_and_stops_nothing() {
+    let mut schedule = metered(60);
+    for name in QueueName::all() {
+        schedule.watch(Target::Queue(name), at(0));
+    }
+    for status in JobStatus::ALL.iter().filter(|status| !status.is_final()) {
+        schedule.watch(Target::Active(*status), at(0));
+    }
+    (0..300).for_each(|number| schedule.watch_job(job(number), Watching::Active, at(0)));
+    let mut read: BTreeMap<Target, u32> = BTreeMap::new();
+    for secs in 0..3600 {
+        for target in read_all(&mut schedule, at(secs), 1, Outcome::Changed) {
+            *read.entry(target).or_default() += 1;
+        }
+    }
+    let total: u32 = read.values().sum();
+    // A fifth of the budget is kept for bursts.
+    assert!((2_870..=2_892).contains(&total), "all that comes back, and no more: {total}");
+    let of = |is_kind: fn(&Target) -> bool| -> Vec<u32> {
+        read.iter().filter(|(target, _)| is_kind(target)).map(|(_, count)| *count).collect()
+    };
+    let (queues, rows, jobs) = (
+        of(|target| matches!(target, Target::Queue(_))),
+        of(|target| matches!(target, Target::Active(_))),
+        of(|target| matches!(target, Target::Job(_))),
+    );
+    assert_eq!((queues.len(), rows.len(), jobs.len()), (8, 5, 300), "each was read");
+    // Four, two and three parts of nine; within a kind one after the other.
+    for (counts, share) in [(queues, 1_284), (rows, 642), (jobs, 963)] {
+        let sum: u32 = counts.iter().sum();
+        assert!(sum.abs_diff(share) < share / 20, "{sum} for {share}");
+        let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+        assert!(most - least <= 1, "{least} to {most}");
+    }
+    let pressure = schedule.pressure(at(3600)).unwrap();
+    assert!(pressure.waiting > 250 && pressure.latest > at(60), "{pressure:?}");
+    assert!(schedule.take_deferred() > 2_500);
+}
+
+#[test]
+fn a_budget_that_is_enough_holds_nothing_back() {
+    let mut schedule = metered(300);
+    for name in QueueName::all() {
+        schedule.watch(Target::Queue(name), at(0));
+    }
+    (0..20).for_each(|number| schedule.watch_job(job(number), Watching::Active, at(0)));
+    for secs in 0..600 {
+        read_all(&mut schedule, at(secs), 1, Outcome::Changed);
+        assert_eq!(schedule.pressure(at(secs)), None);
+    }
+    assert_eq!(schedule.take_deferred(), 0);
+}
+
+#[test]
+fn what_fails_is_asked_less_often_and_told_apart() {
+    let mut schedule = metered(300);
+    schedule.watch(QUEUE, at(0));
+    read_all(&mut schedule, at(0), 1, Outcome::Failed);
+    assert_eq!(due(&mut schedule, at(0)), Some(at(10)));
+    let all = schedule.lateness(at(100), |_| true);
+    assert_eq!((all.targets, all.failing, all.latest), (1, 1, Duration::ZERO));
+    read_all(&mut schedule, at(100), 1, Outcome::Changed);
+    assert_eq!(schedule.lateness(at(100), |_| true).failing, 0);
+
+    // Also what is read once an hour is tried again soon.
+    let seldom = Target::All(JobStatus::Completed);
+    schedule.forget(QUEUE);
+    schedule.watch(seldom, at(200));
+    let mut now = at(200);
+    let mut pauses = Vec::new();
+    for _ in 0..5 {
+        read_all(&mut schedule, now, 1, Outcome::Failed);
+        let next = due(&mut schedule, now).unwrap();
+        pauses.push((next - now).as_secs());
+        now = next;
+    }
+    assert_eq!(pauses, [10, 20, 40, 40, 40]);
+    schedule.hurry(seldom, at(390));
+    assert_eq!(read_all(&mut schedule, at(390), 1, Outcome::Same), [seldom]);
+}
+
+proptest! {
+    #[test]
+    fn no_minute_is_dearer_than_the_budget_and_nothing_is_read_twice_at_once(
+        budget in 20_u32..400,
+        jobs in 1_u128..60,
+        steps in proptest::collection::vec((0_u64..1_500, 0_u8..6, 0_usize..40), 1..300),
+    ) {
+        let mut schedule = metered(budget);
+        schedule.watch(QUEUE, at(0));
+        let (mut now, mut running, mut granted) = (Duration::ZERO, Vec::<Reading>::new(), Vec::new());
+        for (pause, what, which) in steps {
+            now += Duration::from_millis(pause);
+            let id = job(which as u128 % jobs);
+            match what {
+                0 => schedule.watch_job(id, Watching::Active, now),
+                1 => schedule.watch_job(id, Watching::Last, now),
+                2 => schedule.nudge(id, now),
+                3 if !running.is_empty() => {
+                    let reading = running.swap_remove(which % running.len());
+                    schedule.done(reading.target, Outcome::Changed, Duration::ZERO, reading.granted, now);
+                }
+                4 if which == 0 => schedule.forget(Target::Job(id)),
+                _ => {}
+            }
+            if what != 4 {
+                for reading in begin(&mut schedule, now, 1 + which as u32 % 6) {
+                    prop_assert!(running.iter().all(|other| other.target != reading.target));
+                    granted.push((now, reading.granted));
+                    running.push(reading);
+                }
+            } else {
+                running.retain(|reading| schedule.watches.get(&reading.target).is_some_and(|watch| watch.is_running));
+            }
+        }
+        for (from, _) in &granted {
+            let within = granted.iter().filter(|(time, _)| (*from..*from + at(60)).contains(time));
+            let calls: u32 = within.map(|(_, calls)| calls).sum();
+            prop_assert!(calls <= budget, "{calls} of {budget}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The platform's services: how many tasks each has.
+
+use stereospot_api::view::ServiceView;
+
+use super::{Brought, Read};
+use crate::shared::Shared;
+
+/// Reads all services.
+pub(super) async fn read(shared: &Shared) -> Read {
+    let Some(fleet) = &shared.platform.fleet else { return Ok(Brought::of(false, 0)) };
+    let at = shared.now();
+    let services = fleet.services().await?;
+    let views: Vec<ServiceView> = services
+        .into_iter()
+        .map(|service| ServiceView {
+            name: service.name,
+            desired: service.desired,
+            running: service.running,
+            pending: service.pending,
+            min: service.limits.map(|limits| limits.min),
+            max: service.limits.map(|limits| limits.max),
+            is_scaling_suspended: service.limits.is_some_and(|limits| limits.is_suspended),
+            note: service.note,
+            observed_at: at,
+        })
+        .collect();
+    crate::measure::services(&views);
+    let is_changed = shared.live.with(|world| world.set_services(views, at));
+    // Tasks that start or stop are followed closely.
+    Ok(Brought::of(is_changed, 2))
+}

@@ -1,0 +1,61 @@
+//! `GET /v1/deployment`: what the control plane works on, and what asking it costs.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use futures::future;
+use stereospot_api::view::{DeploymentView, FoundQueue};
+use stereospot_domain::{QueueName, QueueRole};
+use stereospot_ports::work_queue::Stats;
+use stereospot_ports::{Code, WorkQueue};
+
+use crate::actions;
+use crate::shared::Shared;
+
+/// What the control plane works on, and what asking it costs.
+#[utoipa::path(get, operation_id = "showDeployment", path = "/v1/deployment", responses((status = 200, body = DeploymentView)))]
+pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Json<DeploymentView> {
+    let facts = &shared.platform.facts;
+    let queues = future::join_all(shared.backend.queues.iter().map(|(name, found)| queue(&shared, *name, &**found)));
+    let queues = queues.await;
+    let polls = shared.polls.view();
+    Json(DeploymentView {
+        backend: facts.kind.into(),
+        region: facts.region.clone(),
+        prefix: facts.prefix.clone(),
+        topology: facts.topology.map(|topology| topology.to_string()),
+        queues,
+        missing: facts.missing.clone(),
+        calls: polls.calls,
+        budget_per_minute: polls.budget_per_minute,
+        calls_per_minute: polls.calls_per_minute,
+        usd_per_month: polls.usd_per_month,
+    })
+}
+
+async fn queue(shared: &Shared, name: QueueName, queue: &dyn WorkQueue) -> FoundQueue {
+    let physical = shared.platform.facts.queues.get(&name).cloned().unwrap_or_else(|| name.to_string());
+    let note = match shared.running_move(name) {
+        Some(moved) => Some(format!("it is being moved back: {}", actions::move_progress(&moved))),
+        None if name == QueueName::main(QueueRole::OutputEvents) => beside(shared).await,
+        None => None,
+    };
+    match queue.settings().await {
+        Ok(_) => FoundQueue { name, physical, exists: true, note },
+        Err(error) => {
+            FoundQueue { name, physical, exists: error.code() != Code::NotFound, note: Some(error.to_string()) }
+        }
+    }
+}
+
+/// In topology A: how the job-worker's queue stands, which gets the same notices and has no name here.
+async fn beside(shared: &Shared) -> Option<String> {
+    let stats = shared.platform.job_status_events.as_ref()?.stats().await;
+    Some(match stats {
+        Ok(Stats { ready, in_flight, .. }) => {
+            format!("the job-worker's own queue of these notices holds ≈ {ready} ready, ≈ {in_flight} in flight")
+        }
+        Err(error) => format!("the job-worker's own queue of these notices: {error}"),
+    })
+}

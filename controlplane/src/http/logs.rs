@@ -1,0 +1,76 @@
+//! `GET /v1/jobs/{id}/logs`: a job's log lines, wherever its workers wrote them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use serde::Deserialize;
+use stereospot_api::Problem;
+use stereospot_api::view::{LogLine, LogPage};
+use stereospot_ports::log_source::{Found, MAX_LINES, Progress, Search, USUAL_LINES};
+use tokio::sync::watch;
+use utoipa::IntoParams;
+
+use super::body;
+use super::jobs::no_such_job;
+use super::problem::{Answer, Failure};
+use crate::shared::Shared;
+
+/// How many lines.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LogsQuery {
+    /// At most so many of the oldest, 1 to 10000.
+    #[serde(default = "usual_limit")]
+    #[param(minimum = 1, maximum = 10_000)]
+    limit: usize,
+}
+
+fn usual_limit() -> usize {
+    USUAL_LINES
+}
+
+/// Counts what a search has read, however it ends: also a search that nobody waited for was paid for.
+struct Bill {
+    shared: Arc<Shared>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl Drop for Bill {
+    fn drop(&mut self) {
+        self.shared.polls.log_bytes(self.progress.borrow().bytes_scanned);
+    }
+}
+
+/// A job's log lines, oldest first. It may take half a minute where logs are in the cloud, and costs by the bytes read; a
+/// request that is given up stops the search there too.
+#[utoipa::path(get, operation_id = "jobLogs", path = "/v1/jobs/{job_id}/logs", params(("job_id" = String, Path), LogsQuery), responses(
+    (status = 200, body = LogPage), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn lines(
+    State(shared): State<Arc<Shared>>,
+    Path(job_id): Path<String>,
+    uri: Uri,
+) -> Answer<Json<LogPage>> {
+    let (job_id, query) = (body::job_id(&job_id)?, body::query::<LogsQuery>(&uri)?);
+    let limit = body::within("limit", query.limit, 1..=MAX_LINES)?;
+    let Some(logs) = &shared.platform.logs else {
+        return Err(Failure::not_found("this control plane was given no log lines to search"));
+    };
+    let job = shared.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
+    let search = Search { limit, ..Search::of(&job, shared.now()) };
+    let (progress, watched) = watch::channel(Progress::default());
+    let _bill = Bill { shared: shared.clone(), progress: watched };
+    let found = tokio::select! {
+        found = logs.lines(&search, &progress) => found?,
+        () = shared.stop.cancelled() => return Err(Failure::unavailable("the control plane is stopping: ask again later")),
+    };
+    let Found { lines, is_whole, searched, missing, bytes_scanned } = found;
+    progress.send_modify(|progress| progress.bytes_scanned = bytes_scanned);
+    let lines = lines
+        .into_iter()
+        .map(|line| LogLine { time: line.time, source: line.source, stream: line.stream, text: line.text })
+        .collect();
+    Ok(Json(LogPage { lines, is_whole, searched, missing, bytes_scanned }))
+}

@@ -1,0 +1,132 @@
+//! The process around the control plane: its arguments, its backend, its other commands.
+
+use std::fmt;
+use std::io::Read;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use stereospot_controlplane::{Config, Platform, Server};
+use stereospot_local::LocalBackend;
+use stereospot_local::logs::LocalLogs;
+use stereospot_telemetry::{Process, Recorder};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+mod args;
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(not(feature = "aws"))]
+#[path = "program/without_aws.rs"]
+mod aws;
+
+use args::{Args, BackendKind, Command, Serve};
+
+/// Runs the command, and answers with the process's exit code.
+pub(crate) fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = match args.command {
+        None => run(args.serve).map(|()| true),
+        Some(Command::Doctor(args)) => runtime().and_then(|runtime| runtime.block_on(aws::doctor(&args))),
+        Some(Command::Provision(args)) => runtime().and_then(|runtime| runtime.block_on(aws::provision(&args))),
+        Some(Command::Endpoint(args)) => runtime().and_then(|runtime| runtime.block_on(aws::endpoint(&args))),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        // What is wrong was said.
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("stereospot-controlplane: {}", OneLine(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start threads")
+}
+
+fn run(serve: Serve) -> anyhow::Result<()> {
+    stereospot_telemetry::init_logging("controlplane")?;
+    let recorder = stereospot_telemetry::install(Process::ControlPlane)?;
+    let runtime = runtime()?;
+    let served = runtime.block_on(self::serve(serve, recorder));
+    // A thread that still waits for standard input must not keep the process.
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("can't listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for signals")?;
+    let data_dir = args.data_dir.clone().context("--data-dir is missing")?;
+    let platform = match args.backend {
+        BackendKind::Local => {
+            let backend = LocalBackend::open(&data_dir, stereospot_local::Options::default()).await?;
+            Platform { logs: Some(std::sync::Arc::new(LocalLogs::of(&data_dir))), ..Platform::from(backend) }
+        }
+        BackendKind::Aws => {
+            let env_file = args.env_file.as_deref().context("--env-file is missing")?;
+            // Asking a platform that does not answer takes its time; a signal ends it.
+            tokio::select! {
+                opened = aws::open(env_file) => opened?,
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+            }
+        }
+    };
+    let mut config = Config::new(data_dir, args.listen);
+    config.environment = args.environment.unwrap_or_else(|| named(&platform));
+    config.is_production = args.production;
+    config.is_read_only = args.read_only;
+    config.retention.age = std::time::Duration::from_secs(args.keep_days * 24 * 3600);
+    config.retention.rows = args.keep_events;
+    config.poll_budget_per_minute = args.poll_budget;
+    config.watch_logs = std::time::Duration::from_secs(args.watch_logs);
+    let server = Server::start(platform, config, Some(recorder)).await?;
+    tracing::info!("control plane {} listens on {}", stereospot_controlplane::VERSION, server.url());
+    let why = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        () = stdin_ended(), if args.stop_on_stdin_eof => "end of standard input",
+    };
+    tracing::info!("stopping: {why}");
+    server.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The environment's name where nobody gave one: the deployment's own, or the backend's.
+fn named(platform: &Platform) -> String {
+    platform.facts.prefix.clone().unwrap_or_else(|| platform.facts.kind.into())
+}
+
+/// Resolves when standard input ends; what comes before is passed over.
+async fn stdin_ended() {
+    let (ended, is_ended) = tokio::sync::oneshot::channel();
+    // A thread of its own: reading standard input can't be cancelled, and must not hold up the end of the process.
+    std::thread::spawn(move || {
+        let mut passed_over = [0_u8; 256];
+        while std::io::stdin().read(&mut passed_over).is_ok_and(|bytes| bytes > 0) {}
+        // Nobody waits for it when a signal came first.
+        let _ = ended.send(());
+    });
+    drop(is_ended.await);
+}
+
+/// A failure and its causes in one line, the words of a cause that its effect quotes already left out.
+struct OneLine<'a>(&'a anyhow::Error);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = String::new();
+        for cause in self.0.chain() {
+            let text = cause.to_string().replace('\n', " ");
+            if !said.contains(&text) {
+                let separator = if said.is_empty() { "" } else { ": " };
+                said = format!("{said}{separator}{text}");
+            }
+        }
+        f.write_str(&said)
+    }
+}

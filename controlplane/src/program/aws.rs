@@ -1,0 +1,132 @@
+//! The AWS backend: opening a deployment, looking at it, making one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::bail;
+use stereospot_aws::doctor::report::{Report, Severity};
+use stereospot_aws::provision::alarm::StuckJobs;
+use stereospot_aws::{AwsBackend, Connections, Deployment, Opened, Queue, SqsQueue, doctor};
+use stereospot_aws::{ecs::EcsFleet, logs::CloudLogs};
+use stereospot_controlplane::{Moves, Platform, PlatformFacts, StuckJobsAlarm, Topology};
+use stereospot_domain::{QueueName, QueueRole};
+use stereospot_ports::{Clock, Fleet, SystemClock, WorkQueue};
+
+use super::args;
+
+mod adapters;
+mod endpoint;
+mod provision;
+
+pub(super) use endpoint::endpoint;
+pub(super) use provision::provision;
+
+use adapters::{Alarm, Counted, QueueMoves};
+
+/// Opens the deployment that an environment file names, and says in the log what it found. What is not there is said, and stops
+/// nothing, as long as anything can be watched.
+pub(super) async fn open(env_file: &Path) -> anyhow::Result<Platform> {
+    let deployment = Deployment::read(env_file)?;
+    let connections = Connections::open(deployment).await;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let opened = AwsBackend::connect(connections.clone(), Arc::clone(&clock)).await?;
+    let report = doctor::survey(&connections).await?;
+    say(&report);
+    if let Some(why) = nothing_to_watch(&report) {
+        bail!("{why}");
+    }
+    let deployment = &connections.deployment;
+    let facts = PlatformFacts {
+        kind: "aws",
+        region: Some(deployment.region.clone()),
+        prefix: Some(deployment.name_prefix.clone()),
+        topology: Some(match deployment.topology() {
+            stereospot_aws::Topology::A => Topology::A,
+            stereospot_aws::Topology::B => Topology::B,
+        }),
+        queues: opened.queues.iter().map(|(name, queue)| (*name, last_part(queue.url()).to_owned())).collect(),
+        missing: report.problems.iter().map(|problem| problem.what.clone()).collect(),
+    };
+    let job_status_events = deployment.queues.get(&Queue::JobStatusEvents).map(|url| {
+        // It carries the same notices as the queue of this role.
+        let name = QueueName::main(QueueRole::OutputEvents);
+        Arc::new(SqsQueue::new(&connections, name, url, clock)) as Arc<dyn WorkQueue>
+    });
+    Ok(Platform {
+        logs: Some(Arc::new(CloudLogs::of(&connections)?)),
+        fleet: EcsFleet::of(&connections)?.map(|fleet| Arc::new(fleet) as Arc<dyn Fleet>),
+        calls: Some(Arc::new(Counted(connections.calls.clone()))),
+        moves: moves(&opened),
+        job_status_events,
+        alarm: alarm(&connections).await,
+        backend: opened.backend,
+        facts,
+    })
+}
+
+/// Looks at everything and prints it; true when all is well.
+pub(super) async fn doctor(args: &args::Doctor) -> anyhow::Result<bool> {
+    let deployment = Deployment::read(&args.env_file)?;
+    let connections = Connections::open(deployment).await;
+    let report = doctor::examine(&connections).await?;
+    let text = if args.json { format!("{}\n", serde_json::to_string_pretty(&report)?) } else { report.to_string() };
+    print(&text)?;
+    Ok(report.problems.is_empty())
+}
+
+/// To standard output, whoever reads it: a reader that has seen enough is no failure.
+fn print(text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+fn say(report: &Report) {
+    let problems = report.problems.iter().map(|problem| problem.what.as_str()).collect::<Vec<_>>();
+    for line in report.to_string().lines() {
+        // They come as warnings.
+        if !problems.iter().any(|problem| line.ends_with(problem)) {
+            tracing::info!("found: {line}");
+        }
+    }
+    for problem in problems {
+        tracing::warn!("{problem}");
+    }
+}
+
+/// Why there is nothing at all to be seen; none when there is something.
+fn nothing_to_watch(report: &Report) -> Option<&str> {
+    let has_queue = report.queues.iter().any(|queue| queue.depth.is_some());
+    let has_table = report.tables.iter().any(|table| table.status.is_some());
+    let has_bucket = report.buckets.iter().any(|bucket| bucket.is_there);
+    if has_queue || has_table || has_bucket {
+        return None;
+    }
+    let worst = report.problems.iter().find(|problem| problem.severity == Severity::Error);
+    Some(worst.map_or("nothing of this deployment is there", |problem| problem.what.as_str()))
+}
+
+fn moves(opened: &Opened) -> std::collections::BTreeMap<QueueName, Arc<dyn Moves>> {
+    let dead = opened.queues.iter().filter(|(name, _)| name.is_dead_letter);
+    dead.map(|(name, queue)| (*name, Arc::new(QueueMoves(Arc::clone(queue))) as Arc<dyn Moves>)).collect()
+}
+
+/// The alarm that `provision` made, where it is there: without one, nobody pays for its metric.
+async fn alarm(connections: &Connections) -> Option<Arc<dyn StuckJobsAlarm>> {
+    let Connections { config, calls, deployment, .. } = connections;
+    let alarm = StuckJobs::new(config, calls, &deployment.name_prefix).ok()?;
+    match alarm.is_watched().await {
+        Ok(true) => Some(Arc::new(Alarm(alarm))),
+        Ok(false) => None,
+        Err(error) => {
+            tracing::info!("no number of stuck jobs is sent to CloudWatch: {error}");
+            None
+        }
+    }
+}
+
+fn last_part(url: &str) -> &str {
+    url.rsplit_once('/').map_or(url, |(_, name)| name)
+}

@@ -1,0 +1,78 @@
+//! What the AWS backend offers beyond the ports, as the control plane wants it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stereospot_aws::SqsQueue;
+use stereospot_aws::calls::Calls;
+use stereospot_aws::provision::alarm::StuckJobs;
+use stereospot_aws::sqs::{MoveState, MoveTask};
+use stereospot_controlplane::{CallCounts, Counts, Move, Moves, StuckJobsAlarm};
+use stereospot_domain::Timestamp;
+use stereospot_ports::{Code, Result};
+
+/// Counts of all calls to AWS.
+#[derive(Debug)]
+pub(super) struct Counted(pub(super) Calls);
+
+impl CallCounts for Counted {
+    fn snapshot(&self) -> Vec<(String, Counts)> {
+        let counts = self.0.snapshot().into_iter();
+        counts
+            .map(|((service, operation), count)| {
+                let counts = Counts { attempts: count.attempts, throttled: count.throttled, failed: count.failed };
+                (format!("{service}.{operation}"), counts)
+            })
+            .collect()
+    }
+}
+
+/// SQS's own redrive.
+#[derive(Debug)]
+pub(super) struct QueueMoves(pub(super) Arc<SqsQueue>);
+
+#[async_trait]
+impl Moves for QueueMoves {
+    async fn start(&self) -> Result<()> {
+        self.0.start_move(None).await.map(drop)
+    }
+
+    async fn newest(&self) -> Result<Option<Move>> {
+        Ok(self.0.moves().await?.into_iter().next().map(shown))
+    }
+
+    async fn stop(&self) -> Result<bool> {
+        let running = self.0.moves().await?.into_iter().find(|task| task.state == MoveState::Running);
+        let Some(handle) = running.and_then(|task| task.handle) else { return Ok(false) };
+        match self.0.cancel_move(&handle).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Code::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn shown(task: MoveTask) -> Move {
+    Move {
+        is_running: matches!(task.state, MoveState::Running | MoveState::Cancelling),
+        moved: task.moved,
+        total: task.total,
+        started_at: task.started_at,
+        failure: match task.state {
+            MoveState::Cancelled => Some("it was stopped".into()),
+            MoveState::Failed => Some(task.failure.unwrap_or_else(|| "SQS gave no reason".into())),
+            _ => None,
+        },
+    }
+}
+
+/// CloudWatch's alarm for stuck jobs.
+#[derive(Debug)]
+pub(super) struct Alarm(pub(super) StuckJobs);
+
+#[async_trait]
+impl StuckJobsAlarm for Alarm {
+    async fn tell(&self, count: u32, now: Timestamp) -> Result<()> {
+        self.0.put(count, now).await
+    }
+}

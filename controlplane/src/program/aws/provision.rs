@@ -1,0 +1,116 @@
+//! `provision`: words and progress go to standard error; standard output holds the `.env`, or with `--json` the plan.
+
+use anyhow::Context as _;
+use stereospot_aws::provision::{Kind, Provisioner, State, Step, profile_region};
+use stereospot_aws::{Connections, Deployment};
+
+use super::args;
+
+/// Makes a deployment, or takes it away; true when nothing is left to do.
+pub(crate) async fn provision(args: &args::Provision) -> anyhow::Result<bool> {
+    let given = args.region.clone().or_else(|| std::env::var("AWS_DEFAULT_REGION").ok());
+    let region = match given.filter(|region| !region.trim().is_empty()) {
+        Some(region) => Some(region),
+        None => profile_region().await,
+    };
+    let region = region.context("no region is given: say --region, such as us-east-1, or set AWS_REGION")?;
+    let deployment = Deployment {
+        endpoint_url: args.endpoint_url.clone(),
+        name_prefix: args.name_prefix.clone(),
+        ..Deployment::parse(&format!("REGION={}", region.trim()), &|_| None)?
+    };
+    let Connections { config, calls, .. } = Connections::open(deployment).await;
+    let provisioner = Provisioner::new(&config, &calls, &args.name_prefix)?;
+    match args.destroy {
+        true => destroy(&provisioner, args).await,
+        false => make(&provisioner, args).await,
+    }
+}
+
+async fn make(provisioner: &Provisioner, args: &args::Provision) -> anyhow::Result<bool> {
+    let plan = provisioner.plan().await?;
+    eprintln!("account {} in {}, as {}", plan.account.id, plan.account.region, plan.account.caller);
+    let is_open = |step: &&Step| step.state != Some(State::Fits);
+    let open = plan.steps.iter().filter(is_open).count();
+    if args.dry_run {
+        plan.steps.iter().filter(is_open).for_each(|step| eprintln!("{}", step.line()));
+        eprintln!("{open} of {} would be made or changed; nothing was", plan.steps.len());
+        if args.json {
+            json(&plan)?;
+        }
+        return Ok(true);
+    }
+    let plan = if open == 0 {
+        eprintln!("all {} are there: nothing to do", plan.steps.len());
+        plan
+    } else {
+        let was_there: Vec<bool> = plan.steps.iter().map(|step| !is_open(&step)).collect();
+        let mut number = 0;
+        let mut told = |step: &Step| {
+            if was_there.get(number) != Some(&true) || step.problem.is_some() {
+                match &step.problem {
+                    Some(problem) => eprintln!("{} {}: {problem}", step.kind, step.name),
+                    None => eprintln!("{} {}: done", step.kind, step.name),
+                }
+            }
+            number += 1;
+        };
+        provisioner.apply(&plan, &mut told).await?
+    };
+    let undone: Vec<&Step> = plan.steps.iter().filter(is_open).collect();
+    let is_usable = undone.iter().all(|step| !is_needed(step.kind));
+    if !undone.is_empty() {
+        let worse = if is_usable { "the pipeline works without them" } else { "the pipeline does not work yet" };
+        eprintln!("{} of {} are not as they should be ({worse}): run it again", undone.len(), plan.steps.len());
+    }
+    if args.json {
+        json(&plan)?;
+    } else if is_usable {
+        super::print(&provisioner.env(&plan.account).await?)?;
+    }
+    Ok(is_usable)
+}
+
+/// Without which no job goes through. The rest is for those who watch.
+fn is_needed(kind: Kind) -> bool {
+    match kind {
+        Kind::Queue | Kind::Bucket | Kind::Notifications | Kind::Table => true,
+        Kind::TimeToLive | Kind::LogGroup | Kind::FieldIndex | Kind::Alarm => false,
+    }
+}
+
+async fn destroy(provisioner: &Provisioner, args: &args::Provision) -> anyhow::Result<bool> {
+    let plan = provisioner.destroy_plan().await?;
+    eprintln!("account {} in {}, as {}", plan.account.id, plan.account.region, plan.account.caller);
+    plan.removals.iter().for_each(|removal| eprintln!("{}", removal.line()));
+    if args.json {
+        json(&plan)?;
+    }
+    if args.dry_run || plan.removals.is_empty() {
+        eprintln!("{} would be removed; nothing was", plan.removals.len());
+        return Ok(true);
+    }
+    let typed = match &args.yes {
+        Some(typed) => typed.clone(),
+        None => {
+            eprint!("this can't be undone. To remove all {}, type {}: ", plan.removals.len(), plan.name_prefix);
+            let mut typed = String::new();
+            std::io::stdin().read_line(&mut typed).context("standard input can't be read")?;
+            typed.trim_end_matches(['\r', '\n']).to_owned()
+        }
+    };
+    let left = provisioner
+        .destroy(&plan, &typed, &mut |removal| match &removal.problem {
+            Some(problem) => eprintln!("{} {}: not removed: {problem}", removal.kind, removal.name),
+            None => eprintln!("{} {}: removed", removal.kind, removal.name),
+        })
+        .await?;
+    if !left.is_empty() {
+        eprintln!("{} of {} are left: run it again", left.len(), plan.removals.len());
+    }
+    Ok(left.is_empty())
+}
+
+fn json(plan: &impl serde::Serialize) -> anyhow::Result<()> {
+    Ok(super::print(&format!("{}\n", serde_json::to_string_pretty(plan)?))?)
+}

@@ -1,0 +1,187 @@
+//! An empty account becomes a deployment, is looked at, watched and repaired, and goes away again: all by the program.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use stereospot_api::wire::{Apply, NewJob};
+use stereospot_domain::plan::{Action, Outcome};
+use stereospot_domain::{JobId, JobOptions, QueueName, QueueRole, message};
+use uuid::Uuid;
+
+use crate::emulator::{Emulator, Serving, parts, program, run};
+
+const INFERENCE: QueueName = QueueName { role: QueueRole::Inference, is_dead_letter: false };
+const INFERENCE_DLQ: QueueName = QueueName { role: QueueRole::Inference, is_dead_letter: true };
+
+fn provision(emulator: &Emulator, more: &[&str]) -> (String, String, i32) {
+    let args = ["provision", "--name-prefix", "fresh", "--region", "us-east-1", "--endpoint-url", &emulator.url];
+    run(&[&args[..], more].concat())
+}
+
+fn values(env: &str) -> HashMap<&str, &str> {
+    env.lines().map(|line| line.split_once('=').unwrap()).collect()
+}
+
+/// A job's rows as an existing deployment's services write them: cut in two, one segment done, the other dead-lettered.
+async fn half_done_job(emulator: &Emulator, env: &HashMap<&str, &str>) -> (JobId, String) {
+    let job_id = JobId(Uuid::new_v4());
+    let text = |value: &str| json!({ "S": value });
+    let number = |value: i64| json!({ "N": value.to_string() });
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let put = async |table: &str, item: Value| {
+        emulator.call("dynamodb", "DynamoDB_20120810.PutItem", json!({ "TableName": env[table], "Item": item })).await
+    };
+    let job = json!({
+        "job_id": text(&job_id.to_string()), "mode": text("sbs"), "status": text("chunking_complete"),
+        "created_at": number(now - 60), "total_segments": number(2), "title": text("clip"),
+    });
+    put("JOBS_TABLE_NAME", job).await;
+    let completion = json!({
+        "job_id": text(&job_id.to_string()), "segment_index": number(0), "completed_at": number(now - 10),
+        "output_s3_uri": text("s3://out/jobs/0.mp4"),
+    });
+    put("SEGMENT_COMPLETIONS_TABLE_NAME", completion).await;
+    let key = format!("segments/{job_id}/00001_00002_sbs.mp4");
+    emulator.put_object(env["INPUT_BUCKET_NAME"], &key).await;
+    let body = message::object_created(env["INPUT_BUCKET_NAME"], &key);
+    let dead = format!("{}-dlq", env["VIDEO_WORKER_QUEUE_URL"]);
+    let send = json!({ "QueueUrl": dead, "MessageBody": body });
+    emulator.call("sqs", "AmazonSQS.SendMessage", send).await;
+    (job_id, body)
+}
+
+async fn log_line(emulator: &Emulator, group: &str, text: &str) {
+    let names = json!({ "logGroupName": group, "logStreamName": "task-1" });
+    emulator.call("logs", "Logs_20140328.CreateLogStream", names.clone()).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    let mut events = names;
+    events["logEvents"] = json!([{ "timestamp": now, "message": text }]);
+    emulator.call("logs", "Logs_20140328.PutLogEvents", events).await;
+}
+
+#[tokio::test]
+async fn an_empty_account_becomes_a_deployment_that_is_watched_and_repaired() {
+    let emulator = Emulator::start();
+    let (printed, said, code) = provision(&emulator, &["--dry-run"]);
+    assert_eq!((printed.as_str(), code), ("", 0), "{said}");
+    assert!(said.contains("queue fresh-video-worker: make") && said.contains("nothing was"), "{said}");
+    let (printed, _, code) = provision(&emulator, &["--dry-run", "--json"]);
+    let plan: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((code, plan["steps"][0]["state"].as_str()), (0, Some("missing")), "{plan}");
+    let (env, said, code) = provision(&emulator, &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("queue fresh-video-worker: done"), "{said}");
+    let (again, said, code) = provision(&emulator, &[]);
+    assert_eq!((again.as_str(), code), (env.as_str(), 0), "{said}");
+    assert!(!said.contains(": done"), "{said}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("deployment.env");
+    std::fs::write(&file, &env).unwrap();
+    let path = file.display().to_string();
+    let (text, said, code) = run(&["doctor", "--env-file", &path]);
+    assert_eq!(said, "");
+    assert!(text.contains("topology  B: no job-worker") && text.contains("fresh-video-worker-dlq"), "{text}");
+    let (printed, _, code_of_json) = run(&["doctor", "--json", "--env-file", &path]);
+    let report: Value = serde_json::from_str(&printed).unwrap();
+    let problems = report["problems"].as_array().unwrap();
+    assert_eq!((code, code_of_json), (i32::from(!problems.is_empty()), code), "{problems:#?}");
+    assert_eq!(report["queues"].as_array().unwrap().len(), 4);
+
+    let env = values(&env);
+    let serving = Serving::start(&file, dir.path());
+    let said = serving.said.join("\n");
+    for found in [
+        "deployment fresh in us-east-1",
+        "topology  B",
+        "fresh-reassembly-dlq",
+        "fresh-jobs",
+        "/ecs/fresh/media-worker",
+    ] {
+        assert!(said.contains(found), "{found} is not in\n{said}");
+    }
+    let (job_id, body) = half_done_job(&emulator, &env).await;
+    serving
+        .eventually("the job in the snapshot", async |client| {
+            let snapshot = client.snapshot().await.unwrap();
+            let view = snapshot.jobs.into_iter().find(|view| view.job.job_id == job_id)?;
+            (view.segments_done == 1 && view.segments_dead == 1).then_some(())
+        })
+        .await;
+    let environment = serving.client.snapshot().await.unwrap().environment;
+    assert_eq!((environment.name.as_str(), environment.backend.as_str()), ("fresh", "aws"));
+    assert_eq!(environment.topology.as_deref(), Some("B"));
+
+    let main = "fresh-video-worker";
+    let before = emulator.bodies(main).await.len();
+    let replay = async || {
+        let replay = Action::Replay { queue: INFERENCE_DLQ, message_ids: None };
+        let plan = serving.client.plan(replay, Some("tester".into())).await.unwrap();
+        assert_eq!((plan.refused.as_deref(), plan.items.len()), (None, 1), "{plan:#?}");
+        serving.client.apply(plan.id, &Apply::default()).await.unwrap().results.remove(0)
+    };
+    emulator.control(&format!("fail?api=sqs.SendMessage*&about={main}&status=500&code=InternalError")).await;
+    let failed = replay().await;
+    assert_eq!(failed.outcome, Outcome::Failed, "{failed:#?}");
+    assert!(failed.note.contains("AWS failed at sqs:SendMessage on the queue fresh-video-worker"), "{failed:#?}");
+    emulator.control("heal").await;
+    assert_eq!(emulator.bodies("fresh-video-worker-dlq").await.len(), 1, "nothing is lost");
+    let sent = replay().await;
+    assert_eq!(sent.outcome, Outcome::Done, "{sent:#?}");
+    let bodies = emulator.bodies(main).await;
+    assert_eq!((bodies.len(), bodies.contains(&body)), (before + 1, true));
+    assert_eq!(emulator.bodies("fresh-video-worker-dlq").await.len(), 0);
+
+    let new = NewJob { title: None, options: JobOptions::default() };
+    let job = serving.client.create_job(&new).await.unwrap();
+    let source = || futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from_static(b"clip"))]);
+    emulator.control("fail?api=s3.P*&status=503&code=SlowDown").await;
+    let refused = serving.client.upload_source(job.job_id, 4, source()).await.unwrap_err();
+    assert!(refused.to_string().starts_with("AWS throttles s3:PutObject on the bucket fresh-input-"), "{refused}");
+    emulator.control("heal").await;
+    let job = serving.client.upload_source(job.job_id, 4, source()).await.unwrap();
+    assert_eq!(job.source_file_size_bytes, Some(4));
+
+    let plan = serving.client.plan(Action::Purge { queue: INFERENCE }, None).await.unwrap();
+    assert_eq!((plan.refused.as_deref(), plan.items.len()), (None, 1), "{plan:#?}");
+    assert!(plan.effect.contains("can't be undone"), "{plan:#?}");
+    let apply = Apply { confirm: plan.confirm, who: None };
+    let applied = serving.client.apply(plan.id, &apply).await.unwrap();
+    assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:#?}");
+    assert_eq!(emulator.bodies(main).await.len(), 0);
+
+    log_line(&emulator, "/ecs/fresh/video-worker", &format!("2026-11-21 10:00:00,000 [INFO] w: hello job_id={job_id}"))
+        .await;
+    // The window ends with the last whole second: a line of this very second is found by the next search.
+    let page = serving
+        .eventually("the log line", async |client| {
+            let page = client.logs(job_id, 100).await.unwrap();
+            page.lines.iter().any(|line| line.text.contains("hello")).then_some(page)
+        })
+        .await;
+    assert!(page.searched.contains(&"/ecs/fresh/video-worker".to_owned()), "{page:#?}");
+
+    let view = serving.client.deployment().await.unwrap();
+    let physical = view.queues.iter().find(|queue| queue.name == INFERENCE_DLQ).unwrap();
+    assert_eq!((physical.physical.as_str(), physical.exists), ("fresh-video-worker-dlq", true));
+    assert!(view.calls.iter().any(|calls| calls.api == "dynamodb.Query" && calls.attempts > 0), "{:#?}", view.calls);
+    drop(serving);
+
+    let (_, said, code) = provision(&emulator, &["--destroy"]);
+    assert_eq!(code, 1);
+    assert!(said.contains("nothing was removed: type `fresh`"), "{said}");
+    let args =
+        ["provision", "--name-prefix", "fresh", "--region", "us-east-1", "--endpoint-url", &emulator.url, "--destroy"];
+    let mut asked = program(&args);
+    asked.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut asked = asked.spawn().unwrap();
+    asked.stdin.take().unwrap().write_all(b"fresh\n").unwrap();
+    let (printed, said, code) = parts(asked.wait_with_output().unwrap());
+    assert_eq!((printed.as_str(), code), ("", 0), "{said}");
+    assert!(said.contains("table fresh-jobs: removed"), "{said}");
+    let (_, said, code) = provision(&emulator, &["--destroy", "--yes", "fresh"]);
+    assert_eq!(code, 0);
+    assert!(said.contains("0 would be removed"), "{said}");
+}

@@ -1,0 +1,7 @@
+//! The program on AWS, as its operator meets it: `provision`, `doctor`, serving, against the emulator.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod deployment;
+mod emulator;
+mod existing;
+mod sentences;

@@ -1,0 +1,248 @@
+//! What a platform offers beside the backend: services, logs, an alarm; and what was found of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stereospot_api::client::Error;
+use stereospot_api::wire::Apply;
+use stereospot_controlplane::{Platform, PlatformFacts, StuckJobsAlarm, Topology};
+use stereospot_domain::plan::{Action, Outcome};
+use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, Timestamp, keys, message};
+use stereospot_ports::fleet::memory::MemoryFleet;
+use stereospot_ports::fleet::{Fleet, Limits, Service};
+use stereospot_ports::log_source::memory::MemoryLogs;
+use stereospot_ports::log_source::{Found, Line, LogSource, Progress, Search};
+use stereospot_ports::memory::{self, ManualClock};
+use tokio::sync::{Notify, watch};
+
+use crate::harness::{Plane, Side};
+
+const INFERENCE: QueueName = QueueName { role: QueueRole::Inference, is_dead_letter: false };
+
+/// An existing deployment's, over queues in memory.
+pub(crate) fn platform(clock: &ManualClock) -> Platform {
+    let facts = PlatformFacts {
+        kind: "aws",
+        region: Some("eu-central-1".into()),
+        prefix: Some("stereo-spot".into()),
+        topology: Some(Topology::A),
+        queues: [(INFERENCE, "stereo-spot-video-worker".to_owned())].into(),
+        missing: vec!["the queue stereo-spot-ingest does not exist".into()],
+    };
+    Platform { facts, ..Platform::from(memory::backend(clock)) }
+}
+
+/// A control plane over it that repairs nothing by itself.
+pub(crate) async fn passive(platform: Platform, clock: ManualClock) -> Plane {
+    Plane::over(platform, clock, |config| config.reconcile = Duration::from_secs(3600)).await
+}
+
+fn service(name: &str, desired: u32, limits: Option<Limits>) -> Service {
+    Service { name: name.into(), desired, running: desired, pending: 0, limits, note: None }
+}
+
+async fn with_fleet(services: Vec<Service>) -> (Plane, Arc<MemoryFleet>) {
+    let clock = ManualClock::default();
+    let fleet = Arc::new(MemoryFleet::of(services));
+    let platform = Platform { fleet: Some(fleet.clone()), ..platform(&clock) };
+    (passive(platform, clock).await, fleet)
+}
+
+fn scale(service: &str, desired: u32) -> Action {
+    Action::Scale { service: service.into(), desired }
+}
+
+#[tokio::test]
+async fn a_service_is_scaled_by_a_plan_that_says_what_may_change_it_again() {
+    let limits = Limits { min: 1, max: 8, is_suspended: false };
+    let (plane, fleet) = with_fleet(vec![service("video-worker", 2, Some(limits)), service("web-ui", 1, None)]).await;
+    let snapshot = plane.snapshot("both services", |snapshot| snapshot.services.len() == 2).await;
+    let view = &snapshot.services[0];
+    assert_eq!((view.name.as_str(), view.desired, view.min, view.max), ("video-worker", 2, Some(1), Some(8)));
+    let (plan, applied) = plane.act(scale("video-worker", 12)).await;
+    assert_eq!(plan.effect, "video-worker desired 2 → 12");
+    let warning =
+        "scaling keeps video-worker between 1 and 8 tasks: it may change 12 again soon, as it lies outside them";
+    assert!(plan.assumptions.iter().any(|assumption| assumption == warning), "{plan:#?}");
+    assert_eq!(plan.command, "stereospot services scale video-worker 12");
+    assert_eq!(applied.results[0].note, format!("desired 2 → 12; {warning}"));
+    assert_eq!(fleet.services().await.unwrap()[0].desired, 12);
+    plane.snapshot("the new number", |snapshot| snapshot.services[0].desired == 12).await;
+    let log = plane.client.actions(1).await.unwrap();
+    assert_eq!((log[0].plan.action.name(), log[0].undo_until), ("scale", None));
+
+    let (plan, _) = plane.act(scale("web-ui", 0)).await;
+    assert_eq!(plan.confirm.as_deref(), Some("scale web-ui 0"));
+    assert!(plan.effect.contains("1 task of 1 running stop"), "{plan:#?}");
+}
+
+#[tokio::test]
+async fn what_can_t_be_scaled_is_refused_with_the_reason() {
+    let (plane, fleet) = with_fleet(vec![service("video-worker", 2, None)]).await;
+    let check = async |action: Action, expected: &str| {
+        let plan = plane.client.plan(action, None).await.unwrap();
+        assert_eq!(plan.refused.as_deref(), Some(expected));
+    };
+    check(scale("media-worker", 1), "there is no service media-worker in this deployment: there are video-worker")
+        .await;
+    check(scale("video-worker", 4000), "4000 tasks were hardly meant: at most 100 can be set from here").await;
+    check(scale("video-worker", 2), "video-worker should have 2 tasks already").await;
+    let plan = plane.client.plan(scale("video-worker", 3), None).await.unwrap();
+    fleet.scale("video-worker", 5).await.unwrap();
+    let applied = plane.client.apply(plan.id, &Apply::default()).await.unwrap();
+    assert_eq!(applied.results[0].outcome, Outcome::Skipped, "{applied:#?}");
+    assert_eq!(fleet.services().await.unwrap()[0].desired, 5);
+    let local = Plane::passive().await;
+    let plan = local.client.plan(scale("video-worker", 3), None).await.unwrap();
+    assert_eq!(plan.refused.as_deref(), Some("there are no services here: workers are started with `stereospot up`"));
+}
+
+#[tokio::test]
+async fn a_repair_starts_a_task_where_there_is_none() {
+    let (plane, fleet) = with_fleet(vec![service("media-worker", 0, None), service("video-worker", 0, None)]).await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
+    plane.complete(job_id, [0]).await;
+    let (plan, applied) = plane.act(Action::Trigger { job_id }).await;
+    assert_eq!(plan.items[1].id, "service media-worker");
+    assert_eq!(applied.results[1].note, "desired 0 → 1");
+    let desired: Vec<u32> = fleet.services().await.unwrap().iter().map(|service| service.desired).collect();
+    assert_eq!(desired, [1, 0], "only the one that is needed");
+}
+
+#[tokio::test]
+async fn a_job_s_log_lines_are_found() {
+    let clock = ManualClock::default();
+    let logs = Arc::new(MemoryLogs::default());
+    let plane = passive(Platform { logs: Some(logs.clone()), ..platform(&clock) }, clock).await;
+    let (job_id, other) = (plane.job(JobStatus::Created, None).await, plane.job(JobStatus::Created, None).await);
+    for (job_id, text) in [(job_id, "probed"), (other, "not ours"), (job_id, "cut")] {
+        let text = format!("2026-11-21T00:00:00Z [INFO] media: {text} job_id={job_id}");
+        logs.push(Line { time: plane.now(), source: "media-worker".into(), stream: "s".into(), text });
+    }
+    let page = plane.client.logs(job_id, 100).await.unwrap();
+    assert_eq!(page.lines.len(), 2);
+    assert!(page.lines[0].text.contains("probed") && page.lines[1].text.contains("cut"), "{page:?}");
+    assert_eq!(
+        (page.is_whole, page.searched.as_slice(), page.bytes_scanned > 0),
+        (true, &["memory".to_owned()][..], true)
+    );
+    let page = plane.client.logs(job_id, 1).await.unwrap();
+    assert_eq!((page.lines.len(), page.is_whole), (1, false));
+    let nobody = JobId(uuid::Uuid::new_v4());
+    assert!(matches!(plane.client.logs(nobody, 1).await, Err(Error::Refused(problem)) if problem.status == 404));
+    let without = Plane::passive().await;
+    let job_id = without.job(JobStatus::Created, None).await;
+    let refused = without.client.logs(job_id, 1).await.unwrap_err();
+    assert_eq!(refused.to_string(), "this control plane was given no log lines to search");
+}
+
+/// Searches until nobody waits any more.
+#[derive(Debug, Default)]
+struct EndlessLogs {
+    begun: Notify,
+    stopped: Arc<Notify>,
+}
+
+struct Stopped(Arc<Notify>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+#[async_trait]
+impl LogSource for EndlessLogs {
+    async fn lines(&self, _: &Search, _: &watch::Sender<Progress>) -> stereospot_ports::Result<Found> {
+        let _stopped = Stopped(self.stopped.clone());
+        self.begun.notify_one();
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_log_search_ends_when_nobody_waits_for_it() {
+    let clock = ManualClock::default();
+    let logs = Arc::new(EndlessLogs::default());
+    let plane = passive(Platform { logs: Some(logs.clone()), ..platform(&clock) }, clock).await;
+    let job_id = plane.job(JobStatus::Created, None).await;
+    let client = plane.client.clone();
+    let asking = tokio::spawn(async move { client.logs(job_id, 1).await });
+    let within = Duration::from_secs(20);
+    tokio::time::timeout(within, logs.begun.notified()).await.expect("the search begins");
+    asking.abort();
+    tokio::time::timeout(within, logs.stopped.notified()).await.expect("the search ends with its request");
+}
+
+#[tokio::test]
+async fn the_deployment_is_told_as_it_was_found() {
+    let clock = ManualClock::default();
+    let plane = passive(platform(&clock), clock).await;
+    let view = plane.client.deployment().await.unwrap();
+    assert_eq!((view.backend.as_str(), view.topology.as_deref()), ("aws", Some("A")));
+    assert_eq!((view.region.as_deref(), view.prefix.as_deref()), (Some("eu-central-1"), Some("stereo-spot")));
+    assert_eq!(view.missing, ["the queue stereo-spot-ingest does not exist"]);
+    assert_eq!(view.queues.len(), 8);
+    let inference = view.queues.iter().find(|queue| queue.name == INFERENCE).unwrap();
+    assert_eq!((inference.physical.as_str(), inference.exists), ("stereo-spot-video-worker", true));
+    let environment = plane.client.snapshot().await.unwrap().environment;
+    assert_eq!(environment.topology.as_deref(), Some("A"));
+    assert_eq!(
+        (environment.region.as_deref(), environment.prefix.as_deref()),
+        (Some("eu-central-1"), Some("stereo-spot"))
+    );
+}
+
+#[tokio::test]
+async fn in_topology_a_the_job_worker_writes_the_lost_completion() {
+    let clock = ManualClock::default();
+    let events = memory::backend(&clock).queues[&QueueName::main(QueueRole::OutputEvents)].clone();
+    let platform = Platform { job_status_events: Some(events.clone()), ..platform(&clock) };
+    let plane = passive(platform, clock).await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    plane.complete(job_id, [0]).await;
+    plane.put_silently(Side::Output, &keys::output_segment(job_id, 1)).await;
+    plane.after(job_id, Duration::from_secs(61)).await;
+    plane.findings(job_id, &["completion-lost"]).await;
+    let (plan, applied) = plane.act(Action::Repair { job_id, code: "completion-lost".into() }).await;
+    assert_eq!(plan.items[0].what, "send the notice of its output to the job-worker again");
+    assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:#?}");
+    let view = plane.client.deployment().await.unwrap();
+    let outputs = view.queues.iter().find(|queue| queue.name == QueueName::main(QueueRole::OutputEvents)).unwrap();
+    let note = "the job-worker's own queue of these notices holds ≈ 1 ready, ≈ 0 in flight";
+    assert_eq!(outputs.note.as_deref(), Some(note));
+    let sent = events.peek(10).await.unwrap();
+    assert_eq!(sent[0].body, message::object_created("output", &keys::output_segment(job_id, 1)));
+    assert_eq!(plane.backend.jobs.count_completions(job_id).await.unwrap(), 1, "the row is the job-worker's");
+}
+
+/// Keeps what it is told.
+#[derive(Debug)]
+struct Told(watch::Sender<Option<u32>>);
+
+#[async_trait]
+impl StuckJobsAlarm for Told {
+    async fn tell(&self, count: u32, _: Timestamp) -> stereospot_ports::Result<()> {
+        self.0.send_replace(Some(count));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_platform_s_alarm_is_told_how_many_jobs_are_stuck() {
+    let clock = ManualClock::default();
+    let (told, mut heard) = watch::channel(None);
+    let platform = Platform { alarm: Some(Arc::new(Told(told))), ..platform(&clock) };
+    let plane = Plane::over(platform, clock, |config| {
+        config.reconcile = Duration::from_secs(3600);
+        config.alarm = Duration::from_millis(20);
+    })
+    .await;
+    let within = Duration::from_secs(20);
+    tokio::time::timeout(within, heard.wait_for(|told| *told == Some(0))).await.expect("none at first").unwrap();
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
+    plane.complete(job_id, [0]).await;
+    plane.after(job_id, Duration::from_secs(61)).await;
+    tokio::time::timeout(within, heard.wait_for(|told| *told == Some(1))).await.expect("then one").unwrap();
+}

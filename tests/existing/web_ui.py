@@ -1,0 +1,25 @@
+"""The web-ui, as far as it starts jobs: makes a job's row, uploads the source, prints the job's id."""
+
+import time
+import uuid
+
+import worker
+
+parser = worker.parser(__doc__)
+parser.add_argument("--mode", default="sbs")
+parser.add_argument("--title", default="a film")
+parser.add_argument("source")
+given = parser.parse_args()
+deployment, jobs, log = worker.open_deployment(given, "web-ui")
+job_id = str(uuid.uuid4())
+row = {
+    "job_id": {"S": job_id},
+    "mode": {"S": given.mode},
+    "status": {"S": "created"},
+    "created_at": {"N": str(int(time.time()))},
+    "title": {"S": given.title},
+}
+deployment.dynamodb.put_item(TableName=jobs.jobs, Item=row)
+deployment.s3.upload_file(given.source, deployment["INPUT_BUCKET_NAME"], f"input/{job_id}/source.mp4")
+log.info("job submitted job_id=%s", job_id)
+print(job_id)

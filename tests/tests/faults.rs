@@ -1,0 +1,260 @@
+//! AWS on a bad day, and a deployment that is not as it should be: what the operator reads, that the rest goes on, and that nothing
+//! is lost. The faults are the emulator's (`faults.py`), so that every request really meets them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use stereospot_tests::emulator::{KEY, credentials};
+use stereospot_tests::existing::Existing;
+use stereospot_tests::stack::{NO_WORKERS, PATIENCE, Stack, Where, text};
+use stereospot_tests::{clip, program, root, until};
+
+/// Submits a clip; returns the job's id as soon as the source is there.
+fn submit(stack: &Stack, source: &Path) -> Result<String> {
+    let summary = stack.json(&["submit", text(source), "--preset", "ultrafast", "--json"])?;
+    summary["job_id"].as_str().map(str::to_owned).with_context(|| format!("no job id: {summary}"))
+}
+
+fn wait_until_completed(stack: &Stack, job_id: &str) -> Result<()> {
+    let mut last = Value::Null;
+    let done = until("the job to be completed", PATIENCE, || {
+        last = stack.json(&["jobs", "show", job_id, "--json"])?;
+        ensure!(last["view"]["job"]["status"] != "failed", "the job failed");
+        Ok((last["view"]["job"]["status"] == "completed").then_some(()))
+    });
+    done.with_context(|| format!("it is shown as {last:#}"))
+}
+
+/// Waits until the operator's landing screen says so.
+fn said(stack: &Stack, words: &str) -> Result<()> {
+    let mut last = Value::Null;
+    let found = until(&format!("`{words}` to be said"), PATIENCE, || {
+        let status = stack.json(&["status", "--json"])?;
+        last = json!({ "attention": status["attention"], "collectors": status["collectors"] });
+        Ok(last.to_string().contains(words).then_some(()))
+    });
+    found.with_context(|| format!("said was {last:#}"))
+}
+
+/// The sum of all series of a metric of the control plane that hold these labels.
+fn metric(stack: &Stack, name: &str, labels: &str) -> Result<f64> {
+    let text = stereospot_tests::get(&format!("{}/metrics", stack.server()))?;
+    let series = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(labels));
+    Ok(series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+}
+
+/// A program that must end at once; what it said.
+fn refused(command: &mut Command) -> Result<String> {
+    let done = command.current_dir(root()).stdin(Stdio::null()).output()?;
+    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    ensure!(!done.status.success(), "it did not fail, and said: {said}");
+    Ok(said)
+}
+
+fn control_plane(existing: &Existing, env_file: &Path, key: &str) -> Command {
+    let mut command = Command::new(program("stereospot-controlplane"));
+    let data = existing.path("data");
+    command.args(["--backend", "aws", "--env-file", text(env_file), "--data-dir", text(&data)]);
+    command.args(["--listen", "127.0.0.1:0"]);
+    credentials(&mut command, key);
+    command
+}
+
+fn worker(existing: &Existing, env_file: &Path, key: &str) -> Command {
+    let mut command = Command::new(program("stereospot-worker"));
+    let data = existing.path("data");
+    command.args(["chunking", "--backend", "aws", "--env-file", text(env_file), "--data-dir", text(&data)]);
+    credentials(&mut command, key);
+    command
+}
+
+fn doctor(env_file: &Path, key: &str) -> Command {
+    let mut command = Command::new(program("stereospot"));
+    command.args(["doctor", "--env-file", text(env_file)]);
+    credentials(&mut command, key);
+    command
+}
+
+/// A copy of the environment file with something changed.
+fn changed(existing: &Existing, name: &str, from: &str, to: &str) -> Result<PathBuf> {
+    let before = std::fs::read_to_string(existing.env_file())?;
+    ensure!(before.contains(from), "`{from}` is not in the environment file");
+    let path = existing.path(name);
+    std::fs::write(&path, before.replace(from, to))?;
+    Ok(path)
+}
+
+#[test]
+fn what_is_wrong_at_the_start_is_said_in_a_sentence() -> Result<()> {
+    let existing = Existing::deploy("B")?;
+    let good = existing.env_file();
+    let raw = std::fs::read_to_string(&good)?;
+    assert!(raw.contains("\r\n") && raw.contains("=null") && raw.contains('"'), "the file is as in the field: {raw}");
+
+    let unknown = "AWS does not know these credentials: check AWS_PROFILE, the keys";
+    let expired = "the AWS credentials have expired: renew them";
+    for (key, code, sentence) in
+        [("stranger", "InvalidClientTokenId", unknown), ("late", "ExpiredTokenException", expired)]
+    {
+        existing.emulator.control(&format!("fail?key={key}&status=403&code={code}"))?;
+        for mut command in [control_plane(&existing, &good, key), worker(&existing, &good, key), doctor(&good, key)] {
+            let said = refused(&mut command)?;
+            assert!(said.contains(sentence), "{command:?} said {said}");
+        }
+    }
+    for mut command in [control_plane(&existing, &good, KEY), worker(&existing, &good, KEY), doctor(&good, KEY)] {
+        let said = refused(command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY"))?;
+        assert!(said.contains("no AWS credentials were found: set AWS_PROFILE"), "{command:?} said {said}");
+    }
+
+    let no_region = changed(&existing, "no-region.env", "REGION=", "OTHER=")?;
+    let no_bucket = changed(&existing, "no-bucket.env", "INPUT_BUCKET_NAME=", "OTHER=")?;
+    for (env_file, sentence) in [
+        (no_region, "REGION is missing in the environment file: it says which AWS region to ask"),
+        (no_bucket, "INPUT_BUCKET_NAME is missing in the environment file"),
+        (existing.path("nowhere.env"), "nowhere.env: give the path of a deployment's .env"),
+    ] {
+        for mut command in [control_plane(&existing, &env_file, KEY), worker(&existing, &env_file, KEY)] {
+            let said = refused(&mut command)?;
+            assert!(said.contains(sentence), "{command:?} said {said}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_missing_table_is_named_and_hides_nothing_else() -> Result<()> {
+    let existing = Existing::deploy("B")?;
+    let env_file = changed(&existing, "no-table.env", "stereo-spot-reassembly-triggered", "no-such-table")?;
+    let said = refused(&mut doctor(&env_file, KEY))?;
+    assert!(said.contains("no-such-table") && said.contains("does not exist"), "{said}");
+    let stack = Stack::on(&env_file, NO_WORKERS, KEY)?;
+    let source = stack.path("clip.mp4");
+    clip(&source, 160, 96, 25)?;
+    let job_id = existing.submit(&source)?;
+    until("the job to be seen all the same", PATIENCE, || {
+        let queues = stack.json(&["queues", "--json"])?;
+        let is_seen = stack.json(&["jobs", "show", &job_id, "--json"]).is_ok();
+        let is_waiting = queues.as_array().into_iter().flatten().any(|queue| {
+            queue["name"] == "chunking" && queue["ready"]["value"].as_u64().is_some_and(|ready| ready > 0)
+        });
+        Ok((is_seen && is_waiting).then_some(()))
+    })?;
+    stack.stop()
+}
+
+#[test]
+fn a_bad_day_costs_time_and_nothing_else() -> Result<()> {
+    let stack = Stack::start(Where::Aws, "chunking=1,inference=1,reassembly=1")?;
+    let emulator = stack.emulator().context("it has one")?;
+    let source = stack.path("clip.mp4");
+    clip(&source, 160, 96, 50)?;
+    // What passes by itself: tried again, counted, no more.
+    for (fault, counted) in [
+        ("fail?api=dynamodb.*&status=400&code=ThrottlingException&times=6", "throttled"),
+        ("fail?api=sqs.GetQueueAttributes&status=500&code=InternalError&times=4", "failed"),
+        ("fail?api=sqs.*Message*&status=500&code=InternalError&times=8", ""),
+        ("fail?api=s3.PUT&status=503&code=SlowDown&times=4", "throttled"),
+    ] {
+        let outcome = format!("outcome=\"{counted}\"");
+        let before = metric(&stack, "stereospot_backend_calls_total", &outcome)?;
+        emulator.control(fault)?;
+        let job_id = submit(&stack, &source).context(fault)?;
+        wait_until_completed(&stack, &job_id).context(fault)?;
+        // What only workers meet is counted in their processes.
+        if !counted.is_empty() {
+            until("the count", PATIENCE, || {
+                Ok((metric(&stack, "stereospot_backend_calls_total", &outcome)? > before).then_some(()))
+            })
+            .context(fault)?;
+        }
+        let met = emulator.control("heal")?;
+        ensure!(met[0].as_u64().is_some_and(|met| met > 0), "nothing met {fault}");
+    }
+    // A clock that is off by six minutes is put right by AWS's answers.
+    emulator.control("clock?secs=360")?;
+    let job_id = submit(&stack, &source)?;
+    wait_until_completed(&stack, &job_id).context("a clock that is six minutes off")?;
+    emulator.control("heal")?;
+    // What stays until somebody mends it: said in a sentence, and the job goes on where it stood.
+    for (fault, words, code) in [
+        ("fail?status=403&code=ExpiredTokenException", "the AWS credentials have expired: renew them", "denied"),
+        ("hang?api=dynamodb.*", "no answer in time to dynamodb:", "unavailable"),
+        // S3 takes a clock that is less than 15 minutes off; the other services are asked again by their own clock.
+        ("clock?secs=1000", "this machine's clock is off by five minutes or more; set it", "denied"),
+    ] {
+        let job_id = submit(&stack, &source).context(fault)?;
+        emulator.control(fault)?;
+        said(&stack, words).context(fault)?;
+        let errors = metric(&stack, "stereospot_collector_errors_total", &format!("code=\"{code}\""))?;
+        ensure!(errors > 0.0, "no failed reading of {code} is counted");
+        emulator.control("heal")?;
+        wait_until_completed(&stack, &job_id).context(fault)?;
+    }
+    stack.stop()
+}
+
+#[test]
+fn messages_that_are_none_reach_the_dead_letter_queue_and_harm_nothing_else() -> Result<()> {
+    let stack = Stack::start(Where::Aws, "chunking=1,inference=1,reassembly=1")?;
+    let emulator = stack.emulator().context("it has one")?;
+    let source = stack.path("clip.mp4");
+    clip(&source, 160, 96, 25)?;
+    let long = "x".repeat(1024 * 1024);
+    let stranger = json!({ "Records": [{ "s3": { "bucket": { "name": "b" }, "object": { "key": "input/some+thing%2Felse.mp4" } } }] });
+    let test_event = json!({ "Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b" });
+    let bodies = ["no JSON", &long, &stranger.to_string(), &test_event.to_string()];
+    for body in bodies {
+        emulator.send("stereo-test-video-worker", body)?;
+    }
+    let job_id = submit(&stack, &source)?;
+    wait_until_completed(&stack, &job_id)?;
+    let dead = until("three dead letters", PATIENCE, || {
+        // Between two attempts lies a pause, which nobody waits for here.
+        emulator.pass(Duration::from_secs(60))?;
+        let dead = stack.json(&["queues", "peek", "inference-dlq", "--json"])?;
+        Ok((dead.as_array().is_some_and(|dead| dead.len() == 3)).then_some(dead))
+    })?;
+    let found: Vec<&str> = dead.as_array().into_iter().flatten().filter_map(|letter| letter["body"].as_str()).collect();
+    for body in &bodies[..3] {
+        assert!(found.contains(body), "not among the dead letters: {}", &body[..body.len().min(80)]);
+    }
+    assert!(emulator.messages("stereo-test-video-worker")?.is_empty(), "the test notice is dropped");
+    said(&stack, "dlq-not-empty")?;
+    let log = stack.log("inference-1")?;
+    for sentence in [
+        "the body is neither an S3 notification nor a job request",
+        "the key `input/some thing/else.mp4` is not one of",
+    ] {
+        assert!(log.contains(&format!("a message of inference can't be read: {sentence}")), "{log}");
+    }
+    stack.stop()
+}
+
+#[test]
+fn a_queue_deleted_while_running_is_named_and_a_job_waits_for_it() -> Result<()> {
+    let stack = Stack::start(Where::Aws, "chunking=1,inference=1,reassembly=1")?;
+    let emulator = stack.emulator().context("it has one")?;
+    let source = stack.path("clip.mp4");
+    clip(&source, 160, 96, 50)?;
+    let url = format!("{}/123456789012/stereo-test-reassembly", emulator.url());
+    emulator.call("sqs", "AmazonSQS.DeleteQueue", &json!({ "QueueUrl": url }))?;
+    said(&stack, "the queue stereo-test-reassembly does not exist: was it deleted")?;
+    let job_id = submit(&stack, &source)?;
+    until("every segment to be converted all the same", PATIENCE, || {
+        let detail = stack.json(&["jobs", "show", &job_id, "--json"])?;
+        let (done, total) = (&detail["view"]["segments_done"], &detail["view"]["job"]["total_segments"]);
+        Ok((total.is_u64() && done == total).then_some(()))
+    })?;
+    // Provisioning again makes what is missing and leaves the rest alone.
+    emulator.provision("stereo-test", &stack.path("again.env"))?;
+    // By itself it would go on when the queue has been empty for long enough; the operator need not wait.
+    until("the job to be triggered", PATIENCE, || {
+        Ok(stack.run(&["jobs", "trigger", &job_id, "--yes"])?.status.success().then_some(()))
+    })?;
+    wait_until_completed(&stack, &job_id)?;
+    stack.stop()
+}

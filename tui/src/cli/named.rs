@@ -1,0 +1,44 @@
+//! Values of closed sets, so that help, completion and mistakes all name them.
+
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use stereospot_domain::job::JobStatus;
+use stereospot_domain::{Format, QueueName};
+
+use crate::dashboard::ThemeName;
+
+static QUEUES: LazyLock<Vec<String>> = LazyLock::new(|| QueueName::all().map(|name| name.to_string()).collect());
+
+/// Formats of the result.
+pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
+    one_of(Format::ALL.iter().map(|format| PossibleValue::new(format.as_str())))
+}
+
+/// A job's statuses.
+pub(super) fn statuses() -> impl TypedValueParser<Value = JobStatus> {
+    one_of(JobStatus::ALL.iter().map(|status| PossibleValue::new(status.as_str())))
+}
+
+/// Every queue.
+pub(super) fn queues() -> impl TypedValueParser<Value = QueueName> {
+    one_of(QUEUES.iter().map(|name| PossibleValue::new(name.as_str())))
+}
+
+/// Dead-letter queues. The others are taken too, for the command to say which one is meant.
+pub(super) fn dead_letter_queues() -> impl TypedValueParser<Value = QueueName> {
+    one_of(QUEUES.iter().map(|name| PossibleValue::new(name.as_str()).hide(!name.ends_with("-dlq"))))
+}
+
+/// The dashboard's themes.
+pub(super) fn themes() -> impl TypedValueParser<Value = ThemeName> {
+    one_of(["dark", "light", "colour-blind"].into_iter().map(PossibleValue::new))
+}
+
+fn one_of<T>(names: impl Iterator<Item = PossibleValue>) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse())
+}

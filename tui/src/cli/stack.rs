@@ -1,0 +1,169 @@
+//! `up`, and the commands of the control plane's own program that concern a deployment on AWS.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, ValueHint};
+use stereospot_domain::JobOptions;
+
+/// Where the pipeline runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum BackendName {
+    /// On this machine: one SQLite file and a folder
+    #[default]
+    Local,
+    /// On AWS, as the env file says
+    Aws,
+}
+
+/// `up`.
+#[derive(Debug, Clone, Args)]
+pub struct Up {
+    /// Where the pipeline runs: local, on this machine; aws, as the env file says
+    #[arg(long, env = "STEREOSPOT_BACKEND", value_name = "NAME", default_value = "local", hide_possible_values = true)]
+    pub backend: BackendName,
+    /// The deployment's settings, for --backend aws: a `.env` as `stereospot provision` or Terraform writes it
+    /// [env: STEREOSPOT_ENV_FILE]
+    // Not read by clap: on another backend the variable is no mistake, the option is one.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub env_file: Option<PathBuf>,
+    /// No dashboard: print a line when ready, and what happens, until stopped
+    #[arg(long)]
+    pub headless: bool,
+    /// Where the control plane listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7847")]
+    pub listen: std::net::SocketAddr,
+    /// How the control plane watches.
+    #[command(flatten)]
+    pub watch: Watch,
+    /// How many worker processes of each stage, or `none`; a stage that isn't named keeps its default
+    /// [default: chunking=1,inference=2,reassembly=1; on aws: none]
+    #[arg(long, value_name = "STAGE=N,…")]
+    pub workers: Option<crate::up::Wanted>,
+    /// The depth model, an ONNX file [default: the one that is shipped]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub model: Option<PathBuf>,
+    /// What runs the depth model: cpu, cuda or tensorrt; never falls back silently
+    #[arg(long, value_name = "NAME", value_parser = ["cpu", "cuda", "tensorrt"])]
+    pub provider: Option<String>,
+    /// Wanted length of a segment in seconds
+    #[arg(long, value_name = "N", value_parser = segment_secs)]
+    pub segment_secs: Option<f64>,
+    /// Where the stack's programs lie; otherwise beside this one, else on PATH
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// How the control plane of a stack watches; given on to it.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Watch {
+    /// The environment's name, shown on every screen [default: the deployment's name prefix, or `local`]
+    #[arg(long, value_name = "NAME")]
+    pub environment: Option<String>,
+    /// Say on every screen that a mistake hurts here
+    #[arg(long)]
+    pub production: bool,
+    /// Take no write and repair nothing
+    #[arg(long)]
+    pub read_only: bool,
+    /// Most calls a minute that watching a deployment may make
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub poll_budget: Option<u32>,
+    /// Read the workers' log lines every so many seconds, to tell of workers that send no events; paid for on AWS by the bytes read
+    #[arg(long, value_name = "SECS")]
+    pub watch_logs: Option<u64>,
+}
+
+impl Watch {
+    /// As the control plane's program takes it.
+    #[must_use]
+    pub fn args(&self) -> Vec<OsString> {
+        let number = |name: &str, value: Option<u64>| value.map(|value| [name.into(), value.to_string().into()]);
+        let mut args: Vec<OsString> = Vec::new();
+        args.extend(self.environment.iter().flat_map(|name| ["--environment".into(), name.into()]));
+        args.extend(self.production.then(|| "--production".into()));
+        args.extend(self.read_only.then(|| "--read-only".into()));
+        args.extend(number("--poll-budget", self.poll_budget.map(u64::from)).into_iter().flatten());
+        args.extend(number("--watch-logs", self.watch_logs).into_iter().flatten());
+        args
+    }
+}
+
+/// Reads a segment's length by the same rule as a job's option.
+fn segment_secs(text: &str) -> Result<f64, String> {
+    let secs = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
+    let options = JobOptions { segment_secs: Some(secs), ..JobOptions::default() };
+    options.check().map(|()| secs).map_err(|error| error.to_string())
+}
+
+/// `doctor`: the control plane's own.
+#[derive(Debug, Clone, Args)]
+pub struct Doctor {
+    /// The deployment's settings: a `.env` as `stereospot provision` or Terraform writes it
+    #[arg(long, env = "STEREOSPOT_ENV_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub env_file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where the stack's programs lie; otherwise beside this one, else on PATH
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// `provision`: the control plane's own.
+#[derive(Debug, Clone, Args)]
+pub struct Provision {
+    /// First part of every resource's name
+    #[arg(long, value_name = "PREFIX")]
+    pub name_prefix: String,
+    /// The region to make it in [default: AWS_REGION, AWS_DEFAULT_REGION]
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Ask here instead of AWS: an emulator
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub endpoint_url: Option<String>,
+    /// Only show what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take all of it away, with what it holds; asks for the name prefix to be typed
+    #[arg(long)]
+    pub destroy: bool,
+    /// With --destroy: the name prefix, for scripts, instead of typing it
+    #[arg(long, value_name = "PREFIX", requires = "destroy")]
+    pub yes: Option<String>,
+    /// Print the plan as JSON instead of the env file
+    #[arg(long)]
+    pub json: bool,
+    /// Where the stack's programs lie; otherwise beside this one, else on PATH
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// `endpoint`: the control plane's own.
+#[derive(Debug, Clone, Args)]
+pub struct Endpoint {
+    /// The deployment's settings: a `.env` as `stereospot provision` or Terraform writes it
+    #[arg(long, env = "STEREOSPOT_ENV_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub env_file: PathBuf,
+    /// Run this image from now on
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// Set a variable in the container, such as IW3_LOW_VRAM=1; more than once for more
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Remove a variable from the container; more than once for more
+    #[arg(long, value_name = "KEY")]
+    pub unset: Vec<String>,
+    /// Only show what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Don't ask
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where the stack's programs lie; otherwise beside this one, else on PATH
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub bin_dir: Option<PathBuf>,
+}

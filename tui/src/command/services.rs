@@ -1,0 +1,68 @@
+//! `services`: list, scale.
+
+use stereospot_api::Client;
+use stereospot_api::view::ServiceView;
+use stereospot_domain::Timestamp;
+use stereospot_domain::plan::Action;
+
+use super::print::{Column, Table, UNKNOWN, age, json, line};
+use super::{Error, Result, write};
+use crate::cli::{Services, ServicesCommand};
+
+pub(super) async fn run(client: &Client, options: Services) -> Result {
+    match options.command.unwrap_or(ServicesCommand::List(options.json)) {
+        ServicesCommand::List(how) => {
+            let snapshot = client.snapshot().await?;
+            if how.json {
+                return json(&snapshot.services);
+            }
+            if snapshot.services.is_empty() {
+                return line(
+                    "no service is known: on this backend there are only workers, `stereospot workers` lists them",
+                );
+            }
+            list(&snapshot.services, snapshot.now)
+        }
+        ServicesCommand::Scale { service, desired, write: how } => {
+            if service.trim().is_empty() {
+                return Err(Error::Usage("name a service: `stereospot services` lists them".into()));
+            }
+            write::carry_out(client, Action::Scale { service, desired }, how).await
+        }
+    }
+}
+
+fn list(services: &[ServiceView], now: Timestamp) -> Result {
+    let mut table = Table::new(&[
+        Column::Left(" "),
+        Column::Left("SERVICE"),
+        Column::Right("DESIRED"),
+        Column::Right("RUNNING"),
+        Column::Right("PENDING"),
+        Column::Left("SCALING"),
+        Column::Right("AGE"),
+        Column::Cut("NOTE"),
+    ]);
+    for service in services {
+        table.row([
+            if service.running < service.desired { "!" } else { " " }.into(),
+            service.name.clone(),
+            service.desired.to_string(),
+            service.running.to_string(),
+            service.pending.to_string(),
+            scaling(service),
+            age(Some(service.observed_at), now),
+            service.note.clone().unwrap_or_default(),
+        ]);
+    }
+    table.print()
+}
+
+/// Between which numbers the platform moves it by itself.
+fn scaling(service: &ServiceView) -> String {
+    match (service.min, service.max) {
+        (Some(min), Some(max)) if service.is_scaling_suspended => format!("{min}-{max} suspended"),
+        (Some(min), Some(max)) => format!("{min}-{max}"),
+        _ => UNKNOWN.into(),
+    }
+}

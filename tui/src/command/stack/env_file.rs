@@ -1,0 +1,84 @@
+//! The env file of a deployment, as far as it concerns who starts a stack: that it can be read, and what the deployment is called.
+//! All else in it is the control plane's and the workers' to read.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::command::{Error, Result};
+
+/// The variable that names one.
+const VARIABLE: &str = "STEREOSPOT_ENV_FILE";
+
+/// What a deployment is called whose file doesn't say.
+const USUAL_PREFIX: &str = "stereo-spot";
+
+/// An env file that can be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct EnvFile {
+    /// Its full path, which stays right wherever a child goes.
+    pub(super) path: PathBuf,
+    prefix: String,
+}
+
+impl EnvFile {
+    /// The file given, or that of the environment.
+    ///
+    /// # Errors
+    /// One sentence when there is none, or it can't be read.
+    pub(super) fn check(given: Option<&Path>) -> Result<Self> {
+        let of_environment = || env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let Some(path) = given.map(Path::to_owned).or_else(of_environment) else {
+            return Err(Error::Usage(format!(
+                "--backend aws needs --env-file FILE, or {VARIABLE}: the deployment's settings, as `stereospot provision` or \
+                 Terraform writes them"
+            )));
+        };
+        if !path.exists() {
+            return Err(Error::Usage(format!("there is no env file {}: check --env-file", path.display())));
+        }
+        let text = fs::read(&path)
+            .map_err(|error| Error::File(format!("the env file {} can't be read", path.display()), error))?;
+        let prefix = prefix(&String::from_utf8_lossy(&text));
+        Ok(Self { path: std::path::absolute(&path).unwrap_or(path), prefix })
+    }
+
+    /// Where the control plane of this deployment keeps its own data unless told otherwise: each deployment has its own folder.
+    pub(super) fn data_dir(&self) -> PathBuf {
+        PathBuf::from(format!("./{}-data", self.prefix))
+    }
+}
+
+/// The deployment's name prefix, where it can be part of a folder's name.
+fn prefix(text: &str) -> String {
+    let value = text.lines().rev().find_map(|line| {
+        let line = line.trim().trim_start_matches("export ");
+        let (key, value) = line.split_once('=')?;
+        key.trim().eq_ignore_ascii_case("NAME_PREFIX").then(|| value.split('#').next().unwrap_or_default().trim())
+    });
+    let value = value.unwrap_or_default().trim_matches(['"', '\'']);
+    let is_name = !value.is_empty()
+        && !value.starts_with('.')
+        && value.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'));
+    if is_name && value != "null" { value.to_owned() } else { USUAL_PREFIX.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployment_has_a_folder_of_its_own() {
+        let check = |text: &str, expected: &str| {
+            let file = EnvFile { path: "x".into(), prefix: prefix(text) };
+            assert_eq!(file.data_dir(), Path::new(expected), "{text}");
+        };
+        check("REGION=eu-west-1\nNAME_PREFIX=prod\n", "./prod-data");
+        check("name_prefix = \"my-spot\" # ours", "./my-spot-data");
+        check("export NAME_PREFIX='a.b'\r\n", "./a.b-data");
+        check("NAME_PREFIX=old\nNAME_PREFIX=new", "./new-data");
+        for text in ["", "NAME_PREFIX=", "NAME_PREFIX=null", "NAME_PREFIX=../../etc", "NAME_PREFIX=a/b"] {
+            check(text, "./stereo-spot-data");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Where things were drawn, so that a click means what it was made on.
+//!
+//! Off until the operator asks for it: while a program has the mouse, the terminal can't select text.
+
+use std::cell::RefCell;
+
+use ratatui::layout::Rect;
+
+use super::canvas::Canvas;
+use super::place::Screen;
+
+/// A list that can be clicked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum List {
+    Attention,
+    Stages,
+    ActiveJobs,
+    Queues,
+    Groups,
+    Messages,
+    Jobs,
+    Services,
+    Workers,
+    Events,
+    Logs,
+}
+
+/// What a click can mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    Screen(Screen),
+    /// A list's entry, by its place.
+    Row(List, usize),
+}
+
+/// What stands where on the screen, as last drawn.
+#[derive(Debug, Default)]
+pub(crate) struct Hits {
+    areas: RefCell<Vec<(Rect, Target)>>,
+}
+
+impl Hits {
+    /// A new frame begins.
+    pub(crate) fn clear(&self) {
+        self.areas.borrow_mut().clear();
+    }
+
+    /// This part of the canvas means `target`.
+    pub(crate) fn put(&self, canvas: &Canvas<'_>, (x, y, width): (u16, u16, u16), target: Target) {
+        let area = canvas.area();
+        let hit = Rect { x: area.x.saturating_add(x), y: area.y.saturating_add(y), width, height: 1 };
+        let hit = hit.intersection(area);
+        if !hit.is_empty() {
+            self.areas.borrow_mut().push((hit, target));
+        }
+    }
+
+    /// Rows from `y` on are the list's entries from `top` on.
+    pub(crate) fn rows(&self, canvas: &Canvas<'_>, y: u16, list: List, (top, count): (usize, usize)) {
+        for (y, at) in (y..canvas.height()).zip(top..count) {
+            self.put(canvas, (0, y, canvas.width()), Target::Row(list, at));
+        }
+    }
+
+    /// What stands there.
+    pub(crate) fn at(&self, x: u16, y: u16) -> Option<Target> {
+        let areas = self.areas.borrow();
+        // What was drawn last lies on top.
+        areas.iter().rev().find(|(area, _)| area.contains((x, y).into())).map(|(_, target)| *target)
+    }
+}

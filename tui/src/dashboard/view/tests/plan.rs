@@ -1,0 +1,80 @@
+//! The dialog of a plan in rooms of every size.
+
+use std::time::Duration;
+
+use crossterm::event::KeyCode;
+use stereospot_domain::QueueRole;
+use stereospot_domain::plan::{Action, Plan, PlanItem};
+
+use super::{SIZES, full, open, text};
+use crate::dashboard::effect::Answer;
+use crate::dashboard::fixture::{plan, queue};
+use crate::dashboard::harness::Harness;
+use crate::dashboard::input::Input;
+
+/// A dashboard that shows a plan.
+fn planned(columns: u16, rows: u16, plan: Plan) -> Harness {
+    let mut dash = full(columns, rows);
+    open(&mut dash, '3');
+    dash.key('r');
+    let serial = dash.state.serial;
+    dash.input(Input::Answer(Answer::Plan { serial, plan: Ok(Box::new(plan)) }));
+    dash.pass(Duration::from_secs(1));
+    dash
+}
+
+#[test]
+fn all_of_a_plan_can_be_read_in_the_smallest_room_with_how_to_confirm_it() {
+    let queue = queue(QueueRole::Inference, true, 1).name;
+    let purge = plan(Action::Purge { queue }, Some("purge 2"));
+    let refused = Plan { items: Vec::new(), refused: Some("nothing to send".into()), ..purge.clone() };
+    let replay = plan(Action::Replay { queue, message_ids: None }, None);
+    let facts =
+        ["scope", "318 → 320 messages", "each message is still in", "take off", "its segment is complete already"];
+    for (plan, confirm) in [(purge, "type purge 2 then enter"), (refused, "esc close"), (replay, "a apply")] {
+        for page in [KeyCode::Down, KeyCode::PageDown] {
+            let mut dash = planned(40, 10, plan.clone());
+            let mut seen = String::new();
+            for steps in 0.. {
+                dash.draw();
+                let shown = text(dash.screen());
+                assert!(shown.contains(confirm), "{shown}");
+                assert_eq!(shown.contains("↑ "), steps > 0, "{shown}");
+                seen.push_str(&shown);
+                if !shown.contains(" more ↓") {
+                    break;
+                }
+                assert!(steps < 40, "{shown}");
+                dash.code(page);
+            }
+            // Words at the line ends may be anywhere.
+            let words =
+                |text: &str| text.split(['│', '\n', ' ']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+            let seen = words(&seen);
+            for fact in facts.iter().copied().filter(|fact| *fact != "take off" || !plan.items.is_empty()) {
+                assert!(seen.contains(fact), "{fact}: {seen}");
+            }
+            assert_eq!(seen.contains("nothing to send"), plan.refused.is_some());
+        }
+    }
+}
+
+#[test]
+fn no_confirmation_scrolls_away_at_any_size() {
+    let queue = queue(QueueRole::Inference, true, 1).name;
+    let mut plan = plan(Action::Replay { queue, message_ids: None }, None);
+    plan.items = (0..60).map(|at| PlanItem { id: format!("m-{at}"), ..plan.items[0].clone() }).collect();
+    for (columns, rows) in SIZES {
+        let mut dash = planned(columns, rows, plan.clone());
+        for _ in 0..120 {
+            dash.draw();
+            assert!(text(dash.screen()).contains("a apply"), "{}", text(dash.screen()));
+            dash.code(KeyCode::PageDown);
+        }
+        dash.draw();
+        assert!(text(dash.screen()).contains("its segment is complete already"), "{}", text(dash.screen()));
+        dash.code(KeyCode::Up);
+        dash.draw();
+        assert!(text(dash.screen()).contains(" 1 more ↓"), "one line back, however often the end was passed");
+    }
+}

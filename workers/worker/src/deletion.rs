@@ -1,0 +1,119 @@
+//! Deletes what is left of jobs, where a deployment has a queue for it: the media-worker's duty, so ours when ours is in its
+//! place.
+//!
+//! Invariant: only a job that has ended is deleted, its row last and never: the row stays, with the status `deleted`. Existing
+//! services set that status before they ask; whoever asks without it gets it set here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStoreExt;
+use serde::Deserialize;
+use stereospot_domain::{JobId, JobStatus, keys};
+use stereospot_ports::job_store::Transition;
+use stereospot_ports::work_queue::{Message, Receive};
+use stereospot_ports::{Bucket, WorkQueue, objects};
+use stereospot_runtime::protection::Protection;
+use stereospot_runtime::stage::{Context, Failure};
+use stereospot_telemetry::record;
+
+/// How long one receive waits for a message. Deleting is nothing that anybody waits for.
+const WAIT: Duration = Duration::from_secs(20);
+/// As the queue of existing deployments has it. Given with each receive, so that nothing need be asked first.
+const VISIBILITY: Duration = Duration::from_secs(600);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Deserialize)]
+struct Wish {
+    job_id: JobId,
+}
+
+/// Deletes what messages on the queue ask for, until the context's `stop`.
+pub async fn run(context: &Context, queue: Arc<dyn WorkQueue>) {
+    let mut pause = FIRST_PAUSE;
+    while !context.stop.is_cancelled() {
+        let received = tokio::select! {
+            received = step(context, &*queue, WAIT) => received,
+            // What was received at this very moment comes again by itself.
+            () = context.stop.cancelled() => return,
+        };
+        match received {
+            Ok(_) => pause = FIRST_PAUSE,
+            Err(error) => {
+                record::backend_error(error.code().as_str());
+                tracing::warn!("the deletion queue can't be asked, trying again in {} s: {error}", pause.as_secs());
+                tokio::select! { () = tokio::time::sleep(pause) => {}, () = context.stop.cancelled() => return }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+/// Receives one message, if one comes in time, and does what it asks; false when none came. One that can't be done is left to
+/// come again, and to the queue's own dead-letter queue in the end.
+///
+/// # Errors
+/// When the queue can't be asked.
+pub async fn step(context: &Context, queue: &dyn WorkQueue, wait: Duration) -> stereospot_ports::Result<bool> {
+    let received = queue.receive(Receive { max: 1, wait, visibility: Some(VISIBILITY) }).await?;
+    let Some(message) = received.first() else { return Ok(false) };
+    let _protected = context.protection.as_ref().map(Protection::hold);
+    match take(context, message).await {
+        Ok(()) => queue.delete(&message.receipt).await?,
+        Err(error) => tracing::error!("a deletion could not be done (attempt {}): {error}", message.receive_count),
+    }
+    Ok(true)
+}
+
+async fn take(context: &Context, message: &Message) -> Result<(), Failure> {
+    let wish: Wish = serde_json::from_str(&message.body).map_err(|error| {
+        Failure::Refused(format!("the message {} is no request to delete a job: {error}", message.id))
+    })?;
+    delete(context, wish.job_id).await
+}
+
+/// Deletes a job's source, segments, outputs and lock. Doing it again changes nothing.
+///
+/// # Errors
+/// [`Failure::Refused`] when the job has not ended; otherwise when the backend can't be asked.
+pub async fn delete(context: &Context, job_id: JobId) -> Result<(), Failure> {
+    let backend = &context.backend;
+    let job = backend.jobs.get(job_id).await?;
+    if let Some(job) = job.filter(|job| !job.status.is_final()) {
+        let why = format!("job_id={job_id} is {}: it can be deleted once it is completed or failed", job.status);
+        return Err(Failure::Refused(why));
+    }
+    // Before the objects: a job whose result is half gone must not say that it is completed.
+    backend.jobs.transition(job_id, &Transition::to(JobStatus::Deleted)).await?;
+    gone(backend.input.store.delete(&objects::path(&keys::source(job_id))?).await)?;
+    let segments = remove_below(&backend.input, &format!("segments/{job_id}")).await?;
+    let outputs = remove_below(&backend.output, &format!("jobs/{job_id}")).await?;
+    backend.jobs.delete_lock(job_id).await?;
+    tracing::info!("deleted job_id={job_id}: its source, {segments} objects of its segments, {outputs} of its outputs");
+    Ok(())
+}
+
+/// Removes everything below a prefix, many at once where the store can; says how much it was.
+async fn remove_below(bucket: &Bucket, prefix: &str) -> Result<usize, Failure> {
+    let found = bucket.store.list(Some(&objects::path(prefix)?)).map_ok(|meta| meta.location).boxed();
+    let mut removed = bucket.store.delete_stream(found);
+    let mut count = 0;
+    while let Some(removed) = removed.next().await {
+        gone(removed.map(drop))?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// What is not there need not be removed.
+fn gone(removed: object_store::Result<()>) -> Result<(), Failure> {
+    match removed {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+use stereospot_domain::{Job, JobOptions, QueueRole, message};
+use stereospot_ports::memory::{self, ManualClock};
+use stereospot_ports::work_queue::Outgoing;
+use stereospot_runtime::events::Events;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+struct World {
+    context: Context,
+    clock: ManualClock,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = ManualClock::default();
+        let backend = memory::backend(&clock);
+        let folder = tempfile::tempdir().unwrap();
+        let events = Events::open("test", folder.path(), backend.clock.clone()).unwrap();
+        Self { context: Context::new(backend, events, CancellationToken::new()), clock, _folder: folder }
+    }
+
+    /// A job in a status, with all that a job leaves behind.
+    async fn job(&self, number: u128, status: JobStatus) -> JobId {
+        let job_id = JobId(uuid::Uuid::from_u128(number));
+        let backend = &self.context.backend;
+        let job = Job { status, ..Job::new(job_id, JobOptions::default(), None, backend.clock.now()) };
+        backend.jobs.create(&job).await.unwrap();
+        backend.jobs.create_lock(job_id, backend.clock.now()).await.unwrap();
+        for key in self.keys(job_id) {
+            let bucket = if key.starts_with("jobs/") { &backend.output } else { &backend.input };
+            bucket.store.put(&objects::path(&key).unwrap(), "x".into()).await.unwrap();
+        }
+        job_id
+    }
+
+    fn keys(&self, job_id: JobId) -> Vec<String> {
+        let segment = format!("segments/{job_id}/00000_00001_sbs.mp4");
+        let output = keys::output_segment(job_id, 0);
+        let (result, mark) = (keys::result(job_id), keys::done_mark(job_id));
+        vec![keys::source(job_id), segment, keys::manifest(job_id), output, result, mark]
+    }
+
+    async fn left(&self, job_id: JobId) -> usize {
+        let mut left = 0;
+        for key in self.keys(job_id) {
+            for bucket in [&self.context.backend.input, &self.context.backend.output] {
+                left += usize::from(objects::exists(&*bucket.store, &key).await.unwrap());
+            }
+        }
+        left
+    }
+
+    async fn status(&self, job_id: JobId) -> JobStatus {
+        self.context.backend.jobs.get(job_id).await.unwrap().unwrap().status
+    }
+}
+
+#[tokio::test]
+async fn an_ended_job_is_deleted_as_often_as_asked_and_its_row_stays() {
+    let world = World::new();
+    let other = world.job(9, JobStatus::Completed).await;
+    for (number, status) in [(1, JobStatus::Completed), (2, JobStatus::Failed), (3, JobStatus::Deleted)] {
+        let job_id = world.job(number, status).await;
+        assert_eq!(world.left(job_id).await, 6);
+        for _ in 0..2 {
+            delete(&world.context, job_id).await.unwrap();
+            assert_eq!((world.left(job_id).await, world.status(job_id).await), (0, JobStatus::Deleted));
+            assert_eq!(world.context.backend.jobs.lock(job_id).await.unwrap(), None);
+        }
+    }
+    assert_eq!((world.left(other).await, world.status(other).await), (6, JobStatus::Completed), "nobody asked");
+}
+
+#[tokio::test]
+async fn a_running_job_is_not_deleted_and_the_request_is_kept() {
+    let world = World::new();
+    let job_id = world.job(1, JobStatus::Reassembling).await;
+    // Any queue will do: the deletion queue has no role of its own.
+    let queue = Arc::clone(world.context.backend.queue(QueueRole::Reassembly).unwrap());
+    for body in [message::reassemble(job_id), "not JSON".to_owned()] {
+        queue.send(&[Outgoing::now(body)]).await.unwrap();
+        assert!(step(&world.context, &*queue, Duration::ZERO).await.unwrap());
+    }
+    assert_eq!((world.left(job_id).await, world.status(job_id).await), (6, JobStatus::Reassembling));
+    assert_eq!(queue.stats().await.unwrap().in_flight, 2);
+    world.context.backend.jobs.transition(job_id, &Transition::failed("no")).await.unwrap();
+    world.clock.advance(VISIBILITY);
+    while step(&world.context, &*queue, Duration::ZERO).await.unwrap() {}
+    assert_eq!(world.left(job_id).await, 0);
+    assert_eq!(queue.stats().await.unwrap().in_flight, 1, "what can't be read is left to the dead-letter queue");
+}

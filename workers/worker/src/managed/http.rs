@@ -1,0 +1,79 @@
+//! A server that converts a segment while the caller waits.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use serde_json::json;
+use stereospot_aws::http_inference::HttpInference;
+use stereospot_domain::{EventKind, QueueRole, keys};
+use stereospot_ports::{Code, objects};
+use stereospot_runtime::job;
+use stereospot_runtime::stage::{Context, Failure, Handler, Task};
+use stereospot_telemetry::record;
+
+use super::segment;
+use crate::inference::wanted;
+
+/// First pause between two questions whether the server is there; doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The inference stage, by a server.
+#[derive(Debug)]
+pub struct HttpServer {
+    /// The server.
+    pub server: HttpInference,
+}
+
+#[async_trait]
+impl Handler for HttpServer {
+    fn role(&self) -> QueueRole {
+        QueueRole::Inference
+    }
+
+    async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
+        let Some((key, job)) = wanted(context, task).await? else { return Ok(()) };
+        let segment = segment(context, &job, key)?;
+        self.wait_until_ready(task).await?;
+        let started = Instant::now();
+        context.events.emit(EventKind::SegmentStarted, &task.about, []);
+        tokio::select! {
+            // The error's own sentence holds the server's words already.
+            converted = self.server.convert(&segment) => converted.map_err(|error| match error.code() {
+                Code::Invalid => Failure::Refused(error.to_string()),
+                // The server was there a moment ago: this segment may be what it fails at, so the attempt counts.
+                _ => Failure::Retry(error.to_string()),
+            })?,
+            () = task.cancel.cancelled() => return Err(Failure::Cancelled),
+        }
+        let output = keys::output_segment(key.job_id, key.index);
+        let Some(bytes) = objects::size(&*context.backend.output.store, &output).await? else {
+            let why = format!("the inference server says that it converted the segment, but there is no {output}");
+            return Err(Failure::Retry(why));
+        };
+        let data = [
+            ("bytes", json!(bytes)),
+            ("wall_secs", json!(started.elapsed().as_secs_f64())),
+            ("provider", json!("http")),
+        ];
+        context.events.emit(EventKind::SegmentCompleted, &task.about, data);
+        Ok(job::record_completion(context, key.job_id, key.index).await?)
+    }
+}
+
+impl HttpServer {
+    /// A server that is away is no fault of the segment: the message is kept until it is back.
+    async fn wait_until_ready(&self, task: &Task) -> Result<(), Failure> {
+        let mut pause = FIRST_PAUSE;
+        while let Err(error) = self.server.ping().await {
+            record::backend_error(error.code().as_str());
+            tracing::warn!("the inference server is not ready, asking again in {} s: {error}", pause.as_secs());
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = task.cancel.cancelled() => return Err(Failure::Cancelled),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        Ok(())
+    }
+}

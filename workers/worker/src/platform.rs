@@ -1,0 +1,86 @@
+//! Where the worker runs: opens the backend, and says what of the surroundings the stages have to know.
+
+use std::fmt;
+use std::sync::Arc;
+
+use stereospot_domain::Stage;
+use stereospot_ports::fleet::TaskProtection;
+use stereospot_ports::{Backend, WorkQueue};
+use stereospot_runtime::stage::{Bookkeeper, Handler};
+use stereospot_worker::outputs::Results;
+
+use crate::{BackendKind, InferenceKind, Options};
+
+#[cfg(feature = "aws")]
+mod aws;
+
+/// Wanted length of a segment in seconds, where neither operator nor deployment says.
+const SEGMENT_SECS: f64 = 30.0;
+
+/// The surroundings of a worker.
+pub(crate) struct Platform {
+    /// Queues, stores and objects.
+    pub(crate) backend: Backend,
+    /// Who writes down what the outputs mean.
+    pub(crate) bookkeeper: Bookkeeper,
+    /// Keeps the platform from ending this process in the middle of its work.
+    pub(crate) protection: Option<Arc<dyn TaskProtection>>,
+    /// Wanted length of a segment.
+    pub(crate) segment_secs: f64,
+    /// Whether segments take their sound along.
+    pub(crate) with_sound: bool,
+    /// What converts the segments.
+    pub(crate) inference: InferenceKind,
+    /// The inference stage, where somebody else's model does it.
+    pub(crate) managed: Option<Box<dyn Handler>>,
+    /// What knows the results of a managed inference.
+    pub(crate) results: Option<Arc<dyn Results>>,
+    /// The queue of jobs to be deleted, where there is one and it is this worker's to serve.
+    pub(crate) deletions: Option<Arc<dyn WorkQueue>>,
+    /// Brings the counts of calls into the metrics; to be called now and then.
+    pub(crate) record_calls: Option<Box<dyn FnMut() + Send>>,
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platform").field("backend", &self.backend.name).finish_non_exhaustive()
+    }
+}
+
+/// Opens what the options name. On AWS, what was found is said in the log.
+///
+/// # Errors
+/// With one sentence that says what to do.
+pub(crate) async fn open(options: &Options, stages: &[Stage]) -> anyhow::Result<Platform> {
+    match options.backend {
+        BackendKind::Local => local(options).await,
+        #[cfg(feature = "aws")]
+        BackendKind::Aws => aws::open(options, stages).await,
+        #[cfg(not(feature = "aws"))]
+        BackendKind::Aws => {
+            let _ = stages;
+            anyhow::bail!("this build has no AWS backend: build it with `make build AWS=1`")
+        }
+    }
+}
+
+async fn local(options: &Options) -> anyhow::Result<Platform> {
+    let inference = options.inference.unwrap_or(InferenceKind::Onnx);
+    anyhow::ensure!(
+        matches!(inference, InferenceKind::Onnx | InferenceKind::Stub),
+        "--inference {inference} belongs to a deployment: give --backend aws and its --env-file, or --inference onnx"
+    );
+    let settings = stereospot_local::Options::default();
+    Ok(Platform {
+        backend: stereospot_local::LocalBackend::open(&options.data_dir, settings).await?,
+        bookkeeper: Bookkeeper::Workers,
+        protection: None,
+        segment_secs: options.segment_secs.unwrap_or(SEGMENT_SECS),
+        with_sound: false,
+        inference,
+        managed: None,
+        results: None,
+        deletions: None,
+        record_calls: None,
+    })
+}

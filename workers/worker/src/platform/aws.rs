@@ -1,0 +1,212 @@
+//! A deployment on AWS, as its environment file names it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail, ensure};
+use stereospot_aws::calls::{Api, Calls, Count};
+use stereospot_aws::deployment::InferenceBackend;
+use stereospot_aws::ecs::protection::EcsTask;
+use stereospot_aws::http_inference::HttpInference;
+use stereospot_aws::sagemaker::Sagemaker;
+use stereospot_aws::{AwsBackend, Connections, Deployment, Queue, SqsQueue, Topology};
+use stereospot_domain::{JobId, QueueName, QueueRole, Stage};
+use stereospot_ports::fleet::TaskProtection;
+use stereospot_ports::{Backend, Code, SystemClock, WorkQueue};
+use stereospot_runtime::stage::{Bookkeeper, Handler, chain};
+use stereospot_telemetry::catalogue::CallOutcome;
+use stereospot_telemetry::record;
+use stereospot_worker::managed::{Endpoint, EndpointResults, HttpServer, InFlight};
+use stereospot_worker::outputs::Results;
+
+use super::Platform;
+use crate::{InferenceKind, Options};
+
+pub(super) async fn open(options: &Options, stages: &[Stage]) -> anyhow::Result<Platform> {
+    let file =
+        options.env_file.as_deref().context("--backend aws needs --env-file: the path of a deployment's .env")?;
+    let deployment = read(file, stages)?;
+    let inference = inference(options, &deployment)?;
+    let connections = Connections::open(deployment).await;
+    let opened = AwsBackend::connect(connections, Arc::new(SystemClock)).await.map_err(sentence)?;
+    let (backend, connections) = (opened.backend, opened.connections);
+    check(&backend, stages).await?;
+    let deployment = &connections.deployment;
+    let bookkeeper = match deployment.topology() {
+        Topology::A => Bookkeeper::JobWorker,
+        Topology::B => Bookkeeper::Workers,
+    };
+    let (managed, results) = if stages.contains(&Stage::Inference) {
+        managed(inference, &connections, &backend).await?
+    } else {
+        (None, None)
+    };
+    let protection = EcsTask::of_this_process(&connections)?;
+    if protection.is_some() {
+        tracing::info!("this is an ECS task: it is protected from scaling in while it holds a message");
+    }
+    Ok(Platform {
+        bookkeeper,
+        protection: protection.map(|task| Arc::new(task) as Arc<dyn TaskProtection>),
+        segment_secs: options.segment_secs.unwrap_or(deployment.segment_length.as_secs_f64()),
+        // A media-worker of the deployment's own may be the one who joins.
+        with_sound: true,
+        inference,
+        managed,
+        results,
+        deletions: deletions(&connections, stages),
+        record_calls: Some(Box::new(recorder(connections.calls.clone()))),
+        backend,
+    })
+}
+
+/// The error in our words; what the SDK says beyond that goes to the log of those who look for it.
+fn sentence(error: stereospot_ports::Error) -> anyhow::Error {
+    tracing::debug!("{}", chain(&error));
+    anyhow::Error::msg(error.to_string())
+}
+
+/// Reads the file, and says what stands in it and what is missing.
+fn read(file: &Path, stages: &[Stage]) -> anyhow::Result<Deployment> {
+    let deployment = Deployment::read(file)?;
+    for note in &deployment.notes {
+        tracing::warn!("{}: {note}", file.display());
+    }
+    let Deployment { name_prefix, region, .. } = &deployment;
+    tracing::info!("the deployment {name_prefix} in {region}: topology {}", deployment.topology());
+    for queue in Queue::ALL.iter().filter(|queue| !deployment.queues.contains_key(queue)) {
+        match queue.role().and_then(|role| stages.iter().find(|stage| stage.queue() == role)) {
+            Some(stage) => bail!(
+                "the queue of the {stage} stage is not deployed: {} is missing or null in {}",
+                queue.key(),
+                file.display()
+            ),
+            None if queue.role().is_some() => {
+                tracing::info!("not deployed: the {} queue ({})", queue.suffix(), queue.key())
+            }
+            None => {}
+        }
+    }
+    if stages.contains(&Stage::Chunking) && deployment.queues.contains_key(&Queue::Ingest) {
+        tracing::warn!(
+            "the ingest queue ({}) is not served by this worker: leave a media-worker running if sources are fetched by address",
+            Queue::Ingest.key()
+        );
+    }
+    Ok(deployment)
+}
+
+/// What converts the segments: as the operator says, as the deployment does, or we.
+fn inference(options: &Options, deployment: &Deployment) -> anyhow::Result<InferenceKind> {
+    Ok(match (options.inference, deployment.inference_backend) {
+        (Some(asked), _) => asked,
+        (None, Some(InferenceBackend::Sagemaker)) => InferenceKind::Sagemaker,
+        (None, Some(InferenceBackend::Http)) => InferenceKind::Http,
+        (None, Some(InferenceBackend::Stub)) => bail!(
+            "INFERENCE_BACKEND is stub in the environment file, which copies segments without converting them: say --inference \
+             onnx to convert them here, or --inference stub if copying is what you want"
+        ),
+        (None, Some(InferenceBackend::Onnx) | None) => InferenceKind::Onnx,
+    })
+}
+
+/// Looks at what the stages need, once, and says what was found.
+async fn check(backend: &Backend, stages: &[Stage]) -> anyhow::Result<()> {
+    for stage in stages {
+        let queue = backend.queue(stage.queue())?;
+        match queue.settings().await {
+            Ok(settings) => {
+                let receives =
+                    settings.max_receives.map_or("no dead-letter queue".to_owned(), |most| format!("{most} receives"));
+                tracing::info!("found the {stage} queue: visibility {} s, {receives}", settings.visibility.as_secs());
+            }
+            Err(error) if error.code() == Code::Denied => tracing::warn!("the {stage} queue: {error}"),
+            Err(error) => return Err(sentence(error)),
+        }
+    }
+    let nobody = JobId(uuid::Uuid::nil());
+    // Nothing can be done without job rows. The other two are asked for when they are needed, and say so then.
+    backend.jobs.get(nobody).await.map_err(sentence)?;
+    for (table, looked) in [
+        ("segment completions", backend.jobs.count_completions(nobody).await.map(drop)),
+        ("reassembly locks", backend.jobs.lock(nobody).await.map(drop)),
+    ] {
+        if let Err(error) = looked {
+            tracing::warn!("the table of {table}: {error}");
+        }
+    }
+    tracing::info!("found the tables; buckets {} and {}", backend.input.name, backend.output.name);
+    Ok(())
+}
+
+type Managed = (Option<Box<dyn Handler>>, Option<Arc<dyn Results>>);
+
+/// The inference stage where it is not ours, and what takes an endpoint's results. Those of a deployment's earlier
+/// invocations too: whatever converts now, they come.
+async fn managed(inference: InferenceKind, connections: &Connections, backend: &Backend) -> anyhow::Result<Managed> {
+    let deployment = &connections.deployment;
+    let in_flight = Arc::new(InFlight::new(deployment.max_in_flight as usize, deployment.invoke_timeout));
+    let endpoint = Sagemaker::of(connections, backend.output.clone())?;
+    let results = endpoint.clone().map(|sagemaker| {
+        Arc::new(EndpointResults { sagemaker, in_flight: Arc::clone(&in_flight) }) as Arc<dyn Results>
+    });
+    let managed: Option<Box<dyn Handler>> = match inference {
+        InferenceKind::Onnx | InferenceKind::Stub => None,
+        InferenceKind::Http => {
+            let missing = "INFERENCE_HTTP_URL is missing in the environment file: it names the inference server";
+            let server = HttpInference::of(connections)?.context(missing)?;
+            match server.ping().await {
+                Ok(()) => tracing::info!("the inference server is ready"),
+                Err(error) => tracing::warn!("the inference server is not ready yet: {error}"),
+            }
+            Some(Box::new(HttpServer { server }))
+        }
+        InferenceKind::Sagemaker => {
+            let sagemaker = endpoint.context(
+                "SAGEMAKER_ENDPOINT_NAME or INFERENCE_INVOCATIONS_TABLE_NAME is missing in the environment file: --inference \
+                 sagemaker needs both",
+            )?;
+            ensure!(
+                deployment.topology() == Topology::A || backend.queue(QueueRole::OutputEvents).is_ok(),
+                "OUTPUT_EVENTS_QUEUE_URL is missing in the environment file: the endpoint's results are told there"
+            );
+            tracing::info!("at most {} segments at the endpoint at once", deployment.max_in_flight);
+            Some(Box::new(Endpoint { sagemaker, in_flight }))
+        }
+    };
+    Ok((managed, results))
+}
+
+/// The deletion queue is the media-worker's, so it goes with the cutting.
+fn deletions(connections: &Connections, stages: &[Stage]) -> Option<Arc<dyn WorkQueue>> {
+    let url = connections.deployment.queues.get(&Queue::Deletion).filter(|_| stages.contains(&Stage::Chunking))?;
+    tracing::info!("jobs are deleted when the deletion queue says so");
+    // It has no role in the pipeline; the name is that of the stage that serves it.
+    let name = QueueName::main(QueueRole::Chunking);
+    Some(Arc::new(SqsQueue::new(connections, name, url, Arc::new(SystemClock))))
+}
+
+/// Counts into the metrics what was called since the last time.
+fn recorder(calls: Calls) -> impl FnMut() + Send {
+    let mut told: BTreeMap<Api, Count> = BTreeMap::new();
+    move || {
+        for (api, count) in calls.snapshot() {
+            let before = told.insert(api.clone(), count).unwrap_or_default();
+            let name = format!("{}.{}", api.0.replace(' ', "-"), api.1);
+            let since = |now: u64, before: u64| now.saturating_sub(before);
+            let (throttled, failed) = (since(count.throttled, before.throttled), since(count.failed, before.failed));
+            let answered = since(count.attempts, before.attempts).saturating_sub(throttled + failed);
+            for (outcome, number) in
+                [(CallOutcome::Answered, answered), (CallOutcome::Throttled, throttled), (CallOutcome::Failed, failed)]
+            {
+                if number > 0 {
+                    record::backend_calls(&name, outcome, number);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
