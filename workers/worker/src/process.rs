@@ -245,10 +245,13 @@ async fn serve_metrics(options: &Options, name: &str) -> anyhow::Result<Option<(
 
 /// Cancels `stop` on SIGTERM, SIGINT, SIGHUP and, where wanted, at the end of standard input.
 fn stop_when_told(stop: &CancellationToken, on_stdin_eof: bool) -> anyhow::Result<()> {
-    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+    for (kind, name) in
+        [(SignalKind::terminate(), "SIGTERM"), (SignalKind::interrupt(), "SIGINT"), (SignalKind::hangup(), "SIGHUP")]
+    {
         let (mut signals, stop) = (signal(kind)?, stop.clone());
         tokio::spawn(async move {
             signals.recv().await;
+            tracing::info!("stopping: {name}");
             stop.cancel();
         });
     }
@@ -258,6 +261,7 @@ fn stop_when_told(stop: &CancellationToken, on_stdin_eof: bool) -> anyhow::Resul
         std::thread::spawn(move || {
             let mut buffer = [0; 256];
             while std::io::stdin().read(&mut buffer).is_ok_and(|read| read > 0) {}
+            tracing::info!("stopping: end of standard input");
             stop.cancel();
         });
     }
