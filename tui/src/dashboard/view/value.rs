@@ -71,6 +71,7 @@ pub(super) fn drains_in(state: &State, queue: &QueueView) -> Cell {
     let theme = &state.theme;
     let ready = queue.ready.map(|ready| ready.value);
     let rate = |rate: Option<f32>| rate.unwrap_or(0.0);
+    let is_in_hand = queue.in_flight.is_some_and(|in_flight| in_flight.value > 0);
     let (words, style) = match (ready, queue.drains_in_secs) {
         (None, _) => (text::MISSING.to_owned(), theme.faint),
         (Some(0), _) => ("empty".to_owned(), theme.dim),
@@ -80,6 +81,10 @@ pub(super) fn drains_in(state: &State, queue: &QueueView) -> Cell {
             (text::whole_age(left), theme.text)
         }
         (_, None) if queue.out_per_minute.is_none() => (text::MISSING.to_owned(), theme.faint),
+        // Workers have their first messages in hand: none can be done yet.
+        (_, None) if rate(queue.out_per_minute) <= 0.0 && queue.consumers > 0 && is_in_hand => {
+            (text::MISSING.to_owned(), theme.faint)
+        }
         (_, None) if rate(queue.out_per_minute) <= 0.0 => ("stalled".to_owned(), theme.warn),
         _ => ("growing".to_owned(), theme.warn),
     };
