@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use stereospot_api::view::Environment;
 use stereospot_domain::diagnosis::Patience;
 use stereospot_domain::{JobId, QueueName, Timestamp};
-use stereospot_ports::{Backend, Fleet, LogSource, Result, WorkQueue, reassembly};
+use stereospot_ports::{Backend, Fleet, LogSource, Result, reassembly};
 use stereospot_telemetry::Recorder;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -100,8 +100,6 @@ pub struct Platform {
     /// Dead-letter queues that the platform can move back as a whole. Of these it also holds that messages can't be found by
     /// their id: they come as they like.
     pub moves: BTreeMap<QueueName, Arc<dyn Moves>>,
-    /// In topology A: the queue of output notices that the deployment's job-worker consumes.
-    pub job_status_events: Option<Arc<dyn WorkQueue>>,
     /// The platform's own alarm for stuck jobs; absent where none looks at our number.
     pub alarm: Option<Arc<dyn StuckJobsAlarm>>,
     /// What was found at the start.
@@ -112,7 +110,7 @@ impl From<Backend> for Platform {
     fn from(backend: Backend) -> Self {
         let facts = PlatformFacts { kind: backend.name, ..PlatformFacts::default() };
         let moves = BTreeMap::new();
-        Self { backend, logs: None, fleet: None, calls: None, moves, job_status_events: None, alarm: None, facts }
+        Self { backend, logs: None, fleet: None, calls: None, moves, alarm: None, facts }
     }
 }
 

@@ -57,7 +57,9 @@ fn a_killed_worker_and_a_killed_control_plane_cost_time_and_nothing_else(on: Whe
         let busy = workers.as_array().into_iter().flatten().find(|worker| {
             worker["stage"] == "inference" && worker["state"] == "busy" && !worker["segment_index"].is_null()
         });
-        let Some(name) = busy.and_then(|worker| worker["name"].as_str()) else { return Ok(None) };
+        // On AWS the machine stands behind the process's own name.
+        let name = busy.and_then(|worker| worker["name"].as_str()?.split('@').next());
+        let Some(name) = name else { return Ok(None) };
         Ok(stack.children(&["--name", name])?.first().map(|pid| (*pid, name.to_owned())))
     })?;
     signal(worker, "KILL")?;

@@ -258,3 +258,19 @@ fn a_queue_deleted_while_running_is_named_and_a_job_waits_for_it() -> Result<()>
     wait_until_completed(&stack, &job_id)?;
     stack.stop()
 }
+
+#[test]
+fn a_table_deleted_while_running_is_named_and_a_job_waits_for_it() -> Result<()> {
+    let stack = Stack::start(Where::Aws, "chunking=1,inference=1,reassembly=1")?;
+    let emulator = stack.emulator().context("it has one")?;
+    let source = stack.path("clip.mp4");
+    clip(&source, 160, 96, 50)?;
+    for table in ["stereo-test-segment-completions", "stereo-test-reassembly-triggered"] {
+        emulator.call("dynamodb", "DynamoDB_20120810.DeleteTable", &json!({ "TableName": table }))?;
+        let job_id = submit(&stack, &source)?;
+        said(&stack, &format!("the table {table} does not exist"))?;
+        emulator.provision("stereo-test", &stack.path("again.env"))?;
+        wait_until_completed(&stack, &job_id).context(table)?;
+    }
+    stack.stop()
+}

@@ -42,7 +42,7 @@ pub(super) async fn items(
                     (&mut items, format!("send again segment {index}: its message was dropped when the job failed"))
                 } else {
                     if why.is_none() {
-                        why = Some(mend::why_not_split_again(&shared.backend, &job).await?);
+                        why = Some(mend::why_not_split_again(&shared.backend, &job, mend::Lost::Gone).await?);
                     }
                     let why = why.clone().flatten();
                     let why =

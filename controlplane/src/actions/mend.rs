@@ -1,5 +1,6 @@
 //! The single steps by which a job is mended, for operator and reconciler alike. Each may be done any number of times.
 
+use std::fmt;
 use std::time::Duration;
 
 use futures::future;
@@ -80,7 +81,7 @@ pub(crate) async fn carry_out(shared: &Shared, job: &Job, repair: &Repair) -> Ve
             let mut results = Vec::new();
             for index in segments {
                 let tried = match resend_segment(backend, job, *index).await {
-                    Err(error) if error.code() == Code::NotFound => split_again(backend, job).await,
+                    Err(error) if error.code() == Code::NotFound => split_again(backend, job, Lost::Gone).await,
                     tried => tried,
                 };
                 results.push((format!("segment {index}"), tried));
@@ -93,7 +94,7 @@ pub(crate) async fn carry_out(shared: &Shared, job: &Job, repair: &Repair) -> Ve
                 results.push((format!("segment {index}"), put_completion(shared, job_id, *index).await));
             }
             // The last completion may be the one that everybody waits for. In topology A the job-worker looks.
-            if shared.platform.job_status_events.is_none()
+            if backend.queue(QueueRole::JobStatusEvents).is_err()
                 && let Err(error) = reassembly::check_with(backend, job_id, shared.trigger_patience()).await
             {
                 results.push((job_id.to_string(), Err(error)));
@@ -167,19 +168,37 @@ pub(crate) async fn gone(backend: &Backend, job: &Job, segments: &[u32]) -> Resu
     Ok(gone)
 }
 
+/// Why a stored segment is of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// There is no such object.
+    Gone,
+    /// The last attempt at it says so.
+    Damaged,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Lost::Gone => "its segment is gone",
+            Lost::Damaged => "its segment is damaged",
+        })
+    }
+}
+
 /// Why the lost segments of a job can't be written anew from its source; none when they can.
-pub(crate) async fn why_not_split_again(backend: &Backend, job: &Job) -> Result<Option<String>> {
+pub(crate) async fn why_not_split_again(backend: &Backend, job: &Job, lost: Lost) -> Result<Option<String>> {
     let is_there = async |key: &str| objects::exists(&*backend.input.store, key).await;
     Ok(match job.status {
         JobStatus::Completed | JobStatus::Deleted | JobStatus::Ingesting | JobStatus::Reassembling => {
-            Some(format!("its segment is gone, and the job is {}", job.status))
+            Some(format!("{lost}, and the job is {}", job.status))
         }
         _ if !is_there(&keys::source(job.job_id)).await? => {
-            Some("its segment is gone, and so is the source: submit the video again".into())
+            Some(format!("{lost}, and the source is gone: submit the video again"))
         }
         // Cut otherwise, the new segments would not fit those that are converted.
         _ if !is_there(&keys::manifest(job.job_id)).await? => {
-            Some("its segment is gone, and so is the manifest that says how it was cut: submit the video again".into())
+            Some(format!("{lost}, and the manifest that says how it was cut is gone: submit the video again"))
         }
         _ => None,
     })
@@ -188,8 +207,8 @@ pub(crate) async fn why_not_split_again(backend: &Backend, job: &Job) -> Result<
 /// Has the source split again, as it was before: every segment is written anew and asked for; those that are converted are
 /// passed over. A worker splits nothing that is split, so the job goes back to `created` first. A crash in between leaves a
 /// source that nobody was told of, which is found and mended as such.
-pub(crate) async fn split_again(backend: &Backend, job: &Job) -> Result<String> {
-    if let Some(why) = why_not_split_again(backend, job).await? {
+pub(crate) async fn split_again(backend: &Backend, job: &Job, lost: Lost) -> Result<String> {
+    if let Some(why) = why_not_split_again(backend, job, lost).await? {
         return Err(Error::new(Code::NotFound, why));
     }
     let from = vec![JobStatus::Failed, JobStatus::ChunkingComplete];
@@ -197,10 +216,10 @@ pub(crate) async fn split_again(backend: &Backend, job: &Job) -> Result<String> 
     match backend.jobs.transition(job.job_id, &transition).await? {
         Transitioned::Changed(_) => {
             resend_source(backend, job.job_id).await?;
-            Ok("its segment is gone: the source is sent to be split again".into())
+            Ok(format!("{lost}: the source is sent to be split again"))
         }
         Transitioned::Refused(JobStatus::Created | JobStatus::ChunkingInProgress) => {
-            Ok("its segment is gone: the source is being split again".into())
+            Ok(format!("{lost}: the source is being split again"))
         }
         Transitioned::Refused(status) => Err(Error::new(Code::Conflict, format!("the job is {status} meanwhile"))),
         Transitioned::Missing => Err(Error::new(Code::NotFound, "the job's row is gone")),
@@ -214,7 +233,7 @@ async fn put_completion(shared: &Shared, job_id: JobId, index: u32) -> Result<St
     if !objects::exists(&*backend.output.store, &key).await? {
         return Err(Error::new(Code::NotFound, "its output is gone"));
     }
-    if let Some(events) = &shared.platform.job_status_events {
+    if let Ok(events) = backend.queue(QueueRole::JobStatusEvents) {
         events.send(&[Outgoing::now(message::object_created(&backend.output.name, &key))]).await?;
         return Ok("the job-worker is told of its output again".into());
     }

@@ -58,7 +58,7 @@ pub(super) async fn draft(shared: &Shared, job_id: JobId, code: &str) -> Result<
             draft.effect = "the segments are converted".into();
             draft.needs = Some(QueueRole::Inference);
             if !gone.is_empty() {
-                match mend::why_not_split_again(&shared.backend, &job).await? {
+                match mend::why_not_split_again(&shared.backend, &job, mend::Lost::Gone).await? {
                     None => {
                         draft.items.extend(of_segments(&gone, "its segment is gone: split the source again"));
                         draft.effect = "the source is split again as it was, and the segments are converted".into();
@@ -70,9 +70,9 @@ pub(super) async fn draft(shared: &Shared, job_id: JobId, code: &str) -> Result<
             }
         }
         Some(Repair::PutCompletions { segments }) => {
-            let what = match shared.platform.job_status_events {
-                Some(_) => "send the notice of its output to the job-worker again",
-                None => "record its completion",
+            let what = match shared.backend.queue(QueueRole::JobStatusEvents) {
+                Ok(_) => "send the notice of its output to the job-worker again",
+                Err(_) => "record its completion",
             };
             draft.items = of_segments(segments, what);
             draft.effect = format!("the job goes on with {} more done", super::count_of(segments.len(), "segment"));

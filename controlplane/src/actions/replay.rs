@@ -2,7 +2,7 @@
 //!
 //! Invariant: a message is sent and removed only under a lease of ours, and judged anew under it. A crash between sending and
 //! removing leaves it on both queues, which the workers' own checks make harmless; it is never on neither. A job that is taken back
-//! from `failed` is asked for whole: see [`dropped`]. One whose segment is gone is removed once its source is sent to be split again.
+//! from `failed` is asked for whole: see [`dropped`]. One whose segment is gone or damaged is removed once its source is sent to be split again.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -153,11 +153,11 @@ async fn judge(shared: &Shared, name: QueueName, messages: &[Peeked], ids: Optio
                     let first = if words.is_empty() { String::new() } else { format!("{}; then ", words.join(", ")) };
                     judged.items.push(of_message(format!("{first}send to {}", QueueName::main(name.role))));
                 }
-                Verdict::SplitAgain(job) => {
+                Verdict::SplitAgain(job, lost) => {
                     judged.split.insert(job.job_id);
                     judged.removed += 1;
-                    let what = "its segment is gone: split the source again, which writes and asks for it anew; then remove this";
-                    judged.items.push(of_message(what.into()));
+                    let then = "split the source again, which writes and asks for it anew; then remove this";
+                    judged.items.push(of_message(format!("{lost}: {then}")));
                 }
                 Verdict::Skip(why) => judged.skips.push(of_message(why)),
             }
@@ -253,8 +253,8 @@ async fn one(shared: &Shared, name: QueueName, message: &Message, judge: &Judge<
     let backend = &shared.backend;
     let steps = match judge.judge(&message.body).await? {
         Verdict::Send(steps) => steps,
-        Verdict::SplitAgain(job) => {
-            let note = mend::split_again(backend, &job).await?;
+        Verdict::SplitAgain(job, lost) => {
+            let note = mend::split_again(backend, &job, lost).await?;
             return Ok(Sent::Yes(match backend.queue_named(name)?.delete(&message.receipt).await {
                 Ok(()) => format!("{note}; removed from {name}"),
                 Err(error) => format!("{note}; still on {name}: {error}"),

@@ -76,7 +76,7 @@ pub(super) async fn apply(shared: &Shared, name: &str, desired: u32, items: &[Pl
 pub(super) async fn missing_worker(shared: &Shared, role: QueueRole) -> Option<PlanItem> {
     let services = shared.platform.fleet.as_ref()?.services().await;
     let services = services.inspect_err(|error| tracing::debug!(%error, "services were not read")).ok()?;
-    let service = services.iter().find(|service| service.name == service_of(role))?;
+    let service = services.iter().find(|service| service.name == role.service())?;
     let what = format!("start one task: it has none, and {} is worked off by it", QueueName::main(role));
     service.is_idle().then(|| item(format!("{START}{}", service.name), what))
 }
@@ -91,14 +91,6 @@ pub(super) async fn start_worker(shared: &Shared, item: &PlanItem) -> ItemResult
     let Some(fleet) = &shared.platform.fleet else { return result(&item.id, Outcome::Skipped, "there is no fleet") };
     let service = item.id.strip_prefix(START).unwrap_or(&item.id);
     attempted(&item.id, fleet.force_one(service).await.map(|scaled| done(shared, scaled)))
-}
-
-/// Whose tasks receive from a queue, in an existing deployment and in ours.
-fn service_of(role: QueueRole) -> &'static str {
-    match role {
-        QueueRole::Chunking | QueueRole::Reassembly => "media-worker",
-        QueueRole::Inference | QueueRole::OutputEvents => "video-worker",
-    }
 }
 
 /// Shows it at once, before the services are read again, and says it in words.

@@ -7,6 +7,7 @@ use super::{Draft, Error, attempted, item, replay, result};
 use crate::shared::Shared;
 
 pub(super) async fn draft(shared: &Shared, name: QueueName) -> Result<Draft, Error> {
+    super::queue(shared, name)?;
     let command = format!("stereospot queues stop-move {name}");
     let running = match shared.platform.moves.get(&name) {
         Some(moves) => moves.newest().await?.filter(|newest| newest.is_running),

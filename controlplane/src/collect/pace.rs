@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use stereospot_domain::QueueRole;
+
 use super::schedule::Target;
 
 /// On a platform where calls cost money, the shortest pause is so many times that of the embedded backend.
@@ -13,8 +15,10 @@ pub(crate) type Pauses = (Duration, Duration);
 /// The pauses of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pace {
-    /// Numbers of one queue.
+    /// Numbers of one queue of the pipeline.
     queue: Pauses,
+    /// Numbers of one of the other queues.
+    further: Pauses,
     /// What lies on one dead-letter queue.
     dead_letters: Pauses,
     /// Rows of an unfinished status.
@@ -42,6 +46,7 @@ impl Pace {
     pub(crate) fn free(poll: Duration, logs: Duration) -> Self {
         Self {
             queue: (poll, poll),
+            further: (poll, poll),
             dead_letters: (poll, poll),
             active: (poll, poll),
             newest: (poll * 30, poll * 30),
@@ -61,6 +66,8 @@ impl Pace {
         let unit = poll * METERED;
         Self {
             queue: (unit, unit * 3),
+            // No decision rests on them: while they are idle they are read seldom.
+            further: (unit, unit * 12),
             dead_letters: (unit * 3, unit * 60),
             active: (unit, unit * 3),
             newest: (unit * 3, unit * 12),
@@ -78,7 +85,8 @@ impl Pace {
     /// Of one target. A failed job's are [`Pace::of_failed`], an idle one's [`Pace::of_idle`].
     pub(crate) fn of(&self, target: Target) -> Pauses {
         match target {
-            Target::Queue(_) => self.queue,
+            Target::Queue(name) if QueueRole::PIPELINE.contains(&name.role) => self.queue,
+            Target::Queue(_) => self.further,
             Target::DeadLetters(_) => self.dead_letters,
             Target::Active(_) => self.active,
             Target::Newest(_) => self.newest,

@@ -1,12 +1,12 @@
 //! What watching costs, by the schedule itself run over a day of a deployment: calls a minute and dollars a month.
 //!
-//! The deployment: eight queues, three of them with work; one job in twenty is converted now, a segment a minute each, and the
-//! other active ones wait in the queue; a few messages lie in a dead-letter queue.
+//! The deployment: eight queues with their dead-letter queues, three of them with work; one job in twenty is converted now, a
+//! segment a minute each, and the other active ones wait in the queue; a few messages lie in a dead-letter queue.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole};
+use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, Stage};
 use uuid::Uuid;
 
 use super::budget::Budget;
@@ -90,7 +90,7 @@ fn simulate(jobs: usize, active: usize, budget: u32) -> Bill {
         let outcome = match reading.target {
             Target::Queue(name) => {
                 bill.add("sqs.GetQueueAttributes", 1.0, SQS_REQUEST_USD);
-                let has_work = !name.is_dead_letter && name.role != QueueRole::OutputEvents;
+                let has_work = !name.is_dead_letter && Stage::ALL.iter().any(|stage| stage.queue() == name.role);
                 if has_work { Outcome::Changed } else { Outcome::Same }
             }
             Target::DeadLetters(_) => {
@@ -163,7 +163,7 @@ fn cost(target: Target) -> u32 {
 #[test]
 fn what_watching_costs_with_ten_a_thousand_and_a_hundred_thousand_jobs() {
     // Jobs, of these active; calls a minute and dollars a month that are not to be exceeded; how old an active job may get.
-    let bounds = [(10, 3, 50.0, 0.6, 245), (1_000, 30, 65.0, 1.2, 245), (100_000, 300, 200.0, 4.5, 300)];
+    let bounds = [(10, 3, 55.0, 0.7, 245), (1_000, 30, 70.0, 1.3, 245), (100_000, 300, 200.0, 4.5, 300)];
     for (jobs, active, most_calls, most_usd, oldest) in bounds {
         let bill = simulate(jobs, active, 300);
         println!(

@@ -17,11 +17,6 @@ const STALLED_AFTER: Duration = Duration::from_secs(30);
 pub(crate) const MISSED_RUNS: f32 = 3.0;
 /// Scaling on queue depth acts on numbers of each minute, and a task takes minutes to start.
 const SCALING_TAKES: Duration = Duration::from_secs(600);
-/// Which queues a deployment's services consume.
-const CONSUMERS: &[(&str, &[QueueRole])] = &[
-    ("media-worker", &[QueueRole::Chunking, QueueRole::Reassembly]),
-    ("video-worker", &[QueueRole::Inference, QueueRole::OutputEvents]),
-];
 /// Most lines.
 const MAX_LINES: usize = 500;
 
@@ -64,7 +59,7 @@ impl World {
                 .map_or(seen.len() as u64, |(stats, _)| super::flow::total(stats).max(seen.len() as u64));
             let plural = if count == 1 { "" } else { "s" };
             let evidence = match told.is_empty() {
-                true => format!("{count} message{plural}"),
+                true => format!("{count} message{plural}{}", consequence(queue.role)),
                 false => format!("{count} message{plural}: {}", told.join(", ")),
             };
             list.push(Attention {
@@ -105,7 +100,8 @@ impl World {
     }
 
     fn stalled_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
-        for role in QueueRole::ALL {
+        // Of the others' consumers nothing is heard: their services are looked at.
+        for role in QueueRole::ALL.iter().filter(|role| role.served_by().is_some()) {
             let name = QueueName::main(*role);
             let Some((stats, _)) = self.queues.get(&name).and_then(|flow| flow.stats()) else { continue };
             let Some(oldest) = stats.oldest_enqueued_at.filter(|_| stats.ready > 0) else { continue };
@@ -126,36 +122,47 @@ impl World {
         }
     }
 
-    /// Work waits and the service that does it has no task, for longer than scaling takes.
+    /// Work waits and the service that does it has no task, or is not there at all, for longer than scaling takes.
     fn service_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
-        for (service, roles) in CONSUMERS {
-            let Some(without) = self.without_tasks.get(*service) else { continue };
-            let Some(view) = self.services.iter().find(|view| view.name == *service) else { continue };
-            for role in *roles {
-                let name = QueueName::main(*role);
-                let Some(flow) = self.queues.get(&name) else { continue };
-                let (Some(waiting), Some((stats, _))) = (flow.waiting_since(), flow.stats()) else { continue };
-                let since = waiting.max(*without);
-                if now.since(since) < SCALING_TAKES {
-                    continue;
-                }
-                let note = view.note.as_ref().map_or(String::new(), |note| format!(": {note}"));
-                let desired = view.desired;
-                list.push(Attention {
-                    id: format!("service/{service}/{}", role.as_str()),
-                    severity: Severity::Critical,
-                    subject: format!("{service} has no task"),
-                    evidence: format!("queue {} {}, 0 running of {desired} desired{note}", role.as_str(), stats.ready),
-                    since,
-                    next: match desired {
+        for role in QueueRole::ALL {
+            let (name, service) = (QueueName::main(*role), role.service());
+            let Some(flow) = self.queues.get(&name) else { continue };
+            let (Some(waiting), Some((stats, _))) = (flow.waiting_since(), flow.stats()) else { continue };
+            if self.consumers(name, now) > 0 {
+                // Workers of ours have taken the place of the service's.
+                continue;
+            }
+            let (since, evidence, next) = match self.services.iter().find(|view| view.name == service) {
+                Some(view) => {
+                    let Some(without) = self.without_tasks.get(service) else { continue };
+                    let note = view.note.as_ref().map_or(String::new(), |note| format!(": {note}"));
+                    let next = match view.desired {
                         0 => format!("s: scale; stereospot services scale {service} 1"),
                         _ => "its tasks don't start: see the service's own events".into(),
-                    },
-                    job_id: None,
-                    queue: Some(name),
-                    code: "stage-stalled".into(),
-                });
+                    };
+                    (waiting.max(*without), format!("0 running of {} desired{note}", view.desired), next)
+                }
+                // Ours may be there, and send no events.
+                None if self.services.is_empty() || role.served_by().is_some() => continue,
+                None => {
+                    let next = format!("nobody else receives from this queue: bring {service} back");
+                    (waiting, "the cluster has no such service".into(), next)
+                }
+            };
+            if now.since(since) < SCALING_TAKES {
+                continue;
             }
+            list.push(Attention {
+                id: format!("service/{service}/{}", role.as_str()),
+                severity: Severity::Critical,
+                subject: format!("{service} has no task"),
+                evidence: format!("queue {} {}, {evidence}", role.as_str(), stats.ready),
+                since,
+                next,
+                job_id: None,
+                queue: Some(name),
+                code: if QueueRole::PIPELINE.contains(role) { "stage-stalled" } else { "queue-unserved" }.into(),
+            });
         }
     }
 
@@ -256,6 +263,17 @@ impl World {
                 code: "worker-silent".into(),
             });
         }
+    }
+}
+
+/// What it means that messages of a queue that is not the pipeline's are dead: no job's findings say so.
+fn consequence(role: QueueRole) -> &'static str {
+    match role {
+        QueueRole::Chunking | QueueRole::Inference | QueueRole::Reassembly | QueueRole::OutputEvents => "",
+        QueueRole::JobStatusEvents => ": outputs that the job-worker did not record",
+        QueueRole::Deletion => ": objects of jobs that should be gone",
+        QueueRole::Ingest => ": sources that were not fetched",
+        QueueRole::JobEvents => ": changes that the web page was not told of",
     }
 }
 

@@ -4,6 +4,7 @@ use stereospot_domain::diagnosis::{self, DeadLetter, Fact, FailingStep, JobFacts
 use stereospot_domain::{JobId, QueueName, QueueRole, Stage, Timestamp};
 
 use super::World;
+use super::progress::SegmentProgress;
 use super::world::Entry;
 
 impl World {
@@ -59,6 +60,7 @@ impl World {
                         segment_index,
                         since: dead.since,
                         error: entry.last_error(queue.role, segment_index),
+                        is_damaged: segment_index.is_some_and(|index| entry.is_damaged(index)),
                     })
                 })
                 .collect::<Vec<_>>()
@@ -122,6 +124,12 @@ impl Entry {
         told.max(self.touched_at).max(self.truth.newest())
     }
 
+    /// True when a segment's last attempt found the stored segment damaged.
+    pub(crate) fn is_damaged(&self, segment_index: u32) -> bool {
+        let segment = self.progress.as_ref().and_then(|progress| progress.segments.get(&segment_index));
+        segment.is_some_and(SegmentProgress::is_damaged)
+    }
+
     /// Steps whose last attempts failed.
     fn failing(&self) -> Vec<FailingStep> {
         let Some(progress) = &self.progress else { return Vec::new() };
@@ -134,11 +142,12 @@ impl Entry {
             .filter_map(|(stage, failures)| Some((*stage, None, failures.row()?, progress.errors.get(stage)?.get()?)));
         of_stages
             .chain(of_segments)
-            .map(|(stage, segment_index, (attempts, since), error)| FailingStep {
+            .map(|(stage, segment_index, (attempts, since, last_failed_at), error)| FailingStep {
                 stage,
                 segment_index,
                 attempts,
                 since,
+                last_failed_at,
                 error: error.clone(),
                 is_out_of_space: says_full(error),
             })
@@ -152,7 +161,11 @@ impl Entry {
             QueueRole::Chunking => progress.errors.get(&Stage::Chunking)?.get().cloned(),
             QueueRole::Inference => progress.segments.get(&segment_index?)?.error.get().cloned(),
             QueueRole::Reassembly => progress.errors.get(&Stage::Reassembly)?.get().cloned(),
-            QueueRole::OutputEvents => None,
+            QueueRole::OutputEvents
+            | QueueRole::JobStatusEvents
+            | QueueRole::Deletion
+            | QueueRole::Ingest
+            | QueueRole::JobEvents => None,
         }
     }
 }

@@ -42,9 +42,9 @@ impl Failures {
         self.kept.retain(|failed| *failed > settled);
     }
 
-    /// How many attempts failed, and when the first of those that are kept; none when the step does not fail.
-    pub(crate) fn row(&self) -> Option<(u32, Timestamp)> {
-        let (first, _) = self.kept.first()?;
-        Some((self.kept.len() as u32, *first))
+    /// How many attempts failed, and when the first and the last of those that are kept; none when the step does not fail.
+    pub(crate) fn row(&self) -> Option<(u32, Timestamp, Timestamp)> {
+        let ((first, _), (last, _)) = (self.kept.first()?, self.kept.last()?);
+        Some((self.kept.len() as u32, *first, *last))
     }
 }

@@ -6,11 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::Value;
 use stereospot_domain::{Event, EventKind, Stage, Timestamp};
 use uuid::Uuid;
 
 use super::failures::Failures;
 use super::latest::{Latest, Moment, moment};
+
+mod tellers;
+
+pub(crate) use tellers::Teller;
+use tellers::Tellers;
 
 /// Segments kept of one job; more are counted by the job store only.
 const MAX_SEGMENTS: usize = 100_000;
@@ -21,18 +27,11 @@ const MAX_SAMPLES: usize = 4096;
 /// How far back the rate looks.
 const RATE_WINDOW: Duration = Duration::from_secs(30);
 
-/// Who sent an event, and in which of its lives.
-pub(crate) type Teller = (String, Uuid);
-
 /// One segment, by its events.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct SegmentProgress {
-    /// The last of started, progress, failed.
-    last: Latest<EventKind>,
-    /// Who sent it, and in which of its lives.
-    teller: Latest<Teller>,
-    /// The frames of which it told.
-    told: Latest<u32>,
+    /// Who told of attempts at it.
+    tellers: Tellers,
     /// When an attempt last began.
     begun: Option<Moment>,
     /// When one last ended well.
@@ -49,6 +48,8 @@ pub(crate) struct SegmentProgress {
     pub(crate) frames: Latest<u32>,
     /// The last error.
     pub(crate) error: Latest<String>,
+    /// Whether the stored segment is at fault, as the last failed attempt at it saw it; one that starts knows better.
+    damaged: Latest<bool>,
     /// Attempts so far.
     pub(crate) attempts: u32,
     /// Attempts that failed since the last success.
@@ -56,16 +57,16 @@ pub(crate) struct SegmentProgress {
 }
 
 impl SegmentProgress {
-    /// True when the last thing heard is that somebody works on it.
+    /// True when somebody works on it, as far as is heard.
     pub(crate) fn is_started(&self) -> bool {
-        !self.is_done() && matches!(self.last.get(), Some(EventKind::SegmentStarted | EventKind::SegmentProgress))
+        !self.is_done() && self.tellers.right().is_some_and(|word| word.is_at_work)
     }
 
     /// Who works on it, or did last, and in which of its lives; of one that is done, who did it.
     pub(crate) fn worker(&self) -> Option<&Teller> {
         match self.done.get() {
             Some((teller, _)) if self.is_done() => Some(teller),
-            _ => self.teller.get(),
+            _ => self.tellers.right().map(|word| word.teller),
         }
     }
 
@@ -73,8 +74,13 @@ impl SegmentProgress {
     pub(crate) fn frames_done(&self) -> Option<u32> {
         match self.done.get() {
             Some((_, frames)) if self.is_done() => *frames,
-            _ => self.told.get().copied(),
+            _ => self.tellers.right().and_then(|word| word.frames),
         }
+    }
+
+    /// True when its last attempt failed because the stored segment is damaged: it has to be cut from the source again.
+    pub(crate) fn is_damaged(&self) -> bool {
+        !self.is_done() && self.damaged.get() == Some(&true)
     }
 
     /// An attempt that lost its lease goes on telling for a while: only one that begins later undoes the end of another.
@@ -95,6 +101,9 @@ pub(crate) struct Attempt {
     /// Why it failed.
     pub(crate) error: Latest<String>,
 }
+
+/// When, of which segment, by which life of a worker, how many frames.
+type Sample = (Timestamp, u32, Uuid, u32);
 
 /// A job, by its events.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -117,8 +126,8 @@ pub(crate) struct JobProgress {
     pub(crate) errors: BTreeMap<Stage, Latest<String>>,
     /// Attempts at chunking and reassembly that failed since the last success.
     pub(crate) failures: BTreeMap<Stage, Failures>,
-    /// Frames done by time and segment, over the last minute.
-    samples: BTreeSet<(Timestamp, u32, u32)>,
+    /// Frames done over the last minute.
+    samples: BTreeSet<Sample>,
 }
 
 impl JobProgress {
@@ -171,11 +180,13 @@ impl JobProgress {
     /// Frames a second over the last half minute; none when nothing was converted in it.
     pub(crate) fn frames_per_second(&self, now: Timestamp) -> Option<f32> {
         let from = now.minus(RATE_WINDOW);
-        let mut before: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut before: BTreeMap<(u32, Uuid), u32> = BTreeMap::new();
         let (mut frames, mut first) = (0_u64, None);
-        for (time, segment, done) in self.samples.range((from, 0, 0)..) {
+        let samples = self.samples.range((from, 0, Uuid::nil(), 0)..);
+        // An encoder holds its first frames back, forty and more: until it gives some, nothing can be said of the pace.
+        for (time, segment, boot, done) in samples.skip_while(|(.., done)| *done == 0) {
             first.get_or_insert(*time);
-            if let Some(earlier) = before.insert(*segment, *done) {
+            if let Some(earlier) = before.insert((*segment, *boot), *done) {
                 // An attempt that starts anew counts from its own start.
                 frames += u64::from(done.saturating_sub(earlier));
             }
@@ -203,14 +214,6 @@ impl JobProgress {
         if matches!(event.kind, EventKind::LeaseExtended | EventKind::LeaseLost) {
             return;
         }
-        let teller = (event.source.clone(), event.boot);
-        if event.kind == EventKind::SegmentCompleted {
-            segment.ended = segment.ended.max(Some(at));
-            segment.done.offer(at, (teller, small(event, "frames")));
-        } else {
-            segment.last.offer(at, event.kind);
-            segment.teller.offer(at, teller);
-        }
         if let Some(frames) = small(event, "frames") {
             segment.frames.offer(at, frames);
         }
@@ -218,31 +221,36 @@ impl JobProgress {
             EventKind::SegmentStarted => {
                 segment.started_at = segment.started_at.max(Some(event.time));
                 segment.begun = segment.begun.max(Some(at));
+                segment.damaged.offer(at, false);
                 Some(0)
             }
             EventKind::SegmentCompleted => {
                 segment.completed_at = segment.completed_at.max(Some(event.time));
                 segment.failures.settled(event);
-                small(event, "frames")
+                segment.ended = segment.ended.max(Some(at));
+                let frames = small(event, "frames");
+                segment.done.offer(at, ((event.source.clone(), event.boot), frames));
+                frames
             }
             EventKind::SegmentFailed => {
                 segment.error.offer(at, event.text("error").unwrap_or("no reason given").to_owned());
+                segment.damaged.offer(at, event.data.get("is_damaged").and_then(Value::as_bool).unwrap_or(false));
                 segment.failures.failed(event);
                 None
             }
             _ => small(event, "frames_done"),
         };
+        if event.kind != EventKind::SegmentCompleted {
+            segment.tellers.tell(event, done);
+        }
         if let Some(done) = done {
-            if event.kind != EventKind::SegmentCompleted {
-                segment.told.offer(at, done);
-            }
-            self.sample(event.time, index, done);
+            self.sample((event.time, index, event.boot, done));
         }
     }
 
-    fn sample(&mut self, time: Timestamp, segment: u32, done: u32) {
-        self.samples.insert((time, segment, done));
-        let newest = self.samples.last().map_or(time, |(time, ..)| *time);
+    fn sample(&mut self, sample: Sample) {
+        self.samples.insert(sample);
+        let newest = self.samples.last().map_or(sample.0, |(time, ..)| *time);
         let oldest_kept = newest.minus(RATE_WINDOW * 2);
         while self.samples.len() > MAX_SAMPLES || self.samples.first().is_some_and(|(time, ..)| *time < oldest_kept) {
             self.samples.pop_first();

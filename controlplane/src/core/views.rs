@@ -174,13 +174,7 @@ impl World {
 
     /// Workers heard of lately that take messages off a queue.
     pub(crate) fn consumers(&self, name: QueueName, now: Timestamp) -> u32 {
-        let stage = match name.role {
-            _ if name.is_dead_letter => return 0,
-            QueueRole::Chunking => Stage::Chunking,
-            // Inference workers confirm completions and results from the outputs' notifications.
-            QueueRole::Inference | QueueRole::OutputEvents => Stage::Inference,
-            QueueRole::Reassembly => Stage::Reassembly,
-        };
+        let Some(stage) = name.role.served_by().filter(|_| !name.is_dead_letter) else { return 0 };
         self.workers.values().filter(|worker| worker.serves(stage, now)).count() as u32
     }
 }

@@ -305,11 +305,15 @@ impl World {
             error: None,
             interval_secs: interval.as_secs_f32(),
         });
+        let interval_secs = interval.as_secs_f32();
         if error.is_none() {
             view.last_success_at = Some(at);
+            view.interval_secs = interval_secs;
+        } else {
+            // That it runs less often while nothing is there to be read makes its last success no younger.
+            view.interval_secs = view.interval_secs.min(interval_secs);
         }
         self.first_ran.entry(name).or_insert(at);
-        view.interval_secs = interval.as_secs_f32();
         view.error = error;
         self.dirty.collectors.insert(name);
     }

@@ -6,8 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use futures::future;
 use stereospot_api::view::{DeploymentView, FoundQueue};
-use stereospot_domain::{QueueName, QueueRole};
-use stereospot_ports::work_queue::Stats;
+use stereospot_domain::QueueName;
 use stereospot_ports::{Code, WorkQueue};
 
 use crate::actions;
@@ -36,26 +35,12 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Json<DeploymentVi
 
 async fn queue(shared: &Shared, name: QueueName, queue: &dyn WorkQueue) -> FoundQueue {
     let physical = shared.platform.facts.queues.get(&name).cloned().unwrap_or_else(|| name.to_string());
-    let note = match shared.running_move(name) {
-        Some(moved) => Some(format!("it is being moved back: {}", actions::move_progress(&moved))),
-        None if name == QueueName::main(QueueRole::OutputEvents) => beside(shared).await,
-        None => None,
-    };
+    let moved = shared.running_move(name);
+    let note = moved.map(|moved| format!("it is being moved back: {}", actions::move_progress(&moved)));
     match queue.settings().await {
         Ok(_) => FoundQueue { name, physical, exists: true, note },
         Err(error) => {
             FoundQueue { name, physical, exists: error.code() != Code::NotFound, note: Some(error.to_string()) }
         }
     }
-}
-
-/// In topology A: how the job-worker's queue stands, which gets the same notices and has no name here.
-async fn beside(shared: &Shared) -> Option<String> {
-    let stats = shared.platform.job_status_events.as_ref()?.stats().await;
-    Some(match stats {
-        Ok(Stats { ready, in_flight, .. }) => {
-            format!("the job-worker's own queue of these notices holds ≈ {ready} ready, ≈ {in_flight} in flight")
-        }
-        Err(error) => format!("the job-worker's own queue of these notices: {error}"),
-    })
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use anyhow::bail;
 use stereospot_aws::doctor::report::{Report, Severity};
 use stereospot_aws::provision::alarm::StuckJobs;
-use stereospot_aws::{AwsBackend, Connections, Deployment, Opened, Queue, SqsQueue, doctor};
+use stereospot_aws::{AwsBackend, Connections, Deployment, Opened, doctor};
 use stereospot_aws::{ecs::EcsFleet, logs::CloudLogs};
 use stereospot_controlplane::{Moves, Platform, PlatformFacts, StuckJobsAlarm, Topology};
-use stereospot_domain::{QueueName, QueueRole};
-use stereospot_ports::{Clock, Fleet, SystemClock, WorkQueue};
+use stereospot_domain::QueueName;
+use stereospot_ports::{Fleet, SystemClock};
 
 use super::args;
 
@@ -28,8 +28,7 @@ use adapters::{Alarm, Counted, QueueMoves};
 pub(super) async fn open(env_file: &Path) -> anyhow::Result<Platform> {
     let deployment = Deployment::read(env_file)?;
     let connections = Connections::open(deployment).await;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let opened = AwsBackend::connect(connections.clone(), Arc::clone(&clock)).await?;
+    let opened = AwsBackend::connect(connections.clone(), Arc::new(SystemClock)).await?;
     let report = doctor::survey(&connections).await?;
     say(&report);
     if let Some(why) = nothing_to_watch(&report) {
@@ -47,17 +46,11 @@ pub(super) async fn open(env_file: &Path) -> anyhow::Result<Platform> {
         queues: opened.queues.iter().map(|(name, queue)| (*name, last_part(queue.url()).to_owned())).collect(),
         missing: report.problems.iter().map(|problem| problem.what.clone()).collect(),
     };
-    let job_status_events = deployment.queues.get(&Queue::JobStatusEvents).map(|url| {
-        // It carries the same notices as the queue of this role.
-        let name = QueueName::main(QueueRole::OutputEvents);
-        Arc::new(SqsQueue::new(&connections, name, url, clock)) as Arc<dyn WorkQueue>
-    });
     Ok(Platform {
         logs: Some(Arc::new(CloudLogs::of(&connections)?)),
         fleet: EcsFleet::of(&connections)?.map(|fleet| Arc::new(fleet) as Arc<dyn Fleet>),
         calls: Some(Arc::new(Counted(connections.calls.clone()))),
         moves: moves(&opened),
-        job_status_events,
         alarm: alarm(&connections).await,
         backend: opened.backend,
         facts,

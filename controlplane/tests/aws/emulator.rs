@@ -106,6 +106,8 @@ pub(crate) fn parts(out: Output) -> (String, String, i32) {
 pub(crate) struct Serving {
     child: Child,
     pub(crate) client: Client,
+    /// Where it listens.
+    pub(crate) url: String,
     /// What it said before it listened.
     pub(crate) said: Vec<String>,
 }
@@ -131,7 +133,7 @@ impl Serving {
         };
         // Somebody must read on, or it stands still when the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, client: Client::new(&server).unwrap(), said }
+        Self { child, client: Client::new(&server).unwrap(), url: server, said }
     }
 
     /// Waits until `look` finds something.

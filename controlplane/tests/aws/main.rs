@@ -4,4 +4,5 @@
 mod deployment;
 mod emulator;
 mod existing;
+mod further;
 mod sentences;

@@ -10,7 +10,8 @@ use stereospot_api::wire::Apply;
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{QueueName, QueueRole};
 use stereospot_ports::memory::{self, ManualClock};
-use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats};
+use stereospot_ports::work_queue::{Outgoing, Receipt};
+use stereospot_ports::wrapped::WrappedQueue;
 use stereospot_ports::{Code, Error, Result, WorkQueue};
 
 use crate::harness::Plane;
@@ -25,25 +26,11 @@ struct Stubborn {
 }
 
 #[async_trait]
-impl WorkQueue for Stubborn {
-    fn name(&self) -> QueueName {
-        self.inner.name()
+impl WrappedQueue for Stubborn {
+    fn inner(&self) -> &dyn WorkQueue {
+        &*self.inner
     }
-    async fn settings(&self) -> Result<Settings> {
-        self.inner.settings().await
-    }
-    async fn send(&self, messages: &[Outgoing]) -> Result<Vec<String>> {
-        self.inner.send(messages).await
-    }
-    async fn receive(&self, how: Receive) -> Result<Vec<Message>> {
-        self.inner.receive(how).await
-    }
-    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<()> {
-        self.inner.extend(receipt, visibility).await
-    }
-    async fn release(&self, receipt: &Receipt, delay: Duration) -> Result<()> {
-        self.inner.release(receipt, delay).await
-    }
+
     async fn delete(&self, receipt: &Receipt) -> Result<()> {
         match self.deletions.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
             0 => Err(Error::new(Code::LeaseLost, "somebody else has it")),
@@ -53,18 +40,6 @@ impl WorkQueue for Stubborn {
             }
             _ => self.inner.delete(receipt).await,
         }
-    }
-    async fn stats(&self) -> Result<Stats> {
-        self.inner.stats().await
-    }
-    async fn peek(&self, max: usize) -> Result<Vec<Peeked>> {
-        self.inner.peek(max).await
-    }
-    async fn lease(&self, ids: &[String], visibility: Duration) -> Result<Vec<Message>> {
-        self.inner.lease(ids, visibility).await
-    }
-    async fn purge(&self) -> Result<u64> {
-        self.inner.purge().await
     }
 }
 

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -14,10 +13,11 @@ use object_store::{
     PutOptions, PutPayload, PutResult,
 };
 use stereospot_controlplane::{CallCounts, Counts, Platform, PlatformFacts, Topology};
-use stereospot_domain::{Job, JobId, JobStatus, Lock, QueueName, SegmentCompletion, Timestamp};
-use stereospot_ports::job_store::{Acquired, Page, Transition, Transitioned};
+use stereospot_domain::{Job, JobId, JobStatus, Lock, SegmentCompletion};
+use stereospot_ports::job_store::Page;
 use stereospot_ports::memory::{self, ManualClock};
-use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats};
+use stereospot_ports::work_queue::{Peeked, Stats};
+use stereospot_ports::wrapped::{WrappedJobStore, WrappedQueue};
 use stereospot_ports::{JobStore, Result, WorkQueue};
 
 /// Counts of calls by name.
@@ -71,42 +71,20 @@ struct Approximate {
 }
 
 #[async_trait]
-impl WorkQueue for Approximate {
-    fn name(&self) -> QueueName {
-        self.inner.name()
+impl WrappedQueue for Approximate {
+    fn inner(&self) -> &dyn WorkQueue {
+        &*self.inner
     }
-    async fn settings(&self) -> Result<Settings> {
-        self.inner.settings().await
-    }
-    async fn send(&self, messages: &[Outgoing]) -> Result<Vec<String>> {
-        self.inner.send(messages).await
-    }
-    async fn receive(&self, how: Receive) -> Result<Vec<Message>> {
-        self.inner.receive(how).await
-    }
-    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<()> {
-        self.inner.extend(receipt, visibility).await
-    }
-    async fn release(&self, receipt: &Receipt, delay: Duration) -> Result<()> {
-        self.inner.release(receipt, delay).await
-    }
-    async fn delete(&self, receipt: &Receipt) -> Result<()> {
-        self.inner.delete(receipt).await
-    }
+
     async fn stats(&self) -> Result<Stats> {
         self.calls.count("sqs.GetQueueAttributes");
         Ok(Stats { is_exact: false, oldest_enqueued_at: None, ..self.inner.stats().await? })
     }
+
     async fn peek(&self, max: usize) -> Result<Vec<Peeked>> {
         self.calls.count("sqs.ReceiveMessage");
         let peeked = self.inner.peek(max).await?;
         Ok(peeked.into_iter().map(|one| Peeked { dead_lettered_at: None, ..one }).collect())
-    }
-    async fn lease(&self, ids: &[String], visibility: Duration) -> Result<Vec<Message>> {
-        self.inner.lease(ids, visibility).await
-    }
-    async fn purge(&self) -> Result<u64> {
-        self.inner.purge().await
     }
 }
 
@@ -118,31 +96,26 @@ struct Theirs {
 }
 
 #[async_trait]
-impl JobStore for Theirs {
-    async fn create(&self, job: &Job) -> Result<()> {
-        self.inner.create(job).await
+impl WrappedJobStore for Theirs {
+    fn inner(&self) -> &dyn JobStore {
+        &*self.inner
     }
+
     async fn get(&self, job_id: JobId) -> Result<Option<Job>> {
         self.calls.count("dynamodb.GetItem");
         self.inner.get(job_id).await
     }
+
     async fn list(&self, status: JobStatus, cursor: Option<&str>, limit: usize) -> Result<Page<Job>> {
         self.calls.count("dynamodb.Query jobs");
         self.inner.list(status, cursor, limit).await
     }
-    async fn transition(&self, job_id: JobId, transition: &Transition) -> Result<Transitioned> {
-        self.inner.transition(job_id, transition).await
-    }
-    async fn set_uploaded(&self, job_id: JobId, at: Timestamp, bytes: u64) -> Result<()> {
-        self.inner.set_uploaded(job_id, at, bytes).await
-    }
-    async fn put_completion(&self, completion: &SegmentCompletion) -> Result<()> {
-        self.inner.put_completion(completion).await
-    }
+
     async fn count_completions(&self, job_id: JobId) -> Result<u32> {
         self.calls.count("dynamodb.Query completions");
         self.inner.count_completions(job_id).await
     }
+
     async fn list_completions(
         &self,
         job: JobId,
@@ -152,31 +125,11 @@ impl JobStore for Theirs {
         self.calls.count("dynamodb.Query completions");
         self.inner.list_completions(job, cursor, limit).await
     }
+
     async fn lock(&self, job_id: JobId) -> Result<Option<Lock>> {
         self.calls.count("dynamodb.GetItem lock");
         let lock = self.inner.lock(job_id).await?;
         Ok(lock.map(|lock| Lock { lease_until: None, owner: None, ..lock }))
-    }
-    async fn create_lock(&self, job_id: JobId, now: Timestamp) -> Result<bool> {
-        self.inner.create_lock(job_id, now).await
-    }
-    async fn retrigger_lock(&self, job_id: JobId, observed: Timestamp, now: Timestamp) -> Result<bool> {
-        self.inner.retrigger_lock(job_id, observed, now).await
-    }
-    async fn acquire_lock(&self, job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Result<Acquired> {
-        self.inner.acquire_lock(job_id, owner, now, lease).await
-    }
-    async fn renew_lock(&self, job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Result<bool> {
-        self.inner.renew_lock(job_id, owner, now, lease).await
-    }
-    async fn release_lock(&self, job_id: JobId, owner: &str) -> Result<bool> {
-        self.inner.release_lock(job_id, owner).await
-    }
-    async fn reset_lock(&self, job_id: JobId, observed: Timestamp) -> Result<bool> {
-        self.inner.reset_lock(job_id, observed).await
-    }
-    async fn delete_lock(&self, job_id: JobId) -> Result<bool> {
-        self.inner.delete_lock(job_id).await
     }
 }
 

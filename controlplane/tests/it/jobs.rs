@@ -141,10 +141,13 @@ async fn a_jobs_progress_follows_its_events() {
     );
     let about = Some((job_id, Some(0)));
     let started = worker.event(EventKind::SegmentStarted, plane.now(), about, json!({"frames": 50}));
-    plane.clock.advance(Duration::from_secs(5));
-    let progress =
-        worker.event(EventKind::SegmentProgress, plane.now(), about, json!({"frames_done": 25, "frames": 50}));
-    plane.client.send_events(vec![chunked, started, progress]).await.unwrap();
+    let mut events = vec![chunked, started];
+    for (secs, frames_done) in [(1, 5), (4, 25)] {
+        plane.clock.advance(Duration::from_secs(secs));
+        let data = json!({"frames_done": frames_done, "frames": 50});
+        events.push(worker.event(EventKind::SegmentProgress, plane.now(), about, data));
+    }
+    plane.client.send_events(events).await.unwrap();
     let snapshot =
         plane.snapshot("a quarter done", |snapshot| snapshot.jobs.iter().any(|view| view.progress == Some(0.25))).await;
     let view = &snapshot.jobs[0];

@@ -7,6 +7,7 @@ mod crowd;
 mod events;
 mod foreign;
 mod full_disk;
+mod further;
 mod harness;
 mod jobs;
 mod messages;

@@ -280,7 +280,7 @@ async fn check_that_dropped_messages_are_sent_again(action: impl FnOnce(JobId) -
     );
     assert_eq!(plan.items[2].segment_index, Some(5));
     assert_eq!(plan.skips.len(), 1, "{plan:#?}");
-    assert_eq!(plan.skips[0].what, "segment 4: its segment is gone, and so is the source: submit the video again");
+    assert_eq!(plan.skips[0].what, "segment 4: its segment is gone, and the source is gone: submit the video again");
     assert!(applied.results.iter().all(|result| result.outcome == Outcome::Done), "{applied:#?}");
     assert_eq!(applied.results.len(), 3);
     plane.status(job_id, JobStatus::ChunkingComplete).await;
@@ -361,12 +361,47 @@ async fn a_repair_of_a_gone_segment_has_the_source_split_again() {
 }
 
 #[tokio::test]
+async fn a_replay_of_a_message_whose_segment_is_damaged_has_the_source_split_again() {
+    let mut plane = Plane::passive().await;
+    let job_id = job_with_dead_segments(&plane, 2, &[1]).await;
+    plane.complete(job_id, [0]).await;
+    plane.put_silently(Side::Input, &keys::manifest(job_id)).await;
+    plane.put_silently(Side::Input, &keys::source(job_id)).await;
+    let why = "segment 1 is damaged: 3 of its frames can't be decoded";
+    let mut worker = Worker::new("inference-1", Stage::Inference);
+    let about = Some((job_id, Some(1)));
+    let data = json!({"error": why, "is_final": true, "is_damaged": true});
+    let told = vec![
+        worker.event(EventKind::SegmentStarted, plane.now(), about, json!({"frames": 25})),
+        worker.event(EventKind::SegmentFailed, plane.now(), about, data),
+    ];
+    plane.client.send_events(told).await.unwrap();
+    plane.backend.jobs.transition(job_id, &Transition::failed(why)).await.unwrap();
+    plane.findings(job_id, &["segment-dead-lettered"]).await;
+    let detail = plane.client.job(job_id).await.unwrap();
+    let evidence = detail.view.findings[0].evidence.join("; ");
+    assert!(evidence.ends_with("a stored segment is damaged: the source can be split again"), "{evidence}");
+    // What is known of it outlives the process.
+    plane.restart().await;
+    plane.depth_is_read(INFERENCE_DLQ, 1).await;
+    let (plan, applied) = plane.act(replay(INFERENCE_DLQ)).await;
+    assert!(plan.items[0].what.starts_with("its segment is damaged: split the source again"), "{plan:#?}");
+    assert_eq!(plan.effect, "inference ready 0 → 0; 1 source split again");
+    assert!(applied.results.iter().all(|result| result.outcome == Outcome::Done), "{applied:#?}");
+    plane.status(job_id, JobStatus::Created).await;
+    let sent = plane.backend.queues[&CHUNKING].peek(10).await.unwrap();
+    let bodies: Vec<&str> = sent.iter().map(|peeked| peeked.body.as_str()).collect();
+    assert_eq!(bodies, [message::object_created("input", &keys::source(job_id))]);
+    assert_eq!((plane.stats(INFERENCE).await.ready, plane.stats(INFERENCE_DLQ).await.ready), (0, 0));
+}
+
+#[tokio::test]
 async fn a_segment_whose_source_is_gone_too_can_only_be_submitted_again() {
     let plane = Plane::passive().await;
     let job_id = failed_job_with_a_gone_segment(&plane).await;
     let plan = plane.client.plan(replay(INFERENCE_DLQ), None).await.unwrap();
     assert!(plan.items.is_empty() && plan.refused.is_some(), "{plan:#?}");
-    assert_eq!(plan.skips[0].what, "its segment is gone, and so is the source: submit the video again");
+    assert_eq!(plan.skips[0].what, "its segment is gone, and the source is gone: submit the video again");
     assert_eq!(plane.stats(INFERENCE_DLQ).await.ready, 2);
     let detail = plane.client.job(job_id).await.unwrap();
     let finding = &detail.view.findings[0];

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use stereospot_domain::plan::Action;
 use stereospot_domain::{QueueName, QueueRole};
 use stereospot_ports::memory::{self, ManualClock};
-use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats};
+use stereospot_ports::work_queue::{Outgoing, Stats};
+use stereospot_ports::wrapped::WrappedQueue;
 use stereospot_ports::{Code, Error, Result, WorkQueue};
 
 use crate::harness::Plane;
@@ -22,33 +23,9 @@ struct Uncounted {
 }
 
 #[async_trait]
-impl WorkQueue for Uncounted {
-    fn name(&self) -> QueueName {
-        self.inner.name()
-    }
-
-    async fn settings(&self) -> Result<Settings> {
-        self.inner.settings().await
-    }
-
-    async fn send(&self, messages: &[Outgoing]) -> Result<Vec<String>> {
-        self.inner.send(messages).await
-    }
-
-    async fn receive(&self, how: Receive) -> Result<Vec<Message>> {
-        self.inner.receive(how).await
-    }
-
-    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<()> {
-        self.inner.extend(receipt, visibility).await
-    }
-
-    async fn release(&self, receipt: &Receipt, delay: Duration) -> Result<()> {
-        self.inner.release(receipt, delay).await
-    }
-
-    async fn delete(&self, receipt: &Receipt) -> Result<()> {
-        self.inner.delete(receipt).await
+impl WrappedQueue for Uncounted {
+    fn inner(&self) -> &dyn WorkQueue {
+        &*self.inner
     }
 
     async fn stats(&self) -> Result<Stats> {
@@ -57,18 +34,6 @@ impl WorkQueue for Uncounted {
             true => Err(Error::new(Code::Unavailable, "no answer from the queue")),
             false => self.inner.stats().await,
         }
-    }
-
-    async fn peek(&self, max: usize) -> Result<Vec<Peeked>> {
-        self.inner.peek(max).await
-    }
-
-    async fn lease(&self, ids: &[String], visibility: Duration) -> Result<Vec<Message>> {
-        self.inner.lease(ids, visibility).await
-    }
-
-    async fn purge(&self) -> Result<u64> {
-        self.inner.purge().await
     }
 }
 

@@ -10,7 +10,8 @@ use stereospot_controlplane::{Move, Moves, Platform};
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, keys, message};
 use stereospot_ports::memory::ManualClock;
-use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats};
+use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Receive, Stats};
+use stereospot_ports::wrapped::WrappedQueue;
 use stereospot_ports::{Code, WorkQueue};
 
 use crate::harness::Plane;
@@ -24,33 +25,9 @@ const INFERENCE_DLQ: QueueName = QueueName { role: QueueRole::Inference, is_dead
 struct Unseen(Arc<dyn WorkQueue>);
 
 #[async_trait]
-impl WorkQueue for Unseen {
-    fn name(&self) -> QueueName {
-        self.0.name()
-    }
-
-    async fn settings(&self) -> stereospot_ports::Result<Settings> {
-        self.0.settings().await
-    }
-
-    async fn send(&self, messages: &[Outgoing]) -> stereospot_ports::Result<Vec<String>> {
-        self.0.send(messages).await
-    }
-
-    async fn receive(&self, how: Receive) -> stereospot_ports::Result<Vec<Message>> {
-        self.0.receive(how).await
-    }
-
-    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> stereospot_ports::Result<()> {
-        self.0.extend(receipt, visibility).await
-    }
-
-    async fn release(&self, receipt: &Receipt, delay: Duration) -> stereospot_ports::Result<()> {
-        self.0.release(receipt, delay).await
-    }
-
-    async fn delete(&self, receipt: &Receipt) -> stereospot_ports::Result<()> {
-        self.0.delete(receipt).await
+impl WrappedQueue for Unseen {
+    fn inner(&self) -> &dyn WorkQueue {
+        &*self.0
     }
 
     async fn stats(&self) -> stereospot_ports::Result<Stats> {
@@ -63,10 +40,6 @@ impl WorkQueue for Unseen {
 
     async fn lease(&self, _: &[String], _: Duration) -> stereospot_ports::Result<Vec<Message>> {
         Err(stereospot_ports::Error::new(Code::Invalid, "can't lease by id"))
-    }
-
-    async fn purge(&self) -> stereospot_ports::Result<u64> {
-        self.0.purge().await
     }
 }
 

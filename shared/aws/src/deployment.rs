@@ -27,67 +27,34 @@ impl fmt::Display for Topology {
     }
 }
 
-macro_rules! queues {
-    ($($(#[$doc:meta])* $variant:ident $key:literal $name:literal $visibility:literal),+ $(,)?) => {
-        /// A main queue of a deployment; each has a dead-letter queue.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Queue { $($(#[$doc])* $variant),+ }
-
-        impl Queue {
-            /// Every queue that a deployment may have.
-            pub const ALL: &'static [Queue] = &[$(Queue::$variant),+];
-
-            /// The key of its URL in the environment file.
-            #[must_use]
-            pub fn key(self) -> &'static str {
-                match self { $(Queue::$variant => $key),+ }
-            }
-
-            /// What follows the name prefix in its name.
-            #[must_use]
-            pub fn suffix(self) -> &'static str {
-                match self { $(Queue::$variant => $name),+ }
-            }
-
-            /// The visibility timeout it is given when it is provisioned.
-            #[must_use]
-            pub fn visibility(self) -> Duration {
-                match self { $(Queue::$variant => Duration::from_secs($visibility)),+ }
-            }
-        }
-    };
+/// The key of a queue's URL in the environment file.
+#[must_use]
+pub fn key(role: QueueRole) -> &'static str {
+    named(role).0
 }
 
-queues! {
-    /// Notices of sources.
-    Chunking "CHUNKING_QUEUE_URL" "chunking" 900,
-    /// Notices of segments.
-    VideoWorker "VIDEO_WORKER_QUEUE_URL" "video-worker" 2400,
-    /// Jobs to be joined.
-    Reassembly "REASSEMBLY_QUEUE_URL" "reassembly" 3600,
-    /// Notices of outputs.
-    OutputEvents "OUTPUT_EVENTS_QUEUE_URL" "output-events" 120,
-    /// The same notices for the job-worker: topology A only.
-    JobStatusEvents "JOB_STATUS_EVENTS_QUEUE_URL" "job-status-events" 120,
-    /// Jobs to be deleted.
-    Deletion "DELETION_QUEUE_URL" "deletion" 600,
-    /// Sources to be fetched; optional.
-    Ingest "INGEST_QUEUE_URL" "ingest" 1200,
-    /// Changes of job rows, for the web user interface.
-    JobEvents "JOB_EVENTS_QUEUE_URL" "job-events" 60,
+/// What follows the name prefix in a queue's name.
+#[must_use]
+pub fn suffix(role: QueueRole) -> &'static str {
+    named(role).1
 }
 
-impl Queue {
-    /// The role it has in our pipeline; none for those that only existing services use.
-    #[must_use]
-    pub fn role(self) -> Option<QueueRole> {
-        match self {
-            Queue::Chunking => Some(QueueRole::Chunking),
-            Queue::VideoWorker => Some(QueueRole::Inference),
-            Queue::Reassembly => Some(QueueRole::Reassembly),
-            Queue::OutputEvents => Some(QueueRole::OutputEvents),
-            Queue::JobStatusEvents | Queue::Deletion | Queue::Ingest | Queue::JobEvents => None,
-        }
+/// The visibility timeout that a queue is given when it is provisioned.
+#[must_use]
+pub fn visibility(role: QueueRole) -> Duration {
+    Duration::from_secs(named(role).2)
+}
+
+fn named(role: QueueRole) -> (&'static str, &'static str, u64) {
+    match role {
+        QueueRole::Chunking => ("CHUNKING_QUEUE_URL", "chunking", 900),
+        QueueRole::Inference => ("VIDEO_WORKER_QUEUE_URL", "video-worker", 2400),
+        QueueRole::Reassembly => ("REASSEMBLY_QUEUE_URL", "reassembly", 3600),
+        QueueRole::OutputEvents => ("OUTPUT_EVENTS_QUEUE_URL", "output-events", 120),
+        QueueRole::JobStatusEvents => ("JOB_STATUS_EVENTS_QUEUE_URL", "job-status-events", 120),
+        QueueRole::Deletion => ("DELETION_QUEUE_URL", "deletion", 600),
+        QueueRole::Ingest => ("INGEST_QUEUE_URL", "ingest", 1200),
+        QueueRole::JobEvents => ("JOB_EVENTS_QUEUE_URL", "job-events", 60),
     }
 }
 
@@ -150,7 +117,7 @@ pub struct Deployment {
     /// Bucket of converted segments and results.
     pub output_bucket: Option<String>,
     /// URLs of the main queues that are deployed.
-    pub queues: BTreeMap<Queue, String>,
+    pub queues: BTreeMap<QueueRole, String>,
     /// The tables.
     pub tables: Tables,
     /// Name of the ECS cluster, or its ARN where only that is known.
@@ -239,7 +206,7 @@ impl Deployment {
             region,
             input_bucket: file.text("INPUT_BUCKET_NAME"),
             output_bucket: file.text("OUTPUT_BUCKET_NAME"),
-            queues: Queue::ALL.iter().filter_map(|queue| Some((*queue, file.text(queue.key())?))).collect(),
+            queues: QueueRole::ALL.iter().filter_map(|role| Some((*role, file.text(key(*role))?))).collect(),
             tables: Tables {
                 jobs: file.text("JOBS_TABLE_NAME"),
                 completions: file.text("SEGMENT_COMPLETIONS_TABLE_NAME"),
@@ -269,13 +236,13 @@ impl Deployment {
     /// Which services it is made of.
     #[must_use]
     pub fn topology(&self) -> Topology {
-        if self.queues.contains_key(&Queue::JobStatusEvents) { Topology::A } else { Topology::B }
+        if self.queues.contains_key(&QueueRole::JobStatusEvents) { Topology::A } else { Topology::B }
     }
 
     /// Name of a queue, the last part of its URL.
     #[must_use]
-    pub fn queue_name(&self, queue: Queue) -> Option<&str> {
-        self.queues.get(&queue).map(|url| url.rsplit_once('/').map_or(url.as_str(), |(_, name)| name))
+    pub fn queue_name(&self, role: QueueRole) -> Option<&str> {
+        self.queues.get(&role).map(|url| url.rsplit_once('/').map_or(url.as_str(), |(_, name)| name))
     }
 }
 

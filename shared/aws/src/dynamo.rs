@@ -23,6 +23,7 @@ use crate::error::{Call, from_sdk};
 
 mod change;
 mod locks;
+mod removal;
 mod rows;
 
 use change::{Change, Changed};
@@ -237,6 +238,10 @@ impl JobStore for DynamoJobs {
         let items: Result<Vec<_>> = answer.items.unwrap_or_default().iter().map(rows::to_completion).collect();
         let next = answer.last_evaluated_key.and_then(|last| Some(last.get("segment_index")?.as_n().ok()?.clone()));
         Ok(Page { items: items?, next })
+    }
+
+    async fn delete_completions(&self, job_id: JobId) -> Result<u32> {
+        removal::delete_completions(self, job_id).await
     }
 
     async fn lock(&self, job_id: JobId) -> Result<Option<Lock>> {

@@ -28,7 +28,7 @@ mod signed;
 pub mod sqs;
 
 pub use config::Connections;
-pub use deployment::{Deployment, Queue, Topology};
+pub use deployment::{Deployment, Topology};
 pub use sqs::SqsQueue;
 
 /// Opens deployments.
@@ -80,11 +80,10 @@ impl AwsBackend {
     }
 }
 
-/// The queues of our roles with their dead-letter queues, which no environment file names.
+/// The queues that are deployed with their dead-letter queues, which no environment file names.
 async fn queues(connections: &Connections, clock: &Arc<dyn Clock>) -> Result<BTreeMap<QueueName, Arc<SqsQueue>>> {
-    let named = connections.deployment.queues.iter().filter_map(|(queue, url)| Some((queue.role()?, url.as_str())));
-    let found = named.map(async |(role, url)| {
-        let main = SqsQueue::new(connections, QueueName::main(role), url, Arc::clone(clock));
+    let found = connections.deployment.queues.iter().map(async |(role, url)| {
+        let main = SqsQueue::new(connections, QueueName::main(*role), url, Arc::clone(clock));
         let redrive = match main.attributes().await {
             Ok(attributes) => attributes.redrive,
             Err(error) if is_of_this_queue(&error) => {
@@ -94,7 +93,7 @@ async fn queues(connections: &Connections, clock: &Arc<dyn Clock>) -> Result<BTr
             Err(error) => return Err(error),
         };
         let url = sqs::dead_letter_url(url, redrive.as_ref());
-        let dead = SqsQueue::new(connections, QueueName::dead_letter(role), &url, Arc::clone(clock));
+        let dead = SqsQueue::new(connections, QueueName::dead_letter(*role), &url, Arc::clone(clock));
         Ok([main, dead])
     });
     let found = futures::future::try_join_all(found).await?;

@@ -9,10 +9,11 @@ use std::fmt::Write as _;
 
 use aws_config::SdkConfig;
 use serde::Serialize;
+use stereospot_domain::QueueRole;
 use stereospot_ports::{Code, Error, Result};
 
 use crate::calls::Calls;
-use crate::deployment::Queue;
+use crate::deployment;
 use crate::signed::service::{CLOUDWATCH, DYNAMODB, LOGS, S3, SQS, STS};
 use crate::signed::{Api, on, xml};
 
@@ -222,15 +223,15 @@ impl Provisioner {
             let key = format!("{}_BUCKET_NAME", side.to_uppercase());
             set(&key, Some(resource::bucket(&self.prefix, side, account)));
         }
-        for queue in Queue::ALL {
-            let url = if resource::QUEUES.contains(queue) {
-                let name = resource::queue_name(&self.prefix, *queue);
+        for role in QueueRole::ALL {
+            let url = if QueueRole::PIPELINE.contains(role) {
+                let name = resource::queue_name(&self.prefix, *role);
                 let found = queue::url(&self.sqs, &name).await?;
                 Some(found.unwrap_or_else(|| self.expected_url(account, &name)))
             } else {
                 None
             };
-            set(queue.key(), url);
+            set(deployment::key(*role), url);
         }
         for (key, suffix) in [
             ("JOBS_TABLE_NAME", Some("jobs")),

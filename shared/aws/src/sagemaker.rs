@@ -13,7 +13,7 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stereospot_domain::{JobId, Mode, Timestamp};
+use stereospot_domain::{JobId, Mode, Timestamp, keys};
 use stereospot_ports::{Bucket, Code, Error, Result};
 
 use crate::calls::Calls;
@@ -26,9 +26,9 @@ pub mod endpoint;
 /// Where requests are put, in the output bucket.
 pub const REQUESTS: &str = "sagemaker-invocation-requests/";
 /// Where results come, as existing endpoints are configured.
-pub const RESPONSES: &str = "sagemaker-async-responses/";
+pub const RESPONSES: &str = keys::INVOCATION_RESPONSES;
 /// Where failures come.
-pub const FAILURES: &str = "sagemaker-async-failures/";
+pub const FAILURES: &str = keys::INVOCATION_FAILURES;
 /// Longest that SageMaker lets one invocation take.
 pub const LONGEST_INVOCATION: Duration = Duration::from_secs(3600);
 /// How long a row is kept.
@@ -154,7 +154,7 @@ impl Sagemaker {
     /// True for keys of the output bucket that [`Sagemaker::matched`] knows what to do with.
     #[must_use]
     pub fn is_result(key: &str) -> bool {
-        [RESPONSES, FAILURES].iter().any(|prefix| key.len() > prefix.len() && key.starts_with(prefix))
+        keys::is_invocation_end(key)
     }
 
     /// The segment that a result object in the output bucket is about. None when no row knows the object: the row may still be

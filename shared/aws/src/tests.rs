@@ -11,7 +11,7 @@ const FILE: &str = "REGION=us-east-1\nINPUT_BUCKET_NAME=in\nOUTPUT_BUCKET_NAME=o
                     CHUNKING_QUEUE_URL=https://sqs.us-east-1.amazonaws.com/1/p-chunking";
 
 async fn open(answer: &str) -> Result<Opened> {
-    let replay = Replay::new(&[(400, answer)]);
+    let replay = Replay::new(&[(400, answer); 2]);
     let deployment = Deployment::parse(FILE, &|_| None).expect("the file is whole");
     AwsBackend::connect(replay.connections(deployment), Arc::new(SystemClock)).await
 }
@@ -21,7 +21,7 @@ async fn without_the_permission_to_ask_a_dead_letter_queue_is_named_after_its_qu
     for code in ["com.amazon.coral.service#AccessDeniedException", "com.amazonaws.sqs#QueueDoesNotExist"] {
         let opened = open(&format!(r#"{{"__type":"{code}","message":"no"}}"#)).await.unwrap();
         let names: Vec<String> = opened.backend.queues.keys().map(ToString::to_string).collect();
-        assert_eq!(names, ["chunking", "chunking-dlq"]);
+        assert_eq!(names, ["chunking", "chunking-dlq", "deletion", "deletion-dlq"]);
         let dead = &opened.queues[&QueueName::dead_letter(QueueRole::Chunking)];
         assert_eq!(dead.url(), "https://sqs.us-east-1.amazonaws.com/1/p-chunking-dlq");
     }

@@ -5,7 +5,6 @@
 //! safe; it never guesses: a fact that is not known yields no finding.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,77 +14,13 @@ use crate::job::JobStatus;
 use crate::queue::QueueName;
 use crate::time::Timestamp;
 
+mod code;
+mod dead;
 mod facts;
 mod failing;
 
+pub use code::Code;
 pub use facts::{DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment};
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident $name:literal $title:literal),+ $(,)?) => {
-        /// One known way of losing a job.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-        #[serde(rename_all = "kebab-case")]
-        pub enum Code { $($(#[$doc])* $variant),+ }
-
-        impl Code {
-            /// Every code.
-            pub const ALL: &'static [Code] = &[$(Code::$variant),+];
-
-            /// The name, which is also the runbook page's.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Code::$variant => $name),+ }
-            }
-
-            /// What is wrong, in a few words.
-            #[must_use]
-            pub fn title(self) -> &'static str {
-                match self { $(Code::$variant => $title),+ }
-            }
-        }
-    };
-}
-
-codes! {
-    /// Lock there, never acquired, reassembly queue empty.
-    ReassemblyMessageLost "reassembly-message-lost" "the reassembly message was lost",
-    /// Output object there, completion not.
-    CompletionLost "completion-lost" "a segment is converted, but its completion was never recorded",
-    /// All completions there, no lock.
-    TriggerMissed "trigger-missed" "every segment is done, but reassembly was never triggered",
-    /// Lock acquired, holder silent, no result.
-    ReassemblyDied "reassembly-died" "reassembly started and died",
-    /// Source there, job not split, chunking queue empty.
-    SourceIgnored "source-ignored" "the source arrived, but no message asks for it to be split",
-    /// Job row there, source never came.
-    SourceMissing "source-missing" "the job was made, but its source never arrived",
-    /// Result there, status still reassembling.
-    CompletedStatusLost "completed-status-lost" "the result exists, but the job was never marked completed",
-    /// A segment neither completed, nor running, nor dead-lettered, inference queue empty.
-    SegmentLost "segment-lost" "a segment is neither done nor queued",
-    /// Status says failed, result exists.
-    StatusContradictsResult "status-contradicts-result" "the job says failed, but its result exists",
-    /// Failed, yet every segment is there.
-    FailedButComplete "failed-but-complete" "the job says failed, but every segment is converted",
-    /// The chunking message is in its dead-letter queue.
-    SourceDeadLettered "source-dead-lettered" "the source could not be split; its message is dead-lettered",
-    /// An inference message is in its dead-letter queue.
-    SegmentDeadLettered "segment-dead-lettered" "a segment failed too often; its message is dead-lettered",
-    /// The reassembly message is in its dead-letter queue.
-    ReassemblyDeadLettered "reassembly-dead-lettered" "reassembly failed too often; its message is dead-lettered",
-    /// More completions than segments.
-    TooManyCompletions "too-many-completions" "more completions than segments are recorded",
-    /// A worker has it, without a sign of life.
-    SegmentSilent "segment-silent" "a worker took a segment and has gone silent",
-    /// The same step failed several times and is still tried.
-    StepFailing "step-failing" "a step of the job keeps failing and is tried again",
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -156,7 +91,7 @@ pub struct Finding {
 pub fn diagnose(facts: &JobFacts, now: Timestamp, patience: Patience) -> Vec<Finding> {
     let mut findings = Vec::new();
     let job = &facts.job.value;
-    dead_letters(facts, &mut findings);
+    dead::letters(facts, &mut findings);
     match job.status {
         JobStatus::Created => not_split(facts, now, patience.step, &mut findings),
         // Splitting tells nothing while it goes on, so only a long silence counts.
@@ -168,7 +103,7 @@ pub fn diagnose(facts: &JobFacts, now: Timestamp, patience: Patience) -> Vec<Fin
         JobStatus::Ingesting | JobStatus::Completed | JobStatus::Deleted => {}
     }
     silent_segments(facts, now, patience, &mut findings);
-    failing::steps(facts, &mut findings);
+    failing::steps(facts, now, patience.step, &mut findings);
     if let (Some(completed), Some(total)) = (&facts.completed, job.total_segments)
         && completed.value.len() as u64 > u64::from(total)
     {
@@ -334,65 +269,6 @@ fn failed(facts: &JobFacts, findings: &mut Vec<Finding>) {
             repair: Some(Repair::Trigger),
         });
     }
-}
-
-fn dead_letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
-    use crate::QueueRole::*;
-    if facts.job.value.status == JobStatus::Completed || facts.job.value.status == JobStatus::Deleted {
-        return;
-    }
-    let codes = [
-        (Chunking, Code::SourceDeadLettered),
-        (Inference, Code::SegmentDeadLettered),
-        (Reassembly, Code::ReassemblyDeadLettered),
-    ];
-    for (role, code) in codes {
-        let letters: Vec<&DeadLetter> = facts.dead_letters.iter().filter(|letter| letter.queue.role == role).collect();
-        let Some(since) = letters.iter().map(|letter| letter.since).min() else { continue };
-        let mut evidence = Vec::new();
-        let segments: Vec<u32> = letters.iter().filter_map(|letter| letter.segment_index).collect();
-        evidence.push(if segments.is_empty() {
-            format!("{} message(s) in {}", letters.len(), QueueName::dead_letter(role))
-        } else {
-            format!("in {}: {}", QueueName::dead_letter(role), list(&segments))
-        });
-        evidence.extend(letters.iter().find_map(|letter| letter.error.clone()));
-        let hopeless = |letter: &&&DeadLetter| is_hopeless(facts, letter);
-        let message_ids: Vec<String> =
-            letters.iter().filter(|letter| !hopeless(letter)).map(|letter| letter.message_id.clone()).collect();
-        let what_is_gone = if role == Chunking { "the source is" } else { "segments and the source are" };
-        if message_ids.len() < letters.len() {
-            evidence.push(format!("{what_is_gone} gone: submit the video again"));
-        } else if role == Inference && letters.iter().any(|letter| is_gone(facts, letter)) {
-            evidence.push("a segment is gone: the source can be split again".into());
-        }
-        let repair = Repair::ReplayDeadLetters { queue: QueueName::dead_letter(role), message_ids };
-        let is_of_use = matches!(&repair, Repair::ReplayDeadLetters { message_ids, .. } if !message_ids.is_empty());
-        findings.push(Finding {
-            code,
-            severity: Severity::Critical,
-            since,
-            evidence,
-            repair: is_of_use.then_some(repair),
-        });
-    }
-}
-
-/// True when the object that a message asks for is gone.
-fn is_gone(facts: &JobFacts, letter: &DeadLetter) -> bool {
-    let gone = facts.gone.as_ref();
-    letter.segment_index.is_some_and(|index| gone.is_some_and(|gone| gone.value.binary_search(&index).is_ok()))
-}
-
-/// True when nothing is left from which the message's work could be done.
-fn is_hopeless(facts: &JobFacts, letter: &DeadLetter) -> bool {
-    let has_no_source = facts.source_exists.as_ref().is_some_and(|source| !source.value);
-    has_no_source
-        && match letter.queue.role {
-            crate::QueueRole::Chunking => true,
-            crate::QueueRole::Inference => is_gone(facts, letter),
-            _ => false,
-        }
 }
 
 fn silent_segments(facts: &JobFacts, now: Timestamp, patience: Patience, findings: &mut Vec<Finding>) {

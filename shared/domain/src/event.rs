@@ -96,7 +96,7 @@ kinds! {
     SegmentProgress "segment.progress",
     /// The output is written. Data: `frames`, `bytes`, `wall_secs`, `provider`.
     SegmentCompleted "segment.completed",
-    /// This attempt failed. Data: `error`, `is_final`.
+    /// This attempt failed. Data: `error`, `is_final`; `is_damaged` where the stored segment is at fault: it has to be cut anew.
     SegmentFailed "segment.failed",
     /// The message's lease was extended. Data: `queue`, `lease_secs`.
     LeaseExtended "lease.extended",

@@ -3,6 +3,11 @@
 use crate::job::JobId;
 use crate::options::Mode;
 
+/// Where a managed inference puts the results of its invocations, in the output bucket.
+pub const INVOCATION_RESPONSES: &str = "sagemaker-async-responses/";
+/// Where it puts their failures.
+pub const INVOCATION_FAILURES: &str = "sagemaker-async-failures/";
+
 /// What an input-bucket key stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKey {
@@ -96,6 +101,12 @@ pub fn parse_output(key: &str) -> Option<OutputKey> {
         ".reassembly-done" => Some(OutputKey::Done(job_id)),
         _ => Some(OutputKey::Segment(job_id, number(name.strip_prefix("segments/")?.strip_suffix(".mp4")?)?)),
     }
+}
+
+/// True for keys of the output bucket by which a managed inference tells how an invocation ended; of which job, its row knows.
+#[must_use]
+pub fn is_invocation_end(key: &str) -> bool {
+    [INVOCATION_RESPONSES, INVOCATION_FAILURES].iter().any(|prefix| key.len() > prefix.len() && key.starts_with(prefix))
 }
 
 fn number(text: &str) -> Option<u32> {

@@ -1,6 +1,8 @@
 //! Message bodies, exactly as existing deployments send them.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::job::JobId;
 use crate::keys::{self, InputKey, OutputKey};
@@ -17,6 +19,12 @@ pub enum Request {
     Reassemble(JobId),
     /// An output object was written.
     Output(OutputKey),
+    /// Delete what is left of a job.
+    Delete(JobId),
+    /// Fetch a job's source from an address.
+    Ingest(JobId),
+    /// A row changed: of this job and segment, where it says so.
+    Changed(Option<JobId>, Option<u32>),
     /// S3's notice that notifications were configured: benign, to be deleted.
     Test,
 }
@@ -69,6 +77,14 @@ struct JobRequest {
     job_id: JobId,
 }
 
+/// Its service can do nothing without the address.
+#[derive(Deserialize)]
+struct IngestRequest {
+    job_id: JobId,
+    #[serde(rename = "source_url")]
+    _source_url: String,
+}
+
 /// The notification that S3 sends when `key` is created in `bucket`; the key is form-encoded as S3 does.
 #[must_use]
 pub fn object_created(bucket: &str, key: &str) -> String {
@@ -87,11 +103,14 @@ pub fn reassemble(job_id: JobId) -> String {
 /// # Errors
 /// When the body has no known shape or names a key that does not belong on this queue.
 pub fn parse(role: QueueRole, body: &str) -> Result<Vec<Request>, Error> {
-    if role == QueueRole::Reassembly {
-        let request: JobRequest = serde_json::from_str(body).map_err(|error| Error::Shape(error.to_string()))?;
-        return Ok(vec![Request::Reassemble(request.job_id)]);
+    match role {
+        QueueRole::Reassembly => return Ok(vec![Request::Reassemble(from_json::<JobRequest>(body)?.job_id)]),
+        QueueRole::Deletion => return Ok(vec![Request::Delete(from_json::<JobRequest>(body)?.job_id)]),
+        QueueRole::Ingest => return Ok(vec![Request::Ingest(from_json::<IngestRequest>(body)?.job_id)]),
+        QueueRole::JobEvents => return changes(body),
+        QueueRole::Chunking | QueueRole::Inference | QueueRole::OutputEvents | QueueRole::JobStatusEvents => {}
     }
-    let notification: Notification = serde_json::from_str(body).map_err(|error| Error::Shape(error.to_string()))?;
+    let notification: Notification = from_json(body)?;
     if notification.event.as_deref() == Some("s3:TestEvent") {
         return Ok(vec![Request::Test]);
     }
@@ -106,7 +125,7 @@ pub fn parse(role: QueueRole, body: &str) -> Result<Vec<Request>, Error> {
             let request = match (role, keys::parse_input(&key), keys::parse_output(&key)) {
                 (QueueRole::Chunking, Some(InputKey::Source(job_id)), _) => Request::Chunk(job_id),
                 (QueueRole::Inference, Some(InputKey::Segment(segment)), _) => Request::Convert(segment),
-                (QueueRole::OutputEvents, _, Some(output)) => Request::Output(output),
+                (QueueRole::OutputEvents | QueueRole::JobStatusEvents, _, Some(output)) => Request::Output(output),
                 _ => return Err(Error::Key(key)),
             };
             Ok(request)
@@ -118,12 +137,40 @@ pub fn parse(role: QueueRole, body: &str) -> Result<Vec<Request>, Error> {
 #[must_use]
 pub fn job_of(role: QueueRole, body: &str) -> Option<(JobId, Option<u32>)> {
     match parse(role, body).ok()?.first()? {
-        Request::Chunk(job_id) | Request::Reassemble(job_id) => Some((*job_id, None)),
+        Request::Chunk(job_id) | Request::Reassemble(job_id) | Request::Delete(job_id) | Request::Ingest(job_id) => {
+            Some((*job_id, None))
+        }
         Request::Convert(segment) => Some((segment.job_id, Some(segment.index))),
         Request::Output(OutputKey::Segment(job_id, index)) => Some((*job_id, Some(*index))),
         Request::Output(OutputKey::Final(job_id) | OutputKey::Done(job_id)) => Some((*job_id, None)),
+        Request::Changed(job_id, segment_index) => Some(((*job_id)?, *segment_index)),
         Request::Test => None,
     }
+}
+
+/// A stream record of the job store, raw or among `Records`. Who reads them takes any; so any object is one.
+fn changes(body: &str) -> Result<Vec<Request>, Error> {
+    let body: Map<String, Value> = from_json(body)?;
+    let records = match body.get("Records") {
+        Some(Value::Array(records)) => records.iter().map(changed).collect(),
+        _ => vec![changed(&Value::Object(body))],
+    };
+    if records.is_empty() { Err(Error::Empty) } else { Ok(records) }
+}
+
+fn changed(record: &Value) -> Request {
+    let images = ["Keys", "NewImage", "OldImage"];
+    let find = |attribute: &str, kind: &str| {
+        images.iter().find_map(|image| record["dynamodb"][image][attribute][kind].as_str())
+    };
+    Request::Changed(
+        find("job_id", "S").and_then(|job_id| job_id.parse().ok()),
+        find("segment_index", "N").and_then(|index| index.parse().ok()),
+    )
+}
+
+fn from_json<T: DeserializeOwned>(body: &str) -> Result<T, Error> {
+    serde_json::from_str(body).map_err(|error| Error::Shape(error.to_string()))
 }
 
 fn to_json<T: Serialize>(value: &T) -> String {

@@ -7,9 +7,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::event::Stage;
 use crate::options::UnknownName;
 
-/// What a queue is for.
+/// What a queue is for. Every pipeline has the first four ([`QueueRole::PIPELINE`]); the others are there where an existing
+/// deployment has them, and what is not deployed is shown nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum QueueRole {
@@ -21,11 +23,31 @@ pub enum QueueRole {
     Reassembly,
     /// Notifications of new outputs: they confirm completions and results.
     OutputEvents,
+    /// The same notifications for the job-worker, which keeps the books in topology A.
+    JobStatusEvents,
+    /// Jobs whose objects are to be deleted.
+    Deletion,
+    /// Sources to be fetched from an address.
+    Ingest,
+    /// Changes of rows, for the web user interface.
+    JobEvents,
 }
 
 impl QueueRole {
-    /// Every role, in the order of a job's way.
-    pub const ALL: &'static [QueueRole] =
+    /// Every role, in the order of a job's way; those that only some deployments have come last.
+    pub const ALL: &'static [QueueRole] = &[
+        QueueRole::Chunking,
+        QueueRole::Inference,
+        QueueRole::Reassembly,
+        QueueRole::OutputEvents,
+        QueueRole::JobStatusEvents,
+        QueueRole::Deletion,
+        QueueRole::Ingest,
+        QueueRole::JobEvents,
+    ];
+
+    /// The roles of our own pipeline: what the embedded backend has, and what every backend must offer.
+    pub const PIPELINE: &'static [QueueRole] =
         &[QueueRole::Chunking, QueueRole::Inference, QueueRole::Reassembly, QueueRole::OutputEvents];
 
     /// The name that operators use.
@@ -36,6 +58,33 @@ impl QueueRole {
             QueueRole::Inference => "inference",
             QueueRole::Reassembly => "reassembly",
             QueueRole::OutputEvents => "output-events",
+            QueueRole::JobStatusEvents => "job-status-events",
+            QueueRole::Deletion => "deletion",
+            QueueRole::Ingest => "ingest",
+            QueueRole::JobEvents => "job-events",
+        }
+    }
+
+    /// The service of an existing deployment that receives from it.
+    #[must_use]
+    pub fn service(self) -> &'static str {
+        match self {
+            QueueRole::Chunking | QueueRole::Reassembly | QueueRole::Deletion | QueueRole::Ingest => "media-worker",
+            QueueRole::Inference | QueueRole::OutputEvents => "video-worker",
+            QueueRole::JobStatusEvents => "job-worker",
+            QueueRole::JobEvents => "web-ui",
+        }
+    }
+
+    /// The stage whose workers of ours receive from it; none where only a service of the deployment's own does.
+    #[must_use]
+    pub fn served_by(self) -> Option<Stage> {
+        match self {
+            QueueRole::Chunking | QueueRole::Deletion => Some(Stage::Chunking),
+            // Inference workers confirm completions and results from the outputs' notifications.
+            QueueRole::Inference | QueueRole::OutputEvents => Some(Stage::Inference),
+            QueueRole::Reassembly => Some(Stage::Reassembly),
+            QueueRole::JobStatusEvents | QueueRole::Ingest | QueueRole::JobEvents => None,
         }
     }
 
@@ -72,9 +121,18 @@ impl QueueName {
         Self { role, is_dead_letter: true }
     }
 
-    /// Every queue, each followed by its dead-letter queue.
+    /// Every queue that there may be, each followed by its dead-letter queue.
     pub fn all() -> impl Iterator<Item = QueueName> {
-        QueueRole::ALL.iter().flat_map(|role| [QueueName::main(*role), QueueName::dead_letter(*role)])
+        Self::of(QueueRole::ALL)
+    }
+
+    /// The queues of our own pipeline, each followed by its dead-letter queue.
+    pub fn pipeline() -> impl Iterator<Item = QueueName> {
+        Self::of(QueueRole::PIPELINE)
+    }
+
+    fn of(roles: &'static [QueueRole]) -> impl Iterator<Item = QueueName> {
+        roles.iter().flat_map(|role| [QueueName::main(*role), QueueName::dead_letter(*role)])
     }
 }
 
@@ -122,10 +180,17 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        assert_eq!(QueueName::all().count(), 8);
+        assert_eq!((QueueName::all().count(), QueueName::pipeline().count()), (16, 8));
         for name in QueueName::all() {
             assert_eq!(name.to_string().parse::<QueueName>().unwrap(), name);
         }
         assert!("video".parse::<QueueName>().unwrap_err().to_string().contains("inference-dlq"));
+    }
+
+    #[test]
+    fn the_pipelines_queues_come_first_and_our_workers_serve_them() {
+        assert!(QueueRole::ALL.starts_with(QueueRole::PIPELINE) && QueueRole::ALL.is_sorted());
+        assert!(QueueRole::PIPELINE.iter().all(|role| role.served_by().is_some()));
+        assert!(Stage::ALL.iter().all(|stage| stage.queue().served_by() == Some(*stage)));
     }
 }

@@ -71,7 +71,7 @@ impl Database {
             writer: Writer::start(connection),
             readers,
             clock: Arc::clone(&options.clock),
-            arrivals: QueueName::all().map(|name| (name, Notify::new())).collect(),
+            arrivals: QueueName::pipeline().map(|name| (name, Notify::new())).collect(),
         })))
     }
 

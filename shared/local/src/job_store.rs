@@ -117,6 +117,10 @@ impl JobStore for LocalJobs {
         Ok(page(completions, limit, |completion: &SegmentCompletion| completion.segment_index.to_string()))
     }
 
+    async fn delete_completions(&self, job_id: JobId) -> Result<u32> {
+        self.database.write(writes::DeleteCompletions { job_id }).await
+    }
+
     async fn lock(&self, job_id: JobId) -> Result<Option<Lock>> {
         let row: Option<LockRow> = sqlx::query_as(LOCK)
             .bind(job_id.to_string())

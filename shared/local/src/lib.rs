@@ -67,7 +67,7 @@ impl LocalBackend {
     pub async fn open(data_dir: &Path, options: Options) -> Result<Backend> {
         let database = Database::open(data_dir, &options).await?;
         let mut queues: BTreeMap<QueueName, Arc<dyn WorkQueue>> = BTreeMap::new();
-        for name in QueueName::all() {
+        for name in QueueName::pipeline() {
             queues.insert(name, Arc::new(queue::LocalQueue::new(name, database.clone(), options.max_receives.max(1))));
         }
         let bucket = |side: Side| -> Result<Bucket> {

@@ -143,6 +143,14 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<SegmentCompletion>>;
 
+    /// Removes every completion that the job has when it is called, in as many batches as it takes; says how many. One that is
+    /// recorded meanwhile may stay. Where it stops half way some are gone and some are not: calling it again removes the rest, and
+    /// once nothing is left it does nothing.
+    ///
+    /// # Errors
+    /// When the backend can't be asked, or did not take all of it in time.
+    async fn delete_completions(&self, job_id: JobId) -> Result<u32>;
+
     /// The job's lock.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub mod notifying;
 pub mod objects;
 pub mod reassembly;
 pub mod work_queue;
+#[cfg(any(test, feature = "conformance"))]
+pub mod wrapped;
 
 pub use error::{Code, Error, Result};
 pub use fleet::Fleet;
@@ -86,7 +88,7 @@ impl Bucket {
 }
 
 impl Backend {
-    /// A queue that must exist for the pipeline to run.
+    /// The queue of a role.
     ///
     /// # Errors
     /// [`Code::NotFound`] when it is not deployed.
@@ -99,6 +101,6 @@ impl Backend {
     /// # Errors
     /// [`Code::NotFound`] when it is not deployed.
     pub fn queue_named(&self, name: QueueName) -> Result<&Arc<dyn WorkQueue>> {
-        self.queues.get(&name).ok_or_else(|| Error::new(Code::NotFound, format!("the queue {name} is not deployed")))
+        self.queues.get(&name).ok_or_else(|| Error::new(Code::NotFound, format!("this deployment has no queue {name}")))
     }
 }

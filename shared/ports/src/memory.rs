@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stereospot_domain::{QueueName, Timestamp};
+use stereospot_domain::{QueueName, QueueRole, Timestamp};
 use tokio::sync::watch;
 
 use crate::conformance::Passing;
@@ -71,11 +71,18 @@ impl Passing for ManualClock {
     }
 }
 
-/// A new, empty backend: every queue with its dead-letter queue, the job store and two buckets, `input` and `output`.
+/// A new, empty backend: the pipeline's queues with their dead-letter queues, the job store and two buckets, `input` and `output`.
 #[must_use]
 pub fn backend(clock: &ManualClock) -> Backend {
+    backend_with(clock, QueueRole::PIPELINE)
+}
+
+/// As [`backend`], with the queues of these roles.
+#[must_use]
+pub fn backend_with(clock: &ManualClock, roles: &[QueueRole]) -> Backend {
     let state = queue::State::new(clock.clone(), MAX_RECEIVES);
     let queues: BTreeMap<QueueName, Arc<dyn WorkQueue>> = QueueName::all()
+        .filter(|name| roles.contains(&name.role))
         .map(|name| (name, Arc::new(queue::MemoryQueue::new(name, Arc::clone(&state))) as Arc<dyn WorkQueue>))
         .collect();
     let outbox = Arc::new(outbox::MemoryOutbox::new(queues.clone()));

@@ -35,6 +35,15 @@ pub async fn keys_below(store: &dyn ObjectStore, prefix: &str) -> Result<Vec<Str
     Ok(store.list(Some(&prefix)).map_ok(|meta| meta.location.to_string()).try_collect().await?)
 }
 
+/// Whether any object exists below a prefix.
+///
+/// # Errors
+/// When the store can't be asked.
+pub async fn is_any_below(store: &dyn ObjectStore, prefix: &str) -> Result<bool> {
+    let prefix = path(prefix)?;
+    Ok(store.list(Some(&prefix)).try_next().await?.is_some())
+}
+
 /// A key as the store's own path type.
 ///
 /// # Errors

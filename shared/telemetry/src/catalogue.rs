@@ -65,6 +65,9 @@ pub struct Label {
     pub name: &'static str,
     /// What it may say.
     pub values: Values,
+    /// Of a closed set: those that only some deployments have. What is not deployed has no series, so they begin when they are
+    /// recorded.
+    pub optional: &'static [&'static str],
 }
 
 impl Label {
@@ -98,7 +101,8 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// Every combination of label values that is known before anything happened; nothing where a label is open.
+    /// Every combination of label values that is known before anything happened; nothing where a label is open, and without
+    /// the values that are optional.
     #[must_use]
     pub fn known_series(&self) -> Vec<Vec<&'static str>> {
         let mut series = vec![Vec::new()];
@@ -107,7 +111,8 @@ impl Metric {
             series = series
                 .into_iter()
                 .flat_map(|start: Vec<&'static str>| {
-                    values.iter().map(move |value| start.iter().copied().chain([*value]).collect())
+                    let known = values.iter().filter(|value| !label.optional.contains(value));
+                    known.map(move |value| start.iter().copied().chain([*value]).collect())
                 })
                 .collect();
         }

@@ -29,7 +29,17 @@ fn page() -> String {
     page.push_str("\n## Labels\n\n| label | of | values |\n|---|---|---|\n");
     for label in labels {
         let values = match label.values {
-            Values::Closed(values) => values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(" "),
+            Values::Closed(values) => {
+                let (optional, always): (Vec<&str>, Vec<&str>) =
+                    values.iter().partition(|value| label.optional.contains(value));
+                let named =
+                    |values: Vec<&str>| values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(" ");
+                if optional.is_empty() {
+                    named(always)
+                } else {
+                    format!("{}; where deployed {}", named(always), named(optional))
+                }
+            }
             Values::Bounded(why) => why.to_owned(),
         };
         let of = catalogue::ALL.iter().filter(|metric| metric.labels.contains(label));

@@ -15,7 +15,7 @@ pub(super) async fn run(client: &Client, options: Queues) -> Result {
         QueuesCommand::List(how) if how.json => json(&client.queues().await?),
         QueuesCommand::List(_) => {
             let queues = client.queues().await?;
-            let all_are_known = QueueName::all().all(|name| is_known(&queues, name));
+            let all_are_known = unknown(&queues).next().is_none();
             // Why a number is missing is known to the deployment alone; a server that can't tell has the others all the same.
             let deployment = if all_are_known { None } else { client.deployment().await.ok() };
             list(&queues, deployment.as_ref())
@@ -49,8 +49,12 @@ pub(super) async fn run(client: &Client, options: Queues) -> Result {
     }
 }
 
-fn is_known(queues: &[QueueView], name: QueueName) -> bool {
-    queues.iter().any(|queue| queue.name == name && queue.ready.is_some())
+/// Queues without numbers: of the pipeline, which should have them all, and of those that the server tells of.
+fn unknown(queues: &[QueueView]) -> impl Iterator<Item = QueueName> {
+    QueueName::all().filter(|name| match queues.iter().find(|queue| queue.name == *name) {
+        Some(queue) => queue.ready.is_none(),
+        None => QueueName::pipeline().any(|own| own == *name),
+    })
 }
 
 fn list(queues: &[QueueView], deployment: Option<&DeploymentView>) -> Result {
@@ -70,8 +74,9 @@ fn list(queues: &[QueueView], deployment: Option<&DeploymentView>) -> Result {
     ]);
     let now = now();
     for queue in queues {
-        // Nothing consumes a dead-letter queue, and nothing should.
-        let consumers = if queue.name.is_dead_letter { UNKNOWN.into() } else { queue.consumers.to_string() };
+        // Nothing consumes a dead-letter queue, and nothing should; of services that only others have nothing is heard.
+        let is_unheard = queue.name.is_dead_letter || queue.name.role.served_by().is_none();
+        let consumers = if is_unheard { UNKNOWN.into() } else { queue.consumers.to_string() };
         table.row([
             queue.name.to_string(),
             observed(queue.ready),
@@ -89,7 +94,7 @@ fn list(queues: &[QueueView], deployment: Option<&DeploymentView>) -> Result {
     }
     table.print()?;
     let Some(deployment) = deployment else { return Ok(()) };
-    for name in QueueName::all().filter(|name| !is_known(queues, *name)) {
+    for name in unknown(queues) {
         let found = deployment.queues.iter().find(|found| found.name == name);
         if found.is_none_or(|found| !found.exists) {
             let why = found.and_then(|found| found.note.as_deref()).unwrap_or("not deployed");

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 mod aws;
 
-pub(crate) use aws::{deployment, log_line, log_page, on_aws};
+pub(crate) use aws::{deployment, in_topology_a, log_line, log_page, on_aws};
 
 /// The server's clock: 2026-05-28, 20:26:40 UTC.
 pub(crate) const NOW: Timestamp = Timestamp(1_780_000_000_000);

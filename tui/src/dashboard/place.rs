@@ -118,8 +118,10 @@ impl Place {
             ["dlq", name] => {
                 let role = name.trim_end_matches("-dlq");
                 let role = QueueRole::ALL.iter().copied().find(|known| known.as_str() == role);
-                role.map(|role| Place::DeadLetters(QueueName::dead_letter(role)))
-                    .ok_or_else(|| format!("no queue `{name}`: chunking, inference, reassembly, output-events"))
+                role.map(|role| Place::DeadLetters(QueueName::dead_letter(role))).ok_or_else(|| {
+                    let known: Vec<&str> = QueueRole::ALL.iter().map(|role| role.as_str()).collect();
+                    format!("no queue `{name}`: {}", known.join(", "))
+                })
             }
             ["job", prefix] => job(prefix, find).map(Place::Job),
             ["job", prefix, "logs"] => job(prefix, find).map(Place::Logs),

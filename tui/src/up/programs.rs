@@ -64,6 +64,10 @@ fn worker(program: &Path, stage: Stage, number: u32, data_dir: &Path, server: &s
     args.extend(backend_args(&options.backend, data_dir));
     let rest = ["--name", &name, "--server", server, "--metrics-listen", "127.0.0.1:0", "--stop-on-stdin-eof"];
     args.extend(rest.map(Into::into));
+    if matches!(options.backend, Backend::Aws { .. }) {
+        // On another machine there may be a stack on the same deployment, whose workers are named alike.
+        args.push("--add-host".into());
+    }
     if let Some(model) = &options.model {
         args.extend(["--model".into(), model.into()]);
     }

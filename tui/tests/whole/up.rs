@@ -279,7 +279,10 @@ fn workers_on_a_deployment_are_those_that_are_named() {
     assert!(alive.recv().is_err(), "no other worker ran");
     let called = logged(&stage, "inference-1.log");
     assert!(
-        called.starts_with("called: inference --backend aws --env-file /") && called.contains(" --data-dir /"),
+        called.starts_with("called: inference --backend aws --env-file /")
+            && called.contains(" --data-dir /")
+            && called.contains(" --name inference-1 ")
+            && called.contains(" --add-host"),
         "{called}"
     );
 }

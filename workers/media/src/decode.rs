@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ffmpeg_next::format::context::Input;
 use stereospot_picture::Picture;
 
 use crate::convert::Converter;
@@ -42,7 +43,7 @@ impl SegmentDecoder {
     /// Opens a segment file for decoding on `threads` threads.
     ///
     /// # Errors
-    /// As [`Error`] says; [`Error::Damaged`] when the file holds no video.
+    /// As [`Error`] says; [`Error::SegmentDamaged`] when the file holds no video.
     pub fn open(path: &Path, manifest: &Manifest, spec: &SegmentSpec, threads: usize) -> Result<Self, Error> {
         let from = Start { packet: 0, pts: spec.start_pts, frames: spec.frames };
         Self::start(path, manifest, spec, threads, from)
@@ -66,7 +67,8 @@ impl SegmentDecoder {
     fn start(path: &Path, manifest: &Manifest, spec: &SegmentSpec, threads: usize, from: Start) -> Result<Self, Error> {
         crate::init();
         let (stream, alignment) = align(path, manifest, spec)?;
-        let reader = FrameReader::new(path, open::segment(path)?, stream, threads, from.packet, Cancel::never())?;
+        let input = open_segment(path, spec)?;
+        let reader = FrameReader::new(path, input, stream, threads, from.packet, Cancel::never())?;
         let converter = Converter::new(manifest.width, manifest.height, manifest.colour, manifest.orientation);
         let hash = (from.frames == spec.frames).then(PtsHash::default);
         Ok(Self {
@@ -111,7 +113,7 @@ impl SegmentDecoder {
     }
 
     fn damaged(&self, why: &str) -> Error {
-        Error::Damaged { what: format!("in segment {}, {why}", self.spec.index) }
+        damaged(&self.spec, why)
     }
 }
 
@@ -135,10 +137,23 @@ struct Start {
     frames: u64,
 }
 
+fn damaged(spec: &SegmentSpec, why: &str) -> Error {
+    Error::SegmentDamaged { index: spec.index, why: why.to_owned() }
+}
+
+fn open_segment(path: &Path, spec: &SegmentSpec) -> Result<Input, Error> {
+    open::segment(path).map_err(|error| match error {
+        Error::File { source: source @ ffmpeg_next::Error::InvalidData, .. } => {
+            damaged(spec, &format!("its file can't be read as a video ({source})"))
+        }
+        error => error,
+    })
+}
+
 /// Video stream of a segment file and the alignment of its times, from its first packet.
 fn align(path: &Path, manifest: &Manifest, spec: &SegmentSpec) -> Result<(usize, Alignment), Error> {
-    let mut input = open::segment(path)?;
-    let stream = probe::video_stream(&input)?;
+    let mut input = open_segment(path, spec)?;
+    let stream = probe::video_stream(&input).map_err(|_| damaged(spec, "its file holds no video"))?;
     let file_base = input.stream(stream).expect("video_stream gives an index of this input").time_base();
     while let Some(packet) = open::next_packet(&mut input, path, Cancel::never())? {
         if packet.stream() == stream
@@ -148,13 +163,13 @@ fn align(path: &Path, manifest: &Manifest, spec: &SegmentSpec) -> Result<(usize,
             return Ok((stream, Alignment { file_base, first_pts, base, start_pts }));
         }
     }
-    Err(Error::Damaged { what: format!("segment {} holds no frame", spec.index) })
+    Err(damaged(spec, "its file holds no frame"))
 }
 
 /// Finds the last keyframe at or before the tail's first frame.
 fn tail_start(path: &Path, manifest: &Manifest, spec: &SegmentSpec, frames: u64) -> Result<Start, Error> {
     let (stream, alignment) = align(path, manifest, spec)?;
-    let mut input = open::segment(path)?;
+    let mut input = open_segment(path, spec)?;
     let mut packets = Vec::new();
     while let Some(packet) = open::next_packet(&mut input, path, Cancel::never())? {
         if packet.stream() == stream {

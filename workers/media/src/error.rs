@@ -47,7 +47,7 @@ pub enum Error {
         promised_secs: f64,
     },
     /// A side below [`crate::probe::MIN_SIDE`].
-    #[error("the picture is {width}x{height}, too small to convert: both sides must be at least {min} pixels", min = crate::probe::MIN_SIDE)]
+    #[error("the picture is {width}x{height}, too small to convert: both sides must be at least {min} pixels, scale the video up first", min = crate::probe::MIN_SIDE)]
     TooSmall {
         /// Width in pixels.
         width: u32,
@@ -72,10 +72,18 @@ pub enum Error {
         codec: String,
     },
     /// The content contradicts itself or can't be decoded.
-    #[error("the video is damaged: {what}")]
+    #[error("the video is damaged, {what}: upload it again, or convert it to H.264 in MP4 first")]
     Damaged {
         /// What was found, as a clause.
         what: String,
+    },
+    /// The file of a segment that was cut from a source is not what was written.
+    #[error("segment {index} is damaged: {why}")]
+    SegmentDamaged {
+        /// The segment's index.
+        index: u32,
+        /// What was found, as a clause.
+        why: String,
     },
     /// A segment is not what the manifest says.
     #[error("segment {index} does not match the manifest: {why}")]

@@ -91,9 +91,10 @@ impl Events {
         self.shared.boot
     }
 
-    /// Records that something happened: in the spool, and as a log line.
+    /// Records that something happened: in the spool, and as a log line. What there is nothing to say of (null) is left out.
     pub fn emit<const N: usize>(&self, kind: EventKind, about: &About, data: [(&str, Value); N]) {
-        let data: Map<String, Value> = data.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let data = data.into_iter().filter(|(_, value)| !value.is_null());
+        let data: Map<String, Value> = data.map(|(name, value)| (name.to_owned(), value)).collect();
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let event = Event {
             v: event::VERSION,
@@ -138,6 +139,18 @@ impl Events {
     #[must_use]
     pub fn spooled(&self) -> Waiting {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).spool.waiting()
+    }
+
+    /// What waits to be sent, taken out.
+    #[cfg(test)]
+    pub(crate) fn take_spooled(&self) -> Vec<Event> {
+        let mut state = self.shared.state.lock().unwrap();
+        let mut events = Vec::new();
+        while let Some((path, spooled)) = state.spool.oldest().unwrap() {
+            events.extend(spooled);
+            state.spool.remove(&path).unwrap();
+        }
+        events
     }
 
     /// Events dropped since the last call.
@@ -226,3 +239,6 @@ impl Events {
 fn is_passing(problem: &Problem) -> bool {
     problem.status >= 500 || problem.status == 429
 }
+
+#[cfg(test)]
+mod tests;

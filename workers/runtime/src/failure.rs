@@ -13,6 +13,10 @@ pub enum Failure {
     /// It may succeed later: the message goes back, and to the dead-letter queue after too many attempts.
     #[error("{0}")]
     Retry(String),
+    /// What was stored between two stages is damaged. As [`Failure::Retry`], but its events say so: once the message lies in the
+    /// dead-letter queue, sending it again would do nothing, what it names has to be made anew.
+    #[error("{0}")]
+    Damaged(String),
     /// The backend does not answer, or asks for fewer calls. That is no fault of the message: the worker keeps it and tries
     /// again, and after a while gives it back. No attempt failed.
     #[error("{1}")]

@@ -95,11 +95,21 @@ pub async fn is_over(context: &Context, job_id: JobId) -> stereospot_ports::Resu
 
 /// Tells that an attempt at a stage failed.
 pub(crate) fn emit_failed(context: &Context, about: &About, error: &str, is_final: bool) {
+    emit_failed_by(context, about, error, is_final, None);
+}
+
+/// Tells that an attempt at a stage failed because of what it was given to work on.
+pub(crate) fn emit_damaged(context: &Context, about: &About, error: &str, is_final: bool) {
+    emit_failed_by(context, about, error, is_final, Some(true));
+}
+
+fn emit_failed_by(context: &Context, about: &About, error: &str, is_final: bool, is_damaged: Option<bool>) {
     let kind = match about.stage {
         Some(Stage::Chunking) => EventKind::ChunkingFailed,
         Some(Stage::Inference) => EventKind::SegmentFailed,
         Some(Stage::Reassembly) => EventKind::ReassemblyFailed,
         None => return tracing::warn!("an output notification could not be acted on: {error}"),
     };
-    context.events.emit(kind, about, [("error", json!(error)), ("is_final", json!(is_final))]);
+    let data = [("error", json!(error)), ("is_final", json!(is_final)), ("is_damaged", json!(is_damaged))];
+    context.events.emit(kind, about, data);
 }

@@ -12,7 +12,7 @@ use stereospot_telemetry::record;
 
 use crate::events::About;
 use crate::failure::{Failure, told};
-use crate::job::{emit_failed, fail_job};
+use crate::job::{emit_damaged, emit_failed, fail_job};
 use crate::stage::Context;
 
 /// A message whose work has ended.
@@ -34,9 +34,13 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
     let settled = match outcome {
         Ok(()) => queue.delete(&message.receipt).await,
         Err(
-            Failure::Refused(error) | Failure::Retry(error) | Failure::Hindered(_, error) | Failure::NoSpace(error),
+            failure @ (Failure::Refused(_)
+            | Failure::Retry(_)
+            | Failure::Damaged(_)
+            | Failure::Hindered(..)
+            | Failure::NoSpace(_)),
         ) => {
-            let is_last = failed(context, &ended, &error).await;
+            let is_last = failed(context, &ended, &failure).await;
             // After the last attempt the next receive dead-letters it: until then nobody can see or replay it.
             let delay = if is_last { Duration::ZERO } else { retry_delay(message.receive_count) };
             queue.release(&message.receipt, delay).await
@@ -80,10 +84,14 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
 
 /// Tells that the attempt failed; true when it was the last. Then the job is failed, with the reason: the message goes to the
 /// dead-letter queue at its next receive, and replaying it takes the job back.
-async fn failed(context: &Context, ended: &Ended<'_>, error: &str) -> bool {
+async fn failed(context: &Context, ended: &Ended<'_>, failure: &Failure) -> bool {
     let Ended { message, max_receives, about, .. } = ended;
     let is_last = max_receives.is_some_and(|max| message.receive_count >= max);
-    emit_failed(context, about, error, is_last);
+    let error = failure.to_string();
+    match failure {
+        Failure::Damaged(_) => emit_damaged(context, about, &error, is_last),
+        _ => emit_failed(context, about, &error, is_last),
+    }
     if !is_last {
         return false;
     }

@@ -279,7 +279,13 @@ async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message
         match timed(context, handler, &Task { asked, about: own.clone(), cancel: lease.lost.clone() }).await {
             Ok(()) => {}
             // What else the message asks for may fare better: it is tried all the same.
-            Err(failure @ (Failure::Retry(_) | Failure::Hindered(..) | Failure::NoSpace(_) | Failure::Refused(_))) => {
+            Err(
+                failure @ (Failure::Retry(_)
+                | Failure::Damaged(_)
+                | Failure::Hindered(..)
+                | Failure::NoSpace(_)
+                | Failure::Refused(_)),
+            ) => {
                 (outcome, about) = (Err(failure), own);
             }
             Err(failure) => {
@@ -361,7 +367,10 @@ fn stage_of(role: QueueRole) -> Option<Stage> {
 
 fn about(role: QueueRole, asked: Option<&Asked>, receive_count: u32) -> About {
     let (job_id, segment_index) = match asked {
-        Some(Asked::Of(Request::Chunk(job_id) | Request::Reassemble(job_id))) => (Some(*job_id), None),
+        Some(Asked::Of(
+            Request::Chunk(job_id) | Request::Reassemble(job_id) | Request::Delete(job_id) | Request::Ingest(job_id),
+        )) => (Some(*job_id), None),
+        Some(Asked::Of(Request::Changed(job_id, segment_index))) => (*job_id, *segment_index),
         Some(Asked::Of(Request::Convert(segment))) => (Some(segment.job_id), Some(segment.index)),
         Some(Asked::Of(Request::Output(OutputKey::Segment(job_id, index)))) => (Some(*job_id), Some(*index)),
         Some(Asked::Of(Request::Output(OutputKey::Final(job_id) | OutputKey::Done(job_id)))) => (Some(*job_id), None),
@@ -375,7 +384,12 @@ fn step_outcome(outcome: &Result<(), Failure>) -> StepOutcome {
         Ok(()) => StepOutcome::Completed,
         Err(Failure::Refused(_)) => StepOutcome::Refused,
         Err(
-            Failure::Retry(_) | Failure::Away(..) | Failure::Hindered(..) | Failure::NoSpace(_) | Failure::Broken(_),
+            Failure::Retry(_)
+            | Failure::Damaged(_)
+            | Failure::Away(..)
+            | Failure::Hindered(..)
+            | Failure::NoSpace(_)
+            | Failure::Broken(_),
         ) => StepOutcome::Failed,
         Err(Failure::Cancelled | Failure::Later { .. }) => StepOutcome::Released,
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
-use serde::Deserialize;
-use stereospot_domain::{JobId, JobStatus, keys};
+use stereospot_domain::message::{self, Request};
+use stereospot_domain::{JobId, JobStatus, QueueRole, keys};
 use stereospot_ports::job_store::Transition;
 use stereospot_ports::work_queue::{Message, Receive};
 use stereospot_ports::{Bucket, WorkQueue, objects};
@@ -24,11 +24,6 @@ const WAIT: Duration = Duration::from_secs(20);
 const VISIBILITY: Duration = Duration::from_secs(600);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-#[derive(Debug, Deserialize)]
-struct Wish {
-    job_id: JobId,
-}
 
 /// Deletes what messages on the queue ask for, until the context's `stop`.
 pub async fn run(context: &Context, queue: Arc<dyn WorkQueue>) {
@@ -68,13 +63,18 @@ pub async fn step(context: &Context, queue: &dyn WorkQueue, wait: Duration) -> s
 }
 
 async fn take(context: &Context, message: &Message) -> Result<(), Failure> {
-    let wish: Wish = serde_json::from_str(&message.body).map_err(|error| {
+    let asked = message::parse(QueueRole::Deletion, &message.body).map_err(|error| {
         Failure::Refused(format!("the message {} is no request to delete a job: {error}", message.id))
     })?;
-    delete(context, wish.job_id).await
+    for request in asked {
+        if let Request::Delete(job_id) = request {
+            delete(context, job_id).await?;
+        }
+    }
+    Ok(())
 }
 
-/// Deletes a job's source, segments, outputs and lock. Doing it again changes nothing.
+/// Deletes a job's source, segments, outputs, completions and lock. Doing it again changes nothing.
 ///
 /// # Errors
 /// [`Failure::Refused`] when the job has not ended; otherwise when the backend can't be asked.
@@ -90,8 +90,13 @@ pub async fn delete(context: &Context, job_id: JobId) -> Result<(), Failure> {
     gone(backend.input.store.delete(&objects::path(&keys::source(job_id))?).await)?;
     let segments = remove_below(&backend.input, &format!("segments/{job_id}")).await?;
     let outputs = remove_below(&backend.output, &format!("jobs/{job_id}")).await?;
+    // After the outputs: from one that is still there somebody could record its completion once more.
+    let completions = backend.jobs.delete_completions(job_id).await?;
     backend.jobs.delete_lock(job_id).await?;
-    tracing::info!("deleted job_id={job_id}: its source, {segments} objects of its segments, {outputs} of its outputs");
+    tracing::info!(
+        "deleted job_id={job_id}: its source, {segments} objects of its segments, {outputs} of its outputs, \
+         {completions} completions"
+    );
     Ok(())
 }
 

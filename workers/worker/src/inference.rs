@@ -23,7 +23,7 @@ use stereospot_telemetry::record;
 use crate::convert::{self, Conversion, Converted, Progress, stereo_layout};
 use crate::plan;
 use crate::scratch::Scratch;
-use crate::{files, media_failure};
+use crate::{damaged, files, media_failure};
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -65,7 +65,12 @@ impl Handler for Inference {
         context.events.emit(EventKind::SegmentStarted, &task.about, [("frames", json!(frames))]);
         let (segment, spec) = (conversion.input.clone(), conversion.spec.clone());
         let (mut output, layout) = (conversion.output.clone(), stereo_layout(conversion.layout));
-        let converted = self.convert(context, task, conversion).await?;
+        let converted = match self.convert(context, task, conversion).await {
+            Err(Failure::Damaged(why)) => {
+                return Err(damaged::failure(context, key, sound != Sound::Foreign, why).await);
+            }
+            converted => converted?,
+        };
         record_speed(&converted);
         output = match sound {
             Sound::None => output,
@@ -208,7 +213,7 @@ async fn prepare(
         _ => None,
     };
     let options = options(&job.options);
-    options.check().map_err(|error| Failure::Refused(error.to_string()))?;
+    options.check().map_err(|error| Failure::Refused(format!("{error}: submit the video again with that changed")))?;
     let conversion = Conversion {
         manifest,
         spec,

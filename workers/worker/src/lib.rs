@@ -7,6 +7,7 @@ use stereospot_runtime::stage::{Failure, chain};
 
 pub mod chunking;
 pub mod convert;
+mod damaged;
 pub mod deletion;
 pub mod files;
 pub mod inference;
@@ -23,6 +24,7 @@ pub(crate) fn media_failure(error: &stereospot_media::Error) -> Failure {
     match error {
         stereospot_media::Error::Cancelled => Failure::Cancelled,
         stereospot_media::Error::DiskFull { .. } => Failure::NoSpace(chain(error)),
+        stereospot_media::Error::SegmentDamaged { .. } => Failure::Damaged(chain(error)),
         error if error.is_bad_source() => Failure::Refused(chain(error)),
         error => Failure::Retry(chain(error)),
     }

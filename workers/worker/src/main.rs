@@ -90,6 +90,9 @@ struct Options {
     /// This worker's name, unique in the deployment; default: the stage and the first free number.
     #[arg(long)]
     name: Option<String>,
+    /// Tell of this worker as NAME@HOST, as one without a name is told of on AWS: on other machines there are workers of its name.
+    #[arg(long, requires = "name")]
+    add_host: bool,
     /// The control plane that is told what happens; without one, events wait in the data directory.
     #[arg(long, env = "STEREOSPOT_SERVER", value_name = "URL")]
     server: Option<String>,

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use stereospot_domain::Stage;
+use stereospot_ports::Backend;
 use stereospot_ports::fleet::TaskProtection;
-use stereospot_ports::{Backend, WorkQueue};
 use stereospot_runtime::stage::{Bookkeeper, Handler};
 use stereospot_worker::outputs::Results;
 
@@ -35,8 +35,6 @@ pub(crate) struct Platform {
     pub(crate) managed: Option<Box<dyn Handler>>,
     /// What knows the results of a managed inference.
     pub(crate) results: Option<Arc<dyn Results>>,
-    /// The queue of jobs to be deleted, where there is one and it is this worker's to serve.
-    pub(crate) deletions: Option<Arc<dyn WorkQueue>>,
     /// Brings the counts of calls into the metrics; to be called now and then.
     pub(crate) record_calls: Option<Box<dyn FnMut() + Send>>,
 }
@@ -80,7 +78,6 @@ async fn local(options: &Options) -> anyhow::Result<Platform> {
         inference,
         managed: None,
         results: None,
-        deletions: None,
         record_calls: None,
     })
 }

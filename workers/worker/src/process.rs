@@ -54,6 +54,7 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
     let source = match (options.backend, &options.name) {
         // On other machines there are workers of this name too.
         (BackendKind::Aws, None) => identity::with_host(&name),
+        _ if options.add_host => identity::with_host(&name),
         _ => name.clone(),
     };
     let events = Events::open(&source, &spool, Arc::new(SystemClock))
@@ -94,7 +95,6 @@ async fn serve(
         inference,
         mut managed,
         results,
-        deletions,
         record_calls,
     } = platform::open(options, stages).await?;
     let scratch_dir = options.data_dir.join("scratch").join(name);
@@ -160,7 +160,10 @@ async fn serve(
 
     let protection = protection.map(Protection::start);
     let context = Context { bookkeeper, protection, ..Context::new(backend, events.clone(), stop.clone()) };
-    let deleting = deletions.map(|queue| {
+    // It is the media-worker's in existing deployments, so it goes with the cutting.
+    let deletions = context.backend.queue(QueueRole::Deletion).ok().filter(|_| stages.contains(&Stage::Chunking));
+    let deleting = deletions.cloned().map(|queue| {
+        tracing::info!("jobs are deleted when the deletion queue says so");
         let context = context.clone();
         tokio::spawn(async move { deletion::run(&context, queue).await })
     });

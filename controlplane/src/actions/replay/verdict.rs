@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use stereospot_domain::keys::OutputKey;
 use stereospot_domain::message::{self, Request};
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, Timestamp, keys};
-use stereospot_ports::{Backend, Result, job_store, objects};
+use stereospot_ports::{Backend, Code, Error, Result, job_store, objects};
 use tokio::sync::OnceCell;
 
-use crate::actions::mend;
+use crate::actions::mend::{self, Lost};
+use crate::core::progress::JobProgress;
 use crate::shared::Shared;
 
 /// What is right for one message.
@@ -17,8 +18,8 @@ use crate::shared::Shared;
 pub(super) enum Verdict {
     /// Send it, after these steps.
     Send(Vec<Step>),
-    /// Its segment is gone: have the job's source split again, which asks for the segment anew, then remove it.
-    SplitAgain(Box<Job>),
+    /// Its segment is gone or damaged: have the job's source split again, which asks for the segment anew, then remove it.
+    SplitAgain(Box<Job>, Lost),
     /// Leave it, for this reason.
     Skip(String),
 }
@@ -51,12 +52,20 @@ pub(super) struct Judge<'a> {
     role: QueueRole,
     /// An operator chose the message: then it is sent also when nobody can read it.
     is_chosen: bool,
-    completed: Mutex<HashMap<JobId, Arc<OnceCell<BTreeSet<u32>>>>>,
+    completed: OfJobs,
+    damaged: OfJobs,
+}
+
+/// Segments by job, read once however many messages of the job are judged at the same time.
+type OfJobs = Mutex<HashMap<JobId, Arc<OnceCell<BTreeSet<u32>>>>>;
+
+fn of_job(jobs: &OfJobs, job_id: JobId) -> Arc<OnceCell<BTreeSet<u32>>> {
+    Arc::clone(jobs.lock().unwrap_or_else(PoisonError::into_inner).entry(job_id).or_default())
 }
 
 impl<'a> Judge<'a> {
     pub(super) fn new(shared: &'a Shared, role: QueueRole, is_chosen: bool) -> Self {
-        Self { shared, role, is_chosen, completed: Mutex::default() }
+        Self { shared, role, is_chosen, completed: Mutex::default(), damaged: Mutex::default() }
     }
 
     /// What is right for a message with this body.
@@ -65,6 +74,10 @@ impl<'a> Judge<'a> {
         let skip = |why: &str| Ok(Verdict::Skip(why.to_owned()));
         let requests = match message::parse(self.role, body) {
             Ok(requests) => requests,
+            // Of which job only its row knows: who receives it looks there.
+            Err(message::Error::Key(key)) if self.hears_of_outputs() && keys::is_invocation_end(&key) => {
+                return Ok(Verdict::Send(Vec::new()));
+            }
             Err(_) if self.is_chosen => return Ok(Verdict::Send(Vec::new())),
             Err(error) => return Ok(Verdict::Skip(format!("no worker can read it: {error}"))),
         };
@@ -73,14 +86,22 @@ impl<'a> Judge<'a> {
             return Ok(Verdict::Send(Vec::new()));
         };
         let job_id = match request {
-            Request::Chunk(job_id) | Request::Reassemble(job_id) => job_id,
+            Request::Chunk(job_id)
+            | Request::Reassemble(job_id)
+            | Request::Delete(job_id)
+            | Request::Ingest(job_id) => job_id,
             Request::Convert(segment) => segment.job_id,
             Request::Output(OutputKey::Segment(job_id, _) | OutputKey::Final(job_id) | OutputKey::Done(job_id)) => {
                 job_id
             }
             Request::Test => return skip("S3's test notice: nothing to do"),
+            // Only a screen is told by it.
+            Request::Changed(..) => return Ok(Verdict::Send(Vec::new())),
         };
         let Some(job) = backend.jobs.get(job_id).await? else { return skip("its job does not exist") };
+        if let Request::Delete(_) = request {
+            return delete(backend, &job).await;
+        }
         match job.status {
             JobStatus::Deleted => return skip("job deleted"),
             JobStatus::Completed => return skip("job completed already"),
@@ -90,20 +111,27 @@ impl<'a> Judge<'a> {
             Request::Chunk(_) => chunk(backend, &job).await,
             Request::Convert(segment) => self.convert(&job, segment).await,
             Request::Reassemble(_) => self.reassemble(&job).await,
+            Request::Ingest(_) => ingest(backend, &job).await,
             Request::Output(OutputKey::Segment(_, index)) if self.is_completed(job_id, index).await? => {
                 skip("its completion is recorded already")
             }
-            Request::Output(_) | Request::Test => Ok(Verdict::Send(Vec::new())),
+            Request::Output(_) | Request::Delete(_) | Request::Changed(..) | Request::Test => {
+                Ok(Verdict::Send(Vec::new()))
+            }
         }
+    }
+
+    fn hears_of_outputs(&self) -> bool {
+        matches!(self.role, QueueRole::OutputEvents | QueueRole::JobStatusEvents)
     }
 
     async fn convert(&self, job: &Job, segment: keys::SegmentKey) -> Result<Verdict> {
         if self.is_completed(job.job_id, segment.index).await? {
             return Ok(Verdict::Skip("segment already complete".into()));
         }
-        if !objects::exists(&*self.shared.backend.input.store, &keys::segment(segment)).await? {
-            return Ok(match mend::why_not_split_again(&self.shared.backend, job).await? {
-                None => Verdict::SplitAgain(Box::new(job.clone())),
+        if let Some(lost) = self.lost(job.job_id, segment).await? {
+            return Ok(match mend::why_not_split_again(&self.shared.backend, job, lost).await? {
+                None => Verdict::SplitAgain(Box::new(job.clone()), lost),
                 Some(why) => Verdict::Skip(why),
             });
         }
@@ -113,6 +141,14 @@ impl<'a> Judge<'a> {
         };
         let is_failed = job.status == JobStatus::Failed;
         Ok(Verdict::Send(if is_failed { vec![Step::TakeBack(job.job_id, back_to)] } else { Vec::new() }))
+    }
+
+    /// Why a segment can't be converted from what is stored; none where it can.
+    async fn lost(&self, job_id: JobId, segment: keys::SegmentKey) -> Result<Option<Lost>> {
+        if !objects::exists(&*self.shared.backend.input.store, &keys::segment(segment)).await? {
+            return Ok(Some(Lost::Gone));
+        }
+        Ok(self.is_damaged(job_id, segment.index).await?.then_some(Lost::Damaged))
     }
 
     async fn reassemble(&self, job: &Job) -> Result<Verdict> {
@@ -144,16 +180,24 @@ impl<'a> Judge<'a> {
     }
 
     async fn is_completed(&self, job_id: JobId, index: u32) -> Result<bool> {
-        let of_job = {
-            let mut completed = self.completed.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(completed.entry(job_id).or_default())
-        };
-        // Read once, however many messages of the job are judged at the same time.
         let read = async || -> Result<BTreeSet<u32>> {
             let completions = job_store::all_completions(&*self.shared.backend.jobs, job_id).await?;
             Ok(completions.iter().map(|completion| completion.segment_index).collect())
         };
-        Ok(of_job.get_or_try_init(read).await?.contains(&index))
+        Ok(of_job(&self.completed, job_id).get_or_try_init(read).await?.contains(&index))
+    }
+
+    /// By all events ever told of the job: a process that started just now has not heard them.
+    async fn is_damaged(&self, job_id: JobId, index: u32) -> Result<bool> {
+        let read = async || -> Result<BTreeSet<u32>> {
+            let history = self.shared.store.job_history(job_id).await;
+            let unreadable = |error| Error::with(Code::Internal, "the stored events can't be read", error);
+            let mut progress = JobProgress::default();
+            history.map_err(unreadable)?.iter().for_each(|event| progress.apply(event));
+            let damaged = progress.segments.iter().filter(|(_, segment)| segment.is_damaged());
+            Ok(damaged.map(|(index, _)| *index).collect())
+        };
+        Ok(of_job(&self.damaged, job_id).get_or_try_init(read).await?.contains(&index))
     }
 }
 
@@ -167,5 +211,31 @@ async fn chunk(backend: &Backend, job: &Job) -> Result<Verdict> {
             Verdict::Send(vec![Step::TakeBack(job.job_id, JobStatus::Created)])
         }
         _ => Verdict::Skip("its source is split already".into()),
+    })
+}
+
+/// Whoever asked for it wants it gone, so only what is gone needs no asking.
+async fn delete(backend: &Backend, job: &Job) -> Result<Verdict> {
+    let job_id = job.job_id;
+    let is_any_left = async || -> Result<bool> {
+        Ok(objects::exists(&*backend.input.store, &keys::source(job_id)).await?
+            || objects::is_any_below(&*backend.input.store, &format!("segments/{job_id}")).await?
+            || objects::is_any_below(&*backend.output.store, &format!("jobs/{job_id}")).await?
+            || backend.jobs.count_completions(job_id).await? > 0
+            || backend.jobs.lock(job_id).await?.is_some())
+    };
+    Ok(match job.status {
+        JobStatus::Deleted if !is_any_left().await? => Verdict::Skip("job deleted, and nothing of it is left".into()),
+        _ => Verdict::Send(Vec::new()),
+    })
+}
+
+async fn ingest(backend: &Backend, job: &Job) -> Result<Verdict> {
+    if !matches!(job.status, JobStatus::Created | JobStatus::Ingesting) {
+        return Ok(Verdict::Skip(format!("the job is {}: it waits for no source", job.status)));
+    }
+    Ok(match objects::exists(&*backend.input.store, &keys::source(job.job_id)).await? {
+        true => Verdict::Skip("its source is there already".into()),
+        false => Verdict::Send(Vec::new()),
     })
 }

@@ -204,7 +204,7 @@ fn a_budget_that_is_too_small_makes_everything_older_and_stops_nothing() {
         of(|target| matches!(target, Target::Active(_))),
         of(|target| matches!(target, Target::Job(_))),
     );
-    assert_eq!((queues.len(), rows.len(), jobs.len()), (8, 5, 300), "each was read");
+    assert_eq!((queues.len(), rows.len(), jobs.len()), (16, 5, 300), "each was read");
     // Four, two and three parts of nine; within a kind one after the other.
     for (counts, share) in [(queues, 1_284), (rows, 642), (jobs, 963)] {
         let sum: u32 = counts.iter().sum();
@@ -215,6 +215,26 @@ fn a_budget_that_is_too_small_makes_everything_older_and_stops_nothing() {
     let pressure = schedule.pressure(at(3600)).unwrap();
     assert!(pressure.waiting > 250 && pressure.latest > at(60), "{pressure:?}");
     assert!(schedule.take_deferred() > 2_500);
+}
+
+#[test]
+fn queues_that_nothing_rests_on_are_read_seldom_while_they_are_idle() {
+    let pauses = |name: QueueName| -> Vec<u64> {
+        let mut schedule = metered(300);
+        schedule.watch(Target::Queue(name), at(0));
+        let mut now = at(0);
+        let outcomes = [Outcome::Same; 8].into_iter().chain([Outcome::Changed]);
+        let each = outcomes.map(|outcome| {
+            read_all(&mut schedule, now, 1, outcome);
+            let next = due(&mut schedule, now).unwrap();
+            let pause = (next - now).as_secs();
+            now = next;
+            pause
+        });
+        each.collect()
+    };
+    assert_eq!(pauses(QueueName::main(QueueRole::Inference)), [15, 22, 30, 30, 30, 30, 30, 30, 10]);
+    assert_eq!(pauses(QueueName::dead_letter(QueueRole::JobStatusEvents)), [15, 22, 33, 50, 75, 113, 120, 120, 10]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
+use stereospot_api::view::ServiceView;
 use stereospot_domain::diagnosis::{Code, Patience};
-use stereospot_domain::{Job, JobOptions, JobStatus, message};
+use stereospot_domain::{Event, EventKind, Job, JobOptions, JobStatus, Stage, message};
 use stereospot_ports::work_queue::{Peeked, Settings, Stats};
 use uuid::Uuid;
 
@@ -56,9 +57,53 @@ fn what_is_wrong_is_listed_gravest_first() {
             ("collector/queues".to_owned(), "no answer".to_owned()),
         ]
     );
+    let before = world.attention_list(NOW);
+    world.collector_ran("queues", Duration::from_secs(60), Some("no answer".into()), NOW);
+    assert_eq!(world.attention_list(NOW), before, "a collector that is asked less often is not up again");
     let next: Vec<String> = world.attention_list(NOW).into_iter().map(|line| line.next).collect();
     assert!(next[0].contains("logs/") && next[0].contains("`stereospot up`"), "{next:?}");
     assert_eq!(next[1..3], ["Enter: triage, r: replay", "r: replay"]);
+}
+
+#[test]
+fn a_queue_of_a_service_without_tasks_is_served_by_a_worker_of_ours() {
+    let mut world = World::new(QueueName::all());
+    let began = NOW.minus(SCALING_TAKES);
+    let waiting = Stats { ready: 2, ..Stats::default() };
+    for role in [QueueRole::Deletion, QueueRole::Ingest] {
+        world.set_queue(QueueName::main(role), waiting, SETTINGS, began);
+    }
+    let media_worker = ServiceView {
+        name: "media-worker".into(),
+        desired: 0,
+        running: 0,
+        pending: 0,
+        min: None,
+        max: None,
+        is_scaling_suspended: false,
+        note: None,
+        observed_at: began,
+    };
+    world.set_services(vec![media_worker], began);
+    let ids = |world: &World| -> Vec<String> { lines(world).into_iter().map(|(id, _)| id).collect() };
+    assert_eq!(ids(&world), ["service/media-worker/deletion", "service/media-worker/ingest"]);
+    let started = Event {
+        v: 1,
+        id: Uuid::nil(),
+        source: "chunking-1".into(),
+        boot: Uuid::nil(),
+        seq: 1,
+        kind: EventKind::WorkerStarted,
+        time: NOW,
+        job_id: None,
+        segment_index: None,
+        stage: Some(Stage::Chunking),
+        attempt: None,
+        traceparent: None,
+        data: serde_json::Map::new(),
+    };
+    world.apply(&started, NOW);
+    assert_eq!(ids(&world), ["service/media-worker/ingest"], "it deletes, but fetches nothing");
 }
 
 #[test]

@@ -35,23 +35,45 @@ prop_compose! {
     fn any_event()(n in 0_u128..1000, kind in 0..EventKind::ALL.len(), time in 0_i64..100_000,
                    segment in proptest::option::of(0_u32..4), attempt in 1_u32..4, done in 0_u32..100) -> Event {
         // The id stands for everything else, as it does in life.
-        event(n * 1_000_000 + u128::from(done) * 10_000 + time as u128 % 10_000, EventKind::ALL[kind], time, segment, attempt, done)
+        let id = n * 1_000_000 + u128::from(done) * 10_000 + time as u128 % 10_000;
+        Event { boot: Uuid::from_u128(n % 11), ..event(id, EventKind::ALL[kind], time, segment, attempt, done) }
     }
+}
+
+prop_compose! {
+    /// Of one segment, by more tellers than are kept.
+    fn any_word()(event in any_event(), kind in 0..4_usize, boot in 0_u128..40) -> Event {
+        let kinds =
+            [EventKind::SegmentStarted, EventKind::SegmentProgress, EventKind::SegmentFailed, EventKind::SegmentCompleted];
+        Event { kind: kinds[kind], segment_index: Some(0), boot: Uuid::from_u128(boot), ..event }
+    }
+}
+
+/// Events projected straight, and each at least once, many more than once, in another order.
+fn check_any_order(events: Vec<Event>, order: &[prop::sample::Index]) -> Result<(), TestCaseError> {
+    let mut ids = std::collections::BTreeSet::new();
+    let events: Vec<Event> = events.into_iter().filter(|event| ids.insert(event.id)).collect();
+    let shuffled =
+        order.iter().filter(|_| !events.is_empty()).map(|index| index.get(&events)).chain(events.iter().rev());
+    prop_assert_eq!(project(&events), project(shuffled));
+    Ok(())
 }
 
 proptest! {
     #[test]
     fn neither_order_nor_repetition_matters(
-        events in proptest::collection::vec(any_event(), 0..60),
+        events in proptest::collection::vec(any_event(), 0..100),
         order in proptest::collection::vec(any::<prop::sample::Index>(), 0..120),
     ) {
-        let mut ids = std::collections::BTreeSet::new();
-        let events: Vec<Event> = events.into_iter().filter(|event| ids.insert(event.id)).collect();
-        let straight = project(&events);
-        // Every event at least once, many more than once, in another order.
-        let shuffled: Vec<&Event> = order.iter().filter(|_| !events.is_empty())
-            .map(|index| index.get(&events)).chain(events.iter().rev()).collect();
-        prop_assert_eq!(straight, project(shuffled));
+        check_any_order(events, &order)?;
+    }
+
+    #[test]
+    fn nor_does_it_matter_for_a_crowd_at_one_segment(
+        events in proptest::collection::vec(any_word(), 0..200),
+        order in proptest::collection::vec(any::<prop::sample::Index>(), 0..200),
+    ) {
+        check_any_order(events, &order)?;
     }
 }
 
@@ -60,9 +82,10 @@ fn the_rate_is_that_of_the_last_half_minute() {
     let progress_at = |n, time, segment, done| event(n, EventKind::SegmentProgress, time, Some(segment), 1, done);
     let progress = project(&[
         event(1, EventKind::SegmentStarted, 0, Some(0), 1, 0),
-        progress_at(2, 10_000, 0, 50),
-        event(3, EventKind::SegmentStarted, 5_000, Some(1), 1, 0),
-        progress_at(4, 10_000, 1, 30),
+        progress_at(2, 2_000, 0, 16),
+        progress_at(3, 10_000, 0, 50),
+        event(4, EventKind::SegmentStarted, 5_000, Some(1), 1, 0),
+        progress_at(5, 10_000, 1, 30),
     ]);
     assert_eq!(progress.frames_per_second(Timestamp(10_000)), Some(8.0));
     assert_eq!(progress.frames_per_second(Timestamp(45_000)), None);
@@ -71,11 +94,12 @@ fn the_rate_is_that_of_the_last_half_minute() {
 
 #[test]
 fn an_attempt_that_starts_anew_does_not_count_backwards() {
+    let of = |worker: &str, event: Event| Event { source: worker.into(), ..event };
     let progress = project(&[
-        event(1, EventKind::SegmentStarted, 0, Some(0), 1, 0),
-        event(2, EventKind::SegmentProgress, 5_000, Some(0), 1, 50),
-        event(3, EventKind::SegmentStarted, 6_000, Some(0), 2, 0),
-        event(4, EventKind::SegmentProgress, 10_000, Some(0), 2, 50),
+        of("w1", event(1, EventKind::SegmentStarted, 0, Some(0), 1, 0)),
+        of("w1", event(2, EventKind::SegmentProgress, 5_000, Some(0), 1, 50)),
+        of("w2", event(3, EventKind::SegmentStarted, 6_000, Some(0), 2, 0)),
+        of("w2", event(4, EventKind::SegmentProgress, 10_000, Some(0), 2, 50)),
     ]);
     assert_eq!(progress.frames_per_second(Timestamp(10_000)), Some(10.0));
     let segment = &progress.segments[&0];
@@ -117,13 +141,88 @@ fn a_lost_attempt_does_not_undo_the_end_of_another() {
 }
 
 #[test]
+fn a_segment_is_damaged_until_another_attempt_says_otherwise() {
+    let mut damaged = event(2, EventKind::SegmentFailed, 1_000, Some(0), 1, 0);
+    damaged.data.insert("is_damaged".into(), true.into());
+    let mut told = vec![event(1, EventKind::SegmentStarted, 0, Some(0), 1, 0), damaged];
+    let is_damaged = |told: &[Event]| project(told.iter().rev()).segments[&0].is_damaged();
+    assert!(!is_damaged(&told[..1]) && is_damaged(&told));
+    told.push(event(3, EventKind::SegmentFailed, 2_000, Some(0), 2, 0));
+    assert!(!is_damaged(&told), "another reason");
+    told.pop();
+    told.push(event(4, EventKind::SegmentCompleted, 2_000, Some(0), 2, 0));
+    assert!(!is_damaged(&told));
+}
+
+#[test]
+fn the_attempt_that_began_last_is_shown_whenever_another_speaks() {
+    let at = |worker: &str, time, kind, done| {
+        let n = u128::try_from(time).unwrap();
+        Event {
+            source: worker.into(),
+            boot: Uuid::from_u128(worker.len() as u128),
+            ..event(n, kind, time, Some(0), 1, done)
+        }
+    };
+    let (old, new) = ("old", "newer");
+    let mut told = vec![
+        at(old, 0, EventKind::SegmentStarted, 0),
+        at(old, 1_000, EventKind::SegmentProgress, 10),
+        at(new, 2_000, EventKind::SegmentStarted, 0),
+    ];
+    let check = |told: &[Event], expected: (&str, u32, bool)| {
+        for events in [told.to_vec(), told.iter().rev().cloned().collect()] {
+            let segment = project(&events).segments.remove(&0).unwrap();
+            let shown = (segment.worker().unwrap().0.as_str(), segment.frames_done().unwrap(), segment.is_started());
+            assert_eq!(shown, expected, "{events:#?}");
+        }
+    };
+    check(&told, (new, 0, true));
+    told.push(at(new, 3_000, EventKind::SegmentProgress, 5));
+    told.push(at(old, 4_000, EventKind::SegmentProgress, 40));
+    check(&told, (new, 5, true));
+    told.push(at(new, 5_000, EventKind::SegmentFailed, 0));
+    check(&told, (new, 5, false));
+    told.push(at(old, 6_000, EventKind::SegmentProgress, 41));
+    check(&told, (old, 41, true));
+    told.push(at(old, 7_000, EventKind::SegmentFailed, 0));
+    check(&told, (old, 41, false));
+    // One that can't even begin says so, and ends the silence of the one before.
+    told.push(at(new, 8_000, EventKind::SegmentStarted, 0));
+    check(&told, (new, 0, true));
+    told.push(at("a third", 9_000, EventKind::SegmentFailed, 0));
+    let segment = project(&told).segments.remove(&0).unwrap();
+    assert!(!segment.is_started() && segment.worker().unwrap().0 == "a third");
+}
+
+#[test]
+fn two_attempts_at_once_count_what_each_converts() {
+    let at = |worker: u128, time, done| Event {
+        boot: Uuid::from_u128(worker),
+        ..event(worker * 100_000 + time as u128, EventKind::SegmentProgress, time, Some(0), 1, done)
+    };
+    let progress = project(&[at(1, 0, 40), at(2, 0, 5), at(1, 5_000, 50), at(2, 5_000, 10), at(1, 10_000, 60)]);
+    assert_eq!(progress.frames_per_second(Timestamp(10_000)), Some(2.5), "never the difference of the two");
+}
+
+#[test]
+fn the_pace_begins_with_the_first_frames() {
+    let at = |n, time, done| event(n, EventKind::SegmentProgress, time, Some(0), 1, done);
+    let told = [event(1, EventKind::SegmentStarted, 0, Some(0), 1, 100), at(2, 1_000, 0), at(3, 8_000, 6)];
+    assert_eq!(project(&told).frames_per_second(Timestamp(9_000)), None, "an encoder that fills says nothing");
+    let told = [&told[..], &[at(4, 10_000, 26)]].concat();
+    assert_eq!(project(&told).frames_per_second(Timestamp(10_000)), Some(10.0));
+}
+
+#[test]
 fn failures_are_counted_since_the_last_end() {
     let failed = |n, time, is_final: bool| {
         let mut failed = event(n, EventKind::SegmentFailed, time, Some(0), 1, 0);
         failed.data.insert("is_final".into(), is_final.into());
         failed
     };
-    let row = |events: &[Event]| project(events).segments[&0].failures.row();
+    let row =
+        |events: &[Event]| project(events).segments[&0].failures.row().map(|(attempts, since, _)| (attempts, since));
     let mut events = vec![failed(1, 10, false), failed(2, 20, false), failed(2, 20, false)];
     assert_eq!(row(&events), Some((2, Timestamp(10))));
     events.push(event(3, EventKind::SegmentCompleted, 15, Some(0), 1, 0));

@@ -19,7 +19,7 @@ fn a_whole_file_is_read() {
     assert_eq!(deployment.name_prefix, "spot");
     assert_eq!(deployment.input_bucket.as_deref(), Some("in"));
     assert_eq!(deployment.queues.len(), 2);
-    assert_eq!(deployment.queue_name(Queue::Chunking), Some("spot-chunking"));
+    assert_eq!(deployment.queue_name(QueueRole::Chunking), Some("spot-chunking"));
     assert_eq!(deployment.topology(), Topology::A);
     assert_eq!(deployment.tables.jobs.as_deref(), Some("spot-jobs"));
     assert_eq!(deployment.tables.locks, None);
@@ -68,7 +68,7 @@ fn the_process_fills_what_has_no_line() {
     let deployment = Deployment::parse("REGION=a\nNAME_PREFIX=file\nINGEST_QUEUE_URL=null", &otherwise).unwrap();
     assert_eq!(deployment.endpoint_url.as_deref(), Some("http://127.0.0.1:5000"));
     assert_eq!(deployment.name_prefix, "file");
-    assert_eq!(deployment.queues.get(&Queue::Ingest), None, "what the file says is null stays so");
+    assert_eq!(deployment.queues.get(&QueueRole::Ingest), None, "what the file says is null stays so");
     assert_eq!(deployment.web_ui_url, None);
 }
 

@@ -1,5 +1,5 @@
-//! Tries actions in a way that can't change anything: reads of what nobody has, writes on a condition that can't be true,
-//! receipts that no queue gave, log queries that never ran.
+//! Tries actions in a way that can't change anything: reads of what nobody has, writes on a condition that can't be true or to
+//! nobody's row, receipts that no queue gave, log queries that never ran.
 
 use serde_json::{Value, json};
 use stereospot_ports::Code;
@@ -33,6 +33,7 @@ pub(super) async fn verdict(apis: &Apis<'_>, deployment: &Deployment, permission
         "dynamodb:PutItem" => with_row(apis.dynamodb, deployment, name, "PutItem").await,
         "dynamodb:UpdateItem" => with_row(apis.dynamodb, deployment, name, "UpdateItem").await,
         "dynamodb:DeleteItem" => with_row(apis.dynamodb, deployment, name, "DeleteItem").await,
+        "dynamodb:BatchWriteItem" => with_batch(apis.dynamodb, deployment, name).await,
         "s3:ListBucket" => Some(bucket::content(apis.s3, name).await.map(drop)),
         "logs:GetQueryResults" => Some(with_log_query(apis.logs, "GetQueryResults").await),
         "logs:StopQuery" => Some(with_log_query(apis.logs, "StopQuery").await),
@@ -84,6 +85,13 @@ async fn with_row(api: &Api, deployment: &Deployment, name: &str, action: &'stat
     // A write that is let through although its condition can't be true is no proof of anything.
     let is_write = !matches!(action, "GetItem" | "Query");
     if is_write && answer.is_ok() { None } else { Some(answer) }
+}
+
+/// A batch takes no conditions, but the row that it would remove is nobody's.
+async fn with_batch(api: &Api, deployment: &Deployment, name: &str) -> Tried {
+    let (key, _) = impossible(deployment, name)?;
+    let input = json!({ "RequestItems": { name: [{ "DeleteRequest": { "Key": key } }] } });
+    Some(api.json::<Value>(on("BatchWriteItem", "table", name), input).await.map(drop))
 }
 
 async fn with_log_query(api: &Api, action: &'static str) -> stereospot_ports::Result<()> {

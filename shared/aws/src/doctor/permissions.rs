@@ -9,7 +9,7 @@ use stereospot_ports::Error;
 
 use super::attempt::{self, Apis};
 use super::report::{Permission, Verdict};
-use crate::deployment::{Deployment, Queue};
+use crate::deployment::Deployment;
 use crate::provision::Account;
 use crate::signed::{Api, on, xml};
 
@@ -43,6 +43,8 @@ const ON_TABLES: [(&str, &str); 5] = [
     ("dynamodb:UpdateItem", "our workers and repairs"),
     ("dynamodb:DeleteItem", "repairs: taking a dead lock away"),
 ];
+/// And on the completions' own:
+const ON_COMPLETIONS: [(&str, &str); 1] = [("dynamodb:BatchWriteItem", "deleting jobs")];
 const ON_OBJECTS: [(&str, &str); 3] = [
     ("s3:GetObject", "our workers"),
     ("s3:PutObject", "submitting, our workers, repairs"),
@@ -122,16 +124,17 @@ type Actions = Vec<(&'static str, &'static str)>;
 fn wanted(deployment: &Deployment, account: &Account, dead_letters: &[String]) -> Vec<(String, Actions)> {
     let mut wanted: Vec<(String, Actions)> = Vec::new();
     let mut on = |resource: String, actions: &[(&'static str, &'static str)]| wanted.push((resource, actions.to_vec()));
-    for queue in deployment.queues.keys().filter(|queue| queue.role().is_some() || **queue == Queue::JobStatusEvents) {
-        if let Some(name) = deployment.queue_name(*queue) {
-            on(account.arn("sqs", name), &ON_QUEUES);
-        }
+    for name in deployment.queues.keys().filter_map(|role| deployment.queue_name(*role)) {
+        on(account.arn("sqs", name), &ON_QUEUES);
     }
     for name in dead_letters {
         on(account.arn("sqs", name), &ON_DEAD_LETTERS);
     }
     for (_, name) in tables(deployment) {
         on(account.arn("dynamodb", &format!("table/{name}")), &ON_TABLES);
+    }
+    if let Some(name) = &deployment.tables.completions {
+        on(account.arn("dynamodb", &format!("table/{name}")), &ON_COMPLETIONS);
     }
     for name in [&deployment.input_bucket, &deployment.output_bucket].into_iter().flatten() {
         let arn = format!("arn:{}:s3:::{name}", account.partition);

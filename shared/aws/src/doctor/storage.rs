@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use serde_json::Value;
+use stereospot_domain::QueueRole;
 use stereospot_ports::Code;
 
 use super::report::{BucketFound, DeadLetterFound, Depth, QueueFound, TableFound};
 use super::{Complaints, Doctor, permissions};
-use crate::deployment::Queue;
+use crate::deployment::{key, visibility};
 use crate::provision::{State, bucket, queue, table};
 
 /// Below this retention a dead-lettered message may be gone before anybody looks: it is counted from the first sending.
@@ -19,15 +20,15 @@ const INDEXES: [&str; 2] = ["status-completed_at", "status-created_at"];
 impl Doctor<'_> {
     pub(super) async fn buckets(&self) -> (Vec<BucketFound>, Complaints) {
         let deployment = self.deployment;
-        let events = [Queue::OutputEvents, Queue::JobStatusEvents];
-        let of = |queues: &[Queue], rules: &[(&'static str, &'static str)]| -> Vec<_> {
+        let events = [QueueRole::OutputEvents, QueueRole::JobStatusEvents];
+        let of = |queues: &[QueueRole], rules: &[(&'static str, &'static str)]| -> Vec<_> {
             let named = queues.iter().filter_map(|queue| deployment.queue_name(*queue));
             named
                 .flat_map(|name| rules.iter().map(move |(prefix, suffix)| (name.to_owned(), *prefix, *suffix)))
                 .collect()
         };
-        let mut input = of(&[Queue::Chunking], &[("input/", ".mp4")]);
-        input.extend(of(&[Queue::VideoWorker], &[("segments/", ".mp4")]));
+        let mut input = of(&[QueueRole::Chunking], &[("input/", ".mp4")]);
+        input.extend(of(&[QueueRole::Inference], &[("segments/", ".mp4")]));
         let mut output = of(&events, &[("jobs/", ".mp4"), ("jobs/", ".reassembly-done")]);
         if deployment.sagemaker.endpoint_name.is_some() {
             output.extend(of(&events, &[("sagemaker-async-responses/", ""), ("sagemaker-async-failures/", "")]));
@@ -95,12 +96,10 @@ impl Doctor<'_> {
 
     pub(super) async fn queues(&self) -> (Vec<QueueFound>, Complaints) {
         let mut complaints = Complaints::default();
-        for queue in Queue::ALL.iter().filter(|queue| queue.role().is_some()) {
-            if !self.deployment.queues.contains_key(queue) {
-                complaints.error(format!("{} is missing in the environment file: name the queue", queue.key()));
-            }
+        for role in QueueRole::PIPELINE.iter().filter(|role| !self.deployment.queues.contains_key(role)) {
+            complaints.error(format!("{} is missing in the environment file: name the queue", key(*role)));
         }
-        let found = self.deployment.queues.iter().map(async |(kind, url)| self.queue(*kind, url).await);
+        let found = self.deployment.queues.iter().map(async |(role, url)| self.queue(*role, url).await);
         let mut queues = Vec::new();
         for (queue, of_queue) in join_all(found).await {
             queues.push(queue);
@@ -110,7 +109,7 @@ impl Doctor<'_> {
         (queues, complaints)
     }
 
-    async fn queue(&self, kind: Queue, url: &str) -> (QueueFound, Complaints) {
+    async fn queue(&self, role: QueueRole, url: &str) -> (QueueFound, Complaints) {
         let mut complaints = Complaints::default();
         let name = url.rsplit('/').next().unwrap_or(url).to_owned();
         let attributes = match queue::attributes(&self.sqs, &name, url).await {
@@ -124,11 +123,11 @@ impl Doctor<'_> {
             .as_ref()
             .and_then(|attributes| serde_json::from_str::<Value>(attributes.get("RedrivePolicy")?).ok());
         let depth = attributes.as_ref().map(|attributes| depth(attributes, redrive.as_ref()));
-        if let Some(depth) = depth.as_ref().filter(|depth| depth.visibility_secs < kind.visibility().as_secs()) {
+        if let Some(depth) = depth.as_ref().filter(|depth| depth.visibility_secs < visibility(role).as_secs()) {
             complaints.notes.push(format!(
                 "{name} hides messages for {} s; {} s is usual: work that takes longer without extending its lease is done twice",
                 depth.visibility_secs,
-                kind.visibility().as_secs()
+                visibility(role).as_secs()
             ));
         }
         let is_policy_known = attributes.is_some();

@@ -136,13 +136,18 @@ async fn where_iam_does_not_tell_writes_are_tried_that_cannot_write() {
         .refuse("StopQuery", "AccessDeniedException", "not authorized")
         .refuse("PutItem", "ConditionalCheckFailedException", "The conditional request failed")
         .refuse("UpdateItem", "AccessDeniedException", "not authorized")
-        .answer("DeleteItem", json!({}));
+        .answer("DeleteItem", json!({}))
+        .answer("BatchWriteItem", json!({ "UnprocessedItems": {} }));
     let report = report(&replay, "REGION=eu-central-1\nSEGMENT_COMPLETIONS_TABLE_NAME=p-segment-completions").await;
     assert_eq!(verdict(&report, "dynamodb:PutItem", "completions"), Verdict::Allowed);
     assert_eq!(verdict(&report, "dynamodb:UpdateItem", "completions"), Verdict::Missing);
     assert_eq!(verdict(&report, "dynamodb:GetItem", "completions"), Verdict::Allowed);
     assert_eq!(verdict(&report, "dynamodb:Query", "completions"), Verdict::NotKnown);
     assert_eq!(verdict(&report, "dynamodb:DeleteItem", "completions"), Verdict::NotKnown, "it was let through");
+    assert_eq!(verdict(&report, "dynamodb:BatchWriteItem", "completions"), Verdict::Allowed);
+    let batch = replay.sent_to("BatchWriteItem")[0].json();
+    let key = &batch["RequestItems"]["p-segment-completions"][0]["DeleteRequest"]["Key"];
+    assert_eq!(key["job_id"]["S"], "stereospot-doctor", "nobody's");
     assert_eq!(verdict(&report, "logs:GetQueryResults", "*"), Verdict::Allowed);
     assert_eq!(verdict(&report, "logs:StopQuery", "*"), Verdict::Missing);
     assert!(report.to_string().contains("not known: logs:StartQuery on 1, needed for logs of a job"), "{report}");

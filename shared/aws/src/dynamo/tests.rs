@@ -92,6 +92,60 @@ async fn a_count_goes_over_all_pages() {
     assert!(replay.asked()[1].body.contains("399"));
 }
 
+/// A query's answer: these segments' keys, and where to go on.
+fn keys(segments: std::ops::Range<u32>, last: Option<u32>) -> String {
+    let key = |index: u32| format!(r#"{{"job_id":{{"S":"{ID}"}},"segment_index":{{"N":"{index}"}}}}"#);
+    let items: Vec<String> = segments.map(key).collect();
+    let next = last.map_or(String::new(), |last| format!(r#","LastEvaluatedKey":{}"#, key(last)));
+    format!(r#"{{"Items":[{}],"Count":{}{next}}}"#, items.join(","), items.len())
+}
+
+/// A batch's answer: it left these segments' deletions undone.
+fn undone(segments: &[u32]) -> String {
+    let request = |index: &u32| {
+        format!(r#"{{"DeleteRequest":{{"Key":{{"job_id":{{"S":"{ID}"}},"segment_index":{{"N":"{index}"}}}}}}}}"#)
+    };
+    let requests: Vec<String> = segments.iter().map(request).collect();
+    format!(r#"{{"UnprocessedItems":{{"p-segment-completions":[{}]}}}}"#, requests.join(","))
+}
+
+/// The segments that a batch asked to delete.
+fn asked_for(asked: &crate::replay::Asked) -> Vec<String> {
+    assert_eq!(asked.what, "DynamoDB_20120810.BatchWriteItem");
+    let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
+    let requests = body["RequestItems"]["p-segment-completions"].as_array().unwrap();
+    let index =
+        |request: &serde_json::Value| request["DeleteRequest"]["Key"]["segment_index"]["N"].as_str().unwrap().into();
+    requests.iter().map(index).collect()
+}
+
+#[tokio::test]
+async fn completions_are_deleted_over_all_pages_in_batches_until_none_is_undone() {
+    let (first, second) = (keys(0..30, Some(29)), keys(30..32, None));
+    let (many, few) = (undone(&[3, 24]), undone(&[24]));
+    let (store, replay) =
+        store(&[(200, &first), (200, &many), (200, &few), (200, "{}"), (200, "{}"), (200, &second), (200, "{}")]);
+    assert_eq!(store.delete_completions(id()).await.unwrap(), 32);
+    let asked = replay.asked();
+    assert!(asked[0].body.contains(r#""ConsistentRead":true"#), "{asked:?}");
+    assert!(asked[5].body.contains("ExclusiveStartKey"), "{asked:?}");
+    let sizes: Vec<usize> = [1, 2, 3, 4, 6].iter().map(|at| asked_for(&asked[*at]).len()).collect();
+    assert_eq!(sizes, [25, 2, 1, 5, 2]);
+    assert_eq!((asked_for(&asked[2]), asked_for(&asked[3])), (vec!["3".into(), "24".into()], vec!["24".into()]));
+}
+
+#[tokio::test]
+async fn deleting_completions_is_given_up_when_nothing_goes() {
+    let (page, all) = (keys(0..2, None), undone(&[0, 1]));
+    let mut answers = vec![(200, page.as_str())];
+    answers.extend([(200, all.as_str()); 5]);
+    let (store, replay) = store(&answers);
+    let error = store.delete_completions(id()).await.unwrap_err();
+    assert_eq!((error.code(), replay.asked().len()), (Code::Throttled, 6));
+    let said = "the table p-segment-completions takes no more deletions just now: 2 rows are left, try again later";
+    assert_eq!(error.to_string(), said);
+}
+
 #[test]
 fn a_deployment_without_tables_says_which() {
     let connections =

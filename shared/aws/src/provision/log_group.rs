@@ -11,11 +11,12 @@ const RETENTION_DAYS: u64 = 14;
 
 pub(super) async fn look(api: &Api, name: &str) -> Result<State> {
     let Some(found) = find(api, name).await? else { return Ok(State::Missing) };
-    // A longer retention was somebody's choice.
+    // A longer retention, and none at all is the longest, was somebody's choice: shortening it deletes lines.
     match found["retentionInDays"].as_u64() {
-        Some(days) if days >= RETENTION_DAYS => Ok(State::Fits),
-        Some(days) => Ok(State::of(vec![format!("lines are kept {RETENTION_DAYS} days instead of {days}")])),
-        None => Ok(State::of(vec![format!("lines are kept {RETENTION_DAYS} days instead of for ever")])),
+        Some(days) if days < RETENTION_DAYS => {
+            Ok(State::of(vec![format!("lines are kept {RETENTION_DAYS} days instead of {days}")]))
+        }
+        _ => Ok(State::Fits),
     }
 }
 

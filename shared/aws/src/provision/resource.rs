@@ -4,18 +4,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use stereospot_domain::QueueRole;
 
 use super::Account;
-use crate::deployment::Queue;
+use crate::deployment::{suffix, visibility};
 
 /// Seconds in 14 days: how long queues and dead-letter queues keep a message. AWS's default of 4 days counts from the first
 /// enqueue, so that a message could be gone soon after it was dead-lettered.
 pub(super) const RETENTION_SECS: u64 = 1_209_600;
 /// After so many receives a message is dead-lettered.
 pub(super) const MAX_RECEIVES: u32 = 5;
-
-/// The queues of our pipeline. Those that only other services use are not made.
-pub(super) const QUEUES: [Queue; 4] = [Queue::Chunking, Queue::VideoWorker, Queue::Reassembly, Queue::OutputEvents];
 
 /// What kind of thing a resource is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -113,17 +111,18 @@ pub(super) fn all(prefix: &str, account: &Account) -> Vec<Resource> {
     let arn = |name: &str| account.arn("sqs", name);
     let (input, output) = (bucket(prefix, "input", account), bucket(prefix, "output", account));
     let bucket_arn = |name: &str| format!("arn:{}:s3:::{name}", account.partition);
-    for queue in QUEUES {
-        let name = queue_name(prefix, queue);
+    // Those that only other services use are not made.
+    for role in QueueRole::PIPELINE.iter().copied() {
+        let name = queue_name(prefix, role);
         let dead = format!("{name}-dlq");
-        let sender = match queue {
-            Queue::Chunking | Queue::VideoWorker => Some(&input),
-            Queue::OutputEvents => Some(&output),
+        let sender = match role {
+            QueueRole::Chunking | QueueRole::Inference => Some(&input),
+            QueueRole::OutputEvents => Some(&output),
             _ => None,
         };
         let dead_wanted = QueueWanted { visibility_secs: None, dead_letter_arn: None, sender_arn: None };
         let wanted = QueueWanted {
-            visibility_secs: Some(queue.visibility().as_secs()),
+            visibility_secs: Some(visibility(role).as_secs()),
             dead_letter_arn: Some(arn(&dead)),
             sender_arn: sender.map(|bucket| bucket_arn(bucket)),
         };
@@ -133,14 +132,14 @@ pub(super) fn all(prefix: &str, account: &Account) -> Vec<Resource> {
     let rule =
         |id, queue, prefix_, suffix| Rule { id, queue_arn: arn(&queue_name(prefix, queue)), prefix: prefix_, suffix };
     let input_rules = vec![
-        rule("stereospot-sources", Queue::Chunking, "input/", ".mp4"),
-        rule("stereospot-segments", Queue::VideoWorker, "segments/", ".mp4"),
+        rule("stereospot-sources", QueueRole::Chunking, "input/", ".mp4"),
+        rule("stereospot-segments", QueueRole::Inference, "segments/", ".mp4"),
     ];
     let output_rules = vec![
-        rule("stereospot-outputs", Queue::OutputEvents, "jobs/", ".mp4"),
-        rule("stereospot-done", Queue::OutputEvents, "jobs/", ".reassembly-done"),
-        rule("stereospot-responses", Queue::OutputEvents, "sagemaker-async-responses/", ""),
-        rule("stereospot-failures", Queue::OutputEvents, "sagemaker-async-failures/", ""),
+        rule("stereospot-outputs", QueueRole::OutputEvents, "jobs/", ".mp4"),
+        rule("stereospot-done", QueueRole::OutputEvents, "jobs/", ".reassembly-done"),
+        rule("stereospot-responses", QueueRole::OutputEvents, "sagemaker-async-responses/", ""),
+        rule("stereospot-failures", QueueRole::OutputEvents, "sagemaker-async-failures/", ""),
     ];
     for (name, rules) in [(input, input_rules), (output, output_rules)] {
         all.push(Resource { kind: Kind::Bucket, name: name.clone(), wanted: Wanted::Bucket });
@@ -162,8 +161,8 @@ pub(super) fn all(prefix: &str, account: &Account) -> Vec<Resource> {
     all
 }
 
-pub(super) fn queue_name(prefix: &str, queue: Queue) -> String {
-    format!("{prefix}-{}", queue.suffix())
+pub(super) fn queue_name(prefix: &str, role: QueueRole) -> String {
+    format!("{prefix}-{}", suffix(role))
 }
 
 /// Buckets' names are unique in the world: the account's number makes ours so.
@@ -232,8 +231,8 @@ fn alarms(prefix: &str) -> Vec<Resource> {
         })
     };
     let mut alarms = Vec::new();
-    for queue in QUEUES {
-        let name = queue_name(prefix, queue);
+    for role in QueueRole::PIPELINE.iter().copied() {
+        let name = queue_name(prefix, role);
         let dead = format!("{name}-dlq");
         alarms.push(alarm(
             format!("{dead}-messages"),
@@ -241,7 +240,7 @@ fn alarms(prefix: &str) -> Vec<Resource> {
             of_queue(&dead, "ApproximateNumberOfMessagesVisible", 0.0),
         ));
         // By then every attempt of the oldest message should have ended.
-        let patience = queue.visibility().as_secs() as f64 * f64::from(MAX_RECEIVES);
+        let patience = visibility(role).as_secs() as f64 * f64::from(MAX_RECEIVES);
         alarms.push(alarm(
             format!("{name}-not-worked-off"),
             format!("The oldest message in {name} waits for longer than all attempts take: do its workers run?"),

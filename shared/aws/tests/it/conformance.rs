@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
-use stereospot_aws::{AwsBackend, Connections, Queue};
-use stereospot_domain::{QueueName, QueueRole, Timestamp};
+use stereospot_aws::{AwsBackend, Connections};
+use stereospot_domain::{QueueRole, Timestamp};
 use stereospot_ports::conformance::{CASES, Case, Passing, Report, Stop, World, number_of_cases};
-use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats};
+use stereospot_ports::work_queue::Peeked;
+use stereospot_ports::wrapped::WrappedQueue;
 use stereospot_ports::{Backend, Clock, Result, SystemClock, WorkQueue};
 
 use crate::emulator::{Emulator, Shape};
@@ -117,8 +118,7 @@ async fn run(emulator: &Arc<Emulator>, passed: &Arc<AtomicI64>, case: &Case) -> 
 
 /// What the emulator calls a main queue.
 fn name_of(connections: &Connections, role: QueueRole) -> String {
-    let queue = Queue::ALL.iter().find(|queue| queue.role() == Some(role)).unwrap();
-    connections.deployment.queue_name(*queue).unwrap().to_owned()
+    connections.deployment.queue_name(role).unwrap().to_owned()
 }
 
 /// The emulator's clock.
@@ -153,37 +153,9 @@ struct Shown {
 }
 
 #[async_trait]
-impl WorkQueue for Shown {
-    fn name(&self) -> QueueName {
-        self.inner.name()
-    }
-
-    async fn settings(&self) -> Result<Settings> {
-        self.inner.settings().await
-    }
-
-    async fn send(&self, messages: &[Outgoing]) -> Result<Vec<String>> {
-        self.inner.send(messages).await
-    }
-
-    async fn receive(&self, how: Receive) -> Result<Vec<Message>> {
-        self.inner.receive(how).await
-    }
-
-    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<()> {
-        self.inner.extend(receipt, visibility).await
-    }
-
-    async fn release(&self, receipt: &Receipt, delay: Duration) -> Result<()> {
-        self.inner.release(receipt, delay).await
-    }
-
-    async fn delete(&self, receipt: &Receipt) -> Result<()> {
-        self.inner.delete(receipt).await
-    }
-
-    async fn stats(&self) -> Result<Stats> {
-        self.inner.stats().await
+impl WrappedQueue for Shown {
+    fn inner(&self) -> &dyn WorkQueue {
+        &*self.inner
     }
 
     async fn peek(&self, max: usize) -> Result<Vec<Peeked>> {
@@ -197,13 +169,5 @@ impl WorkQueue for Shown {
             expires_at: None,
         };
         Ok(shown.as_array().unwrap().iter().map(peeked).take(max).collect())
-    }
-
-    async fn lease(&self, ids: &[String], visibility: Duration) -> Result<Vec<Message>> {
-        self.inner.lease(ids, visibility).await
-    }
-
-    async fn purge(&self) -> Result<u64> {
-        self.inner.purge().await
     }
 }

@@ -11,7 +11,8 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
-use stereospot_aws::{Connections, Deployment, Queue, config};
+use stereospot_aws::{Connections, Deployment, config, deployment};
+use stereospot_domain::QueueRole;
 use uuid::Uuid;
 
 /// A running emulator; it ends with this value.
@@ -65,9 +66,9 @@ impl Emulator {
         let id = Uuid::new_v4().simple().to_string();
         let mut deployment = Deployment { name_prefix: format!("t-{}", &id[..12]), ..self.nothing() };
         let connections = self.connect(deployment.clone()).await;
-        for queue in [Queue::Chunking, Queue::VideoWorker, Queue::Reassembly, Queue::OutputEvents] {
-            let url = make_queue(&connections, queue, shape).await;
-            deployment.queues.insert(queue, url);
+        for role in QueueRole::PIPELINE {
+            let url = make_queue(&connections, *role, shape).await;
+            deployment.queues.insert(*role, url);
         }
         let prefix = &deployment.name_prefix;
         deployment.tables.jobs = Some(make_table(&connections, &format!("{prefix}-jobs"), None, true).await);
@@ -75,9 +76,9 @@ impl Emulator {
         deployment.tables.completions = Some(make_table(&connections, &name, Some("segment_index"), false).await);
         let name = format!("{prefix}-reassembly-triggered");
         deployment.tables.locks = Some(make_table(&connections, &name, None, false).await);
-        let rules = [("input/", ".mp4", Queue::Chunking), ("segments/", ".mp4", Queue::VideoWorker)];
+        let rules = [("input/", ".mp4", QueueRole::Chunking), ("segments/", ".mp4", QueueRole::Inference)];
         deployment.input_bucket = Some(self.make_bucket(&deployment, "input", &rules).await);
-        let events = Queue::OutputEvents;
+        let events = QueueRole::OutputEvents;
         let rules = [("jobs/", ".mp4", events), ("jobs/", ".reassembly-done", events)];
         deployment.output_bucket = Some(self.make_bucket(&deployment, "output", &rules).await);
         for url in deployment.queues.values() {
@@ -87,11 +88,11 @@ impl Emulator {
         self.connect(deployment).await
     }
 
-    async fn make_bucket(&self, deployment: &Deployment, name: &str, rules: &[(&str, &str, Queue)]) -> String {
+    async fn make_bucket(&self, deployment: &Deployment, name: &str, rules: &[(&str, &str, QueueRole)]) -> String {
         let name = format!("{}-{name}", deployment.name_prefix);
         let url = format!("{}/{name}", self.url);
         self.put(&url, String::new()).await;
-        let rule = |(prefix, suffix, queue): &(&str, &str, Queue)| {
+        let rule = |(prefix, suffix, queue): &(&str, &str, QueueRole)| {
             let queue = deployment.queue_name(*queue).unwrap();
             let filter = |name, value| format!("<FilterRule><Name>{name}</Name><Value>{value}</Value></FilterRule>");
             format!(
@@ -131,9 +132,9 @@ impl Drop for Emulator {
     }
 }
 
-async fn make_queue(connections: &Connections, queue: Queue, shape: Shape) -> String {
+async fn make_queue(connections: &Connections, role: QueueRole, shape: Shape) -> String {
     let client = aws_sdk_sqs::Client::new(&connections.config);
-    let name = format!("{}-{}", connections.deployment.name_prefix, queue.suffix());
+    let name = format!("{}-{}", connections.deployment.name_prefix, deployment::suffix(role));
     let dead = client.create_queue().queue_name(format!("{name}-dlq")).send().await.unwrap();
     let arn = QueueAttributeName::QueueArn;
     let dead =
@@ -142,7 +143,7 @@ async fn make_queue(connections: &Connections, queue: Queue, shape: Shape) -> St
     let mut create = client
         .create_queue()
         .queue_name(name)
-        .attributes(QueueAttributeName::VisibilityTimeout, queue.visibility().as_secs().to_string())
+        .attributes(QueueAttributeName::VisibilityTimeout, deployment::visibility(role).as_secs().to_string())
         .attributes(QueueAttributeName::MessageRetentionPeriod, "1209600");
     if shape == Shape::Usual {
         let policy = format!(r#"{{"deadLetterTargetArn":"{dead}","maxReceiveCount":5}}"#);

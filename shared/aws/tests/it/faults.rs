@@ -7,7 +7,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use object_store::ObjectStoreExt as _;
-use stereospot_aws::{AwsBackend, Connections, Deployment, Queue, config};
+use stereospot_aws::{AwsBackend, Connections, Deployment, config};
 use stereospot_domain::{JobId, QueueRole};
 use stereospot_ports::work_queue::{Outgoing, Receive};
 use stereospot_ports::{Code, Error, SystemClock, objects};
@@ -26,7 +26,7 @@ async fn a_queue_deleted_while_running_hides_no_other() {
     let emulator = Emulator::start();
     let connections = emulator.deploy(Shape::Usual).await;
     let backend = open(connections.clone()).await.unwrap();
-    let url = &connections.deployment.queues[&Queue::Chunking];
+    let url = &connections.deployment.queues[&QueueRole::Chunking];
     aws_sdk_sqs::Client::new(&connections.config).delete_queue().queue_url(url).send().await.unwrap();
     let gone = backend.queue(QueueRole::Chunking).unwrap();
     let how = Receive { max: 1, wait: Duration::ZERO, visibility: Some(Duration::from_secs(5)) };
@@ -65,7 +65,7 @@ async fn a_missing_table_or_bucket_is_named() {
 async fn a_deployment_may_lack_queues_but_not_its_buckets() {
     let emulator = Emulator::start();
     let mut deployment = emulator.deploy(Shape::Usual).await.deployment;
-    deployment.queues.remove(&Queue::Reassembly);
+    deployment.queues.remove(&QueueRole::Reassembly);
     let backend = open(emulator.connect(deployment.clone()).await).await.unwrap();
     assert_eq!(backend.queues.len(), 6);
     assert_eq!(backend.queue(QueueRole::Reassembly).unwrap_err().code(), Code::NotFound);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use object_store::{ObjectStoreExt as _, PutPayload};
-use stereospot_aws::{AwsBackend, Opened, Queue};
+use stereospot_aws::{AwsBackend, Opened};
 use stereospot_domain::message::{self, Request};
 use stereospot_domain::{JobId, QueueRole, keys};
 use stereospot_ports::{SystemClock, objects};
@@ -17,7 +17,7 @@ async fn open(emulator: &Emulator) -> Opened {
 
 /// Bodies of what lies on the chunking queue.
 async fn announced(emulator: &Emulator, opened: &Opened) -> Vec<String> {
-    let name = opened.connections.deployment.queue_name(Queue::Chunking).unwrap();
+    let name = opened.connections.deployment.queue_name(QueueRole::Chunking).unwrap();
     let messages = emulator.control(&format!("messages?queue={name}")).await;
     messages.as_array().unwrap().iter().map(|message| message["body"].as_str().unwrap().to_owned()).collect()
 }

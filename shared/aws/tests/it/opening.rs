@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use object_store::ObjectStoreExt as _;
-use stereospot_aws::{AwsBackend, Deployment, Queue};
+use stereospot_aws::{AwsBackend, Deployment};
 use stereospot_domain::QueueRole;
 use stereospot_ports::work_queue::Outgoing;
 use stereospot_ports::{Error, objects};
@@ -62,7 +62,7 @@ fn environment_file(deployment: &Deployment, endpoint: &str) -> String {
         name(&tables.locks),
     );
     for (queue, url) in &deployment.queues {
-        text += &format!("{}=\"{url}\"\r\n", queue.key());
+        text += &format!("{}=\"{url}\"\r\n", stereospot_aws::deployment::key(*queue));
     }
     text
 }
@@ -79,7 +79,7 @@ async fn a_profile_s_credentials_serve_every_service() {
     let keys = keys.to_str().unwrap();
     let said = run_child(&file, &[("AWS_PROFILE", "spot"), ("AWS_SHARED_CREDENTIALS_FILE", keys)]);
     assert!(said.contains("opened"), "{said}");
-    let name = deployment.queue_name(Queue::VideoWorker).unwrap();
+    let name = deployment.queue_name(QueueRole::Inference).unwrap();
     let messages = emulator.control(&format!("messages?queue={name}")).await;
     assert_eq!(messages[0]["body"], "from the child");
     let said = run_child(&file, &[("AWS_PROFILE", "another"), ("AWS_SHARED_CREDENTIALS_FILE", keys)]);

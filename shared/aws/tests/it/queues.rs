@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use stereospot_aws::{AwsBackend, Opened, Queue};
+use stereospot_aws::{AwsBackend, Opened};
 use stereospot_domain::{QueueName, QueueRole};
 use stereospot_ports::work_queue::{MAX_BODY_BYTES, Message, Outgoing, Receive};
 use stereospot_ports::{Code, SystemClock, WorkQueue};
@@ -106,7 +106,7 @@ async fn a_dead_letter_queue_is_found_by_the_policy_whatever_its_name() {
     let emulator = Emulator::start();
     let connections = emulator.deploy(Shape::NoRedrive).await;
     let client = aws_sdk_sqs::Client::new(&connections.config);
-    let url = &connections.deployment.queues[&Queue::VideoWorker];
+    let url = &connections.deployment.queues[&QueueRole::Inference];
     client.create_queue().queue_name("graveyard").send().await.unwrap();
     let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:graveyard","maxReceiveCount":"3"}"#;
     client

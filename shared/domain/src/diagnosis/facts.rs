@@ -42,6 +42,8 @@ pub struct DeadLetter {
     pub since: Timestamp,
     /// The last error that a worker reported for it.
     pub error: Option<String>,
+    /// True when its segment's last attempt found the stored segment damaged.
+    pub is_damaged: bool,
 }
 
 /// A segment that some worker said it is working on.
@@ -66,6 +68,8 @@ pub struct FailingStep {
     pub attempts: u32,
     /// When the first of them failed.
     pub since: Timestamp,
+    /// When the last one did.
+    pub last_failed_at: Timestamp,
     /// What the last one said.
     pub error: String,
     /// True when the worker keeps the message and waits for space on a full disk.

@@ -1,16 +1,21 @@
 //! Steps that fail again and again, while the job still lives.
 
+use std::time::Duration;
+
 use super::{Code, DeadLetter, FailingStep, Finding, JobFacts, Severity};
 use crate::event::Stage;
 use crate::job::JobStatus;
+use crate::time::Timestamp;
 
 /// Failed attempts in a row from which on a step counts as failing: a single one is what retries are for.
 const FAILING_FROM: u32 = 2;
 /// Steps that a finding names.
 const MOST_NAMED: usize = 5;
 
-/// Adds a finding when a step that the job needs keeps failing. A dead-lettered step has a finding of its own.
-pub(super) fn steps(facts: &JobFacts, findings: &mut Vec<Finding>) {
+/// Adds a finding when a step that the job needs keeps failing. A dead-lettered step has a finding of its own. One whose work is
+/// recorded may fail at what comes after it, such as the trigger check: then it counts as long as it goes on failing, since its
+/// worker does nothing else meanwhile.
+pub(super) fn steps(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mut Vec<Finding>) {
     let is_dead = |step: &FailingStep| {
         let concerns = |letter: &&DeadLetter| {
             letter.queue.role == step.stage.queue()
@@ -19,7 +24,9 @@ pub(super) fn steps(facts: &JobFacts, findings: &mut Vec<Finding>) {
         facts.dead_letters.iter().any(|letter| concerns(&letter))
     };
     let is_failing = |step: &&FailingStep| {
-        (step.attempts >= FAILING_FROM || step.is_out_of_space) && is_under_way(facts, step) && !is_dead(step)
+        let is_needed = is_under_way(facts, step)
+            || !facts.job.value.status.is_final() && now.since(step.last_failed_at) < patience;
+        (step.attempts >= FAILING_FROM || step.is_out_of_space) && is_needed && !is_dead(step)
     };
     let failing: Vec<&FailingStep> = facts.failing.iter().filter(is_failing).collect();
     let Some(since) = failing.iter().map(|step| step.since).min() else { return };

@@ -38,7 +38,14 @@ fn lock(started: Option<Timestamp>, lease_until: Option<Timestamp>) -> Option<Fa
 
 fn letter(role: QueueRole, segment_index: Option<u32>) -> DeadLetter {
     let (queue, message_id) = (QueueName::dead_letter(role), "m".into());
-    DeadLetter { queue, message_id, segment_index, since: LONG_AGO, error: Some("out of memory".into()) }
+    DeadLetter {
+        queue,
+        message_id,
+        segment_index,
+        since: LONG_AGO,
+        error: Some("out of memory".into()),
+        is_damaged: false,
+    }
 }
 
 fn check(facts: &JobFacts, expected: &[(Code, bool)]) {
@@ -138,7 +145,7 @@ fn dead_letters_are_told_with_their_segments_and_error() {
 
 fn failing(stage: Stage, segment_index: Option<u32>, attempts: u32) -> FailingStep {
     let (since, error) = (LONG_AGO, "out of memory".into());
-    FailingStep { stage, segment_index, attempts, since, error, is_out_of_space: false }
+    FailingStep { stage, segment_index, attempts, since, last_failed_at: since, error, is_out_of_space: false }
 }
 
 /// A job with segment 0 done and the others on the queue.
@@ -175,6 +182,9 @@ fn a_step_that_is_over_or_dead_is_not_failing() {
     let mut facts = converting();
     facts.failing = vec![failing(Stage::Chunking, None, 4), failing(Stage::Inference, Some(0), 4)];
     check(&facts, &[]);
+    // Its work is recorded, but its worker can't get on.
+    facts.failing[0].last_failed_at = NOW.minus(Duration::from_secs(30));
+    check(&facts, &[(Code::StepFailing, false)]);
     facts.failing = vec![failing(Stage::Inference, Some(1), 4)];
     facts.dead_letters = vec![letter(QueueRole::Inference, Some(1))];
     check(&facts, &[(Code::SegmentDeadLettered, true)]);
@@ -225,6 +235,19 @@ fn a_dead_letter_is_offered_for_replay_only_where_something_is_left_to_work_on()
     let (messages, evidence) = of(&facts);
     assert_eq!(messages, None);
     assert!(evidence.ends_with("segments and the source are gone: submit the video again"), "{evidence}");
+    facts.gone = Some(Fact::exact(vec![], NOW));
+    facts.dead_letters = vec![DeadLetter { is_damaged: true, ..letter(QueueRole::Inference, Some(1)) }];
+    let (messages, evidence) = of(&facts);
+    assert_eq!(messages, None);
+    assert!(
+        evidence.ends_with("a stored segment is damaged and the source is gone: submit the video again"),
+        "{evidence}"
+    );
+    facts.source_exists = Some(Fact::exact(true, NOW));
+    let (messages, evidence) = of(&facts);
+    assert_eq!(messages, Some(1));
+    assert!(evidence.ends_with("a stored segment is damaged: the source can be split again"), "{evidence}");
+    facts.source_exists = Some(Fact::exact(false, NOW));
     facts.dead_letters = vec![letter(QueueRole::Chunking, None)];
     let (messages, evidence) = of(&facts);
     assert_eq!(messages, None);

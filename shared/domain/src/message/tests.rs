@@ -40,6 +40,59 @@ fn what_does_not_belong_is_refused_with_its_reason() {
     assert!(matches!(parse(QueueRole::Reassembly, &segment), Err(Error::Shape(_))));
 }
 
+#[test]
+fn a_job_workers_notice_is_read_as_the_one_of_output_events() {
+    let body = object_created("out", &format!("jobs/{JOB}/segments/7.mp4"));
+    let job_id = JOB.parse().unwrap();
+    assert_eq!(parse(QueueRole::JobStatusEvents, &body), parse(QueueRole::OutputEvents, &body));
+    assert_eq!(job_of(QueueRole::JobStatusEvents, &body), Some((job_id, Some(7))));
+    let source = object_created("in", &format!("input/{JOB}/source.mp4"));
+    assert!(matches!(parse(QueueRole::JobStatusEvents, &source), Err(Error::Key(_))));
+}
+
+#[test]
+fn requests_to_delete_and_to_fetch_name_their_job() {
+    let job_id: JobId = JOB.parse().unwrap();
+    let body = format!(r#"{{"job_id":"{JOB}"}}"#);
+    assert_eq!(parse(QueueRole::Deletion, &body).unwrap(), [Request::Delete(job_id)]);
+    assert_eq!(job_of(QueueRole::Deletion, &body), Some((job_id, None)));
+    assert!(matches!(parse(QueueRole::Ingest, &body), Err(Error::Shape(why)) if why.contains("source_url")));
+    let body = format!(r#"{{"source_type":"youtube","job_id":"{JOB}","source_url":"https://example.org/v"}}"#);
+    assert_eq!(parse(QueueRole::Ingest, &body).unwrap(), [Request::Ingest(job_id)]);
+    assert_eq!(job_of(QueueRole::Ingest, &body), Some((job_id, None)));
+    for role in [QueueRole::Deletion, QueueRole::Ingest] {
+        assert!(matches!(parse(role, r#"{"job_id":"no"}"#), Err(Error::Shape(_))));
+    }
+}
+
+#[test]
+fn a_change_of_a_row_is_read_raw_and_among_records() {
+    let check = |body: &str, expected: &[(Option<&str>, Option<u32>)]| {
+        let expected: Vec<Request> =
+            expected.iter().map(|(job, index)| Request::Changed(job.map(|job| job.parse().unwrap()), *index)).collect();
+        assert_eq!(parse(QueueRole::JobEvents, body), Ok(expected), "{body}");
+    };
+    let of_job = format!(
+        r#"{{"eventName":"MODIFY","dynamodb":{{"Keys":{{"job_id":{{"S":"{JOB}"}}}},"NewImage":{{"status":{{"S":"failed"}}}}}}}}"#
+    );
+    let of_segment = format!(
+        r#"{{"eventName":"INSERT","dynamodb":{{"NewImage":{{"job_id":{{"S":"{JOB}"}},"segment_index":{{"N":"3"}}}}}}}}"#
+    );
+    check(&of_job, &[(Some(JOB), None)]);
+    check(&of_segment, &[(Some(JOB), Some(3))]);
+    check(
+        &format!(r#"{{"Records":[{of_job},{of_segment},1]}}"#),
+        &[(Some(JOB), None), (Some(JOB), Some(3)), (None, None)],
+    );
+    check(r#"{"dynamodb":{"Keys":{"job_id":{"S":"no"}}}}"#, &[(None, None)]);
+    assert_eq!(job_of(QueueRole::JobEvents, &of_segment), Some((JOB.parse().unwrap(), Some(3))));
+    assert_eq!(job_of(QueueRole::JobEvents, "{}"), None);
+    assert_eq!(parse(QueueRole::JobEvents, r#"{"Records":[]}"#), Err(Error::Empty));
+    for body in ["hello", "[]", "7"] {
+        assert!(matches!(parse(QueueRole::JobEvents, body), Err(Error::Shape(_))), "{body}");
+    }
+}
+
 proptest! {
     #[test]
     fn form_encoding_round_trips(text in ".*") {

@@ -136,6 +136,22 @@ impl Write for PutCompletion {
     }
 }
 
+/// All of a job's at once; how many there were.
+pub(super) struct DeleteCompletions {
+    pub(super) job_id: JobId,
+}
+
+#[async_trait]
+impl Write for DeleteCompletions {
+    type Out = u32;
+
+    async fn run(&self, on: &mut SqliteConnection) -> sqlx::Result<u32> {
+        let gone =
+            sqlx::query("DELETE FROM completions WHERE job_id = ?").bind(self.job_id.to_string()).execute(on).await?;
+        Ok(u32::try_from(gone.rows_affected()).unwrap_or(u32::MAX))
+    }
+}
+
 /// False when the lock exists.
 pub(super) struct CreateLock {
     pub(super) job_id: JobId,

@@ -27,6 +27,7 @@ cases!(
     a_completion_is_replaced,
     completions_are_counted_by_job,
     completions_are_paged_by_index,
+    completions_are_deleted_by_job_however_many,
     another_opening_reads_what_was_written,
 );
 
@@ -311,6 +312,25 @@ async fn completions_are_paged_by_index(world: &World) -> Outcome {
     }
     same("by number, not by name", seen, vec![0, 1, 2, 9, 10, 11, 100])?;
     same("all at once", all_completions(&**jobs, id).await?.len(), 7)
+}
+
+async fn completions_are_deleted_by_job_however_many(world: &World) -> Outcome {
+    // Several batches of what any backend removes at once, the last one not full.
+    const MANY: u32 = 130;
+    let (jobs, id, other) = (&world.backend.jobs, new_id(), new_id());
+    let rows: Vec<SegmentCompletion> = (0..MANY).map(|index| completion(world, id, index)).collect();
+    for rows in rows.chunks(16) {
+        futures::future::try_join_all(rows.iter().map(|row| jobs.put_completion(row))).await?;
+    }
+    jobs.put_completion(&completion(world, other, 3)).await?;
+    same("before", jobs.count_completions(id).await?, MANY)?;
+    same("deleted", world.peer.jobs.delete_completions(id).await?, MANY)?;
+    same("left", jobs.count_completions(id).await?, 0)?;
+    same("the other's", jobs.count_completions(other).await?, 1)?;
+    same("again", jobs.delete_completions(id).await?, 0)?;
+    same("of a job that is not there", jobs.delete_completions(new_id()).await?, 0)?;
+    jobs.put_completion(&rows[0]).await?;
+    same("recorded anew", jobs.count_completions(id).await?, 1)
 }
 
 async fn another_opening_reads_what_was_written(world: &World) -> Outcome {

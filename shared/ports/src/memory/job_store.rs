@@ -113,6 +113,13 @@ impl JobStore for MemoryJobs {
         Ok(page(rest, limit, |completion: &SegmentCompletion| completion.segment_index.to_string()))
     }
 
+    async fn delete_completions(&self, job_id: JobId) -> Result<u32> {
+        let completions = &mut self.tables().completions;
+        let before = completions.len();
+        completions.retain(|(of, _), _| *of != job_id);
+        Ok(u32::try_from(before - completions.len()).unwrap_or(u32::MAX))
+    }
+
     async fn lock(&self, job_id: JobId) -> Result<Option<Lock>> {
         Ok(self.tables().locks.get(&job_id).cloned())
     }

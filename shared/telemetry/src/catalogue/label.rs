@@ -147,17 +147,17 @@ values! {
 }
 
 const fn closed(name: &'static str, values: &'static [&'static str]) -> Label {
-    Label { name, values: Values::Closed(values) }
+    Label { name, values: Values::Closed(values), optional: &[] }
 }
 
 const fn bounded(name: &'static str, why: &'static str) -> Label {
-    Label { name, values: Values::Bounded(why) }
+    Label { name, values: Values::Bounded(why), optional: &[] }
 }
 
 /// A queue or dead-letter queue.
-pub const QUEUE: Label = closed(
-    "queue",
-    &[
+pub const QUEUE: Label = Label {
+    name: "queue",
+    values: Values::Closed(&[
         "chunking",
         "chunking-dlq",
         "inference",
@@ -166,9 +166,29 @@ pub const QUEUE: Label = closed(
         "reassembly-dlq",
         "output-events",
         "output-events-dlq",
-    ],
-);
-/// A queue that workers receive from.
+        "job-status-events",
+        "job-status-events-dlq",
+        "deletion",
+        "deletion-dlq",
+        "ingest",
+        "ingest-dlq",
+        "job-events",
+        "job-events-dlq",
+    ]),
+    optional: FURTHER_QUEUES,
+};
+/// Queues that only existing deployments have.
+const FURTHER_QUEUES: &[&str] = &[
+    "job-status-events",
+    "job-status-events-dlq",
+    "deletion",
+    "deletion-dlq",
+    "ingest",
+    "ingest-dlq",
+    "job-events",
+    "job-events-dlq",
+];
+/// A queue of the pipeline, which stages receive from.
 pub const MAIN_QUEUE: Label = closed("queue", &["chunking", "inference", "reassembly", "output-events"]);
 /// Where a queue's messages are.
 pub const QUEUE_STATE: Label = closed("state", QueueState::NAMES);
@@ -293,6 +313,7 @@ pub const API: Label = closed(
         "sqs.ReceiveMessage",
         "sqs.SendMessageBatch",
         "sqs.StartMessageMoveTask",
+        "dynamodb.BatchWriteItem",
         "dynamodb.DeleteItem",
         "dynamodb.GetItem",
         "dynamodb.PutItem",

@@ -144,6 +144,10 @@ fn every_series_known_in_advance_stands_at_zero() {
             }
             let found: BTreeSet<String> = samples.keys().map(|series| (*series).to_owned()).collect();
             assert_eq!(found, expected, "{process:?}");
+            assert!(
+                !text.contains("queue=\"deletion"),
+                "a queue that only some deployments have begins when it is read"
+            );
         });
     }
 }

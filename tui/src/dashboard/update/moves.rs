@@ -89,7 +89,10 @@ pub(super) fn step(state: &mut State, rows: isize, columns: isize) {
 pub(super) fn sideways(state: &mut State, by: isize) {
     match state.place {
         Place::DeadLetters(queue) => {
-            let roles = QueueRole::ALL;
+            let is_there = |role: &QueueRole| {
+                QueueRole::PIPELINE.contains(role) || state.model.queue(QueueName::dead_letter(*role)).is_some()
+            };
+            let roles: Vec<QueueRole> = QueueRole::ALL.iter().copied().filter(is_there).collect();
             let at = roles.iter().position(|role| *role == queue.role).unwrap_or(0);
             let next = roles[(at as isize + by).rem_euclid(roles.len() as isize) as usize];
             // Looking through the queues is one visit, not a history of its own.

@@ -3,11 +3,13 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use stereospot_domain::plan::Action;
+use stereospot_domain::{QueueName, QueueRole};
 
 use super::command::{go, plan, run};
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::effect::Effect;
 use crate::dashboard::keys::Command;
+use crate::dashboard::model::Model;
 use crate::dashboard::place::Place;
 use crate::dashboard::state::{Overlay, State};
 
@@ -104,7 +106,7 @@ pub(super) fn type_in_palette(state: &mut State, key: KeyEvent, effects: &mut Ve
     match key.code {
         KeyCode::Esc => state.overlay = Overlay::None,
         KeyCode::Tab => {
-            if let Some(first) = completions(typed).first() {
+            if let Some(first) = completions(&state.model, typed).first() {
                 *typed = (*first).to_owned();
             }
         }
@@ -133,15 +135,19 @@ pub(super) fn type_in_palette(state: &mut State, key: KeyEvent, effects: &mut Ve
     }
 }
 
-/// What the palette offers for what was typed.
-pub(crate) fn completions(typed: &str) -> Vec<&'static str> {
-    const PLACES: [&str; 13] = [
+/// What the palette offers for what was typed. Queues that only some deployments have are offered where there are any.
+pub(crate) fn completions(model: &Model, typed: &str) -> Vec<&'static str> {
+    const PLACES: [&str; 17] = [
         "pulse",
         "queues",
         "dlq/inference",
         "dlq/chunking",
         "dlq/reassembly",
         "dlq/output-events",
+        "dlq/job-status-events",
+        "dlq/deletion",
+        "dlq/ingest",
+        "dlq/job-events",
         "jobs",
         "jobs?stuck",
         "jobs?failed",
@@ -150,8 +156,15 @@ pub(crate) fn completions(typed: &str) -> Vec<&'static str> {
         "events",
         "deployment",
     ];
+    let is_there = |place: &&str| {
+        let role = place.strip_prefix("dlq/").and_then(|name| QueueRole::ALL.iter().find(|role| role.as_str() == name));
+        role.is_none_or(|role| {
+            QueueRole::PIPELINE.contains(role) || model.queue(QueueName::dead_letter(*role)).is_some()
+        })
+    };
     let commands = Command::ALL.iter().map(|command| command.name());
-    let mut found: Vec<&str> = PLACES.into_iter().chain(commands).filter(|name| name.starts_with(typed)).collect();
+    let offered = PLACES.into_iter().filter(is_there).chain(commands);
+    let mut found: Vec<&str> = offered.filter(|name| name.starts_with(typed)).collect();
     found.dedup();
     let mut seen = std::collections::HashSet::new();
     found.retain(|name| seen.insert(*name));

@@ -36,7 +36,11 @@ pub(super) fn draw(state: &State, queue: QueueName, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let triage = &state.triage;
     let (width, height) = (canvas.width(), canvas.height());
-    let mut title = format!("{queue} · {}", text::plural(triage.messages.len(), "message"));
+    let mut title = queue.to_string();
+    // What was not read has no count.
+    if triage.read_at.is_some() && triage.error.is_none() {
+        title.push_str(&format!(" · {}", text::plural(triage.messages.len(), "message")));
+    }
     if triage.messages.len() >= MAX_MESSAGES as usize {
         title.push_str(" (the oldest; there may be more)");
     }

@@ -82,7 +82,7 @@ fn lines(state: &State, view: &DeploymentView, columns: usize) -> Vec<Line> {
     lines.push(Vec::new());
     lines.push(vec![(format!("QUEUES ({})", view.queues.len()), theme.title)]);
     lines.extend(view.queues.iter().map(|queue| queue_line(state, queue)));
-    for name in QueueName::all().filter(|name| view.queues.iter().all(|queue| queue.name != *name)) {
+    for name in QueueName::pipeline().filter(|name| view.queues.iter().all(|queue| queue.name != *name)) {
         let absent = FoundQueue { name, physical: String::new(), exists: false, note: None };
         lines.push(queue_line(state, &absent));
     }
@@ -147,7 +147,7 @@ fn queue_line(state: &State, queue: &FoundQueue) -> Line {
     let note_style = if queue.exists { theme.accent } else { theme.dim };
     vec![
         (glyph.into(), aged(glyph_style)),
-        (format!("{name:<18} "), aged(style)),
+        (format!("{name:<22} "), aged(style)),
         (queue.physical.clone(), aged(theme.dim)),
         (note, aged(note_style)),
     ]

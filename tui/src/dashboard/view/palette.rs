@@ -8,7 +8,7 @@ use crate::dashboard::update::completions;
 pub(super) fn draw(state: &State, typed: &str, error: Option<&str>, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let width = canvas.width().min(72);
-    let offers = completions(typed);
+    let offers = completions(&state.model, typed);
     let height = (offers.len().min(10) as u16 + 4).min(canvas.height());
     let x = (canvas.width() - width) / 2;
     let mut part = canvas.part(x, 1.min(canvas.height().saturating_sub(height)), width, height);

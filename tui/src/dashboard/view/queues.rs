@@ -14,7 +14,7 @@ use crate::dashboard::state::State;
 use crate::dashboard::text;
 
 const COLUMNS: [Column; 13] = [
-    stretching("QUEUE", 17, 20, 0),
+    stretching("QUEUE", 17, 24, 0),
     number("ready", 7, 0),
     number("flight", 7, 1),
     number("delayed", 7, 6),
@@ -68,10 +68,10 @@ pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// Queues that are no row of the table because they are not there.
+/// Queues of the pipeline that are no row of the table because they are not there.
 fn absent_lines(state: &State) -> Vec<String> {
     let mut by_reason: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for name in QueueName::all().filter(|name| state.model.queue(*name).is_none()) {
+    for name in QueueName::pipeline().filter(|name| state.model.queue(*name).is_none()) {
         if let Some(why) = state.deployment.absent(name) {
             by_reason.entry(why).or_default().push(name.to_string());
         }
@@ -94,7 +94,7 @@ fn cells(state: &State, queue: &QueueView, spark_columns: u16) -> Vec<Cell> {
     let no_consumers = queue.consumers == 0 && !queue.name.is_dead_letter;
     let waits = queue.ready.is_some_and(|ready| ready.value > 0);
     // Workers that send no events are not heard of: their services show how many there are.
-    let is_unheard = no_consumers && !state.model.services.is_empty();
+    let is_unheard = no_consumers && (!state.model.services.is_empty() || queue.name.role.served_by().is_none());
     let consumers = match (queue.name.is_dead_letter, no_consumers && waits) {
         (true, _) => Cell::default(),
         _ if is_unheard => value::missing(state),
@@ -178,6 +178,9 @@ fn facts(state: &State, queue: &QueueView) -> Vec<(&'static str, String)> {
             ("dead-lettered", queue.max_receives.map_or_else(missing, |max| format!("after {max} receives"))),
         );
         let consumers = match queue.consumers {
+            0 if queue.name.role.served_by().is_none() => {
+                format!("{}, which sends no events", queue.name.role.service())
+            }
             0 if !state.model.services.is_empty() => "none sends events: see the services".to_owned(),
             count => format!("{count} heard of in the last 30s"),
         };

@@ -17,6 +17,7 @@ use crate::dashboard::state::Overlay;
 use crate::dashboard::theme::{Theme, ThemeName};
 
 mod age;
+mod further;
 mod plan;
 
 const SIZES: [(u16, u16); 3] = [(200, 50), (80, 24), (40, 10)];

@@ -86,6 +86,29 @@ fn sizes_out_of_bounds() {
     check(&wide, "8194x16, too large to convert: neither side may exceed 8192", true);
 }
 
+#[test]
+fn whatever_is_refused_says_what_to_do() {
+    let refused = [
+        Error::Empty,
+        Error::NotAVideo,
+        Error::NoVideo { sound: 1 },
+        Error::IndexMissing,
+        Error::Truncated { readable: 1, promised: 2 },
+        Error::EndsEarly { readable_secs: 1.0, promised_secs: 2.0 },
+        Error::TooSmall { width: 4, height: 4 },
+        Error::TooLarge { width: 9000, height: 16 },
+        Error::NoDecoder { codec: "svq3".to_owned() },
+        Error::Damaged { what: "the frame at 1.000 s can't be decoded".to_owned() },
+    ];
+    for error in refused {
+        assert!(error.is_bad_source(), "{error:?}");
+        let text = error.to_string();
+        let (_, advice) = text.split_once(": ").expect("what is wrong, then what to do");
+        let verbs = ["upload ", "send ", "convert ", "scale "];
+        assert!(verbs.iter().any(|verb| advice.contains(verb)), "{text}");
+    }
+}
+
 /// A source with its segments.
 pub(crate) fn split(bench: &Bench) -> (PathBuf, Manifest, Vec<PathBuf>) {
     let source = bench.ffmpeg(&format!("{PICTURE} -c:v libx264 -preset ultrafast -g 10 -pix_fmt yuv420p @source.mp4"));
@@ -104,7 +127,8 @@ fn a_damaged_segment_is_not_a_shorter_one() {
     let decoded: Result<Vec<_>, _> = SegmentDecoder::open(other, &manifest, spec, 1).expect("opens").collect();
     // The third segment in place of the second has as many frames or not: either way the last ones are told apart by count.
     if manifest.segments[2].frames < spec.frames {
-        assert!(decoded.expect_err("too few frames").is_bad_source());
+        let error = decoded.expect_err("too few frames");
+        assert!(matches!(error, Error::SegmentDamaged { index: 1, .. }) && !error.is_bad_source(), "{error}");
     }
     let mut promised = spec.clone();
     promised.frames += 1;
@@ -123,10 +147,14 @@ fn a_segment_overwritten_by_something_else_is_named_with_the_cause() {
     let (_, manifest, paths) = split(&bench);
     std::fs::write(&paths[1], [0x5a; 4096]).expect("writes");
     let error = SegmentDecoder::open(&paths[1], &manifest, &manifest.segments[1], 1).err().expect("no video");
-    let name = paths[1].file_name().and_then(|name| name.to_str()).expect("it has a name");
-    assert!(error.to_string().contains(name), "{error}");
-    let cause = std::error::Error::source(&error).expect("FFmpeg gives a reason").to_string();
-    assert!(cause.contains("Invalid data"), "{cause:?}");
+    let said = "segment 1 is damaged: its file can't be read as a video (Invalid data found when processing input)";
+    assert_eq!(error.to_string(), said);
+    std::fs::write(&paths[1], []).expect("writes");
+    let error = SegmentDecoder::open(&paths[1], &manifest, &manifest.segments[1], 1).err().expect("nothing");
+    assert_eq!(error.to_string(), said);
+    let sound = bench.ffmpeg("-f lavfi -i sine=duration=1 -c:a aac @sound.mp4");
+    let error = SegmentDecoder::open(&sound, &manifest, &manifest.segments[1], 1).err().expect("no picture");
+    assert_eq!(error.to_string(), "segment 1 is damaged: its file holds no video");
 }
 
 #[test]

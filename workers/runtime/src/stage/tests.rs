@@ -1,8 +1,9 @@
 use std::sync::Mutex;
 
-use stereospot_domain::{Job, JobId, JobOptions, JobStatus, QueueName, keys};
+use stereospot_domain::{Event, EventKind, Job, JobId, JobOptions, JobStatus, QueueName, keys};
 use stereospot_ports::memory::{self, MAX_RECEIVES, ManualClock};
-use stereospot_ports::work_queue::{Outgoing, Peeked, Receipt, Stats};
+use stereospot_ports::work_queue::{Outgoing, Receipt};
+use stereospot_ports::wrapped::WrappedQueue;
 
 use super::*;
 
@@ -238,42 +239,24 @@ fn forbidden<T>() -> stereospot_ports::Result<T> {
 }
 
 #[async_trait]
-impl WorkQueue for Restricted {
-    fn name(&self) -> QueueName {
-        self.0.name()
+impl WrappedQueue for Restricted {
+    fn inner(&self) -> &dyn WorkQueue {
+        &*self.0
     }
+
     async fn settings(&self) -> stereospot_ports::Result<Settings> {
         Ok(Settings { visibility: Duration::from_millis(30), max_receives: Some(MAX_RECEIVES) })
     }
-    async fn send(&self, messages: &[Outgoing]) -> stereospot_ports::Result<Vec<String>> {
-        self.0.send(messages).await
-    }
-    async fn receive(&self, how: Receive) -> stereospot_ports::Result<Vec<Message>> {
-        self.0.receive(how).await
-    }
+
     async fn extend(&self, _: &Receipt, _: Duration) -> stereospot_ports::Result<()> {
         if self.1.swap(true, Ordering::SeqCst) {
             return Err(stereospot_ports::Error::new(Code::LeaseLost, "the lease ran out"));
         }
         forbidden()
     }
+
     async fn release(&self, _: &Receipt, _: Duration) -> stereospot_ports::Result<()> {
         forbidden()
-    }
-    async fn delete(&self, receipt: &Receipt) -> stereospot_ports::Result<()> {
-        self.0.delete(receipt).await
-    }
-    async fn stats(&self) -> stereospot_ports::Result<Stats> {
-        self.0.stats().await
-    }
-    async fn peek(&self, max: usize) -> stereospot_ports::Result<Vec<Peeked>> {
-        self.0.peek(max).await
-    }
-    async fn lease(&self, ids: &[String], visibility: Duration) -> stereospot_ports::Result<Vec<Message>> {
-        self.0.lease(ids, visibility).await
-    }
-    async fn purge(&self) -> stereospot_ports::Result<u64> {
-        self.0.purge().await
     }
 }
 
@@ -316,4 +299,24 @@ async fn where_leases_cannot_be_extended_work_goes_on_past_them() {
     world.work(2, &Scripted(|_| Err(Failure::Retry("the moon is wrong".into())))).await;
     world.work(1, &Scripted(|_| Ok(()))).await;
     assert_eq!(world.counts().await, (0, 0));
+}
+
+#[tokio::test]
+async fn what_is_damaged_is_dead_lettered_and_its_events_say_so() {
+    let world = World::new();
+    let job_id = world.job(1).await;
+    world.send(source(job_id)).await;
+    world.work(MAX_RECEIVES + 1, &Scripted(|_| Err(Failure::Damaged("segment 1 is damaged".into())))).await;
+    assert_eq!(world.counts().await, (0, 1));
+    let reason = "chunking failed 5 times: segment 1 is damaged";
+    assert_eq!(world.status(job_id).await, (JobStatus::Failed, Some(reason.into())));
+    let told: Vec<Event> = world.context.events.take_spooled();
+    let failures: Vec<&Event> = told.iter().filter(|event| event.kind == EventKind::ChunkingFailed).collect();
+    assert_eq!(failures.len(), MAX_RECEIVES as usize);
+    assert!(failures.iter().all(|event| event.data["is_damaged"] == true), "{failures:?}");
+    // Another failure says nothing of the kind.
+    world.send(source(world.job(2).await)).await;
+    world.work(1, &Scripted(|_| Err(Failure::Retry("the moon is wrong".into())))).await;
+    let told = world.context.events.take_spooled();
+    assert!(told.iter().all(|event| !event.data.contains_key("is_damaged")), "{told:?}");
 }

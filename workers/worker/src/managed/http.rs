@@ -40,7 +40,7 @@ impl Handler for HttpServer {
         tokio::select! {
             // The error's own sentence holds the server's words already.
             converted = self.server.convert(&segment) => converted.map_err(|error| match error.code() {
-                Code::Invalid => Failure::Refused(error.to_string()),
+                Code::Invalid => Failure::Refused(format!("{error}; change what it says and submit the video again")),
                 // The server was there a moment ago: this segment may be what it fails at, so the attempt counts.
                 _ => Failure::Retry(error.to_string()),
             })?,

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use stereospot_aws::calls::{Api, Calls, Count};
-use stereospot_aws::deployment::InferenceBackend;
+use stereospot_aws::deployment::{InferenceBackend, key, suffix};
 use stereospot_aws::ecs::protection::EcsTask;
 use stereospot_aws::http_inference::HttpInference;
 use stereospot_aws::sagemaker::Sagemaker;
-use stereospot_aws::{AwsBackend, Connections, Deployment, Queue, SqsQueue, Topology};
-use stereospot_domain::{JobId, QueueName, QueueRole, Stage};
+use stereospot_aws::{AwsBackend, Connections, Deployment, Topology};
+use stereospot_domain::{JobId, QueueRole, Stage};
 use stereospot_ports::fleet::TaskProtection;
-use stereospot_ports::{Backend, Code, SystemClock, WorkQueue};
+use stereospot_ports::{Backend, Code, SystemClock};
 use stereospot_runtime::stage::{Bookkeeper, Handler, chain};
 use stereospot_telemetry::catalogue::CallOutcome;
 use stereospot_telemetry::record;
@@ -55,7 +55,6 @@ pub(super) async fn open(options: &Options, stages: &[Stage]) -> anyhow::Result<
         inference,
         managed,
         results,
-        deletions: deletions(&connections, stages),
         record_calls: Some(Box::new(recorder(connections.calls.clone()))),
         backend,
     })
@@ -75,23 +74,20 @@ fn read(file: &Path, stages: &[Stage]) -> anyhow::Result<Deployment> {
     }
     let Deployment { name_prefix, region, .. } = &deployment;
     tracing::info!("the deployment {name_prefix} in {region}: topology {}", deployment.topology());
-    for queue in Queue::ALL.iter().filter(|queue| !deployment.queues.contains_key(queue)) {
-        match queue.role().and_then(|role| stages.iter().find(|stage| stage.queue() == role)) {
+    for role in QueueRole::PIPELINE.iter().filter(|role| !deployment.queues.contains_key(role)) {
+        match stages.iter().find(|stage| stage.queue() == *role) {
             Some(stage) => bail!(
                 "the queue of the {stage} stage is not deployed: {} is missing or null in {}",
-                queue.key(),
+                key(*role),
                 file.display()
             ),
-            None if queue.role().is_some() => {
-                tracing::info!("not deployed: the {} queue ({})", queue.suffix(), queue.key())
-            }
-            None => {}
+            None => tracing::info!("not deployed: the {} queue ({})", suffix(*role), key(*role)),
         }
     }
-    if stages.contains(&Stage::Chunking) && deployment.queues.contains_key(&Queue::Ingest) {
+    if stages.contains(&Stage::Chunking) && deployment.queues.contains_key(&QueueRole::Ingest) {
         tracing::warn!(
             "the ingest queue ({}) is not served by this worker: leave a media-worker running if sources are fetched by address",
-            Queue::Ingest.key()
+            key(QueueRole::Ingest)
         );
     }
     Ok(deployment)
@@ -176,15 +172,6 @@ async fn managed(inference: InferenceKind, connections: &Connections, backend: &
         }
     };
     Ok((managed, results))
-}
-
-/// The deletion queue is the media-worker's, so it goes with the cutting.
-fn deletions(connections: &Connections, stages: &[Stage]) -> Option<Arc<dyn WorkQueue>> {
-    let url = connections.deployment.queues.get(&Queue::Deletion).filter(|_| stages.contains(&Stage::Chunking))?;
-    tracing::info!("jobs are deleted when the deletion queue says so");
-    // It has no role in the pipeline; the name is that of the stage that serves it.
-    let name = QueueName::main(QueueRole::Chunking);
-    Some(Arc::new(SqsQueue::new(connections, name, url, Arc::new(SystemClock))))
 }
 
 /// Counts into the metrics what was called since the last time.

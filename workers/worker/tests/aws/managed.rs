@@ -139,6 +139,9 @@ async fn a_server_converts_while_the_message_is_held() {
     world.work(&[&*world.chunking(), &inference]).await;
     let job = world.job(job_id).await;
     assert_eq!(job.status, JobStatus::Failed);
-    assert_eq!(job.error.unwrap(), "the inference server failed: no such mode");
+    assert_eq!(
+        job.error.unwrap(),
+        "the inference server failed: no such mode; change what it says and submit the video again"
+    );
     assert!(!world.exists(&world.backend().output, &keys::output_segment(job_id, 1)).await, "left alone then");
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use object_store::{ObjectStoreExt, PutPayload};
-use stereospot_domain::{Job, JobId, JobStatus, Lock, QueueRole, SegmentCompletion, Timestamp, keys, message};
-use stereospot_ports::job_store::{Acquired, Page, Transition, Transitioned};
+use stereospot_domain::{Job, JobId, JobStatus, QueueRole, SegmentCompletion, Timestamp, keys, message};
+use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::work_queue::Outgoing;
+use stereospot_ports::wrapped::WrappedJobStore;
 use stereospot_ports::{Backend, Code, Error, JobStore, Result, objects};
 use stereospot_runtime::stage::{Bookkeeper, Context, step};
 
@@ -30,16 +31,15 @@ impl Books {
 }
 
 #[async_trait]
-impl JobStore for Books {
+impl WrappedJobStore for Books {
+    fn inner(&self) -> &dyn JobStore {
+        &*self.inner
+    }
+
     async fn create(&self, _: &Job) -> Result<()> {
         self.refuse("a job".into())
     }
-    async fn get(&self, job_id: JobId) -> Result<Option<Job>> {
-        self.inner.get(job_id).await
-    }
-    async fn list(&self, status: JobStatus, cursor: Option<&str>, limit: usize) -> Result<Page<Job>> {
-        self.inner.list(status, cursor, limit).await
-    }
+
     async fn transition(&self, job_id: JobId, transition: &Transition) -> Result<Transitioned> {
         match transition.to {
             JobStatus::ChunkingInProgress | JobStatus::ChunkingComplete => {
@@ -48,44 +48,31 @@ impl JobStore for Books {
             status => self.refuse(format!("the status {status}")),
         }
     }
+
     async fn set_uploaded(&self, _: JobId, _: Timestamp, _: u64) -> Result<()> {
         self.refuse("the upload".into())
     }
+
     async fn put_completion(&self, _: &SegmentCompletion) -> Result<()> {
         self.refuse("a completion".into())
     }
-    async fn count_completions(&self, job_id: JobId) -> Result<u32> {
-        self.inner.count_completions(job_id).await
+
+    async fn delete_completions(&self, _: JobId) -> Result<u32> {
+        self.refuse("the removal of completions".into())
     }
-    async fn list_completions(
-        &self,
-        job_id: JobId,
-        from: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<SegmentCompletion>> {
-        self.inner.list_completions(job_id, from, limit).await
-    }
-    async fn lock(&self, job_id: JobId) -> Result<Option<Lock>> {
-        self.inner.lock(job_id).await
-    }
+
     async fn create_lock(&self, _: JobId, _: Timestamp) -> Result<bool> {
         self.refuse("a lock".into())
     }
+
     async fn retrigger_lock(&self, _: JobId, _: Timestamp, _: Timestamp) -> Result<bool> {
         self.refuse("a lock's trigger".into())
     }
-    async fn acquire_lock(&self, job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Result<Acquired> {
-        self.inner.acquire_lock(job_id, owner, now, lease).await
-    }
-    async fn renew_lock(&self, job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Result<bool> {
-        self.inner.renew_lock(job_id, owner, now, lease).await
-    }
-    async fn release_lock(&self, job_id: JobId, owner: &str) -> Result<bool> {
-        self.inner.release_lock(job_id, owner).await
-    }
+
     async fn reset_lock(&self, _: JobId, _: Timestamp) -> Result<bool> {
         self.refuse("a lock's reset".into())
     }
+
     async fn delete_lock(&self, _: JobId) -> Result<bool> {
         self.refuse("a lock's removal".into())
     }

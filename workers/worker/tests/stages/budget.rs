@@ -13,9 +13,10 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
     PutOptions, PutPayload, PutResult,
 };
-use stereospot_domain::{Job, JobId, JobStatus, Lock, QueueName, SegmentCompletion, Timestamp};
-use stereospot_ports::job_store::{Acquired, Page, Transition, Transitioned};
-use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats};
+use stereospot_domain::{Job, JobId, QueueName, SegmentCompletion, Timestamp};
+use stereospot_ports::job_store::{Acquired, Transition, Transitioned};
+use stereospot_ports::work_queue::{Outgoing, Receipt};
+use stereospot_ports::wrapped::{WrappedJobStore, WrappedQueue};
 use stereospot_ports::{Backend, Bucket, Code, Error, JobStore, Result, WorkQueue};
 use tokio_util::sync::CancellationToken;
 
@@ -91,40 +92,26 @@ impl<T: ?Sized> fmt::Display for Limited<T> {
 }
 
 #[async_trait]
-impl WorkQueue for Limited<dyn WorkQueue> {
-    fn name(&self) -> QueueName {
-        self.inner.name()
+impl WrappedQueue for Limited<dyn WorkQueue> {
+    fn inner(&self) -> &dyn WorkQueue {
+        &*self.inner
     }
-    async fn settings(&self) -> Result<Settings> {
-        self.inner.settings().await
-    }
+
     async fn send(&self, messages: &[Outgoing]) -> Result<Vec<String>> {
         self.budget.spend()?;
         self.inner.send(messages).await
     }
-    async fn receive(&self, how: Receive) -> Result<Vec<Message>> {
-        self.inner.receive(how).await
-    }
-    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<()> {
-        self.inner.extend(receipt, visibility).await
-    }
+
     async fn release(&self, receipt: &Receipt, delay: Duration) -> Result<()> {
         self.budget.spend()?;
         self.inner.release(receipt, delay).await
     }
+
     async fn delete(&self, receipt: &Receipt) -> Result<()> {
         self.budget.spend()?;
         self.inner.delete(receipt).await
     }
-    async fn stats(&self) -> Result<Stats> {
-        self.inner.stats().await
-    }
-    async fn peek(&self, max: usize) -> Result<Vec<Peeked>> {
-        self.inner.peek(max).await
-    }
-    async fn lease(&self, ids: &[String], visibility: Duration) -> Result<Vec<Message>> {
-        self.inner.lease(ids, visibility).await
-    }
+
     async fn purge(&self) -> Result<u64> {
         self.budget.spend()?;
         self.inner.purge().await
@@ -132,66 +119,61 @@ impl WorkQueue for Limited<dyn WorkQueue> {
 }
 
 #[async_trait]
-impl JobStore for Limited<dyn JobStore> {
+impl WrappedJobStore for Limited<dyn JobStore> {
+    fn inner(&self) -> &dyn JobStore {
+        &*self.inner
+    }
+
     async fn create(&self, job: &Job) -> Result<()> {
         self.budget.spend()?;
         self.inner.create(job).await
     }
-    async fn get(&self, job_id: JobId) -> Result<Option<Job>> {
-        self.inner.get(job_id).await
-    }
-    async fn list(&self, status: JobStatus, cursor: Option<&str>, limit: usize) -> Result<Page<Job>> {
-        self.inner.list(status, cursor, limit).await
-    }
+
     async fn transition(&self, job_id: JobId, transition: &Transition) -> Result<Transitioned> {
         self.budget.spend()?;
         self.inner.transition(job_id, transition).await
     }
+
     async fn set_uploaded(&self, job_id: JobId, at: Timestamp, bytes: u64) -> Result<()> {
         self.budget.spend()?;
         self.inner.set_uploaded(job_id, at, bytes).await
     }
+
     async fn put_completion(&self, completion: &SegmentCompletion) -> Result<()> {
         self.budget.spend()?;
         self.inner.put_completion(completion).await
     }
-    async fn count_completions(&self, job_id: JobId) -> Result<u32> {
-        self.inner.count_completions(job_id).await
+
+    async fn delete_completions(&self, job_id: JobId) -> Result<u32> {
+        self.budget.spend()?;
+        self.inner.delete_completions(job_id).await
     }
-    async fn list_completions(
-        &self,
-        job_id: JobId,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<SegmentCompletion>> {
-        self.inner.list_completions(job_id, cursor, limit).await
-    }
-    async fn lock(&self, job_id: JobId) -> Result<Option<Lock>> {
-        self.inner.lock(job_id).await
-    }
+
     async fn create_lock(&self, job_id: JobId, now: Timestamp) -> Result<bool> {
         self.budget.spend()?;
         self.inner.create_lock(job_id, now).await
     }
+
     async fn retrigger_lock(&self, job_id: JobId, observed: Timestamp, now: Timestamp) -> Result<bool> {
         self.budget.spend()?;
         self.inner.retrigger_lock(job_id, observed, now).await
     }
+
     async fn acquire_lock(&self, job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Result<Acquired> {
         self.budget.spend()?;
         self.inner.acquire_lock(job_id, owner, now, lease).await
     }
-    async fn renew_lock(&self, job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Result<bool> {
-        self.inner.renew_lock(job_id, owner, now, lease).await
-    }
+
     async fn release_lock(&self, job_id: JobId, owner: &str) -> Result<bool> {
         self.budget.spend()?;
         self.inner.release_lock(job_id, owner).await
     }
+
     async fn reset_lock(&self, job_id: JobId, observed: Timestamp) -> Result<bool> {
         self.budget.spend()?;
         self.inner.reset_lock(job_id, observed).await
     }
+
     async fn delete_lock(&self, job_id: JobId) -> Result<bool> {
         self.budget.spend()?;
         self.inner.delete_lock(job_id).await

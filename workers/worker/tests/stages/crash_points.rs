@@ -117,7 +117,7 @@ async fn a_job_survives_a_crash_between_any_two_writes() {
         std::fs::write(&path, &bytes).unwrap();
         let info = probe(&path, Cancel::never()).unwrap();
         assert_eq!((info.width, info.height, info.frames), (256, 96, u64::from(FRAMES)), "crash at write {writes}");
-        for role in QueueRole::ALL {
+        for role in QueueRole::PIPELINE {
             let dead = backend.queue_named(QueueName::dead_letter(*role)).unwrap().stats().await.unwrap();
             assert_eq!(dead.ready, 0, "{role:?} dead-lettered after a crash at write {writes}");
         }

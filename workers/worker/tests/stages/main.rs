@@ -6,5 +6,6 @@ mod books;
 mod budget;
 mod conversion;
 mod crash_points;
+mod damaged;
 mod fixture;
 mod foreign;

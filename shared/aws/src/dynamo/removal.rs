@@ -1,0 +1,83 @@
+//! Removing all of a job's completions: DynamoDB has no write for that, only batches of keys, and may leave part of a batch undone.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
+use stereospot_domain::JobId;
+use stereospot_ports::{Code, Error, Result};
+
+use super::rows::{Item, text};
+use super::{DynamoJobs, call};
+use crate::error::from_sdk;
+
+/// Most keys of one batch, DynamoDB's own limit.
+const BATCH: usize = 25;
+/// Attempts in a row that may remove nothing before it is given up.
+const ATTEMPTS: u32 = 5;
+/// Pause before what was left undone is asked for again; doubled while nothing is done.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Removes all completions that a job has; says how many there were.
+pub(super) async fn delete_completions(store: &DynamoJobs, job_id: JobId) -> Result<u32> {
+    let (mut count, mut start) = (0_u32, None);
+    loop {
+        let page = store
+            .client
+            .query()
+            .table_name(&store.completions)
+            .key_condition_expression("job_id = :job")
+            .expression_attribute_values(":job", text(job_id))
+            .projection_expression("job_id, segment_index")
+            .consistent_read(true)
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| from_sdk(call("dynamodb:Query", &store.completions), error))?;
+        let keys = page.items.unwrap_or_default();
+        for batch in keys.chunks(BATCH) {
+            delete(store, batch).await?;
+            count = count.saturating_add(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        }
+        match page.last_evaluated_key {
+            Some(last) => start = Some(last),
+            None => return Ok(count),
+        }
+    }
+}
+
+/// Removes one batch of rows by their keys, asking again for what DynamoDB leaves undone.
+async fn delete(store: &DynamoJobs, keys: &[Item]) -> Result<()> {
+    let mut open = Vec::with_capacity(keys.len());
+    for key in keys {
+        let request = DeleteRequest::builder()
+            .set_key(Some(key.clone()))
+            .build()
+            .map_err(|error| Error::with(Code::Internal, "a batch entry lacks a field", error))?;
+        open.push(WriteRequest::builder().delete_request(request).build());
+    }
+    let mut failures = 0;
+    loop {
+        let asked = open.len();
+        let answer = store
+            .client
+            .batch_write_item()
+            .request_items(&store.completions, open)
+            .send()
+            .await
+            .map_err(|error| from_sdk(call("dynamodb:BatchWriteItem", &store.completions), error))?;
+        open = answer.unprocessed_items.and_then(|mut items| items.remove(&store.completions)).unwrap_or_default();
+        if open.is_empty() {
+            return Ok(());
+        }
+        failures = if open.len() < asked { 1 } else { failures + 1 };
+        if failures == ATTEMPTS {
+            let why = format!(
+                "the table {} takes no more deletions just now: {} rows are left, try again later",
+                store.completions,
+                open.len()
+            );
+            return Err(Error::new(Code::Throttled, why));
+        }
+        tokio::time::sleep(PAUSE * 2_u32.pow(failures - 1)).await;
+    }
+}

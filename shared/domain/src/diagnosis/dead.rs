@@ -1,0 +1,71 @@
+//! Dead-lettered messages: which step gave up, and whether sending them again is of use.
+
+use super::{Code, DeadLetter, Finding, JobFacts, Repair, Severity, list};
+use crate::job::JobStatus;
+use crate::queue::{QueueName, QueueRole};
+
+/// What its dead-lettered messages say of a job.
+pub(super) fn letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
+    use QueueRole::{Chunking, Inference, Reassembly};
+    if facts.job.value.status == JobStatus::Completed || facts.job.value.status == JobStatus::Deleted {
+        return;
+    }
+    let codes = [
+        (Chunking, Code::SourceDeadLettered),
+        (Inference, Code::SegmentDeadLettered),
+        (Reassembly, Code::ReassemblyDeadLettered),
+    ];
+    for (role, code) in codes {
+        let letters: Vec<&DeadLetter> = facts.dead_letters.iter().filter(|letter| letter.queue.role == role).collect();
+        let Some(since) = letters.iter().map(|letter| letter.since).min() else { continue };
+        let mut evidence = Vec::new();
+        let segments: Vec<u32> = letters.iter().filter_map(|letter| letter.segment_index).collect();
+        evidence.push(if segments.is_empty() {
+            format!("{} message(s) in {}", letters.len(), QueueName::dead_letter(role))
+        } else {
+            format!("in {}: {}", QueueName::dead_letter(role), list(&segments))
+        });
+        evidence.extend(letters.iter().find_map(|letter| letter.error.clone()));
+        let hopeless = |letter: &&&DeadLetter| is_hopeless(facts, letter);
+        let message_ids: Vec<String> =
+            letters.iter().filter(|letter| !hopeless(letter)).map(|letter| letter.message_id.clone()).collect();
+        let what_is_gone = match role {
+            Chunking => "the source is",
+            _ if letters.iter().any(|letter| letter.is_damaged) => "a stored segment is damaged and the source is",
+            _ => "segments and the source are",
+        };
+        if message_ids.len() < letters.len() {
+            evidence.push(format!("{what_is_gone} gone: submit the video again"));
+        } else if role == Inference && letters.iter().any(|letter| is_gone(facts, letter)) {
+            evidence.push("a segment is gone: the source can be split again".into());
+        } else if role == Inference && letters.iter().any(|letter| letter.is_damaged) {
+            evidence.push("a stored segment is damaged: the source can be split again".into());
+        }
+        let repair = Repair::ReplayDeadLetters { queue: QueueName::dead_letter(role), message_ids };
+        let is_of_use = matches!(&repair, Repair::ReplayDeadLetters { message_ids, .. } if !message_ids.is_empty());
+        findings.push(Finding {
+            code,
+            severity: Severity::Critical,
+            since,
+            evidence,
+            repair: is_of_use.then_some(repair),
+        });
+    }
+}
+
+/// True when the object that a message asks for is gone.
+fn is_gone(facts: &JobFacts, letter: &DeadLetter) -> bool {
+    let gone = facts.gone.as_ref();
+    letter.segment_index.is_some_and(|index| gone.is_some_and(|gone| gone.value.binary_search(&index).is_ok()))
+}
+
+/// True when nothing is left from which the message's work could be done.
+fn is_hopeless(facts: &JobFacts, letter: &DeadLetter) -> bool {
+    let has_no_source = facts.source_exists.as_ref().is_some_and(|source| !source.value);
+    has_no_source
+        && match letter.queue.role {
+            QueueRole::Chunking => true,
+            QueueRole::Inference => letter.is_damaged || is_gone(facts, letter),
+            _ => false,
+        }
+}

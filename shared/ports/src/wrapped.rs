@@ -1,0 +1,94 @@
+//! Queues and job stores that tests put around others: each call is passed on, but for those that a double is about.
+//!
+//! A double says what it wraps and writes the calls that differ; it then is a [`WorkQueue`] or a [`JobStore`] like any other. A
+//! call that a port gains is passed on by every double without a word about it.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stereospot_domain::{Job, JobId, JobStatus, Lock, QueueName, SegmentCompletion, Timestamp};
+
+use crate::job_store::{Acquired, Page, Transition, Transitioned};
+use crate::work_queue::{Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats};
+use crate::{JobStore, Result, WorkQueue};
+
+/// Makes a wrapping trait of a port: the same methods, each passed on to `inner`, and the port for whatever implements it.
+macro_rules! wrapping {
+    (
+        $(#[$doc:meta])* $wrapped:ident of $port:ident
+        $({ fn $plain:ident() -> $plain_out:ty; })?
+        $(fn $method:ident($($name:ident: $type:ty),*) -> $out:ty;)+
+    ) => {
+        $(#[$doc])*
+        #[async_trait]
+        pub trait $wrapped: fmt::Debug + Send + Sync + 'static {
+            /// What is wrapped.
+            fn inner(&self) -> &dyn $port;
+            $(
+                #[doc = concat!("As [`", stringify!($port), "::", stringify!($plain), "`].")]
+                fn $plain(&self) -> $plain_out {
+                    self.inner().$plain()
+                }
+            )?
+            $(
+                #[doc = concat!("As [`", stringify!($port), "::", stringify!($method), "`].")]
+                async fn $method(&self $(, $name: $type)*) -> Result<$out> {
+                    self.inner().$method($($name),*).await
+                }
+            )+
+        }
+
+        #[async_trait]
+        impl<T: $wrapped> $port for T {
+            $(
+                fn $plain(&self) -> $plain_out {
+                    $wrapped::$plain(self)
+                }
+            )?
+            $(
+                async fn $method(&self $(, $name: $type)*) -> Result<$out> {
+                    $wrapped::$method(self $(, $name)*).await
+                }
+            )+
+        }
+    };
+}
+
+wrapping! {
+    /// A queue around another.
+    WrappedQueue of WorkQueue
+    { fn name() -> QueueName; }
+    fn settings() -> Settings;
+    fn send(messages: &[Outgoing]) -> Vec<String>;
+    fn receive(how: Receive) -> Vec<Message>;
+    fn extend(receipt: &Receipt, visibility: Duration) -> ();
+    fn release(receipt: &Receipt, delay: Duration) -> ();
+    fn delete(receipt: &Receipt) -> ();
+    fn stats() -> Stats;
+    fn peek(max: usize) -> Vec<Peeked>;
+    fn lease(ids: &[String], visibility: Duration) -> Vec<Message>;
+    fn purge() -> u64;
+}
+
+wrapping! {
+    /// A job store around another.
+    WrappedJobStore of JobStore
+    fn create(job: &Job) -> ();
+    fn get(job_id: JobId) -> Option<Job>;
+    fn list(status: JobStatus, cursor: Option<&str>, limit: usize) -> Page<Job>;
+    fn transition(job_id: JobId, transition: &Transition) -> Transitioned;
+    fn set_uploaded(job_id: JobId, at: Timestamp, bytes: u64) -> ();
+    fn put_completion(completion: &SegmentCompletion) -> ();
+    fn count_completions(job_id: JobId) -> u32;
+    fn list_completions(job_id: JobId, cursor: Option<&str>, limit: usize) -> Page<SegmentCompletion>;
+    fn delete_completions(job_id: JobId) -> u32;
+    fn lock(job_id: JobId) -> Option<Lock>;
+    fn create_lock(job_id: JobId, now: Timestamp) -> bool;
+    fn retrigger_lock(job_id: JobId, observed: Timestamp, now: Timestamp) -> bool;
+    fn acquire_lock(job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Acquired;
+    fn renew_lock(job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> bool;
+    fn release_lock(job_id: JobId, owner: &str) -> bool;
+    fn reset_lock(job_id: JobId, observed: Timestamp) -> bool;
+    fn delete_lock(job_id: JobId) -> bool;
+}
