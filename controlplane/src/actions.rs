@@ -220,6 +220,48 @@ async fn finish(shared: &Shared, applied: &AppliedPlan) {
     shared.live.publish(&Change::Action(Box::new(applied.clone())));
 }
 
+/// Who stands in the action log where nobody asked.
+const RECONCILER: &str = "reconciler";
+
+/// Keeps in the action log what the reconciler did, beside what operators did.
+pub(crate) async fn keep_unasked(shared: &Shared, action: Action, scope: String, results: Vec<ItemResult>) {
+    let now = shared.now();
+    let (job_id, command) = match &action {
+        Action::Trigger { job_id } => (Some(*job_id), format!("stereospot jobs trigger {job_id}")),
+        Action::Repair { job_id, code } => (Some(*job_id), format!("stereospot jobs repair {job_id} {code}")),
+        _ => (None, String::new()),
+    };
+    let of_result = |result: &ItemResult| PlanItem { job_id, ..item(&result.id, "repaired without being asked") };
+    let plan = Plan {
+        id: Uuid::now_v7(),
+        action,
+        who: RECONCILER.into(),
+        created_at: now,
+        valid_until: now,
+        scope,
+        items: results.iter().map(of_result).collect(),
+        skips: Vec::new(),
+        effect: results.iter().map(|result| result.note.as_str()).collect::<Vec<_>>().join("; "),
+        assumptions: Vec::new(),
+        confirm: None,
+        refused: None,
+        command,
+    };
+    let applied = AppliedPlan {
+        applied_by: plan.who.clone(),
+        plan,
+        applied_at: now,
+        finished_at: Some(now),
+        results,
+        undo_until: None,
+    };
+    // It has happened, and stands among the job's events.
+    if let Err(error) = shared.store.put_applied(&applied).await {
+        tracing::error!(plan = %applied.plan.id, error = %crate::ingest::chain(&error), "a repair was not kept in the action log");
+    }
+    shared.live.publish(&Change::Action(Box::new(applied)));
+}
+
 /// Why the numbers that an action rests on are too old; none when they are fresh.
 fn stale(shared: &Shared, action: &Action) -> Option<String> {
     let needed: &[&'static str] = match action {
@@ -250,12 +292,12 @@ fn item(id: impl Into<String>, what: impl Into<String>) -> PlanItem {
     PlanItem { id: id.into(), what: what.into(), job_id: None, segment_index: None }
 }
 
-fn result(id: impl Into<String>, outcome: Outcome, note: impl Into<String>) -> ItemResult {
+pub(crate) fn result(id: impl Into<String>, outcome: Outcome, note: impl Into<String>) -> ItemResult {
     ItemResult { id: id.into(), outcome, note: note.into() }
 }
 
 /// The result of something that a backend was asked to do.
-fn attempted(id: impl Into<String>, tried: Result<String, stereospot_ports::Error>) -> ItemResult {
+pub(crate) fn attempted(id: impl Into<String>, tried: Result<String, stereospot_ports::Error>) -> ItemResult {
     match tried {
         Ok(note) => result(id, Outcome::Done, note),
         Err(error) => result(id, Outcome::Failed, crate::ingest::chain(&error)),

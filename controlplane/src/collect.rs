@@ -181,7 +181,7 @@ async fn read(shared: Arc<Shared>, reading: Reading) {
     shared.polls.done(reading, outcome, took, calls);
     if let Err(error) = &result {
         failed(&shared, target, took, error);
-    } else if shared.polls.is_any_failing(collector(target)) {
+    } else if calls == 0 || shared.polls.is_any_unanswered(collector(target)) {
         record::collector_read(collector(target), took);
     } else {
         record::collector_succeeded(collector(target), took, std::time::SystemTime::now());

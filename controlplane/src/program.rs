@@ -20,7 +20,7 @@ mod aws;
 #[path = "program/without_aws.rs"]
 mod aws;
 
-use args::{Args, BackendKind, Command, Serve};
+use args::{Args, BackendKind, Command, Reconcile, Serve};
 
 /// Runs the command, and answers with the process's exit code.
 pub(crate) fn main() -> ExitCode {
@@ -79,11 +79,21 @@ async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
     config.environment = args.environment.unwrap_or_else(|| named(&platform));
     config.is_production = args.production;
     config.is_read_only = args.read_only;
+    config.repairs_by_itself = match args.reconcile {
+        Some(wanted) => wanted == Reconcile::On,
+        None => matches!(args.backend, BackendKind::Local),
+    };
+    let repairs = match (config.is_read_only, config.repairs_by_itself) {
+        (true, _) => "nothing is written (--read-only)",
+        (false, true) => "lost jobs are repaired without asking (--reconcile on)",
+        (false, false) => "lost jobs are shown, and repaired by an operator's plan only (--reconcile off)",
+    };
     config.retention.age = std::time::Duration::from_secs(args.keep_days * 24 * 3600);
     config.retention.rows = args.keep_events;
     config.poll_budget_per_minute = args.poll_budget;
     config.watch_logs = std::time::Duration::from_secs(args.watch_logs);
     let server = Server::start(platform, config, Some(recorder)).await?;
+    tracing::info!("{repairs}");
     tracing::info!("control plane {} listens on {}", stereospot_controlplane::VERSION, server.url());
     let why = tokio::select! {
         _ = terminate.recv() => "SIGTERM",

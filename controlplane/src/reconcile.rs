@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
-use stereospot_domain::diagnosis::{Code, Finding};
+use stereospot_domain::diagnosis::{Code, Finding, Severity};
+use stereospot_domain::plan::{Action, ItemResult, Outcome};
 use stereospot_domain::trigger::{self, Decision};
 use stereospot_domain::{EventKind, Job, JobId, JobStatus, QueueRole, Timestamp};
 use stereospot_ports::job_store::{Transition, Transitioned};
@@ -20,7 +21,7 @@ use stereospot_ports::{Result, objects, reassembly};
 use stereospot_telemetry::record;
 use tokio::task::JoinSet;
 
-use crate::actions::mend;
+use crate::actions::{self, mend};
 use crate::collect::details;
 use crate::core::world::Entry;
 use crate::ingest::{Source, chain};
@@ -52,9 +53,11 @@ const REST: u32 = 30;
 /// Calls that a trigger check takes, about.
 const CHECK_CALLS: u32 = 6;
 
-/// Starts the reconciler, unless nothing may be written.
+/// Starts the reconciler, where it may write.
 pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
-    if !shared.config.is_read_only {
+    if shared.config.reconciles() {
+        // From now on it is missed where it doesn't run; where it is off, nothing was ever said of it.
+        record::reconciler_ran(SystemTime::now());
         tasks.spawn(run(shared.clone()));
     }
 }
@@ -191,6 +194,14 @@ async fn check(shared: &Shared, job_id: JobId) -> Result<bool> {
     record::reconciler_act(decision);
     let data = [("by", json!("reconciler")), ("decision", json!(decision))];
     shared.ingest.emit(Source::Reconciler, kind, job_id, None, data).await;
+    let done = match checked.decision {
+        Decision::CreateLockAndSend => "the lock was made and reassembly asked for",
+        Decision::SendAgain => "reassembly was asked for again",
+        Decision::MarkReassembling => "the job was set to reassembling",
+        _ => "the job was set to completed",
+    };
+    let results = vec![actions::result(job_id.to_string(), Outcome::Done, done)];
+    actions::keep_unasked(shared, Action::Trigger { job_id }, format!("reassembly of job {job_id}"), results).await;
     Ok(true)
 }
 
@@ -208,8 +219,10 @@ async fn look_for_source(shared: &Shared, job: &Job, born_at: Timestamp) -> Resu
     let key = stereospot_domain::keys::source(job_id);
     let source = shared.live.at_revision(|world, _| world.jobs.get(&job_id)?.truth.source.as_ref()?.value);
     if let Some(bytes) = source {
-        shared.backend.jobs.set_uploaded(job_id, shared.now(), bytes).await?;
+        let Some(written_at) = objects::written_at(&*shared.backend.input.store, &key).await? else { return Ok(()) };
+        shared.backend.jobs.set_uploaded(job_id, written_at.min(shared.now()), bytes).await?;
         tracing::info!(%job_id, bytes, "the source is there, the row did not say so");
+        source_told(shared, job_id, "the source is there: the row says so now").await;
         return Ok(());
     }
     let heard = shared.live.with(|world| world.jobs.get(&job_id).map(|entry| entry.last_activity_at()));
@@ -227,14 +240,22 @@ async fn look_for_source(shared: &Shared, job: &Job, born_at: Timestamp) -> Resu
     if let Transitioned::Changed(_) = shared.backend.jobs.transition(job_id, &failed).await? {
         let data = [("by", json!("reconciler")), ("error", json!(NO_SOURCE))];
         shared.ingest.emit(Source::Reconciler, EventKind::JobFailed, job_id, None, data).await;
+        source_told(shared, job_id, "the job was set to failed: its source never came").await;
     }
     Ok(())
+}
+
+async fn source_told(shared: &Shared, job_id: JobId, done: &str) {
+    let action = Action::Repair { job_id, code: Code::SourceMissing.as_str().into() };
+    let results = vec![actions::result("source", Outcome::Done, done)];
+    actions::keep_unasked(shared, action, format!("the source of job {job_id}"), results).await;
 }
 
 /// Repairs that can do no harm, however often they are done and whoever else does them.
 fn is_safe(finding: &Finding) -> bool {
     let is_safe_code = matches!(finding.code, Code::CompletionLost | Code::SourceIgnored | Code::SegmentLost);
-    is_safe_code && finding.repair.is_some()
+    // What only its age tells, an operator judges.
+    is_safe_code && finding.severity == Severity::Critical && finding.repair.is_some()
 }
 
 /// Carries out a finding's repair; false when all of it failed.
@@ -249,10 +270,19 @@ async fn mend(shared: &Shared, job_id: JobId, code: Code) -> Result<bool> {
     let Some((job, repair)) = found else { return Ok(true) };
     let results = mend::carry_out(shared, &job, &repair).await;
     let is_mended = results.iter().any(|(_, tried)| tried.is_ok());
+    let of_log = |(what, tried): &(String, Result<String>)| match tried {
+        Ok(done) => actions::result(what, Outcome::Done, done),
+        Err(error) => actions::result(what, Outcome::Failed, chain(error)),
+    };
+    let kept: Vec<ItemResult> = results.iter().map(of_log).collect();
     if is_mended {
         // What was done counts as a sign of life, also before its event is kept.
         let at = shared.now();
         shared.live.with(|world| world.touch(job_id, at));
+    }
+    if is_mended {
+        let action = Action::Repair { job_id, code: code.as_str().into() };
+        actions::keep_unasked(shared, action, format!("{} (job {job_id})", code.title()), kept).await;
     }
     for (what, tried) in results {
         match tried {

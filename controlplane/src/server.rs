@@ -106,7 +106,9 @@ impl Server {
         record::started(crate::VERSION);
         let lock = lock(&config.data_dir)?;
         let store = Store::open(&config.data_dir).await?;
-        let live = Arc::new(Live::new(World::new(backend.queues.keys().copied())));
+        let mut world = World::new(backend.queues.keys().copied());
+        (world.reconciles, world.is_read_only) = (config.reconciles(), config.is_read_only);
+        let live = Arc::new(Live::new(world));
         let nudge = Nudge::default();
         let (ingest, writer) = Ingest::start(store.clone(), live.clone(), nudge.clone(), backend.clock.clone());
         let run_file = config.data_dir.join("run").join("controlplane.json");

@@ -38,6 +38,8 @@ pub struct Config {
     pub is_production: bool,
     /// True: no write is taken, and the reconciler rests.
     pub is_read_only: bool,
+    /// False: lost jobs are shown, and repaired only by an operator's plan.
+    pub repairs_by_itself: bool,
     /// Time between two readings of what moves.
     pub poll: Duration,
     /// Time between two runs of the reconciler.
@@ -70,6 +72,7 @@ impl Config {
             environment: "local".into(),
             is_production: false,
             is_read_only: false,
+            repairs_by_itself: true,
             poll: Duration::from_secs(1),
             reconcile: Duration::from_secs(2),
             patience: Patience::default(),
@@ -83,6 +86,11 @@ impl Config {
             poll_budget_per_minute: None,
             watch_logs: Duration::ZERO,
         }
+    }
+
+    /// True when lost jobs are repaired without being asked.
+    pub(crate) fn reconciles(&self) -> bool {
+        self.repairs_by_itself && !self.is_read_only
     }
 }
 
@@ -287,6 +295,7 @@ impl Shared {
             backend: self.backend.name.into(),
             is_production: self.config.is_production,
             is_read_only: self.config.is_read_only,
+            repairs_by_itself: self.config.reconciles(),
             version: crate::VERSION.into(),
             region: self.platform.facts.region.clone(),
             topology: self.platform.facts.topology.map(|topology| topology.to_string()),

@@ -111,10 +111,8 @@ fn what_is_wrong_at_the_start_is_said_in_a_sentence() -> Result<()> {
     }
 
     let no_region = changed(&existing, "no-region.env", "REGION=", "OTHER=")?;
-    let no_bucket = changed(&existing, "no-bucket.env", "INPUT_BUCKET_NAME=", "OTHER=")?;
     for (env_file, sentence) in [
         (no_region, "REGION is missing in the environment file: it says which AWS region to ask"),
-        (no_bucket, "INPUT_BUCKET_NAME is missing in the environment file"),
         (existing.path("nowhere.env"), "nowhere.env: give the path of a deployment's .env"),
     ] {
         for mut command in [control_plane(&existing, &env_file, KEY), worker(&existing, &env_file, KEY)] {
@@ -122,7 +120,46 @@ fn what_is_wrong_at_the_start_is_said_in_a_sentence() -> Result<()> {
             assert!(said.contains(sentence), "{command:?} said {said}");
         }
     }
+    let no_bucket = changed(&existing, "no-bucket.env", "INPUT_BUCKET_NAME=", "OTHER=")?;
+    let said = refused(&mut worker(&existing, &no_bucket, KEY))?;
+    assert!(said.contains("INPUT_BUCKET_NAME is missing or null in"), "{said}");
     Ok(())
+}
+
+#[test]
+fn what_the_environment_file_lacks_is_said_and_the_rest_is_seen() -> Result<()> {
+    let existing = Existing::deploy("B")?;
+    let env_file = changed(&existing, "no-locks.env", "REASSEMBLY_TRIGGERED_TABLE_NAME=", "OTHER=")?;
+    let stack = Stack::on(&env_file, NO_WORKERS, KEY)?;
+    let source = stack.path("clip.mp4");
+    clip(&source, 160, 96, 25)?;
+    let job_id = existing.submit(&source)?;
+    until("the job to be seen", PATIENCE, || {
+        Ok(stack.run(&["jobs", "show", &job_id, "--json"])?.status.success().then_some(()))
+    })?;
+    let missing = stack.json(&["deployment", "--json"])?["missing"].to_string();
+    ensure!(missing.contains("REASSEMBLY_TRIGGERED_TABLE_NAME is missing in the environment file"), "{missing}");
+    stack.stop()
+}
+
+#[test]
+fn a_worker_started_by_hand_on_the_stack_s_data_directory_is_seen() -> Result<()> {
+    let existing = Existing::deploy("B")?;
+    let env_file = existing.env_file();
+    let stack = Stack::on(&env_file, NO_WORKERS, KEY)?;
+    let mut by_hand = Command::new(program("stereospot-worker"));
+    by_hand.args(["chunking", "--backend", "aws", "--env-file", text(&env_file), "--stop-on-stdin-eof"]);
+    by_hand.args(["--data-dir", text(&stack.path("data"))]).current_dir(root());
+    credentials(&mut by_hand, KEY);
+    let mut by_hand = by_hand.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let seen = until("the worker to be seen", PATIENCE, || {
+        let workers = stack.json(&["workers", "--json"])?;
+        Ok(workers.as_array().is_some_and(|workers| !workers.is_empty()).then_some(()))
+    });
+    drop(by_hand.stdin.take());
+    by_hand.wait()?;
+    seen?;
+    stack.stop()
 }
 
 #[test]
@@ -186,6 +223,8 @@ fn a_bad_day_costs_time_and_nothing_else() -> Result<()> {
         // S3 takes a clock that is less than 15 minutes off; the other services are asked again by their own clock.
         ("clock?secs=1000", "this machine's clock is off by five minutes or more; set it", "denied"),
     ] {
+        // No worker gets the source meanwhile: a job that is done by then would be read no more.
+        emulator.control("fail?api=s3.GET&about=input/&status=503&code=SlowDown")?;
         let job_id = submit(&stack, &source).context(fault)?;
         emulator.control(fault)?;
         said(&stack, words).context(fault)?;

@@ -110,6 +110,7 @@ fn snapshot(jobs: u32) -> Snapshot {
             backend: "local".into(),
             is_production: false,
             is_read_only: false,
+            repairs_by_itself: true,
             version: "0.1.0".into(),
             region: None,
             topology: None,

@@ -11,6 +11,7 @@ use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::work_queue::{Outgoing, Receipt};
 use stereospot_ports::{Backend, Code, Error, Result, WorkQueue, job_store, objects, reassembly};
 
+use crate::core::views::{self, Waits};
 use crate::shared::Shared;
 
 /// Objects looked for at once.
@@ -31,6 +32,12 @@ pub(crate) async fn facts(backend: &Backend, job_id: JobId) -> Result<Option<(Fa
     Ok(Some((facts, completed)))
 }
 
+/// What a trigger of the job by an operator waits for.
+pub(crate) fn waits(shared: &Shared, job_id: JobId) -> Waits {
+    let holder_presumed = shared.live.at_revision(|world, _| world.holder_presumed());
+    Waits { resend_after: shared.resend_after(job_id), holder_presumed }
+}
+
 /// Has a job joined now, by an operator's word: takes it back from `failed`, takes a dead holder's mark off the lock, asks for
 /// reassembly. Says what it did.
 pub(crate) async fn trigger(shared: &Shared, job_id: JobId) -> Result<String> {
@@ -39,7 +46,8 @@ pub(crate) async fn trigger(shared: &Shared, job_id: JobId) -> Result<String> {
         return Err(Error::new(Code::NotFound, format!("there is no job {job_id}")));
     };
     let now = shared.now();
-    let (may, why) = crate::core::views::explain(&facts, &completed, shared.resend_after(job_id), now);
+    let waits = waits(shared, job_id);
+    let (may, why) = views::explain(&facts, &completed, waits, now);
     if !may {
         return Err(Error::new(Code::Conflict, why));
     }
@@ -54,7 +62,8 @@ pub(crate) async fn trigger(shared: &Shared, job_id: JobId) -> Result<String> {
     }
     let dead_since = facts.lock.as_ref().and_then(|lock| {
         let started = lock.reassembly_started_at?;
-        lock.lease_until.is_none_or(|until| until < now).then_some(started)
+        let until = lock.lease_until.unwrap_or(started.plus(waits.holder_presumed));
+        (until < now).then_some(started)
     });
     if let Some(observed) = dead_since
         && backend.jobs.reset_lock(job_id, observed).await?

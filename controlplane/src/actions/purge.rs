@@ -56,7 +56,10 @@ pub(super) async fn draft(shared: &Shared, name: QueueName) -> Result<Draft, Err
         effect: format!("{left}; copies are kept for {} hours and can be restored", KEPT.as_secs() / 3600),
         assumptions,
         confirm: Some(format!("purge {}", items.len())),
-        refused: items.is_empty().then(|| format!("{name} is empty")),
+        refused: match items.is_empty() {
+            true => Some(replay::nothing_left(name, &**queue).await?),
+            false => None,
+        },
         command: format!("stereospot queues purge {name}"),
         items,
         ..Draft::default()

@@ -9,8 +9,8 @@ use std::collections::{BTreeSet, HashMap};
 use futures::future;
 use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem};
 use stereospot_domain::{JobId, QueueName, QueueRole, message};
-use stereospot_ports::work_queue::{Message, Outgoing, Peeked};
-use stereospot_ports::{Code, Result as PortResult};
+use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Stats};
+use stereospot_ports::{Code, Result as PortResult, WorkQueue};
 
 use super::taking::Taking;
 use super::{Draft, Error, MAX_ITEMS, count_of, dropped, mend, result};
@@ -76,7 +76,7 @@ pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String
         also.push_str(&format!("; {} split again", count_of(split.len(), "source")));
     }
     let refused = match (items.len(), skips.len()) {
-        (0, 0) => Some(format!("{name} is empty")),
+        (0, 0) => Some(nothing_left(name, &**queue).await?),
         (0, skipped) => Some(format!("nothing to send: {} left alone", count_of(skipped, "message"))),
         _ => None,
     };
@@ -105,6 +105,19 @@ pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String
     })
 }
 
+/// Why no message can be taken off a queue: there is none, or others hold those that are there.
+pub(super) async fn nothing_left(name: QueueName, queue: &dyn WorkQueue) -> PortResult<String> {
+    let Stats { in_flight, delayed, .. } = queue.stats().await?;
+    let held = in_flight + delayed;
+    if held == 0 {
+        return Ok(format!("{name} is empty"));
+    }
+    let within = queue.settings().await?.visibility.as_secs();
+    let (are, them) = if held == 1 { ("is", "it") } else { ("are", "them") };
+    let messages = count_of(usize::try_from(held).unwrap_or(usize::MAX), "message");
+    Ok(format!("{messages} of {name} {are} held by somebody who looks at {them}, for up to {within} s: try again then"))
+}
+
 /// What is right for the messages of a queue.
 #[derive(Default)]
 struct Judged {
@@ -128,9 +141,9 @@ impl Judged {
 }
 
 async fn judge(shared: &Shared, name: QueueName, messages: &[Peeked], ids: Option<&[String]>) -> Result<Judged, Error> {
-    let judge = Judge::new(shared, name.role, ids.is_some());
     let chosen: Vec<&Peeked> =
         messages.iter().filter(|peeked| ids.is_none_or(|ids| ids.contains(&peeked.id))).collect();
+    let judge = Judge::new(shared, name.role, ids.is_some() && chosen.len() == 1);
     let mut judged = Judged::default();
     for chosen in chosen.chunks(AT_ONCE) {
         let verdicts = future::try_join_all(chosen.iter().map(|peeked| judge.judge(&peeked.body))).await?;

@@ -37,11 +37,14 @@ pub(super) async fn draft(shared: &Shared, name: &str, desired: u32) -> Result<D
     let stopped = running.saturating_sub(desired);
     let stops = match stopped {
         0 => String::new(),
-        _ => {
-            format!("; {} of {running} running stop: those that hold no work first", count_of(stopped as usize, "task"))
-        }
+        _ => format!("; {} of {running} running stop", count_of(stopped as usize, "task")),
     };
     let mut assumptions = vec![format!("{name} still should have {}", count_of(before as usize, "task"))];
+    if stopped > 0 {
+        // Theirs set no protection; whether the tasks are ours is not known here.
+        let work = "a task of ours that holds work goes on until it is done; another's work is cut off, and its message comes back";
+        assumptions.push(work.to_owned());
+    }
     assumptions.extend(service.scaling_warning(desired));
     assumptions.extend(service.note.as_ref().map(|note| format!("it says now: {note}")));
     Ok(Draft {

@@ -10,7 +10,7 @@ pub(super) async fn draft(shared: &Shared, job_id: JobId) -> Result<Draft, Error
     let Some((facts, completed)) = mend::facts(&shared.backend, job_id).await? else {
         return Err(Error::NotFound(format!("there is no job {job_id}")));
     };
-    let (may, note) = crate::core::views::explain(&facts, &completed, shared.resend_after(job_id), shared.now());
+    let (may, note) = crate::core::views::explain(&facts, &completed, mend::waits(shared, job_id), shared.now());
     let title = facts.job.title.as_deref().unwrap_or("untitled");
     let item = PlanItem { job_id: Some(job_id), ..super::item(job_id.to_string(), note.clone()) };
     let (items, skips) = if may { (vec![item], vec![]) } else { (vec![], vec![item]) };

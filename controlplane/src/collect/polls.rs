@@ -18,6 +18,7 @@ use super::pace::Pace;
 use super::schedule::{Moment, Next, Outcome, Reading, Schedule, Target, Watching};
 use super::spending::{PollsView, Spending};
 use super::{DEAD_LETTERS, JOB_DETAILS, JOBS, LOGS, QUEUES, SERVICES, SETTLED_JOBS, collector};
+use crate::core::attention::Outage;
 use crate::core::world::Polling;
 use crate::shared::{CallCounts, Config, Counts, Platform, Shared};
 
@@ -29,8 +30,13 @@ const METERED_BUDGET: u32 = 300;
 pub(super) const TICK: Duration = Duration::from_millis(10);
 /// Longest: dashboards take a longer silence for a lost connection.
 pub(super) const LONGEST_TICK: Duration = Duration::from_secs(1);
-/// So many failures, and nothing that went well between them, are an outage.
-const AN_OUTAGE: u32 = 6;
+/// So many targets without an answer, and no answer at all in between, may be an outage.
+const AN_OUTAGE: usize = 3;
+
+/// While nobody answers, somebody is asked so often.
+const PROBE_AGAIN: Duration = Duration::from_secs(5);
+/// What is said while a reading only takes too long.
+const NO_ANSWER: &str = "no answer yet: is the network up, and the endpoint right?";
 
 const COLLECTORS: [&str; 7] = [QUEUES, DEAD_LETTERS, JOBS, SETTLED_JOBS, JOB_DETAILS, SERVICES, LOGS];
 
@@ -57,8 +63,12 @@ struct Inner {
     spending: Spending,
     /// The newest error of each target that fails.
     errors: BTreeMap<Target, Error>,
-    /// Readings that failed since one last went well.
-    failures_in_row: u32,
+    /// When somebody last answered.
+    answered_at: Moment,
+    /// When queues and rows, on which everything rests, were last asked out of turn whether they answer.
+    probed_at: Option<Moment>,
+    /// Since when nobody answers.
+    silent_since: Option<Timestamp>,
     /// Calls that the budget knows of and the platform has not counted yet.
     accounted: u64,
     /// Of these, those of readings that run.
@@ -85,7 +95,9 @@ impl Polls {
             schedule: Schedule::new(pace, budget),
             spending: Spending::default(),
             errors: BTreeMap::new(),
-            failures_in_row: 0,
+            answered_at: Moment::ZERO,
+            probed_at: None,
+            silent_since: None,
             accounted: 0,
             outstanding: 0,
             pressed_since: None,
@@ -175,14 +187,15 @@ impl Polls {
     pub(super) fn done(&self, reading: Reading, outcome: Outcome, took: Duration, calls: u32) {
         let now = self.now();
         let mut inner = self.lock();
-        if outcome == Outcome::Failed {
-            inner.failures_in_row += 1;
-        } else {
+        if outcome != Outcome::Failed {
             inner.errors.remove(&reading.target);
-            if std::mem::take(&mut inner.failures_in_row) >= AN_OUTAGE {
-                // Everything failed, and no longer does: what was to be tried again later is tried now.
-                let Inner { errors, schedule, .. } = &mut *inner;
-                errors.keys().for_each(|target| schedule.hurry(*target, now));
+            if calls > 0 {
+                (inner.answered_at, inner.probed_at) = (now, None);
+                if inner.silent_since.take().is_some() {
+                    // Everything failed, and no longer does: what was to be tried again later is tried now.
+                    let Inner { errors, schedule, .. } = &mut *inner;
+                    errors.keys().for_each(|target| schedule.hurry(*target, now));
+                }
             }
         }
         let granted = u64::from(reading.granted);
@@ -233,8 +246,11 @@ impl Polls {
         self.lock().errors.insert(target, kept).is_none()
     }
 
-    pub(super) fn is_any_failing(&self, name: &str) -> bool {
-        self.lock().errors.keys().any(|target| collector(*target) == name)
+    /// Whether a collector is without an answer to any of its questions.
+    pub(super) fn is_any_unanswered(&self, name: &str) -> bool {
+        let (inner, now) = (self.lock(), self.now());
+        let freshness = inner.schedule.freshness(now, |target| collector(target) == name);
+        freshness.failing + freshness.hanging > 0
     }
 
     /// The next number of an event of this source, in this life.
@@ -279,12 +295,16 @@ impl Polls {
             since,
         });
         let is_held_back = inner.schedule.is_held_back(now);
+        let outage = outage(&mut inner, shared, now, at);
         let is_due = inner.measured.is_none_or(|(when, took)| now.saturating_sub(when) >= took * 10);
         drop(inner);
         shared.live.with(|world| {
-            (world.polling, world.is_held_back) = (polling, is_held_back);
+            (world.polling, world.is_held_back, world.outage) = (polling, is_held_back, outage);
             for view in views {
-                world.collector_ran(view.name, view.pause, view.error, view.at);
+                if view.error.is_some() || view.at.is_some() {
+                    world.collector_ran(view.name, view.pause, view.error, view.at.unwrap_or(at));
+                }
+                world.collector_lacks(view.name, view.lacks, at);
             }
         });
         if is_due {
@@ -305,13 +325,39 @@ struct Report {
     name: &'static str,
     pause: Duration,
     error: Option<String>,
-    /// Everything that was due by then has been read.
-    at: Timestamp,
+    /// What of it can't be read, and why, while the rest can.
+    lacks: Option<String>,
+    /// Every value that counts is of then, or newer; none while there is no such value.
+    at: Option<Timestamp>,
+}
+
+/// That nobody answers, neither queues nor rows. What makes that likely has both asked.
+fn outage(inner: &mut Inner, shared: &Shared, now: Moment, at: Timestamp) -> Option<Outage> {
+    let unanswered: Vec<Target> = inner.schedule.unanswered(inner.answered_at, now).collect();
+    if unanswered.len() >= AN_OUTAGE {
+        let is_in = |name: &str| unanswered.iter().any(|target| collector(*target) == name);
+        if inner.silent_since.is_none() && is_in(QUEUES) && is_in(JOBS) {
+            inner.silent_since = Some(at.minus(now.saturating_sub(inner.answered_at)));
+        }
+        if inner.probed_at.is_none_or(|at| inner.silent_since.is_some() && now.saturating_sub(at) >= PROBE_AGAIN) {
+            inner.probed_at = Some(now);
+            shared.backend.queues.keys().take(1).for_each(|name| inner.schedule.hurry(Target::Queue(*name), now));
+            inner.schedule.hurry(Target::Active(JobStatus::Created), now);
+        }
+    }
+    let since = inner.silent_since?;
+    let errors: Vec<&Error> = unanswered.iter().filter_map(|target| inner.errors.get(target)).collect();
+    // One that failed before, and for its own reason, must not stand for all.
+    let like = |error: &Error| errors.iter().filter(|other| other.code() == error.code()).count();
+    let error = errors.iter().max_by_key(|error| like(error)).map(ToString::to_string);
+    let error = error.unwrap_or_else(|| NO_ANSWER.into());
+    Some(Outage { since, error, of_aws: shared.platform.facts.kind == "aws" })
 }
 
 /// None for a collector that has not read anything yet, or never does.
 fn report_of(inner: &Inner, name: &'static str, now: Moment, at: Timestamp) -> Option<Report> {
-    let lateness = inner.schedule.lateness(now, |target| collector(target) == name);
+    let freshness = |name: &str| inner.schedule.freshness(now, |target| collector(target) == name);
+    let of_name = freshness(name);
     let is_ready = match name {
         // It has targets only while there are jobs to look at.
         JOB_DETAILS => inner.schedule.was_read(|target| collector(target) == JOBS),
@@ -321,23 +367,32 @@ fn report_of(inner: &Inner, name: &'static str, now: Moment, at: Timestamp) -> O
             .all(|status| inner.schedule.was_read(|target| target == Target::Newest(*status))),
         _ => inner.schedule.was_read(|target| collector(target) == name),
     };
-    let is_down = lateness.targets > 0 && lateness.failing == lateness.targets;
+    let is_down = of_name.is_down();
     if !is_ready && !is_down {
         return None;
     }
-    let error = is_down.then(|| {
-        let of_name = inner.errors.iter().find(|(target, _)| collector(**target) == name);
-        of_name.map_or_else(|| "no answer".to_owned(), |(_, error)| error.to_string())
-    });
-    let pause = lateness.pause.unwrap_or_default().max(TICK);
-    if lateness.failing == 0 && lateness.latest <= pause {
+    let first = inner.errors.iter().find(|(target, _)| collector(**target) == name);
+    let error = is_down.then(|| first.map_or_else(|| NO_ANSWER.to_owned(), |(_, error)| error.to_string()));
+    let lacks = first.filter(|_| !is_down && of_name.failing > 0);
+    let lacks =
+        lacks.map(|(target, error)| format!("{} of {} not read: {target}: {error}", of_name.failing, of_name.targets));
+    // That there is nothing to read was told by what says what there is.
+    let teller = match name {
+        DEAD_LETTERS => freshness(QUEUES),
+        JOB_DETAILS => freshness(JOBS),
+        _ => of_name,
+    };
+    let pause = of_name.pause.or(teller.pause).unwrap_or_default().max(TICK);
+    let is_fresh = of_name.failing + of_name.hanging + teller.hanging == 0 && !teller.is_down();
+    if is_fresh && of_name.latest <= pause {
         record::collector_fresh(name, SystemTime::now());
     }
-    Some(Report { name, pause, error, at: at.minus(lateness.latest) })
+    let age = of_name.oldest.or(teller.oldest);
+    Some(Report { name, pause, error, lacks, at: age.map(|age| at.minus(age)) })
 }
 
 fn is_used(inner: &Inner, name: &str) -> bool {
-    name == JOB_DETAILS || inner.schedule.lateness(Moment::ZERO, |target| collector(target) == name).targets > 0
+    name == JOB_DETAILS || inner.schedule.freshness(Moment::ZERO, |target| collector(target) == name).targets > 0
 }
 
 /// Calls that a reading may take at most.

@@ -10,14 +10,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use stereospot_domain::JobId;
+use stereospot_domain::{JobId, QueueRole};
 
 use super::budget::Budget;
 use super::pace::{Pace, Pauses};
 
 mod target;
 
-pub(crate) use target::{Lateness, Next, Outcome, Pressure, Reading, Target, Watching};
+pub(crate) use target::{Freshness, Next, Outcome, Pressure, Reading, Target, Watching};
 
 /// Time since the process began.
 pub(crate) type Moment = Duration;
@@ -35,6 +35,8 @@ const NOTED_LATE: Duration = Duration::from_secs(15);
 const LAST_LOOKS: u32 = 24;
 /// As above for a job under way: its pauses grow on, to twice the longest.
 const LONG_QUIET: u32 = 30;
+/// A reading that takes longer than this may never end. A search of the logs may.
+const HANGS: Duration = Duration::from_secs(4);
 /// The pause after a failure doubles so often.
 const LONGEST_RETRY: u32 = 3;
 
@@ -46,7 +48,13 @@ struct Watch {
     is_running: bool,
     /// Calls that its running reading was granted.
     granted: u32,
+    /// When its running reading began, or its last.
+    began: Moment,
     read_at: Option<Moment>,
+    /// When it was last read, and that went well: how old its value is.
+    good_at: Option<Moment>,
+    /// That reading asked nobody: it was known that there is nothing.
+    was_spared: bool,
     with_row: bool,
     /// It was nudged while it was being read.
     again: bool,
@@ -185,6 +193,7 @@ impl Schedule {
         }
         if let Some(watch) = self.watches.get_mut(&target) {
             (watch.is_running, watch.with_row, watch.again, watch.granted) = (true, false, false, calls);
+            watch.began = now;
         }
         Next::Read(Reading { target, with_row, granted: calls })
     }
@@ -200,6 +209,9 @@ impl Schedule {
         self.running[target.tier() as usize] -= 1;
         watch.read_at = Some(now);
         watch.is_failing = outcome == Outcome::Failed;
+        if !watch.is_failing {
+            (watch.good_at, watch.was_spared) = (Some(now), calls == 0);
+        }
         watch.failures = if watch.is_failing { watch.failures + 1 } else { 0 };
         let is_last = watch.watching == Watching::Last && outcome != Outcome::Failed && !watch.again;
         let is_at_longest = watch.pause >= watch.pauses.1;
@@ -232,19 +244,39 @@ impl Schedule {
         self.budget.charge(calls, now);
     }
 
-    /// How late those are that belong together.
-    pub(crate) fn lateness(&self, now: Moment, belongs: impl Fn(Target) -> bool) -> Lateness {
-        let mut all = Lateness::default();
-        for (_, watch) in self.watches.iter().filter(|(target, _)| belongs(**target)) {
+    /// How fresh the values of those are that belong together.
+    pub(crate) fn freshness(&self, now: Moment, belongs: impl Fn(Target) -> bool) -> Freshness {
+        let mut all = Freshness::default();
+        for (target, watch) in self.watches.iter().filter(|(target, _)| belongs(**target)) {
             all.targets += 1;
             all.failing += usize::from(watch.is_failing);
-            all.pause = Some(all.pause.map_or(watch.pause, |pause| pause.min(watch.pause)));
-            // One that is being read is not late: it ends in time, or fails.
+            all.hanging += usize::from(watch.hangs(*target, now) && !watch.is_failing);
             if !watch.is_failing && !watch.is_running {
                 all.latest = all.latest.max(now.saturating_sub(watch.due));
             }
+            if watch.counts(*target) {
+                all.pause = all.pause.max(Some(if watch.is_failing { watch.pauses.1 } else { watch.pause }));
+                all.oldest = all.oldest.max(self.value_age(*target, watch, now).filter(|_| !watch.is_failing));
+            }
         }
         all
+    }
+
+    /// Targets that are not answered: their reading failed or hangs, and began at this moment or later.
+    pub(crate) fn unanswered(&self, since: Moment, now: Moment) -> impl Iterator<Item = Target> {
+        self.watches.iter().filter_map(move |(target, watch)| {
+            let has_trouble = (watch.is_failing && !watch.is_running) || watch.hangs(*target, now);
+            (has_trouble && watch.began >= since).then_some(*target)
+        })
+    }
+
+    /// How old a target's value is. That there is nothing was told by the queue's count, and is as old as that.
+    fn value_age(&self, target: Target, watch: &Watch, now: Moment) -> Option<Duration> {
+        let good_at = match target {
+            Target::DeadLetters(name) if watch.was_spared => self.watches.get(&Target::Queue(name))?.good_at,
+            _ => watch.good_at,
+        };
+        Some(now.saturating_sub(good_at?))
     }
 
     /// Whether any of those that belong together has been read, well or not.
@@ -284,7 +316,10 @@ impl Schedule {
             due: now,
             is_running: false,
             granted: 0,
+            began: now,
             read_at: None,
+            good_at: None,
+            was_spared: false,
             with_row: false,
             again: false,
             watching,
@@ -311,6 +346,23 @@ impl Schedule {
         waiting.remove(&(watch.due, target));
         watch.due = due;
         waiting.insert((due, target));
+    }
+}
+
+impl Watch {
+    fn hangs(&self, target: Target, now: Moment) -> bool {
+        self.is_running && target != Target::Logs && now.saturating_sub(self.began) >= HANGS
+    }
+
+    /// Whether it matters how old its value is. What hardly changes any more, and what nothing rests on, is read seldom, and shown
+    /// with its own age.
+    fn counts(&self, target: Target) -> bool {
+        match target {
+            Target::Queue(name) | Target::DeadLetters(name) => QueueRole::PIPELINE.contains(&name.role),
+            Target::Job(_) => self.watching == Watching::Active,
+            Target::All(_) => false,
+            Target::Active(_) | Target::Newest(_) | Target::Services | Target::Logs => true,
+        }
     }
 }
 

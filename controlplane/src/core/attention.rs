@@ -4,21 +4,37 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stereospot_api::view::{Attention, WorkerState};
+use stereospot_api::view::{Attention, CollectorView, WorkerState};
 use stereospot_domain::diagnosis::{Code, Finding, Repair, Severity};
 use stereospot_domain::{JobId, QueueName, QueueRole, Timestamp};
 
 use super::World;
 use super::world::Polling;
+use crate::collect::{DEAD_LETTERS, JOB_DETAILS, JOBS, QUEUES, SETTLED_JOBS};
 
 /// A queue without consumers may be that old before it counts as stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 /// A collector that missed so many runs is down.
 pub(crate) const MISSED_RUNS: f32 = 3.0;
+/// Nobody answers for so long: that is no longer a moment's fault.
+const OUTAGE_AFTER: Duration = Duration::from_secs(10);
+/// As above of one collector, whose next try may come a little later.
+const FAILS_FOR: Duration = Duration::from_secs(12);
 /// Scaling on queue depth acts on numbers of each minute, and a task takes minutes to start.
 const SCALING_TAKES: Duration = Duration::from_secs(600);
 /// Most lines.
 const MAX_LINES: usize = 500;
+
+/// Nobody answers: neither queues nor rows can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outage {
+    /// When somebody last answered.
+    pub(crate) since: Timestamp,
+    /// Why.
+    pub(crate) error: String,
+    /// It is AWS that doesn't, not this machine's disk.
+    pub(crate) of_aws: bool,
+}
 
 impl World {
     /// The list as of now.
@@ -28,9 +44,14 @@ impl World {
         self.job_lines(&mut list);
         self.stalled_lines(now, &mut list);
         self.service_lines(now, &mut list);
-        self.queue_lines(&mut list);
-        self.polling_line(&mut list);
-        self.collector_lines(now, &mut list);
+        let outage = self.outage.as_ref().filter(|outage| now.since(outage.since) >= OUTAGE_AFTER);
+        if let Some(outage) = outage {
+            list.push(outage_line(outage));
+        } else {
+            self.queue_lines(&mut list);
+            self.polling_line(&mut list);
+        }
+        self.collector_lines(now, outage.is_some(), &mut list);
         self.worker_lines(now, &mut list);
         list.sort_by(|a, b| {
             (Reverse(a.severity), rank(&a.id), a.since, &a.id).cmp(&(Reverse(b.severity), rank(&b.id), b.since, &b.id))
@@ -68,7 +89,11 @@ impl World {
                 subject: format!("DLQ {}", queue.role.as_str()),
                 evidence,
                 since: seen.iter().map(|dead| dead.since).min().unwrap_or_default(),
-                next: "Enter: triage, r: replay".into(),
+                next: if self.is_read_only { "Enter: triage" } else { "Enter: triage, r: replay" }.into(),
+                command: Some(match self.is_read_only {
+                    true => format!("stereospot queues peek {queue}"),
+                    false => format!("stereospot queues replay {queue}"),
+                }),
                 job_id: None,
                 queue: Some(*queue),
                 code: "dlq-not-empty".into(),
@@ -90,7 +115,11 @@ impl World {
                     subject: format!("job {} {}", short(job_id), state_of(finding)),
                     evidence: format!("{done}{}: {}", finding.code.title(), finding.evidence.join("; ")),
                     since: finding.since,
-                    next: next_step(finding).into(),
+                    next: self.next_step(finding).into(),
+                    command: Some(match &finding.repair {
+                        Some(_) if !self.is_read_only => format!("stereospot jobs repair {job_id} {}", finding.code),
+                        _ => format!("stereospot jobs show {job_id}"),
+                    }),
                     job_id: Some(job_id),
                     queue: None,
                     code: finding.code.as_str().into(),
@@ -115,6 +144,7 @@ impl World {
                 evidence: format!("queue {}, oldest {}, 0 consumers", stats.ready, age(now.since(oldest))),
                 since: oldest,
                 next: "start a worker of this stage; of one that died logs/ has the reason, and `stereospot up` starts it again".into(),
+                command: None,
                 job_id: None,
                 queue: Some(name),
                 code: "stage-stalled".into(),
@@ -132,21 +162,23 @@ impl World {
                 // Workers of ours have taken the place of the service's.
                 continue;
             }
-            let (since, evidence, next) = match self.services.iter().find(|view| view.name == service) {
+            let (since, evidence, next, command) = match self.services.iter().find(|view| view.name == service) {
                 Some(view) => {
                     let Some(without) = self.without_tasks.get(service) else { continue };
                     let note = view.note.as_ref().map_or(String::new(), |note| format!(": {note}"));
-                    let next = match view.desired {
-                        0 => format!("s: scale; stereospot services scale {service} 1"),
-                        _ => "its tasks don't start: see the service's own events".into(),
+                    let scale = format!("stereospot services scale {service} 1");
+                    let (next, command) = match view.desired {
+                        0 if self.is_read_only => ("it is to be scaled up".into(), None),
+                        0 => (format!("s: scale; {scale}"), Some(scale)),
+                        _ => ("its tasks don't start: see the service's own events".into(), None),
                     };
-                    (waiting.max(*without), format!("0 running of {} desired{note}", view.desired), next)
+                    (waiting.max(*without), format!("0 running of {} desired{note}", view.desired), next, command)
                 }
                 // Ours may be there, and send no events.
                 None if self.services.is_empty() || role.served_by().is_some() => continue,
                 None => {
                     let next = format!("nobody else receives from this queue: bring {service} back");
-                    (waiting, "the cluster has no such service".into(), next)
+                    (waiting, "the cluster has no such service".into(), next, None)
                 }
             };
             if now.since(since) < SCALING_TAKES {
@@ -159,6 +191,7 @@ impl World {
                 evidence: format!("queue {} {}, {evidence}", role.as_str(), stats.ready),
                 since,
                 next,
+                command,
                 job_id: None,
                 queue: Some(name),
                 code: if QueueRole::PIPELINE.contains(role) { "stage-stalled" } else { "queue-unserved" }.into(),
@@ -166,19 +199,24 @@ impl World {
         }
     }
 
-    /// Queues that can't be read, each by itself. When none can, the collector's own line says it.
+    /// Queues that can't be read, each by itself. When none can, and all are there, the collector's own line says it.
     fn queue_lines(&self, list: &mut Vec<Attention>) {
-        if self.queue_faults.len() >= self.queues.len() {
-            return;
-        }
-        for (name, fault) in &self.queue_faults {
+        let all_fail = self.queue_faults.len() >= self.queues.len();
+        for (name, fault) in self.queue_faults.iter().filter(|(_, fault)| fault.is_missing || !all_fail) {
+            // Without a queue of the pipeline nothing goes on.
+            let is_grave = fault.is_missing && QueueRole::PIPELINE.contains(&name.role);
             list.push(Attention {
                 id: format!("queue/{name}"),
-                severity: Severity::Warning,
+                severity: if is_grave { Severity::Critical } else { Severity::Warning },
                 subject: format!("queue {name} not read"),
                 evidence: fault.error.clone(),
                 since: fault.since,
-                next: "its numbers are unknown; the others go on".into(),
+                next: match fault.is_missing {
+                    true => "stereospot provision makes it again; a wrong name or region: correct the environment file",
+                    false => "its numbers are unknown; the others go on",
+                }
+                .into(),
+                command: None,
                 job_id: None,
                 queue: Some(*name),
                 code: "collector-down".into(),
@@ -196,37 +234,72 @@ impl World {
             evidence: format!("{budget} calls a minute: {waiting} readings wait, the latest is {} late", age(latest)),
             since,
             next: "what is shown is older; --poll-budget allows more".into(),
+            command: None,
             job_id: None,
             queue: None,
             code: "collector-down".into(),
         });
     }
 
-    fn collector_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
+    fn collector_lines(&self, now: Timestamp, is_outage: bool, list: &mut Vec<Attention>) {
+        let fails = |name: &str| self.collectors.get(name).is_some_and(|view| view.error.is_some());
         for (name, view) in &self.collectors {
-            let Some(last) = down_since(view, now) else { continue };
-            let first = self.first_ran.get(name).copied().unwrap_or_default();
-            if view.error.is_none() && self.is_held_back {
-                // It waits for its turn.
-                continue;
-            }
             let is_own = *name == crate::upkeep::OWN_DATABASE;
-            let (what, next) = match is_own {
-                true => ("written", "events wait with their senders, and no plan can be made"),
-                false => ("read", "numbers of this source are old; writes that rest on them are refused"),
+            // What says the same as another line.
+            let is_said = match *name {
+                _ if is_own => false,
+                _ if is_outage => true,
+                DEAD_LETTERS => fails(QUEUES),
+                SETTLED_JOBS | JOB_DETAILS => fails(JOBS),
+                _ => false,
+            };
+            let has_lasted = self.lacking_since.get(name).is_none_or(|since| now.since(*since) >= patience(view));
+            let Some((since, lacks)) = self.lack(name, view, now).filter(|_| has_lasted && !is_said) else { continue };
+            let (subject, severity, next) = match view.lacks {
+                _ if is_own => {
+                    let next = "events wait with their senders, and no plan can be made";
+                    (format!("{name} not written"), Severity::Critical, next)
+                }
+                None => {
+                    let is_grave = matches!(*name, QUEUES | JOBS);
+                    let severity = if is_grave { Severity::Critical } else { Severity::Warning };
+                    (
+                        format!("{name} not read"),
+                        severity,
+                        "what is shown of it is old; writes that rest on it are refused",
+                    )
+                }
+                Some(_) => (format!("{name} partly not read"), Severity::Warning, "what is shown of it may be old"),
             };
             list.push(Attention {
                 id: format!("collector/{name}"),
-                severity: if is_own { Severity::Critical } else { Severity::Warning },
-                subject: format!("{name} not {what}"),
-                evidence: view.error.clone().unwrap_or_else(|| "no answer".into()),
-                since: last.max(first),
+                severity,
+                subject,
+                evidence: lacks,
+                since,
                 next: next.into(),
+                command: None,
                 job_id: None,
                 queue: None,
                 code: "collector-down".into(),
             });
         }
+    }
+
+    /// What a collector can't read, and since when; none while all is well.
+    fn lack(&self, name: &'static str, view: &CollectorView, now: Timestamp) -> Option<(Timestamp, String)> {
+        if let Some(lacks) = &view.lacks {
+            // Queues have lines of their own.
+            let since = self.lacking_since.get(name).filter(|_| name != QUEUES)?;
+            return Some((*since, lacks.clone()));
+        }
+        let last = down_since(view, now)?;
+        if view.error.is_none() && self.is_held_back {
+            // It waits for its turn.
+            return None;
+        }
+        let first = self.first_ran.get(name).copied().unwrap_or_default();
+        Some((last.max(first), view.error.clone().unwrap_or_else(|| "no answer".into())))
     }
 
     fn worker_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
@@ -241,6 +314,7 @@ impl World {
                 evidence: error.clone(),
                 since: worker.last_seen_at,
                 next: "put that right and start it; `stereospot up` tries again by itself".into(),
+                command: None,
                 job_id: None,
                 queue: None,
                 code: "worker-silent".into(),
@@ -258,11 +332,48 @@ impl World {
                 evidence: format!("not heard of for {}; {doing}", age(now.since(worker.last_seen_at))),
                 since: worker.last_seen_at,
                 next: "its message comes back when the lease ends; 6: workers".into(),
+                command: Some("its message comes back when the lease ends; stereospot workers".into()),
                 job_id: worker.job_id,
                 queue: None,
                 code: "worker-silent".into(),
             });
         }
+    }
+
+    /// What an operator can do about a finding, by the dashboard's keys.
+    fn next_step(&self, finding: &Finding) -> &'static str {
+        match &finding.repair {
+            None => "Enter: show",
+            Some(_) if self.is_read_only => "Enter: show (read-only)",
+            Some(Repair::ReplayDeadLetters { .. }) => "r: replay",
+            Some(
+                Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted,
+            ) => "t: trigger reassembly",
+            Some(_) if self.reconciles => "Enter: show; it is repaired by itself",
+            Some(Repair::ResendSource | Repair::ResendSegments { .. } | Repair::PutCompletions { .. }) => "f: repair",
+        }
+    }
+}
+
+/// The one line that makes all others doubtful.
+fn outage_line(outage: &Outage) -> Attention {
+    let next = match outage.of_aws {
+        true => {
+            "nothing newer is known until that is mended; it goes on by itself (stereospot doctor checks all of it)"
+        }
+        false => "nothing newer is known until that is mended; it goes on by itself",
+    };
+    Attention {
+        id: "backend/silent".into(),
+        severity: Severity::Critical,
+        subject: if outage.of_aws { "AWS can't be asked" } else { "nothing can be read" }.into(),
+        evidence: outage.error.clone(),
+        since: outage.since,
+        next: next.into(),
+        command: None,
+        job_id: None,
+        queue: None,
+        code: "collector-down".into(),
     }
 }
 
@@ -278,24 +389,16 @@ fn consequence(role: QueueRole) -> &'static str {
 }
 
 /// Since when a collector is down; none while it is up.
-pub(crate) fn down_since(view: &stereospot_api::view::CollectorView, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn down_since(view: &CollectorView, now: Timestamp) -> Option<Timestamp> {
     let last = view.last_success_at.unwrap_or_default();
-    let patience = Duration::from_secs_f32((view.interval_secs * MISSED_RUNS).max(5.0));
-    (now.since(last) > patience).then_some(last)
+    (now.since(last) > patience(view)).then_some(last)
 }
 
-/// What an operator can do about a finding, by the dashboard's keys.
-fn next_step(finding: &Finding) -> &'static str {
-    match &finding.repair {
-        Some(Repair::ReplayDeadLetters { .. }) => "r: replay",
-        Some(Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted) => {
-            "t: trigger reassembly"
-        }
-        Some(Repair::ResendSource | Repair::ResendSegments { .. } | Repair::PutCompletions { .. }) => {
-            "Enter: show; it is repaired by itself"
-        }
-        None => "Enter: show",
-    }
+/// How long a collector's values may be old, or not be read, before that counts.
+fn patience(view: &CollectorView) -> Duration {
+    let patience = Duration::from_secs_f32((view.interval_secs * MISSED_RUNS).max(5.0));
+    // Why is known: there is nothing to wait for.
+    if view.error.is_some() || view.lacks.is_some() { patience.min(FAILS_FOR) } else { patience }
 }
 
 /// In one word, what is the matter with the job: one whose step is tried again is not stuck.
@@ -321,11 +424,13 @@ pub(crate) fn age(passed: Duration) -> String {
 /// Among matters of equal gravity, the one that holds up most comes first.
 fn rank(id: &str) -> u8 {
     match id.split('/').next() {
-        Some("stage" | "service") => 0,
-        Some("dlq") => 1,
-        Some("job") => 2,
-        Some("collector" | "queue") => 3,
-        _ => 4,
+        // What can't be read makes the rest doubtful.
+        Some("backend") => 0,
+        Some("collector" | "queue") => 1,
+        Some("stage" | "service") => 2,
+        Some("dlq") => 3,
+        Some("job") => 4,
+        _ => 5,
     }
 }
 

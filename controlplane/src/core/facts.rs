@@ -1,11 +1,17 @@
 //! Everything known of one job, gathered for the diagnosis.
 
+use std::time::Duration;
+
 use stereospot_domain::diagnosis::{self, DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment};
 use stereospot_domain::{JobId, QueueName, QueueRole, Stage, Timestamp};
 
 use super::World;
+use super::flow::Flow;
 use super::progress::SegmentProgress;
 use super::world::Entry;
+
+/// A reassembly queue's visibility timeout where it is not known: the longest that deployments are made with.
+const LONGEST_HIDDEN: Duration = Duration::from_secs(3600);
 
 impl World {
     /// Diagnoses a job anew. True when something else is wrong with it than before.
@@ -37,14 +43,36 @@ impl World {
             result_exists: exists(entry.truth.result.as_ref()),
             outputs: entry.truth.outputs.clone(),
             dead_letters: self.dead_letters(entry),
+            has_unseen_dead_sources: self.has_unseen_dead_letters(QueueRole::Chunking),
             has_unseen_dead_letters: self.has_unseen_dead_letters(QueueRole::Inference),
             running: self.running(entry, patience),
             failing: entry.failing(),
             chunking_depth: self.depth(QueueRole::Chunking),
             inference_depth: self.depth(QueueRole::Inference),
             reassembly_depth: self.depth(QueueRole::Reassembly),
+            chunking_tries: self.tries(QueueRole::Chunking),
+            inference_tries: self.tries(QueueRole::Inference),
+            reassembly_tries: self.tries(QueueRole::Reassembly),
+            holder_presumed: self.holder_presumed(),
             last_activity_at: entry.last_activity_at(),
         })
+    }
+
+    /// How long a reassembly lock's holder that gave no lease is presumed to work: as long as the message that it received is
+    /// hidden from others.
+    pub(crate) fn holder_presumed(&self) -> Duration {
+        let settings = self.queues.get(&QueueName::main(QueueRole::Reassembly)).and_then(Flow::settings);
+        settings.map_or(LONGEST_HIDDEN, |settings| settings.visibility)
+    }
+
+    /// How long a message can be tried before it is dead; none where the queue's depth is exact, or messages wait there that
+    /// were perhaps never tried.
+    fn tries(&self, role: QueueRole) -> Option<Duration> {
+        let name = QueueName::main(role);
+        let flow = self.queues.get(&name).filter(|_| !self.queue_faults.contains_key(&name))?;
+        let ((stats, _), settings) = (flow.stats()?, flow.settings()?);
+        let is_known = !stats.is_exact && stats.ready == 0;
+        is_known.then_some(settings.visibility.saturating_mul(settings.max_receives?))
     }
 
     /// The job's messages on dead-letter queues.
@@ -68,13 +96,18 @@ impl World {
         self.dead.iter().flat_map(of_job).collect()
     }
 
-    /// True when a dead-letter queue holds more messages than were looked at, or was not looked at yet though it holds some.
+    /// True when a dead-letter queue holds more messages than were looked at, was not looked at yet though it holds some, or was not
+    /// read since its main queue became empty: what left that may lie there.
     pub(crate) fn has_unseen_dead_letters(&self, role: QueueRole) -> bool {
         let name = QueueName::dead_letter(role);
         let Some(flow) = self.queues.get(&name) else { return false };
         // One that can't be read, or was not read yet, may hold anything; one that does not exist, nothing.
         let is_missing = self.queue_faults.get(&name).is_some_and(|fault| fault.is_missing);
-        let Some((stats, _)) = flow.stats() else { return !is_missing };
+        let Some((stats, read_at)) = flow.stats() else { return !is_missing };
+        let settled_at = self.queues.get(&QueueName::main(role)).and_then(Flow::settled_at);
+        if self.queue_faults.contains_key(&name) || settled_at.is_some_and(|at| read_at < at) {
+            return true;
+        }
         super::flow::total(stats) > self.dead.get(&name).map_or(0, |seen| seen.len() as u64)
     }
 

@@ -80,6 +80,7 @@ impl Flow {
     /// Its numbers can't be read any more; true when there were some.
     pub(crate) fn forget_numbers(&mut self) -> bool {
         (self.empty, self.waiting_since) = (None, None);
+        self.totals.clear();
         self.stats.take().is_some()
     }
 
@@ -88,6 +89,17 @@ impl Flow {
     pub(crate) fn is_surely_empty(&self) -> bool {
         let (Some((stats, at)), Some((since, readings))) = (self.stats, self.empty) else { return false };
         stats.is_exact || (readings >= SURE_READINGS && at.since(since) > LAG)
+    }
+
+    /// From when on whatever left it was also counted where it went: since it is empty, and numbers may lag.
+    pub(crate) fn settled_at(&self) -> Option<Timestamp> {
+        let ((stats, _), (since, _)) = (self.stats?, self.empty?);
+        Some(if stats.is_exact { since } else { since.plus(LAG) })
+    }
+
+    /// Its settings, as last read.
+    pub(crate) fn settings(&self) -> Option<Settings> {
+        self.settings
     }
 
     /// Since when messages wait to be received, as often as it was read.
@@ -127,7 +139,7 @@ impl Flow {
         while self.done.front().is_some_and(|time| now.since(*time) > RATE_WINDOW) {
             self.done.pop_front();
         }
-        let (rate_in, rate_out) = self.rates(now);
+        let (rate_in, rate_out) = self.stats.map_or((None, None), |_| self.rates(now));
         let observed = |of: fn(&Stats) -> u64| {
             self.stats.as_ref().map(|(stats, at)| Observed { value: of(stats), at: *at, is_exact: stats.is_exact })
         };

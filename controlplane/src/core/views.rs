@@ -9,6 +9,7 @@ use stereospot_domain::trigger::{self, Decision, Why};
 use stereospot_domain::{Job, JobId, JobStatus, QueueName, QueueRole, Stage, Timestamp};
 
 use super::World;
+use super::attention::age;
 use super::progress::JobProgress;
 use super::world::Entry;
 
@@ -59,7 +60,8 @@ impl World {
                 view.last_activity_at = entry.last_activity_at();
             }
         }
-        let (can_trigger, trigger_note) = trigger_note(&entry, resend_after, now);
+        let waits = Waits { resend_after, holder_presumed: self.holder_presumed() };
+        let (can_trigger, trigger_note) = trigger_note(&entry, waits, now);
         Some(JobDetail {
             segments: self.segments(&entry),
             timeline: timeline(&entry),
@@ -256,8 +258,27 @@ fn timeline(entry: &Entry) -> Vec<TimelineEntry> {
     entries
 }
 
+/// Times that a trigger by an operator waits for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waits {
+    /// A reassembly message that was sent may be under way for so long.
+    pub(crate) resend_after: Duration,
+    /// A lock's holder that gave no lease may work for so long.
+    pub(crate) holder_presumed: Duration,
+}
+
+/// Why a lock without a lease is left to its holder, and until when: two joins would write the same result.
+pub(crate) fn presumed_at_work(started: Timestamp, presumed: Duration, now: Timestamp) -> String {
+    let (since, left) = (now.since(started), started.plus(presumed).since(now));
+    format!(
+        "a worker took the lock {} ago and gave no lease: it may be joining; this is possible in {}, when its message would come back",
+        age(since),
+        age(left)
+    )
+}
+
 /// Whether reassembly can be triggered now, and why not or what it would do.
-pub(crate) fn trigger_note(entry: &Entry, resend_after: Duration, now: Timestamp) -> (bool, String) {
+pub(crate) fn trigger_note(entry: &Entry, waits: Waits, now: Timestamp) -> (bool, String) {
     let completed = entry.truth.completed.as_ref().map_or(&[][..], |done| &done.value);
     let facts = trigger::Facts {
         job: entry.job.clone(),
@@ -265,16 +286,11 @@ pub(crate) fn trigger_note(entry: &Entry, resend_after: Duration, now: Timestamp
         lock: entry.truth.lock.as_ref().and_then(|lock| lock.value.clone()),
         result_exists: entry.truth.result.as_ref().is_some_and(|result| result.value.is_some()),
     };
-    explain(&facts, completed, resend_after, now)
+    explain(&facts, completed, waits, now)
 }
 
 /// Whether a job with these facts can be triggered by an operator, and why not or what it would do.
-pub(crate) fn explain(
-    facts: &trigger::Facts,
-    completed: &[u32],
-    resend_after: Duration,
-    now: Timestamp,
-) -> (bool, String) {
+pub(crate) fn explain(facts: &trigger::Facts, completed: &[u32], waits: Waits, now: Timestamp) -> (bool, String) {
     let job = &facts.job;
     if job.status == JobStatus::Failed {
         return match job.total_segments {
@@ -286,19 +302,23 @@ pub(crate) fn explain(
             None => (false, "the job failed before its segments were known".into()),
         };
     }
-    match trigger::decide(facts, now, resend_after) {
+    match trigger::decide(facts, now, waits.resend_after) {
         Decision::CreateLockAndSend => {
             (true, "every segment is converted: the lock is made and reassembly asked for".into())
         }
         Decision::SendAgain => (true, "the reassembly message seems lost: it is sent again".into()),
         Decision::MarkReassembling => (true, "reassembly runs already: only the status is set".into()),
         Decision::MarkCompleted => (true, "the result exists: the job is set to completed".into()),
-        Decision::Wait(Why::HeldWithoutLease) => match &facts.lock {
-            Some(lock) if lock.reassembly_started_at.is_some_and(|at| now.since(at) >= resend_after) => {
-                (true, "the lock's holder gave no lease and is old: its mark is taken off and the message sent".into())
+        Decision::Wait(Why::HeldWithoutLease) => {
+            match facts.lock.as_ref().and_then(|lock| lock.reassembly_started_at) {
+                Some(started) if now.since(started) >= waits.holder_presumed => (
+                    true,
+                    "the lock's holder gave no lease and is old: its mark is taken off and the message sent".into(),
+                ),
+                Some(started) => (false, presumed_at_work(started, waits.holder_presumed, now)),
+                None => (false, reason(job, Why::HeldWithoutLease, completed)),
             }
-            _ => (false, "a worker took the lock a moment ago".into()),
-        },
+        }
         Decision::Wait(why) => (false, reason(job, why, completed)),
     }
 }

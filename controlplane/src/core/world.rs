@@ -11,6 +11,7 @@ use stereospot_ports::work_queue::{Peeked, Settings, Stats};
 use stereospot_ports::{Code, Error};
 use uuid::Uuid;
 
+use super::attention::Outage;
 use super::flow::Flow;
 pub(crate) use super::known::{Dirty, Entry, Fault, Polling, Seen, SeenDead, Truth};
 use super::observed::Untold;
@@ -39,6 +40,8 @@ pub(crate) struct World {
     pub(crate) dead: BTreeMap<QueueName, Vec<SeenDead>>,
     /// Queues that can't be read now.
     pub(crate) queue_faults: BTreeMap<QueueName, Fault>,
+    /// True while lost jobs are repaired by this process itself, and not only shown.
+    pub(crate) reconciles: bool,
     /// The platform's services, by name.
     pub(crate) services: Vec<ServiceView>,
     /// Since when a service has no running task.
@@ -52,6 +55,12 @@ pub(crate) struct World {
     pub(crate) collectors: BTreeMap<&'static str, CollectorView>,
     /// When each collector was first heard of.
     pub(super) first_ran: BTreeMap<&'static str, Timestamp>,
+    /// Since when a collector can't read all that it has to.
+    pub(super) lacking_since: BTreeMap<&'static str, Timestamp>,
+    /// That nobody answers.
+    pub(crate) outage: Option<Outage>,
+    /// That no write is taken, so that none is to be proposed.
+    pub(crate) is_read_only: bool,
     pub(crate) attention: Vec<Attention>,
     pub(crate) dirty: Dirty,
     /// Jobs that were seen to end since this was last taken: how, and how long after their submission.
@@ -70,6 +79,7 @@ impl World {
             queues: queues.into_iter().map(|name| (name, Flow::new(name))).collect(),
             dead: BTreeMap::new(),
             queue_faults: BTreeMap::new(),
+            reconciles: true,
             services: Vec::new(),
             without_tasks: BTreeMap::new(),
             polling: None,
@@ -77,6 +87,9 @@ impl World {
             with_untold: BTreeSet::new(),
             collectors: BTreeMap::new(),
             first_ran: BTreeMap::new(),
+            lacking_since: BTreeMap::new(),
+            outage: None,
+            is_read_only: false,
             attention: Vec::new(),
             dirty: Dirty::default(),
             ended: Vec::new(),
@@ -272,7 +285,7 @@ impl World {
     /// Takes in what lies on a dead-letter queue; true when it is other than before.
     pub(crate) fn set_dead(&mut self, name: QueueName, messages: &[Peeked], at: Timestamp) -> bool {
         let before = self.dead.remove(&name).unwrap_or_default();
-        let seen: Vec<SeenDead> = messages
+        let mut seen: Vec<SeenDead> = messages
             .iter()
             .map(|message| SeenDead {
                 message_id: message.id.clone(),
@@ -282,6 +295,12 @@ impl World {
                 }),
             })
             .collect();
+        // A look takes the messages for a moment. What could not be given back, or is in somebody's hand, is not seen, but counted.
+        let counted = self.queues.get(&name).and_then(Flow::stats).map_or(0, |(stats, _)| super::flow::total(stats));
+        let unseen = usize::try_from(counted).unwrap_or(usize::MAX).saturating_sub(seen.len());
+        let is_gone = |one: &&SeenDead| !messages.iter().any(|message| message.id == one.message_id);
+        let kept: Vec<SeenDead> = before.iter().filter(is_gone).take(unseen).cloned().collect();
+        seen.extend(kept);
         let is_changed = seen != before;
         if is_changed {
             let concerned = before.iter().chain(&seen).filter_map(|seen| Some(seen.about?.0));
@@ -303,6 +322,7 @@ impl World {
             name: name.to_owned(),
             last_success_at: None,
             error: None,
+            lacks: None,
             interval_secs: interval.as_secs_f32(),
         });
         let interval_secs = interval.as_secs_f32();
@@ -316,6 +336,17 @@ impl World {
         self.first_ran.entry(name).or_insert(at);
         view.error = error;
         self.dirty.collectors.insert(name);
+    }
+
+    /// Takes in what a collector could not read, and why, while the rest went well; `now` is the time of the report.
+    pub(crate) fn collector_lacks(&mut self, name: &'static str, lacks: Option<String>, now: Timestamp) {
+        let Some(view) = self.collectors.get_mut(name) else { return };
+        view.lacks = lacks;
+        if view.error.is_none() && view.lacks.is_none() {
+            self.lacking_since.remove(name);
+        } else {
+            self.lacking_since.entry(name).or_insert(now);
+        }
     }
 
     /// Forgets workers that ended long ago.

@@ -33,14 +33,23 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Json<DeploymentVi
     })
 }
 
+/// As the last reading of it went: what was found at the start may be gone.
 async fn queue(shared: &Shared, name: QueueName, queue: &dyn WorkQueue) -> FoundQueue {
     let physical = shared.platform.facts.queues.get(&name).cloned().unwrap_or_else(|| name.to_string());
     let moved = shared.running_move(name);
-    let note = moved.map(|moved| format!("it is being moved back: {}", actions::move_progress(&moved)));
-    match queue.settings().await {
-        Ok(_) => FoundQueue { name, physical, exists: true, note },
-        Err(error) => {
-            FoundQueue { name, physical, exists: error.code() != Code::NotFound, note: Some(error.to_string()) }
-        }
-    }
+    let moved = moved.map(|moved| format!("it is being moved back: {}", actions::move_progress(&moved)));
+    let (fault, is_read) = shared.live.with(|world| {
+        let is_read = world.queues.get(&name).is_some_and(|flow| flow.stats().is_some());
+        (world.queue_faults.get(&name).cloned(), is_read)
+    });
+    let (exists, note) = match (fault, is_read) {
+        (Some(fault), _) => (!fault.is_missing, Some(fault.error)),
+        (None, true) => (true, moved),
+        // It has not been its turn yet.
+        (None, false) => match queue.settings().await {
+            Ok(_) => (true, moved),
+            Err(error) => (error.code() != Code::NotFound, Some(error.to_string())),
+        },
+    };
+    FoundQueue { name, physical, exists, note }
 }

@@ -8,7 +8,7 @@ use axum::http::Uri;
 use serde::Deserialize;
 use stereospot_api::Problem;
 use stereospot_api::view::{MessageView, QueueView, WorkerView};
-use stereospot_domain::{QueueName, message};
+use stereospot_domain::{QueueName, keys, message};
 use utoipa::IntoParams;
 
 use super::body;
@@ -56,6 +56,7 @@ pub(super) async fn messages(
             .map(|peeked| {
                 let about = message::job_of(name.role, &peeked.body);
                 let error = about.and_then(|(job_id, segment)| world.jobs.get(&job_id)?.last_error(name.role, segment));
+                let error = error.or_else(|| is_unreadable(name, &peeked.body).then(|| UNREADABLE.to_owned()));
                 MessageView {
                     id: peeked.id,
                     body: peeked.body,
@@ -71,6 +72,18 @@ pub(super) async fn messages(
             .collect()
     });
     Ok(Json(views))
+}
+
+/// Why a message is dead that nobody can read: no worker knows of which job it is, so none told.
+const UNREADABLE: &str = "not a notification of this queue: no worker can read it";
+
+fn is_unreadable(name: QueueName, body: &str) -> bool {
+    match message::parse(name.role, body) {
+        Ok(_) => false,
+        // Read by those who hear of outputs.
+        Err(message::Error::Key(key)) => !keys::is_invocation_end(&key),
+        Err(_) => true,
+    }
 }
 
 /// Every worker heard of in the last hour.

@@ -61,6 +61,9 @@ pub(super) struct Serve {
     /// Take no write and repair nothing.
     #[arg(long)]
     pub(super) read_only: bool,
+    /// Repair lost jobs without being asked [default: on; with --backend aws off: a deployment is changed by its operator alone].
+    #[arg(long, value_enum, env = "STEREOSPOT_RECONCILE", value_name = "on|off", hide_possible_values = true)]
+    pub(super) reconcile: Option<Reconcile>,
     /// Most calls a minute that watching may make [default: 300 on AWS].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) poll_budget: Option<u32>,
@@ -86,6 +89,15 @@ pub(super) enum BackendKind {
     Local,
     /// SQS, DynamoDB and S3.
     Aws,
+}
+
+/// Whether lost jobs are repaired without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Reconcile {
+    /// They are.
+    On,
+    /// They are shown; an operator repairs them by plans.
+    Off,
 }
 
 /// Looking.

@@ -10,7 +10,7 @@ use stereospot_aws::{AwsBackend, Connections, Deployment, Opened, doctor};
 use stereospot_aws::{ecs::EcsFleet, logs::CloudLogs};
 use stereospot_controlplane::{Moves, Platform, PlatformFacts, StuckJobsAlarm, Topology};
 use stereospot_domain::QueueName;
-use stereospot_ports::{Fleet, SystemClock};
+use stereospot_ports::{Code, Fleet, SystemClock};
 
 use super::args;
 
@@ -18,20 +18,52 @@ mod adapters;
 mod endpoint;
 mod provision;
 
-pub(super) use endpoint::endpoint;
-pub(super) use provision::provision;
-
 use adapters::{Alarm, Counted, QueueMoves};
 
 /// Opens the deployment that an environment file names, and says in the log what it found. What is not there is said, and stops
-/// nothing, as long as anything can be watched.
+/// nothing, as long as AWS can be asked.
 pub(super) async fn open(env_file: &Path) -> anyhow::Result<Platform> {
+    look_and_open(env_file).await.map_err(sentence)
+}
+
+/// Looks at everything and prints it; true when all is well.
+pub(super) async fn doctor(args: &args::Doctor) -> anyhow::Result<bool> {
+    told(look(args).await)
+}
+
+/// Makes a deployment, or takes it away; true when nothing is left to do.
+pub(super) async fn provision(args: &args::Provision) -> anyhow::Result<bool> {
+    told(provision::provision(args).await)
+}
+
+/// Shows the managed endpoint, or changes what it runs; true when it answers afterwards.
+pub(super) async fn endpoint(args: &args::Endpoint) -> anyhow::Result<bool> {
+    told(endpoint::endpoint(args).await)
+}
+
+/// Says why a command failed. They are the operator's, who called `stereospot` and need not know which program it became.
+fn told(done: anyhow::Result<bool>) -> anyhow::Result<bool> {
+    Ok(done.unwrap_or_else(|error| {
+        eprintln!("stereospot: {}", super::OneLine(&sentence(error)));
+        false
+    }))
+}
+
+/// The error in our words, which say what to do; what the SDK says beyond that only where we have none.
+fn sentence(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<stereospot_ports::Error>() {
+        Some(known) if known.code() != Code::Internal => anyhow::Error::msg(known.to_string()),
+        _ => error,
+    }
+}
+
+async fn look_and_open(env_file: &Path) -> anyhow::Result<Platform> {
     let deployment = Deployment::read(env_file)?;
     let connections = Connections::open(deployment).await;
     let opened = AwsBackend::connect(connections.clone(), Arc::new(SystemClock)).await?;
     let report = doctor::survey(&connections).await?;
     say(&report);
-    if let Some(why) = nothing_to_watch(&report) {
+    if let Some(why) = nobody_answers(&report) {
         bail!("{why}");
     }
     let deployment = &connections.deployment;
@@ -57,8 +89,7 @@ pub(super) async fn open(env_file: &Path) -> anyhow::Result<Platform> {
     })
 }
 
-/// Looks at everything and prints it; true when all is well.
-pub(super) async fn doctor(args: &args::Doctor) -> anyhow::Result<bool> {
+async fn look(args: &args::Doctor) -> anyhow::Result<bool> {
     let deployment = Deployment::read(&args.env_file)?;
     let connections = Connections::open(deployment).await;
     let report = doctor::examine(&connections).await?;
@@ -89,12 +120,12 @@ fn say(report: &Report) {
     }
 }
 
-/// Why there is nothing at all to be seen; none when there is something.
-fn nothing_to_watch(report: &Report) -> Option<&str> {
+/// Why AWS can't be asked at all; none when it knows these credentials, or anything is to be seen.
+fn nobody_answers(report: &Report) -> Option<&str> {
     let has_queue = report.queues.iter().any(|queue| queue.depth.is_some());
     let has_table = report.tables.iter().any(|table| table.status.is_some());
-    let has_bucket = report.buckets.iter().any(|bucket| bucket.is_there);
-    if has_queue || has_table || has_bucket {
+    let has_bucket = report.buckets.iter().any(|bucket| bucket.is_there == Some(true));
+    if report.account.is_some() || has_queue || has_table || has_bucket {
         return None;
     }
     let worst = report.problems.iter().find(|problem| problem.severity == Severity::Error);

@@ -49,6 +49,22 @@ impl Store {
         Ok(changed == 1)
     }
 
+    /// Keeps what was done without being asked, which nobody planned before.
+    pub(crate) async fn put_applied(&self, applied: &AppliedPlan) -> Result<()> {
+        let mut writer = self.writer().await;
+        let mut transaction = begin(&mut writer).await?;
+        sqlx::query("INSERT INTO plans (id, created_at, plan, applied_at, applied) VALUES (?, ?, ?, ?, ?)")
+            .bind(applied.plan.id.as_bytes().as_slice())
+            .bind(applied.plan.created_at.as_millis())
+            .bind(json(&applied.plan))
+            .bind(applied.applied_at.as_millis())
+            .bind(json(applied))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Records how an applied plan ended.
     pub(crate) async fn finish_plan(&self, applied: &AppliedPlan) -> Result<()> {
         let mut writer = self.writer().await;

@@ -62,6 +62,80 @@ async fn log_line(emulator: &Emulator, group: &str, text: &str) {
 }
 
 #[tokio::test]
+async fn what_the_environment_file_lacks_is_named_and_the_rest_works() {
+    let emulator = Emulator::start();
+    let (env, said, code) = provision(&emulator, &[]);
+    assert_eq!(code, 0, "{said}");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("deployment.env");
+    let keys = ["INPUT_BUCKET_NAME", "OUTPUT_BUCKET_NAME", "JOBS_TABLE_NAME", "SEGMENT_COMPLETIONS_TABLE_NAME"];
+    let all =
+        [&keys[..], &["REASSEMBLY_TRIGGERED_TABLE_NAME", "CHUNKING_QUEUE_URL", "VIDEO_WORKER_QUEUE_URL"]].concat();
+
+    std::fs::write(&file, format!("REGION=us-east-1\nAWS_ENDPOINT_URL={}\n", emulator.url)).unwrap();
+    let serving = Serving::start(&file, &dir.path().join("nothing"));
+    let missing = serving.client.deployment().await.unwrap().missing;
+    for key in all {
+        let is_named = |what: &String| what.starts_with(&format!("{key} is missing in the environment file"));
+        assert!(missing.iter().any(is_named), "{key}: {missing:#?}");
+    }
+    assert_eq!(serving.client.snapshot().await.unwrap().queues.len(), 0);
+    drop(serving);
+
+    let lacking: Vec<&str> =
+        env.lines().filter(|line| !line.starts_with("INPUT_BUCKET") && !line.starts_with("REASSEMBLY_TRIG")).collect();
+    std::fs::write(&file, lacking.join("\n")).unwrap();
+    let env = values(&env);
+    let (job_id, _) = half_done_job(&emulator, &env).await;
+    let serving = Serving::start(&file, &dir.path().join("some"));
+    serving
+        .eventually("the job in the snapshot", async |client| {
+            let snapshot = client.snapshot().await.unwrap();
+            let view = snapshot.jobs.into_iter().find(|view| view.job.job_id == job_id)?;
+            (view.segments_done == 1 && snapshot.queues.len() == 8).then_some(())
+        })
+        .await;
+    let new = NewJob { title: None, options: JobOptions::default() };
+    let job = serving.client.create_job(&new).await.unwrap();
+    let source = futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from_static(b"clip"))]);
+    let refused = serving.client.upload_source(job.job_id, 4, source).await.unwrap_err();
+    let said =
+        "this deployment has no bucket of sources and segments: INPUT_BUCKET_NAME is missing in the environment file";
+    assert!(refused.to_string().starts_with(said), "{refused}");
+
+    emulator.control("clock?secs=450").await;
+    let (text, _, _) = run(&["doctor", "--env-file", &file.display().to_string()]);
+    assert!(text.contains("this machine's clock is 7 min behind AWS's"), "{text}");
+    emulator.control("heal").await;
+
+    // What was found at the start is not taken for what is there.
+    emulator.call("sqs", "AmazonSQS.DeleteQueue", json!({ "QueueUrl": env["CHUNKING_QUEUE_URL"] })).await;
+    let gone = serving
+        .eventually("that the queue is gone", async |client| {
+            let queues = client.deployment().await.unwrap().queues;
+            queues.into_iter().find(|queue| queue.name == QueueName::main(QueueRole::Chunking) && !queue.exists)
+        })
+        .await;
+    assert!(gone.note.as_ref().unwrap().starts_with("the queue fresh-chunking does not exist"), "{gone:?}");
+}
+
+#[tokio::test]
+async fn what_provisioning_could_not_look_at_or_may_not_make_is_no_success() {
+    let emulator = Emulator::start();
+    emulator.control("fail?api=sqs.GetQueueUrl&status=403&code=AccessDenied").await;
+    let (printed, said, code) = provision(&emulator, &["--dry-run"]);
+    assert_eq!((printed.as_str(), code), ("", 1), "{said}");
+    assert!(said.contains("queue fresh-chunking: could not be checked: sqs:GetQueueUrl on the queue"), "{said}");
+    assert!(said.contains(" could not be checked: what they need is not known"), "{said}");
+    assert!(!said.contains("31 of 31 would be made"), "{said}");
+    emulator.control("heal").await;
+    emulator.control("fail?api=dynamodb.CreateTable&status=403&code=AccessDeniedException").await;
+    let (printed, said, code) = provision(&emulator, &[]);
+    assert_eq!((printed.as_str(), code), ("", 1), "{said}");
+    assert!(said.contains("(the pipeline does not work yet): get the permissions, then run it again"), "{said}");
+}
+
+#[tokio::test]
 async fn an_empty_account_becomes_a_deployment_that_is_watched_and_repaired() {
     let emulator = Emulator::start();
     let (printed, said, code) = provision(&emulator, &["--dry-run"]);

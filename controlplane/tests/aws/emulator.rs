@@ -114,10 +114,16 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(env_file: &Path, data_dir: &Path) -> Self {
+        Self::with(env_file, data_dir, &[])
+    }
+
+    /// One with further arguments.
+    pub(crate) fn with(env_file: &Path, data_dir: &Path, more: &[&str]) -> Self {
         let mut child = program(&["--backend", "aws", "--listen", "127.0.0.1:0", "--stop-on-stdin-eof", "--env-file"])
             .arg(env_file)
             .arg("--data-dir")
             .arg(data_dir)
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,14 +1,19 @@
 //! Replay, purge, restore: as plans.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde_json::json;
 use stereospot_api::client::Error;
 use stereospot_api::wire::Apply;
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Stage, keys, message};
 use stereospot_ports::job_store::Transition;
-use stereospot_ports::work_queue::{Outgoing, Receive};
+use stereospot_ports::memory::{self, ManualClock};
+use stereospot_ports::work_queue::{Outgoing, Peeked, Receive};
+use stereospot_ports::wrapped::WrappedQueue;
+use stereospot_ports::{Result, WorkQueue};
 
 use crate::harness::{Plane, Side, Worker};
 
@@ -230,6 +235,62 @@ async fn an_empty_queue_and_a_main_queue_are_refused() {
     assert_eq!(empty.refused.as_deref(), Some("inference-dlq is empty"));
     let main = plane.client.plan(replay(INFERENCE), None).await.unwrap();
     assert_eq!(main.refused.as_deref(), Some("inference is no dead-letter queue: name inference-dlq"));
+}
+
+/// As on SQS: what others hold can't be seen.
+#[derive(Debug)]
+struct Held(Arc<dyn WorkQueue>);
+
+#[async_trait]
+impl WrappedQueue for Held {
+    fn inner(&self) -> &dyn WorkQueue {
+        &*self.0
+    }
+
+    async fn peek(&self, _: usize) -> Result<Vec<Peeked>> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn a_queue_whose_messages_others_hold_is_not_called_empty() {
+    let clock = ManualClock::default();
+    let mut backend = memory::backend(&clock);
+    let dead = Arc::clone(&backend.queues[&INFERENCE_DLQ]);
+    backend.queues.insert(INFERENCE_DLQ, Arc::new(Held(Arc::clone(&dead))));
+    let plane = Plane::over(backend, clock, |config| config.repairs_by_itself = false).await;
+    plane.backend.queues[&INFERENCE].send(&[Outgoing::now("body")]).await.unwrap();
+    plane.dead_letter(QueueRole::Inference).await;
+    let how = Receive { max: 1, wait: Duration::ZERO, visibility: None };
+    assert_eq!(dead.receive(how).await.unwrap().len(), 1);
+    for action in [replay(INFERENCE_DLQ), Action::Purge { queue: INFERENCE_DLQ }] {
+        let refused = plane.client.plan(action, None).await.unwrap().refused;
+        let held = "1 message of inference-dlq is held by somebody who looks at it, for up to 30 s: try again then";
+        assert_eq!(refused.as_deref(), Some(held));
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_can_read_has_its_cause_and_is_sent_only_when_it_is_named_alone() {
+    let plane = Plane::passive().await;
+    let bodies = ["this is not json".to_owned(), "x".repeat(100_000), r#"{"Event":"s3:TestEvent"}"#.to_owned()];
+    for body in &bodies {
+        plane.backend.queues[&INFERENCE].send(&[Outgoing::now(body.clone())]).await.unwrap();
+    }
+    plane.dead_letter(QueueRole::Inference).await;
+    let peeked = plane.client.peek(INFERENCE_DLQ, 10).await.unwrap();
+    let unreadable: Vec<_> = peeked.iter().filter(|message| message.error.is_some()).collect();
+    assert_eq!(unreadable.len(), 2, "{peeked:#?}");
+    let cause = unreadable[0].error.as_deref().unwrap();
+    assert!(cause.starts_with("not a notification"), "{cause}");
+    let ids: Vec<String> = unreadable.iter().map(|message| message.id.clone()).collect();
+    // A group of them, as the triage screen names it.
+    let group = Action::Replay { queue: INFERENCE_DLQ, message_ids: Some(ids.clone()) };
+    let plan = plane.client.plan(group, None).await.unwrap();
+    assert_eq!((plan.items.len(), plan.skips.len()), (0, 2), "{plan:#?}");
+    let one = Action::Replay { queue: INFERENCE_DLQ, message_ids: Some(ids[..1].to_vec()) };
+    let (_, applied) = plane.act(one).await;
+    assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:#?}");
 }
 
 #[tokio::test]

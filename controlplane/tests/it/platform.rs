@@ -74,7 +74,9 @@ async fn a_service_is_scaled_by_a_plan_that_says_what_may_change_it_again() {
 
     let (plan, _) = plane.act(scale("web-ui", 0)).await;
     assert_eq!(plan.confirm.as_deref(), Some("scale web-ui 0"));
-    assert!(plan.effect.contains("1 task of 1 running stop"), "{plan:#?}");
+    assert!(plan.effect.ends_with("; 1 task of 1 running stop"), "{plan:#?}");
+    // Only tasks of ours are protected while they work.
+    assert!(plan.assumptions.iter().any(|told| told.contains("another's work is cut off")), "{plan:#?}");
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! Each known way of losing a job: the state is made through the ports, then the repair is awaited or asked for.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use object_store::ObjectStoreExt as _;
+use stereospot_controlplane::Topology;
 use stereospot_domain::plan::{Action, Outcome};
-use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, keys, message};
-use stereospot_ports::JobStore;
+use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Timestamp, keys, message};
+use stereospot_ports::memory::ManualClock;
+use stereospot_ports::{JobStore, objects};
 
+use crate::foreign;
 use crate::harness::{Plane, Side};
 
 const CHUNKING: QueueName = QueueName { role: QueueRole::Chunking, is_dead_letter: false };
@@ -69,6 +73,88 @@ async fn three_and_twelve_nobody_triggered() {
     plane.complete(job_id, [0, 1, 2]).await;
     joined_soon(&plane, job_id).await;
     told(&plane, job_id, EventKind::ReassemblyTriggered).await;
+    let kept = plane
+        .eventually("the repair in the action log", async |plane| plane.client.actions(9).await.unwrap().pop())
+        .await;
+    assert_eq!((kept.applied_by.as_str(), &kept.plan.action), ("reconciler", &Action::Trigger { job_id }));
+    assert_eq!(kept.results[0].note, "the lock was made and reassembly asked for", "{kept:#?}");
+}
+
+#[tokio::test]
+async fn nothing_is_repaired_unasked_where_that_is_off() {
+    let plane = Plane::with(|config| config.repairs_by_itself = false).await;
+    assert!(!plane.client.snapshot().await.unwrap().environment.repairs_by_itself);
+    let untriggered = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
+    plane.complete(untriggered, [0]).await;
+    let lacking = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    plane.complete(lacking, [0]).await;
+    plane.put_silently(Side::Output, &keys::output_segment(lacking, 1)).await;
+    let ignored = plane.job(JobStatus::Created, None).await;
+    plane.put_silently(Side::Input, &keys::source(ignored)).await;
+    for job_id in [untriggered, lacking, ignored] {
+        plane.after(job_id, STEP).await;
+    }
+    let all = [(untriggered, "trigger-missed"), (lacking, "completion-lost"), (ignored, "source-ignored")];
+    for (job_id, code) in all {
+        plane.findings(job_id, &[code]).await;
+    }
+    let revision = plane.client.snapshot().await.unwrap().revision;
+    plane.snapshot("some runs later", |snapshot| snapshot.revision > revision + 20).await;
+    for name in [CHUNKING, INFERENCE, REASSEMBLY] {
+        assert_eq!(plane.stats(name).await.ready, 0, "{name}");
+    }
+    let jobs = &plane.backend.jobs;
+    assert_eq!(jobs.lock(untriggered).await.unwrap(), None);
+    assert_eq!(jobs.count_completions(lacking).await.unwrap(), 1);
+    assert_eq!(jobs.get(ignored).await.unwrap().unwrap().uploaded_at, None);
+    assert!(plane.client.actions(9).await.unwrap().is_empty());
+    // Asked for, it is done.
+    plane.act(Action::Repair { job_id: lacking, code: "completion-lost".into() }).await;
+    assert_eq!(jobs.count_completions(lacking).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_foreign_join_is_left_alone_as_long_as_its_message_is_hidden() {
+    let clock = ManualClock::default();
+    let (platform, _) = foreign::platform(&clock, Topology::B, None);
+    let plane = Plane::over(platform, clock, |config| config.repairs_by_itself = false).await;
+    let job_id = plane.job(JobStatus::Reassembling, Some(1)).await;
+    plane.complete(job_id, [0]).await;
+    let jobs = plane.backend.jobs.clone();
+    assert!(jobs.create_lock(job_id, plane.now()).await.unwrap());
+    plane.depth_is_read(REASSEMBLY, 0).await;
+    // The message was sent long ago; the worker took the lock just now.
+    plane.clock.advance(STEP);
+    jobs.acquire_lock(job_id, "theirs", plane.now(), Duration::from_secs(1)).await.unwrap();
+    let hidden = QueueRole::Reassembly.default_visibility();
+    plane.clock.advance(hidden - Duration::from_secs(10));
+    let plan = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
+    let refused = plan.refused.unwrap();
+    assert!(refused.contains("gave no lease") && refused.contains("possible in 10s"), "{refused}");
+    let detail = plane.client.job(job_id).await.unwrap();
+    assert!(!detail.can_trigger && detail.trigger_note.contains("gave no lease"), "{}", detail.trigger_note);
+    plane.clock.advance(Duration::from_secs(11));
+    plane.act(Action::Trigger { job_id }).await;
+    assert_eq!(jobs.lock(job_id).await.unwrap().unwrap().reassembly_started_at, None);
+    joined_soon(&plane, job_id).await;
+}
+
+#[tokio::test]
+async fn a_foreign_join_goes_on_when_its_job_is_taken_back_from_failed() {
+    let clock = ManualClock::default();
+    let (platform, _) = foreign::platform(&clock, Topology::B, None);
+    let plane = Plane::over(platform, clock, |config| config.repairs_by_itself = false).await;
+    let job_id = plane.job(JobStatus::Failed, Some(1)).await;
+    plane.complete(job_id, [0]).await;
+    let jobs = plane.backend.jobs.clone();
+    assert!(jobs.create_lock(job_id, plane.now()).await.unwrap());
+    jobs.acquire_lock(job_id, "theirs", plane.now(), Duration::from_secs(1)).await.unwrap();
+    let started = plane.now();
+    plane.clock.advance(Duration::from_secs(5));
+    plane.act(Action::Trigger { job_id }).await;
+    plane.status(job_id, JobStatus::Reassembling).await;
+    assert_eq!(jobs.lock(job_id).await.unwrap().unwrap().reassembly_started_at, Some(started));
+    assert_eq!(plane.stats(REASSEMBLY).await.ready, 0, "two joins would write the same result");
 }
 
 #[tokio::test]
@@ -86,13 +172,19 @@ async fn four_reassembly_died_with_a_lease() {
 #[tokio::test]
 async fn five_the_source_was_ignored() {
     let plane = Plane::start().await;
+    // Objects have the machine's time.
+    let wall = Timestamp(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap());
+    plane.clock.advance(wall.since(plane.now()) + Duration::from_secs(3600));
     let job_id = plane.job(JobStatus::Created, None).await;
     plane.put_silently(Side::Input, &keys::source(job_id)).await;
-    plane
+    let key = objects::path(&keys::source(job_id)).unwrap();
+    let written = plane.backend.input.store.head(&key).await.unwrap().last_modified;
+    let uploaded_at = plane
         .eventually("the row knows of the source", async |plane| {
-            plane.backend.jobs.get(job_id).await.unwrap().unwrap().source_file_size_bytes
+            plane.backend.jobs.get(job_id).await.unwrap().unwrap().uploaded_at
         })
         .await;
+    assert_eq!(uploaded_at.as_millis(), written.timestamp_millis(), "when it came, not when that was seen");
     plane.after(job_id, STEP).await;
     message_comes(&plane, CHUNKING, &message::object_created("input", &keys::source(job_id))).await;
     told(&plane, job_id, EventKind::JobRepaired).await;

@@ -46,6 +46,17 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
+    /// The server was reached, and took longer than such a call is given.
+    #[error(
+        "the control plane at {server} gave no answer in time: what it asks may be slow or silent, see `stereospot status`"
+    )]
+    Slow {
+        /// Where it is.
+        server: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
     /// The server refused, and said why.
     #[error(transparent)]
     Refused(#[from] Problem),
@@ -64,7 +75,7 @@ impl Error {
     #[must_use]
     pub fn retryable(&self) -> bool {
         match self {
-            Error::Unreachable { .. } | Error::Broken { .. } => true,
+            Error::Unreachable { .. } | Error::Broken { .. } | Error::Slow { .. } => true,
             Error::Refused(problem) => problem.status >= 500 || problem.status == 429,
             Error::Address(_) | Error::Foreign { .. } => false,
         }
@@ -228,7 +239,8 @@ impl Client {
     /// # Errors
     /// As every call: [`Error`].
     pub async fn peek(&self, queue: QueueName, max: u32) -> Result<Vec<MessageView>> {
-        self.get(&format!("/v1/queues/{queue}/messages?max={max}")).await
+        let request = self.request(Method::GET, &format!("/v1/queues/{queue}/messages?max={max}"));
+        self.answer(self.send(request.timeout(POST_TIMEOUT)).await?).await
     }
 
     /// Every worker.
@@ -321,7 +333,11 @@ impl Client {
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
         request.send().await.map_err(|source| {
             let server = self.server.clone();
-            if source.is_connect() { Error::Unreachable { server, source } } else { Error::Broken { server, source } }
+            match source {
+                _ if source.is_connect() => Error::Unreachable { server, source },
+                _ if source.is_timeout() => Error::Slow { server, source },
+                _ => Error::Broken { server, source },
+            }
         })
     }
 
@@ -371,5 +387,16 @@ mod tests {
         let error = Client::new("http://127.0.0.1:9").unwrap().health().await.unwrap_err();
         assert!(error.retryable());
         assert!(error.to_string().contains("stereospot up"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_slow_is_not_one_that_is_gone() {
+        // It takes connections and never answers.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let request = client.request(Method::GET, "/healthz").timeout(Duration::from_millis(50));
+        let error = client.send(request).await.unwrap_err();
+        assert!(matches!(error, Error::Slow { .. }) && error.retryable());
+        assert!(error.to_string().contains("`stereospot status`"), "{error}");
     }
 }

@@ -61,6 +61,9 @@ pub struct Environment {
     pub is_production: bool,
     /// True when the server takes no write.
     pub is_read_only: bool,
+    /// True when the server repairs lost jobs without being asked.
+    #[serde(default)]
+    pub repairs_by_itself: bool,
     /// The server's version.
     pub version: String,
     /// The region, where the platform has regions.
@@ -330,8 +333,11 @@ pub struct Attention {
     pub evidence: String,
     /// Since when.
     pub since: Timestamp,
-    /// What to do: a key and what it does.
+    /// What to do: a key of the dashboard and what it does.
     pub next: String,
+    /// As above where there are no keys, in place of a step that is one.
+    #[serde(default)]
+    pub command: Option<String>,
     /// The job, where it is one.
     pub job_id: Option<JobId>,
     /// The queue, where it is one.
@@ -346,11 +352,14 @@ pub struct Attention {
 pub struct CollectorView {
     /// `queues`, `jobs`, `dead-letters`, …
     pub name: String,
-    /// When it last succeeded.
+    /// Every value that counts was read then or later.
     pub last_success_at: Option<Timestamp>,
-    /// Why it failed last; absent while it succeeds.
+    /// Why nothing of it can be read; absent while anything can.
     pub error: Option<String>,
-    /// Seconds between its runs.
+    /// What of it can't be read, and why, while the rest can.
+    #[serde(default)]
+    pub lacks: Option<String>,
+    /// Longest time, in seconds, between two readings of one value, as things stand.
     pub interval_secs: f32,
 }
 

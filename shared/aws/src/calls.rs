@@ -4,16 +4,23 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
 use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::date_time::Format;
 
 use crate::error::is_throttle;
+
+/// From here on a clock is wrong: services refuse signatures that are five minutes off.
+const WRONG_SECS: u64 = 5 * 60;
 
 /// Counts of one API since the process began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +40,8 @@ pub type Api = (Cow<'static, str>, Cow<'static, str>);
 #[derive(Debug, Clone, Default)]
 pub struct Calls {
     counts: Arc<Mutex<BTreeMap<Api, Count>>>,
+    /// Seconds by which this machine's clock is ahead of AWS's, by the last answer.
+    ahead_secs: Arc<AtomicI64>,
 }
 
 impl Calls {
@@ -40,6 +49,17 @@ impl Calls {
     #[must_use]
     pub fn snapshot(&self) -> BTreeMap<Api, Count> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// That this machine's clock is far off AWS's, in a sentence. The SDK makes up for it, so that nothing else tells.
+    #[must_use]
+    pub fn wrong_clock(&self) -> Option<String> {
+        let ahead = self.ahead_secs.load(Ordering::Relaxed);
+        (ahead.unsigned_abs() >= WRONG_SECS).then(|| {
+            let minutes = ahead.unsigned_abs() / 60;
+            let side = if ahead > 0 { "ahead of" } else { "behind" };
+            format!("this machine's clock is {minutes} min {side} AWS's, and so are the times shown: set it (NTP)")
+        })
     }
 
     /// Counts an attempt.
@@ -104,6 +124,10 @@ impl Intercept for Calls {
         let answer = |response: &HttpResponse| {
             (response.status().as_u16(), response.body().bytes().unwrap_or_default().to_vec())
         };
+        let date = context.response().and_then(|response| response.headers().get("date"));
+        if let Some(there) = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok()) {
+            self.ahead_secs.store(DateTime::from(SystemTime::now()).secs() - there.secs(), Ordering::Relaxed);
+        }
         let answer = context.response().map(answer);
         self.count(api, outcome(answer.as_ref().map(|(status, body)| (*status, body.as_slice()))));
         Ok(())

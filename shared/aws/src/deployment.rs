@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use stereospot_domain::QueueRole;
+use stereospot_ports::Code;
 
 use crate::env::Env;
 
@@ -154,12 +155,14 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A key that everything needs is absent.
-    #[error("{key} is missing in the environment file: {what}")]
+    #[error("{key} is missing in the environment file: {what}{}", also(.notes))]
     Missing {
         /// The key.
         key: &'static str,
         /// What it is for.
         what: &'static str,
+        /// What was odd in the file: the key may stand there.
+        notes: Vec<String>,
     },
     /// A value that does not fit its key.
     #[error("{key} is `{value}` in the environment file, but must be {wanted}")]
@@ -195,7 +198,11 @@ impl Deployment {
             .text("AWS_REGION")
             .or_else(|| file.text("REGION"))
             .or_else(|| file.text("AWS_DEFAULT_REGION"))
-            .ok_or(Error::Missing { key: "REGION", what: "it says which AWS region to ask, such as us-east-1" })?;
+            .ok_or_else(|| Error::Missing {
+                key: "REGION",
+                what: "it says which AWS region to ask, such as us-east-1",
+                notes: env.notes.clone(),
+            })?;
         let seconds = |key, default: u64, low: u64, high: u64| -> Result<Duration, Error> {
             Ok(Duration::from_secs(file.number(key)?.unwrap_or(default).clamp(low, high)))
         };
@@ -239,11 +246,39 @@ impl Deployment {
         if self.queues.contains_key(&QueueRole::JobStatusEvents) { Topology::A } else { Topology::B }
     }
 
+    /// Keys of the buckets and tables that every stage needs and the file does not name.
+    #[must_use]
+    pub fn missing_stores(&self) -> Vec<&'static str> {
+        let Tables { jobs, completions, locks, .. } = &self.tables;
+        let named = [
+            ("INPUT_BUCKET_NAME", &self.input_bucket),
+            ("OUTPUT_BUCKET_NAME", &self.output_bucket),
+            ("JOBS_TABLE_NAME", jobs),
+            ("SEGMENT_COMPLETIONS_TABLE_NAME", completions),
+            ("REASSEMBLY_TRIGGERED_TABLE_NAME", locks),
+        ];
+        named.into_iter().filter(|(_, name)| name.is_none()).map(|(key, _)| key).collect()
+    }
+
     /// Name of a queue, the last part of its URL.
     #[must_use]
     pub fn queue_name(&self, role: QueueRole) -> Option<&str> {
         self.queues.get(&role).map(|url| url.rsplit_once('/').map_or(url.as_str(), |(_, name)| name))
     }
+}
+
+fn also(notes: &[String]) -> String {
+    match notes {
+        [] => String::new(),
+        [one] => format!(" ({one})"),
+        [one, rest @ ..] => format!(" ({one}; {} more are as odd)", rest.len()),
+    }
+}
+
+/// What is said where a part is asked for that the file does not name.
+pub(crate) fn absent(key: &str, what: &str) -> stereospot_ports::Error {
+    let message = format!("this deployment has no {what}: {key} is missing in the environment file");
+    stereospot_ports::Error::new(Code::NotFound, message)
 }
 
 struct Source<'a> {

@@ -4,7 +4,7 @@
 
 use aws_config::{Region, SdkConfig};
 use stereospot_ports::fleet::Fleet;
-use stereospot_ports::{Error, Result};
+use stereospot_ports::{Code, Error, Result};
 
 use crate::config::Connections;
 use crate::deployment::{Deployment, Topology};
@@ -63,11 +63,14 @@ struct Doctor<'a> {
 struct Complaints {
     problems: Vec<Problem>,
     notes: Vec<String>,
+    /// What could not be looked at, and why.
+    unasked: Vec<(Severity, Error)>,
 }
 
 impl Report {
     fn add(&mut self, complaints: Complaints) {
         self.problems.extend(complaints.problems);
+        self.problems.extend(once_each(complaints.unasked));
         self.problems.sort_by_key(|problem| problem.severity);
         self.notes.extend(complaints.notes);
     }
@@ -81,6 +84,45 @@ impl Complaints {
     fn warn(&mut self, what: impl Into<String>) {
         self.problems.push(Problem { severity: Severity::Warning, what: what.into() });
     }
+
+    /// Something could not be looked at, so nobody knows whether it is there.
+    fn unasked(&mut self, severity: Severity, error: Error) {
+        self.unasked.push((severity, error));
+    }
+
+    /// Whether a thing is there that did not show itself: AWS says that it is not, or could not be asked.
+    fn gone_or_unasked(&mut self, severity: Severity, error: Error) -> Option<bool> {
+        let is_gone = error.code() == Code::NotFound;
+        self.unasked(severity, error);
+        is_gone.then_some(false)
+    }
+
+    fn extend(&mut self, other: Complaints) {
+        self.problems.extend(other.problems);
+        self.notes.extend(other.notes);
+        self.unasked.extend(other.unasked);
+    }
+}
+
+/// Credentials that are no good, or a service that does not answer, keep everything from being looked at for one reason: it is
+/// said once. What is about one thing alone is said of each.
+fn once_each(unasked: Vec<(Severity, Error)>) -> Vec<Problem> {
+    let mut problems: Vec<(Problem, bool, usize)> = Vec::new();
+    for (severity, error) in unasked {
+        let (what, is_away) = (error.to_string(), error.code() == Code::Unavailable);
+        match problems.iter_mut().find(|(problem, away, _)| problem.what == what || (is_away && *away)) {
+            Some((problem, _, others)) => {
+                problem.severity = problem.severity.min(severity);
+                *others += 1;
+            }
+            None => problems.push((Problem { severity, what }, is_away, 0)),
+        }
+    }
+    let told = problems.into_iter().map(|(problem, _, others)| match others {
+        0 => problem,
+        _ => Problem { what: format!("{} ({others} more could not be asked either)", problem.what), ..problem },
+    });
+    told.collect()
 }
 
 impl<'a> Doctor<'a> {
@@ -111,7 +153,10 @@ impl<'a> Doctor<'a> {
             self.log_groups(),
             self.managed()
         );
-        let account = account.map_err(|error| all.error(error.to_string())).ok();
+        if let Some(wrong) = self.connections.calls.wrong_clock() {
+            all.warn(wrong);
+        }
+        let account = account.map_err(|error| all.unasked(Severity::Error, error)).ok();
         let mut report = Report {
             region: deployment.region.clone(),
             name_prefix: deployment.name_prefix.clone(),
@@ -121,8 +166,7 @@ impl<'a> Doctor<'a> {
             ..Report::default()
         };
         for complaints in [buckets.1, queues.1, tables.1, services.1, logs.1, managed.2] {
-            all.problems.extend(complaints.problems);
-            all.notes.extend(complaints.notes);
+            all.extend(complaints);
         }
         (report.buckets, report.queues, report.tables) = (buckets.0, queues.0, tables.0);
         (report.services, report.log_groups) = (services.0, logs.0);
@@ -171,7 +215,7 @@ impl<'a> Doctor<'a> {
         let services = match look.await {
             Ok(services) => services,
             Err(error) => {
-                complaints.warn(error.to_string());
+                complaints.unasked(Severity::Warning, error);
                 return (Vec::new(), complaints);
             }
         };
@@ -212,7 +256,7 @@ impl<'a> Doctor<'a> {
                 (groups.existing, complaints)
             }
             Err(error) => {
-                complaints.warn(error.to_string());
+                complaints.unasked(Severity::Warning, error);
                 (Vec::new(), complaints)
             }
         }
@@ -224,19 +268,16 @@ impl<'a> Doctor<'a> {
         let mut endpoint = None;
         if let Some(name) = &deployment.sagemaker.endpoint_name {
             let look = async { Endpoints::new(config, calls)?.state(name).await };
-            let (status, images) = match look.await {
+            let (is_there, status, images) = match look.await {
                 Ok(state) => {
                     if let Some(failure) = &state.failure {
                         complaints.error(format!("the endpoint {name} is {}: {failure}", state.status));
                     }
-                    (Some(state.status), state.images)
+                    (Some(true), Some(state.status), state.images)
                 }
-                Err(error) => {
-                    complaints.error(error.to_string());
-                    (None, Vec::new())
-                }
+                Err(error) => (complaints.gone_or_unasked(Severity::Error, error), None, Vec::new()),
             };
-            endpoint = Some(EndpointFound { name: name.clone(), status, images });
+            endpoint = Some(EndpointFound { name: name.clone(), is_there, status, images });
         }
         let mut answers = None;
         if let Some(url) = &deployment.inference_http_url {

@@ -19,6 +19,7 @@ use stereospot_ports::job_store::{Acquired, Page, Transition, Transitioned};
 use stereospot_ports::{Code, Error, JobStore, Result};
 
 use crate::Connections;
+use crate::deployment::absent;
 use crate::error::{Call, from_sdk};
 
 mod change;
@@ -32,35 +33,45 @@ use rows::{Item, number, secs, text};
 /// Newest jobs first, by status.
 const BY_CREATION: &str = "status-created_at";
 
-/// The three tables that jobs live in.
+/// The three tables that jobs live in. One that the deployment lacks is an error of the calls that need it.
 #[derive(Debug, Clone)]
 pub struct DynamoJobs {
     client: Client,
-    jobs: String,
-    completions: String,
-    locks: String,
+    jobs: Table,
+    completions: Table,
+    locks: Table,
+}
+
+/// A table's name; none where the environment file has none.
+#[derive(Debug, Clone)]
+struct Table {
+    name: Option<String>,
+    key: &'static str,
+    what: &'static str,
+}
+
+impl Table {
+    fn name(&self) -> Result<&str> {
+        self.name.as_deref().ok_or_else(|| absent(self.key, self.what))
+    }
 }
 
 impl DynamoJobs {
     /// Over the deployment's tables. Asks nothing of AWS: that they exist shows at the first call.
-    ///
-    /// # Errors
-    /// [`Code::Invalid`] when the environment file names not all three.
-    pub fn new(connections: &Connections) -> Result<Self> {
+    #[must_use]
+    pub fn new(connections: &Connections) -> Self {
         let tables = &connections.deployment.tables;
-        let named = |name: &Option<String>, key: &str, what: &str| {
-            let missing = || format!("{key} is missing in the environment file: it names the table of {what}");
-            name.clone().ok_or_else(|| Error::new(Code::Invalid, missing()))
-        };
-        Ok(Self {
+        let table = |name: &Option<String>, key, what| Table { name: name.clone(), key, what };
+        Self {
             client: connections.dynamo.clone(),
-            jobs: named(&tables.jobs, "JOBS_TABLE_NAME", "job rows")?,
-            completions: named(&tables.completions, "SEGMENT_COMPLETIONS_TABLE_NAME", "segment completions")?,
-            locks: named(&tables.locks, "REASSEMBLY_TRIGGERED_TABLE_NAME", "reassembly locks")?,
-        })
+            jobs: table(&tables.jobs, "JOBS_TABLE_NAME", "table of job rows"),
+            completions: table(&tables.completions, "SEGMENT_COMPLETIONS_TABLE_NAME", "table of segment completions"),
+            locks: table(&tables.locks, "REASSEMBLY_TRIGGERED_TABLE_NAME", "table of reassembly locks"),
+        }
     }
 
-    async fn get_item(&self, table: &str, job_id: JobId) -> Result<Option<Item>> {
+    async fn get_item(&self, table: &Table, job_id: JobId) -> Result<Option<Item>> {
+        let table = table.name()?;
         let answer = self
             .client
             .get_item()
@@ -74,7 +85,8 @@ impl DynamoJobs {
     }
 
     /// An item's attributes as they are after the change, or what stood in its way.
-    async fn update(&self, table: &str, key: HashMap<String, AttributeValue>, change: Change) -> Result<Changed> {
+    async fn update(&self, table: &Table, key: HashMap<String, AttributeValue>, change: Change) -> Result<Changed> {
+        let table = table.name()?;
         let answer = self
             .client
             .update_item()
@@ -100,7 +112,8 @@ impl DynamoJobs {
     }
 
     /// Puts an item that must be new; false when its key exists.
-    async fn insert(&self, table: &str, item: Item) -> Result<bool> {
+    async fn insert(&self, table: &Table, item: Item) -> Result<bool> {
+        let table = table.name()?;
         let answer = self
             .client
             .put_item()
@@ -131,11 +144,12 @@ impl JobStore for DynamoJobs {
     }
 
     async fn list(&self, status: JobStatus, cursor: Option<&str>, limit: usize) -> Result<Page<Job>> {
+        let table = self.jobs.name()?;
         let start = cursor.map(|cursor| start_of_jobs(status, cursor)).transpose()?;
         let answer = self
             .client
             .query()
-            .table_name(&self.jobs)
+            .table_name(table)
             .index_name(BY_CREATION)
             .key_condition_expression("#status = :status")
             .expression_attribute_names("#status", "status")
@@ -145,13 +159,13 @@ impl JobStore for DynamoJobs {
             .set_exclusive_start_key(start)
             .send()
             .await
-            .map_err(|error| from_sdk(call("dynamodb:Query", &self.jobs), error))?;
+            .map_err(|error| from_sdk(call("dynamodb:Query", table), error))?;
         let mut items = Vec::new();
         for item in answer.items.unwrap_or_default() {
             match rows::to_job(&item) {
                 Ok(job) => items.push(job),
                 // One row that another program left must not hide all the others.
-                Err(error) => tracing::warn!(table = %self.jobs, %error, "a job's row is left out of a list"),
+                Err(error) => tracing::warn!(table, %error, "a job's row is left out of a list"),
             }
         }
         let next = answer.last_evaluated_key.as_ref().and_then(cursor_of_jobs);
@@ -194,12 +208,13 @@ impl JobStore for DynamoJobs {
     }
 
     async fn count_completions(&self, job_id: JobId) -> Result<u32> {
+        let table = self.completions.name()?;
         let (mut count, mut start) = (0_u32, None);
         loop {
             let answer = self
                 .client
                 .query()
-                .table_name(&self.completions)
+                .table_name(table)
                 .key_condition_expression("job_id = :job")
                 .expression_attribute_values(":job", text(job_id))
                 .select(Select::Count)
@@ -207,7 +222,7 @@ impl JobStore for DynamoJobs {
                 .set_exclusive_start_key(start)
                 .send()
                 .await
-                .map_err(|error| from_sdk(call("dynamodb:Query", &self.completions), error))?;
+                .map_err(|error| from_sdk(call("dynamodb:Query", table), error))?;
             count = count.saturating_add(u32::try_from(answer.count).unwrap_or(0));
             match answer.last_evaluated_key {
                 Some(last) => start = Some(last),
@@ -222,11 +237,12 @@ impl JobStore for DynamoJobs {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<SegmentCompletion>> {
+        let table = self.completions.name()?;
         let start = cursor.map(|cursor| start_of_completions(job_id, cursor)).transpose()?;
         let answer = self
             .client
             .query()
-            .table_name(&self.completions)
+            .table_name(table)
             .key_condition_expression("job_id = :job")
             .expression_attribute_values(":job", text(job_id))
             .consistent_read(true)
@@ -234,7 +250,7 @@ impl JobStore for DynamoJobs {
             .set_exclusive_start_key(start)
             .send()
             .await
-            .map_err(|error| from_sdk(call("dynamodb:Query", &self.completions), error))?;
+            .map_err(|error| from_sdk(call("dynamodb:Query", table), error))?;
         let items: Result<Vec<_>> = answer.items.unwrap_or_default().iter().map(rows::to_completion).collect();
         let next = answer.last_evaluated_key.and_then(|last| Some(last.get("segment_index")?.as_n().ok()?.clone()));
         Ok(Page { items: items?, next })
@@ -277,15 +293,16 @@ impl JobStore for DynamoJobs {
     }
 
     async fn delete_lock(&self, job_id: JobId) -> Result<bool> {
+        let table = self.locks.name()?;
         let answer = self
             .client
             .delete_item()
-            .table_name(&self.locks)
+            .table_name(table)
             .set_key(Some(key(job_id)))
             .return_values(ReturnValue::AllOld)
             .send()
             .await
-            .map_err(|error| from_sdk(call("dynamodb:DeleteItem", &self.locks), error))?;
+            .map_err(|error| from_sdk(call("dynamodb:DeleteItem", table), error))?;
         Ok(answer.attributes.is_some_and(|item| !item.is_empty()))
     }
 }

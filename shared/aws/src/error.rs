@@ -106,7 +106,7 @@ pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (Code, String) {
         ),
         _ if is_throttle(name) => (
             Code::Throttled,
-            format!("AWS throttles {action} on the {kind} {resource}: it will be tried again more slowly"),
+            format!("AWS throttles {action} on the {kind} {resource}: it takes more calls again in a moment"),
         ),
         "QueueDoesNotExist"
         | "NonExistentQueue"
@@ -146,9 +146,10 @@ pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (Code, String) {
         | "ServiceUnavailableException"
         | "ServerException"
         | "RequestTimeout"
-        | "RequestTimeoutException" => {
-            (Code::Unavailable, format!("AWS failed at {action} on the {kind} {resource}: it will be tried again"))
-        }
+        | "RequestTimeoutException" => (
+            Code::Unavailable,
+            format!("AWS failed at {action} on the {kind} {resource}: this usually passes by itself"),
+        ),
         "ItemCollectionSizeLimitExceededException" => (Code::Full, format!("the {kind} {resource} is full")),
         _ if name.contains("Invalid") || name.contains("Validation") || name.contains("TooLong") => {
             (Code::Invalid, format!("AWS refuses {action} on the {kind} {resource}: {name}: {message}"))

@@ -47,12 +47,12 @@ pub struct Opened {
 }
 
 impl AwsBackend {
-    /// Opens what a deployment names. Queues that it does not name are absent; buckets and the three tables of jobs must be
-    /// named. SQS is asked once for each main queue, for its dead-letter queue.
+    /// Opens what a deployment names. Queues that it does not name are absent; a bucket or table that it does not name says so
+    /// at each call. SQS is asked once for each main queue, for its dead-letter queue.
     ///
     /// # Errors
-    /// One sentence that says what to do: [`Code::Invalid`] when a name is missing, [`Code::Denied`] without good credentials,
-    /// [`Code::Unavailable`] when AWS does not answer. A queue that is not there, or that may not be asked, is no error here:
+    /// One sentence that says what to do: [`Code::Denied`] without good credentials, [`Code::Unavailable`] when AWS does not
+    /// answer. A queue that is not there, or that may not be asked, is no error here:
     /// its own calls say so.
     pub async fn open(deployment: &Deployment) -> Result<Backend> {
         let connections = Connections::open(deployment.clone()).await;
@@ -65,14 +65,14 @@ impl AwsBackend {
     /// As [`AwsBackend::open`].
     pub async fn connect(connections: Connections, clock: Arc<dyn Clock>) -> Result<Opened> {
         let deployment = &connections.deployment;
-        let bucket = |name: &Option<String>, key: &str, what: &str| {
-            let missing = || format!("{key} is missing in the environment file: it names the bucket of {what}");
-            let name = name.as_ref().ok_or_else(|| Error::new(Code::Invalid, missing()))?;
-            s3::bucket(&connections, name)
+        let bucket = |name: &Option<String>, key, what| match name {
+            Some(name) => s3::bucket(&connections, name),
+            None => Ok(s3::not_deployed(key, what)),
         };
-        let input = bucket(&deployment.input_bucket, "INPUT_BUCKET_NAME", "sources and segments")?;
-        let output = bucket(&deployment.output_bucket, "OUTPUT_BUCKET_NAME", "converted segments and results")?;
-        let jobs = Arc::new(dynamo::DynamoJobs::new(&connections)?);
+        let input = bucket(&deployment.input_bucket, "INPUT_BUCKET_NAME", "bucket of sources and segments")?;
+        let output =
+            bucket(&deployment.output_bucket, "OUTPUT_BUCKET_NAME", "bucket of converted segments and results")?;
+        let jobs = Arc::new(dynamo::DynamoJobs::new(&connections));
         let queues = queues(&connections, &clock).await?;
         let ported = queues.iter().map(|(name, queue)| (*name, Arc::clone(queue) as Arc<dyn WorkQueue>)).collect();
         let backend = Backend { name: "aws", queues: ported, jobs, input, output, clock };

@@ -88,9 +88,12 @@ pub struct Step {
     /// How it stands; absent when it can't be known.
     #[serde(flatten)]
     pub state: Option<State>,
-    /// Why it can't be known or made, in a sentence.
+    /// Why it could not be looked at, or made, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// True when the credentials may not do what it needs.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_refused: bool,
 }
 
 impl Step {
@@ -98,7 +101,7 @@ impl Step {
     #[must_use]
     pub fn line(&self) -> String {
         let what = match (&self.problem, &self.state) {
-            (Some(problem), _) => format!("can't be done: {problem}"),
+            (Some(problem), _) => format!("could not be checked: {problem}"),
             (None, Some(State::Differs(changes))) => format!("change: {}", changes.join("; ")),
             (None, Some(State::Missing)) => "make".into(),
             (None, _) => "is there".into(),
@@ -123,6 +126,18 @@ impl Plan {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.steps.iter().all(|step| step.state == Some(State::Fits) && step.problem.is_none())
+    }
+
+    /// How many could not be looked at.
+    #[must_use]
+    pub fn unchecked(&self) -> usize {
+        self.steps.iter().filter(|step| step.state.is_none()).count()
+    }
+
+    /// True when what was not looked at or made was not allowed.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.steps.iter().any(|step| step.is_refused)
     }
 }
 
@@ -297,11 +312,11 @@ impl Provisioner {
 }
 
 fn step(resource: Resource, found: Result<State>) -> Step {
-    let (state, problem) = match found {
-        Ok(state) => (Some(state), None),
-        Err(error) => (None, Some(error.to_string())),
+    let (state, problem, is_refused) = match found {
+        Ok(state) => (Some(state), None, false),
+        Err(error) => (None, Some(error.to_string()), error.code() == Code::Denied),
     };
-    Step { kind: resource.kind, name: resource.name, state, problem }
+    Step { kind: resource.kind, name: resource.name, state, problem, is_refused }
 }
 
 /// A prefix begins names of buckets, which are the pickiest.

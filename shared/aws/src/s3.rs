@@ -15,6 +15,7 @@ use stereospot_ports::{Bucket, Code, Error, Result};
 
 use crate::Connections;
 
+mod absent;
 mod credentials;
 mod transport;
 
@@ -48,6 +49,11 @@ pub fn bucket(connections: &Connections, name: &str) -> Result<Bucket> {
         Error::with(Code::Invalid, format!("the bucket {name} can't be opened: check its name"), error)
     })?;
     Ok(Bucket { name: name.into(), scheme: "s3", store: Arc::new(store) as Arc<dyn ObjectStore> })
+}
+
+/// In place of a bucket that the environment file does not name: each call fails with [`Code::NotFound`] and says so.
+pub(crate) fn not_deployed(key: &'static str, what: &'static str) -> Bucket {
+    Bucket { name: String::new(), scheme: "s3", store: Arc::new(absent::Absent { key, what }) }
 }
 
 /// As the SDK's: few attempts, spread out. Together with the transport's timeouts this bounds every request.

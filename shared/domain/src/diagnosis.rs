@@ -126,23 +126,57 @@ fn not_split(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mu
         return;
     }
     let has_dead_letter = facts.dead_letters.iter().any(|letter| letter.queue.role == crate::QueueRole::Chunking);
-    match (&facts.source_exists, &facts.chunking_depth) {
-        (Some(source), _) if !source.value => findings.push(Finding {
+    let may_be_dead = has_dead_letter || facts.has_unseen_dead_sources;
+    match &facts.source_exists {
+        Some(source) if !source.value => findings.push(Finding {
             code: Code::SourceMissing,
             severity: Severity::Warning,
             since,
             evidence: vec!["no source object exists".into(), "submit the video again".into()],
             repair: None,
         }),
-        (Some(_), Some(depth)) if depth.value == 0 && !has_dead_letter => findings.push(Finding {
-            code: Code::SourceIgnored,
-            severity: Severity::Critical,
-            since,
-            evidence: vec!["the source object exists".into(), "the chunking queue is empty".into()],
-            repair: Some(Repair::ResendSource),
-        }),
+        Some(_) if !may_be_dead => {
+            let Some(gone) = message_gone("chunking", facts.chunking_depth.as_ref(), facts.chunking_tries, since, now)
+            else {
+                return;
+            };
+            findings.push(Finding {
+                code: Code::SourceIgnored,
+                severity: gone.severity,
+                since,
+                evidence: vec!["the source object exists".into(), gone.evidence],
+                repair: Some(Repair::ResendSource),
+            });
+        }
         _ => {}
     }
+}
+
+/// Why a message is taken for lost.
+struct Gone {
+    severity: Severity,
+    evidence: String,
+}
+
+/// Whether no message of a job can be left on a queue: it is empty, or nothing was heard of the job for longer than a message can
+/// be tried. The second is no proof, as the message may have waited long before its first try: so it is a warning, on which
+/// nothing acts by itself.
+fn message_gone(
+    queue: &str,
+    depth: Option<&Fact<u64>>,
+    tries: Option<Duration>,
+    since: Timestamp,
+    now: Timestamp,
+) -> Option<Gone> {
+    if depth.is_some_and(|depth| depth.value == 0) {
+        return Some(Gone { severity: Severity::Critical, evidence: format!("the {queue} queue is empty") });
+    }
+    let tries = tries.filter(|tries| now.since(since) >= *tries)?;
+    let minutes = tries.as_secs().div_ceil(60);
+    let evidence = format!(
+        "the {queue} queue holds others' messages, but one of its own was done or dead after {minutes} min of tries"
+    );
+    Some(Gone { severity: Severity::Warning, evidence })
 }
 
 fn after_chunking(facts: &JobFacts, now: Timestamp, patience: Patience, findings: &mut Vec<Finding>) {
@@ -168,14 +202,14 @@ fn after_chunking(facts: &JobFacts, now: Timestamp, patience: Patience, findings
             waiting_for_reassembly(facts, now, patience, findings);
         }
     } else if quiet {
-        missing_segments(facts, total, &completed.value, findings);
+        missing_segments(facts, total, &completed.value, now, findings);
     }
 }
 
 fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, findings: &mut Vec<Finding>) {
     let has_dead_letter = facts.dead_letters.iter().any(|letter| letter.queue.role == crate::QueueRole::Reassembly);
     let (Some(lock), false) = (&facts.lock, has_dead_letter) else { return };
-    let queue_is_empty = facts.reassembly_depth.as_ref().is_some_and(|depth| depth.value == 0);
+    let gone = |since| message_gone("reassembly", facts.reassembly_depth.as_ref(), facts.reassembly_tries, since, now);
     match &lock.value {
         None => findings.push(Finding {
             code: Code::TriggerMissed,
@@ -184,38 +218,53 @@ fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, 
             evidence: vec!["every completion is recorded".into(), "no reassembly lock exists".into()],
             repair: Some(Repair::Trigger),
         }),
-        Some(lock) => match (lock.reassembly_started_at, lock.lease_until) {
-            (None, _) if queue_is_empty && now.since(lock.triggered_at) >= patience.step => findings.push(Finding {
-                code: Code::ReassemblyMessageLost,
-                severity: Severity::Critical,
-                since: lock.triggered_at,
-                evidence: vec!["the lock was made and never acquired".into(), "the reassembly queue is empty".into()],
-                repair: Some(Repair::SendReassembly),
-            }),
-            (Some(started), lease)
-                if queue_is_empty && lease.map_or(now.since(started) >= patience.segment, |until| until < now) =>
-            {
-                findings.push(Finding {
-                    code: Code::ReassemblyDied,
-                    severity: Severity::Critical,
-                    since: started,
-                    evidence: vec![
-                        format!(
-                            "the lock was acquired{}",
-                            lock.owner.as_deref().map_or(String::new(), |owner| format!(" by {owner}"))
-                        ),
-                        "final.mp4 does not exist".into(),
-                        "the reassembly queue is empty".into(),
-                    ],
-                    repair: Some(Repair::ResetLockAndSend { observed: started }),
-                });
+        Some(lock) => {
+            let Some(started) = lock.reassembly_started_at else {
+                if now.since(lock.triggered_at) >= patience.step
+                    && let Some(gone) = gone(lock.triggered_at)
+                {
+                    findings.push(Finding {
+                        code: Code::ReassemblyMessageLost,
+                        severity: gone.severity,
+                        since: lock.triggered_at,
+                        evidence: vec!["the lock was made and never acquired".into(), gone.evidence],
+                        repair: Some(Repair::SendReassembly),
+                    });
+                }
+                return;
+            };
+            // Without a lease the holder is presumed to work for as long as its message is hidden; then another saw the message.
+            let silent_since = lock.lease_until.unwrap_or(started.plus(facts.holder_presumed));
+            if silent_since >= now {
+                return;
             }
-            _ => {}
-        },
+            let gone = match lock.lease_until {
+                None if now.since(silent_since) >= facts.holder_presumed => gone(now).or(Some(Gone {
+                    severity: Severity::Warning,
+                    evidence: "its message came back since, and nobody joins a job whose lock is held".into(),
+                })),
+                _ => gone(silent_since),
+            };
+            let Some(gone) = gone else { return };
+            findings.push(Finding {
+                code: Code::ReassemblyDied,
+                severity: gone.severity,
+                since: started,
+                evidence: vec![
+                    format!(
+                        "the lock was acquired{}",
+                        lock.owner.as_deref().map_or(String::new(), |owner| format!(" by {owner}"))
+                    ),
+                    "final.mp4 does not exist".into(),
+                    gone.evidence,
+                ],
+                repair: Some(Repair::ResetLockAndSend { observed: started }),
+            });
+        }
     }
 }
 
-fn missing_segments(facts: &JobFacts, total: u32, completed: &[u32], findings: &mut Vec<Finding>) {
+fn missing_segments(facts: &JobFacts, total: u32, completed: &[u32], now: Timestamp, findings: &mut Vec<Finding>) {
     let missing: Vec<u32> = (0..total).filter(|index| completed.binary_search(index).is_err()).collect();
     let has_output =
         |index: &u32| facts.outputs.as_ref().is_some_and(|outputs| outputs.value.binary_search(index).is_ok());
@@ -233,16 +282,16 @@ fn missing_segments(facts: &JobFacts, total: u32, completed: &[u32], findings: &
         });
     }
     let lost: Vec<u32> = open.into_iter().filter(|index| !accounted_for.contains(index)).collect();
-    let may_be_dead = facts.has_unseen_dead_letters;
-    if !lost.is_empty() && !may_be_dead && facts.inference_depth.as_ref().is_some_and(|depth| depth.value == 0) {
+    if lost.is_empty() || facts.has_unseen_dead_letters {
+        return;
+    }
+    let (depth, tries) = (facts.inference_depth.as_ref(), facts.inference_tries);
+    if let Some(gone) = message_gone("inference", depth, tries, facts.last_activity_at, now) {
         findings.push(Finding {
             code: Code::SegmentLost,
-            severity: Severity::Critical,
+            severity: gone.severity,
             since: facts.last_activity_at,
-            evidence: vec![
-                format!("neither completed, running nor dead-lettered: {}", list(&lost)),
-                "the inference queue is empty".into(),
-            ],
+            evidence: vec![format!("neither completed, running nor dead-lettered: {}", list(&lost)), gone.evidence],
             repair: Some(Repair::ResendSegments { segments: lost }),
         });
     }

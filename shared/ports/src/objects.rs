@@ -3,6 +3,7 @@
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use stereospot_domain::Timestamp;
 
 use crate::error::{Code, Error, Result};
 
@@ -21,6 +22,18 @@ pub async fn exists(store: &dyn ObjectStore, key: &str) -> Result<bool> {
 pub async fn size(store: &dyn ObjectStore, key: &str) -> Result<Option<u64>> {
     match store.head(&path(key)?).await {
         Ok(meta) => Ok(Some(meta.size)),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// When an object was written; none when it does not exist.
+///
+/// # Errors
+/// When the store can't be asked.
+pub async fn written_at(store: &dyn ObjectStore, key: &str) -> Result<Option<Timestamp>> {
+    match store.head(&path(key)?).await {
+        Ok(meta) => Ok(Some(Timestamp(meta.last_modified.timestamp_millis()))),
         Err(object_store::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -66,6 +66,9 @@ pub struct Watch {
     /// Take no write and repair nothing
     #[arg(long)]
     pub read_only: bool,
+    /// Repair lost jobs without being asked [default: on; on aws only where workers of all stages are started here]
+    #[arg(long, value_name = "on|off", env = "STEREOSPOT_RECONCILE", value_parser = ["on", "off"], hide_possible_values = true)]
+    pub reconcile: Option<String>,
     /// Most calls a minute that watching a deployment may make
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub poll_budget: Option<u32>,
@@ -83,6 +86,7 @@ impl Watch {
         args.extend(self.environment.iter().flat_map(|name| ["--environment".into(), name.into()]));
         args.extend(self.production.then(|| "--production".into()));
         args.extend(self.read_only.then(|| "--read-only".into()));
+        args.extend(self.reconcile.iter().flat_map(|wanted| ["--reconcile".into(), wanted.into()]));
         args.extend(number("--poll-budget", self.poll_budget.map(u64::from)).into_iter().flatten());
         args.extend(number("--watch-logs", self.watch_logs).into_iter().flatten());
         args

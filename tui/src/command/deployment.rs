@@ -22,7 +22,7 @@ fn show(deployment: &DeploymentView) -> Result {
     line(format!("topology  {}", known(deployment.topology.clone())))?;
     line(format!("calls     {}", calls(deployment)))?;
     if !deployment.missing.is_empty() {
-        line(format!("\nMISSING ({})", deployment.missing.len()))?;
+        line(format!("\nMISSING AT THE START ({})", deployment.missing.len()))?;
         for missing in &deployment.missing {
             line(format!("  ! {missing}"))?;
         }
@@ -38,7 +38,7 @@ fn show(deployment: &DeploymentView) -> Result {
         queues.row([
             if queue.exists { "✓" } else { "-" }.into(),
             queue.name.to_string(),
-            if queue.exists { "found" } else { "not deployed" }.into(),
+            if queue.exists { "found" } else { "not there" }.into(),
             queue.physical.clone(),
             queue.note.clone().unwrap_or_default(),
         ]);

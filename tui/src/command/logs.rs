@@ -130,12 +130,17 @@ fn about(page: &LogPage, limit: u32) {
     for missing in &page.missing {
         note(format!("not searched: {missing}"));
     }
-    let (lines, sources) = (page.lines.len(), page.searched.len());
-    let places = if sources == 1 { "place" } else { "places" };
-    note(format!("{lines} lines in {sources} {places}, {} scanned", size(page.bytes_scanned)));
+    note(found(page));
     if !page.is_whole {
         note(format!("these are the oldest {limit}; there are more: raise --limit (at most 10000)"));
     }
+}
+
+/// How much was found, and where.
+fn found(page: &LogPage) -> String {
+    let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    let (lines, places) = (counted(page.lines.len(), "line"), counted(page.searched.len(), "place"));
+    format!("{lines} in {places}, {} scanned", size(page.bytes_scanned))
 }
 
 #[cfg(test)]
@@ -162,6 +167,14 @@ mod tests {
         let texts: Vec<&str> = printed.take_new(&second).into_iter().map(|line| line.text.as_str()).collect();
         assert_eq!(texts, ["late", "same", "new"]);
         assert!(printed.take_new(&second).is_empty());
+    }
+
+    #[test]
+    fn one_line_is_one_line() {
+        let searched: Vec<String> = vec!["a".into(), "b".into()];
+        let page =
+            LogPage { lines: vec![line(1, "x")], is_whole: true, searched, missing: Vec::new(), bytes_scanned: 0 };
+        assert!(found(&page).starts_with("1 line in 2 places, "), "{}", found(&page));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use stereospot_domain::QueueName;
 use stereospot_domain::plan::Action;
 
 use super::print::{Column, Table, UNKNOWN, age, duration, json, known, line, observed, rate};
-use super::status::drain;
+use super::status::{consumers, drain};
 use super::{Error, Result, now, write};
 use crate::cli::{Queues, QueuesCommand};
 
@@ -74,9 +74,6 @@ fn list(queues: &[QueueView], deployment: Option<&DeploymentView>) -> Result {
     ]);
     let now = now();
     for queue in queues {
-        // Nothing consumes a dead-letter queue, and nothing should; of services that only others have nothing is heard.
-        let is_unheard = queue.name.is_dead_letter || queue.name.role.served_by().is_none();
-        let consumers = if is_unheard { UNKNOWN.into() } else { queue.consumers.to_string() };
         table.row([
             queue.name.to_string(),
             observed(queue.ready),
@@ -86,7 +83,7 @@ fn list(queues: &[QueueView], deployment: Option<&DeploymentView>) -> Result {
             rate(queue.in_per_minute),
             rate(queue.out_per_minute),
             drain(queue),
-            consumers,
+            consumers(queue),
             known(queue.visibility_secs.map(|secs| format!("{secs:.0}s"))),
             known(queue.max_receives),
             age(queue.ready.map(|ready| ready.at), now),

@@ -17,7 +17,7 @@ mod env_file;
 
 use env_file::EnvFile;
 
-pub(super) async fn run(options: Up, data_dir: Option<&Path>, look: &Look) -> Result {
+pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -> Result {
     let (backend, usual_fleet, usual_dir) = match options.backend {
         BackendName::Local if options.env_file.is_some() => {
             return Err(Error::Usage("--env-file is for a deployment: add --backend aws".into()));
@@ -34,12 +34,15 @@ pub(super) async fn run(options: Up, data_dir: Option<&Path>, look: &Look) -> Re
         return Err(Error::Usage(format!("there is no model file {}: check --model", model.display())));
     }
     let is_headless = options.headless || !(look.linear || super::is_at_terminal());
+    let fleet = options.workers.map_or(usual_fleet, |wanted| wanted.or(usual_fleet));
+    let reconcile = options.watch.reconcile.get_or_insert_with(|| usual_reconcile(&backend, fleet).to_owned());
+    let is_repairing = reconcile == "on" && !options.watch.read_only;
     let stack_options = Options {
         backend,
         data_dir,
         listen: options.listen,
         watch: options.watch.args(),
-        fleet: options.workers.map_or(usual_fleet, |wanted| wanted.or(usual_fleet)),
+        fleet,
         // A child may be started elsewhere: full paths stay right.
         model: options.model.map(|model| std::path::absolute(&model).unwrap_or(model)),
         provider: options.provider,
@@ -49,7 +52,7 @@ pub(super) async fn run(options: Up, data_dir: Option<&Path>, look: &Look) -> Re
     let stop = CancellationToken::new();
     let asked = on_signals(&stop)?;
     let end = if is_headless {
-        headless(&stack_options, &stop).await
+        headless(&stack_options, is_repairing, &stop).await
     } else {
         with_dashboard(&stack_options, look, &stop).await
     };
@@ -57,13 +60,18 @@ pub(super) async fn run(options: Up, data_dir: Option<&Path>, look: &Look) -> Re
     end
 }
 
-async fn headless(options: &Options, stop: &CancellationToken) -> Result {
+/// A deployment whose work is done by others is changed by nobody but its operator.
+fn usual_reconcile(backend: &Backend, fleet: Fleet) -> &'static str {
+    if matches!(backend, Backend::Local) || fleet.is_whole() { "on" } else { "off" }
+}
+
+async fn headless(options: &Options, is_repairing: bool, stop: &CancellationToken) -> Result {
     let mut stack = match Stack::start(options, stop).await {
         Err(crate::up::Error::Stopped) => return Ok(()),
         started => started?,
     };
     // A script that read the first line and closed the pipe still wants the stack.
-    let _ = tell(&stack, options);
+    let _ = tell(&stack, options, is_repairing);
     loop {
         tokio::select! {
             notice = stack.notice() => note(notice.to_string()),
@@ -77,12 +85,15 @@ async fn headless(options: &Options, stop: &CancellationToken) -> Result {
 }
 
 /// The line that says it is ready, and what to try. Whoever waits for it reads the first line of stdout.
-fn tell(stack: &Stack, options: &Options) -> Result {
+fn tell(stack: &Stack, options: &Options, is_repairing: bool) -> Result {
     let server = stack.server();
     let workers = if options.fleet.is_empty() { "none".to_owned() } else { options.fleet.to_string() };
     line(format!("ready: control plane at {server}, workers {workers}, logs in {}", stack.logs().display()))?;
     if let Some(why) = why_no_workers(options) {
         line(format!("  {why}"))?;
+    }
+    if !is_repairing {
+        line("  lost jobs are shown and left as they are: repair them by plans, or start with --reconcile on")?;
     }
     // The commands find the stack by themselves where it is in the usual place.
     let is_found = options.data_dir == Path::new(target::USUAL_DATA_DIR) || server == DEFAULT_SERVER;
@@ -168,4 +179,19 @@ fn on_signals(stop: &CancellationToken) -> Result<tokio::task::JoinHandle<()>> {
             stop.cancel();
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_deployment_whose_work_is_ours_is_repaired_without_asking() {
+        let aws = Backend::Aws { env_file: "d.env".into() };
+        let part: crate::up::Wanted = "chunking=1,reassembly=2".parse().unwrap();
+        assert_eq!(usual_reconcile(&Backend::Local, Fleet::NONE), "on");
+        assert_eq!(usual_reconcile(&aws, Fleet::NONE), "off");
+        assert_eq!(usual_reconcile(&aws, part.or(Fleet::NONE)), "off");
+        assert_eq!(usual_reconcile(&aws, Fleet::LOCAL), "on");
+    }
 }

@@ -33,9 +33,10 @@ fn headline(snapshot: &Snapshot, server: &str) -> String {
     }
     for collector in &snapshot.collectors {
         let age = age(collector.last_success_at, snapshot.now);
-        parts.push(match &collector.error {
-            None => format!("{} {age}", collector.name),
-            Some(error) => format!("{} STALE {age}: {error}", collector.name),
+        parts.push(match (&collector.error, &collector.lacks) {
+            (None, None) => format!("{} {age}", collector.name),
+            (Some(error), _) => format!("{} STALE {age}: {error}", collector.name),
+            (None, Some(lacks)) => format!("{} {age}, {lacks}", collector.name),
         });
     }
     parts.join(" │ ")
@@ -58,7 +59,7 @@ fn attention(snapshot: &Snapshot) -> Result {
             item.subject.clone(),
             item.evidence.clone(),
             age(Some(item.since), snapshot.now),
-            item.next.clone(),
+            item.command.as_ref().unwrap_or(&item.next).clone(),
         ]);
     }
     table.print()?;
@@ -91,13 +92,23 @@ fn stages(snapshot: &Snapshot) -> Result {
             of(|queue| rate(queue.in_per_minute)),
             of(|queue| rate(queue.out_per_minute)),
             of(drain),
-            of(|queue| queue.consumers.to_string()),
+            of(consumers),
             observed(dead),
             age(queue.and_then(|queue| queue.ready).map(|ready| ready.at), snapshot.now),
         ]);
     }
     table.print()?;
     line("")
+}
+
+/// How many are heard of at a queue. Of others than ours nothing is: they may be there where the queue is not of this machine.
+pub(super) fn consumers(queue: &QueueView) -> String {
+    // Nothing consumes a dead-letter queue, and nothing should.
+    let is_unheard = queue.name.is_dead_letter || queue.name.role.served_by().is_none();
+    match queue.consumers {
+        0 if is_unheard || queue.ready.is_none_or(|ready| !ready.is_exact) => UNKNOWN.into(),
+        count => count.to_string(),
+    }
 }
 
 /// When a queue will be empty, in words.
@@ -128,5 +139,14 @@ fn totals(snapshot: &Snapshot) -> String {
             format!("tasks {}/{} running │ ", sum(|service| service.running), sum(|service| service.desired))
         }
     };
-    format!("{tasks}workers {busy}/{there} busy{speed} │ jobs {jobs}: {unfinished} unfinished, {failed} failed{of}")
+    // Where there are services, their workers may be others than ours, of which nothing is heard.
+    let workers = match there {
+        0 if !tasks.is_empty() => String::new(),
+        _ => format!("workers {busy}/{there} busy{speed} │ "),
+    };
+    let is_read = |name| snapshot.collectors.iter().any(|one| one.name == name && one.last_success_at.is_some());
+    if jobs == 0 && !is_read("jobs") {
+        return format!("{tasks}{workers}jobs {UNKNOWN}");
+    }
+    format!("{tasks}{workers}jobs {jobs}: {unfinished} unfinished, {failed} failed{of}")
 }

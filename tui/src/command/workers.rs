@@ -13,7 +13,10 @@ pub(super) async fn run(client: &Client, how: Json) -> Result {
         return json(&workers);
     }
     if workers.is_empty() {
-        return line("no worker was heard of in the last hour: `stereospot up` starts some");
+        return line(
+            "no worker of ours was heard of in the last hour: `stereospot up` starts some; one that is started by hand is heard \
+             of with --server, or on the control plane's own data directory",
+        );
     }
     let mut table = Table::new(&[
         Column::Left("WORKER"),

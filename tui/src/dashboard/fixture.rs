@@ -172,6 +172,7 @@ fn attention() -> Vec<Attention> {
         evidence: evidence.into(),
         since: ago(since),
         next: next.into(),
+        command: None,
         job_id: None,
         queue: None,
         code: id.rsplit('/').next().unwrap_or_default().into(),
@@ -222,6 +223,7 @@ pub(crate) fn snapshot() -> Snapshot {
         name: name.into(),
         last_success_at: Some(ago(secs)),
         error: None,
+        lacks: None,
         interval_secs,
     };
     Snapshot {
@@ -233,6 +235,7 @@ pub(crate) fn snapshot() -> Snapshot {
             backend: "local".into(),
             is_production: false,
             is_read_only: false,
+            repairs_by_itself: true,
             version: "0.1.0".into(),
             region: None,
             topology: None,

@@ -109,7 +109,9 @@ impl Model {
             Change::Worker(view) => self.workers.get(&view.name).is_none_or(|known| !does_the_same(known, view)),
             Change::Collector(view) => {
                 let known = self.collectors.iter().find(|known| known.name == view.name);
-                known.is_none_or(|known| known.error != view.error || self.collector_is_late(known, now))
+                known.is_none_or(|known| {
+                    known.error != view.error || known.lacks != view.lacks || self.collector_is_late(known, now)
+                })
             }
             Change::Event(event) => event.kind != EventKind::WorkerHeartbeat,
             _ => true,
@@ -159,8 +161,7 @@ impl Model {
     pub(crate) fn is_stale(&self, now: Duration) -> bool {
         // A healthy server tells of each collector's run, so it is never silent for longer than the shortest interval.
         let shortest = self.collectors.iter().map(|collector| collector.interval_secs).fold(f32::INFINITY, f32::min);
-        let allowed =
-            if shortest.is_finite() { LIVE_FOR.max(secs(shortest * 3.0)) } else { LIVE_FOR.saturating_mul(10) };
+        let allowed = LIVE_FOR.max(secs(shortest * 3.0)).min(LIVE_FOR.saturating_mul(10));
         self.link != Link::Live || self.silence(now).is_none_or(|silence| silence > allowed)
     }
 

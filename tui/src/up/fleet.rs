@@ -33,6 +33,12 @@ impl Fleet {
         self == Self::NONE
     }
 
+    /// True when every stage has a worker: then the whole pipeline is run from here.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        Stage::ALL.iter().all(|stage| self.of(*stage) > 0)
+    }
+
     fn of(self, stage: Stage) -> u32 {
         match stage {
             Stage::Chunking => self.chunking,

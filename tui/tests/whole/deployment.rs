@@ -84,6 +84,7 @@ fn snapshot() -> Snapshot {
             backend: "aws".into(),
             is_production: false,
             is_read_only: false,
+            repairs_by_itself: true,
             version: "0".into(),
             region: Some("eu-west-1".into()),
             topology: Some("B".into()),
@@ -188,7 +189,7 @@ fn services_are_listed_and_scaled_by_plan() {
     assert!(lines[2].starts_with("!  video-worker        3        1        0  8-8 suspended"), "{lines:?}");
     let end = run(&["status", "--server", &server.url]);
     assert!(end.stdout.starts_with("p │ eu-west-1 topology B │ control plane 0 at "), "{}", end.stdout);
-    assert!(end.stdout.contains("tasks 2/4 running │ workers 0/0 busy"), "{}", end.stdout);
+    assert!(end.stdout.contains("tasks 2/4 running │ jobs ·"), "{}", end.stdout);
     let end = run(&["services", "list", "--json", "--server", &server.url]);
     assert_eq!(serde_json::from_str::<Vec<ServiceView>>(&end.stdout).unwrap(), snapshot().services);
 
@@ -226,7 +227,7 @@ fn a_deployment_is_shown_with_what_is_missing_and_what_watching_costs() {
         "topology  ·",
         "48.0 a minute of at most 60, ≈$0.83 a month",
         "! sqs:PurgeQueue is not allowed",
-        "-  chunking  not deployed  p-chunking",
+        "-  chunking  not there  p-chunking",
         "sqs.GetQueueAttributes",
     ] {
         assert!(end.stdout.contains(says), "{says}: {}", end.stdout);

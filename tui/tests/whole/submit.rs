@@ -72,6 +72,7 @@ fn snapshot() -> Snapshot {
             backend: "local".into(),
             is_production: false,
             is_read_only: false,
+            repairs_by_itself: true,
             version: "0".into(),
             region: None,
             topology: None,

@@ -218,7 +218,10 @@ fn children_are_called_as_they_expect() {
     let data = stage.path("data").canonicalize().unwrap();
     let data = Path::display(&data);
     let first = logged(&stage, "controlplane.log");
-    assert!(first.starts_with(&format!("called: --backend local --data-dir {data} --listen 127.0.0.1:")), "{first}");
+    assert!(
+        first.starts_with(&format!("called: --backend local --data-dir {data} --reconcile on --listen 127.0.0.1:")),
+        "{first}"
+    );
     assert!(first.trim_end().ends_with(" --stop-on-stdin-eof"), "{first}");
     let url = &stage.ready_at.url;
     let expected = format!(
@@ -251,6 +254,8 @@ fn a_deployment_is_watched_without_workers_of_our_own() {
     assert!(ready.starts_with("ready: control plane at ") && ready.contains(", workers none, "), "{ready}");
     let why = said.next().unwrap();
     assert!(why.contains("the deployment's own do the work") && why.contains("--workers"), "{why}");
+    let repairs = said.next().unwrap();
+    assert!(repairs.contains("left as they are") && repairs.contains("--reconcile on"), "{repairs}");
     assert_eq!(alive.recv().unwrap(), "controlplane");
     kill_process(Pid::from_raw(up.id() as i32).unwrap(), Signal::TERM).unwrap();
     assert_eq!(up.wait().unwrap().code(), Some(0));
@@ -258,7 +263,7 @@ fn a_deployment_is_watched_without_workers_of_our_own() {
     let folder = stage.dir.path().canonicalize().unwrap();
     let called = fs::read_to_string(stage.path("prod-data/logs/controlplane.log")).unwrap();
     let expected = format!(
-        "called: --backend aws --env-file {0}/prod.env --data-dir {0}/prod-data --production --poll-budget 60 --listen 127.0.0.1:",
+        "called: --backend aws --env-file {0}/prod.env --data-dir {0}/prod-data --production --reconcile off --poll-budget 60 --listen 127.0.0.1:",
         folder.display()
     );
     assert!(called.starts_with(&expected), "{called}");

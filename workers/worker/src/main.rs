@@ -93,7 +93,7 @@ struct Options {
     /// Tell of this worker as NAME@HOST, as one without a name is told of on AWS: on other machines there are workers of its name.
     #[arg(long, requires = "name")]
     add_host: bool,
-    /// The control plane that is told what happens; without one, events wait in the data directory.
+    /// The control plane that is told what happens; default: the one that runs on the data directory. Without any, events wait there.
     #[arg(long, env = "STEREOSPOT_SERVER", value_name = "URL")]
     server: Option<String>,
     /// Serve metrics here; port 0 takes a free one. The address is written below `run/targets` in the data directory.

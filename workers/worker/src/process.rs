@@ -1,6 +1,7 @@
 //! The process around the stages: start, heartbeat, stop.
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -60,7 +61,16 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
     let events = Events::open(&source, &spool, Arc::new(SystemClock))
         .with_context(|| format!("the event spool {} can't be used", spool.display()))?;
     let events_done = CancellationToken::new();
-    let sending = options.server.as_deref().map(Client::new).transpose()?.map(|client| {
+    let server = options.server.clone().or_else(|| server_on(&options.data_dir));
+    match &server {
+        Some(server) => tracing::info!("events go to the control plane at {server}"),
+        None => tracing::warn!(
+            "no --server, and no control plane runs on {}: events wait in {}, and nobody sees this worker",
+            options.data_dir.display(),
+            spool.display()
+        ),
+    }
+    let sending = server.as_deref().map(Client::new).transpose()?.map(|client| {
         let (events, done) = (events.clone(), events_done.clone());
         tokio::spawn(async move { events.send_to(client, done).await })
     });
@@ -75,6 +85,14 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
         let _ = tokio::time::timeout(LAST_EVENTS, sending).await;
     }
     ended
+}
+
+/// The control plane on this data directory, as it says itself; none where none runs. What one that was killed left behind may
+/// be answered by nobody: then events wait, as they do without one.
+fn server_on(data_dir: &Path) -> Option<String> {
+    let said = std::fs::read(data_dir.join("run").join("controlplane.json")).ok()?;
+    let said: serde_json::Value = serde_json::from_slice(&said).ok()?;
+    said["server"].as_str().map(str::to_owned)
 }
 
 /// Opens everything and runs the stages until the process is told to stop.

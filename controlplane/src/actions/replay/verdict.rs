@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use stereospot_domain::keys::OutputKey;
 use stereospot_domain::message::{self, Request};
@@ -11,6 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::actions::mend::{self, Lost};
 use crate::core::progress::JobProgress;
+use crate::core::views;
 use crate::shared::Shared;
 
 /// What is right for one message.
@@ -50,7 +52,7 @@ impl Step {
 pub(super) struct Judge<'a> {
     shared: &'a Shared,
     role: QueueRole,
-    /// An operator chose the message: then it is sent also when nobody can read it.
+    /// An operator chose this one message by its id: then it is sent also when nobody can read it.
     is_chosen: bool,
     completed: OfJobs,
     damaged: OfJobs,
@@ -79,7 +81,11 @@ impl<'a> Judge<'a> {
                 return Ok(Verdict::Send(Vec::new()));
             }
             Err(_) if self.is_chosen => return Ok(Verdict::Send(Vec::new())),
-            Err(error) => return Ok(Verdict::Skip(format!("no worker can read it: {error}"))),
+            Err(error) => {
+                return Ok(Verdict::Skip(format!(
+                    "no worker can read it: {error}; named alone by --id it is sent all the same"
+                )));
+            }
         };
         let [request] = requests[..] else {
             // Several records in one notification: each worker checks them for itself.
@@ -172,11 +178,18 @@ impl<'a> Judge<'a> {
                 (Some(_), Some(until)) if until >= self.shared.now() => {
                     return skip("a worker is joining the segments now".into());
                 }
+                (Some(started), None) if self.shared.now().since(started) < self.holder_presumed() => {
+                    return skip(views::presumed_at_work(started, self.holder_presumed(), self.shared.now()));
+                }
                 (Some(observed), _) => steps.push(Step::ResetLock(job_id, observed)),
                 (None, _) => {}
             },
         }
         Ok(Verdict::Send(steps))
+    }
+
+    fn holder_presumed(&self) -> Duration {
+        self.shared.live.at_revision(|world, _| world.holder_presumed())
     }
 
     async fn is_completed(&self, job_id: JobId, index: u32) -> Result<bool> {

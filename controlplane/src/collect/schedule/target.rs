@@ -113,17 +113,28 @@ pub(crate) struct Reading {
     pub(crate) granted: u32,
 }
 
-/// How late a collection of targets is.
+/// How fresh the values of a collection of targets are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Lateness {
+pub(crate) struct Freshness {
     /// How many there are.
     pub(crate) targets: usize,
     /// Of these: their last reading failed.
     pub(crate) failing: usize,
-    /// By how much the latest of the others is late.
+    /// Of the others: their reading runs, and takes longer than it should.
+    pub(crate) hanging: usize,
+    /// By how much the latest of those is late that wait for their turn.
     pub(crate) latest: Duration,
-    /// The shortest pause among them, as it is now; absent when there is none.
+    /// Age of the oldest value of those that count and don't fail; absent when none has been read.
+    pub(crate) oldest: Option<Duration>,
+    /// The longest pause among those that count; absent when there is none.
     pub(crate) pause: Option<Duration>,
+}
+
+impl Freshness {
+    /// None of them is answered.
+    pub(crate) fn is_down(&self) -> bool {
+        self.targets > 0 && self.failing + self.hanging == self.targets
+    }
 }
 
 /// The budget holds readings back.

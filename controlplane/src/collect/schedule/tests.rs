@@ -173,8 +173,45 @@ fn a_target_that_takes_long_takes_a_tenth_of_the_time_and_one_that_hangs_holds_u
     assert_eq!(begin(&mut schedule, at(21), 1).len(), 0);
     assert_eq!(begin(&mut schedule, at(22), 1), [Reading { target: begun[0].target, with_row: false, granted: 1 }]);
     schedule.watch_job(job(4), Watching::Active, at(40));
-    let late = schedule.lateness(at(45), |_| true);
+    let late = schedule.freshness(at(45), |_| true);
     assert_eq!((late.targets, late.latest), (4, at(5)), "late is what is not read, not what is being read");
+    assert_eq!(late.hanging, 3, "that takes too long");
+}
+
+#[test]
+fn a_value_is_as_old_as_its_last_good_reading() {
+    let mut schedule = metered(300);
+    let letters = Target::DeadLetters(QueueName::dead_letter(QueueRole::Inference));
+    let count = Target::Queue(QueueName::dead_letter(QueueRole::Inference));
+    let seldom = Target::Queue(QueueName::main(QueueRole::Ingest));
+    [QUEUE, count, seldom].into_iter().for_each(|target| schedule.watch(target, at(0)));
+    assert_eq!(schedule.freshness(at(0), |_| true).oldest, None, "nothing was read");
+    read_all(&mut schedule, at(0), 1, Outcome::Same);
+    schedule.hurry(QUEUE, at(7));
+    assert_eq!(begin(&mut schedule, at(7), 1).len(), 1);
+    let queues = |schedule: &Schedule, secs| schedule.freshness(at(secs), |target| target != letters);
+    assert_eq!(queues(&schedule, 9).oldest, Some(at(9)), "the reading that runs makes nothing younger");
+    assert_eq!((queues(&schedule, 10).hanging, queues(&schedule, 11).hanging), (0, 1));
+    assert!(!queues(&schedule, 11).is_down() && schedule.unanswered(at(0), at(11)).eq([QUEUE]));
+    assert!(schedule.unanswered(at(8), at(11)).eq([]), "somebody answered after it had begun: it is its own fault");
+    schedule.done(QUEUE, Outcome::Same, Duration::ZERO, 1, at(12));
+    read_all(&mut schedule, at(12), 1, Outcome::Same);
+    let oldest = |secs| queues(&schedule, secs).oldest;
+    assert_eq!((oldest(12), oldest(14)), (Some(at(12)), Some(at(14))), "the count's, as old as it is");
+
+    // Nobody is asked for the messages of an empty queue: that there are none is as old as the count.
+    schedule.watch(letters, at(14));
+    read_all(&mut schedule, at(14), 0, Outcome::Same);
+    let of_letters = schedule.freshness(at(14), |target| target == letters);
+    assert_eq!(of_letters.oldest, Some(at(14)));
+
+    // What fails has no value, and is told apart.
+    schedule.hurry(QUEUE, at(14));
+    schedule.hurry(count, at(14));
+    read_all(&mut schedule, at(14), 1, Outcome::Failed);
+    let all = queues(&schedule, 16);
+    assert_eq!((all.targets, all.failing, all.oldest, all.is_down()), (3, 2, None, false));
+    assert_eq!(schedule.unanswered(at(0), at(16)).count(), 2);
 }
 
 #[test]
@@ -257,10 +294,10 @@ fn what_fails_is_asked_less_often_and_told_apart() {
     schedule.watch(QUEUE, at(0));
     read_all(&mut schedule, at(0), 1, Outcome::Failed);
     assert_eq!(due(&mut schedule, at(0)), Some(at(10)));
-    let all = schedule.lateness(at(100), |_| true);
+    let all = schedule.freshness(at(100), |_| true);
     assert_eq!((all.targets, all.failing, all.latest), (1, 1, Duration::ZERO));
     read_all(&mut schedule, at(100), 1, Outcome::Changed);
-    assert_eq!(schedule.lateness(at(100), |_| true).failing, 0);
+    assert_eq!(schedule.freshness(at(100), |_| true).failing, 0);
 
     // Also what is read once an hour is tried again soon.
     let seldom = Target::All(JobStatus::Completed);

@@ -40,8 +40,8 @@ fn what_is_wrong_is_listed_gravest_first() {
     };
     world.set_dead(QueueName::dead_letter(QueueRole::Reassembly), &[dead], NOW);
     world.diagnose(job_id, NOW, Patience::default());
-    world.collector_ran("queues", Duration::from_secs(1), None, NOW.minus(Duration::from_secs(20)));
-    world.collector_ran("queues", Duration::from_secs(1), Some("no answer".into()), NOW);
+    world.collector_ran("services", Duration::from_secs(1), None, NOW.minus(Duration::from_secs(20)));
+    world.collector_ran("services", Duration::from_secs(1), Some("no answer".into()), NOW);
     world.collector_ran("jobs", Duration::from_secs(1), None, NOW);
 
     let stuck_id = format!("job/{job_id}/{}", Code::ReassemblyDeadLettered);
@@ -54,11 +54,11 @@ fn what_is_wrong_is_listed_gravest_first() {
                 stuck_id,
                 "reassembly failed too often; its message is dead-lettered: 1 message(s) in reassembly-dlq".to_owned()
             ),
-            ("collector/queues".to_owned(), "no answer".to_owned()),
+            ("collector/services".to_owned(), "no answer".to_owned()),
         ]
     );
     let before = world.attention_list(NOW);
-    world.collector_ran("queues", Duration::from_secs(60), Some("no answer".into()), NOW);
+    world.collector_ran("services", Duration::from_secs(60), Some("no answer".into()), NOW);
     assert_eq!(world.attention_list(NOW), before, "a collector that is asked less often is not up again");
     let next: Vec<String> = world.attention_list(NOW).into_iter().map(|line| line.next).collect();
     assert!(next[0].contains("logs/") && next[0].contains("`stereospot up`"), "{next:?}");
@@ -129,8 +129,8 @@ fn a_queue_that_cannot_be_read_and_a_budget_that_is_used_up_are_a_line_each() {
     assert_eq!(
         found,
         [
-            ("collector/budget".to_owned(), late.to_owned(), since),
             ("queue/reassembly".to_owned(), "the queue w-reassembly does not exist".to_owned(), NOW),
+            ("collector/budget".to_owned(), late.to_owned(), since),
         ],
         "a collector that waits for its turn is not down"
     );
@@ -138,6 +138,88 @@ fn a_queue_that_cannot_be_read_and_a_budget_that_is_used_up_are_a_line_each() {
     (world.polling, world.is_held_back) = (None, false);
     let ids: Vec<String> = world.attention_list(NOW).into_iter().map(|line| line.id).collect();
     assert_eq!(ids, ["collector/queues"]);
+}
+
+#[test]
+fn that_nobody_answers_is_one_line_before_all_others() {
+    let mut world = World::new(QueueName::all());
+    let ago = |secs| NOW.minus(Duration::from_secs(secs));
+    let expired = "the AWS credentials have expired: renew them";
+    let denied = stereospot_ports::Error::new(stereospot_ports::Code::Denied, expired);
+    let stuck = Stats { ready: 5, oldest_enqueued_at: Some(ago(660)), ..Stats::default() };
+    world.set_queue(QueueName::main(QueueRole::Reassembly), stuck, SETTINGS, NOW);
+    for name in ["queues", "jobs", "settled-jobs", "services", "own-database"] {
+        world.collector_ran(name, Duration::from_secs(30), None, ago(60));
+        world.collector_ran(name, Duration::from_secs(30), Some(expired.into()), NOW);
+        world.collector_lacks(name, None, ago(40));
+    }
+    QueueName::all().take(3).for_each(|name| world.queue_failed(name, &denied, ago(40)));
+    world.outage = Some(Outage { since: ago(9), error: expired.into(), of_aws: true });
+    let ids = |world: &World| -> Vec<String> { lines(world).into_iter().map(|(id, _)| id).collect() };
+    let queues = ["chunking", "chunking-dlq", "inference"].map(|name| format!("queue/{name}"));
+    let mut singly: Vec<String> =
+        ["collector/jobs", "collector/own-database", "collector/queues", "stage/reassembly"].map(String::from).into();
+    singly.extend(queues);
+    singly.push("collector/services".into());
+    let mut found = ids(&world);
+    singly.sort();
+    found.sort();
+    assert_eq!(found, singly, "for some seconds it may be anything");
+    world.outage = Some(Outage { since: ago(10), error: expired.into(), of_aws: true });
+    assert_eq!(ids(&world), ["backend/silent", "collector/own-database", "stage/reassembly"]);
+    let line = world.attention_list(NOW).remove(0);
+    assert_eq!((line.severity, line.since), (Severity::Critical, ago(10)));
+    assert_eq!((line.subject.as_str(), line.evidence.as_str()), ("AWS can't be asked", expired));
+}
+
+#[test]
+fn what_is_missing_stands_before_what_it_holds_up_and_a_part_that_fails_is_told() {
+    let mut world = World::new(QueueName::all());
+    let gone = stereospot_ports::Error::new(stereospot_ports::Code::NotFound, "the queue does not exist");
+    let stuck = Stats { ready: 5, oldest_enqueued_at: Some(NOW.minus(Duration::from_secs(660))), ..Stats::default() };
+    world.set_queue(QueueName::main(QueueRole::Inference), stuck, SETTINGS, NOW);
+    world.queue_failed(QueueName::main(QueueRole::Chunking), &gone, NOW);
+    world.queue_failed(QueueName::main(QueueRole::Ingest), &gone, NOW);
+    world.collector_ran("jobs", Duration::from_secs(10), None, NOW);
+    world.collector_lacks("jobs", Some("1 of 5 not read: jobs created: throttled".into()), NOW.minus(FAILS_FOR));
+    let found: Vec<(String, Severity)> =
+        world.attention_list(NOW).into_iter().map(|line| (line.id, line.severity)).collect();
+    let expected = [
+        ("queue/chunking", Severity::Critical),
+        ("stage/inference", Severity::Critical),
+        ("collector/jobs", Severity::Warning),
+        ("queue/ingest", Severity::Warning),
+    ];
+    assert_eq!(found, expected.map(|(id, severity)| (id.to_owned(), severity)));
+    let lines = world.attention_list(NOW);
+    assert!(lines[0].next.contains("stereospot provision"), "{}", lines[0].next);
+    assert_eq!(lines[2].evidence, "1 of 5 not read: jobs created: throttled");
+    world.collector_ran("jobs", Duration::from_secs(10), None, NOW);
+    world.collector_lacks("jobs", None, NOW);
+    world.collector_lacks("jobs", Some("1 of 5 not read".into()), NOW);
+    assert_eq!(world.attention_list(NOW).len(), 3, "a moment's failure is no line");
+}
+
+#[test]
+fn the_next_step_is_one_that_can_be_taken() {
+    let finding = |repair| Finding {
+        code: Code::SegmentLost,
+        severity: Severity::Critical,
+        since: NOW,
+        evidence: Vec::new(),
+        repair: Some(repair),
+    };
+    let resend = finding(Repair::ResendSegments { segments: vec![1] });
+    let trigger = finding(Repair::Trigger);
+    let mut world = World::new(QueueName::all());
+    assert_eq!(world.next_step(&resend), "Enter: show; it is repaired by itself");
+    world.reconciles = false;
+    assert_eq!((world.next_step(&resend), world.next_step(&trigger)), ("f: repair", "t: trigger reassembly"));
+    world.is_read_only = true;
+    assert_eq!(
+        (world.next_step(&resend), world.next_step(&trigger)),
+        ("Enter: show (read-only)", "Enter: show (read-only)")
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::*;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const LONG_AGO: Timestamp = Timestamp(0);
-const RESEND: Duration = Duration::from_secs(60);
+const WAITS: Waits = Waits { resend_after: Duration::from_secs(60), holder_presumed: Duration::from_secs(600) };
 
 fn facts(status: JobStatus, completions: u32) -> Facts {
     let mut job = Job::new(JobId(Uuid::nil()), JobOptions::default(), None, LONG_AGO);
@@ -21,7 +21,7 @@ fn lock(started: Option<Timestamp>, lease_until: Option<Timestamp>) -> Option<Lo
 
 fn check(facts: &Facts, may: bool, words: &str) {
     let completed: Vec<u32> = (0..facts.completions).collect();
-    let (says, why) = explain(facts, &completed, RESEND, NOW);
+    let (says, why) = explain(facts, &completed, WAITS, NOW);
     assert_eq!(says, may, "{why}");
     assert!(why.contains(words), "{why}");
 }
@@ -42,7 +42,9 @@ fn each_answer_to_a_trigger_has_its_reason() {
         "joining the segments now",
     );
     check(&Facts { lock: lock(Some(LONG_AGO), None), ..facts(Reassembling, 3) }, true, "gave no lease and is old");
-    check(&Facts { lock: lock(Some(NOW), None), ..facts(Reassembling, 3) }, false, "a moment ago");
+    // Younger than its message is hidden: it may be joining, however long ago the message was sent.
+    let held = Some(NOW.minus(Duration::from_secs(70)));
+    check(&Facts { lock: lock(held, None), ..facts(Reassembling, 3) }, false, "possible in 8m50s");
     let mut unsplit = facts(ChunkingInProgress, 0);
     unsplit.job.total_segments = None;
     check(&unsplit, false, "not split yet");

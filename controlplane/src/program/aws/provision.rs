@@ -34,11 +34,15 @@ async fn make(provisioner: &Provisioner, args: &args::Provision) -> anyhow::Resu
     let open = plan.steps.iter().filter(is_open).count();
     if args.dry_run {
         plan.steps.iter().filter(is_open).for_each(|step| eprintln!("{}", step.line()));
-        eprintln!("{open} of {} would be made or changed; nothing was", plan.steps.len());
+        let (all, unchecked) = (plan.steps.len(), plan.unchecked());
+        eprintln!("{} of {all} would be made or changed; nothing was", open - unchecked);
+        if unchecked > 0 {
+            eprintln!("{unchecked} of {all} could not be checked: what they need is not known");
+        }
         if args.json {
             json(&plan)?;
         }
-        return Ok(true);
+        return Ok(unchecked == 0);
     }
     let plan = if open == 0 {
         eprintln!("all {} are there: nothing to do", plan.steps.len());
@@ -61,7 +65,12 @@ async fn make(provisioner: &Provisioner, args: &args::Provision) -> anyhow::Resu
     let is_usable = undone.iter().all(|step| !is_needed(step.kind));
     if !undone.is_empty() {
         let worse = if is_usable { "the pipeline works without them" } else { "the pipeline does not work yet" };
-        eprintln!("{} of {} are not as they should be ({worse}): run it again", undone.len(), plan.steps.len());
+        eprintln!(
+            "{} of {} are not as they should be ({worse}): {}, then run it again",
+            undone.len(),
+            plan.steps.len(),
+            if plan.is_refused() { "get the permissions" } else { "mend what is said above" }
+        );
     }
     if args.json {
         json(&plan)?;

@@ -44,6 +44,8 @@ fn the_region_has_three_names_in_order() {
     assert_eq!(parse("REGION=a\nAWS_REGION=b\nAWS_DEFAULT_REGION=c").unwrap().region, "b");
     assert_eq!(parse("REGION=a\nAWS_REGION=null").unwrap().region, "a");
     assert_eq!(parse("AWS_DEFAULT_REGION=c").unwrap().region, "c");
+    let error = parse("# a\nREGION: b").unwrap_err().to_string();
+    assert!(error.ends_with("such as us-east-1 (line 2 was left out: it has no `=`)"), "{error}");
     let error = parse("NAME_PREFIX=a").unwrap_err().to_string();
     assert_eq!(error, "REGION is missing in the environment file: it says which AWS region to ask, such as us-east-1");
 }

@@ -71,8 +71,8 @@ pub struct BucketFound {
     pub purpose: &'static str,
     /// Its name.
     pub name: String,
-    /// False when it is missing or can't be looked at: then a problem says why.
-    pub is_there: bool,
+    /// Absent when it can't be looked at: then a problem says why.
+    pub is_there: Option<bool>,
     /// Notification rules that should be there and are not.
     pub missing_rules: Vec<String>,
 }
@@ -84,6 +84,8 @@ pub struct QueueFound {
     pub name: String,
     /// Its URL.
     pub url: String,
+    /// As of buckets.
+    pub is_there: Option<bool>,
     /// What it holds and how it is set; absent when it is missing or can't be looked at.
     pub depth: Option<Depth>,
     /// Its dead-letter queue; absent when there is none.
@@ -114,6 +116,8 @@ pub struct DeadLetterFound {
     pub name: String,
     /// True when the queue's redrive policy names it; false when it was found by its name only.
     pub is_in_policy: bool,
+    /// As of buckets.
+    pub is_there: Option<bool>,
     /// As of queues.
     pub depth: Option<Depth>,
 }
@@ -125,6 +129,8 @@ pub struct TableFound {
     pub purpose: &'static str,
     /// Its name.
     pub name: String,
+    /// As of buckets.
+    pub is_there: Option<bool>,
     /// DynamoDB's word; absent when it is missing or can't be looked at.
     pub status: Option<String>,
     /// Rows as DynamoDB last counted, some hours ago.
@@ -155,6 +161,8 @@ pub struct ServiceFound {
 pub struct EndpointFound {
     /// Its name.
     pub name: String,
+    /// As of buckets.
+    pub is_there: Option<bool>,
     /// SageMaker's word; absent when it is missing or can't be looked at.
     pub status: Option<String>,
     /// Images that it runs.
@@ -217,7 +225,7 @@ impl fmt::Display for Report {
             writeln!(f, "buckets")?;
         }
         for bucket in &self.buckets {
-            let state = if bucket.is_there { "there" } else { "MISSING" };
+            let state = if bucket.is_there == Some(true) { "there" } else { lacking(bucket.is_there) };
             writeln!(f, "  {:<9} {state}  {}", bucket.purpose, bucket.name)?;
         }
         if !self.queues.is_empty() {
@@ -228,9 +236,9 @@ impl fmt::Display for Report {
             )?;
         }
         for queue in &self.queues {
-            line(f, &queue.name, queue.depth.as_ref())?;
+            line(f, &queue.name, queue.is_there, queue.depth.as_ref())?;
             match &queue.dead_letter {
-                Some(dead) => line(f, &dead.name, dead.depth.as_ref())?,
+                Some(dead) => line(f, &dead.name, dead.is_there, dead.depth.as_ref())?,
                 None => writeln!(f, "  {:<34} no dead-letter queue", "")?,
             }
         }
@@ -239,7 +247,7 @@ impl fmt::Display for Report {
         }
         for table in &self.tables {
             let rows = table.rows.map_or(String::new(), |rows| format!(", about {rows} rows"));
-            let status = table.status.as_deref().unwrap_or("MISSING");
+            let status = table.status.as_deref().unwrap_or(lacking(table.is_there));
             writeln!(f, "  {:<12} {status}  {}{rows}", table.purpose, table.name)?;
         }
         if !self.services.is_empty() {
@@ -255,7 +263,12 @@ impl fmt::Display for Report {
             writeln!(f, "log groups\n  {}", self.log_groups.join("\n  "))?;
         }
         if let Some(endpoint) = &self.endpoint {
-            writeln!(f, "endpoint\n  {}  {}", endpoint.status.as_deref().unwrap_or("MISSING"), endpoint.name)?;
+            writeln!(
+                f,
+                "endpoint\n  {}  {}",
+                endpoint.status.as_deref().unwrap_or(lacking(endpoint.is_there)),
+                endpoint.name
+            )?;
         }
         if let Some(answers) = self.inference_server_answers {
             writeln!(f, "inference server\n  {}", if answers { "answers" } else { "does NOT answer" })?;
@@ -283,8 +296,13 @@ impl fmt::Display for Report {
     }
 }
 
-fn line(f: &mut fmt::Formatter<'_>, name: &str, depth: Option<&Depth>) -> fmt::Result {
-    let Some(depth) = depth else { return writeln!(f, "  {name:<34} MISSING") };
+/// Of what has nothing to show: gone, or not asked.
+fn lacking(is_there: Option<bool>) -> &'static str {
+    if is_there == Some(false) { "MISSING" } else { "not known" }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, name: &str, is_there: Option<bool>, depth: Option<&Depth>) -> fmt::Result {
+    let Some(depth) = depth else { return writeln!(f, "  {name:<34} {}", lacking(is_there)) };
     let Depth { ready, in_flight, delayed, visibility_secs, .. } = depth;
     let receives = depth.max_receives.map_or("-".into(), |receives| receives.to_string());
     writeln!(f, "  {name:<34} {ready:>5} {in_flight:>9} {delayed:>8} {visibility_secs:>12} {receives:>12}")

@@ -7,7 +7,7 @@ use serde_json::Value;
 use stereospot_domain::QueueRole;
 use stereospot_ports::Code;
 
-use super::report::{BucketFound, DeadLetterFound, Depth, QueueFound, TableFound};
+use super::report::{BucketFound, DeadLetterFound, Depth, QueueFound, Severity, TableFound};
 use super::{Complaints, Doctor, permissions};
 use crate::deployment::{key, visibility};
 use crate::provision::{State, bucket, queue, table};
@@ -54,15 +54,16 @@ impl Doctor<'_> {
                     complaints.error(format!(
                         "the bucket {name} does not exist: check {key} and the region, or run provision"
                     ));
-                    false
+                    Some(false)
                 }
-                Ok(_) => true,
+                Ok(_) => Some(true),
                 Err(error) => {
-                    complaints.error(error.to_string());
-                    false
+                    complaints.unasked(Severity::Error, error);
+                    None
                 }
             };
-            let missing_rules = if is_there { self.rules(name, rules, &mut complaints).await } else { Vec::new() };
+            let missing_rules =
+                if is_there == Some(true) { self.rules(name, rules, &mut complaints).await } else { Vec::new() };
             found.push(BucketFound { purpose, name: name.clone(), is_there, missing_rules });
         }
         (found, complaints)
@@ -73,7 +74,7 @@ impl Doctor<'_> {
         let told = match bucket::told(&self.s3, bucket).await {
             Ok(told) => told,
             Err(error) => {
-                complaints.warn(error.to_string());
+                complaints.unasked(Severity::Warning, error);
                 return Vec::new();
             }
         };
@@ -103,8 +104,7 @@ impl Doctor<'_> {
         let mut queues = Vec::new();
         for (queue, of_queue) in join_all(found).await {
             queues.push(queue);
-            complaints.problems.extend(of_queue.problems);
-            complaints.notes.extend(of_queue.notes);
+            complaints.extend(of_queue);
         }
         (queues, complaints)
     }
@@ -112,12 +112,9 @@ impl Doctor<'_> {
     async fn queue(&self, role: QueueRole, url: &str) -> (QueueFound, Complaints) {
         let mut complaints = Complaints::default();
         let name = url.rsplit('/').next().unwrap_or(url).to_owned();
-        let attributes = match queue::attributes(&self.sqs, &name, url).await {
-            Ok(attributes) => Some(attributes),
-            Err(error) => {
-                complaints.error(error.to_string());
-                None
-            }
+        let (is_there, attributes) = match queue::attributes(&self.sqs, &name, url).await {
+            Ok(attributes) => (Some(true), Some(attributes)),
+            Err(error) => (complaints.gone_or_unasked(Severity::Error, error), None),
         };
         let redrive = attributes
             .as_ref()
@@ -132,7 +129,7 @@ impl Doctor<'_> {
         }
         let is_policy_known = attributes.is_some();
         let dead_letter = self.dead_letter(&name, url, redrive.as_ref(), is_policy_known, &mut complaints).await;
-        (QueueFound { name, url: url.into(), depth, dead_letter }, complaints)
+        (QueueFound { name, url: url.into(), is_there, depth, dead_letter }, complaints)
     }
 
     async fn dead_letter(
@@ -148,8 +145,8 @@ impl Doctor<'_> {
         let name = arn.and_then(|arn| arn.rsplit(':').next()).map_or(format!("{queue_name}-dlq"), str::to_owned);
         // A dead-letter queue lies in its queue's account and region: no other permission is needed to find it.
         let url = queue_url.rsplit_once('/').map_or(name.clone(), |(base, _)| format!("{base}/{name}"));
-        let depth = match queue::attributes(&self.sqs, &name, &url).await {
-            Ok(attributes) => Some(depth(&attributes, None)),
+        let (is_there, depth) = match queue::attributes(&self.sqs, &name, &url).await {
+            Ok(attributes) => (Some(true), Some(depth(&attributes, None))),
             Err(error) if error.code() == Code::NotFound && !is_policy_known => return None,
             Err(error) if error.code() == Code::NotFound && !is_in_policy => {
                 complaints.warn(format!(
@@ -162,11 +159,11 @@ impl Doctor<'_> {
                     "{queue_name} dead-letters to {name}, which does not exist or may not be seen: failing messages are \
                      lost if it is gone; make it, or allow sqs:GetQueueAttributes on it"
                 ));
-                None
+                (Some(false), None)
             }
             Err(error) => {
-                complaints.warn(error.to_string());
-                None
+                complaints.unasked(Severity::Warning, error);
+                (None, None)
             }
         };
         if let Some(depth) = &depth {
@@ -186,7 +183,7 @@ impl Doctor<'_> {
                 ));
             }
         }
-        Some(DeadLetterFound { name, is_in_policy, depth })
+        Some(DeadLetterFound { name, is_in_policy, is_there, depth })
     }
 
     pub(super) async fn tables(&self) -> (Vec<TableFound>, Complaints) {
@@ -205,17 +202,17 @@ impl Doctor<'_> {
         let described = join_all(named.iter().map(|(_, name)| table::describe(&self.dynamodb, name))).await;
         let mut tables = Vec::new();
         for ((purpose, name), described) in named.into_iter().zip(described) {
-            let found = match described {
-                Ok(Some(found)) => found,
+            let (is_there, found) = match described {
+                Ok(Some(found)) => (Some(true), found),
                 Ok(None) => {
                     complaints.error(format!(
                         "the table {name} does not exist: check its name and the region, or run provision"
                     ));
-                    Value::Null
+                    (Some(false), Value::Null)
                 }
                 Err(error) => {
-                    complaints.error(error.to_string());
-                    Value::Null
+                    complaints.unasked(Severity::Error, error);
+                    (None, Value::Null)
                 }
             };
             let indexes: Vec<String> = found["GlobalSecondaryIndexes"]
@@ -231,7 +228,14 @@ impl Doctor<'_> {
                 }
             }
             let status = found["TableStatus"].as_str().map(str::to_owned);
-            tables.push(TableFound { purpose, name: name.into(), status, rows: found["ItemCount"].as_u64(), indexes });
+            tables.push(TableFound {
+                purpose,
+                name: name.into(),
+                is_there,
+                status,
+                rows: found["ItemCount"].as_u64(),
+                indexes,
+            });
         }
         (tables, complaints)
     }

@@ -39,7 +39,7 @@ async fn nothing_that_fails_ends_the_check() {
     let report = report(&Replay::default(), &env).await;
     assert!(!report.is_healthy());
     assert_eq!((report.account.as_deref(), report.permissions.len()), (None, 0));
-    assert_eq!(report.buckets.iter().map(|bucket| bucket.is_there).collect::<Vec<_>>(), [false, false]);
+    assert_eq!(report.buckets.iter().map(|bucket| bucket.is_there).collect::<Vec<_>>(), [None, None]);
     assert_eq!((report.queues[0].depth.as_ref(), report.tables[0].status.as_deref()), (None, None));
     assert_eq!(
         (report.endpoint.as_ref().unwrap().status.as_deref(), report.inference_server_answers),
@@ -50,9 +50,65 @@ async fn nothing_that_fails_ends_the_check() {
     assert!(says("REASSEMBLY_TRIGGERED_TABLE_NAME is missing"));
     assert!(says("the inference server http://h does not answer"));
     let text = report.to_string();
+    assert!(text.contains("stereo-spot-chunking               not known"), "{text}");
+    assert!(report.problems.is_sorted_by_key(|problem| problem.severity), "{text}");
+}
+
+#[tokio::test]
+async fn what_could_not_be_asked_is_not_missing_and_its_reason_is_said_once() {
+    let env = format!(
+        "REGION=eu-central-1\nINPUT_BUCKET_NAME=in\nCHUNKING_QUEUE_URL={QUEUE}\nJOBS_TABLE_NAME=j\nSAGEMAKER_ENDPOINT_NAME=e"
+    );
+    let code = "ExpiredTokenException";
+    let xml = "<Error><Code>ExpiredToken</Code><Message>m</Message></Error>";
+    let mut replay = Replay::default().raw("GetCallerIdentity", 403, &[], xml);
+    replay = replay.raw("GET /in?list-type=2&max-keys=1", 400, &[], xml);
+    for action in ["GetQueueAttributes", "GetQueueAttributes", "DescribeTable", "DescribeEndpoint"] {
+        replay = replay.refuse(action, code, "expired");
+    }
+    for action in ["DescribeLogGroups", "DescribeLogGroups"] {
+        replay = replay.refuse(action, code, "expired");
+    }
+    let expired = report(&replay, &env).await;
+    // And where nothing answers at all: each call's own sentence, of which one is enough.
+    let silent = report(&Replay::default(), &env).await;
+    for (report, says) in [(expired, "the AWS credentials have expired"), (silent, "no connection for ")] {
+        let text = report.to_string();
+        let is_there = (report.buckets[0].is_there, report.queues[0].is_there, report.tables[0].is_there);
+        assert_eq!(is_there, (None, None, None), "{text}");
+        assert_eq!(report.endpoint.as_ref().unwrap().is_there, None, "{text}");
+        assert!(!text.contains("MISSING"), "{text}");
+        let said: Vec<&str> =
+            report.problems.iter().map(|problem| problem.what.as_str()).filter(|what| what.contains(says)).collect();
+        assert_eq!(said.len(), 1, "{text}");
+        assert!(said[0].ends_with("more could not be asked either)"), "{text}");
+    }
+    let gone = no_groups(Replay::default()).refuse("GetQueueAttributes", "QueueDoesNotExist", "no").refuse(
+        "GetQueueAttributes",
+        "QueueDoesNotExist",
+        "no",
+    );
+    let text = report_of_queue(&gone).await.to_string();
     assert!(text.contains("stereo-spot-chunking               MISSING"), "{text}");
-    let first_warning = report.problems.iter().position(|problem| problem.severity == Severity::Warning).unwrap();
-    assert!(report.problems[first_warning..].iter().all(|problem| problem.severity == Severity::Warning));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_far_off_is_said() {
+    let replay = no_groups(Replay::default()).raw(
+        "GetCallerIdentity",
+        200,
+        &[("date", "Sat, 21 Nov 2026 10:00:00 GMT")],
+        IDENTITY,
+    );
+    let report = report(&replay, "REGION=eu-central-1").await;
+    let is_said = |problem: &Problem| {
+        problem.what.starts_with("this machine's clock is ") && problem.what.ends_with("set it (NTP)")
+    };
+    assert!(report.problems.iter().any(is_said), "{report}");
+}
+
+async fn report_of_queue(replay: &Replay) -> Report {
+    report(replay, &format!("REGION=eu-central-1\nCHUNKING_QUEUE_URL={QUEUE}")).await
 }
 
 #[tokio::test]

@@ -19,12 +19,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Removes all completions that a job has; says how many there were.
 pub(super) async fn delete_completions(store: &DynamoJobs, job_id: JobId) -> Result<u32> {
+    let table = store.completions.name()?;
     let (mut count, mut start) = (0_u32, None);
     loop {
         let page = store
             .client
             .query()
-            .table_name(&store.completions)
+            .table_name(table)
             .key_condition_expression("job_id = :job")
             .expression_attribute_values(":job", text(job_id))
             .projection_expression("job_id, segment_index")
@@ -32,10 +33,10 @@ pub(super) async fn delete_completions(store: &DynamoJobs, job_id: JobId) -> Res
             .set_exclusive_start_key(start)
             .send()
             .await
-            .map_err(|error| from_sdk(call("dynamodb:Query", &store.completions), error))?;
+            .map_err(|error| from_sdk(call("dynamodb:Query", table), error))?;
         let keys = page.items.unwrap_or_default();
         for batch in keys.chunks(BATCH) {
-            delete(store, batch).await?;
+            delete(store, table, batch).await?;
             count = count.saturating_add(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         }
         match page.last_evaluated_key {
@@ -46,7 +47,7 @@ pub(super) async fn delete_completions(store: &DynamoJobs, job_id: JobId) -> Res
 }
 
 /// Removes one batch of rows by their keys, asking again for what DynamoDB leaves undone.
-async fn delete(store: &DynamoJobs, keys: &[Item]) -> Result<()> {
+async fn delete(store: &DynamoJobs, table: &str, keys: &[Item]) -> Result<()> {
     let mut open = Vec::with_capacity(keys.len());
     for key in keys {
         let request = DeleteRequest::builder()
@@ -61,19 +62,18 @@ async fn delete(store: &DynamoJobs, keys: &[Item]) -> Result<()> {
         let answer = store
             .client
             .batch_write_item()
-            .request_items(&store.completions, open)
+            .request_items(table, open)
             .send()
             .await
-            .map_err(|error| from_sdk(call("dynamodb:BatchWriteItem", &store.completions), error))?;
-        open = answer.unprocessed_items.and_then(|mut items| items.remove(&store.completions)).unwrap_or_default();
+            .map_err(|error| from_sdk(call("dynamodb:BatchWriteItem", table), error))?;
+        open = answer.unprocessed_items.and_then(|mut items| items.remove(table)).unwrap_or_default();
         if open.is_empty() {
             return Ok(());
         }
         failures = if open.len() < asked { 1 } else { failures + 1 };
         if failures == ATTEMPTS {
             let why = format!(
-                "the table {} takes no more deletions just now: {} rows are left, try again later",
-                store.completions,
+                "the table {table} takes no more deletions just now: {} rows are left, try again later",
                 open.len()
             );
             return Err(Error::new(Code::Throttled, why));

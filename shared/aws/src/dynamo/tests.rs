@@ -11,7 +11,7 @@ const TABLES: &str = "REGION=us-east-1\nJOBS_TABLE_NAME=p-jobs\nSEGMENT_COMPLETI
 fn store(answers: &[(u16, &str)]) -> (DynamoJobs, Replay) {
     let replay = Replay::new(answers);
     let connections = replay.connections(Deployment::parse(TABLES, &|_| None).unwrap());
-    (DynamoJobs::new(&connections).unwrap(), replay)
+    (DynamoJobs::new(&connections), replay)
 }
 
 fn id() -> JobId {
@@ -146,12 +146,17 @@ async fn deleting_completions_is_given_up_when_nothing_goes() {
     assert_eq!(error.to_string(), said);
 }
 
-#[test]
-fn a_deployment_without_tables_says_which() {
-    let connections =
-        Replay::new(&[]).connections(Deployment::parse("REGION=a\nJOBS_TABLE_NAME=j", &|_| None).unwrap());
-    let error = DynamoJobs::new(&connections).unwrap_err();
-    let said =
-        "SEGMENT_COMPLETIONS_TABLE_NAME is missing in the environment file: it names the table of segment completions";
-    assert_eq!((error.code(), error.to_string().as_str()), (Code::Invalid, said));
+#[tokio::test]
+async fn a_table_that_is_not_deployed_is_named_and_the_others_answer() {
+    let replay = Replay::new(&[(200, "{}")]);
+    let deployment = Deployment::parse("REGION=a\nJOBS_TABLE_NAME=j", &|_| None).unwrap();
+    let store = DynamoJobs::new(&replay.connections(deployment));
+    assert_eq!(store.get(id()).await.unwrap(), None);
+    let said = "this deployment has no table of segment completions: SEGMENT_COMPLETIONS_TABLE_NAME is missing in the \
+                environment file";
+    for error in [store.count_completions(id()).await.unwrap_err(), store.delete_completions(id()).await.unwrap_err()] {
+        assert_eq!((error.code(), error.to_string().as_str()), (Code::NotFound, said));
+    }
+    let error = store.delete_lock(id()).await.unwrap_err();
+    assert!(error.to_string().contains("REASSEMBLY_TRIGGERED_TABLE_NAME is missing"), "{error}");
 }

@@ -36,7 +36,7 @@ fn each_failure_has_a_code_and_says_what_to_do() {
     );
     check("InvalidParameterValue", "Value 50000 for parameter VisibilityTimeout is invalid", Code::Invalid, "50000");
     check("ConditionalCheckFailedException", "", Code::Conflict, "");
-    check("InternalServerError", "", Code::Unavailable, "tried again");
+    check("InternalServerError", "", Code::Unavailable, "passes by itself");
     check("PermanentRedirect", "", Code::Invalid, "another region");
     check("SomethingNew", "odd", Code::Internal, "SomethingNew: odd");
     check("", "", Code::Internal, "no code");

@@ -35,7 +35,8 @@ async fn send(
 }
 
 pub(crate) async fn look(api: &Api, name: &str) -> Result<State> {
-    match send(api, "HeadBucket", "HEAD", name, "", String::new()).await {
+    // Not HEAD, whose answer has no body to say what is wrong; it needs the same permission.
+    match send(api, "ListBucket", "GET", name, "?list-type=2&max-keys=1", String::new()).await {
         Ok(_) => Ok(State::Fits),
         Err(error) if error.code() == Code::NotFound => Ok(State::Missing),
         Err(error) => Err(error),

@@ -172,6 +172,21 @@ async fn notifications_of_others_survive_ours() {
 }
 
 #[tokio::test]
+async fn lines_that_somebody_keeps_longer_are_kept() {
+    let of = |retention: Value| json!({ "logGroups": [{ "logGroupName": "/ecs/p/w", "retentionInDays": retention }] });
+    for (retention, expected) in [
+        (Value::Null, State::Fits),
+        (json!(14), State::Fits),
+        (json!(365), State::Fits),
+        (json!(3), State::Differs(vec!["lines are kept 14 days instead of 3".into()])),
+    ] {
+        let replay = Replay::default().answer("DescribeLogGroups", of(retention));
+        assert_eq!(log_group::look(&api(&replay, &LOGS), "/ecs/p/w").await.unwrap(), expected);
+        replay.finish();
+    }
+}
+
+#[tokio::test]
 async fn field_indexes_keep_the_fields_of_others() {
     let policies = json!({ "indexPolicies": [
         { "source": "ACCOUNT", "policyDocument": "{\"Fields\":[\"job_id\"]}" },
@@ -316,6 +331,7 @@ fn plans_are_readable_by_people_and_programs() {
         name: "p-locks".into(),
         state,
         problem: problem.map(str::to_owned),
+        is_refused: false,
     };
     let shown = |step: Step| (serde_json::to_value(&step).unwrap(), step.line());
     let (json, line) = shown(step(Some(State::Missing), None));
@@ -326,5 +342,5 @@ fn plans_are_readable_by_people_and_programs() {
     assert_eq!(line, "time to live of p-locks: change: a");
     let (json, line) = shown(step(None, Some("no")));
     assert_eq!(json, json!({ "kind": "time-to-live", "name": "p-locks", "problem": "no" }));
-    assert_eq!(line, "time to live of p-locks: can't be done: no");
+    assert_eq!(line, "time to live of p-locks: could not be checked: no");
 }

@@ -62,7 +62,7 @@ async fn a_missing_table_or_bucket_is_named() {
 }
 
 #[tokio::test]
-async fn a_deployment_may_lack_queues_but_not_its_buckets() {
+async fn a_deployment_may_lack_queues_and_buckets() {
     let emulator = Emulator::start();
     let mut deployment = emulator.deploy(Shape::Usual).await.deployment;
     deployment.queues.remove(&QueueRole::Reassembly);
@@ -70,9 +70,20 @@ async fn a_deployment_may_lack_queues_but_not_its_buckets() {
     assert_eq!(backend.queues.len(), 6);
     assert_eq!(backend.queue(QueueRole::Reassembly).unwrap_err().code(), Code::NotFound);
     deployment.input_bucket = None;
-    let error = open(emulator.connect(deployment).await).await.unwrap_err();
-    let said = "INPUT_BUCKET_NAME is missing in the environment file: it names the bucket of sources and segments";
-    assert_eq!((error.code(), error.to_string().as_str()), (Code::Invalid, said));
+    let backend = open(emulator.connect(deployment).await).await.unwrap();
+    let said =
+        "this deployment has no bucket of sources and segments: INPUT_BUCKET_NAME is missing in the environment file";
+    let store = &*backend.input.store;
+    let key = objects::path("a").unwrap();
+    for error in [
+        objects::size(store, "a").await.unwrap_err(),
+        objects::keys_below(store, "a").await.unwrap_err(),
+        Error::from(store.put(&key, "b".into()).await.unwrap_err()),
+        Error::from(store.delete(&key).await.unwrap_err()),
+    ] {
+        assert_eq!((error.code(), error.to_string().as_str()), (Code::NotFound, said));
+    }
+    backend.output.store.put(&key, "b".into()).await.unwrap();
 }
 
 fn deployment(endpoint: &str) -> Deployment {

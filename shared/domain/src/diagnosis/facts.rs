@@ -95,7 +95,9 @@ pub struct JobFacts {
     pub outputs: Option<Fact<Vec<u32>>>,
     /// Dead-lettered messages of this job.
     pub dead_letters: Vec<DeadLetter>,
-    /// True when the inference dead-letter queue holds more messages than were looked at: some may be this job's.
+    /// True when the chunking dead-letter queue may hold messages that were not looked at: one may be this job's.
+    pub has_unseen_dead_sources: bool,
+    /// As above, of the inference dead-letter queue.
     pub has_unseen_dead_letters: bool,
     /// Segments that workers say they work on.
     pub running: Vec<RunningSegment>,
@@ -107,6 +109,15 @@ pub struct JobFacts {
     pub inference_depth: Option<Fact<u64>>,
     /// As above.
     pub reassembly_depth: Option<Fact<u64>>,
+    /// Where depths are approximate, so that a queue in use is hardly ever known to be empty: how long a message of the chunking
+    /// queue can be tried, as long as none waits there to be received for the first time.
+    pub chunking_tries: Option<Duration>,
+    /// As above, of the inference queue.
+    pub inference_tries: Option<Duration>,
+    /// As above, of the reassembly queue.
+    pub reassembly_tries: Option<Duration>,
+    /// How long a lock's holder that gave no lease is presumed to work.
+    pub holder_presumed: Duration,
     /// When anything was last heard or seen of the job.
     pub last_activity_at: Timestamp,
 }

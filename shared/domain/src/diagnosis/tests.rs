@@ -20,12 +20,17 @@ fn healthy(status: JobStatus) -> JobFacts {
         result_exists: Some(Fact::exact(false, NOW)),
         outputs: Some(Fact::exact(vec![0, 1, 2], NOW)),
         dead_letters: vec![],
+        has_unseen_dead_sources: false,
         has_unseen_dead_letters: false,
         running: vec![],
         failing: vec![],
         chunking_depth: Some(Fact::exact(0, NOW)),
         inference_depth: Some(Fact::exact(0, NOW)),
         reassembly_depth: Some(Fact::exact(0, NOW)),
+        chunking_tries: None,
+        inference_tries: None,
+        reassembly_tries: None,
+        holder_presumed: Duration::from_secs(600),
         last_activity_at: LONG_AGO,
     }
 }
@@ -209,6 +214,57 @@ fn no_segment_is_lost_while_dead_letters_are_unseen() {
     check(&facts, &[(Code::SegmentLost, true)]);
     facts.has_unseen_dead_letters = true;
     check(&facts, &[]);
+}
+
+#[test]
+fn no_source_is_ignored_while_its_dead_letter_queue_is_unseen() {
+    for status in [JobStatus::Created, JobStatus::ChunkingInProgress] {
+        let mut facts = healthy(status);
+        check(&facts, &[(Code::SourceIgnored, true)]);
+        facts.has_unseen_dead_sources = true;
+        check(&facts, &[]);
+    }
+}
+
+#[test]
+fn a_holder_without_a_lease_is_presumed_to_work_as_long_as_its_message_is_hidden() {
+    let mut facts = healthy(JobStatus::Reassembling);
+    let of = |facts: &JobFacts| {
+        diagnose(facts, NOW, Patience::default()).into_iter().map(|found| (found.code, found.severity)).next()
+    };
+    facts.lock = lock(Some(NOW.minus(Duration::from_secs(599))), None);
+    assert_eq!(of(&facts), None);
+    facts.lock = lock(Some(NOW.minus(Duration::from_secs(601))), None);
+    assert_eq!(of(&facts), Some((Code::ReassemblyDied, Severity::Critical)));
+    // Others' messages are on the queue: only its age tells.
+    facts.reassembly_depth = Some(Fact::exact(1, NOW));
+    assert_eq!(of(&facts), None);
+    facts.lock = lock(Some(NOW.minus(Duration::from_secs(1201))), None);
+    assert_eq!(of(&facts), Some((Code::ReassemblyDied, Severity::Warning)));
+    facts.reassembly_depth = None;
+    assert_eq!(of(&facts), Some((Code::ReassemblyDied, Severity::Warning)));
+}
+
+#[test]
+fn what_is_older_than_all_tries_is_told_though_the_queue_is_never_empty() {
+    let tries = Some(Duration::from_secs(900));
+    let one_in_flight = Some(Fact { is_exact: false, ..Fact::exact(1, NOW) });
+    let mut ignored = healthy(JobStatus::Created);
+    (ignored.chunking_depth, ignored.chunking_tries) = (one_in_flight.clone(), tries);
+    let mut lost = converting();
+    (lost.inference_depth, lost.inference_tries) = (one_in_flight.clone(), tries);
+    let mut unsent = healthy(JobStatus::ChunkingComplete);
+    unsent.lock = lock(None, None);
+    (unsent.reassembly_depth, unsent.reassembly_tries) = (one_in_flight, tries);
+    let cases = [(ignored, Code::SourceIgnored), (lost, Code::SegmentLost), (unsent, Code::ReassemblyMessageLost)];
+    for (mut facts, code) in cases {
+        let found = diagnose(&facts, NOW, Patience::default());
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert_eq!((found[0].code, found[0].severity, found[0].repair.is_some()), (code, Severity::Warning, true));
+        let too_short = Some(Duration::from_secs(1100));
+        (facts.chunking_tries, facts.inference_tries, facts.reassembly_tries) = (too_short, too_short, too_short);
+        check(&facts, &[]);
+    }
 }
 
 #[test]

@@ -121,11 +121,17 @@ fn collector_part(state: &State, collector: &CollectorView) -> Part {
     let is_late = state.model.collector_is_late(collector, state.now);
     let age = collector.last_success_at.map_or_else(|| "never".into(), |at| text::age(state.ago(at)));
     let name = (format!("{} ", collector.name), theme.dim);
-    if is_late || collector.error.is_some() {
-        let word = if collector.error.is_some() { "FAILING" } else { "STALE" };
+    if is_late || collector.error.is_some() || collector.lacks.is_some() {
+        let word = match (&collector.error, &collector.lacks) {
+            (Some(_), _) => "FAILING",
+            (None, Some(_)) => "PARTLY",
+            (None, None) => "STALE",
+        };
         Part { spans: vec![name, (format!("▲ {word} {age}"), theme.warn)], priority: 3 }
     } else {
-        Part { spans: vec![name, (age, theme.dim)], priority: 6 }
+        // What everything rests on keeps its age longest.
+        let priority = if matches!(collector.name.as_str(), "queues" | "jobs") { 6 } else { 7 };
+        Part { spans: vec![name, (age, theme.dim)], priority }
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     let end = width.saturating_sub(1);
     canvas.text_right(end, 0, &more, theme.warn);
     if let Some(at) = deployment.read_at {
-        let age = format!(" read {} ago ", text::whole_age(state.ago(at)));
+        let age = format!(" asked {} ago ", text::whole_age(state.ago(at)));
         let end = end.saturating_sub(text::width(&more) as u16);
         if usize::from(x) + age.len() + 1 < usize::from(end) {
             canvas.text_right(end, 0, &age, theme.aged(theme.dim, state.is_stale()));
@@ -62,15 +62,20 @@ fn lines(state: &State, view: &DeploymentView, columns: usize) -> Vec<Line> {
         Some("B") => "B: its video worker completes and triggers".to_owned(),
         other => other.unwrap_or(text::MISSING).to_owned(),
     };
-    lines.push(fact("backend", view.backend.clone()));
+    let repairs = state.model.environment.as_ref().map_or("", |environment| match environment.repairs_by_itself {
+        true => "; lost jobs are repaired without asking",
+        false => "; lost jobs are left to operators' plans",
+    });
+    lines.push(fact("backend", format!("{}{repairs}", view.backend)));
     lines.push(fact("region", known(&view.region)));
     lines.push(fact("prefix", known(&view.prefix)));
     lines.push(fact("topology", topology));
     lines.push(Vec::new());
     if view.missing.is_empty() {
-        lines.push(vec![("✓ ".into(), aged(theme.good)), ("nothing is missing".into(), aged(theme.text))]);
+        lines
+            .push(vec![("✓ ".into(), aged(theme.good)), ("nothing was missing at the start".into(), aged(theme.text))]);
     } else {
-        lines.push(vec![(format!("MISSING ({})", view.missing.len()), theme.warn)]);
+        lines.push(vec![(format!("MISSING AT THE START ({})", view.missing.len()), theme.warn)]);
         for missing in &view.missing {
             for (at, words) in text::wrap(missing, columns.saturating_sub(2).max(8)).into_iter().enumerate() {
                 lines.push(vec![(if at == 0 { "! " } else { "  " }.into(), theme.warn), (words, aged(theme.text))]);
@@ -139,12 +144,14 @@ fn queue_line(state: &State, queue: &FoundQueue) -> Line {
     let name = queue.name.to_string();
     let (glyph, glyph_style, style) =
         if queue.exists { ("✓ ", theme.good, theme.text) } else { ("– ", theme.dim, theme.dim) };
-    let note = match (&queue.note, queue.exists) {
-        (Some(note), _) => format!("  {note}"),
-        (None, false) => "  not deployed".to_owned(),
-        (None, true) => String::new(),
+    let read_at = state.model.queue(queue.name).and_then(|queue| queue.ready).map(|ready| ready.at);
+    let note = match (&queue.note, queue.exists, read_at) {
+        (Some(note), _, _) => format!("  {note}"),
+        (None, false, _) => "  not deployed".to_owned(),
+        (None, true, Some(at)) => format!("  read {} ago", text::whole_age(state.ago(at))),
+        (None, true, None) => "  not read yet".to_owned(),
     };
-    let note_style = if queue.exists { theme.accent } else { theme.dim };
+    let note_style = if queue.exists && queue.note.is_some() { theme.accent } else { theme.dim };
     vec![
         (glyph.into(), aged(glyph_style)),
         (format!("{name:<22} "), aged(style)),

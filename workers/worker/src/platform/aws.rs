@@ -74,16 +74,20 @@ fn read(file: &Path, stages: &[Stage]) -> anyhow::Result<Deployment> {
     }
     let Deployment { name_prefix, region, .. } = &deployment;
     tracing::info!("the deployment {name_prefix} in {region}: topology {}", deployment.topology());
+    let mut missing = deployment.missing_stores();
     for role in QueueRole::PIPELINE.iter().filter(|role| !deployment.queues.contains_key(role)) {
-        match stages.iter().find(|stage| stage.queue() == *role) {
-            Some(stage) => bail!(
-                "the queue of the {stage} stage is not deployed: {} is missing or null in {}",
-                key(*role),
-                file.display()
-            ),
-            None => tracing::info!("not deployed: the {} queue ({})", suffix(*role), key(*role)),
+        match stages.iter().any(|stage| stage.queue() == *role) {
+            true => missing.push(key(*role)),
+            false => tracing::info!("not deployed: the {} queue ({})", suffix(*role), key(*role)),
         }
     }
+    ensure!(
+        missing.is_empty(),
+        "{} {} missing or null in {}, and this worker needs them: name what is deployed",
+        missing.join(", "),
+        if missing.len() == 1 { "is" } else { "are" },
+        file.display()
+    );
     if stages.contains(&Stage::Chunking) && deployment.queues.contains_key(&QueueRole::Ingest) {
         tracing::warn!(
             "the ingest queue ({}) is not served by this worker: leave a media-worker running if sources are fetched by address",

@@ -30,19 +30,24 @@ fn what_converts_is_what_the_operator_says_or_else_the_deployment() {
 }
 
 #[test]
-fn a_stage_whose_queue_is_not_deployed_is_told_so() {
+fn all_that_a_stage_needs_and_is_not_deployed_is_named_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("deployment.env");
-    std::fs::write(
-        &file,
-        "REGION=us-east-1\r\nCHUNKING_QUEUE_URL=\"https://q/chunking\"\r\nREASSEMBLY_QUEUE_URL=null\r\n",
-    )
-    .unwrap();
+    let text = "REGION=us-east-1\r\nCHUNKING_QUEUE_URL=\"https://q/chunking\"\r\nREASSEMBLY_QUEUE_URL=null\r\n\
+                INPUT_BUCKET_NAME=i\r\nOUTPUT_BUCKET_NAME=o\r\nJOBS_TABLE_NAME=j\r\n";
+    let tables = "SEGMENT_COMPLETIONS_TABLE_NAME=c\r\nREASSEMBLY_TRIGGERED_TABLE_NAME=r\r\n";
+    std::fs::write(&file, format!("{text}{tables}")).unwrap();
     read(&file, &[Stage::Chunking]).unwrap();
-    for (stages, says) in [
-        (&[Stage::Reassembly][..], "the queue of the reassembly stage is not deployed: REASSEMBLY_QUEUE_URL"),
-        (Stage::ALL, "the queue of the inference stage is not deployed: VIDEO_WORKER_QUEUE_URL"),
+    for (more, stages, says) in [
+        (tables, &[Stage::Reassembly][..], "REASSEMBLY_QUEUE_URL is missing"),
+        (tables, Stage::ALL, "VIDEO_WORKER_QUEUE_URL, REASSEMBLY_QUEUE_URL are missing"),
+        (
+            "",
+            &[Stage::Inference],
+            "SEGMENT_COMPLETIONS_TABLE_NAME, REASSEMBLY_TRIGGERED_TABLE_NAME, VIDEO_WORKER_QUEUE_URL are missing",
+        ),
     ] {
+        std::fs::write(&file, format!("{text}{more}")).unwrap();
         let error = read(&file, stages).unwrap_err().to_string();
         assert!(error.starts_with(says), "{error}");
     }
