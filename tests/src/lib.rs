@@ -117,7 +117,8 @@ impl Drop for Process {
 /// # Errors
 /// When there is no such process.
 pub fn signal(pid: u32, name: &str) -> Result<()> {
-    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status()?;
+    // The shell's own: a small Debian has no program of this name.
+    let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status()?;
     ensure!(status.success(), "process {pid} can't be sent {name}");
     Ok(())
 }
