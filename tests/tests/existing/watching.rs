@@ -152,9 +152,9 @@ fn stuck_jobs_are_found_explained_and_repaired_by_plans() -> Result<()> {
     existing.emulator.call("dynamodb", "DynamoDB_20120810.UpdateItem", &aged)?;
 
     for (job_id, code) in [(&incomplete, "completion-lost"), (&abandoned, "reassembly-died")] {
-        let detail = seen(&stack, job_id, code, |view| finding(view, code).is_some())?;
-        let found = finding(&detail["view"], code).context("a finding")?;
-        assert_eq!(found["severity"], "critical", "{found:#}");
+        // By its age alone it is a warning, until the queue is surely empty.
+        let is_sure = |view: &Value| finding(view, code).is_some_and(|found| found["severity"] == "critical");
+        seen(&stack, job_id, code, is_sure)?;
         // First the plan, which changes nothing.
         let before = (existing.emulator.rows(&locks)?, existing.emulator.rows(&existing.name("segment-completions"))?);
         let repair = ["jobs", "repair", job_id, code];
