@@ -28,6 +28,7 @@ lint:
 	@scripts/setup lint
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	cargo fetch --locked
 	PATH="$(CURDIR)/.tools/bin:$$PATH" cargo deny --offline check bans licenses sources
 
 bench:
