@@ -161,6 +161,11 @@ impl fmt::Display for Topology {
 pub trait CallCounts: fmt::Debug + Send + Sync + 'static {
     /// The counts since the process began, by API (`sqs.ReceiveMessage`).
     fn snapshot(&self) -> Vec<(String, Counts)>;
+
+    /// What the answers show to be wrong with this machine's clock, in a sentence; none while it is right.
+    fn wrong_clock(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Counts of one API.

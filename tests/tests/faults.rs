@@ -215,6 +215,7 @@ fn a_bad_day_costs_time_and_nothing_else() -> Result<()> {
     emulator.control("clock?secs=360")?;
     let job_id = submit(&stack, &source)?;
     wait_until_completed(&stack, &job_id).context("a clock that is six minutes off")?;
+    said(&stack, "this machine's clock is 6 min behind AWS's")?;
     emulator.control("heal")?;
     // What stays until somebody mends it: said in a sentence, and the job goes on where it stood.
     for (fault, words, code) in [

@@ -300,6 +300,9 @@ impl Polls {
         drop(inner);
         shared.live.with(|world| {
             (world.polling, world.is_held_back, world.outage) = (polling, is_held_back, outage);
+            let wrong_clock = self.calls.as_ref().and_then(|calls| calls.wrong_clock());
+            world.wrong_clock =
+                wrong_clock.map(|words| (world.wrong_clock.take().map_or(at, |(since, _)| since), words));
             for view in views {
                 if view.error.is_some() || view.at.is_some() {
                     world.collector_ran(view.name, view.pause, view.error, view.at.unwrap_or(at));

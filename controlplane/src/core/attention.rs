@@ -52,6 +52,7 @@ impl World {
             self.polling_line(&mut list);
         }
         self.collector_lines(now, outage.is_some(), &mut list);
+        list.extend(self.wrong_clock.iter().map(|(since, words)| clock_line(*since, words)));
         self.worker_lines(now, &mut list);
         list.sort_by(|a, b| {
             (Reverse(a.severity), rank(&a.id), a.since, &a.id).cmp(&(Reverse(b.severity), rank(&b.id), b.since, &b.id))
@@ -370,6 +371,22 @@ fn outage_line(outage: &Outage) -> Attention {
         evidence: outage.error.clone(),
         since: outage.since,
         next: next.into(),
+        command: None,
+        job_id: None,
+        queue: None,
+        code: "collector-down".into(),
+    }
+}
+
+/// Calls go on, since their makers go by the answers' dates; what is counted from this machine's time is wrong.
+fn clock_line(since: Timestamp, words: &str) -> Attention {
+    Attention {
+        id: "backend/clock".into(),
+        severity: Severity::Warning,
+        subject: "clock is wrong".into(),
+        evidence: words.to_owned(),
+        since,
+        next: "ages and times are off by as much until it is set".into(),
         command: None,
         job_id: None,
         queue: None,

@@ -59,6 +59,8 @@ pub(crate) struct World {
     pub(super) lacking_since: BTreeMap<&'static str, Timestamp>,
     /// That nobody answers.
     pub(crate) outage: Option<Outage>,
+    /// Since when this machine's clock is wrong, and what is to be said of it.
+    pub(crate) wrong_clock: Option<(Timestamp, String)>,
     /// That no write is taken, so that none is to be proposed.
     pub(crate) is_read_only: bool,
     pub(crate) attention: Vec<Attention>,
@@ -89,6 +91,7 @@ impl World {
             first_ran: BTreeMap::new(),
             lacking_since: BTreeMap::new(),
             outage: None,
+            wrong_clock: None,
             is_read_only: false,
             attention: Vec::new(),
             dirty: Dirty::default(),

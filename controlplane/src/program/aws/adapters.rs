@@ -25,6 +25,10 @@ impl CallCounts for Counted {
             })
             .collect()
     }
+
+    fn wrong_clock(&self) -> Option<String> {
+        self.0.wrong_clock()
+    }
 }
 
 /// SQS's own redrive.
