@@ -61,8 +61,8 @@ pub(crate) struct Polls {
 struct Inner {
     schedule: Schedule,
     spending: Spending,
-    /// The newest error of each target that fails.
-    errors: BTreeMap<Target, Error>,
+    /// The newest error of each target that fails, and since when it fails in that way.
+    errors: BTreeMap<Target, (Moment, Error)>,
     /// When somebody last answered.
     answered_at: Moment,
     /// When queues and rows, on which everything rests, were last asked out of turn whether they answer.
@@ -242,8 +242,12 @@ impl Polls {
 
     /// Keeps a target's error; true when it failed not already.
     pub(super) fn note_error(&self, target: Target, error: &Error) -> bool {
+        let now = self.now();
         let kept = Error::new(error.code(), error.to_string());
-        self.lock().errors.insert(target, kept).is_none()
+        let mut inner = self.lock();
+        let before = inner.errors.get(&target);
+        let since = before.filter(|(_, other)| other.code() == kept.code()).map_or(now, |(since, _)| *since);
+        inner.errors.insert(target, (since, kept)).is_none()
     }
 
     /// Whether a collector is without an answer to any of its questions.
@@ -349,7 +353,7 @@ fn outage(inner: &mut Inner, shared: &Shared, now: Moment, at: Timestamp) -> Opt
         }
     }
     let since = inner.silent_since?;
-    let errors: Vec<&Error> = unanswered.iter().filter_map(|target| inner.errors.get(target)).collect();
+    let errors: Vec<&Error> = unanswered.iter().filter_map(|target| Some(&inner.errors.get(target)?.1)).collect();
     // One that failed before, and for its own reason, must not stand for all.
     let like = |error: &Error| errors.iter().filter(|other| other.code() == error.code()).count();
     let error = errors.iter().max_by_key(|error| like(error)).map(ToString::to_string);
@@ -374,9 +378,11 @@ fn report_of(inner: &Inner, name: &'static str, now: Moment, at: Timestamp) -> O
     if !is_ready && !is_down {
         return None;
     }
-    let first = inner.errors.iter().find(|(target, _)| collector(**target) == name);
-    let error = is_down.then(|| first.map_or_else(|| NO_ANSWER.to_owned(), |(_, error)| error.to_string()));
-    let lacks = first.filter(|_| !is_down && of_name.failing > 0);
+    // Of several the one that began last: what changed a moment ago is news.
+    let of_this = inner.errors.iter().filter(|(target, _)| collector(**target) == name);
+    let newest = of_this.max_by_key(|(_, (since, _))| *since).map(|(target, (_, error))| (target, error));
+    let error = is_down.then(|| newest.map_or_else(|| NO_ANSWER.to_owned(), |(_, error)| error.to_string()));
+    let lacks = newest.filter(|_| !is_down && of_name.failing > 0);
     let lacks =
         lacks.map(|(target, error)| format!("{} of {} not read: {target}: {error}", of_name.failing, of_name.targets));
     // That there is nothing to read was told by what says what there is.

@@ -37,6 +37,8 @@ const LAST_LOOKS: u32 = 24;
 const LONG_QUIET: u32 = 30;
 /// A reading that takes longer than this may never end. A search of the logs may.
 const HANGS: Duration = Duration::from_secs(4);
+/// What took long to read is left alone for at most so long, or as long as it took: it may have hung, and answers again.
+const LONGEST_REST: Duration = Duration::from_secs(30);
 /// The pause after a failure doubles so often.
 const LONGEST_RETRY: u32 = 3;
 
@@ -229,8 +231,8 @@ impl Schedule {
             // What is read seldom is tried again soon: its pauses are for what doesn't change, not for what is not known.
             Outcome::Failed => self.pace.retry * (1 << watch.failures.min(LONGEST_RETRY)),
         };
-        // A collector takes at most about a tenth of its time.
-        let pause = watch.pause.max(took * 10);
+        // A reading takes at most about a tenth of its target's time; one that took long because it hung, half of it.
+        let pause = watch.pause.max((took * 10).min(LONGEST_REST.max(took)));
         watch.due = match outcome {
             Outcome::More => now,
             _ if std::mem::take(&mut watch.again) => now + self.pace.hush,

@@ -55,6 +55,19 @@ fn due(schedule: &mut Schedule, now: Moment) -> Option<Moment> {
 }
 
 #[test]
+fn what_hung_is_asked_again_within_a_minute() {
+    for (outcome, secs, pause) in
+        [(Outcome::Same, 2, 20), (Outcome::Same, 38, 38), (Outcome::Failed, 1, 10), (Outcome::Failed, 45, 45)]
+    {
+        let mut schedule = metered(300);
+        schedule.watch(QUEUE, at(0));
+        let begun = begin(&mut schedule, at(0), 1);
+        schedule.done(begun[0].target, outcome, at(secs), 1, at(secs));
+        assert_eq!(due(&mut schedule, at(secs)), Some(at(secs + pause)), "{outcome:?} after {secs} s");
+    }
+}
+
+#[test]
 fn pauses_grow_while_nothing_changes_and_fall_back_when_it_does() {
     let mut schedule = metered(300);
     schedule.watch_job(job(1), Watching::Active, at(0));
