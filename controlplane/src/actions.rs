@@ -2,22 +2,25 @@
 //!
 //! Invariant: a plan is applied at most once, and only as long as it is valid; what became of each item is kept.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use stereospot_api::view::Change;
 use stereospot_api::wire::Apply;
 use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, Plan, PlanItem};
-use stereospot_domain::{QueueName, QueueRole, Timestamp};
+use stereospot_domain::{JobId, QueueName, QueueRole, Timestamp};
 use stereospot_telemetry::catalogue::ActionOutcome;
 use stereospot_telemetry::record;
 use uuid::Uuid;
 
 use crate::collect::{DEAD_LETTERS, JOBS, QUEUES};
+use crate::core::World;
 use crate::core::attention::down_since;
 use crate::shared::Shared;
 use crate::store;
 
 mod dropped;
+mod fail;
 pub(crate) mod mend;
 mod purge;
 mod repair;
@@ -93,6 +96,7 @@ pub(crate) async fn plan(shared: &Shared, action: Action, who: Option<String>) -
         Action::Restore { plan_id } => restore::draft(shared, *plan_id).await?,
         Action::Scale { service, desired } => scale::draft(shared, service, *desired).await?,
         Action::StopMove { queue } => stop_move::draft(shared, *queue).await?,
+        Action::Fail { job_id, reason } => fail::draft(shared, *job_id, reason.as_deref()).await?,
     };
     if let Some(role) = draft.needs.filter(|_| draft.refused.is_none() && !draft.items.is_empty()) {
         draft.items.extend(scale::missing_worker(shared, role).await);
@@ -159,7 +163,14 @@ pub(crate) async fn apply(shared: &Shared, plan_id: Uuid, with: Apply) -> Result
     if !shared.store.begin_plan(&applied).await? {
         return Err(refuse(Error::AppliedBefore(now.as_secs())));
     }
+    let jobs = about(shared, &applied.plan);
+    let queues = shared.live.at_revision(|world, _| touched(world, &applied.plan.action));
     applied.results = carry_out(shared, &applied.plan).await;
+    if applied.count(Outcome::Done) > 0 {
+        let at = shared.now();
+        shared.live.with(|world| jobs.iter().for_each(|job_id| world.touch(*job_id, at)));
+        queues.into_iter().for_each(|role| shared.polls.moved(role));
+    }
     if let Action::Purge { queue } = applied.plan.action
         && applied.count(Outcome::Done) > 0
         && purge::keeps_copies(queue, &applied.plan)
@@ -174,6 +185,32 @@ pub(crate) async fn apply(shared: &Shared, plan_id: Uuid, with: Apply) -> Result
     Ok(applied)
 }
 
+/// Jobs for which a plan puts messages on their way: what is on its way is not lost.
+fn about(shared: &Shared, plan: &Plan) -> HashSet<JobId> {
+    let of_items = plan.items.iter().filter_map(|item| item.job_id);
+    match &plan.action {
+        // A whole queue is one item.
+        Action::Replay { queue, .. } => {
+            of_items.chain(shared.live.at_revision(|world, _| world.dead_jobs(*queue))).collect()
+        }
+        Action::Restore { .. } => of_items.collect(),
+        Action::Trigger { job_id } | Action::Repair { job_id, .. } => HashSet::from([*job_id]),
+        Action::Purge { .. } | Action::Scale { .. } | Action::StopMove { .. } | Action::Fail { .. } => HashSet::new(),
+    }
+}
+
+/// Queues whose numbers an action changes, so that its effect is seen at once.
+fn touched(world: &World, action: &Action) -> Vec<QueueRole> {
+    match action {
+        Action::Replay { queue, .. } | Action::Purge { queue } => vec![queue.role],
+        Action::Repair { job_id, .. } => {
+            let dead = world.dead.keys().filter(|name| world.dead_jobs(**name).contains(job_id));
+            dead.map(|name| name.role).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 async fn carry_out(shared: &Shared, plan: &Plan) -> Vec<ItemResult> {
     let (workers, items): (Vec<PlanItem>, Vec<PlanItem>) = plan.items.iter().cloned().partition(scale::starts_worker);
     let mut results = match &plan.action {
@@ -185,6 +222,7 @@ async fn carry_out(shared: &Shared, plan: &Plan) -> Vec<ItemResult> {
         Action::Restore { plan_id } => restore::apply(shared, *plan_id, &items).await,
         Action::Scale { service, desired } => scale::apply(shared, service, *desired, &items).await,
         Action::StopMove { queue } => stop_move::apply(shared, *queue).await,
+        Action::Fail { job_id, reason } => fail::apply(shared, *job_id, reason.as_deref(), plan).await,
     };
     let is_needed = results.iter().any(|result| result.outcome == Outcome::Done);
     for worker in &workers {
@@ -269,7 +307,7 @@ fn stale(shared: &Shared, action: &Action) -> Option<String> {
         Action::Purge { .. } | Action::Restore { .. } => &[QUEUES],
         Action::Trigger { .. } | Action::Repair { .. } => &[JOBS],
         // They read what they rest on themselves.
-        Action::Scale { .. } | Action::StopMove { .. } => &[],
+        Action::Scale { .. } | Action::StopMove { .. } | Action::Fail { .. } => &[],
     };
     let now = shared.now();
     shared.live.with(|world| {

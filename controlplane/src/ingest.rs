@@ -20,6 +20,7 @@ use crate::collect::Nudge;
 use crate::core::world::{OBSERVED_SOURCE, OWN_SOURCE};
 use crate::live::Live;
 use crate::store::{self, Store, events::NewRow};
+use crate::upkeep::said;
 
 /// Batches that may wait for the writer.
 const QUEUED: usize = 128;
@@ -211,6 +212,7 @@ impl Writer {
             Ok(ingested) => ingested,
             Err(error) => {
                 tracing::error!(error = %chain(&error), events = rows.len(), "events were not kept; their senders try again");
+                self.live.with(|world| world.own_database_failed(rows.len(), said(&error), now));
                 let error = Arc::new(error);
                 for batch in group {
                     // A sender that has gone away sends again.
@@ -222,6 +224,7 @@ impl Writer {
         let fresh: Vec<&NewRow<'_>> =
             rows.iter().zip(&ingested.is_new).filter(|(_, is_new)| **is_new).map(|(row, _)| row).collect();
         self.live.with(|world| {
+            world.own_database_took(rows.len(), now);
             for row in &fresh {
                 world.apply(row.event, now);
             }

@@ -270,6 +270,8 @@ async fn mend(shared: &Shared, job_id: JobId, code: Code) -> Result<bool> {
     let Some((job, repair)) = found else { return Ok(true) };
     let results = mend::carry_out(shared, &job, &repair).await;
     let is_mended = results.iter().any(|(_, tried)| tried.is_ok());
+    let failure = results.iter().find_map(|(_, tried)| tried.as_ref().err().map(|error| chain(error)));
+    shared.live.with(|world| world.tried(job_id, code, failure.filter(|_| !is_mended)));
     let of_log = |(what, tried): &(String, Result<String>)| match tried {
         Ok(done) => actions::result(what, Outcome::Done, done),
         Err(error) => actions::result(what, Outcome::Failed, chain(error)),

@@ -113,6 +113,7 @@ impl Server {
         let (ingest, writer) = Ingest::start(store.clone(), live.clone(), nudge.clone(), backend.clock.clone());
         let run_file = config.data_dir.join("run").join("controlplane.json");
         let polls = Polls::new(&platform, &config);
+        let started_at = backend.clock.now();
         let shared = Arc::new(Shared {
             backend,
             platform,
@@ -128,6 +129,7 @@ impl Server {
             moving: Default::default(),
             purged: Default::default(),
             polls,
+            started_at,
             stop: CancellationToken::new(),
         });
         upkeep::recall(&shared).await?;

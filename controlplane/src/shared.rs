@@ -162,6 +162,11 @@ pub trait CallCounts: fmt::Debug + Send + Sync + 'static {
     /// The counts since the process began, by API (`sqs.ReceiveMessage`).
     fn snapshot(&self) -> Vec<(String, Counts)>;
 
+    /// Seconds by which this machine's clock is ahead of the platform's; negative behind.
+    fn clock_ahead_secs(&self) -> i64 {
+        0
+    }
+
     /// What the answers show to be wrong with this machine's clock, in a sentence; none while it is right.
     fn wrong_clock(&self) -> Option<String> {
         None
@@ -247,6 +252,8 @@ pub(crate) struct Shared {
     pub(crate) purged: Mutex<HashMap<JobId, Timestamp>>,
     /// What is read when, and what that costs.
     pub(crate) polls: Polls,
+    /// When this process began.
+    pub(crate) started_at: Timestamp,
     /// Jobs that were read whole because somebody asked, and when.
     pub(crate) asked: Mutex<HashMap<JobId, Timestamp>>,
     /// Moves of whole queues that this process follows.

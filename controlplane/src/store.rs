@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -29,6 +30,12 @@ pub enum Error {
     /// No space left.
     #[error("no space left in the data directory: free some, then it goes on by itself")]
     Full(#[source] sqlx::Error),
+    /// The file's pages contradict each other, or are no database's.
+    #[error(
+        "controlplane.db is damaged: stop the stack, move it and its -wal and -shm away and start again; the jobs are elsewhere \
+         and whole, earlier events and the action log are lost"
+    )]
+    Damaged(#[source] sqlx::Error),
     /// The file can't be opened.
     #[error("can't open {path}: check that the directory exists and can be written")]
     Open {
@@ -63,10 +70,28 @@ pub enum Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        /// SQLITE_FULL, rescode.html.
-        const FULL: i32 = 13;
-        let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
-        if code.is_some_and(|code| code & 0xff == FULL) { Error::Full(error) } else { Error::Database(error) }
+        match primary_code(&error) {
+            Some(FULL) => Error::Full(error),
+            Some(CORRUPT | NOTADB) => Error::Damaged(error),
+            _ => Error::Database(error),
+        }
+    }
+}
+
+// SQLite's primary result codes (sqlite.org/rescode.html); the low byte of the extended ones.
+const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
+const NOTADB: i32 = 26;
+
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse::<i32>().ok().map(|extended| extended & 0xff)
+}
+
+/// An error of the opening: what has a sentence of its own keeps it.
+fn at(path: &Path, error: sqlx::Error) -> Error {
+    match Error::from(error) {
+        Error::Database(source) => Error::Open { path: path.to_owned(), source },
+        told => told,
     }
 }
 
@@ -88,12 +113,12 @@ impl Store {
     /// When the file can't be opened, or is of another version.
     pub(crate) async fn open(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join("controlplane.db");
-        let opened = |source| Error::Open { path: path.clone(), source };
+        let opened = |source| at(&path, source);
         let mut writer = options(&path).create_if_missing(true).connect().await.map_err(opened)?;
-        sqlx::migrate!("./migrations")
-            .run(&mut writer)
-            .await
-            .map_err(|source| Error::Schema { path: path.clone(), source })?;
+        sqlx::migrate!("./migrations").run(&mut writer).await.map_err(|error| match error {
+            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => opened(source),
+            source => Error::Schema { path: path.clone(), source },
+        })?;
         let readers = SqlitePoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(10))

@@ -24,7 +24,7 @@ const CLEAN: Duration = Duration::from_secs(60);
 /// The control plane's own database, as it is named among the collectors once a write to it has failed.
 pub(crate) const OWN_DATABASE: &str = "own-database";
 /// Longest time between two looks whether it can be written.
-const PULSE: Duration = Duration::from_secs(10);
+pub(crate) const PULSE: Duration = Duration::from_secs(10);
 
 /// Starts the tasks.
 pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
@@ -99,10 +99,9 @@ async fn pulse(shared: Arc<Shared>) {
     let interval = (shared.config.poll * 10).min(PULSE);
     loop {
         let (error, now) = (shared.store.pulse(shared.now()).await.err(), shared.now());
-        shared.live.with(|world| {
-            if error.is_some() || world.collectors.contains_key(OWN_DATABASE) {
-                world.collector_ran(OWN_DATABASE, interval, error.as_ref().map(said), now);
-            }
+        shared.live.with(|world| match &error {
+            Some(error) => world.own_database_failed(0, said(error), now),
+            None => world.own_database_took(0, now),
         });
         tokio::select! {
             () = shared.stop.cancelled() => return,
@@ -112,7 +111,7 @@ async fn pulse(shared: Arc<Shared>) {
 }
 
 /// Why the own database can't be written; a full disk needs no cause.
-fn said(error: &store::Error) -> String {
+pub(crate) fn said(error: &store::Error) -> String {
     if matches!(error, store::Error::Full(_)) { error.to_string() } else { chain(error) }
 }
 

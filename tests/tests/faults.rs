@@ -46,6 +46,13 @@ fn metric(stack: &Stack, name: &str, labels: &str) -> Result<f64> {
     Ok(series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
 }
 
+/// A metric of the control plane that has no labels.
+fn gauge(stack: &Stack, name: &str) -> Result<f64> {
+    let text = stereospot_tests::get(&format!("{}/metrics", stack.server()))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+    Ok(line.with_context(|| format!("{name} is not exported"))?.parse()?)
+}
+
 /// A program that must end at once; what it said.
 fn refused(command: &mut Command) -> Result<String> {
     let done = command.current_dir(root()).stdin(Stdio::null()).output()?;
@@ -216,6 +223,8 @@ fn a_bad_day_costs_time_and_nothing_else() -> Result<()> {
     let job_id = submit(&stack, &source)?;
     wait_until_completed(&stack, &job_id).context("a clock that is six minutes off")?;
     said(&stack, "this machine's clock is 6 min behind AWS's")?;
+    let ahead = gauge(&stack, "stereospot_clock_ahead_seconds")?;
+    ensure!((-362.0..=-355.0).contains(&ahead), "the clock's metric says {ahead} s");
     emulator.control("heal")?;
     // What stays until somebody mends it: said in a sentence, and the job goes on where it stood.
     for (fault, words, code) in [

@@ -140,7 +140,7 @@ fn job(number: u32, turn: u32) -> JobView {
         observed_at: NOW,
         segments_done: done,
         segments_running: 2,
-        segments_dead: 0,
+        segments_dead: Some(0),
         progress: Some(done as f32 / 64.0),
         frames_per_second: Some(20.0),
         eta: Some(NOW.plus(Duration::from_secs(60))),

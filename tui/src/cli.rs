@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
+use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use stereospot_domain::diagnosis::Code;
 use stereospot_domain::{JobStatus, QueueName};
@@ -40,7 +41,7 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 usage."
 )]
 pub struct Cli {
-    /// The control plane's address [default: the running local stack's, else http://127.0.0.1:7847]
+    /// The control plane's address [default: that of the stack on the data directory; where there never was one, http://127.0.0.1:7847]
     #[arg(long, global = true, env = "STEREOSPOT_SERVER", value_name = "URL", value_hint = ValueHint::Url)]
     pub server: Option<String>,
     /// The stack's data directory [default: ./stereospot-data; of a deployment on AWS a folder of its own, such as ./prod-data]
@@ -56,11 +57,19 @@ pub struct Cli {
 
 impl Cli {
     /// The command line of this process; ends it with 2 and a sentence when it can't be understood. A variable of the environment
-    /// that is set to nothing counts as not set, as shells and service files set one to be rid of it.
+    /// that is set to nothing counts as not set, as shells and service files set one to be rid of it. A data directory on the command
+    /// line outweighs a server in the environment: what was typed is what is meant.
     #[must_use]
     pub fn read() -> Self {
         let mut matches = without_empty_variables(Self::command()).get_matches();
-        Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut Self::command()).exit())
+        let is_typed = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let is_by_data_dir = is_typed("data_dir") && !is_typed("server");
+        let mut cli =
+            Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut Self::command()).exit());
+        if is_by_data_dir {
+            cli.server = None;
+        }
+        cli
     }
 }
 
@@ -290,6 +299,17 @@ pub enum JobsCommand {
         /// The finding's code, as `jobs show` names it
         #[arg(value_parser = PossibleValuesParser::new(Code::ALL.iter().map(|code| code.as_str())), hide_possible_values = true)]
         code: String,
+        /// How it is confirmed.
+        #[command(flatten)]
+        write: Write,
+    },
+    /// Give a job up: set it to failed
+    Fail {
+        /// The job
+        id: String,
+        /// Why, for whoever reads it later
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
         /// How it is confirmed.
         #[command(flatten)]
         write: Write,

@@ -4,7 +4,7 @@
 
 use std::env;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +16,7 @@ use crate::cli::{Cli, Command, Look};
 use crate::{dashboard, up};
 
 pub mod job_id;
+pub(crate) mod patience;
 pub mod print;
 pub mod target;
 
@@ -132,10 +133,8 @@ fn report(error: &Error) -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result {
-    let client = || -> Result<Client> {
-        let data_dir = cli.data_dir.as_deref().unwrap_or(Path::new(target::USUAL_DATA_DIR));
-        Ok(Client::new(&target::server(cli.server.as_deref(), data_dir))?)
-    };
+    let client =
+        || -> Result<Client> { Ok(Client::new(&target::server(cli.server.as_deref(), cli.data_dir.as_deref())?)?) };
     match cli.command {
         None => open_dashboard(client()?, &cli.look).await,
         Some(Command::Up(options)) => stack::run(options, cli.data_dir.as_deref(), &cli.look).await,
@@ -175,7 +174,7 @@ async fn show_dashboard(client: Client, look: &Look) -> Result {
         client,
         theme: look.theme,
         no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
-        who: who().unwrap_or_else(|| "operator".into()),
+        who: who(),
         keys: look.keys.clone().or_else(usual_keys),
         is_linear: look.linear,
     };
@@ -186,9 +185,10 @@ fn is_at_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// The person at this machine, for the action log.
-fn who() -> Option<String> {
-    ["USER", "LOGNAME"].iter().find_map(|name| env::var(name).ok()).filter(|name| !name.is_empty())
+/// The person at this machine, for the action log; `operator` where nobody says who that is.
+fn who() -> String {
+    let name = ["USER", "LOGNAME"].iter().find_map(|name| env::var(name).ok().filter(|name| !name.is_empty()));
+    name.unwrap_or_else(|| "operator".into())
 }
 
 /// The key file where people keep such files, if there is one.

@@ -27,6 +27,7 @@ mod mouse;
 mod network;
 mod place;
 mod ring;
+mod signals;
 mod state;
 mod terminal;
 mod text;
@@ -52,6 +53,7 @@ pub use theme::{ThemeName, UnknownTheme};
 use effect::{Effect, Runner};
 use input::Input;
 use keys::Keymap;
+use signals::{Heard, Signals, Sleepers};
 use state::State;
 use terminal::Screen;
 use theme::Theme;
@@ -85,8 +87,8 @@ const TICK: Duration = Duration::from_millis(250);
 /// Shortest time between two frames that no key asked for.
 const FRAME: Duration = Duration::from_millis(50);
 
-/// Runs the dashboard until the operator leaves it or the process is told to end (SIGTERM, SIGHUP). The terminal is then as it
-/// was before.
+/// Runs the dashboard until the operator leaves it or the process is told to end (SIGTERM, SIGHUP, SIGINT, SIGQUIT). The terminal is
+/// then as it was before; so it is while the process sleeps (Ctrl-Z, SIGTSTP).
 ///
 /// # Errors
 /// When the key file can't be followed, or there is no terminal. A control plane that doesn't answer is no error.
@@ -118,7 +120,7 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
     let mut screen = Screen::enter().context("the dashboard needs a terminal; `stereospot status` does without")?;
     let start = Instant::now();
     let mut terminal_events = EventStream::new();
-    let mut stop = std::pin::pin!(stop_signal());
+    let mut signals = Signals::catch().context("could not listen for signals")?;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     draw(state, &mut screen)?;
@@ -128,7 +130,17 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
         let wait = FRAME.saturating_sub(drawn_at.elapsed());
         let first = tokio::select! {
             biased;
-            () = &mut stop => return Ok(()),
+            heard = signals.next() => {
+                match heard {
+                    Heard::Leave => return Ok(()),
+                    Heard::Sleep => sleep(state, &mut screen, &mut signals, Sleepers::This).await?,
+                    Heard::Woken => {
+                        screen.resume(state.has_mouse)?;
+                        state.is_dirty = true;
+                    }
+                }
+                None
+            }
             event = terminal_events.next() => match event {
                 Some(Ok(event)) => { is_urgent = true; read(event) }
                 // The terminal is gone: there is nobody to show anything to.
@@ -144,7 +156,8 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
             for effect in update::update(state, input, start.elapsed()) {
                 match effect {
                     Effect::Quit => return Ok(()),
-                    Effect::Redraw => screen.terminal.clear()?,
+                    Effect::Redraw => screen.redraw()?,
+                    Effect::Sleep => sleep(state, &mut screen, &mut signals, Sleepers::Foreground).await?,
                     Effect::Copy(text) => screen.copy(&text)?,
                     Effect::Mouse(is_ours) => screen.mouse(is_ours)?,
                     other => runner.start(other),
@@ -187,14 +200,15 @@ fn draw(state: &mut State, screen: &mut Screen) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns when the process is told to end.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut hang_up)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
+/// Gives the terminal back, sleeps, and takes it again.
+async fn sleep(state: &mut State, screen: &mut Screen, signals: &mut Signals, who: Sleepers) -> anyhow::Result<()> {
+    if !signals::has_shell() {
+        state.say("no shell started this that could wake it again: it stays awake", true);
+        return Ok(());
     }
+    screen.leave();
+    signals.sleep(who).await;
+    screen.resume(state.has_mouse)?;
+    state.is_dirty = true;
+    Ok(())
 }

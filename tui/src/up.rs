@@ -23,6 +23,7 @@ mod readiness;
 
 pub use child::Notice;
 pub use fleet::{Fleet, Wanted};
+pub use lock::lock_path;
 pub use programs::control_plane;
 
 use backoff::Backoff;

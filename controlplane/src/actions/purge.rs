@@ -4,10 +4,10 @@
 //! message surely stayed. Where a queue's messages can't be looked at without harm, nothing can be copied, and the plan says so
 //! before: see [`whole`].
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem};
-use stereospot_domain::{QueueName, QueueRole, message};
+use stereospot_domain::{JobId, QueueName, QueueRole, message};
 use stereospot_ports::Code;
 use stereospot_ports::work_queue::Message;
 
@@ -45,6 +45,15 @@ pub(super) async fn draft(shared: &Shared, name: QueueName) -> Result<Draft, Err
             stats.in_flight, stats.delayed
         ));
     }
+    let needed = still_needed(shared, name, &items);
+    let after = match (needed.len(), shared.config.reconciles()) {
+        (0, _) => String::new(),
+        (count, true) => format!("; {} asked for again by the reconciler", count_of(count, "job")),
+        (count, false) => format!("; {} stuck until repaired", count_of(count, "job")),
+    };
+    if !needed.is_empty() {
+        assumptions.push(needed_line(&needed, shared.config.reconciles()));
+    }
     let unseen = stats.ready.saturating_sub(items.len() as u64);
     let is_all = unseen == 0 || stats.is_exact;
     if !is_all {
@@ -53,7 +62,7 @@ pub(super) async fn draft(shared: &Shared, name: QueueName) -> Result<Draft, Err
     let left = if is_all { format!("{name} is empty") } else { format!("{name} holds about {unseen}") };
     Ok(Draft {
         scope: format!("all of {name}, {}", count_of(items.len(), "message")),
-        effect: format!("{left}; copies are kept for {} hours and can be restored", KEPT.as_secs() / 3600),
+        effect: format!("{left}{after}; copies are kept for {} hours and can be restored", KEPT.as_secs() / 3600),
         assumptions,
         confirm: Some(format!("purge {}", items.len())),
         refused: match items.is_empty() {
@@ -64,6 +73,40 @@ pub(super) async fn draft(shared: &Shared, name: QueueName) -> Result<Draft, Err
         items,
         ..Draft::default()
     })
+}
+
+/// Unfinished jobs that need one of the messages to go on, by what was last read of them.
+fn still_needed(shared: &Shared, name: QueueName, items: &[PlanItem]) -> BTreeSet<JobId> {
+    shared.live.at_revision(|world, _| {
+        let needs = |item: &&PlanItem| {
+            let entry = item.job_id.and_then(|job_id| world.jobs.get(&job_id));
+            entry.filter(|entry| !entry.job.status.is_final()).is_some_and(|entry| match name.role {
+                QueueRole::Chunking => entry.job.total_segments.is_none(),
+                QueueRole::Inference => item.segment_index.is_none_or(|index| {
+                    entry.truth.completed.as_ref().is_none_or(|done| done.value.binary_search(&index).is_err())
+                }),
+                QueueRole::Reassembly => true,
+                // Their work is done again from what is stored.
+                _ => false,
+            })
+        };
+        items.iter().filter(needs).filter_map(|item| item.job_id).collect()
+    })
+}
+
+/// What becomes of the jobs whose messages are removed, and which they are.
+fn needed_line(jobs: &BTreeSet<JobId>, reconciles: bool) -> String {
+    /// Named one by one.
+    const NAMED: usize = 5;
+    let mut named = jobs.iter().take(NAMED).map(JobId::to_string).collect::<Vec<_>>().join(", ");
+    if jobs.len() > NAMED {
+        named.push_str(&format!(" and {} more", jobs.len() - NAMED));
+    }
+    let (count, s) = (count_of(jobs.len(), "unfinished job"), if jobs.len() == 1 { "s" } else { "" });
+    match reconciles {
+        true => format!("{count} still need{s} what is removed: the reconciler (on) sends it again by itself: {named}"),
+        false => format!("{count} still need{s} what is removed and stay{s} stuck: the reconciler is off: {named}"),
+    }
 }
 
 pub(super) async fn apply(shared: &Shared, name: QueueName, plan: &Plan) -> Vec<ItemResult> {

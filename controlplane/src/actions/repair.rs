@@ -98,8 +98,6 @@ pub(super) async fn apply(shared: &Shared, job_id: JobId, code: &str, items: &[P
         Some(Repair::ReplayDeadLetters { queue, .. }) => replay::send(shared, *queue, items, true).await,
         Some(repair) => {
             let results = mend::carry_out(shared, &job, repair).await;
-            let at = shared.now();
-            shared.live.with(|world| world.touch(job_id, at));
             results.into_iter().map(|(id, tried)| attempted(id, tried)).collect()
         }
         None => Vec::new(),

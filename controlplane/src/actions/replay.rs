@@ -19,13 +19,14 @@ use crate::shared::Shared;
 mod verdict;
 mod whole;
 
-use verdict::{Judge, Step, Verdict};
+pub(super) use verdict::Judge;
+use verdict::{Step, Verdict};
 pub(crate) use whole::progress;
 
 /// Above so many messages the plan asks for a typed confirmation.
 const UNASKED: usize = 10;
 /// Messages judged at once: on AWS each takes several calls, one after the other.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 
 pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String]>) -> Result<Draft, Error> {
     let queue = super::queue(shared, name)?;
@@ -172,7 +173,7 @@ async fn judge(shared: &Shared, name: QueueName, messages: &[Peeked], ids: Optio
                     let then = "split the source again, which writes and asks for it anew; then remove this";
                     judged.items.push(of_message(format!("{lost}: {then}")));
                 }
-                Verdict::Skip(why) => judged.skips.push(of_message(why)),
+                Verdict::Skip(why) | Verdict::Needless(why) => judged.skips.push(of_message(why)),
             }
         }
     }
@@ -273,7 +274,7 @@ async fn one(shared: &Shared, name: QueueName, message: &Message, judge: &Judge<
                 Err(error) => format!("{note}; still on {name}: {error}"),
             }));
         }
-        Verdict::Skip(why) => return Ok(Sent::No(why)),
+        Verdict::Skip(why) | Verdict::Needless(why) => return Ok(Sent::No(why)),
     };
     let mut note = Vec::new();
     for step in steps {

@@ -1,13 +1,15 @@
-//! Restore: put back what a purge took away.
+//! Restore: put back what a purge took away and is still needed: a job may have been asked for again meanwhile, and be done.
 
 use std::collections::{HashMap, HashSet};
 
+use futures::future;
 use stereospot_api::view::Change;
-use stereospot_domain::message;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, PlanItem};
+use stereospot_domain::{QueueName, message};
 use stereospot_ports::work_queue::{MAX_BATCH, Outgoing};
 use uuid::Uuid;
 
+use super::replay::{AT_ONCE, Judge};
 use super::{Draft, Error, count_of, result, until};
 use crate::shared::Shared;
 use crate::store::{self, Copied};
@@ -22,32 +24,42 @@ pub(super) async fn draft(shared: &Shared, purge_id: Uuid) -> Result<Draft, Erro
     };
     let now = shared.now();
     let copies = copies(shared, purge_id, &*shared.put_back.lock().await).await?;
+    let needless = needless(shared, *queue, &copies.iter().collect::<Vec<_>>()).await;
+    let (mut items, mut skips) = (Vec::new(), Vec::new());
+    for (copy, needless) in copies.iter().zip(needless) {
+        let about = message::job_of(copy.queue.role, &copy.body);
+        let of_copy = |what| PlanItem {
+            id: copy.message_id.clone(),
+            what,
+            job_id: about.map(|(job_id, _)| job_id),
+            segment_index: about.and_then(|(_, index)| index),
+        };
+        match needless {
+            None => items.push(of_copy(format!("send to {}", copy.queue))),
+            Some(why) => skips.push(of_copy(why)),
+        }
+    }
     let refused = match applied.undo_until {
         Some(end) if end < now => Some("the copies were kept for a day and are gone".to_owned()),
         _ if copies.is_empty() => Some("there is nothing left to put back".to_owned()),
+        _ if items.is_empty() => {
+            Some(format!("nothing to put back: {} no longer needed", count_of(skips.len(), "message")))
+        }
         _ => None,
     };
-    let items: Vec<PlanItem> = copies
-        .iter()
-        .map(|copy| {
-            let about = message::job_of(copy.queue.role, &copy.body);
-            PlanItem {
-                id: copy.message_id.clone(),
-                what: format!("send to {}", copy.queue),
-                job_id: about.map(|(job_id, _)| job_id),
-                segment_index: about.and_then(|(_, index)| index),
-            }
-        })
-        .collect();
     let left = applied.undo_until.map_or(String::new(), |end| format!(", possible for {} more", until(end, now)));
     Ok(Draft {
         scope: format!("{} purged from {queue}{left}", count_of(items.len(), "message")),
         effect: format!("they are on {queue} again, with new ids and receive counts from zero"),
-        assumptions: vec!["nobody has put them back meanwhile".into()],
+        assumptions: vec![
+            "nobody has put them back meanwhile".into(),
+            "each job and segment still needs its message when this is applied".into(),
+        ],
         confirm: None,
         refused,
         command,
         items,
+        skips,
         ..Draft::default()
     })
 }
@@ -105,6 +117,23 @@ async fn copies(shared: &Shared, purge_id: Uuid, put_back: &HashSet<(Uuid, Strin
     Ok(copies)
 }
 
+/// For each copy, why it need not be put back; none where it may be needed, or that can't be told now.
+async fn needless(shared: &Shared, queue: QueueName, copies: &[&Copied]) -> Vec<Option<String>> {
+    // The operator chose them all: what nobody can read is put back too.
+    let judge = Judge::new(shared, queue.role, true);
+    let mut told = Vec::with_capacity(copies.len());
+    for copies in copies.chunks(AT_ONCE) {
+        let judged = copies.iter().map(|copy| judge.needless(&copy.body, queue.is_dead_letter));
+        told.extend(future::join_all(judged).await.into_iter().map(|judged| {
+            judged.unwrap_or_else(|error| {
+                tracing::warn!(error = %crate::ingest::chain(&error), "perhaps a needless message is put back");
+                None
+            })
+        }));
+    }
+    told
+}
+
 /// Sends some; says for each what became of it, and which were sent.
 async fn batch(
     shared: &Shared,
@@ -112,11 +141,23 @@ async fn batch(
     items: &[PlanItem],
 ) -> (Vec<ItemResult>, Vec<String>) {
     let (mut results, mut sent) = (Vec::new(), Vec::new());
+    let found: Vec<&Copied> = items.iter().filter_map(|item| copies.get(&item.id)).collect();
+    // All are of the one queue that was purged.
+    let needless = match found.first() {
+        Some(copy) => needless(shared, copy.queue, &found).await,
+        None => Vec::new(),
+    };
+    let needless: HashMap<&str, String> =
+        found.iter().zip(needless).filter_map(|(copy, why)| Some((copy.message_id.as_str(), why?))).collect();
     for item in items {
         let Some(copy) = copies.get(&item.id) else {
             results.push(result(&item.id, Outcome::Skipped, "put back already"));
             continue;
         };
+        if let Some(why) = needless.get(item.id.as_str()) {
+            results.push(result(&item.id, Outcome::Skipped, why.clone()));
+            continue;
+        }
         let tried = match shared.backend.queue_named(copy.queue) {
             Ok(queue) => queue.send(&[Outgoing::now(copy.body.clone())]).await,
             Err(error) => Err(error),

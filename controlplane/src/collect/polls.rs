@@ -1,12 +1,11 @@
-//! The schedule as the tasks share it, and what the collectors say of themselves.
+//! The schedule as the tasks share it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use stereospot_domain::{JobId, JobStatus, Timestamp};
+use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, Timestamp};
 use stereospot_ports::Error;
-use stereospot_telemetry::catalogue::CallOutcome;
 use stereospot_telemetry::record;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -18,9 +17,9 @@ use super::pace::Pace;
 use super::schedule::{Moment, Next, Outcome, Reading, Schedule, Target, Watching};
 use super::spending::{PollsView, Spending};
 use super::{DEAD_LETTERS, JOB_DETAILS, JOBS, LOGS, QUEUES, SERVICES, SETTLED_JOBS, collector};
-use crate::core::attention::Outage;
-use crate::core::world::Polling;
-use crate::shared::{CallCounts, Config, Counts, Platform, Shared};
+use crate::shared::{CallCounts, Config, Platform, Shared};
+
+mod report;
 
 /// Calls a minute where they cost nothing: a bound on what watching takes of the machine.
 const FREE_BUDGET: u32 = 30_000;
@@ -30,13 +29,6 @@ const METERED_BUDGET: u32 = 300;
 pub(super) const TICK: Duration = Duration::from_millis(10);
 /// Longest: dashboards take a longer silence for a lost connection.
 pub(super) const LONGEST_TICK: Duration = Duration::from_secs(1);
-/// So many targets without an answer, and no answer at all in between, may be an outage.
-const AN_OUTAGE: usize = 3;
-
-/// While nobody answers, somebody is asked so often.
-const PROBE_AGAIN: Duration = Duration::from_secs(5);
-/// What is said while a reading only takes too long.
-const NO_ANSWER: &str = "no answer yet: is the network up, and the endpoint right?";
 
 const COLLECTORS: [&str; 7] = [QUEUES, DEAD_LETTERS, JOBS, SETTLED_JOBS, JOB_DETAILS, SERVICES, LOGS];
 
@@ -63,11 +55,13 @@ struct Inner {
     spending: Spending,
     /// The newest error of each target that fails, and since when it fails in that way.
     errors: BTreeMap<Target, (Moment, Error)>,
-    /// When somebody last answered.
+    /// When queues or rows, on which everything rests, last answered.
     answered_at: Moment,
-    /// When queues and rows, on which everything rests, were last asked out of turn whether they answer.
+    /// When anything else did.
+    others_answered_at: Option<Moment>,
+    /// When they were last asked out of turn whether they answer.
     probed_at: Option<Moment>,
-    /// Since when nobody answers.
+    /// Since when they don't.
     silent_since: Option<Timestamp>,
     /// Calls that the budget knows of and the platform has not counted yet.
     accounted: u64,
@@ -96,6 +90,7 @@ impl Polls {
             spending: Spending::default(),
             errors: BTreeMap::new(),
             answered_at: Moment::ZERO,
+            others_answered_at: None,
             probed_at: None,
             silent_since: None,
             accounted: 0,
@@ -189,7 +184,9 @@ impl Polls {
         let mut inner = self.lock();
         if outcome != Outcome::Failed {
             inner.errors.remove(&reading.target);
-            if calls > 0 {
+            if calls > 0 && !is_essential(collector(reading.target)) {
+                inner.others_answered_at = Some(now);
+            } else if calls > 0 {
                 (inner.answered_at, inner.probed_at) = (now, None);
                 if inner.silent_since.take().is_some() {
                     // Everything failed, and no longer does: what was to be tried again later is tried now.
@@ -208,6 +205,14 @@ impl Polls {
     pub(super) fn hurry(&self, target: Target) {
         let now = self.now();
         self.lock().schedule.hurry(target, now);
+    }
+
+    /// Has a queue and its dead-letter queue read at once: messages were just moved between them.
+    pub(crate) fn moved(&self, role: QueueRole) {
+        let dead = QueueName::dead_letter(role);
+        for target in [Target::Queue(QueueName::main(role)), Target::Queue(dead), Target::DeadLetters(dead)] {
+            self.hurry(target);
+        }
     }
 
     pub(super) fn nudge(&self, jobs: BTreeSet<JobId>) {
@@ -274,130 +279,15 @@ impl Polls {
         self.began.elapsed()
     }
 
-    /// Tells how the collectors fare, what was called, and how many jobs there are.
-    pub(super) fn report(&self, shared: &Shared) {
-        let now = self.now();
-        let at = shared.now();
-        let mut inner = self.lock();
-        if let Some(calls) = &self.calls {
-            let new = inner.spending.observe(calls.snapshot(), now);
-            tell_calls(&new);
-            let made: u64 = new.iter().map(|(_, counts)| counts.attempts).sum();
-            let unasked = made.saturating_sub(inner.accounted);
-            // What is granted may be made, and counted, a moment later.
-            inner.accounted = inner.accounted.saturating_sub(made).min(inner.outstanding);
-            inner.schedule.charge(u32::try_from(unasked).unwrap_or(u32::MAX), now);
-        }
-        record::polls_deferred(inner.schedule.take_deferred());
-        let views = COLLECTORS.into_iter().filter_map(|name| report_of(&inner, name, now, at)).collect::<Vec<_>>();
-        let pressure = inner.schedule.pressure(now);
-        inner.pressed_since = pressure.map(|_| inner.pressed_since.unwrap_or(at));
-        let polling = pressure.zip(inner.pressed_since).map(|(pressure, since)| Polling {
-            budget: inner.schedule.budget().per_minute(),
-            waiting: pressure.waiting,
-            latest: pressure.latest,
-            since,
-        });
-        let is_held_back = inner.schedule.is_held_back(now);
-        let outage = outage(&mut inner, shared, now, at);
-        let is_due = inner.measured.is_none_or(|(when, took)| now.saturating_sub(when) >= took * 10);
-        drop(inner);
-        shared.live.with(|world| {
-            (world.polling, world.is_held_back, world.outage) = (polling, is_held_back, outage);
-            let wrong_clock = self.calls.as_ref().and_then(|calls| calls.wrong_clock());
-            world.wrong_clock =
-                wrong_clock.map(|words| (world.wrong_clock.take().map_or(at, |(since, _)| since), words));
-            for view in views {
-                if view.error.is_some() || view.at.is_some() {
-                    world.collector_ran(view.name, view.pause, view.error, view.at.unwrap_or(at));
-                }
-                world.collector_lacks(view.name, view.lacks, at);
-            }
-        });
-        if is_due {
-            let began = Instant::now();
-            crate::measure::jobs(shared);
-            self.lock().measured = Some((now, began.elapsed()));
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic under the lock leaves at worst one target out of turn.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How a collector fares.
-struct Report {
-    name: &'static str,
-    pause: Duration,
-    error: Option<String>,
-    /// What of it can't be read, and why, while the rest can.
-    lacks: Option<String>,
-    /// Every value that counts is of then, or newer; none while there is no such value.
-    at: Option<Timestamp>,
-}
-
-/// That nobody answers, neither queues nor rows. What makes that likely has both asked.
-fn outage(inner: &mut Inner, shared: &Shared, now: Moment, at: Timestamp) -> Option<Outage> {
-    let unanswered: Vec<Target> = inner.schedule.unanswered(inner.answered_at, now).collect();
-    if unanswered.len() >= AN_OUTAGE {
-        let is_in = |name: &str| unanswered.iter().any(|target| collector(*target) == name);
-        if inner.silent_since.is_none() && is_in(QUEUES) && is_in(JOBS) {
-            inner.silent_since = Some(at.minus(now.saturating_sub(inner.answered_at)));
-        }
-        if inner.probed_at.is_none_or(|at| inner.silent_since.is_some() && now.saturating_sub(at) >= PROBE_AGAIN) {
-            inner.probed_at = Some(now);
-            shared.backend.queues.keys().take(1).for_each(|name| inner.schedule.hurry(Target::Queue(*name), now));
-            inner.schedule.hurry(Target::Active(JobStatus::Created), now);
-        }
-    }
-    let since = inner.silent_since?;
-    let errors: Vec<&Error> = unanswered.iter().filter_map(|target| Some(&inner.errors.get(target)?.1)).collect();
-    // One that failed before, and for its own reason, must not stand for all.
-    let like = |error: &Error| errors.iter().filter(|other| other.code() == error.code()).count();
-    let error = errors.iter().max_by_key(|error| like(error)).map(ToString::to_string);
-    let error = error.unwrap_or_else(|| NO_ANSWER.into());
-    Some(Outage { since, error, of_aws: shared.platform.facts.kind == "aws" })
-}
-
-/// None for a collector that has not read anything yet, or never does.
-fn report_of(inner: &Inner, name: &'static str, now: Moment, at: Timestamp) -> Option<Report> {
-    let freshness = |name: &str| inner.schedule.freshness(now, |target| collector(target) == name);
-    let of_name = freshness(name);
-    let is_ready = match name {
-        // It has targets only while there are jobs to look at.
-        JOB_DETAILS => inner.schedule.was_read(|target| collector(target) == JOBS),
-        // With the newest rows the events of the jobs are loaded that people look at first.
-        SETTLED_JOBS => [JobStatus::Completed, JobStatus::Failed]
-            .iter()
-            .all(|status| inner.schedule.was_read(|target| target == Target::Newest(*status))),
-        _ => inner.schedule.was_read(|target| collector(target) == name),
-    };
-    let is_down = of_name.is_down();
-    if !is_ready && !is_down {
-        return None;
-    }
-    // Of several the one that began last: what changed a moment ago is news.
-    let of_this = inner.errors.iter().filter(|(target, _)| collector(**target) == name);
-    let newest = of_this.max_by_key(|(_, (since, _))| *since).map(|(target, (_, error))| (target, error));
-    let error = is_down.then(|| newest.map_or_else(|| NO_ANSWER.to_owned(), |(_, error)| error.to_string()));
-    let lacks = newest.filter(|_| !is_down && of_name.failing > 0);
-    let lacks =
-        lacks.map(|(target, error)| format!("{} of {} not read: {target}: {error}", of_name.failing, of_name.targets));
-    // That there is nothing to read was told by what says what there is.
-    let teller = match name {
-        DEAD_LETTERS => freshness(QUEUES),
-        JOB_DETAILS => freshness(JOBS),
-        _ => of_name,
-    };
-    let pause = of_name.pause.or(teller.pause).unwrap_or_default().max(TICK);
-    let is_fresh = of_name.failing + of_name.hanging + teller.hanging == 0 && !teller.is_down();
-    if is_fresh && of_name.latest <= pause {
-        record::collector_fresh(name, SystemTime::now());
-    }
-    let age = of_name.oldest.or(teller.oldest);
-    Some(Report { name, pause, error, lacks, at: age.map(|age| at.minus(age)) })
+/// True for the collectors without which nothing is known.
+fn is_essential(name: &str) -> bool {
+    matches!(name, QUEUES | DEAD_LETTERS | JOBS | SETTLED_JOBS)
 }
 
 fn is_used(inner: &Inner, name: &str) -> bool {
@@ -412,14 +302,5 @@ fn cost(shared: &Shared, target: Target, with_row: bool) -> u32 {
         Target::Services => 2,
         Target::Job(job_id) => super::details::cost(shared, job_id, with_row),
         Target::Logs => super::logs::COST,
-    }
-}
-
-fn tell_calls(new: &[(String, Counts)]) {
-    for (api, counts) in new {
-        record::backend_calls(api, CallOutcome::Throttled, counts.throttled);
-        record::backend_calls(api, CallOutcome::Failed, counts.failed);
-        let answered = counts.attempts.saturating_sub(counts.throttled + counts.failed);
-        record::backend_calls(api, CallOutcome::Answered, answered);
     }
 }

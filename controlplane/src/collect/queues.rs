@@ -33,7 +33,11 @@ pub(super) async fn numbers(shared: &Shared, name: QueueName) -> Read {
         }
         Err(error) => {
             let at = shared.now();
-            shared.live.with(|world| world.queue_failed(name, &error, at));
+            shared.live.with(|world| {
+                if world.queue_failed(name, &error, at) {
+                    world.diagnose_flagged(at, shared.config.patience);
+                }
+            });
             Err(error)
         }
     }
@@ -57,7 +61,17 @@ pub(super) async fn dead_letters(shared: &Shared, name: QueueName) -> Read {
     }
     let messages = queue.peek(most(shared)).await?;
     let at = shared.now();
-    let is_changed = shared.live.with(|world| world.set_dead(name, &messages, at));
+    let is_changed = shared.live.with(|world| {
+        let before = world.dead_jobs(name);
+        let is_changed = world.set_dead(name, &messages, at);
+        // Also for jobs that are read seldom: what is no longer dead must not be told for another minute.
+        if is_changed {
+            for job_id in before.into_iter().chain(world.dead_jobs(name)) {
+                world.diagnose(job_id, at, shared.config.patience);
+            }
+        }
+        is_changed
+    });
     Ok(Brought::of(is_changed, calls(shared, messages.len())))
 }
 

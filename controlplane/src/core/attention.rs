@@ -4,37 +4,24 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stereospot_api::view::{Attention, CollectorView, WorkerState};
+use stereospot_api::view::{Attention, WorkerState};
 use stereospot_domain::diagnosis::{Code, Finding, Repair, Severity};
 use stereospot_domain::{JobId, QueueName, QueueRole, Timestamp};
 
 use super::World;
-use super::world::Polling;
-use crate::collect::{DEAD_LETTERS, JOB_DETAILS, JOBS, QUEUES, SETTLED_JOBS};
+
+mod sources;
+
+pub(crate) use sources::{Outage, down_since};
 
 /// A queue without consumers may be that old before it counts as stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
-/// A collector that missed so many runs is down.
-pub(crate) const MISSED_RUNS: f32 = 3.0;
-/// Nobody answers for so long: that is no longer a moment's fault.
-const OUTAGE_AFTER: Duration = Duration::from_secs(10);
-/// As above of one collector, whose next try may come a little later.
-const FAILS_FOR: Duration = Duration::from_secs(12);
 /// Scaling on queue depth acts on numbers of each minute, and a task takes minutes to start.
 const SCALING_TAKES: Duration = Duration::from_secs(600);
+/// What an operator can do where what is tried by itself can't be done.
+const UNMENDED: &str = "Enter: show; f: repair, F: give up";
 /// Most lines.
 const MAX_LINES: usize = 500;
-
-/// Nobody answers: neither queues nor rows can be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Outage {
-    /// When somebody last answered.
-    pub(crate) since: Timestamp,
-    /// Why.
-    pub(crate) error: String,
-    /// It is AWS that doesn't, not this machine's disk.
-    pub(crate) of_aws: bool,
-}
 
 impl World {
     /// The list as of now.
@@ -44,15 +31,7 @@ impl World {
         self.job_lines(&mut list);
         self.stalled_lines(now, &mut list);
         self.service_lines(now, &mut list);
-        let outage = self.outage.as_ref().filter(|outage| now.since(outage.since) >= OUTAGE_AFTER);
-        if let Some(outage) = outage {
-            list.push(outage_line(outage));
-        } else {
-            self.queue_lines(&mut list);
-            self.polling_line(&mut list);
-        }
-        self.collector_lines(now, outage.is_some(), &mut list);
-        list.extend(self.wrong_clock.iter().map(|(since, words)| clock_line(*since, words)));
+        self.source_lines(now, &mut list);
         self.worker_lines(now, &mut list);
         list.sort_by(|a, b| {
             (Reverse(a.severity), rank(&a.id), a.since, &a.id).cmp(&(Reverse(b.severity), rank(&b.id), b.since, &b.id))
@@ -106,6 +85,7 @@ impl World {
         for entry in self.flagged.iter().filter_map(|job_id| self.jobs.get(job_id)) {
             for finding in entry.findings.iter().filter(|finding| finding.severity > Severity::Notice) {
                 let job_id = entry.job.job_id;
+                let is_unmended = entry.unmended.as_ref().is_some_and(|(code, _)| *code == finding.code);
                 let done = match (&entry.truth.completed, entry.job.total_segments) {
                     (Some(completed), Some(total)) => format!("{}/{total}  ", completed.value.len()),
                     _ => String::new(),
@@ -116,7 +96,7 @@ impl World {
                     subject: format!("job {} {}", short(job_id), state_of(finding)),
                     evidence: format!("{done}{}: {}", finding.code.title(), finding.evidence.join("; ")),
                     since: finding.since,
-                    next: self.next_step(finding).into(),
+                    next: if is_unmended { UNMENDED } else { self.next_step(finding) }.into(),
                     command: Some(match &finding.repair {
                         Some(_) if !self.is_read_only => format!("stereospot jobs repair {job_id} {}", finding.code),
                         _ => format!("stereospot jobs show {job_id}"),
@@ -130,6 +110,10 @@ impl World {
     }
 
     fn stalled_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
+        if self.is_deaf(now) {
+            // Whether anybody serves it is not known; why, another line says.
+            return;
+        }
         // Of the others' consumers nothing is heard: their services are looked at.
         for role in QueueRole::ALL.iter().filter(|role| role.served_by().is_some()) {
             let name = QueueName::main(*role);
@@ -200,109 +184,6 @@ impl World {
         }
     }
 
-    /// Queues that can't be read, each by itself. When none can, and all are there, the collector's own line says it.
-    fn queue_lines(&self, list: &mut Vec<Attention>) {
-        let all_fail = self.queue_faults.len() >= self.queues.len();
-        for (name, fault) in self.queue_faults.iter().filter(|(_, fault)| fault.is_missing || !all_fail) {
-            // Without a queue of the pipeline nothing goes on.
-            let is_grave = fault.is_missing && QueueRole::PIPELINE.contains(&name.role);
-            list.push(Attention {
-                id: format!("queue/{name}"),
-                severity: if is_grave { Severity::Critical } else { Severity::Warning },
-                subject: format!("queue {name} not read"),
-                evidence: fault.error.clone(),
-                since: fault.since,
-                next: match fault.is_missing {
-                    true => "stereospot provision makes it again; a wrong name or region: correct the environment file",
-                    false => "its numbers are unknown; the others go on",
-                }
-                .into(),
-                command: None,
-                job_id: None,
-                queue: Some(*name),
-                code: "collector-down".into(),
-            });
-        }
-    }
-
-    fn polling_line(&self, list: &mut Vec<Attention>) {
-        let Some(polling) = self.polling else { return };
-        let Polling { budget, waiting, latest, since } = polling;
-        list.push(Attention {
-            id: "collector/budget".into(),
-            severity: Severity::Warning,
-            subject: "polling is at its budget".into(),
-            evidence: format!("{budget} calls a minute: {waiting} readings wait, the latest is {} late", age(latest)),
-            since,
-            next: "what is shown is older; --poll-budget allows more".into(),
-            command: None,
-            job_id: None,
-            queue: None,
-            code: "collector-down".into(),
-        });
-    }
-
-    fn collector_lines(&self, now: Timestamp, is_outage: bool, list: &mut Vec<Attention>) {
-        let fails = |name: &str| self.collectors.get(name).is_some_and(|view| view.error.is_some());
-        for (name, view) in &self.collectors {
-            let is_own = *name == crate::upkeep::OWN_DATABASE;
-            // What says the same as another line.
-            let is_said = match *name {
-                _ if is_own => false,
-                _ if is_outage => true,
-                DEAD_LETTERS => fails(QUEUES),
-                SETTLED_JOBS | JOB_DETAILS => fails(JOBS),
-                _ => false,
-            };
-            let has_lasted = self.lacking_since.get(name).is_none_or(|since| now.since(*since) >= patience(view));
-            let Some((since, lacks)) = self.lack(name, view, now).filter(|_| has_lasted && !is_said) else { continue };
-            let (subject, severity, next) = match view.lacks {
-                _ if is_own => {
-                    let next = "events wait with their senders, and no plan can be made";
-                    (format!("{name} not written"), Severity::Critical, next)
-                }
-                None => {
-                    let is_grave = matches!(*name, QUEUES | JOBS);
-                    let severity = if is_grave { Severity::Critical } else { Severity::Warning };
-                    (
-                        format!("{name} not read"),
-                        severity,
-                        "what is shown of it is old; writes that rest on it are refused",
-                    )
-                }
-                Some(_) => (format!("{name} partly not read"), Severity::Warning, "what is shown of it may be old"),
-            };
-            list.push(Attention {
-                id: format!("collector/{name}"),
-                severity,
-                subject,
-                evidence: lacks,
-                since,
-                next: next.into(),
-                command: None,
-                job_id: None,
-                queue: None,
-                code: "collector-down".into(),
-            });
-        }
-    }
-
-    /// What a collector can't read, and since when; none while all is well.
-    fn lack(&self, name: &'static str, view: &CollectorView, now: Timestamp) -> Option<(Timestamp, String)> {
-        if let Some(lacks) = &view.lacks {
-            // Queues have lines of their own.
-            let since = self.lacking_since.get(name).filter(|_| name != QUEUES)?;
-            return Some((*since, lacks.clone()));
-        }
-        let last = down_since(view, now)?;
-        if view.error.is_none() && self.is_held_back {
-            // It waits for its turn.
-            return None;
-        }
-        let first = self.first_ran.get(name).copied().unwrap_or_default();
-        Some((last.max(first), view.error.clone().unwrap_or_else(|| "no answer".into())))
-    }
-
     fn worker_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
         let workers = self.worker_views(now);
         for worker in workers.iter().filter(|worker| worker.state == WorkerState::Stopped) {
@@ -350,47 +231,12 @@ impl World {
             Some(
                 Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted,
             ) => "t: trigger reassembly",
-            Some(_) if self.reconciles => "Enter: show; it is repaired by itself",
+            // What only its age tells, an operator judges.
+            Some(_) if self.reconciles && finding.severity == Severity::Critical => {
+                "Enter: show; it is repaired by itself"
+            }
             Some(Repair::ResendSource | Repair::ResendSegments { .. } | Repair::PutCompletions { .. }) => "f: repair",
         }
-    }
-}
-
-/// The one line that makes all others doubtful.
-fn outage_line(outage: &Outage) -> Attention {
-    let next = match outage.of_aws {
-        true => {
-            "nothing newer is known until that is mended; it goes on by itself (stereospot doctor checks all of it)"
-        }
-        false => "nothing newer is known until that is mended; it goes on by itself",
-    };
-    Attention {
-        id: "backend/silent".into(),
-        severity: Severity::Critical,
-        subject: if outage.of_aws { "AWS can't be asked" } else { "nothing can be read" }.into(),
-        evidence: outage.error.clone(),
-        since: outage.since,
-        next: next.into(),
-        command: None,
-        job_id: None,
-        queue: None,
-        code: "collector-down".into(),
-    }
-}
-
-/// Calls go on, since their makers go by the answers' dates; what is counted from this machine's time is wrong.
-fn clock_line(since: Timestamp, words: &str) -> Attention {
-    Attention {
-        id: "backend/clock".into(),
-        severity: Severity::Warning,
-        subject: "clock is wrong".into(),
-        evidence: words.to_owned(),
-        since,
-        next: "ages and times are off by as much until it is set".into(),
-        command: None,
-        job_id: None,
-        queue: None,
-        code: "collector-down".into(),
     }
 }
 
@@ -403,19 +249,6 @@ fn consequence(role: QueueRole) -> &'static str {
         QueueRole::Ingest => ": sources that were not fetched",
         QueueRole::JobEvents => ": changes that the web page was not told of",
     }
-}
-
-/// Since when a collector is down; none while it is up.
-pub(crate) fn down_since(view: &CollectorView, now: Timestamp) -> Option<Timestamp> {
-    let last = view.last_success_at.unwrap_or_default();
-    (now.since(last) > patience(view)).then_some(last)
-}
-
-/// How long a collector's values may be old, or not be read, before that counts.
-fn patience(view: &CollectorView) -> Duration {
-    let patience = Duration::from_secs_f32((view.interval_secs * MISSED_RUNS).max(5.0));
-    // Why is known: there is nothing to wait for.
-    if view.error.is_some() || view.lacks.is_some() { patience.min(FAILS_FOR) } else { patience }
 }
 
 /// In one word, what is the matter with the job: one whose step is tried again is not stuck.

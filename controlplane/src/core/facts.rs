@@ -1,12 +1,15 @@
 //! Everything known of one job, gathered for the diagnosis.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use stereospot_domain::diagnosis::{self, DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment};
+use stereospot_domain::diagnosis::{
+    self, Code, DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment, Unseen,
+};
 use stereospot_domain::{JobId, QueueName, QueueRole, Stage, Timestamp};
 
 use super::World;
-use super::flow::Flow;
+use super::flow::{Flow, LAG};
 use super::progress::SegmentProgress;
 use super::world::Entry;
 
@@ -17,8 +20,14 @@ impl World {
     /// Diagnoses a job anew. True when something else is wrong with it than before.
     pub(crate) fn diagnose(&mut self, job_id: JobId, now: Timestamp, patience: Patience) -> bool {
         let Some(facts) = self.facts(job_id, patience) else { return false };
-        let findings = diagnosis::diagnose(&facts, now, patience);
+        let mut findings = diagnosis::diagnose(&facts, now, patience);
         let Some(entry) = self.jobs.get_mut(&job_id) else { return false };
+        let unmended = entry.unmended.take().and_then(|(code, why)| {
+            let finding = findings.iter_mut().find(|finding| finding.code == code)?;
+            finding.evidence.push(format!("a repair was tried, and can't be done: {why}"));
+            Some((code, why))
+        });
+        entry.unmended = unmended;
         if entry.findings == findings {
             return false;
         }
@@ -29,6 +38,20 @@ impl World {
         entry.findings = findings;
         self.dirty.jobs.insert(job_id);
         true
+    }
+
+    /// As [`World::diagnose`], of all jobs with findings: what these rest on is no longer known.
+    pub(crate) fn diagnose_flagged(&mut self, now: Timestamp, patience: Patience) {
+        for job_id in self.flagged.clone() {
+            self.diagnose(job_id, now, patience);
+        }
+    }
+
+    /// Keeps why a finding's repair failed, as long as there is such a finding; none for one that went well.
+    pub(crate) fn tried(&mut self, job_id: JobId, code: Code, failure: Option<String>) {
+        if let Some(entry) = self.jobs.get_mut(&job_id) {
+            entry.unmended = failure.map(|why| (code, why));
+        }
     }
 
     /// What is known of a job; none when there is no such job.
@@ -43,13 +66,13 @@ impl World {
             result_exists: exists(entry.truth.result.as_ref()),
             outputs: entry.truth.outputs.clone(),
             dead_letters: self.dead_letters(entry),
-            has_unseen_dead_sources: self.has_unseen_dead_letters(QueueRole::Chunking),
-            has_unseen_dead_letters: self.has_unseen_dead_letters(QueueRole::Inference),
+            unseen_sources: self.unseen_dead_letters(QueueRole::Chunking),
+            unseen_segments: self.unseen_dead_letters(QueueRole::Inference),
             running: self.running(entry, patience),
             failing: entry.failing(),
-            chunking_depth: self.depth(QueueRole::Chunking),
-            inference_depth: self.depth(QueueRole::Inference),
-            reassembly_depth: self.depth(QueueRole::Reassembly),
+            chunking_depth: self.depth_since(QueueRole::Chunking, entry.touched_at),
+            inference_depth: self.depth_since(QueueRole::Inference, entry.touched_at),
+            reassembly_depth: self.depth_since(QueueRole::Reassembly, entry.touched_at),
             chunking_tries: self.tries(QueueRole::Chunking),
             inference_tries: self.tries(QueueRole::Inference),
             reassembly_tries: self.tries(QueueRole::Reassembly),
@@ -63,6 +86,11 @@ impl World {
     pub(crate) fn holder_presumed(&self) -> Duration {
         let settings = self.queues.get(&QueueName::main(QueueRole::Reassembly)).and_then(Flow::settings);
         settings.map_or(LONGEST_HIDDEN, |settings| settings.visibility)
+    }
+
+    /// A queue's depth, unless it may have been read before a message that was put there at this time was counted.
+    fn depth_since(&self, role: QueueRole, sent_at: Timestamp) -> Option<Fact<u64>> {
+        self.depth(role).filter(|depth| depth.observed_at >= if depth.is_exact { sent_at } else { sent_at.plus(LAG) })
     }
 
     /// How long a message can be tried before it is dead; none where the queue's depth is exact, or messages wait there that
@@ -96,26 +124,47 @@ impl World {
         self.dead.iter().flat_map(of_job).collect()
     }
 
-    /// True when a dead-letter queue holds more messages than were looked at, was not looked at yet though it holds some, or was not
-    /// read since its main queue became empty: what left that may lie there.
-    pub(crate) fn has_unseen_dead_letters(&self, role: QueueRole) -> bool {
+    /// Jobs with a message on a dead-letter queue, as far as it was looked at.
+    pub(crate) fn dead_jobs(&self, name: QueueName) -> HashSet<JobId> {
+        self.dead.get(&name).into_iter().flatten().filter_map(|dead| Some(dead.about?.0)).collect()
+    }
+
+    /// Why a dead-letter queue may hold messages that were not seen there: it can't be read, holds more than were looked at, or was
+    /// not read since its main queue became empty, so that what left that may lie there.
+    pub(crate) fn unseen_dead_letters(&self, role: QueueRole) -> Option<Unseen> {
         let name = QueueName::dead_letter(role);
-        let Some(flow) = self.queues.get(&name) else { return false };
-        // One that can't be read, or was not read yet, may hold anything; one that does not exist, nothing.
-        let is_missing = self.queue_faults.get(&name).is_some_and(|fault| fault.is_missing);
-        let Some((stats, read_at)) = flow.stats() else { return !is_missing };
-        let settled_at = self.queues.get(&QueueName::main(role)).and_then(Flow::settled_at);
-        if self.queue_faults.contains_key(&name) || settled_at.is_some_and(|at| read_at < at) {
-            return true;
+        let fault = self.queue_faults.get(&name);
+        let read_at = self.queues.get(&name).and_then(Flow::stats).map(|(_, at)| at);
+        match self.has_more_dead_letters(role) {
+            None => Some(fault.map_or(Unseen::NotRead, |fault| Unseen::Unreadable(fault.error.clone()))),
+            Some(true) => Some(Unseen::NotRead),
+            Some(false) => {
+                let settled_at = self.queues.get(&QueueName::main(role)).and_then(Flow::settled_at);
+                let is_behind = |read_at| fault.is_some() || settled_at.is_some_and(|at| read_at < at);
+                read_at.is_some_and(is_behind).then_some(Unseen::NotRead)
+            }
         }
-        super::flow::total(stats) > self.dead.get(&name).map_or(0, |seen| seen.len() as u64)
+    }
+
+    /// Whether a dead-letter queue holds more messages than were looked at; none where it can't be read, or was not read yet.
+    pub(super) fn has_more_dead_letters(&self, role: QueueRole) -> Option<bool> {
+        let name = QueueName::dead_letter(role);
+        let Some(flow) = self.queues.get(&name) else { return Some(false) };
+        let Some((stats, _)) = flow.stats() else {
+            // One that was deleted may have held anything. Where nothing is dead-lettered there never was one.
+            let is_missing = self.queue_faults.get(&name).is_some_and(|fault| fault.is_missing);
+            let settings = self.queues.get(&QueueName::main(role)).and_then(Flow::settings);
+            let has_none = settings.is_some_and(|settings| settings.max_receives.is_none());
+            return (is_missing && has_none).then_some(false);
+        };
+        Some(super::flow::total(stats) > self.dead.get(&name).map_or(0, |seen| seen.len() as u64))
     }
 
     /// True when a message of the job lies on a dead-letter queue, or may be one of those that were not looked at.
     pub(crate) fn may_be_dead_lettered(&self, job_id: JobId, role: QueueRole) -> bool {
         let of_job = |dead: &super::world::SeenDead| dead.about.is_some_and(|(dead, _)| dead == job_id);
         let is_seen = self.dead.get(&QueueName::dead_letter(role)).is_some_and(|seen| seen.iter().any(of_job));
-        is_seen || self.has_unseen_dead_letters(role)
+        is_seen || self.unseen_dead_letters(role).is_some()
     }
 
     /// Segments that workers say they work on and may well work on.
@@ -212,3 +261,6 @@ fn says_full(error: &str) -> bool {
 fn exists(size: Option<&Fact<Option<u64>>>) -> Option<Fact<bool>> {
     size.map(|fact| Fact { value: fact.value.is_some(), observed_at: fact.observed_at, is_exact: fact.is_exact })
 }
+
+#[cfg(test)]
+mod tests;

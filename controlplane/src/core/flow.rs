@@ -13,7 +13,7 @@ const RATE_WINDOW: Duration = Duration::from_secs(120);
 pub(crate) const HISTORY: usize = 31;
 
 /// Approximate numbers may be so old (SQS's documentation: "about one minute").
-const LAG: Duration = Duration::from_secs(60);
+pub(super) const LAG: Duration = Duration::from_secs(60);
 /// An approximate number is relied on after so many readings.
 const SURE_READINGS: u32 = 3;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use stereospot_domain::diagnosis::{Fact, Finding};
+use stereospot_domain::diagnosis::{Code, Fact, Finding};
 use stereospot_domain::{Job, JobId, Lock, QueueName, Timestamp};
 
 use super::observed::Untold;
@@ -113,6 +113,8 @@ pub(crate) struct Entry {
     pub(crate) truth: Truth,
     /// What is wrong with it.
     pub(crate) findings: Vec<Finding>,
+    /// Which finding's repair was tried last and failed, and why.
+    pub(crate) unmended: Option<(Code, String)>,
     /// What was last shown of it, by its hash, and when.
     pub(crate) shown: Option<(u64, Timestamp)>,
     /// What was seen to have happened, since when, and nobody has told yet.

@@ -31,7 +31,7 @@ impl World {
             observed_at: entry.observed_at,
             segments_done,
             segments_running: if is_final { 0 } else { running.len() as u32 },
-            segments_dead: dead.len() as u32,
+            segments_dead: (!dead.is_empty() || self.sees_all_dead_segments()).then_some(dead.len() as u32),
             progress: share,
             frames_per_second: rate,
             eta,
@@ -71,6 +71,12 @@ impl World {
             result_bytes: entry.truth.result.as_ref().and_then(|result| result.value),
             view,
         })
+    }
+
+    /// False where a dead-letter queue on which messages about segments may lie can't be read, or not all of it was looked at.
+    fn sees_all_dead_segments(&self) -> bool {
+        let of_segments = [QueueRole::Inference, QueueRole::OutputEvents, QueueRole::JobStatusEvents];
+        of_segments.iter().all(|role| self.has_more_dead_letters(*role) == Some(false))
     }
 
     /// What each segment of a job is doing; empty before their number is known.
@@ -171,13 +177,15 @@ impl World {
 
     /// Every worker.
     pub(crate) fn worker_views(&self, now: Timestamp) -> Vec<WorkerView> {
-        self.workers.iter().filter_map(|(name, worker)| worker.view(name, now)).collect()
+        let heard_until = self.heard_until(now);
+        self.workers.iter().filter_map(|(name, worker)| worker.view(name, heard_until)).collect()
     }
 
     /// Workers heard of lately that take messages off a queue.
     pub(crate) fn consumers(&self, name: QueueName, now: Timestamp) -> u32 {
         let Some(stage) = name.role.served_by().filter(|_| !name.is_dead_letter) else { return 0 };
-        self.workers.values().filter(|worker| worker.serves(stage, now)).count() as u32
+        let heard_until = self.heard_until(now);
+        self.workers.values().filter(|worker| worker.serves(stage, heard_until)).count() as u32
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Json<DeploymentVi
         topology: facts.topology.map(|topology| topology.to_string()),
         queues,
         missing: facts.missing.clone(),
+        started_at: shared.started_at,
         calls: polls.calls,
         budget_per_minute: polls.budget_per_minute,
         calls_per_minute: polls.calls_per_minute,
@@ -38,18 +39,18 @@ async fn queue(shared: &Shared, name: QueueName, queue: &dyn WorkQueue) -> Found
     let physical = shared.platform.facts.queues.get(&name).cloned().unwrap_or_else(|| name.to_string());
     let moved = shared.running_move(name);
     let moved = moved.map(|moved| format!("it is being moved back: {}", actions::move_progress(&moved)));
-    let (fault, is_read) = shared.live.with(|world| {
-        let is_read = world.queues.get(&name).is_some_and(|flow| flow.stats().is_some());
-        (world.queue_faults.get(&name).cloned(), is_read)
+    let (fault, read_at) = shared.live.at_revision(|world, _| {
+        let read_at = world.queues.get(&name).and_then(|flow| flow.stats()).map(|(_, at)| at);
+        (world.queue_faults.get(&name).cloned(), read_at)
     });
-    let (exists, note) = match (fault, is_read) {
+    let (exists, note) = match (fault, read_at) {
         (Some(fault), _) => (!fault.is_missing, Some(fault.error)),
-        (None, true) => (true, moved),
+        (None, Some(_)) => (true, moved),
         // It has not been its turn yet.
-        (None, false) => match queue.settings().await {
+        (None, None) => match queue.settings().await {
             Ok(_) => (true, moved),
             Err(error) => (error.code() != Code::NotFound, Some(error.to_string())),
         },
     };
-    FoundQueue { name, physical, exists, note }
+    FoundQueue { name, physical, exists, note, read_at }
 }

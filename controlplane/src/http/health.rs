@@ -19,7 +19,10 @@ pub(super) async fn healthz(State(shared): State<Arc<Shared>>) -> Json<Health> {
     Json(health(&shared))
 }
 
-/// What is shown is true: queues and jobs were read. What is told is kept: the own database can be written.
+/// What is told is kept: the own database can be written. What is shown was read: queues and jobs, once since the start.
+///
+/// That the platform doesn't answer later is no reason to send callers elsewhere: events are taken, and what was last read is shown
+/// with its age. The answer stays 200 then, and its `status` says what is not read, and why.
 #[utoipa::path(get, operation_id = "readyz", path = "/readyz", responses((status = 200, body = Health), (status = 503, body = Problem)))]
 pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Answer<Json<Health>> {
     let unwritable = shared.live.with(|world| world.collectors.get(OWN_DATABASE).and_then(|view| view.error.clone()));
@@ -31,7 +34,7 @@ pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Answer<Json<Hea
         [crate::collect::QUEUES, crate::collect::JOBS].iter().find(is_read).map(|name| (*name).to_owned())
     });
     match missing {
-        None => Ok(Json(health(&shared))),
+        None => Ok(Json(Health { status: status(&shared), ..health(&shared) })),
         Some(name) => Err(Failure::unavailable(format!("{name} were not read yet: try again in a moment"))),
     }
 }
@@ -43,6 +46,14 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Answer<Respons
         return Err(Failure::unavailable("this process records no metrics"));
     };
     Ok(([(header::CONTENT_TYPE, stereospot_telemetry::CONTENT_TYPE)], recorder.render()).into_response())
+}
+
+/// `ok`, or what is not read.
+fn status(shared: &Shared) -> String {
+    let now = shared.now();
+    let not_read = shared.live.at_revision(|world, _| world.not_read(now));
+    let told: Vec<String> = not_read.iter().map(|(name, why)| format!("{name} not read: {why}")).collect();
+    if told.is_empty() { "ok".into() } else { told.join("; ") }
 }
 
 fn health(shared: &Shared) -> Health {

@@ -21,7 +21,8 @@ pub(crate) struct BootCount {
     pub(crate) done: u64,
     /// Steps that failed.
     pub(crate) failed: u64,
-    /// Events that never came, by the gaps in their numbers.
+    /// Events that never came, by the gaps in their numbers from the first one seen. Each life begins with `worker.started`, which no
+    /// sender drops: a first number above 1 was told to an earlier memory of this process, and what came before it is not lost.
     pub(crate) lost: u64,
 }
 
@@ -104,8 +105,8 @@ impl Store {
     /// Lives of sources heard of since a time.
     pub(crate) async fn boots_since(&self, since: Timestamp) -> Result<Vec<Remembered>> {
         let rows = sqlx::query(
-            "SELECT source, boot, max_seq, received, last_at, done, failed, started, latest FROM boots \
-             WHERE last_at >= ? ORDER BY last_at DESC LIMIT 5000",
+            "SELECT source, boot, max_seq - first_seq + 1 - received AS lost, last_at, done, failed, started, latest \
+             FROM boots WHERE last_at >= ? ORDER BY last_at DESC LIMIT 5000",
         )
         .bind(since.as_millis())
         .fetch_all(self.readers())
@@ -120,7 +121,7 @@ impl Store {
                     count: BootCount {
                         done: whole(row.get("done")),
                         failed: whole(row.get("failed")),
-                        lost: whole(row.get::<i64, _>("max_seq") - row.get::<i64, _>("received")),
+                        lost: whole(row.get("lost")),
                     },
                     events: bodies.into_iter().flatten().map(event).collect::<Result<_>>()?,
                 })
@@ -193,6 +194,7 @@ async fn count(
 ) -> Result<(BTreeMap<(String, Uuid), BootCount>, i64)> {
     #[derive(Default)]
     struct Change<'a> {
+        first_seq: i64,
         max_seq: i64,
         received: i64,
         done: i64,
@@ -204,7 +206,9 @@ async fn count(
     for (row, _) in rows.iter().zip(is_new).filter(|(_, is_new)| **is_new) {
         let event = row.event;
         let change = changes.entry((&event.source, event.boot)).or_default();
-        change.max_seq = change.max_seq.max(i64::try_from(event.seq).unwrap_or(i64::MAX));
+        let seq = i64::try_from(event.seq).unwrap_or(i64::MAX);
+        change.first_seq = if change.received == 0 { seq } else { change.first_seq.min(seq) };
+        change.max_seq = change.max_seq.max(seq);
         change.received += 1;
         use EventKind::*;
         match event.kind {
@@ -219,22 +223,25 @@ async fn count(
     }
     let (mut counts, mut lost_change) = (BTreeMap::new(), 0);
     for ((source, boot), change) in changes {
-        let before: Option<i64> =
-            sqlx::query_scalar("SELECT max(max_seq - received, 0) FROM boots WHERE source = ? AND boot = ?")
-                .bind(source)
-                .bind(boot.as_bytes().as_slice())
-                .fetch_optional(&mut *on)
-                .await?;
-        let row = sqlx::query(
-            "INSERT INTO boots (source, boot, max_seq, received, last_at, done, failed, started, latest) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET max_seq = max(max_seq, excluded.max_seq), \
-             received = received + excluded.received, last_at = max(last_at, excluded.last_at), \
-             done = done + excluded.done, failed = failed + excluded.failed, \
-             started = coalesce(excluded.started, started), latest = excluded.latest \
-             RETURNING max(max_seq - received, 0), done, failed",
+        let before: Option<i64> = sqlx::query_scalar(
+            "SELECT max(max_seq - first_seq + 1 - received, 0) FROM boots WHERE source = ? AND boot = ?",
         )
         .bind(source)
         .bind(boot.as_bytes().as_slice())
+        .fetch_optional(&mut *on)
+        .await?;
+        let row = sqlx::query(
+            "INSERT INTO boots (source, boot, first_seq, max_seq, received, last_at, done, failed, started, latest) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET \
+             first_seq = min(first_seq, excluded.first_seq), max_seq = max(max_seq, excluded.max_seq), \
+             received = received + excluded.received, last_at = max(last_at, excluded.last_at), \
+             done = done + excluded.done, failed = failed + excluded.failed, \
+             started = coalesce(excluded.started, started), latest = excluded.latest \
+             RETURNING max(max_seq - first_seq + 1 - received, 0), done, failed",
+        )
+        .bind(source)
+        .bind(boot.as_bytes().as_slice())
+        .bind(change.first_seq)
         .bind(change.max_seq)
         .bind(change.received)
         .bind(now.as_millis())

@@ -52,12 +52,52 @@ async fn new_ones_are_told_from_old_ones_across_statements() {
 async fn lost_events_are_counted_and_late_ones_uncounted() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).await.unwrap();
-    assert_eq!(ingest(&store, &[event(3, None)], NOW).await.lost_change, 2);
-    assert_eq!(ingest(&store, &[event(3, None)], NOW).await.lost_change, 0);
-    assert_eq!(ingest(&store, &[event(1, None)], NOW).await.lost_change, -1);
+    assert_eq!(ingest(&store, &[event(1, None), event(4, None)], NOW).await.lost_change, 2);
+    assert_eq!(ingest(&store, &[event(4, None)], NOW).await.lost_change, 0);
+    assert_eq!(ingest(&store, &[event(2, None)], NOW).await.lost_change, -1);
     let boots = store.boots_since(NOW).await.unwrap();
     assert_eq!((boots.len(), boots[0].count.lost), (1, 1));
     assert_eq!(boots[0].events.len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_told_to_an_earlier_memory_is_not_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    assert_eq!(ingest(&store, &[event(220, None), event(219, None)], NOW).await.lost_change, 0);
+    // From there on gaps count as ever.
+    assert_eq!(ingest(&store, &[event(223, None)], NOW).await.lost_change, 2);
+    assert_eq!(store.boots_since(NOW).await.unwrap()[0].count.lost, 2);
+    // The life's own beginning comes late: then all between is missing.
+    assert_eq!(ingest(&store, &[event(1, None)], NOW).await.lost_change, 217);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_named_with_what_is_lost_and_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("controlplane.db");
+    let store = Store::open(dir.path()).await.unwrap();
+    let events: Vec<Event> = (1..=500).map(|seq| event(seq, None)).collect();
+    ingest(&store, &events, NOW).await;
+    store.close().await;
+    let whole = std::fs::read(&file).unwrap();
+    let is_told = |error: &Error| {
+        let told = error.to_string();
+        assert!(matches!(error, Error::Damaged(_)), "{error:?}");
+        assert!(told.contains("is damaged: stop the stack, move it and its -wal and -shm away"), "{told}");
+    };
+    // In the schema's own pages, then already in the head.
+    for (at, bytes) in [(4096, 16 * 1024), (0, 4096)] {
+        drop(std::fs::remove_file(file.with_extension("db-wal")));
+        let mut damaged = whole.clone();
+        damaged[at..at + bytes].fill(0xa5);
+        std::fs::write(&file, &damaged).unwrap();
+        match Store::open(dir.path()).await {
+            Err(error) => is_told(&error),
+            // Found only when the page is read.
+            Ok(store) => is_told(&store.boots_since(Timestamp(0)).await.unwrap_err()),
+        }
+    }
 }
 
 #[tokio::test]

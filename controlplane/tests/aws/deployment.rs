@@ -181,7 +181,7 @@ async fn an_empty_account_becomes_a_deployment_that_is_watched_and_repaired() {
         .eventually("the job in the snapshot", async |client| {
             let snapshot = client.snapshot().await.unwrap();
             let view = snapshot.jobs.into_iter().find(|view| view.job.job_id == job_id)?;
-            (view.segments_done == 1 && view.segments_dead == 1).then_some(())
+            (view.segments_done == 1 && view.segments_dead == Some(1)).then_some(())
         })
         .await;
     let environment = serving.client.snapshot().await.unwrap().environment;

@@ -3,6 +3,8 @@
 
 mod deployment;
 mod emulator;
+mod endpoint;
 mod existing;
 mod further;
+mod moves;
 mod sentences;

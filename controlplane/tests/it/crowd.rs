@@ -93,6 +93,9 @@ impl JobStore for Crowd {
     async fn delete_completions(&self, _: JobId) -> Result<u32> {
         nobody_writes()
     }
+    async fn delete_completion(&self, _: JobId, _: u32) -> Result<()> {
+        nobody_writes()
+    }
     async fn lock(&self, job_id: JobId) -> Result<Option<Lock>> {
         self.ask(job_id);
         Ok(None)

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,13 +14,15 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
     PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
+use serde_json::json;
 use stereospot_api::client::Error;
+use stereospot_api::view::Snapshot;
 use stereospot_api::wire::NewJob;
-use stereospot_domain::{JobOptions, JobStatus, QueueName, QueueRole, keys};
+use stereospot_domain::{EventKind, JobOptions, JobStatus, QueueName, QueueRole, Stage, keys};
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::objects;
 
-use crate::harness::Plane;
+use crate::harness::{Plane, Worker};
 
 /// A store whose parts find no space while `is_full`.
 #[derive(Debug, Clone)]
@@ -157,5 +160,30 @@ async fn an_own_database_that_takes_nothing_is_told() {
         .await;
     sqlx::query("DROP TRIGGER refuse").execute(&mut database).await.unwrap();
     plane.eventually("ready again", async |_| (ready().await.0 == 200).then_some(())).await;
+    plane.snapshot("no line any more", |snapshot| snapshot.attention.is_empty()).await;
+}
+
+#[tokio::test]
+async fn events_that_cannot_be_kept_are_told_though_a_small_write_finds_room() {
+    let plane = Plane::start().await;
+    plane.snapshot("all is read", |snapshot| snapshot.collectors.len() > 1).await;
+    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(plane.config.data_dir.join("controlplane.db"));
+    let mut database = sqlx::ConnectOptions::connect(&file).await.unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON events BEGIN SELECT RAISE(ROLLBACK, 'nothing goes'); END";
+    sqlx::query(refuse).execute(&mut database).await.unwrap();
+    let mut worker = Worker::new("chunking-1", Stage::Chunking);
+    let batch: Vec<_> =
+        (0..3).map(|_| worker.event(EventKind::WorkerHeartbeat, plane.now(), None, json!({}))).collect();
+    plane.client.send_events(batch.clone()).await.unwrap_err();
+    let is_told = |snapshot: &Snapshot| {
+        snapshot
+            .attention
+            .iter()
+            .any(|line| line.subject == "own-database not written" && line.evidence.contains("goes"))
+    };
+    plane.snapshot("a line for it", is_told).await;
+    sqlx::query("DROP TRIGGER refuse").execute(&mut database).await.unwrap();
+    plane.clock.advance(Duration::from_secs(5));
+    plane.client.send_events(batch).await.unwrap();
     plane.snapshot("no line any more", |snapshot| snapshot.attention.is_empty()).await;
 }

@@ -86,7 +86,7 @@ async fn a_lost_completion_is_seen_and_sent_to_the_job_worker_again() {
         .await;
     assert_eq!(snapshot.queues.len(), 16);
     let view = snapshot.jobs.iter().find(|view| view.job.job_id == job_id).unwrap();
-    assert_eq!(view.segments_dead, 2, "that a segment's notice is dead shows with the job");
+    assert_eq!(view.segments_dead, Some(2), "that a segment's notice is dead shows with the job");
     let peeked = plane.client.peek(queue, 10).await.unwrap();
     assert_eq!((peeked.len(), peeked[0].job_id, peeked[0].segment_index), (6, Some(job_id), Some(0)));
     let skipped = [

@@ -13,6 +13,7 @@ mod jobs;
 mod messages;
 mod platform;
 mod process;
+mod purges;
 mod repairs;
 mod stale;
 mod stream;

@@ -75,7 +75,7 @@ async fn replay_sends_what_is_still_needed_and_leaves_the_rest() {
         })
         .await;
     let view = snapshot.jobs.iter().find(|view| view.job.job_id == job_id).unwrap();
-    assert_eq!(view.segments_dead, 2);
+    assert_eq!(view.segments_dead, Some(2));
     let peeked = plane.client.peek(INFERENCE_DLQ, 10).await.unwrap();
     assert_eq!(peeked.len(), 4);
     assert_eq!(peeked[0].error.as_deref(), Some("out of memory"));

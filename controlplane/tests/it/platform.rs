@@ -188,6 +188,15 @@ async fn the_deployment_is_told_as_it_was_found() {
     assert_eq!(view.queues.len(), 8);
     let inference = view.queues.iter().find(|queue| queue.name == INFERENCE).unwrap();
     assert_eq!((inference.physical.as_str(), inference.exists), ("stereo-spot-video-worker", true));
+    assert_eq!(view.started_at, plane.now());
+    plane.clock.advance(Duration::from_secs(90));
+    plane
+        .eventually("the age of what is known", async |plane| {
+            let view = plane.client.deployment().await.unwrap();
+            assert_eq!(plane.now().since(view.started_at), Duration::from_secs(90));
+            view.queues.iter().all(|queue| queue.read_at == Some(plane.now())).then_some(())
+        })
+        .await;
     let environment = plane.client.snapshot().await.unwrap().environment;
     assert_eq!(environment.topology.as_deref(), Some("A"));
     assert_eq!(

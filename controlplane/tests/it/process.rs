@@ -78,6 +78,29 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
 }
 
 #[tokio::test]
+async fn a_full_disk_under_its_log_does_not_stop_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut child =
+        command(dir.path()).args(["--listen", "127.0.0.1:0"]).stdout(full()).stderr(full()).spawn().unwrap();
+    let began = Instant::now();
+    let told = loop {
+        let file = std::fs::read(dir.path().join("run/controlplane.json")).ok();
+        if let Some(told) = file.and_then(|file| serde_json::from_slice::<serde_json::Value>(&file).ok()) {
+            break told;
+        }
+        assert_eq!(child.try_wait().unwrap(), None, "it ended");
+        assert!(began.elapsed() < Duration::from_secs(20), "it does not start");
+        std::thread::yield_now();
+    };
+    let client = Client::new(told["server"].as_str().unwrap()).unwrap();
+    let event = Worker::new("w", Stage::Inference).event(EventKind::WorkerHeartbeat, Timestamp(1), None, json!({}));
+    assert_eq!(client.send_events(vec![event]).await.unwrap().accepted, 1);
+    terminate(&child);
+    assert_eq!(exit_code(child), 0);
+}
+
+#[tokio::test]
 async fn it_says_where_it_is_and_cleans_up_at_its_end() {
     let dir = tempfile::tempdir().unwrap();
     let running = start(dir.path(), &["--stop-on-stdin-eof"]);

@@ -362,3 +362,34 @@ async fn a_dead_lettered_message_is_not_sent_again() {
     plane.reconciled().await;
     assert_eq!(plane.stats(REASSEMBLY).await.ready, 0);
 }
+
+#[tokio::test]
+async fn what_nobody_can_mend_says_why_and_can_be_given_up() {
+    let plane = Plane::start().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    plane.complete(job_id, [0]).await;
+    plane.after(job_id, STEP).await;
+    // Segment, source and message are gone: the reconciler's repair is refused.
+    let why = "its segment is gone, and the source is gone: submit the video again";
+    let snapshot = plane
+        .snapshot("why it is not repaired", |snapshot| {
+            snapshot.attention.iter().any(|line| line.evidence.contains(why))
+        })
+        .await;
+    let line = snapshot.attention.iter().find(|line| line.job_id == Some(job_id)).unwrap();
+    assert_eq!((line.code.as_str(), line.next.as_str()), ("segment-lost", "Enter: show; f: repair, F: give up"));
+
+    let reason = Some("the source was deleted".to_owned());
+    let (plan, applied) = plane.act(Action::Fail { job_id, reason: reason.clone() }).await;
+    assert_eq!(plan.confirm.unwrap(), format!("fail {}", &job_id.to_string()[..8]));
+    assert_eq!(plan.command, format!("stereospot jobs fail {job_id} --reason 'the source was deleted'"));
+    assert_eq!((applied.results.len(), applied.results[0].outcome), (1, Outcome::Done), "{applied:#?}");
+    let job = plane.status(job_id, JobStatus::Failed).await;
+    assert_eq!(job.error.unwrap(), "given up by tester: the source was deleted");
+    plane.snapshot("a quiet list", |snapshot| snapshot.attention.iter().all(|line| line.job_id != Some(job_id))).await;
+    let events = plane.client.job_events(job_id, 100).await.unwrap();
+    assert!(events.iter().any(|event| event.kind == EventKind::JobFailed), "{events:?}");
+
+    let again = plane.client.plan(Action::Fail { job_id, reason }, None).await.unwrap();
+    assert_eq!(again.refused.unwrap(), "the job is failed already");
+}

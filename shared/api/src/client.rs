@@ -48,7 +48,7 @@ pub enum Error {
     },
     /// The server was reached, and took longer than such a call is given.
     #[error(
-        "the control plane at {server} gave no answer in time: what it asks may be slow or silent, see `stereospot status`"
+        "the control plane at {server} gave no answer in time: it, or what it asks, is slow or silent; try again, or see logs/controlplane.log in its data directory"
     )]
     Slow {
         /// Where it is.
@@ -397,6 +397,6 @@ mod tests {
         let request = client.request(Method::GET, "/healthz").timeout(Duration::from_millis(50));
         let error = client.send(request).await.unwrap_err();
         assert!(matches!(error, Error::Slow { .. }) && error.retryable());
-        assert!(error.to_string().contains("`stereospot status`"), "{error}");
+        assert!(error.to_string().contains("gave no answer in time"), "{error}");
     }
 }

@@ -118,8 +118,8 @@ pub struct JobView {
     pub segments_done: u32,
     /// Segments that workers work on now.
     pub segments_running: u32,
-    /// Segments in the dead-letter queue.
-    pub segments_dead: u32,
+    /// Segments whose messages are dead-lettered; absent where none is seen and a dead-letter queue can't be read.
+    pub segments_dead: Option<u32>,
     /// Share of the job's work that is done, 0 to 1; absent before its size is known.
     pub progress: Option<f32>,
     /// Frames a second over the last half minute, all workers together.

@@ -51,10 +51,16 @@ impl Calls {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Seconds by which this machine's clock is ahead of AWS's, by the date of the last answer; negative behind.
+    #[must_use]
+    pub fn clock_ahead_secs(&self) -> i64 {
+        self.ahead_secs.load(Ordering::Relaxed)
+    }
+
     /// That this machine's clock is far off AWS's, in a sentence. The SDK makes up for it, so that nothing else tells.
     #[must_use]
     pub fn wrong_clock(&self) -> Option<String> {
-        let ahead = self.ahead_secs.load(Ordering::Relaxed);
+        let ahead = self.clock_ahead_secs();
         (ahead.unsigned_abs() >= WRONG_SECS).then(|| {
             let minutes = ahead.unsigned_abs() / 60;
             let side = if ahead > 0 { "ahead of" } else { "behind" };

@@ -260,6 +260,10 @@ impl JobStore for DynamoJobs {
         removal::delete_completions(self, job_id).await
     }
 
+    async fn delete_completion(&self, job_id: JobId, segment_index: u32) -> Result<()> {
+        removal::delete_completion(self, job_id, segment_index).await
+    }
+
     async fn lock(&self, job_id: JobId) -> Result<Option<Lock>> {
         self.get_item(&self.locks, job_id).await?.as_ref().map(rows::to_lock).transpose()
     }

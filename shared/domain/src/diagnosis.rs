@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::job::JobStatus;
-use crate::queue::QueueName;
+use crate::queue::{QueueName, QueueRole};
 use crate::time::Timestamp;
 
 mod code;
@@ -20,7 +20,7 @@ mod facts;
 mod failing;
 
 pub use code::Code;
-pub use facts::{DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment};
+pub use facts::{DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment, Unseen};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -125,8 +125,7 @@ fn not_split(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mu
     if now.since(since) < patience {
         return;
     }
-    let has_dead_letter = facts.dead_letters.iter().any(|letter| letter.queue.role == crate::QueueRole::Chunking);
-    let may_be_dead = has_dead_letter || facts.has_unseen_dead_sources;
+    let has_dead_letter = facts.dead_letters.iter().any(|letter| letter.queue.role == QueueRole::Chunking);
     match &facts.source_exists {
         Some(source) if !source.value => findings.push(Finding {
             code: Code::SourceMissing,
@@ -135,16 +134,17 @@ fn not_split(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mu
             evidence: vec!["no source object exists".into(), "submit the video again".into()],
             repair: None,
         }),
-        Some(_) if !may_be_dead => {
-            let Some(gone) = message_gone("chunking", facts.chunking_depth.as_ref(), facts.chunking_tries, since, now)
-            else {
-                return;
-            };
+        Some(_) if !has_dead_letter => {
+            let (depth, tries) = (facts.chunking_depth.as_ref(), facts.chunking_tries);
+            let gone = message_gone(QueueRole::Chunking, depth, tries, since, now);
+            let Some(gone) = gone.and_then(|gone| gone.unless_dead(facts.unseen_sources.as_ref())) else { return };
+            let mut evidence = vec!["the source object exists".into()];
+            evidence.extend(gone.evidence);
             findings.push(Finding {
                 code: Code::SourceIgnored,
                 severity: gone.severity,
                 since,
-                evidence: vec!["the source object exists".into(), gone.evidence],
+                evidence,
                 repair: Some(Repair::ResendSource),
             });
         }
@@ -154,29 +154,49 @@ fn not_split(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mu
 
 /// Why a message is taken for lost.
 struct Gone {
+    queue: QueueRole,
     severity: Severity,
-    evidence: String,
+    evidence: Vec<String>,
+}
+
+impl Gone {
+    /// The same, where it may have been dead-lettered unseen: nothing as long as the next reading may tell. Where none will, a
+    /// warning that says so, on which nothing acts by itself.
+    fn unless_dead(mut self, unseen: Option<&Unseen>) -> Option<Self> {
+        match unseen {
+            None => Some(self),
+            Some(Unseen::NotRead) => None,
+            Some(Unseen::Unreadable(why)) => {
+                let name = QueueName::dead_letter(self.queue);
+                self.severity = Severity::Warning;
+                self.evidence.push(format!("{name}, where it may lie, can't be read: {why}"));
+                Some(self)
+            }
+        }
+    }
 }
 
 /// Whether no message of a job can be left on a queue: it is empty, or nothing was heard of the job for longer than a message can
 /// be tried. The second is no proof, as the message may have waited long before its first try: so it is a warning, on which
 /// nothing acts by itself.
 fn message_gone(
-    queue: &str,
+    queue: QueueRole,
     depth: Option<&Fact<u64>>,
     tries: Option<Duration>,
     since: Timestamp,
     now: Timestamp,
 ) -> Option<Gone> {
+    let name = queue.as_str();
     if depth.is_some_and(|depth| depth.value == 0) {
-        return Some(Gone { severity: Severity::Critical, evidence: format!("the {queue} queue is empty") });
+        let evidence = vec![format!("the {name} queue is empty")];
+        return Some(Gone { queue, severity: Severity::Critical, evidence });
     }
     let tries = tries.filter(|tries| now.since(since) >= *tries)?;
     let minutes = tries.as_secs().div_ceil(60);
     let evidence = format!(
-        "the {queue} queue holds others' messages, but one of its own was done or dead after {minutes} min of tries"
+        "the {name} queue holds others' messages, but one of its own was done or dead after {minutes} min of tries"
     );
-    Some(Gone { severity: Severity::Warning, evidence })
+    Some(Gone { queue, severity: Severity::Warning, evidence: vec![evidence] })
 }
 
 fn after_chunking(facts: &JobFacts, now: Timestamp, patience: Patience, findings: &mut Vec<Finding>) {
@@ -207,9 +227,10 @@ fn after_chunking(facts: &JobFacts, now: Timestamp, patience: Patience, findings
 }
 
 fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, findings: &mut Vec<Finding>) {
-    let has_dead_letter = facts.dead_letters.iter().any(|letter| letter.queue.role == crate::QueueRole::Reassembly);
+    let has_dead_letter = facts.dead_letters.iter().any(|letter| letter.queue.role == QueueRole::Reassembly);
     let (Some(lock), false) = (&facts.lock, has_dead_letter) else { return };
-    let gone = |since| message_gone("reassembly", facts.reassembly_depth.as_ref(), facts.reassembly_tries, since, now);
+    let (depth, tries) = (facts.reassembly_depth.as_ref(), facts.reassembly_tries);
+    let gone = |since| message_gone(QueueRole::Reassembly, depth, tries, since, now);
     match &lock.value {
         None => findings.push(Finding {
             code: Code::TriggerMissed,
@@ -223,11 +244,13 @@ fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, 
                 if now.since(lock.triggered_at) >= patience.step
                     && let Some(gone) = gone(lock.triggered_at)
                 {
+                    let mut evidence = vec!["the lock was made and never acquired".into()];
+                    evidence.extend(gone.evidence);
                     findings.push(Finding {
                         code: Code::ReassemblyMessageLost,
                         severity: gone.severity,
                         since: lock.triggered_at,
-                        evidence: vec!["the lock was made and never acquired".into(), gone.evidence],
+                        evidence,
                         repair: Some(Repair::SendReassembly),
                     });
                 }
@@ -240,24 +263,21 @@ fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, 
             }
             let gone = match lock.lease_until {
                 None if now.since(silent_since) >= facts.holder_presumed => gone(now).or(Some(Gone {
+                    queue: QueueRole::Reassembly,
                     severity: Severity::Warning,
-                    evidence: "its message came back since, and nobody joins a job whose lock is held".into(),
+                    evidence: vec!["its message came back since, and nobody joins a job whose lock is held".into()],
                 })),
                 _ => gone(silent_since),
             };
             let Some(gone) = gone else { return };
+            let owner = lock.owner.as_deref().map_or(String::new(), |owner| format!(" by {owner}"));
+            let mut evidence = vec![format!("the lock was acquired{owner}"), "final.mp4 does not exist".into()];
+            evidence.extend(gone.evidence);
             findings.push(Finding {
                 code: Code::ReassemblyDied,
                 severity: gone.severity,
                 since: started,
-                evidence: vec![
-                    format!(
-                        "the lock was acquired{}",
-                        lock.owner.as_deref().map_or(String::new(), |owner| format!(" by {owner}"))
-                    ),
-                    "final.mp4 does not exist".into(),
-                    gone.evidence,
-                ],
+                evidence,
                 repair: Some(Repair::ResetLockAndSend { observed: started }),
             });
         }
@@ -282,16 +302,20 @@ fn missing_segments(facts: &JobFacts, total: u32, completed: &[u32], now: Timest
         });
     }
     let lost: Vec<u32> = open.into_iter().filter(|index| !accounted_for.contains(index)).collect();
-    if lost.is_empty() || facts.has_unseen_dead_letters {
+    if lost.is_empty() {
         return;
     }
     let (depth, tries) = (facts.inference_depth.as_ref(), facts.inference_tries);
-    if let Some(gone) = message_gone("inference", depth, tries, facts.last_activity_at, now) {
+    let gone = message_gone(QueueRole::Inference, depth, tries, facts.last_activity_at, now);
+    if let Some(gone) = gone.and_then(|gone| gone.unless_dead(facts.unseen_segments.as_ref())) {
+        let nor_dead = if facts.unseen_segments.is_none() { ", running nor dead-lettered" } else { " nor running" };
+        let mut evidence = vec![format!("neither completed{nor_dead}: {}", list(&lost))];
+        evidence.extend(gone.evidence);
         findings.push(Finding {
             code: Code::SegmentLost,
             severity: gone.severity,
             since: facts.last_activity_at,
-            evidence: vec![format!("neither completed, running nor dead-lettered: {}", list(&lost)), gone.evidence],
+            evidence,
             repair: Some(Repair::ResendSegments { segments: lost }),
         });
     }

@@ -51,6 +51,14 @@ pub enum Action {
         /// How many.
         desired: u32,
     },
+    /// Give a job up: set it to failed, so that nothing waits for it any more.
+    Fail {
+        /// The job.
+        job_id: JobId,
+        /// Why, for whoever reads it later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// Stop the platform's own move of a long dead-letter queue, which a replay started. What was moved stays moved.
     StopMove {
         /// The dead-letter queue.
@@ -71,6 +79,7 @@ impl Action {
             Action::Restore { .. } => "restore",
             Action::Scale { .. } => "scale",
             Action::StopMove { .. } => "stop_move",
+            Action::Fail { .. } => "fail",
         }
     }
 }

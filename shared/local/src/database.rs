@@ -17,7 +17,8 @@ use stereospot_ports::{Clock, Code, Error, Result};
 use tokio::sync::Notify;
 
 use crate::Options;
-use crate::error::from_sqlx;
+use crate::error::{DAMAGED, from_sqlx};
+use crate::file::{self, OpenFile};
 use crate::writer::{Write, Writer};
 
 /// The schema, step by step; a database's `user_version` says how many it has. Never edit a step: add one.
@@ -37,6 +38,7 @@ pub(crate) struct WeakDatabase(Weak<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    file: OpenFile,
     writer: Writer,
     readers: SqlitePool,
     clock: Arc<dyn Clock>,
@@ -47,6 +49,7 @@ impl Database {
     pub(crate) async fn open(data_dir: &Path, options: &Options) -> Result<Self> {
         make_folder(data_dir)?;
         let file = data_dir.join("stereospot.db");
+        file::may_be_made(&file, data_dir)?;
         let connect = SqliteConnectOptions::new()
             .filename(&file)
             .create_if_missing(true)
@@ -60,6 +63,7 @@ impl Database {
             limit(&mut connection, bytes).await.map_err(at)?;
         }
         migrate(&mut connection, data_dir).await?;
+        let file = OpenFile::at(file).map_err(|error| unusable(data_dir, error))?;
         // The database's own entry in the folder: SQLite syncs the entries of its journals only.
         sync_folder(data_dir).map_err(|error| unusable(data_dir, error))?;
         let readers = SqlitePoolOptions::new()
@@ -68,7 +72,8 @@ impl Database {
             .test_before_acquire(false)
             .connect_lazy_with(connect.read_only(true).create_if_missing(false));
         Ok(Self(Arc::new(Inner {
-            writer: Writer::start(connection),
+            writer: Writer::start(connection, file.clone()),
+            file,
             readers,
             clock: Arc::clone(&options.clock),
             arrivals: QueueName::pipeline().map(|name| (name, Notify::new())).collect(),
@@ -79,9 +84,10 @@ impl Database {
         WeakDatabase(Arc::downgrade(&self.0))
     }
 
-    /// Where reads go. Each sees all that was committed before it began.
-    pub(crate) fn readers(&self) -> &SqlitePool {
-        &self.0.readers
+    /// Where reads go. Each sees all that was committed before it began. Fails once the file is no longer the one that was opened.
+    pub(crate) fn readers(&self) -> Result<&SqlitePool> {
+        self.0.file.check()?;
+        Ok(&self.0.readers)
     }
 
     /// Has a write committed.
@@ -140,9 +146,7 @@ fn at(data_dir: &Path, error: sqlx::Error) -> Error {
     let shown = data_dir.display();
     let plain = from_sqlx(error);
     let message = match plain.code() {
-        Code::Corrupt => format!(
-            "{shown}/stereospot.db is damaged or no database: restore it from a copy, or choose another data directory"
-        ),
+        Code::Corrupt => format!("{shown}/{DAMAGED}"),
         Code::Denied => format!("the data directory {shown} can't be written: allow it or choose another"),
         Code::Full => format!("no space left in the data directory {shown}: free some"),
         _ => format!("the database {shown}/stereospot.db can't be opened"),

@@ -2,12 +2,17 @@
 
 use stereospot_ports::{Code, Error};
 
+/// What a database means that is damaged or none, and what can be done.
+pub(crate) const DAMAGED: &str = "stereospot.db is damaged or no database: stop everything that runs on this data directory and \
+     restore it from a copy; without one, jobs and queues are lost: move it, its -wal and -shm and objects/ away, start again and \
+     submit the videos in objects/input/ again";
+
 /// A failure of SQLite in the port's words, with what to do where something can be done.
 pub(crate) fn from_sqlx(error: sqlx::Error) -> Error {
     let (code, message) = match primary_code(&error) {
         Some(FULL) => (Code::Full, "no space left in the data directory: free some"),
         Some(BUSY | LOCKED) => (Code::Unavailable, "the database is busy: another process holds it too long"),
-        Some(CORRUPT | NOTADB) => (Code::Corrupt, "the database is damaged: restore it from a copy, or start anew"),
+        Some(CORRUPT | NOTADB) => (Code::Corrupt, DAMAGED),
         Some(READONLY | PERM | AUTH | CANTOPEN) => (Code::Denied, "no permission to write the database"),
         Some(IOERR) => (Code::Internal, "the disk failed under the database"),
         _ => match &error {

@@ -37,7 +37,7 @@ impl JobStore for LocalJobs {
     async fn get(&self, job_id: JobId) -> Result<Option<Job>> {
         let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE job_id = ?")
             .bind(job_id.to_string())
-            .fetch_optional(self.database.readers())
+            .fetch_optional(self.database.readers()?)
             .await
             .map_err(from_sqlx)?;
         Ok(row.map(|row| row.0))
@@ -57,7 +57,7 @@ impl JobStore for LocalJobs {
         .bind(below)
         .bind(below_id)
         .bind(one_more(limit))
-        .fetch_all(self.database.readers())
+        .fetch_all(self.database.readers()?)
         .await
         .map_err(from_sqlx)?;
         let jobs = rows.into_iter().map(|row| row.0).collect();
@@ -82,7 +82,7 @@ impl JobStore for LocalJobs {
     async fn count_completions(&self, job_id: JobId) -> Result<u32> {
         sqlx::query_scalar("SELECT count(*) FROM completions WHERE job_id = ?")
             .bind(job_id.to_string())
-            .fetch_one(self.database.readers())
+            .fetch_one(self.database.readers()?)
             .await
             .map_err(from_sqlx)
     }
@@ -102,7 +102,7 @@ impl JobStore for LocalJobs {
         .bind(job_id.to_string())
         .bind(after)
         .bind(one_more(limit))
-        .fetch_all(self.database.readers())
+        .fetch_all(self.database.readers()?)
         .await
         .map_err(from_sqlx)?;
         let completions = rows
@@ -121,10 +121,14 @@ impl JobStore for LocalJobs {
         self.database.write(writes::DeleteCompletions { job_id }).await
     }
 
+    async fn delete_completion(&self, job_id: JobId, segment_index: u32) -> Result<()> {
+        self.database.write(writes::DeleteCompletion { job_id, segment_index }).await
+    }
+
     async fn lock(&self, job_id: JobId) -> Result<Option<Lock>> {
         let row: Option<LockRow> = sqlx::query_as(LOCK)
             .bind(job_id.to_string())
-            .fetch_optional(self.database.readers())
+            .fetch_optional(self.database.readers()?)
             .await
             .map_err(from_sqlx)?;
         Ok(row.map(|row| lock(job_id, row)))

@@ -11,7 +11,8 @@
 //! send of their own process, and look for those of other processes every 25 to 100 ms, by one indexed read.
 //!
 //! Invariant: what was acknowledged is on the disk, database rows by `synchronous=FULL` and objects by fsync of file and
-//! folder: a crash at any point loses none of it.
+//! folder: a crash at any point loses none of it. Nothing is acknowledged, and nothing read, once the database's path names another
+//! file than the open one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,6 +24,7 @@ use stereospot_ports::{Backend, Bucket, Clock, Result, SystemClock, WorkQueue};
 
 mod database;
 mod error;
+mod file;
 mod job_store;
 mod leftovers;
 pub mod logs;
@@ -63,7 +65,8 @@ impl LocalBackend {
     /// One sentence that says what to do:
     /// [`stereospot_ports::Code::Invalid`] when the path is no directory, [`stereospot_ports::Code::Denied`] when it can't be
     /// written, [`stereospot_ports::Code::Conflict`] when a newer version made it, [`stereospot_ports::Code::Corrupt`] when
-    /// its database is damaged, [`stereospot_ports::Code::Full`] when there is no space.
+    /// its database is damaged, [`stereospot_ports::Code::NotFound`] when it is gone though its objects are there,
+    /// [`stereospot_ports::Code::Full`] when there is no space.
     pub async fn open(data_dir: &Path, options: Options) -> Result<Backend> {
         let database = Database::open(data_dir, &options).await?;
         let mut queues: BTreeMap<QueueName, Arc<dyn WorkQueue>> = BTreeMap::new();

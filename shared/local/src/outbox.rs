@@ -84,7 +84,7 @@ pub(crate) async fn recover(database: &Database, data_dir: &Path) -> Result<()> 
         sqlx::query_as("SELECT id, side, key FROM notices WHERE created_at NOT BETWEEN ? AND ?")
             .bind(now.minus(ABANDONED_AFTER).as_millis())
             .bind(now.plus(ABANDONED_AFTER).as_millis())
-            .fetch_all(database.readers())
+            .fetch_all(database.readers()?)
             .await
             .map_err(from_sqlx)?;
     for (id, side, key) in left {

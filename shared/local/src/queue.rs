@@ -60,7 +60,7 @@ impl LocalQueue {
         .bind(self.name.to_string())
         .bind(now.as_millis())
         .bind(impossible_from(now).as_millis())
-        .fetch_one(self.database.readers())
+        .fetch_one(self.database.readers()?)
         .await
         .map_err(from_sqlx)
     }
@@ -166,7 +166,7 @@ impl WorkQueue for LocalQueue {
         .bind(self.name.to_string())
         .bind(now.as_millis())
         .bind(impossible_from(now).as_millis())
-        .fetch_one(self.database.readers())
+        .fetch_one(self.database.readers()?)
         .await
         .map_err(from_sqlx)?;
         Ok(Stats {
@@ -185,7 +185,7 @@ impl WorkQueue for LocalQueue {
         )
         .bind(self.name.to_string())
         .bind(i64::try_from(max).unwrap_or(i64::MAX))
-        .fetch_all(self.database.readers())
+        .fetch_all(self.database.readers()?)
         .await
         .map_err(from_sqlx)?;
         rows.into_iter()

@@ -13,6 +13,7 @@ use stereospot_ports::{Code, Error, Result};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::from_sqlx;
+use crate::file::OpenFile;
 
 /// Writes that may wait for the writer before callers have to.
 const QUEUED: usize = 1024;
@@ -37,10 +38,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the task on its connection.
-    pub(crate) fn start(connection: SqliteConnection) -> Self {
+    /// Starts the task on its connection to a file.
+    pub(crate) fn start(connection: SqliteConnection, file: OpenFile) -> Self {
         let (to_task, from_callers) = mpsc::channel(QUEUED);
-        tokio::spawn(serve(connection, from_callers));
+        tokio::spawn(serve(connection, file, from_callers));
         Self { to_task }
     }
 
@@ -100,27 +101,29 @@ impl<W: Write> Step for Asked<W> {
     }
 }
 
-async fn serve(mut connection: SqliteConnection, mut from_callers: mpsc::Receiver<Box<dyn Step>>) {
+async fn serve(mut connection: SqliteConnection, file: OpenFile, mut from_callers: mpsc::Receiver<Box<dyn Step>>) {
     let mut group: Vec<Box<dyn Step>> = Vec::with_capacity(GROUP);
     while from_callers.recv_many(&mut group, GROUP).await > 0 {
         group.retain(|step| step.is_wanted());
-        match commit(&mut connection, &mut group).await {
-            Ok(()) => group.drain(..).for_each(|step| step.succeed()),
-            Err(error) if group.len() == 1 => {
-                let only = group.pop().expect("the length was just looked at");
-                only.fail(from_sqlx(error));
-            }
-            Err(error) => {
-                tracing::debug!(%error, writes = group.len(), "a shared transaction failed; each write is tried alone");
-                for step in group.drain(..) {
-                    let mut alone = [step];
-                    let outcome = commit(&mut connection, &mut alone).await;
-                    let [step] = alone;
-                    match outcome {
-                        Ok(()) => step.succeed(),
-                        Err(error) => step.fail(from_sqlx(error)),
-                    }
+        if group.len() > 1 {
+            match commit(&mut connection, &file, &mut group).await {
+                Ok(()) => {
+                    group.drain(..).for_each(|step| step.succeed());
+                    continue;
                 }
+                Err(error) => {
+                    let writes = group.len();
+                    tracing::debug!(%error, writes, "a shared transaction failed; each write is tried alone");
+                }
+            }
+        }
+        for step in group.drain(..) {
+            let mut alone = [step];
+            let outcome = commit(&mut connection, &file, &mut alone).await;
+            let [step] = alone;
+            match outcome {
+                Ok(()) => step.succeed(),
+                Err(error) => step.fail(error),
             }
         }
     }
@@ -130,10 +133,19 @@ async fn serve(mut connection: SqliteConnection, mut from_callers: mpsc::Receive
 }
 
 /// Runs all steps in one transaction; on an error none of them counts.
-async fn commit(connection: &mut SqliteConnection, steps: &mut [Box<dyn Step>]) -> sqlx::Result<()> {
+///
+/// The file is looked at before and after: one that went away between the two took the transaction with it, which is then done,
+/// though not acknowledged, wherever it is put back.
+async fn commit(connection: &mut SqliteConnection, file: &OpenFile, steps: &mut [Box<dyn Step>]) -> Result<()> {
     if steps.is_empty() {
         return Ok(());
     }
+    file.check()?;
+    transact(connection, steps).await.map_err(from_sqlx)?;
+    file.check()
+}
+
+async fn transact(connection: &mut SqliteConnection, steps: &mut [Box<dyn Step>]) -> sqlx::Result<()> {
     // Immediate: a transaction that begins by reading can't be promoted while another process writes.
     execute(connection, "BEGIN IMMEDIATE").await?;
     let outcome = async {

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::ObjectStoreExt;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use stereospot_domain::{Job, JobId, JobOptions, QueueRole, Timestamp};
 use stereospot_local::{LocalBackend, Options};
 use stereospot_ports::work_queue::{Outgoing, Receive};
@@ -111,7 +113,36 @@ async fn a_damaged_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("stereospot.db"), "this is no database, whatever its name says. ".repeat(200))
         .unwrap();
-    refuses(folder.path(), Code::Corrupt, "damaged").await;
+    refuses(folder.path(), Code::Corrupt, "restore it from a copy; without one, jobs and queues are lost").await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_damaged_later_says_what_can_be_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stereospot.db");
+    {
+        let backend = open(folder.path()).await.unwrap();
+        let queue = backend.queue(QueueRole::Chunking).unwrap();
+        for _ in 0..200 {
+            queue.send(&[Outgoing::now("x".repeat(1_000))]).await.unwrap();
+        }
+    }
+    // Nothing of it may lie in the log, which would make up for the damage.
+    let options = SqliteConnectOptions::new().filename(&file).busy_timeout(Duration::from_secs(30));
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    // The pages behind the schema's own first one.
+    let mut bytes = fs::read(&file).unwrap();
+    let end = bytes.len();
+    bytes[4096..end].fill(0xa5);
+    fs::write(&file, bytes).unwrap();
+    let error = match open(folder.path()).await {
+        Err(error) => error,
+        Ok(backend) => backend.queue(QueueRole::Chunking).unwrap().peek(1_000).await.unwrap_err(),
+    };
+    assert_eq!(error.code(), Code::Corrupt, "{error:?}");
+    assert!(error.to_string().contains("without one, jobs and queues are lost"), "{error}");
 }
 
 #[tokio::test]

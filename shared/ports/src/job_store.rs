@@ -151,6 +151,12 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// When the backend can't be asked, or did not take all of it in time.
     async fn delete_completions(&self, job_id: JobId) -> Result<u32>;
 
+    /// Removes the completion of one segment, whose output is gone. Does nothing when there is none.
+    ///
+    /// # Errors
+    /// When the backend can't be asked.
+    async fn delete_completion(&self, job_id: JobId, segment_index: u32) -> Result<()>;
+
     /// The job's lock.
     ///
     /// # Errors

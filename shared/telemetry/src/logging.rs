@@ -61,6 +61,8 @@ where
         .with_env_filter(filter)
         .with_writer(writer)
         .with_ansi(false)
+        // They would go to standard error, where a full disk is a panic: who can't log goes on without.
+        .log_internal_errors(false)
         .event_format(Line { service: service.into() })
         .finish()
 }

@@ -3,12 +3,13 @@
 use stereospot_api::Client;
 use stereospot_domain::plan::Outcome;
 
+use super::patience::answered;
 use super::print::{Column, Table, age, duration, json, line};
 use super::{Result, now};
 use crate::cli::Actions;
 
 pub(super) async fn run(client: &Client, options: Actions) -> Result {
-    let actions = client.actions(options.limit).await?;
+    let actions = answered(client, client.actions(options.limit)).await?;
     if options.json.json {
         return json(&actions);
     }

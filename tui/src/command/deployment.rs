@@ -4,11 +4,13 @@ use stereospot_api::Client;
 use stereospot_api::view::DeploymentView;
 
 use super::Result;
-use super::print::{Column, Table, json, known, line, rate, usd};
+use super::now;
+use super::patience::answered;
+use super::print::{Column, Table, age, json, known, line, rate, usd};
 use crate::cli::Json;
 
 pub(super) async fn run(client: &Client, how: Json) -> Result {
-    let mut deployment = client.deployment().await?;
+    let mut deployment = answered(client, client.deployment()).await?;
     // A sum of nothing is -0.0; as JSON it would be printed so.
     deployment.calls_per_minute += 0.0;
     deployment.usd_per_month += 0.0;
@@ -16,13 +18,18 @@ pub(super) async fn run(client: &Client, how: Json) -> Result {
 }
 
 fn show(deployment: &DeploymentView) -> Result {
+    let now = now();
     line(format!("backend   {}", deployment.backend))?;
     line(format!("region    {}", known(deployment.region.clone())))?;
     line(format!("prefix    {}", known(deployment.prefix.clone())))?;
     line(format!("topology  {}", known(deployment.topology.clone())))?;
     line(format!("calls     {}", calls(deployment)))?;
     if !deployment.missing.is_empty() {
-        line(format!("\nMISSING AT THE START ({})", deployment.missing.len()))?;
+        line(format!(
+            "\nMISSING AT THE START, {} ago ({})",
+            age(Some(deployment.started_at), now),
+            deployment.missing.len()
+        ))?;
         for missing in &deployment.missing {
             line(format!("  ! {missing}"))?;
         }
@@ -32,6 +39,7 @@ fn show(deployment: &DeploymentView) -> Result {
         Column::Left("QUEUE"),
         Column::Left("STATE"),
         Column::Left("NAME THERE"),
+        Column::Right("AGE"),
         Column::Cut("NOTE"),
     ]);
     for queue in &deployment.queues {
@@ -40,6 +48,7 @@ fn show(deployment: &DeploymentView) -> Result {
             queue.name.to_string(),
             if queue.exists { "found" } else { "not there" }.into(),
             queue.physical.clone(),
+            age(queue.read_at, now),
             queue.note.clone().unwrap_or_default(),
         ]);
     }

@@ -1,9 +1,11 @@
 //! Fetches a job's result into a file.
 //!
-//! Invariant: the file appears whole or not at all: bytes go to `OUT.part` beside it, which is renamed when all are there.
+//! Invariant: the file appears whole or not at all: bytes go to `OUT.part` beside it, which is renamed when all are there. Only an
+//! ordinary file is ever replaced: a link is followed, a device or a pipe is left as it is.
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, pin_mut};
@@ -11,46 +13,50 @@ use stereospot_api::Client;
 use stereospot_domain::JobId;
 use tokio::io::AsyncWriteExt;
 
+use super::print::named;
 use super::{Error, Result};
 
 /// A file that may be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Destination {
     path: PathBuf,
+    /// What it leads to, where it is a link.
+    target: PathBuf,
 }
 
 impl Destination {
     /// The file, whether it can be written or not.
     pub(super) fn unchecked(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self { path: path.to_owned(), target: followed(path) }
     }
 
-    /// Checks, before any work is done, that the file can be written: its folder exists, it is no folder itself, and it isn't there
-    /// already unless it may be overwritten.
+    /// Checks, before any work is done, that the file can be written: its folder exists, it is an ordinary file or not there yet, and
+    /// it isn't there already unless it may be overwritten.
     ///
     /// # Errors
     /// [`Error::Usage`] says which of these is not so.
     pub(super) fn check(path: &Path, may_overwrite: bool) -> Result<Self> {
-        let folder = match path.parent() {
+        let destination = Self::unchecked(path);
+        let folder = match destination.target.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let shown = path.display();
-        if !folder.is_dir() {
-            return Err(Error::Usage(format!(
-                "cannot write {shown}: there is no folder {}; make it first",
-                folder.display()
-            )));
-        }
-        if path.is_dir() || path.file_name().is_none() {
+        let shown = named(path);
+        if path.file_name().is_none() {
             return Err(Error::Usage(format!("cannot write {shown}: it is a folder; name a file in it")));
         }
-        if !may_overwrite && path.exists() {
+        if !folder.is_dir() {
+            let folder = named(folder);
+            return Err(Error::Usage(format!("cannot write {shown}: there is no folder {folder}; make it first")));
+        }
+        let is_there = is_replaceable(path)?;
+        is_replaceable(&destination.part())?;
+        if is_there && !may_overwrite {
             return Err(Error::Usage(format!(
                 "{shown} exists already: name another file, or add --force to overwrite it"
             )));
         }
-        Ok(Self::unchecked(path))
+        Ok(destination)
     }
 
     /// Where the file will be.
@@ -60,10 +66,41 @@ impl Destination {
 
     /// The file beside it that holds the bytes until all are there.
     pub(super) fn part(&self) -> PathBuf {
-        let mut name = self.path.file_name().map(OsString::from).unwrap_or_default();
+        let mut name = self.target.file_name().map(OsString::from).unwrap_or_default();
         name.push(".part");
-        self.path.with_file_name(name)
+        self.target.with_file_name(name)
     }
+}
+
+/// Whether there is a file that may be replaced; not so where there is nothing.
+///
+/// # Errors
+/// [`Error::Usage`] where there is something else, which would be destroyed.
+fn is_replaceable(path: &Path) -> Result<bool> {
+    let shown = named(path);
+    match fs::metadata(path) {
+        Ok(facts) if facts.is_file() => Ok(true),
+        Ok(facts) if facts.is_dir() => {
+            Err(Error::Usage(format!("cannot write {shown}: it is a folder; name a file in it")))
+        }
+        Ok(_) => Err(Error::Usage(format!(
+            "cannot write {shown}: it is a device, a pipe or a socket, not a file; name a file"
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::Usage(format!("cannot write {shown}: {error}"))),
+    }
+}
+
+/// What a path leads to, also where nothing is there yet. Links that lead nowhere are told by whoever asks for what is there.
+fn followed(path: &Path) -> PathBuf {
+    let mut target = path.to_owned();
+    // As many as Linux follows.
+    for _ in 0..40 {
+        let Ok(next) = fs::read_link(&target) else { break };
+        // A full path takes the place of the whole.
+        target = target.parent().map_or(next.clone(), |folder| folder.join(&next));
+    }
+    target
 }
 
 /// Removes the unfinished file, however the fetching ends.
@@ -83,7 +120,7 @@ pub(super) async fn result(client: &Client, job_id: JobId, destination: &Destina
     let stream = client.download_result(job_id).await?;
     pin_mut!(stream);
     let unfinished = Unfinished(destination.part());
-    let failed = |error| Error::File(format!("could not write {}", unfinished.0.display()), error);
+    let failed = |error| Error::File(format!("could not write {}", named(&unfinished.0)), error);
     let mut file = tokio::fs::File::create(&unfinished.0).await.map_err(failed)?;
     let mut bytes = 0;
     while let Some(part) = stream.next().await {
@@ -93,8 +130,10 @@ pub(super) async fn result(client: &Client, job_id: JobId, destination: &Destina
     }
     file.flush().await.map_err(failed)?;
     file.sync_all().await.map_err(failed)?;
-    fs::rename(&unfinished.0, &destination.path)
-        .map_err(|error| Error::File(format!("could not write {}", destination.path.display()), error))?;
+    // Hours may have passed since it was checked.
+    is_replaceable(&destination.path)?;
+    fs::rename(&unfinished.0, &destination.target)
+        .map_err(|error| Error::File(format!("could not write {}", named(&destination.path)), error))?;
     Ok(bytes)
 }
 

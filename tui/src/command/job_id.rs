@@ -3,6 +3,7 @@
 use stereospot_api::Client;
 use stereospot_domain::JobId;
 
+use super::patience::answered;
 use super::{Error, Result};
 
 /// Fewest characters that name a job.
@@ -19,7 +20,7 @@ pub async fn resolve(client: &Client, text: &str) -> Result<JobId> {
     let prefix = Prefix::parse(text)?;
     let (mut found, mut cursor) = (Vec::new(), None::<String>);
     loop {
-        let page = client.jobs(None, 1000, cursor.as_deref()).await?;
+        let page = answered(client, client.jobs(None, 1000, cursor.as_deref())).await?;
         found.extend(page.jobs.iter().map(|view| view.job.job_id).filter(|job_id| prefix.matches(*job_id)));
         cursor = page.next;
         if cursor.is_none() || found.len() > 9 {

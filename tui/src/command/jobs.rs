@@ -1,4 +1,4 @@
-//! `jobs`: list, show, events, trigger, repair, download.
+//! `jobs`: list, show, events, trigger, repair, fail, download.
 
 use stereospot_api::Client;
 use stereospot_api::view::{JobDetail, JobView, SegmentState};
@@ -6,7 +6,8 @@ use stereospot_domain::Event;
 use stereospot_domain::plan::Action;
 
 use super::fetch::Destination;
-use super::print::{Column, Table, UNKNOWN, age, duration, json, known, line, mark, note, rate, size};
+use super::patience::answered;
+use super::print::{Column, Table, UNKNOWN, age, duration, json, known, line, mark, named, note, rate, size};
 use super::{Error, Result, fetch, job_id, now, unless_interrupted, write};
 use crate::cli::{Jobs, JobsCommand, JobsList};
 
@@ -18,11 +19,11 @@ pub(super) async fn run(client: &Client, options: Jobs) -> Result {
     match options.command.unwrap_or(JobsCommand::List(options.list)) {
         JobsCommand::List(how) => list(client, how).await,
         JobsCommand::Show { id, json: how } => {
-            let detail = client.job(job_id::resolve(client, &id).await?).await?;
+            let detail = answered(client, client.job(job_id::resolve(client, &id).await?)).await?;
             if how.json { json(&detail) } else { show(&detail) }
         }
         JobsCommand::Events { id, limit, json: how } => {
-            let events = client.job_events(job_id::resolve(client, &id).await?, limit).await?;
+            let events = answered(client, client.job_events(job_id::resolve(client, &id).await?, limit)).await?;
             if how.json { json(&events) } else { listed_events(&events) }
         }
         JobsCommand::Trigger { id, write: how } => {
@@ -33,6 +34,10 @@ pub(super) async fn run(client: &Client, options: Jobs) -> Result {
             let job_id = job_id::resolve(client, &id).await?;
             write::carry_out(client, Action::Repair { job_id, code }, how).await
         }
+        JobsCommand::Fail { id, reason, write: how } => {
+            let job_id = job_id::resolve(client, &id).await?;
+            write::carry_out(client, Action::Fail { job_id, reason }, how).await
+        }
         JobsCommand::Download { id, out, force, json: how } => {
             let destination = Destination::check(&out, force)?;
             let job_id = job_id::resolve(client, &id).await?;
@@ -41,13 +46,13 @@ pub(super) async fn run(client: &Client, options: Jobs) -> Result {
             if how.json {
                 return json(&serde_json::json!({ "job_id": job_id, "output": destination.path(), "bytes": bytes }));
             }
-            line(format!("{} ({})", destination.path().display(), size(bytes)))
+            line(format!("{} ({})", named(destination.path()), size(bytes)))
         }
     }
 }
 
 async fn list(client: &Client, how: JobsList) -> Result {
-    let page = client.jobs(how.status, how.limit.unwrap_or(50), how.cursor.as_deref()).await?;
+    let page = answered(client, client.jobs(how.status, how.limit.unwrap_or(50), how.cursor.as_deref())).await?;
     if how.json.json {
         return json(&page);
     }
@@ -126,7 +131,7 @@ fn show(detail: &JobDetail) -> Result {
         "segments  {} done, {} running, {} dead-lettered",
         segments(view),
         view.segments_running,
-        view.segments_dead
+        known(view.segments_dead)
     ))?;
     line(format!(
         "trigger   {}",

@@ -3,6 +3,7 @@
 //! Invariant: `·` stands for what is not known, never 0; `≈` before what is only approximate.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use ratatui::text::Span;
@@ -60,6 +61,13 @@ pub fn note(line: impl AsRef<str>) {
 #[must_use]
 pub fn plain(text: &str) -> String {
     text.replace(|c: char| c.is_control() && c != '\n', " ")
+}
+
+/// A file's name for people: whole, in one line, its control characters as `\\n` or `\\u{1b}`.
+#[must_use]
+pub fn named(path: &Path) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    path.to_string_lossy().chars().map(escaped).collect()
 }
 
 /// A table. The last column but those marked is cut to fit the terminal.

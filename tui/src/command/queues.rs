@@ -5,6 +5,7 @@ use stereospot_api::view::{DeploymentView, MessageView, QueueView};
 use stereospot_domain::QueueName;
 use stereospot_domain::plan::Action;
 
+use super::patience::answered;
 use super::print::{Column, Table, UNKNOWN, age, duration, json, known, line, observed, rate};
 use super::status::{consumers, drain};
 use super::{Error, Result, now, write};
@@ -12,16 +13,16 @@ use crate::cli::{Queues, QueuesCommand};
 
 pub(super) async fn run(client: &Client, options: Queues) -> Result {
     match options.command.unwrap_or(QueuesCommand::List(options.json)) {
-        QueuesCommand::List(how) if how.json => json(&client.queues().await?),
+        QueuesCommand::List(how) if how.json => json(&answered(client, client.queues()).await?),
         QueuesCommand::List(_) => {
-            let queues = client.queues().await?;
+            let queues = answered(client, client.queues()).await?;
             let all_are_known = unknown(&queues).next().is_none();
             // Why a number is missing is known to the deployment alone; a server that can't tell has the others all the same.
             let deployment = if all_are_known { None } else { client.deployment().await.ok() };
             list(&queues, deployment.as_ref())
         }
         QueuesCommand::Peek { queue, max, json: how } => {
-            let messages = client.peek(queue, max).await?;
+            let messages = answered(client, client.peek(queue, max)).await?;
             if how.json {
                 return json(&messages);
             }

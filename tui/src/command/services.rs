@@ -5,6 +5,7 @@ use stereospot_api::view::ServiceView;
 use stereospot_domain::Timestamp;
 use stereospot_domain::plan::Action;
 
+use super::patience::answered;
 use super::print::{Column, Table, UNKNOWN, age, json, line};
 use super::{Error, Result, write};
 use crate::cli::{Services, ServicesCommand};
@@ -12,7 +13,7 @@ use crate::cli::{Services, ServicesCommand};
 pub(super) async fn run(client: &Client, options: Services) -> Result {
     match options.command.unwrap_or(ServicesCommand::List(options.json)) {
         ServicesCommand::List(how) => {
-            let snapshot = client.snapshot().await?;
+            let snapshot = answered(client, client.snapshot()).await?;
             if how.json {
                 return json(&snapshot.services);
             }

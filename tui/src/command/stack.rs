@@ -4,7 +4,6 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use stereospot_api::client::DEFAULT_SERVER;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -96,7 +95,7 @@ fn tell(stack: &Stack, options: &Options, is_repairing: bool) -> Result {
         line("  lost jobs are shown and left as they are: repair them by plans, or start with --reconcile on")?;
     }
     // The commands find the stack by themselves where it is in the usual place.
-    let is_found = options.data_dir == Path::new(target::USUAL_DATA_DIR) || server == DEFAULT_SERVER;
+    let is_found = options.data_dir == Path::new(target::USUAL_DATA_DIR);
     let named = if is_found { String::new() } else { format!(" --server {server}") };
     line(format!("  stereospot{named}                                        the dashboard"))?;
     line(format!("  stereospot submit clip.mp4 --output clip-3d.mp4{named}   convert a file"))?;

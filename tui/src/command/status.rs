@@ -5,11 +5,12 @@ use stereospot_api::view::{QueueView, ServiceView, Snapshot, WorkerState};
 use stereospot_domain::{JobStatus, QueueName, Stage};
 
 use super::Result;
+use super::patience::answered;
 use super::print::{self, Column, Table, UNKNOWN, age, duration, json, line, mark, observed, rate};
 use crate::cli::Json;
 
 pub(super) async fn run(client: &Client, how: Json) -> Result {
-    let snapshot = client.snapshot().await?;
+    let snapshot = answered(client, client.snapshot()).await?;
     if how.json {
         return json(&snapshot);
     }

@@ -12,10 +12,12 @@ use stereospot_api::wire::NewJob;
 use stereospot_api::{Client, client};
 use stereospot_domain::{Format, JobId, JobStatus};
 use tokio::io::AsyncReadExt;
+use tokio::sync::watch;
 use tokio_util::io::ReaderStream;
 
 use super::fetch::{self, Destination};
-use super::print::{self, json, line, note};
+use super::patience::{answered, answered_after};
+use super::print::{self, json, line, named, note};
 use super::{Error, Result, unless_interrupted};
 use crate::cli::Submit;
 
@@ -62,7 +64,7 @@ pub(super) async fn run(client: &Client, options: Submit) -> Result {
     for (source, destination) in sources.into_iter().zip(destinations) {
         let mut job = Submission::new(&source, destination, &options);
         match job.begin(client, &source, &options).await {
-            Ok(job_id) if !options.json && !is_waiting => line(format!("{job_id}  {}", source.path.display()))?,
+            Ok(job_id) if !options.json && !is_waiting => line(format!("{job_id}  {}", named(&source.path)))?,
             Ok(_) => {}
             Err(error) if is_single => return Err(error),
             // One file's failure is no reason to leave the others.
@@ -122,8 +124,9 @@ impl Submission {
 
     /// Makes the job and uploads the source.
     async fn begin(&mut self, client: &Client, source: &Source, options: &Submit) -> Result<JobId> {
-        let title = options.title.clone().unwrap_or_else(|| source.name());
-        let job = client.create_job(&NewJob { title: Some(title), options: options.options() }).await?;
+        let title = options.title.clone().unwrap_or_else(|| source.title());
+        let new = NewJob { title: Some(title), options: options.options() };
+        let job = answered(client, client.create_job(&new)).await?;
         (self.outcome.job_id, self.outcome.title, self.outcome.status) =
             (Some(job.job_id), job.title, Some(job.status));
         upload(client, job.job_id, source).await?;
@@ -134,7 +137,7 @@ impl Submission {
     /// Tells why, and keeps it.
     fn failed(&mut self, error: &Error) {
         let sentence = error.sentence().unwrap_or_default();
-        note(format!("{}: {sentence}", self.outcome.source.display()));
+        note(format!("{}: {sentence}", named(&self.outcome.source)));
         self.outcome.error.get_or_insert(sentence);
     }
 
@@ -158,7 +161,14 @@ impl Submission {
             return Err(Error::Failed(format!("job {} {}: {reason}", self.short(), detail.view.job.status)));
         }
         if let Some(destination) = &self.destination {
-            self.outcome.bytes = Some(fetch_patiently(client, job_id, destination).await?);
+            let fetched = fetch_patiently(client, job_id, destination).await;
+            let bytes = fetched.map_err(|error| {
+                let (why, id) = (error.sentence().unwrap_or_default(), self.short());
+                Error::Failed(format!(
+                    "{why}; job {id} is completed all the same: fetch its result with `stereospot jobs download {id} OUT`"
+                ))
+            })?;
+            self.outcome.bytes = Some(bytes);
             self.outcome.output = Some(destination.path().to_owned());
         }
         Ok(())
@@ -181,7 +191,7 @@ impl Submission {
         let took = print::duration(self.begun_at.elapsed());
         let id = self.short();
         match &self.outcome.output {
-            Some(output) => output.display().to_string(),
+            Some(output) => named(output),
             None => format!("job {id} completed in {took}; fetch it with: stereospot jobs download {id} OUT"),
         }
     }
@@ -195,14 +205,17 @@ async fn upload(client: &Client, job_id: JobId, source: &Source) -> Result {
     let mut attempt = 1;
     loop {
         let file = tokio::fs::File::open(&source.path).await.map_err(|error| source.unreadable(error))?;
-        let mut meter = UploadMeter::new(&source.name(), source.bytes);
+        let mut meter = UploadMeter::new(&source.path, source.bytes);
+        let (moved, mut is_moving) = watch::channel(());
         // A file that grows meanwhile is sent as long as it was when it was checked.
-        let stream = ReaderStream::with_capacity(file.take(source.bytes), 256 * 1024)
-            .inspect_ok(move |part| meter.add(part.len() as u64));
-        match client.upload_source(job_id, source.bytes, stream).await {
+        let stream = ReaderStream::with_capacity(file.take(source.bytes), 256 * 1024).inspect_ok(move |part| {
+            meter.add(part.len() as u64);
+            moved.send_replace(());
+        });
+        match answered_after(client, client.upload_source(job_id, source.bytes, stream), &mut is_moving).await {
             Ok(_) => return Ok(()),
             Err(error) if error.retryable() && attempt < UPLOAD_ATTEMPTS => {
-                note(format!("the upload of {} broke off, trying again: {error}", source.path.display()));
+                note(format!("the upload of {} broke off, trying again: {error}", named(&source.path)));
                 tokio::time::sleep(Duration::from_secs(1 << (attempt - 1))).await;
                 attempt += 1;
             }

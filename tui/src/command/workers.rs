@@ -3,12 +3,13 @@
 use stereospot_api::Client;
 use stereospot_api::view::WorkerState;
 
+use super::patience::answered;
 use super::print::{Column, Table, UNKNOWN, age, json, known, line, rate};
 use super::{Result, now};
 use crate::cli::Json;
 
 pub(super) async fn run(client: &Client, how: Json) -> Result {
-    let workers = client.workers().await?;
+    let workers = answered(client, client.workers()).await?;
     if how.json {
         return json(&workers);
     }

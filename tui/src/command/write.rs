@@ -9,6 +9,7 @@ use stereospot_api::wire::{Applied, Apply};
 use stereospot_domain::QueueName;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
 
+use super::patience::{answered, unknown_end};
 use super::print::{json, line, note};
 use super::{Error, Result, who};
 use crate::cli::Write;
@@ -25,7 +26,7 @@ pub(super) async fn carry_out(client: &Client, action: Action, how: Write) -> Re
             "a {name} must be confirmed, and there is no terminal to ask at: add --yes to apply it, or --dry-run to see the plan"
         )));
     }
-    let plan = client.plan(action, who()).await?;
+    let plan = answered(client, client.plan(action, Some(who()))).await?;
     if how.dry_run && how.json.json {
         json(&plan)?;
     } else {
@@ -54,7 +55,11 @@ pub(super) async fn carry_out(client: &Client, action: Action, how: Write) -> Re
     if is_asking {
         confirm(&plan).await?;
     }
-    let applied = client.apply(plan.id, &Apply { confirm: plan.confirm.clone(), who: who() }).await?;
+    let apply = Apply { confirm: plan.confirm.clone(), who: Some(who()) };
+    let applied = answered(client, client.apply(plan.id, &apply)).await.map_err(|error| match unknown_end(&error) {
+        Some(meaning) => Error::Failed(format!("{error}; {meaning}, see `stereospot actions`")),
+        None => error.into(),
+    })?;
     report(&plan, &applied, how)
 }
 

@@ -27,6 +27,8 @@ pub(crate) enum Step {
     Done(Box<Plan>, Vec<ItemResult>),
     /// The server said no, or could not be asked.
     Failed(String),
+    /// It was sent, and no answer came.
+    Unknown(String),
 }
 
 /// What the lower half shows.
@@ -142,7 +144,7 @@ impl Dialog {
                 let plan = plan.clone();
                 return self.key_on_plan(key, &plan, now, server_now);
             }
-            (KeyCode::Enter, Step::Done(..) | Step::Failed(_)) if now >= self.shown_at + SETTLE => {
+            (KeyCode::Enter, Step::Done(..) | Step::Failed(_) | Step::Unknown(_)) if now >= self.shown_at + SETTLE => {
                 return Outcome::Close;
             }
             _ => {}

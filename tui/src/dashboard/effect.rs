@@ -16,6 +16,7 @@ use super::export::Export;
 use super::input::Input;
 use super::logs::MAX_LINES;
 use super::triage::MAX_MESSAGES;
+use crate::command::patience::unknown_end;
 
 /// Events of one job that are held.
 pub(crate) const JOB_EVENTS: u32 = 500;
@@ -45,6 +46,8 @@ pub(crate) enum Effect {
     Mouse(bool),
     /// Draw every cell again.
     Redraw,
+    /// Stop the process until a shell wakes it.
+    Sleep,
     /// Leave.
     Quit,
 }
@@ -58,7 +61,7 @@ pub(crate) enum Answer {
     },
     Applied {
         serial: u64,
-        applied: Result<Applied, String>,
+        applied: Result<Applied, Unapplied>,
     },
     Job {
         job_id: JobId,
@@ -76,6 +79,15 @@ pub(crate) enum Answer {
     Deployment(Result<Box<DeploymentView>, String>),
     /// What was said of an export.
     Exported(Result<String, String>),
+}
+
+/// Why there are no results of a plan.
+#[derive(Debug)]
+pub(crate) enum Unapplied {
+    /// It was not applied.
+    Not(String),
+    /// It was sent and no answer came: it may have been applied.
+    Perhaps(String),
 }
 
 /// Carries effects out. Tasks end with it.
@@ -131,7 +143,11 @@ async fn call(client: &Client, who: Option<String>, effect: Effect) -> Option<An
             Answer::Plan { serial, plan }
         }
         Effect::Apply { serial, plan_id, confirm } => {
-            let applied = client.apply(plan_id, &Apply { confirm, who }).await.map_err(words);
+            let applied =
+                client.apply(plan_id, &Apply { confirm, who }).await.map_err(|error| match unknown_end(&error) {
+                    Some(meaning) => Unapplied::Perhaps(format!("{error}; {meaning}")),
+                    None => Unapplied::Not(words(error)),
+                });
             Answer::Applied { serial, applied }
         }
         Effect::FetchJob { job_id, with_events } => {
@@ -146,7 +162,9 @@ async fn call(client: &Client, who: Option<String>, effect: Effect) -> Option<An
         }
         Effect::FetchDeployment => Answer::Deployment(client.deployment().await.map(Box::new).map_err(words)),
         Effect::Export(export) => Answer::Exported(export.write().await),
-        Effect::StopSearch | Effect::Copy(_) | Effect::Mouse(_) | Effect::Redraw | Effect::Quit => return None,
+        Effect::StopSearch | Effect::Copy(_) | Effect::Mouse(_) | Effect::Redraw | Effect::Sleep | Effect::Quit => {
+            return None;
+        }
     })
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn job(number: u32, title: &str, status: JobStatus) -> JobView {
         observed_at: ago(1),
         segments_done: 0,
         segments_running: 0,
-        segments_dead: 0,
+        segments_dead: Some(0),
         progress: None,
         frames_per_second: None,
         eta: None,
@@ -61,7 +61,7 @@ fn sized(mut view: JobView, done: u32, running: u32, total: u32) -> JobView {
 /// The job that is stuck: one dead-lettered segment, two missing.
 pub(crate) fn stuck_job() -> JobView {
     let mut view = sized(job(1, "holiday in the dolomites.mp4", JobStatus::ChunkingComplete), 61, 0, 64);
-    (view.segments_dead, view.attempts, view.last_activity_at) = (1, 3, ago(540));
+    (view.segments_dead, view.attempts, view.last_activity_at) = (Some(1), 3, ago(540));
     view.findings = vec![
         Finding {
             code: Code::SegmentDeadLettered,

@@ -45,7 +45,7 @@ impl From<JobView> for JobRow {
             total: view.job.total_segments,
             done: view.segments_done,
             running: view.segments_running,
-            dead: view.segments_dead,
+            dead: view.segments_dead.unwrap_or(0),
             progress: view.progress,
             frames_per_second: view.frames_per_second,
             eta: view.eta,

@@ -79,10 +79,12 @@ commands! {
     StopMove "stop-move" ["X"], "plan: stop the platform's own move out of a dead-letter queue";
     Trigger "trigger" ["t"], "plan: have a job's segments joined now";
     Repair "repair" ["f"], "plan: carry out what the top finding proposes";
+    Fail "fail" ["F"], "plan: give the job up, so that nothing waits for it";
     Scale "scale" ["s"], "plan: set how many tasks a service should have";
     Undo "undo" ["u"], "plan: put back what the last purge took away";
     Mouse "mouse" ["M"], "click and wheel; the terminal then selects no text; again to give it back";
     Redraw "redraw" ["ctrl-l"], "draw the whole screen again";
+    Sleep "sleep" ["ctrl-z"], "back to the shell; fg there wakes it";
     Quit "quit" ["q", "ctrl-c"], "leave; nothing is stopped by it";
 }
 

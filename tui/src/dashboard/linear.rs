@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use stereospot_api::view::{Attention, Change};
 use stereospot_domain::JobId;
 use tokio::sync::mpsc;
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use super::input::{Input, Net};
 use super::jobs::status_word;
 use super::model::Link;
+use super::signals::Endings;
 use super::state::State;
 use super::text;
 use super::update;
@@ -38,11 +40,10 @@ pub(super) async fn run(state: &mut State, mut inputs: mpsc::Receiver<Input>) ->
     let start = Instant::now();
     let mut told = Told::default();
     let mut summary = tokio::time::interval(SUMMARY);
-    let mut stop = std::pin::pin!(super::stop_signal());
+    let mut endings = Endings::catch().context("could not listen for signals")?;
     loop {
         let lines = tokio::select! {
-            () = &mut stop => return Ok(()),
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = endings.next() => return Ok(()),
             input = inputs.recv() => match input {
                 Some(input) => take(state, &mut told, input, start.elapsed()),
                 None => return Ok(()),

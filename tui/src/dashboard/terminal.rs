@@ -9,7 +9,7 @@ use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracket
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend, CrosstermBackend};
 
 /// What a panic said: printed once the terminal is as it was, because the dashboard's screen would swallow it.
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
@@ -49,7 +49,7 @@ impl Screen {
             said.get_or_insert_with(|| info.to_string());
         }));
         enable_raw_mode()?;
-        let entered = execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide);
+        let entered = show();
         let bytes = Arc::new(AtomicU64::new(0));
         let writer = Counted { inner: BufWriter::with_capacity(1 << 16, io::stdout()), bytes: Arc::clone(&bytes) };
         match entered.and_then(|()| Terminal::new(CrosstermBackend::new(writer))) {
@@ -59,6 +59,38 @@ impl Screen {
                 Err(error)
             }
         }
+    }
+
+    /// Gives the terminal back for a while.
+    pub(crate) fn leave(&self) {
+        restore();
+    }
+
+    /// Takes it again, in whatever state others left it; the next frame is drawn whole.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(crate) fn resume(&mut self, has_mouse: bool) -> io::Result<()> {
+        // How it is to be left may be another than before.
+        disable_raw_mode()?;
+        enable_raw_mode()?;
+        show()?;
+        if has_mouse {
+            self.mouse(true)?;
+        }
+        self.redraw()
+    }
+
+    /// Has the next frame drawn whole. Not by the library's `clear`, which asks the terminal where its cursor is: not all answer, and
+    /// keys read meanwhile are lost.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(crate) fn redraw(&mut self) -> io::Result<()> {
+        self.terminal.backend_mut().clear()?;
+        // The frame that the next one is compared with is then an empty one.
+        self.terminal.swap_buffers();
+        Ok(())
     }
 
     /// Bytes written to the terminal so far.
@@ -100,6 +132,10 @@ impl Drop for Screen {
             drop(std::panic::take_hook());
         }
     }
+}
+
+fn show() -> io::Result<()> {
+    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
 }
 
 fn restore() {

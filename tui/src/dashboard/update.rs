@@ -13,7 +13,7 @@ use stereospot_api::view::Change;
 use stereospot_domain::plan;
 
 use super::dialog::{Outcome, Step};
-use super::effect::{Answer, Effect};
+use super::effect::{Answer, Effect, Unapplied};
 use super::input::{Input, Net};
 use super::keys::Command;
 use super::model::Link;
@@ -192,7 +192,8 @@ fn take_answer(state: &mut State, answer: Answer) {
         Answer::Applied { serial, applied } => match &mut state.overlay {
             Overlay::Plan(dialog) if dialog.serial == serial => match applied {
                 Ok(applied) => dialog.finish(applied.results),
-                Err(why) => dialog.step = Step::Failed(why),
+                Err(Unapplied::Not(why)) => dialog.step = Step::Failed(why),
+                Err(Unapplied::Perhaps(why)) => dialog.step = Step::Unknown(why),
             },
             // Its dialog was left: how it ended is told all the same.
             _ => match applied {
@@ -202,7 +203,7 @@ fn take_answer(state: &mut State, answer: Answer) {
                     let (done, skipped) = (count(plan::Outcome::Done), count(plan::Outcome::Skipped));
                     state.say(format!("applied: {done} done, {skipped} skipped, {failed} failed"), failed > 0);
                 }
-                Err(why) => state.say(why, true),
+                Err(Unapplied::Not(why) | Unapplied::Perhaps(why)) => state.say(why, true),
             },
         },
         Answer::Job { job_id, detail, events } => {
@@ -234,6 +235,12 @@ fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
     let is_ctrl_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
     if is_ctrl_c {
         effects.push(Effect::Quit);
+        return;
+    }
+    // As everywhere on a terminal, also where text is typed.
+    let is_chord = key.modifiers.contains(KeyModifiers::CONTROL);
+    if is_chord && state.keymap.command(key) == Some(Command::Sleep) {
+        effects.push(Effect::Sleep);
         return;
     }
     let server_now = state.server_now();

@@ -5,17 +5,19 @@ use stereospot_domain::plan::Action;
 use stereospot_domain::{JobId, QueueName, QueueRole};
 
 use super::keys::Command;
+use super::model::Link;
 use super::place::Place;
 use super::state::{PulseItem, State};
 use super::text::short_id;
 
 /// The commands that write.
-pub(crate) const WRITES: [Command; 7] = [
+pub(crate) const WRITES: [Command; 8] = [
     Command::Replay,
     Command::Purge,
     Command::StopMove,
     Command::Trigger,
     Command::Repair,
+    Command::Fail,
     Command::Scale,
     Command::Undo,
 ];
@@ -25,15 +27,24 @@ pub(crate) const WRITES: [Command; 7] = [
 /// # Errors
 /// Why it can't be asked for: shown at the key, instead of doing nothing.
 pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> {
+    // Whoever knows nothing can't say what is wrong with the thing itself.
+    if state.model.environment.is_none() {
+        return Err(unheard(state).unwrap_or_else(|| "nothing is known yet".into()));
+    }
     let action = match command {
         Command::Replay => replay(state)?,
         Command::Purge => purge(state)?,
         Command::Trigger => trigger(state)?,
         Command::Repair => repair(state)?,
+        Command::Fail => fail(state)?,
         Command::Scale => scale(state)?,
         Command::StopMove => {
             let queue = state.queue_of_cursor().filter(|queue| queue.is_dead_letter);
-            Action::StopMove { queue: queue.ok_or("no dead-letter queue under the cursor")? }
+            let queue = queue.ok_or("no dead-letter queue under the cursor")?;
+            if !state.is_paid() {
+                return Err("no platform moves queues here".into());
+            }
+            Action::StopMove { queue }
         }
         Command::Undo => {
             let purge = state.model.undoable(state.now).ok_or("no purge that could still be undone")?;
@@ -42,11 +53,8 @@ pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> 
         _ => return Err("it writes nothing".into()),
     };
     // After what concerns the thing itself: that tells more.
-    if !state.is_live() {
-        return Err("not connected: what is shown may no longer be so".into());
-    }
-    if state.is_stale() {
-        return Err("nothing was heard for a while: what is shown may no longer be so".into());
+    if let Some(why) = unheard(state) {
+        return Err(why);
     }
     if state.model.environment.as_ref().is_some_and(|environment| environment.is_read_only) {
         return Err("the server is read-only".into());
@@ -54,11 +62,27 @@ pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> 
     Ok(action)
 }
 
+/// Why nothing can be asked now: nobody answers.
+fn unheard(state: &State) -> Option<String> {
+    let is_known = state.model.environment.is_some();
+    match state.model.link {
+        Link::Connecting { .. } if !is_known => Some(format!("no answer from {} yet", state.server)),
+        Link::Lost { .. } if !is_known => Some(format!("nobody answers at {}", state.server)),
+        Link::Connecting { .. } | Link::Lost { .. } => {
+            Some(format!("nobody answers at {}: what is shown may no longer be so", state.server))
+        }
+        Link::Live if state.is_stale() => {
+            Some("nothing was heard for a while: what is shown may no longer be so".into())
+        }
+        Link::Live => None,
+    }
+}
+
 fn replay(state: &State) -> Result<Action, String> {
     if let Place::DeadLetters(queue) = state.place {
         let targets = state.triage.targets();
         if targets.is_empty() && state.triage.read_at.is_none() {
-            return Err(format!("{queue} is still being read"));
+            return Err(unheard(state).unwrap_or_else(|| format!("{queue} is still being read")));
         }
         if targets.is_empty() {
             return Err(format!("{queue} shows no message"));
@@ -112,6 +136,14 @@ fn trigger(state: &State) -> Result<Action, String> {
     match blocked {
         Some(why) => Err(why),
         None => Ok(Action::Trigger { job_id }),
+    }
+}
+
+fn fail(state: &State) -> Result<Action, String> {
+    let job_id = state.job_under_cursor().ok_or("no job under the cursor")?;
+    match state.model.jobs.get(job_id) {
+        Some(row) if row.status.is_final() => Err(format!("the job is {}", row.status)),
+        _ => Ok(Action::Fail { job_id, reason: None }),
     }
 }
 

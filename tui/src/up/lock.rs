@@ -1,9 +1,22 @@
 //! One stack on one data directory.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Error;
+
+/// What `up` locks as long as it lives.
+#[must_use]
+pub fn lock_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("run").join("up.lock")
+}
+
+/// How often it is tried: a command that looks whether it is held has it for an instant.
+const ATTEMPTS: u32 = 5;
+
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The right to run a stack on a data directory. The kernel takes it back when the process ends, however that happens.
 #[derive(Debug)]
@@ -18,13 +31,15 @@ impl StackLock {
     /// [`Error::Locked`] when another process has it.
     pub(super) fn take(data_dir: &Path) -> Result<Self, Error> {
         let failed = |source| Error::DataDir { path: data_dir.to_owned(), source };
-        let path = data_dir.join("run").join("up.lock");
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(Error::Locked(data_dir.to_owned())),
-            Err(TryLockError::Error(source)) => Err(failed(source)),
+        let file = OpenOptions::new().create(true).append(true).open(lock_path(data_dir)).map_err(failed)?;
+        for _ in 0..ATTEMPTS {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            }
         }
+        Err(Error::Locked(data_dir.to_owned()))
     }
 }
 

@@ -32,8 +32,8 @@ pub(super) async fn free_address(wanted: SocketAddr, data_dir: &Path, patience: 
         match TcpListener::bind(wanted).and_then(|listener| listener.local_addr()) {
             Ok(address) => return Ok(address),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                let is_ending = Running::read(data_dir)
-                    .is_some_and(|running| running.is_alive() && running.server.ends_with(&wanted.to_string()));
+                let is_ending =
+                    Running::living(data_dir).is_some_and(|running| running.server.ends_with(&wanted.to_string()));
                 if !is_ending || Instant::now() >= until {
                     return Err(Error::PortTaken(wanted));
                 }

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use serde_json::Value;
-use stereospot_api::view::{JobPage, JobView, MessageView, Observed, QueueView};
+use stereospot_api::view::{JobDetail, JobPage, JobView, MessageView, Observed, QueueView};
 use stereospot_api::wire::Applied;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
 use stereospot_domain::{Format, Job, JobId, JobOptions, QueueName, QueueRole, Timestamp};
@@ -22,7 +22,7 @@ fn view(id: &str) -> JobView {
         observed_at: Timestamp(0),
         segments_done: 1,
         segments_running: 0,
-        segments_dead: 0,
+        segments_dead: Some(0),
         progress: None,
         frames_per_second: None,
         eta: None,
@@ -162,9 +162,83 @@ fn a_malformed_address_is_a_wrong_call_and_an_empty_one_is_none() {
     let running = serde_json::json!({ "server": "http://127.0.0.1:9", "pid": std::process::id() });
     std::fs::create_dir(dir.path().join("run")).unwrap();
     std::fs::write(dir.path().join("run/controlplane.json"), running.to_string()).unwrap();
+    let lock = std::fs::File::create(dir.path().join("run/controlplane.lock")).unwrap();
+    lock.lock().unwrap();
     let data_dir = dir.path().to_str().unwrap();
     let end = with("STEREOSPOT_SERVER", "", &["status", "--data-dir", data_dir]);
     assert!(end.stderr.contains("no control plane answers at http://127.0.0.1:9"), "{}", end.stderr);
+}
+
+#[test]
+fn a_stack_that_is_named_and_down_is_not_replaced_by_another() {
+    let other = Server::start(|request: &Request| panic!("unexpected {request:?}"));
+    let here = tempfile::tempdir().unwrap();
+    let clip = here.path().join("clip.mp4");
+    std::fs::write(&clip, "x").unwrap();
+    let clip = clip.to_str().unwrap();
+    for args in [
+        &["submit", clip][..],
+        &["queues", "purge", "inference-dlq", "--yes"],
+        &["jobs", "trigger", JOB, "--yes"],
+        &["status"],
+        &["--linear"],
+    ] {
+        // What is typed outweighs the environment.
+        let mut typed = stereospot(&[args, &["--data-dir", "d7"]].concat());
+        typed.env("STEREOSPOT_SERVER", &other.url);
+        let mut by_variable = stereospot(args);
+        by_variable.env_remove("STEREOSPOT_SERVER").env("STEREOSPOT_DATA_DIR", "d7");
+        for mut command in [typed, by_variable] {
+            let end = ended(command.current_dir(here.path()).output().unwrap());
+            assert_eq!((end.code, end.stdout.as_str()), (1, ""), "{args:?}: {}", end.stderr);
+            let says =
+                "no stack runs on d7: start it with `stereospot up --data-dir d7`, or name a server with --server";
+            assert!(end.stderr.contains(says), "{args:?}: {}", end.stderr);
+        }
+    }
+    // The usual place, where a stack has run.
+    std::fs::create_dir_all(here.path().join("stereospot-data/run")).unwrap();
+    std::fs::write(here.path().join("stereospot-data/run/controlplane.lock"), "").unwrap();
+    let mut command = stereospot(&["submit", clip]);
+    let end = ended(command.env_remove("STEREOSPOT_SERVER").current_dir(here.path()).output().unwrap());
+    assert_eq!(end.code, 1);
+    let says = "no stack runs on ./stereospot-data: start it with `stereospot up`, or name a server with --server";
+    assert!(end.stderr.contains(says), "{}", end.stderr);
+    assert!(other.requests().is_empty());
+}
+
+#[test]
+fn whoever_writes_is_named_alike_everywhere() {
+    let check = |user: Option<&str>, logname: Option<&str>, expected: &str| {
+        let server = writes(None, Outcome::Done);
+        let mut command = stereospot(&["queues", "replay", "inference-dlq", "--yes", "--server", &server.url]);
+        for (name, value) in [("USER", user), ("LOGNAME", logname)] {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        assert_eq!(ended(command.output().unwrap()).code, 0);
+        for request in server.requests() {
+            assert_eq!(serde_json::from_slice::<Value>(&request.body).unwrap()["who"], expected, "{}", request.line);
+        }
+        assert_eq!(server.requests().len(), 2);
+    };
+    check(Some("ann"), Some("bob"), "ann");
+    check(Some(""), Some("bob"), "bob");
+    check(None, None, "operator");
+}
+
+#[test]
+fn a_plan_whose_applying_brought_no_answer_is_not_said_to_have_failed() {
+    let server = Server::start(|request: &Request| match request.line.as_str() {
+        "POST /v1/plans" => Answer::json(&plan(None)),
+        _ => Answer::Cut,
+    });
+    let end = run(&["queues", "replay", "inference-dlq", "--yes", "--server", &server.url]);
+    assert_eq!(end.code, 1);
+    assert!(end.stderr.contains("whether it was applied is not known"), "{}", end.stderr);
+    assert!(end.stderr.contains("`stereospot actions`"), "{}", end.stderr);
 }
 
 #[test]
@@ -295,6 +369,25 @@ fn a_job_is_found_by_the_beginning_of_its_id() {
     check(OTHER, 0, "no event");
     check("7f3a", 1, OTHER);
     check("aaaa", 1, "`stereospot jobs` lists them");
+}
+
+#[test]
+fn a_job_is_shown_with_what_is_not_known_of_it() {
+    for (dead, shown) in [(Some(2), "2 dead-lettered"), (Some(0), "0 dead-lettered"), (None, "· dead-lettered")] {
+        let server = Server::start(move |_: &Request| {
+            Answer::json(&JobDetail {
+                view: JobView { segments_dead: dead, ..view(JOB) },
+                segments: Vec::new(),
+                timeline: Vec::new(),
+                lock: None,
+                can_trigger: false,
+                trigger_note: "the source is not split yet".into(),
+                result_bytes: None,
+            })
+        });
+        let end = run(&["jobs", "show", JOB, "--server", &server.url]);
+        assert!(end.stdout.contains(&format!("segments  1/· done, 0 running, {shown}\n")), "{}", end.stdout);
+    }
 }
 
 #[test]

@@ -42,12 +42,23 @@ fn deployment(backend: &str) -> DeploymentView {
         region: Some("eu-west-1".into()),
         prefix: Some("p".into()),
         topology: None,
-        queues: vec![FoundQueue {
-            name: QueueName::main(QueueRole::Chunking),
-            physical: "p-chunking".into(),
-            exists: false,
-            note: None,
-        }],
+        queues: vec![
+            FoundQueue {
+                name: QueueName::main(QueueRole::Chunking),
+                physical: "p-chunking".into(),
+                exists: false,
+                note: None,
+                read_at: None,
+            },
+            FoundQueue {
+                name: QueueName::main(QueueRole::Inference),
+                physical: "p-inference".into(),
+                exists: true,
+                note: None,
+                read_at: Some(Timestamp(0)),
+            },
+        ],
+        started_at: Timestamp(0),
         missing: vec!["sqs:PurgeQueue is not allowed".into()],
         calls: vec![ApiCalls {
             api: "sqs.GetQueueAttributes".into(),
@@ -227,11 +238,16 @@ fn a_deployment_is_shown_with_what_is_missing_and_what_watching_costs() {
         "topology  ·",
         "48.0 a minute of at most 60, ≈$0.83 a month",
         "! sqs:PurgeQueue is not allowed",
-        "-  chunking  not there  p-chunking",
+        "-  chunking   not there  p-chunking",
         "sqs.GetQueueAttributes",
     ] {
         assert!(end.stdout.contains(says), "{says}: {}", end.stdout);
     }
+    let line = |begin: &str| end.stdout.lines().find(|line| line.starts_with(begin)).unwrap().to_owned();
+    let is_days = |age: &str| age.split_once('d').is_some_and(|(days, _)| days.parse::<u32>().unwrap() > 20_000);
+    assert!(is_days(line("MISSING AT THE START, ").split(' ').nth(4).unwrap()), "{}", end.stdout);
+    assert!(is_days(line("✓  inference").split_whitespace().last().unwrap()), "{}", end.stdout);
+    assert!(line("-  chunking").ends_with("·"), "{}", end.stdout);
     let end = run(&["deployment", "--json", "--server", &server.url]);
     assert_eq!(serde_json::from_str::<DeploymentView>(&end.stdout).unwrap(), deployment("aws"));
     let end = run(&["queues", "--server", &server.url]);

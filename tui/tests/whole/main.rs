@@ -6,4 +6,5 @@ mod deployment;
 mod program;
 mod server;
 mod submit;
+mod terminal;
 mod up;

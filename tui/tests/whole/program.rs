@@ -5,10 +5,11 @@ use std::process::{Command, Output, Stdio};
 /// The program, away from whatever stack runs here, with nothing on stdin.
 pub(crate) fn stereospot(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stereospot"));
-    for variable in ["STEREOSPOT_SERVER", "STEREOSPOT_BACKEND", "STEREOSPOT_ENV_FILE"] {
+    for variable in ["STEREOSPOT_DATA_DIR", "STEREOSPOT_BACKEND", "STEREOSPOT_ENV_FILE"] {
         command.env_remove(variable);
     }
-    command.args(args).env("STEREOSPOT_DATA_DIR", "/nonexistent").stdin(Stdio::null());
+    // Port 9 on loopback: nothing listens there.
+    command.args(args).env("STEREOSPOT_SERVER", "http://127.0.0.1:9").stdin(Stdio::null());
     command
 }
 

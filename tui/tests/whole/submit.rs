@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -28,7 +29,7 @@ fn view(status: JobStatus) -> JobView {
         observed_at: Timestamp(0),
         segments_done: u32::from(status == JobStatus::Completed),
         segments_running: 0,
-        segments_dead: 0,
+        segments_dead: Some(0),
         progress: None,
         frames_per_second: None,
         eta: None,
@@ -155,6 +156,86 @@ fn a_file_goes_up_and_its_result_comes_down() {
     assert_eq!((&new["title"], &new["options"]["crf"]), (&"clip.mp4".into(), &18.into()));
     assert_eq!(requests[1].body, vec![7; 300_000]);
     assert!(end.stderr.contains("uploaded") && end.stderr.contains("completed  segments 1/1"), "{}", end.stderr);
+}
+
+#[test]
+fn what_is_no_file_is_not_overwritten_and_a_link_is_written_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let clip = clip(dir.path());
+    let here = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    assert!(std::process::Command::new("mkfifo").arg(here("pipe")).status().unwrap().success());
+    let none = Server::start(|request: &Request| panic!("unexpected {request:?}"));
+    for output in ["/dev/null", &here("pipe")] {
+        let end = submit(&none, &[&clip, "--output", output, "--force"]);
+        assert_eq!(end.code, 2, "{}", end.stderr);
+        assert!(end.stderr.contains("it is a device, a pipe or a socket, not a file"), "{}", end.stderr);
+        let end = run(&["jobs", "download", JOB, output, "--force", "--server", &none.url]);
+        assert_eq!(end.code, 2, "{}", end.stderr);
+    }
+    assert!(none.requests().is_empty());
+    fs::create_dir(here("results")).unwrap();
+    fs::write(here("results/out.mp4"), "before").unwrap();
+    std::os::unix::fs::symlink("results/out.mp4", here("link.mp4")).unwrap();
+    let server = pipeline(JobStatus::Completed, 1, 0);
+    let end = submit(&server, &[&clip, "--output", &here("link.mp4"), "--force"]);
+    assert_eq!((end.code, end.stdout), (0, format!("{}\n", here("link.mp4"))), "{}", end.stderr);
+    assert!(fs::symlink_metadata(here("link.mp4")).unwrap().is_symlink());
+    assert_eq!(fs::read(here("results/out.mp4")).unwrap(), b"result");
+}
+
+#[test]
+fn a_result_that_can_not_be_written_is_not_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.mp4");
+    let heard = out.clone();
+    let server = Server::start(move |request: &Request| match request.line.as_str() {
+        "GET /v1/snapshot" => Answer::json(&snapshot()),
+        line if line.ends_with("/result") => {
+            // The place of the unfinished file is taken meanwhile.
+            fs::create_dir(heard.with_extension("mp4.part")).unwrap();
+            Answer::Whole(200, b"result".into())
+        }
+        line if line.starts_with("GET /v1/jobs/") => Answer::json(&detail(JobStatus::Completed)),
+        _ => Answer::json(&view(JobStatus::Created).job),
+    });
+    let end = submit(&server, &[&clip(dir.path()), "--output", out.to_str().unwrap()]);
+    assert_eq!(end.code, 1);
+    let says = "job 7f3a2c1e is completed all the same: fetch its result with `stereospot jobs download 7f3a2c1e OUT`";
+    assert!(end.stderr.contains("could not write") && end.stderr.contains(says), "{}", end.stderr);
+}
+
+#[test]
+fn a_silent_control_plane_is_said_to_be_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (answer, answers) = mpsc::channel();
+    let answers = Mutex::new(answers);
+    let server = Server::start(move |_| {
+        answers.lock().unwrap().recv().unwrap();
+        Answer::json(&view(JobStatus::Created).job)
+    });
+    let args = ["submit", "--server", &server.url, &clip(dir.path())];
+    let mut child = stereospot(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let says = format!("the control plane at {} has given no answer for 4 s: still waiting", server.url);
+    assert_eq!(said.next().unwrap(), says, "before the job is made");
+    answer.send(()).unwrap();
+    assert!(said.any(|line| line == says), "after all of the source is sent");
+    answer.send(()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn any_name_that_a_file_may_have_will_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = pipeline(JobStatus::Completed, 1, 0);
+    let name = format!("{}\nb\u{1b}[2J.mp4", "ü".repeat(115));
+    let path = dir.path().join(&name);
+    fs::write(&path, "x").unwrap();
+    let end = submit(&server, &[path.to_str().unwrap()]);
+    assert_eq!(end.code, 0, "{}", end.stderr);
+    assert_eq!(end.stdout.lines().count(), 1, "{:?}", end.stdout);
+    assert!(end.stdout.ends_with("ü\\nb\\u{1b}[2J.mp4\n"), "{:?}", end.stdout);
+    assert!(end.stderr.starts_with("ü") && !end.stderr.contains('\u{1b}'), "{:?}", end.stderr);
 }
 
 #[test]

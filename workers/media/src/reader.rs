@@ -84,7 +84,12 @@ impl<'a> FrameReader<'a> {
                     Err(source) => return Err(Error::Libav { action: "decoding", source }),
                 },
                 None => {
-                    self.decoder.send_eof().map_err(|source| Error::Libav { action: "decoding", source })?;
+                    match self.decoder.send_eof() {
+                        Ok(()) => {}
+                        // Said of the packets before it: the decoder drains all the same.
+                        Err(ffmpeg_next::Error::InvalidData) => self.faults += 1,
+                        Err(source) => return Err(Error::Libav { action: "decoding", source }),
+                    }
                     self.is_draining = true;
                 }
             }

@@ -29,6 +29,10 @@ pub enum Failure {
     /// fault, so it costs no attempt.
     #[error("{0}")]
     NoSpace(String),
+    /// The worker's own folder can't be used: it is gone, read-only, or its disk fails. That is no fault of the message: the
+    /// worker keeps it and tries again, and after a while gives it back, for another worker to take. No attempt failed.
+    #[error("{0}")]
+    NoScratch(String),
     /// It was told to stop. The message goes back at once.
     #[error("stopped before it was done")]
     Cancelled,

@@ -94,7 +94,7 @@ pub async fn is_over(context: &Context, job_id: JobId) -> stereospot_ports::Resu
 }
 
 /// Tells that an attempt at a stage failed.
-pub(crate) fn emit_failed(context: &Context, about: &About, error: &str, is_final: bool) {
+pub fn emit_failed(context: &Context, about: &About, error: &str, is_final: bool) {
     emit_failed_by(context, about, error, is_final, None);
 }
 

@@ -45,7 +45,7 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
             let delay = if is_last { Duration::ZERO } else { retry_delay(message.receive_count) };
             queue.release(&message.receipt, delay).await
         }
-        Err(Failure::Away(_, error)) => {
+        Err(Failure::Away(_, error) | Failure::NoScratch(error)) => {
             emit_failed(context, about, &error, false);
             give_back(&ended, retry_delay(message.receive_count)).await
         }

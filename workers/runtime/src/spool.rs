@@ -102,6 +102,8 @@ impl Spool {
         let current = match &mut self.current {
             Some(current) => current,
             none => {
+                // It may have been deleted meanwhile.
+                fs::create_dir_all(&self.folder)?;
                 let path = self.folder.join(format!("{:012}.jsonl", self.next_number));
                 let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
                 self.next_number += 1;
@@ -130,15 +132,26 @@ impl Spool {
         if self.closed.is_empty() {
             self.close_current();
         }
-        let Some(Closed { path, .. }) = self.closed.front() else { return Ok(None) };
-        let mut events = Vec::new();
-        for line in BufReader::new(File::open(path)?).split(b'\n') {
-            match serde_json::from_slice(&line?) {
-                Ok(event) => events.push(event),
-                Err(_) => self.unreadable += 1,
+        while let Some(Closed { path, waiting }) = self.closed.front() {
+            let file = match File::open(path) {
+                // Somebody deleted it: what it held is lost, what comes after it isn't.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.unreadable += waiting.events;
+                    self.closed.pop_front();
+                    continue;
+                }
+                file => file?,
+            };
+            let mut events = Vec::new();
+            for line in BufReader::new(file).split(b'\n') {
+                match serde_json::from_slice(&line?) {
+                    Ok(event) => events.push(event),
+                    Err(_) => self.unreadable += 1,
+                }
             }
+            return Ok(Some((path.clone(), events)));
         }
-        Ok(Some((path.clone(), events)))
+        Ok(None)
     }
 
     /// Removes a file whose events the server has.
@@ -161,7 +174,7 @@ impl Spool {
         })
     }
 
-    /// Lines that could not be read so far: at most one a crash.
+    /// Lines that could not be read so far: at most one a crash, and those of files that somebody deleted.
     #[must_use]
     pub fn unreadable(&self) -> u64 {
         self.unreadable

@@ -27,7 +27,7 @@ const WAIT: Duration = Duration::from_secs(10);
 /// First pause after a failure of the backend; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How long a message is kept while the backend is away; see [`Failure::Away`]. Giving it back would hide it for its visibility
+/// How long a message is kept while the backend is away, or the own folder can't be used; see [`Failure::Away`]. Giving it back would hide it for its visibility
 /// timeout if that failed too, which may be most of an hour.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// First pause between two tries while the backend is away; doubles up to [`MOST_WHILE_AWAY`].
@@ -57,7 +57,7 @@ pub struct Context {
     pub stop: CancellationToken,
     /// Who writes down what the outputs mean.
     pub bookkeeper: Bookkeeper,
-    /// How long a message is kept while the backend does not answer or refuses.
+    /// How long a message is kept while the backend does not answer or refuses, or the worker's own folder can't be used.
     pub patience: Duration,
     /// Keeps the platform from ending this process while it holds a lease; absent where nothing would.
     pub protection: Option<Protection>,
@@ -328,7 +328,7 @@ async fn timed(context: &Context, handler: &dyn Handler, task: &Task) -> Result<
     Ok(())
 }
 
-/// Does the work; while there is no space for it, or the backend is away, waits and tries again.
+/// Does the work; while there is no space for it, the worker's folder can't be used or the backend is away, waits and tries again.
 async fn handle_in_time(context: &Context, handler: &dyn Handler, task: &Task) -> Result<(), Failure> {
     let (mut until_space, mut while_away) = (UNTIL_SPACE, WHILE_AWAY);
     let mut away_since = None;
@@ -344,7 +344,7 @@ async fn handle_in_time(context: &Context, handler: &dyn Handler, task: &Task) -
                 until_space = (until_space * 2).min(MOST_UNTIL_SPACE);
                 pause
             }
-            Err(Failure::Away(_, error) | Failure::Hindered(_, error))
+            Err(Failure::Away(_, error) | Failure::Hindered(_, error) | Failure::NoScratch(error))
                 if away_since.get_or_insert_with(Instant::now).elapsed() < context.patience =>
             {
                 job::emit_failed(context, &task.about, &error, false);
@@ -389,6 +389,7 @@ fn step_outcome(outcome: &Result<(), Failure>) -> StepOutcome {
             | Failure::Away(..)
             | Failure::Hindered(..)
             | Failure::NoSpace(_)
+            | Failure::NoScratch(_)
             | Failure::Broken(_),
         ) => StepOutcome::Failed,
         Err(Failure::Cancelled | Failure::Later { .. }) => StepOutcome::Released,

@@ -17,6 +17,7 @@ use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task};
 use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 
+use crate::fingerprint::Fingerprint;
 use crate::plan::{self, Plan};
 use crate::scratch::Scratch;
 use crate::{files, media_failure};
@@ -57,7 +58,8 @@ impl Handler for Chunking {
         }
         // The manifest before the segments: whoever sees a segment needs it.
         let manifest = split.manifest().clone();
-        let plan = plan::keep(context, job_id, Plan { target_secs, has_sound, manifest }).await?;
+        let written = Fingerprint::of(paths.clone()).await.map_err(|(path, error)| files::io_failure(&path, &error))?;
+        let plan = plan::keep(context, job_id, Plan { target_secs, has_sound, files: written, manifest }).await?;
         let manifest = &plan.manifest;
         if manifest != split.manifest() {
             return Err(Failure::Retry(format!(

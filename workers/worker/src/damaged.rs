@@ -1,18 +1,64 @@
-//! What becomes of the message of a segment whose stored file is damaged.
+//! What becomes of the message of a segment whose file can't be decoded.
 //!
-//! Where the source is still there nothing is lost: split again, it gives the same segments. That is an operator's to decide, so the
-//! message goes to the dead-letter queue with that reason, and replaying it does it.
+//! Where the file is as it was written, the damage came with the video: the job ends, and says so, since splitting again would only
+//! give the same file. Where it isn't, nothing is lost as long as the source is there: split again, it gives the same segments as
+//! before. That is an operator's to decide, so the message goes to the dead-letter queue with that reason, and replaying it does it.
 
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_ports::objects;
 use stereospot_runtime::stage::{Context, Failure};
 
-/// The failure of a segment that is damaged in the way that `why` tells; `is_ours` where our own cut wrote it.
-pub(crate) async fn failure(context: &Context, key: SegmentKey, is_ours: bool, why: String) -> Failure {
+use crate::convert::Conversion;
+use crate::files;
+use crate::fingerprint::Fingerprint;
+
+/// What was found of the damage.
+pub(crate) struct Found {
+    /// The segment whose file it is: the message's own, or the one before it.
+    pub(crate) index: u32,
+    /// What can't be decoded, as a clause.
+    pub(crate) why: String,
+    /// True where our own cut wrote it.
+    pub(crate) is_ours: bool,
+    /// How the cut's files were written; empty where nobody wrote that down.
+    pub(crate) written: Vec<Fingerprint>,
+}
+
+/// The failure of a segment's message.
+pub(crate) async fn failure(context: &Context, key: SegmentKey, conversion: &Conversion, found: Found) -> Failure {
+    let Found { index, why, is_ours, written } = found;
+    let (spec, file) = match &conversion.previous {
+        Some((spec, file)) if spec.index == index => (spec, file),
+        _ => (&conversion.spec, &conversion.input),
+    };
+    if let Some(written) = written.get(index as usize) {
+        match Fingerprint::of(vec![file.clone()]).await {
+            Ok(stored) if stored == [*written] => {
+                let manifest = &conversion.manifest;
+                let [from, to] =
+                    [spec.start_pts, spec.end_pts].map(|pts| manifest.time_base.secs(pts - manifest.start_pts));
+                return Failure::Refused(format!(
+                    "the video is damaged between {from:.1} s and {to:.1} s ({why}): get it anew from where it came from, or \
+                     re-encode it, and submit that"
+                ));
+            }
+            Ok(_) => {}
+            Err((file, error)) => return files::io_failure(&file, &error),
+        }
+    }
+    let what = match index == key.index {
+        true => format!("segment {index} is damaged: {why}"),
+        false => format!("segment {index}, whose end comes before this one, is damaged: {why}"),
+    };
     match objects::exists(&*context.backend.input.store, &keys::source(key.job_id)).await {
-        Ok(true) if is_ours => Failure::Damaged(format!("{why}: replay its message, which has the source split again")),
+        Ok(true) if is_ours => {
+            Failure::Damaged(format!("{what}: replay its message, which has the source split again"))
+        }
+        Ok(false) if is_ours => Failure::Refused(format!("{what}, and it can't be cut again: submit the video again")),
         // Others cut otherwise each time: what is converted already would not fit.
-        Ok(_) => Failure::Refused(format!("{why}, and it can't be cut again: submit the video again")),
+        Ok(_) => Failure::Refused(format!(
+            "{what}, and it can't be cut again: submit the video again, another copy of it should that fail alike"
+        )),
         Err(error) => error.into(),
     }
 }

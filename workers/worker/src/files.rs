@@ -1,5 +1,6 @@
 //! Objects to files and back: libav works on files.
 
+use std::error::Error;
 use std::path::Path;
 
 use futures::StreamExt;
@@ -16,7 +17,7 @@ const PART_BYTES: usize = 8 * 1024 * 1024;
 /// Writes an object into a file.
 ///
 /// # Errors
-/// [`Failure::Retry`] when it can't be read or written, [`Failure::Cancelled`].
+/// As the bucket says when it can't be read, as [`io_failure`] when the file can't be written, [`Failure::Cancelled`].
 pub async fn download(bucket: &Bucket, key: &str, file: &Path, cancel: &CancellationToken) -> Result<(), Failure> {
     let mut parts = bucket.store.get(&objects::path(key)?).await?.into_stream();
     let mut out = tokio::fs::File::create(file).await.map_err(|error| io_failure(file, &error))?;
@@ -78,14 +79,23 @@ pub async fn get(bucket: &Bucket, key: &str) -> Result<Option<Vec<u8>>, Failure>
     }
 }
 
-/// A failure to use a scratch file.
+/// A failure to use a scratch file: never the fault of the message that the worker has in hand.
 #[must_use]
 pub fn io_failure(path: &Path, error: &std::io::Error) -> Failure {
     if stereospot_ports::error::is_full(error) {
         Failure::NoSpace(format!("no space left for {}: free some, then it goes on by itself", path.display()))
     } else {
-        Failure::Retry(format!("{} can't be used: {error}", path.display()))
+        no_scratch(path, error)
     }
+}
+
+/// The worker's own folder can't be used.
+#[must_use]
+pub fn no_scratch(path: &Path, error: &std::io::Error) -> Failure {
+    let path = path.display();
+    // That of a temporary file names its path itself.
+    let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    Failure::NoScratch(format!("this worker can't use {path} ({why}): once it can, it goes on by itself"))
 }
 
 fn object_failure(key: &str, error: std::io::Error) -> Failure {

@@ -9,10 +9,10 @@ use serde_json::json;
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::Request;
 use stereospot_domain::{EventKind, Job, JobOptions, QueueRole, Stage};
-use stereospot_media::Cancel;
 use stereospot_media::foreign::with_sound_of;
-use stereospot_media::manifest::{Manifest, SegmentSpec, StereoLayout};
+use stereospot_media::manifest::{Manifest, SegmentSpec};
 use stereospot_media::split::Split;
+use stereospot_media::{Cancel, Error};
 use stereospot_ports::objects;
 use stereospot_runtime::job;
 use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task, chain};
@@ -21,9 +21,11 @@ use stereospot_telemetry::catalogue::FramePart;
 use stereospot_telemetry::record;
 
 use crate::convert::{self, Conversion, Converted, Progress, stereo_layout};
+use crate::damaged::{self, Found};
+use crate::fingerprint::Fingerprint;
 use crate::plan;
 use crate::scratch::Scratch;
-use crate::{damaged, files, media_failure};
+use crate::{files, media_failure};
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -60,22 +62,22 @@ impl Handler for Inference {
         let Some((key, job)) = wanted(context, task).await? else { return Ok(()) };
         let started = Instant::now();
         let folder = self.scratch.folder()?;
-        let (conversion, sound) = prepare(context, task, key, &job, folder.path(), self.threads).await?;
+        let (conversion, sound, written) = prepare(context, task, key, &job, folder.path(), self.threads).await?;
+        let conversion = Arc::new(conversion);
         let frames = conversion.spec.frames;
         context.events.emit(EventKind::SegmentStarted, &task.about, [("frames", json!(frames))]);
-        let (segment, spec) = (conversion.input.clone(), conversion.spec.clone());
-        let (mut output, layout) = (conversion.output.clone(), stereo_layout(conversion.layout));
-        let converted = match self.convert(context, task, conversion).await {
-            Err(Failure::Damaged(why)) => {
-                return Err(damaged::failure(context, key, sound != Sound::Foreign, why).await);
+        let converted = match self.convert(context, task, &conversion).await? {
+            Err(convert::Error::Media(Error::SegmentDamaged { index, why })) => {
+                let found = Found { index, why, is_ours: sound != Sound::Foreign, written };
+                return Err(damaged::failure(context, key, &conversion, found).await);
             }
-            converted => converted?,
+            converted => converted.map_err(|error| conversion_failure(&error))?,
         };
         record_speed(&converted);
-        output = match sound {
-            Sound::None => output,
-            Sound::Ours => with_sound(task, segment, Some(spec), output, layout).await?,
-            Sound::Foreign => with_sound(task, segment, None, output, layout).await?,
+        let output = match sound {
+            Sound::None => conversion.output.clone(),
+            Sound::Ours => with_sound(task, &conversion, Some(conversion.spec.clone())).await?,
+            Sound::Foreign => with_sound(task, &conversion, None).await?,
         };
         let output_key = keys::output_segment(key.job_id, key.index);
         files::upload(&output, &context.backend.output, &output_key, &task.cancel).await?;
@@ -127,12 +129,17 @@ pub async fn wanted(context: &Context, task: &Task) -> Result<Option<(SegmentKey
 
 impl Inference {
     /// Runs the conversion on its own threads and tells its progress.
-    async fn convert(&self, context: &Context, task: &Task, conversion: Conversion) -> Result<Converted, Failure> {
+    async fn convert(
+        &self,
+        context: &Context,
+        task: &Task,
+        conversion: &Arc<Conversion>,
+    ) -> Result<Result<Converted, convert::Error>, Failure> {
         let model = self.model.model.lock().unwrap_or_else(PoisonError::into_inner).take();
         let model = model.ok_or_else(|| Failure::Broken("its depth model was lost in an earlier failure".into()))?;
         let frames = conversion.spec.frames;
         let frames_done = Arc::new(Progress::default());
-        let (counter, cancel) = (Arc::clone(&frames_done), task.cancel.clone());
+        let (conversion, counter, cancel) = (Arc::clone(conversion), Arc::clone(&frames_done), task.cancel.clone());
         let mut work = tokio::task::spawn_blocking(move || convert::convert(model, &conversion, &counter, &cancel));
         let mut ticks = tokio::time::interval(PROGRESS_EVERY);
         ticks.tick().await;
@@ -148,11 +155,15 @@ impl Inference {
         };
         let (model, converted) = ended.map_err(|error| Failure::Retry(format!("the conversion broke off: {error}")))?;
         *self.model.model.lock().unwrap_or_else(PoisonError::into_inner) = Some(model);
-        converted.map_err(|error| match error {
-            convert::Error::Media(error) => media_failure(&error),
-            convert::Error::Depth(error) => Failure::Retry(chain(&error)),
-            convert::Error::Cancelled => Failure::Cancelled,
-        })
+        Ok(converted)
+    }
+}
+
+fn conversion_failure(error: &convert::Error) -> Failure {
+    match error {
+        convert::Error::Media(error) => media_failure(error),
+        convert::Error::Depth(error) => Failure::Retry(chain(error)),
+        convert::Error::Cancelled => Failure::Cancelled,
     }
 }
 
@@ -179,7 +190,7 @@ enum Sound {
     Foreign,
 }
 
-/// Fetches all that the conversion needs, and says what sound is to go with it.
+/// Fetches all that the conversion needs; says what sound is to go with it, and how the cut's files were written.
 async fn prepare(
     context: &Context,
     task: &Task,
@@ -187,14 +198,14 @@ async fn prepare(
     job: &Job,
     folder: &Path,
     threads: usize,
-) -> Result<(Conversion, Sound), Failure> {
+) -> Result<(Conversion, Sound, Vec<Fingerprint>), Failure> {
     let input = folder.join("segment.mp4");
     files::download(&context.backend.input, &keys::segment(key), &input, &task.cancel).await?;
-    let (manifest, sound) = match plan::of_segment(context, job, key).await? {
-        plan::Found::Ours(plan) if plan.has_sound => (plan.manifest, Sound::Ours),
-        plan::Found::Ours(plan) => (plan.manifest, Sound::None),
+    let (manifest, sound, written) = match plan::of_segment(context, job, key).await? {
+        plan::Found::Ours(plan) if plan.has_sound => (plan.manifest, Sound::Ours, plan.files),
+        plan::Found::Ours(plan) => (plan.manifest, Sound::None, plan.files),
         // Another service split the source: then a segment is exactly what its file holds.
-        plan::Found::Foreign => (whole_file(&input, key, task).await?, Sound::Foreign),
+        plan::Found::Foreign => (whole_file(&input, key, task).await?, Sound::Foreign, Vec::new()),
         plan::Found::Undecided => {
             let why = format!("it is not known yet which of two cuts of job_id={} counts", key.job_id);
             return Err(Failure::Later { why, after: UNDECIDED });
@@ -226,7 +237,7 @@ async fn prepare(
         preset: job.options.preset.clone().unwrap_or_else(|| "medium".into()),
         threads,
     };
-    Ok((conversion, sound))
+    Ok((conversion, sound, written))
 }
 
 async fn whole_file(file: &Path, key: SegmentKey, task: &Task) -> Result<Manifest, Failure> {
@@ -243,14 +254,9 @@ async fn whole_file(file: &Path, key: SegmentKey, task: &Task) -> Result<Manifes
 }
 
 /// Puts what the segment holds beside its picture beside the converted one: whoever joins the sound of segments finds it there.
-async fn with_sound(
-    task: &Task,
-    segment: PathBuf,
-    spec: Option<SegmentSpec>,
-    converted: PathBuf,
-    layout: StereoLayout,
-) -> Result<PathBuf, Failure> {
-    let cancel = task.cancel.clone();
+async fn with_sound(task: &Task, conversion: &Conversion, spec: Option<SegmentSpec>) -> Result<PathBuf, Failure> {
+    let (segment, converted, cancel) = (conversion.input.clone(), conversion.output.clone(), task.cancel.clone());
+    let layout = stereo_layout(conversion.layout);
     let joined = tokio::task::spawn_blocking(move || {
         let is_cancelled = || cancel.is_cancelled();
         let whole = converted.with_file_name("whole.mp4");

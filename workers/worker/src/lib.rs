@@ -3,6 +3,9 @@
 //! Each stage is a [`stereospot_runtime::stage::Handler`]: fetch, work on own threads, write the result, record it. What they
 //! share (receive, lease, acknowledge, tell) is the runtime's.
 
+use std::io::ErrorKind;
+
+use stereospot_media::Error;
 use stereospot_runtime::stage::{Failure, chain};
 
 pub mod chunking;
@@ -10,6 +13,7 @@ pub mod convert;
 mod damaged;
 pub mod deletion;
 pub mod files;
+pub mod fingerprint;
 pub mod inference;
 #[cfg(feature = "aws")]
 pub mod managed;
@@ -19,12 +23,18 @@ pub mod reassembly;
 pub mod scratch;
 pub mod stub;
 
-/// What becomes of a message when media work failed.
-pub(crate) fn media_failure(error: &stereospot_media::Error) -> Failure {
+/// What becomes of a message when media work failed. All its files are the worker's own.
+pub(crate) fn media_failure(error: &Error) -> Failure {
     match error {
-        stereospot_media::Error::Cancelled => Failure::Cancelled,
-        stereospot_media::Error::DiskFull { .. } => Failure::NoSpace(chain(error)),
-        stereospot_media::Error::SegmentDamaged { .. } => Failure::Damaged(chain(error)),
+        Error::Cancelled => Failure::Cancelled,
+        Error::DiskFull { .. } => Failure::NoSpace(chain(error)),
+        Error::NotFound { path } => files::no_scratch(path, &ErrorKind::NotFound.into()),
+        // Libav has other errors of the system's for what it does not like about a file's content.
+        Error::Io { path, source, .. }
+            if matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
+        {
+            files::no_scratch(path, source)
+        }
         error if error.is_bad_source() => Failure::Refused(chain(error)),
         error => Failure::Retry(chain(error)),
     }

@@ -1,11 +1,13 @@
 //! The worker process: one stage, or all of them, on one backend.
 
 use std::fmt;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use stereospot_domain::Stage;
 use stereospot_runtime::stage::chain;
@@ -16,6 +18,7 @@ mod clip;
 mod identity;
 mod platform;
 mod process;
+mod space;
 
 /// Converts 2D video to stereo 3D: one worker process.
 #[derive(Debug, Parser)]
@@ -135,7 +138,9 @@ fn report(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("stereospot-worker: {}", chain(&*error.into_boxed_dyn_error()));
+            let error = chain(&*error.into_boxed_dyn_error());
+            // Not by a macro, which panics where the file that it goes to is on a full disk.
+            let _ = writeln!(std::io::stderr(), "stereospot-worker: {error}");
             ExitCode::FAILURE
         }
     }
@@ -144,16 +149,21 @@ fn report(outcome: anyhow::Result<()>) -> ExitCode {
 /// The model that comes with stereospot, written where ONNX Runtime can read it.
 fn own_model(data_dir: &Path) -> anyhow::Result<PathBuf> {
     let folder = data_dir.join("models");
-    std::fs::create_dir_all(&folder)?;
+    write_own_model(&folder).with_context(|| format!("the model can't be written into {}", folder.display()))?;
+    Ok(folder.join("cues.onnx"))
+}
+
+fn write_own_model(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
     for (name, content) in
         [("cues.onnx", stereospot_stereo::OWN_MODEL), ("cues.json", stereospot_stereo::OWN_MODEL_MANIFEST)]
     {
         // Several workers may start at once: each writes a file of its own, and the last rename wins with equal content.
-        let unfinished = tempfile::NamedTempFile::new_in(&folder)?;
+        let unfinished = tempfile::NamedTempFile::new_in(folder)?;
         std::fs::write(unfinished.path(), content)?;
         unfinished.persist(folder.join(name))?;
     }
-    Ok(folder.join("cues.onnx"))
+    Ok(())
 }
 
 /// Opens the depth model, or says in one sentence what to do.

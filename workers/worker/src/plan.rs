@@ -1,9 +1,9 @@
 //! How a job is cut, decided once and kept beside its segments.
 //!
-//! Invariant: the object is created once and never replaced. A second attempt at splitting, by another worker with another
-//! setting, cuts as the first did; so a segment's file, its spec and its output always belong together.
+//! Invariant: the cut is never replaced. A second attempt at splitting, by another worker with another setting, cuts as the first
+//! did; so a segment's file, its spec and its output always belong together. What the files hold is as the last attempt wrote them.
 
-use object_store::{PutMode, PutOptions, PutPayload};
+use object_store::{PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 use stereospot_domain::keys::SegmentKey;
 use stereospot_domain::{Job, JobId, keys};
@@ -12,6 +12,7 @@ use stereospot_ports::{Code, objects};
 use stereospot_runtime::stage::{Context, Failure};
 
 use crate::files;
+use crate::fingerprint::Fingerprint;
 
 /// The object at [`keys::manifest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,10 @@ pub struct Plan {
     /// True when each segment holds its part of the sound too, for services that join what they find in the segments.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_sound: bool,
+    /// The segments' files as they were written, by index: one that is stored otherwise was damaged since. Empty in plans of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Fingerprint>,
     /// The segments, and what they have in common.
     #[serde(flatten)]
     pub manifest: Manifest,
@@ -78,7 +83,7 @@ pub async fn of_job(context: &Context, job: &Job) -> Result<Option<Plan>, Failur
     Ok(planned.filter(|plan| job.total_segments.is_none_or(|total| total == plan.total())))
 }
 
-/// Keeps a plan, unless there is one; returns the one that counts.
+/// Keeps a plan, unless there is one with another cut; returns the one that counts.
 ///
 /// # Errors
 /// [`Failure::Retry`] when it can't be written.
@@ -86,13 +91,19 @@ pub async fn keep(context: &Context, job_id: JobId, plan: Plan) -> Result<Plan, 
     let content = serde_json::to_vec(&plan).expect("a plan always serialises");
     let path = objects::path(&keys::manifest(job_id))?;
     let options = PutOptions::from(PutMode::Create);
-    match context.backend.input.store.put_opts(&path, PutPayload::from(content), options).await {
-        Ok(_) => Ok(plan),
+    match context.backend.input.store.put_opts(&path, content.clone().into(), options).await {
+        Ok(_) => return Ok(plan),
         Err(error) => match stereospot_ports::Error::from(error) {
-            error if error.code() == Code::Conflict => load(context, job_id)
-                .await?
-                .ok_or_else(|| Failure::Retry(format!("the manifest of job_id={job_id} came and went"))),
-            error => Err(error.into()),
+            error if error.code() == Code::Conflict => {}
+            error => return Err(error.into()),
         },
     }
+    let kept = load(context, job_id).await?;
+    let kept = kept.ok_or_else(|| Failure::Retry(format!("the manifest of job_id={job_id} came and went")))?;
+    if kept.manifest != plan.manifest || kept == plan {
+        return Ok(kept);
+    }
+    // The same cut, and all its files are about to be written anew.
+    files::put(&context.backend.input, &keys::manifest(job_id), content).await?;
+    Ok(plan)
 }

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::identity::{self, Identity};
 use crate::platform::{self, Platform};
+use crate::space::given_space;
 use crate::{BackendKind, InferenceKind, Options, open_model};
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
@@ -48,9 +49,10 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
     let stop = CancellationToken::new();
     stop_when_told(&stop, options.stop_on_stdin_eof)?;
     let what = if stages.len() == 1 { stages[0].as_str() } else { "all" };
-    let identity = Identity::claim(&options.data_dir, options.name.as_deref(), what)?;
+    let identity =
+        given_space(&stop, async || Identity::claim(&options.data_dir, options.name.as_deref(), what)).await?;
     let name = identity.name.clone();
-    let _metrics = serve_metrics(&options, &name).await?;
+    let _metrics = serve_metrics(&options, &name, &stop).await?;
     let spool = options.data_dir.join("spool").join(&name);
     let source = match (options.backend, &options.name) {
         // On other machines there are workers of this name too.
@@ -58,8 +60,11 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
         _ if options.add_host => identity::with_host(&name),
         _ => name.clone(),
     };
-    let events = Events::open(&source, &spool, Arc::new(SystemClock))
-        .with_context(|| format!("the event spool {} can't be used", spool.display()))?;
+    let events = given_space(&stop, async || {
+        Events::open(&source, &spool, Arc::new(SystemClock))
+            .with_context(|| format!("the event spool {} can't be used", spool.display()))
+    })
+    .await?;
     let events_done = CancellationToken::new();
     let server = options.server.clone().or_else(|| server_on(&options.data_dir));
     match &server {
@@ -114,10 +119,13 @@ async fn serve(
         mut managed,
         results,
         record_calls,
-    } = platform::open(options, stages).await?;
+    } = given_space(stop, async || platform::open(options, stages).await).await?;
     let scratch_dir = options.data_dir.join("scratch").join(name);
-    let scratch = Scratch::open(&scratch_dir)
-        .with_context(|| format!("the scratch folder {} can't be used", scratch_dir.display()))?;
+    let scratch = given_space(stop, async || {
+        Scratch::open(&scratch_dir)
+            .with_context(|| format!("the scratch folder {} can't be used", scratch_dir.display()))
+    })
+    .await?;
     let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
 
     let mut handlers: Vec<Box<dyn Handler>> = Vec::new();
@@ -134,7 +142,7 @@ async fn serve(
             Stage::Inference => {
                 match inference {
                     InferenceKind::Onnx => {
-                        let model = open_model(options, threads)?;
+                        let model = given_space(stop, async || open_model(options, threads)).await?;
                         (provider, model_name) = (Some(model.provider), Some(model.name.clone()));
                         handlers.push(Box::new(Inference { scratch: scratch.clone(), threads, model }));
                     }
@@ -248,7 +256,11 @@ fn heartbeat(context: &Context, about: &About, busy: &[Arc<AtomicBool>]) {
     context.events.emit(EventKind::WorkerHeartbeat, about, data);
 }
 
-async fn serve_metrics(options: &Options, name: &str) -> anyhow::Result<Option<(Server, Target)>> {
+async fn serve_metrics(
+    options: &Options,
+    name: &str,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<(Server, Target)>> {
     let recorder = stereospot_telemetry::install(Process::Worker)?;
     record::started(env!("CARGO_PKG_VERSION"));
     let Some(addr) = options.metrics_listen else { return Ok(None) };
@@ -260,7 +272,12 @@ async fn serve_metrics(options: &Options, name: &str) -> anyhow::Result<Option<(
     let server = stereospot_telemetry::serve(addr, recorder)
         .await
         .with_context(|| format!("metrics can't be served at {addr}: choose a free port, or 0"))?;
-    let target = Target::publish(&options.data_dir.join("run").join("targets"), name, server.addr())?;
+    let targets = options.data_dir.join("run").join("targets");
+    let target = given_space(stop, async || {
+        Target::publish(&targets, name, server.addr())
+            .with_context(|| format!("the address of its metrics can't be written into {}", targets.display()))
+    })
+    .await?;
     Ok(Some((server, target)))
 }
 

@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use object_store::ObjectStoreExt;
 use serde_json::json;
-use stereospot_domain::keys::{self, SegmentKey};
-use stereospot_domain::message::{self, Request};
+use stereospot_domain::keys;
+use stereospot_domain::message::Request;
 use stereospot_domain::{EventKind, Job, JobId, QueueRole, Stage};
 use stereospot_media::foreign::lay_out;
 use stereospot_media::join::{JoinSummary, join};
 use stereospot_media::manifest::{Manifest, StereoLayout};
 use stereospot_media::{Cancel, Error};
 use stereospot_ports::job_store::Acquired;
-use stereospot_ports::work_queue::Outgoing;
 use stereospot_ports::{Code, objects};
 use stereospot_runtime::job;
 use stereospot_runtime::stage::{Asked, Bookkeeper, Context, Failure, Handler, Task, chain};
@@ -23,9 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::convert::stereo_layout;
-use crate::plan;
+use crate::plan::{self, Plan};
 use crate::scratch::Scratch;
 use crate::{files, media_failure};
+
+mod again;
 
 /// How long the lock is held without renewing: a killed holder costs the job at most so long.
 const LOCK_LEASE: Duration = Duration::from_secs(30);
@@ -103,37 +104,29 @@ impl Reassembly {
         let (job_id, started) = (job.job_id, Instant::now());
         context.events.emit(EventKind::ReassemblyStarted, &task.about, []);
         let folder = self.scratch.folder()?;
-        let cut = plan::of_job(context, job).await?.map(|plan| plan.manifest);
-        let total = cut.as_ref().map(|cut| cut.segments.len()).or(job.total_segments.map(|total| total as usize));
+        let cut = plan::of_job(context, job).await?;
+        let total = cut.as_ref().map(Plan::total).or(job.total_segments);
         let total = total.filter(|total| *total > 0).ok_or_else(|| {
             Failure::Retry(format!("job_id={job_id} has no number of segments: its cutting is not complete"))
         })?;
+        again::lost(context, task, job, total).await?;
         let source = folder.path().join("source.mp4");
         files::download(&context.backend.input, &keys::source(job_id), &source, cancel).await?;
         let mut segments = Vec::new();
-        for index in (0..).take(total) {
+        for index in 0..total {
             let path = folder.path().join(format!("segment-{index}.mp4"));
             let key = keys::output_segment(job_id, index);
-            if let Err(failure) = files::download(&context.backend.output, &key, &path, cancel).await {
-                if !objects::exists(&*context.backend.output.store, &key).await? {
-                    // Each time that this message comes first, and whenever nobody can be about to.
-                    if task.about.attempt == Some(1) || is_idle(context).await? {
-                        convert_again(context, job, total, index).await?;
-                    }
-                    let why = format!("segment {index} of job_id={job_id} is gone and is converted again");
-                    return Err(Failure::Later { why, after: AGAIN_AFTER });
-                }
-                return Err(failure);
-            }
+            files::download(&context.backend.output, &key, &path, cancel).await?;
             segments.push(path);
         }
         let output = folder.path().join("final.mp4");
+        let cut = cut.map(|plan| plan.manifest);
         let parts = Parts { source, cut, segments, output: output.clone(), layout: layout(job) };
         let joined = join_on_thread(parts, cancel.clone()).await;
         let summary = match joined {
             Ok(summary) => summary,
             Err(error @ Error::SegmentMismatch { index, .. }) => {
-                if !may_convert_again(context, job_id, index).await? {
+                if !again::may_convert_again(context, job_id, index).await? {
                     return Err(Failure::Refused(format!(
                         "{}; it was converted again {MOST_AGAIN} times: let one kind of worker convert all segments of a job",
                         chain(&error)
@@ -141,7 +134,7 @@ impl Reassembly {
                 }
                 let key = objects::path(&keys::output_segment(job_id, index))?;
                 context.backend.output.store.delete(&key).await?;
-                convert_again(context, job, total, index).await?;
+                again::convert_again(context, job, total, &[index]).await?;
                 return Err(Failure::Retry(format!("{}; it is converted again", chain(&error))));
             }
             Err(error) => return Err(media_failure(&error)),
@@ -194,32 +187,6 @@ impl Reassembly {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// True when no segment waits to be converted or is being converted by a worker with a lease.
-async fn is_idle(context: &Context) -> Result<bool, Failure> {
-    let stats = context.backend.queue(QueueRole::Inference)?.stats().await?;
-    Ok(stats.ready + stats.in_flight + stats.delayed == 0)
-}
-
-/// Counts how often an output that doesn't fit was thrown away, beside the outputs; false when that is enough. Then the count
-/// begins anew, for whoever tries again by hand.
-async fn may_convert_again(context: &Context, job_id: JobId, index: u32) -> Result<bool, Failure> {
-    let (output, key) = (&context.backend.output, format!("jobs/{job_id}/.converted-again/{index}"));
-    let counted = files::get(output, &key).await?;
-    let times = counted.and_then(|text| String::from_utf8(text).ok()?.parse::<u32>().ok()).unwrap_or(0);
-    let may = times < MOST_AGAIN;
-    files::put(output, &key, if may { times + 1 } else { 0 }.to_string().into_bytes()).await?;
-    Ok(may)
-}
-
-/// Asks for a segment to be converted once more.
-async fn convert_again(context: &Context, job: &Job, total: usize, index: u32) -> Result<(), Failure> {
-    let total = u32::try_from(total).expect("the number of segments fits the key's five digits");
-    let key = keys::segment(SegmentKey { job_id: job.job_id, index, total, mode: job.mode });
-    let body = message::object_created(&context.backend.input.name, &key);
-    context.backend.queue(QueueRole::Inference)?.send(&[Outgoing::now(body)]).await?;
-    Ok(())
 }
 
 /// The result is there: leave the mark and say completed.

@@ -28,11 +28,12 @@ impl Scratch {
         Ok(Self { root: root.into() })
     }
 
-    /// A folder for one task, removed when it is dropped.
+    /// A folder for one task, removed when it is dropped. Whoever looks for space deletes the one around it: it is made again.
     ///
     /// # Errors
-    /// [`Failure::Retry`] when it can't be made.
+    /// [`Failure::NoScratch`] or [`Failure::NoSpace`] when it can't be made.
     pub fn folder(&self) -> Result<TempDir, Failure> {
-        TempDir::new_in(&self.root).map_err(|error| io_failure(&self.root, &error))
+        let made = std::fs::create_dir_all(&self.root).and_then(|()| TempDir::new_in(&self.root));
+        made.map_err(|error| io_failure(&self.root, &error))
     }
 }

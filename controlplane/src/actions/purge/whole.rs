@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stereospot_domain::plan::ItemResult;
-use stereospot_domain::{QueueName, Timestamp};
+use stereospot_domain::{QueueName, QueueRole, Timestamp};
 use stereospot_ports::WorkQueue;
 use stereospot_ports::work_queue::Stats;
 
@@ -25,6 +25,11 @@ pub(super) fn draft(shared: &Shared, name: QueueName, stats: Stats) -> Draft {
             format!("{name} was purged less than a minute ago: SQS does that once in 60 s; try again in {wait} s")
         })
     };
+    let lost = match shared.config.reconciles() {
+        true => "unfinished jobs whose messages go are asked for again by the reconciler, which is on",
+        false => "unfinished jobs whose messages go stay stuck until they are repaired: the reconciler is off",
+    };
+    let of_jobs = QueueRole::PIPELINE.contains(&name.role).then(|| lost.to_owned());
     Draft {
         scope: format!("all of {name}, about {all} messages"),
         items: vec![item(
@@ -37,7 +42,10 @@ pub(super) fn draft(shared: &Shared, name: QueueName, stats: Stats) -> Draft {
                 .into(),
             "messages in flight go too, and some of those sent within a minute after".into(),
             "nobody has purged it in the last 60 s".into(),
-        ],
+        ]
+        .into_iter()
+        .chain(of_jobs)
+        .collect(),
         confirm: Some(format!("purge {name}")),
         refused,
         command: format!("stereospot queues purge {name}"),

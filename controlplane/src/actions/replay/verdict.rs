@@ -24,6 +24,8 @@ pub(super) enum Verdict {
     SplitAgain(Box<Job>, Lost),
     /// Leave it, for this reason.
     Skip(String),
+    /// Leave it: what it asks for is done or wanted no more, for this reason.
+    Needless(String),
 }
 
 /// Something without which a replayed message would do nothing.
@@ -49,7 +51,7 @@ impl Step {
 
 /// Judges messages of one queue. What it reads of a job's completions it keeps: make a new one to look again.
 #[derive(Debug)]
-pub(super) struct Judge<'a> {
+pub(in crate::actions) struct Judge<'a> {
     shared: &'a Shared,
     role: QueueRole,
     /// An operator chose this one message by its id: then it is sent also when nobody can read it.
@@ -66,14 +68,26 @@ fn of_job(jobs: &OfJobs, job_id: JobId) -> Arc<OnceCell<BTreeSet<u32>>> {
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(shared: &'a Shared, role: QueueRole, is_chosen: bool) -> Self {
+    pub(in crate::actions) fn new(shared: &'a Shared, role: QueueRole, is_chosen: bool) -> Self {
         Self { shared, role, is_chosen, completed: Mutex::default(), damaged: Mutex::default() }
+    }
+
+    /// Why a message with this body need not be put on a queue of the role again; none where it may be needed.
+    pub(in crate::actions) async fn needless(&self, body: &str, is_dead_letter: bool) -> Result<Option<String>> {
+        Ok(match self.judge(body).await? {
+            Verdict::Needless(why) => Some(why),
+            // Only a replay takes it back, and for that the message has to be dead-lettered.
+            Verdict::Send(steps) if !is_dead_letter && steps.iter().any(|step| matches!(step, Step::TakeBack(..))) => {
+                Some("job failed: a worker would drop it".into())
+            }
+            Verdict::Send(_) | Verdict::SplitAgain(..) | Verdict::Skip(_) => None,
+        })
     }
 
     /// What is right for a message with this body.
     pub(super) async fn judge(&self, body: &str) -> Result<Verdict> {
         let backend = &self.shared.backend;
-        let skip = |why: &str| Ok(Verdict::Skip(why.to_owned()));
+        let needless = |why: &str| Ok(Verdict::Needless(why.to_owned()));
         let requests = match message::parse(self.role, body) {
             Ok(requests) => requests,
             // Of which job only its row knows: who receives it looks there.
@@ -100,17 +114,17 @@ impl<'a> Judge<'a> {
             Request::Output(OutputKey::Segment(job_id, _) | OutputKey::Final(job_id) | OutputKey::Done(job_id)) => {
                 job_id
             }
-            Request::Test => return skip("S3's test notice: nothing to do"),
+            Request::Test => return needless("S3's test notice: nothing to do"),
             // Only a screen is told by it.
             Request::Changed(..) => return Ok(Verdict::Send(Vec::new())),
         };
-        let Some(job) = backend.jobs.get(job_id).await? else { return skip("its job does not exist") };
+        let Some(job) = backend.jobs.get(job_id).await? else { return needless("its job does not exist") };
         if let Request::Delete(_) = request {
             return delete(backend, &job).await;
         }
         match job.status {
-            JobStatus::Deleted => return skip("job deleted"),
-            JobStatus::Completed => return skip("job completed already"),
+            JobStatus::Deleted => return needless("job deleted"),
+            JobStatus::Completed => return needless("job completed already"),
             _ => {}
         }
         match request {
@@ -119,7 +133,7 @@ impl<'a> Judge<'a> {
             Request::Reassemble(_) => self.reassemble(&job).await,
             Request::Ingest(_) => ingest(backend, &job).await,
             Request::Output(OutputKey::Segment(_, index)) if self.is_completed(job_id, index).await? => {
-                skip("its completion is recorded already")
+                needless("its completion is recorded already")
             }
             Request::Output(_) | Request::Delete(_) | Request::Changed(..) | Request::Test => {
                 Ok(Verdict::Send(Vec::new()))
@@ -133,7 +147,7 @@ impl<'a> Judge<'a> {
 
     async fn convert(&self, job: &Job, segment: keys::SegmentKey) -> Result<Verdict> {
         if self.is_completed(job.job_id, segment.index).await? {
-            return Ok(Verdict::Skip("segment already complete".into()));
+            return Ok(Verdict::Needless("segment already complete".into()));
         }
         if let Some(lost) = self.lost(job.job_id, segment).await? {
             return Ok(match mend::why_not_split_again(&self.shared.backend, job, lost).await? {
@@ -223,7 +237,7 @@ async fn chunk(backend: &Backend, job: &Job) -> Result<Verdict> {
         JobStatus::Failed if job.total_segments.is_none() => {
             Verdict::Send(vec![Step::TakeBack(job.job_id, JobStatus::Created)])
         }
-        _ => Verdict::Skip("its source is split already".into()),
+        _ => Verdict::Needless("its source is split already".into()),
     })
 }
 
@@ -238,17 +252,19 @@ async fn delete(backend: &Backend, job: &Job) -> Result<Verdict> {
             || backend.jobs.lock(job_id).await?.is_some())
     };
     Ok(match job.status {
-        JobStatus::Deleted if !is_any_left().await? => Verdict::Skip("job deleted, and nothing of it is left".into()),
+        JobStatus::Deleted if !is_any_left().await? => {
+            Verdict::Needless("job deleted, and nothing of it is left".into())
+        }
         _ => Verdict::Send(Vec::new()),
     })
 }
 
 async fn ingest(backend: &Backend, job: &Job) -> Result<Verdict> {
     if !matches!(job.status, JobStatus::Created | JobStatus::Ingesting) {
-        return Ok(Verdict::Skip(format!("the job is {}: it waits for no source", job.status)));
+        return Ok(Verdict::Needless(format!("the job is {}: it waits for no source", job.status)));
     }
     Ok(match objects::exists(&*backend.input.store, &keys::source(job.job_id)).await? {
-        true => Verdict::Skip("its source is there already".into()),
+        true => Verdict::Needless("its source is there already".into()),
         false => Verdict::Send(Vec::new()),
     })
 }

@@ -4,7 +4,9 @@ use stereospot_domain::{Event, EventKind, Job, JobOptions, JobStatus, Stage, mes
 use stereospot_ports::work_queue::{Peeked, Settings, Stats};
 use uuid::Uuid;
 
+use super::sources::FAILS_FOR;
 use super::*;
+use crate::core::world::Polling;
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
 const SETTINGS: Settings = Settings { visibility: Duration::from_secs(30), max_receives: Some(5) };
@@ -153,8 +155,10 @@ fn that_nobody_answers_is_one_line_before_all_others() {
         world.collector_ran(name, Duration::from_secs(30), Some(expired.into()), NOW);
         world.collector_lacks(name, None, ago(40));
     }
-    QueueName::all().take(3).for_each(|name| world.queue_failed(name, &denied, ago(40)));
-    world.outage = Some(Outage { since: ago(9), error: expired.into(), of_aws: true });
+    for name in QueueName::all().take(3) {
+        world.queue_failed(name, &denied, ago(40));
+    }
+    world.outage = Some(Outage { since: ago(9), error: expired.into(), of_aws: true, others_answer: false });
     let ids = |world: &World| -> Vec<String> { lines(world).into_iter().map(|(id, _)| id).collect() };
     let queues = ["chunking", "chunking-dlq", "inference"].map(|name| format!("queue/{name}"));
     let mut singly: Vec<String> =
@@ -165,11 +169,16 @@ fn that_nobody_answers_is_one_line_before_all_others() {
     singly.sort();
     found.sort();
     assert_eq!(found, singly, "for some seconds it may be anything");
-    world.outage = Some(Outage { since: ago(10), error: expired.into(), of_aws: true });
+    world.outage = Some(Outage { since: ago(10), error: expired.into(), of_aws: true, others_answer: false });
     assert_eq!(ids(&world), ["backend/silent", "collector/own-database", "stage/reassembly"]);
     let line = world.attention_list(NOW).remove(0);
     assert_eq!((line.severity, line.since), (Severity::Critical, ago(10)));
     assert_eq!((line.subject.as_str(), line.evidence.as_str()), ("AWS can't be asked", expired));
+    world.outage = Some(Outage { since: ago(10), error: expired.into(), of_aws: true, others_answer: true });
+    let subjects: Vec<String> = world.attention_list(NOW).into_iter().map(|line| line.subject).collect();
+    let expected = ["queues, jobs not read", "own-database not written", "reassembly idle", "services not read"];
+    assert_eq!(subjects, expected, "what else there is speaks for itself");
+    assert_eq!(world.not_read(NOW).len(), 4);
 }
 
 #[test]
@@ -213,6 +222,8 @@ fn the_next_step_is_one_that_can_be_taken() {
     let trigger = finding(Repair::Trigger);
     let mut world = World::new(QueueName::all());
     assert_eq!(world.next_step(&resend), "Enter: show; it is repaired by itself");
+    let unsure = Finding { severity: Severity::Warning, ..resend.clone() };
+    assert_eq!(world.next_step(&unsure), "f: repair", "nothing acts on a warning");
     world.reconciles = false;
     assert_eq!((world.next_step(&resend), world.next_step(&trigger)), ("f: repair", "t: trigger reassembly"));
     world.is_read_only = true;

@@ -1,4 +1,4 @@
-use stereospot_domain::{JobOptions, QueueRole};
+use stereospot_domain::JobOptions;
 use uuid::Uuid;
 
 use super::*;
@@ -61,106 +61,7 @@ fn pages_go_on_where_the_last_one_ended_whatever_comes_meanwhile() {
 }
 
 #[test]
-fn a_dead_message_is_there_since_it_was_first_seen() {
-    let mut world = world();
-    let name = QueueName::dead_letter(QueueRole::Reassembly);
-    let message = Peeked {
-        id: "m".into(),
-        body: message::reassemble(JobId(Uuid::nil())),
-        receive_count: 5,
-        enqueued_at: Timestamp(0),
-        dead_lettered_at: None,
-        expires_at: None,
-    };
-    world.set_dead(name, std::slice::from_ref(&message), Timestamp(10));
-    world.set_dead(name, &[message], Timestamp(20));
-    assert_eq!(world.dead[&name][0].since, Timestamp(10));
-    world.set_dead(name, &[], Timestamp(30));
-    assert!(world.dead[&name].is_empty());
-}
-
-#[test]
 fn our_own_events_make_no_worker() {
     assert!(is_own("controlplane") && is_own("controlplane/reconciler"));
     assert!(!is_own("controlplane-2") && !is_own("inference-1"));
-}
-
-#[test]
-fn dead_letters_beyond_those_looked_at_are_known_of() {
-    let mut world = world();
-    let name = QueueName::dead_letter(QueueRole::Inference);
-    let settings = Settings { visibility: Duration::from_secs(30), max_receives: None };
-    let holds = |ready| Stats { ready, is_exact: true, ..Stats::default() };
-    let lost = job(1, 0).job_id;
-    world.set_queue(name, holds(0), settings, Timestamp(10));
-    assert!(!world.may_be_dead_lettered(lost, QueueRole::Inference));
-    world.set_queue(name, holds(2), settings, Timestamp(20));
-    let peeked = |id: &str| Peeked {
-        id: id.into(),
-        body: "unreadable".into(),
-        receive_count: 5,
-        enqueued_at: Timestamp(0),
-        dead_lettered_at: None,
-        expires_at: None,
-    };
-    world.set_dead(name, &[peeked("a")], Timestamp(20));
-    assert!(
-        world.has_unseen_dead_letters(QueueRole::Inference) && world.may_be_dead_lettered(lost, QueueRole::Inference)
-    );
-    world.set_dead(name, &[peeked("a"), peeked("b")], Timestamp(30));
-    assert!(!world.has_unseen_dead_letters(QueueRole::Inference));
-    assert!(!world.may_be_dead_lettered(lost, QueueRole::Inference));
-}
-
-#[test]
-fn what_left_a_queue_may_be_dead_until_the_dead_letter_queue_is_read() {
-    let mut world = world();
-    let settings = Settings { visibility: Duration::from_secs(30), max_receives: Some(5) };
-    let (main, dead) = (QueueName::main(QueueRole::Chunking), QueueName::dead_letter(QueueRole::Chunking));
-    for is_exact in [true, false] {
-        let base = if is_exact { 0 } else { 1_000_000 };
-        let at = |secs: i64| Timestamp(base + secs * 1000);
-        let holds = |ready| Stats { ready, is_exact, ..Stats::default() };
-        let lags = if is_exact { 0 } else { 60 };
-        world.set_queue(main, holds(1), settings, at(0));
-        world.set_queue(dead, holds(0), settings, at(5));
-        assert!(!world.has_unseen_dead_letters(QueueRole::Chunking), "nothing left it");
-        world.set_queue(main, holds(0), settings, at(10));
-        assert!(world.has_unseen_dead_letters(QueueRole::Chunking));
-        world.set_queue(dead, holds(0), settings, at(9 + lags));
-        assert!(world.has_unseen_dead_letters(QueueRole::Chunking));
-        world.set_queue(dead, holds(0), settings, at(10 + lags));
-        assert!(!world.has_unseen_dead_letters(QueueRole::Chunking));
-        world.queue_failed(dead, &Error::new(Code::Denied, "no right"), at(20 + lags));
-        assert!(world.has_unseen_dead_letters(QueueRole::Chunking), "it can't be read");
-        world.queue_failed(dead, &Error::new(Code::NotFound, "no such queue"), at(20 + lags));
-        assert!(!world.has_unseen_dead_letters(QueueRole::Chunking), "there is none");
-    }
-}
-
-#[test]
-fn a_dead_message_that_could_not_be_given_back_at_once_is_still_there() {
-    let mut world = world();
-    let name = QueueName::dead_letter(QueueRole::Inference);
-    let settings = Settings { visibility: Duration::from_secs(30), max_receives: None };
-    let peeked = |id: &str| Peeked {
-        id: id.into(),
-        body: "unreadable".into(),
-        receive_count: 5,
-        enqueued_at: Timestamp(0),
-        dead_lettered_at: None,
-        expires_at: None,
-    };
-    let known = |world: &World| -> Vec<(String, Timestamp)> {
-        world.dead[&name].iter().map(|seen| (seen.message_id.clone(), seen.since)).collect()
-    };
-    world.set_queue(name, Stats { ready: 2, ..Stats::default() }, settings, Timestamp(10));
-    world.set_dead(name, &[peeked("a"), peeked("b")], Timestamp(10));
-    world.set_queue(name, Stats { ready: 1, in_flight: 1, ..Stats::default() }, settings, Timestamp(20));
-    assert!(!world.set_dead(name, &[peeked("a")], Timestamp(20)), "the other is in somebody's hand");
-    assert!(!world.set_dead(name, &[peeked("a"), peeked("b")], Timestamp(30)));
-    assert_eq!(known(&world), [("a".to_owned(), Timestamp(10)), ("b".to_owned(), Timestamp(10))]);
-    world.set_queue(name, Stats { ready: 1, ..Stats::default() }, settings, Timestamp(40));
-    assert!(world.set_dead(name, &[peeked("b")], Timestamp(40)));
-    assert_eq!(known(&world), [("b".to_owned(), Timestamp(10))]);
 }

@@ -26,6 +26,10 @@ impl CallCounts for Counted {
             .collect()
     }
 
+    fn clock_ahead_secs(&self) -> i64 {
+        self.0.clock_ahead_secs()
+    }
+
     fn wrong_clock(&self) -> Option<String> {
         self.0.wrong_clock()
     }
@@ -46,7 +50,11 @@ impl Moves for QueueMoves {
     }
 
     async fn stop(&self) -> Result<bool> {
-        let running = self.0.moves().await?.into_iter().find(|task| task.state == MoveState::Running);
+        let tasks = self.0.moves().await?;
+        if tasks.iter().any(|task| task.state == MoveState::Cancelling) {
+            return Ok(true);
+        }
+        let running = tasks.into_iter().find(|task| task.state == MoveState::Running);
         let Some(handle) = running.and_then(|task| task.handle) else { return Ok(false) };
         match self.0.cancel_move(&handle).await {
             Ok(_) => Ok(true),

@@ -70,6 +70,8 @@ pub struct DeploymentView {
     pub queues: Vec<FoundQueue>,
     /// What was missing at the start, each with what to do.
     pub missing: Vec<String>,
+    /// When that was.
+    pub started_at: Timestamp,
     /// Calls to the platform by API; empty where calls cost nothing.
     pub calls: Vec<ApiCalls>,
     /// Most calls a minute that watching may make; absent where there is no such limit.
@@ -92,6 +94,9 @@ pub struct FoundQueue {
     pub exists: bool,
     /// Why it can't be asked, or what is going on with it.
     pub note: Option<String>,
+    /// When its numbers were read; absent while they are not known.
+    #[serde(default)]
+    pub read_at: Option<Timestamp>,
 }
 
 /// Calls of one API since this control plane started.

@@ -26,7 +26,7 @@ const ON_QUEUES: [(&str, &str); 6] = [
     ("sqs:PurgeQueue", "purge"),
 ];
 /// On their dead-letter queues:
-const ON_DEAD_LETTERS: [(&str, &str); 8] = [
+const ON_DEAD_LETTERS: [(&str, &str); 9] = [
     ("sqs:GetQueueAttributes", "watching dead-letter queues"),
     ("sqs:ReceiveMessage", "reading and replaying dead-lettered messages"),
     ("sqs:DeleteMessage", "replay and discard"),
@@ -34,6 +34,7 @@ const ON_DEAD_LETTERS: [(&str, &str); 8] = [
     ("sqs:PurgeQueue", "purge"),
     ("sqs:StartMessageMoveTask", "replay of whole queues"),
     ("sqs:ListMessageMoveTasks", "following a replay of a whole queue"),
+    ("sqs:ListDeadLetterSourceQueues", "replay of whole queues: also what was put back by a restore"),
     ("sqs:CancelMessageMoveTask", "stopping a replay of a whole queue"),
 ];
 const ON_TABLES: [(&str, &str); 5] = [

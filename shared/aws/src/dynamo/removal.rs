@@ -1,4 +1,4 @@
-//! Removing all of a job's completions: DynamoDB has no write for that, only batches of keys, and may leave part of a batch undone.
+//! Removing a job's completions: for all of them DynamoDB has no write, only batches of keys, and it may leave part of a batch undone.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 use stereospot_domain::JobId;
 use stereospot_ports::{Code, Error, Result};
 
-use super::rows::{Item, text};
-use super::{DynamoJobs, call};
+use super::rows::{Item, number, text};
+use super::{DynamoJobs, call, key};
 use crate::error::from_sdk;
 
 /// Most keys of one batch, DynamoDB's own limit.
@@ -44,6 +44,13 @@ pub(super) async fn delete_completions(store: &DynamoJobs, job_id: JobId) -> Res
             None => return Ok(count),
         }
     }
+}
+
+/// Removes one completion: a batch of one, so that it needs the permission that removing all needs.
+pub(super) async fn delete_completion(store: &DynamoJobs, job_id: JobId, segment_index: u32) -> Result<()> {
+    let mut key = key(job_id);
+    key.insert("segment_index".into(), number(segment_index));
+    delete(store, store.completions.name()?, &[key]).await
 }
 
 /// Removes one batch of rows by their keys, asking again for what DynamoDB leaves undone.

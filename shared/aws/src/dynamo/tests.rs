@@ -135,6 +135,13 @@ async fn completions_are_deleted_over_all_pages_in_batches_until_none_is_undone(
 }
 
 #[tokio::test]
+async fn a_single_completion_is_deleted_by_its_key_with_the_permission_that_all_need() {
+    let (store, replay) = store(&[(200, "{}")]);
+    store.delete_completion(id(), 7).await.unwrap();
+    assert_eq!(asked_for(&replay.asked()[0]), ["7"]);
+}
+
+#[tokio::test]
 async fn deleting_completions_is_given_up_when_nothing_goes() {
     let (page, all) = (keys(0..2, None), undone(&[0, 1]));
     let mut answers = vec![(200, page.as_str())];

@@ -25,36 +25,20 @@ const POLICY: &str = r#"{"Attributes":{"QueueArn":"a","VisibilityTimeout":"900",
     "RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:1:d\",\"maxReceiveCount\":5}"}}"#;
 
 #[tokio::test]
-async fn a_move_is_started_followed_and_cancelled() {
-    let listed = r#"{"Results":[
-        {"TaskHandle":"h","Status":"RUNNING","SourceArn":"s","MaxNumberOfMessagesPerSecond":50,
-         "ApproximateNumberOfMessagesMoved":7,"ApproximateNumberOfMessagesToMove":40,"StartedTimestamp":1442428276921},
-        {"Status":"FAILED","ApproximateNumberOfMessagesMoved":0,"FailureReason":"CouldNotDetermineMessageSource",
-         "StartedTimestamp":1442428276000}]}"#;
-    let (queue, replay, _) = queue(&[
-        (200, ATTRIBUTES),
-        (200, r#"{"TaskHandle":"h"}"#),
-        (200, listed),
-        (200, r#"{"ApproximateNumberOfMessagesMoved":9}"#),
-    ]);
-    assert_eq!(queue.start_move(Some(50)).await.unwrap(), "h");
-    let moves = queue.moves().await.unwrap();
-    assert_eq!(
-        (moves[0].state, moves[0].moved, moves[0].total, moves[0].per_second),
-        (MoveState::Running, 7, Some(40), Some(50))
-    );
-    assert_eq!(moves[0].started_at, Timestamp(1_442_428_276_921));
-    assert_eq!(moves[1].failure.as_deref(), Some("CouldNotDetermineMessageSource"));
-    assert_eq!((moves[1].state, &moves[1].handle), (MoveState::Failed, &None));
-    assert_eq!(queue.cancel_move("h").await.unwrap(), 9);
+async fn sqs_is_left_to_find_where_messages_came_from_when_that_may_not_be_asked() {
+    let denied = r#"{"__type":"com.amazon.coral.service#AccessDeniedException","message":"no"}"#;
+    let (queue, replay, _) = queue(&[(200, ATTRIBUTES), (403, denied), (200, r#"{"TaskHandle":"h"}"#)]);
+    assert_eq!(queue.start_move(None).await.unwrap(), "h");
     let asked = replay.asked();
-    assert_eq!(asked[1].what, "AmazonSQS.StartMessageMoveTask");
-    assert!(
-        asked[1].body.contains("arn:aws:sqs:us-east-1:1:p-chunking-dlq") && asked[1].body.contains("50"),
-        "{asked:?}"
-    );
-    assert_eq!(queue.start_move(Some(501)).await.unwrap_err().code(), Code::Invalid);
-    assert_eq!(replay.asked().len(), 4, "refused before SQS was asked");
+    assert_eq!(asked[1].what, "AmazonSQS.ListDeadLetterSourceQueues");
+    assert_eq!(asked[2].body, r#"{"SourceArn":"arn:aws:sqs:us-east-1:1:p-chunking-dlq"}"#);
+}
+
+#[tokio::test]
+async fn a_move_that_can_t_be_cancelled_does_not_run() {
+    let unsupported = r#"{"__type":"com.amazonaws.sqs#UnsupportedOperation","message":"not running"}"#;
+    let (queue, ..) = queue(&[(400, unsupported)]);
+    assert_eq!(queue.cancel_move("h").await.unwrap_err().code(), Code::NotFound);
 }
 
 #[tokio::test]

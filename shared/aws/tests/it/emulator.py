@@ -6,7 +6,8 @@ Beside AWS it answers
     /-/messages?queue=Q    what lies on a queue, touching nothing: SQS itself can't show that
     /-/clear?queue=Q       empties a queue, past SQS's purge of once a minute
     /-/receiving?queue=Q   how many receives wait on a queue: as on AWS, one may outlive the client that began it
-and the faults of faults.py.
+and the faults of faults.py. What moto lacks of AWS is in moves.py, endpoints.py, alarms.py and insights.py, with switches of
+their own.
 """
 
 import json
@@ -22,8 +23,12 @@ from urllib.parse import parse_qs
 sys.dont_write_bytecode = True
 
 import insights
+import moto.cloudwatch.models as cloudwatch
 import moto.sqs.models as sqs
-from faults import Call, Faults
+from alarms import Alarms
+from endpoints import Endpoints
+from faults import Call, Faults, Refused, error
+from moves import Moves
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -36,12 +41,25 @@ faults = Faults()
 
 
 def unix_time(dt=None):
-    return real_unix_time(dt) + (passed_secs + faults.ahead_secs if dt is None else 0.0)
+    return time.time() + passed_secs + faults.ahead_secs if dt is None else real_unix_time(dt)
 
 
 sqs.unix_time = unix_time
 sqs.unix_time_millis = lambda dt=None: unix_time(dt) * 1000.0
 
+
+def is_kept(self, queue_name, message):
+    """As moto does, which counts the whole queue for each message."""
+    return message.sent_timestamp / 1000.0 + self.queues[queue_name].message_retention_period > unix_time()
+
+
+sqs.SQSBackend.is_message_valid_based_on_retention_period = is_kept
+
+moves = Moves(sqs.sqs_backends[ACCOUNT][REGION])
+endpoints = Endpoints(unix_time, REGION, ACCOUNT)
+alarms = Alarms(cloudwatch.cloudwatch_backends[ACCOUNT][REGION])
+# By the service's name in signatures: what answers before moto does.
+ours = {"logs": insights, "sqs": moves, "sagemaker": endpoints, "monitoring": alarms}
 
 # AWS's conditional writes and receivings are atomic. Those of moto are only if no two requests run at once.
 one_at_a_time = threading.RLock()
@@ -57,6 +75,7 @@ def receive_message(self, queue_name, count, wait_seconds_timeout, *others):
     try:
         while True:
             with one_at_a_time:
+                moves.go_on()
                 messages = real_receive_message(self, queue_name, count, 0, *others)
             if messages or time.monotonic() >= end:
                 return messages
@@ -74,12 +93,14 @@ def control(what, query):
     if what == "pass":
         passed_secs += int(query["ms"][0]) / 1000.0
         return {}
-    answer = faults.control(what, query)
-    if answer is not None:
-        return answer
+    for part in (faults, moves, endpoints):
+        answer = part.control(what, query)
+        if answer is not None:
+            return answer
     if what == "receiving":
         return receiving[query["queue"][0]]
-    queue = sqs.sqs_backends[ACCOUNT][REGION].queues[query["queue"][0]]
+    moves.go_on()
+    queue = moves.backend.queues[query["queue"][0]]
     if what == "clear":
         queue._messages = []
         return {}
@@ -99,6 +120,17 @@ def as_json(answer):
     return "200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body
 
 
+def own(call):
+    """The answer to a call that moto lacks; None for every other."""
+    if call.service not in ours:
+        return None
+    try:
+        answer = ours[call.service].answer(call.action, call.about.partition("\n")[2])
+    except Refused as refused:
+        return error(call, *refused.args)
+    return None if answer is None else as_json(answer)
+
+
 class Emulator:
     def __init__(self, aws):
         self.aws = aws
@@ -112,9 +144,9 @@ class Emulator:
             return [body]
         call = Call.of(environ)
         answer = faults.answer(call)
-        if answer is None and call.service == "logs":
-            own = insights.answer(call.action, call.about.partition("\n")[2])
-            answer = None if own is None else as_json(own)
+        if answer is None:
+            with one_at_a_time:
+                answer = own(call)
         if answer is not None:
             status, headers, body = answer
             start_response(status, headers)

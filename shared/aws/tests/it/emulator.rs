@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::Value;
 use stereospot_aws::{Connections, Deployment, config, deployment};
 use stereospot_domain::QueueRole;
 use uuid::Uuid;
@@ -116,8 +117,19 @@ impl Emulator {
         assert!(answer.status().is_success(), "{url}: {}", answer.text().await.unwrap());
     }
 
+    /// One call as AWS's own tools make it, past the code under test.
+    pub(crate) async fn call(&self, service: &str, target: &str, input: Value) -> Value {
+        let authorization = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
+        let request = self.http.post(&self.url).header("x-amz-target", target).header("authorization", authorization);
+        let request = request.header("content-type", "application/x-amz-json-1.1").body(input.to_string());
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{target}: {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
     /// Asks the emulator itself.
-    pub(crate) async fn control(&self, what: &str) -> serde_json::Value {
+    pub(crate) async fn control(&self, what: &str) -> Value {
         let answer = self.http.get(format!("{}/-/{what}", self.url)).send().await.unwrap();
         assert!(answer.status().is_success(), "{what}: {}", answer.text().await.unwrap());
         answer.json().await.unwrap()

@@ -24,6 +24,10 @@ SKEW_SECS = {"s3": 900}
 USUAL_SKEW_SECS = 300
 
 
+class Refused(Exception):
+    """An error that a call is answered with: status, code, message."""
+
+
 @dataclass
 class Call:
     """A request, as far as faults look at it."""

@@ -2,9 +2,12 @@
 //! from recorded exchanges.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod alarms;
 mod conformance;
 mod emulator;
+mod endpoints;
 mod faults;
+mod moves;
 mod objects;
 mod opening;
 mod provisioning;

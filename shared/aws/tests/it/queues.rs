@@ -11,14 +11,14 @@ use stereospot_ports::{Code, SystemClock, WorkQueue};
 
 use crate::emulator::{Emulator, Shape};
 
-const MAIN: QueueName = QueueName { role: QueueRole::Inference, is_dead_letter: false };
-const DEAD: QueueName = QueueName { role: QueueRole::Inference, is_dead_letter: true };
+pub(crate) const MAIN: QueueName = QueueName { role: QueueRole::Inference, is_dead_letter: false };
+pub(crate) const DEAD: QueueName = QueueName { role: QueueRole::Inference, is_dead_letter: true };
 
-async fn open(emulator: &Emulator) -> Opened {
+pub(crate) async fn open(emulator: &Emulator) -> Opened {
     AwsBackend::connect(emulator.deploy(Shape::Usual).await, Arc::new(SystemClock)).await.unwrap()
 }
 
-async fn fill(queue: &dyn WorkQueue, count: usize) -> Vec<String> {
+pub(crate) async fn fill(queue: &dyn WorkQueue, count: usize) -> Vec<String> {
     let messages: Vec<Outgoing> = (0..count).map(|number| Outgoing::now(format!("{number:02}"))).collect();
     let mut ids = Vec::new();
     for batch in messages.chunks(10) {
@@ -27,7 +27,7 @@ async fn fill(queue: &dyn WorkQueue, count: usize) -> Vec<String> {
     ids
 }
 
-async fn take(queue: &dyn WorkQueue) -> Vec<Message> {
+pub(crate) async fn take(queue: &dyn WorkQueue) -> Vec<Message> {
     queue.receive(Receive { max: 10, wait: Duration::ZERO, visibility: Some(Duration::from_secs(600)) }).await.unwrap()
 }
 

@@ -1,7 +1,7 @@
-//! ECS services and managed inference, as far as the emulator does as AWS does. Its tasks run at once, its endpoints never
-//! change: those are tested from exchanges.
+//! ECS services and managed inference, as far as the emulator does as AWS does. Its tasks run at once: those are tested from
+//! exchanges.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use stereospot_aws::ecs::EcsFleet;
 use stereospot_aws::sagemaker::{Sagemaker, Segment};
 use stereospot_aws::{Connections, s3};
@@ -11,35 +11,22 @@ use stereospot_ports::fleet::{Fleet as _, Limits};
 
 use crate::emulator::{Emulator, Shape};
 
-/// A call of the emulator's own, past the code under test.
-async fn call(emulator: &Emulator, service: &str, target: &str, input: Value) -> Value {
-    let authorization = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
-    let request =
-        emulator.http.post(&emulator.url).header("x-amz-target", target).header("authorization", authorization);
-    let answer =
-        request.header("content-type", "application/x-amz-json-1.1").body(input.to_string()).send().await.unwrap();
-    let status = answer.status();
-    let text = answer.text().await.unwrap();
-    assert!(status.is_success(), "{target}: {text}");
-    serde_json::from_str(&text).unwrap_or(Value::Null)
-}
-
 async fn cluster(emulator: &Emulator) {
     let ecs = "AmazonEC2ContainerServiceV20141113";
-    call(emulator, "ecs", &format!("{ecs}.CreateCluster"), json!({ "clusterName": "p" })).await;
+    emulator.call("ecs", &format!("{ecs}.CreateCluster"), json!({ "clusterName": "p" })).await;
     let task = json!({
         "family": "t", "containerDefinitions": [{ "name": "c", "image": "i", "memory": 64, "cpu": 64 }]
     });
-    call(emulator, "ecs", &format!("{ecs}.RegisterTaskDefinition"), task).await;
+    emulator.call("ecs", &format!("{ecs}.RegisterTaskDefinition"), task).await;
     for name in ["media-worker", "video-worker"] {
         let service = json!({ "cluster": "p", "serviceName": name, "taskDefinition": "t", "desiredCount": 0 });
-        call(emulator, "ecs", &format!("{ecs}.CreateService"), service).await;
+        emulator.call("ecs", &format!("{ecs}.CreateService"), service).await;
     }
     let target = json!({
         "ServiceNamespace": "ecs", "ResourceId": "service/p/video-worker", "ScalableDimension": "ecs:service:DesiredCount",
         "MinCapacity": 1, "MaxCapacity": 8,
     });
-    call(emulator, "application-autoscaling", "AnyScaleFrontendService.RegisterScalableTarget", target).await;
+    emulator.call("application-autoscaling", "AnyScaleFrontendService.RegisterScalableTarget", target).await;
 }
 
 #[tokio::test]
@@ -75,7 +62,7 @@ async fn an_invocation_is_found_again_by_its_result() {
         "AttributeDefinitions": [{ "AttributeName": "output_location", "AttributeType": "S" }],
         "KeySchema": [{ "AttributeName": "output_location", "KeyType": "HASH" }],
     });
-    call(&emulator, "dynamodb", "DynamoDB_20120810.CreateTable", table).await;
+    emulator.call("dynamodb", "DynamoDB_20120810.CreateTable", table).await;
     let output = s3::bucket(&connections, connections.deployment.output_bucket.as_deref().unwrap()).unwrap();
     let Connections { config, calls, deployment, .. } = &connections;
     let sagemaker =
@@ -93,12 +80,12 @@ async fn an_invocation_is_found_again_by_its_result() {
     let invocation = sagemaker.invoke(&segment, now).await.unwrap();
     // The emulator has its own bucket for results: the row is read back under the address that it gave.
     let key = json!({ "output_location": { "S": invocation.success_uri } });
-    let row = call(&emulator, "dynamodb", "DynamoDB_20120810.GetItem", json!({ "TableName": name, "Key": key })).await;
+    let row = emulator.call("dynamodb", "DynamoDB_20120810.GetItem", json!({ "TableName": name, "Key": key })).await;
     assert_eq!(row["Item"]["segment_index"]["N"], "3");
     assert_eq!(row["Item"]["ttl"]["N"], (now.as_secs() + 14_400).to_string());
     sagemaker.forget(&invocation.success_uri).await.unwrap();
     sagemaker.forget(&invocation.success_uri).await.unwrap();
-    let row = call(&emulator, "dynamodb", "DynamoDB_20120810.GetItem", json!({ "TableName": name, "Key": key })).await;
+    let row = emulator.call("dynamodb", "DynamoDB_20120810.GetItem", json!({ "TableName": name, "Key": key })).await;
     assert_eq!(row.get("Item"), None);
     assert_eq!(sagemaker.matched("sagemaker-async-responses/nobody.out").await.unwrap(), None);
 }

@@ -76,6 +76,15 @@ pub struct FailingStep {
     pub is_out_of_space: bool,
 }
 
+/// Why a dead-letter queue may hold messages that were not seen there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unseen {
+    /// It holds more than was looked at, or was not read since: the next reading may tell.
+    NotRead,
+    /// It can't be read, for this reason: no reading will tell.
+    Unreadable(String),
+}
+
 /// Everything known of one job. `None` means: not known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobFacts {
@@ -95,10 +104,10 @@ pub struct JobFacts {
     pub outputs: Option<Fact<Vec<u32>>>,
     /// Dead-lettered messages of this job.
     pub dead_letters: Vec<DeadLetter>,
-    /// True when the chunking dead-letter queue may hold messages that were not looked at: one may be this job's.
-    pub has_unseen_dead_sources: bool,
-    /// As above, of the inference dead-letter queue.
-    pub has_unseen_dead_letters: bool,
+    /// Why a message of this job may lie on the chunking dead-letter queue though none was seen there; none when it can't.
+    pub unseen_sources: Option<Unseen>,
+    /// As above, on the inference dead-letter queue.
+    pub unseen_segments: Option<Unseen>,
     /// Segments that workers say they work on.
     pub running: Vec<RunningSegment>,
     /// Steps that keep failing.

@@ -20,8 +20,8 @@ fn healthy(status: JobStatus) -> JobFacts {
         result_exists: Some(Fact::exact(false, NOW)),
         outputs: Some(Fact::exact(vec![0, 1, 2], NOW)),
         dead_letters: vec![],
-        has_unseen_dead_sources: false,
-        has_unseen_dead_letters: false,
+        unseen_sources: None,
+        unseen_segments: None,
         running: vec![],
         failing: vec![],
         chunking_depth: Some(Fact::exact(0, NOW)),
@@ -212,8 +212,32 @@ fn no_segment_is_lost_while_dead_letters_are_unseen() {
     let mut facts = converting();
     facts.inference_depth = Some(Fact::exact(0, NOW));
     check(&facts, &[(Code::SegmentLost, true)]);
-    facts.has_unseen_dead_letters = true;
+    facts.unseen_segments = Some(Unseen::NotRead);
     check(&facts, &[]);
+}
+
+#[test]
+fn what_may_lie_on_a_queue_that_cannot_be_read_is_a_warning_that_says_so() {
+    let unreadable = Some(Unseen::Unreadable("no right to read it".into()));
+    let mut lost = converting();
+    (lost.inference_depth, lost.unseen_segments) = (Some(Fact::exact(0, NOW)), unreadable.clone());
+    let mut ignored = healthy(JobStatus::Created);
+    ignored.unseen_sources = unreadable.clone();
+    let said = |queue: &str| format!("{queue}-dlq, where it may lie, can't be read: no right to read it");
+    let segments = ["neither completed nor running: segments 1, 2", "the inference queue is empty", &said("inference")];
+    let source = ["the source object exists", "the chunking queue is empty", &said("chunking")];
+    for (facts, code, evidence) in [(&lost, Code::SegmentLost, segments), (&ignored, Code::SourceIgnored, source)] {
+        let found = diagnose(facts, NOW, Patience::default());
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert_eq!((found[0].code, found[0].severity), (code, Severity::Warning), "{found:#?}");
+        assert_eq!(found[0].evidence, evidence);
+    }
+    // What was seen there is known, whatever else may lie there.
+    lost.dead_letters = vec![letter(QueueRole::Inference, Some(1)), letter(QueueRole::Inference, Some(2))];
+    check(&lost, &[(Code::SegmentDeadLettered, true)]);
+    let mut waiting = converting();
+    waiting.unseen_segments = unreadable;
+    check(&waiting, &[]);
 }
 
 #[test]
@@ -221,7 +245,7 @@ fn no_source_is_ignored_while_its_dead_letter_queue_is_unseen() {
     for status in [JobStatus::Created, JobStatus::ChunkingInProgress] {
         let mut facts = healthy(status);
         check(&facts, &[(Code::SourceIgnored, true)]);
-        facts.has_unseen_dead_sources = true;
+        facts.unseen_sources = Some(Unseen::NotRead);
         check(&facts, &[]);
     }
 }

@@ -152,6 +152,25 @@ impl Write for DeleteCompletions {
     }
 }
 
+pub(super) struct DeleteCompletion {
+    pub(super) job_id: JobId,
+    pub(super) segment_index: u32,
+}
+
+#[async_trait]
+impl Write for DeleteCompletion {
+    type Out = ();
+
+    async fn run(&self, on: &mut SqliteConnection) -> sqlx::Result<()> {
+        sqlx::query("DELETE FROM completions WHERE job_id = ? AND segment_index = ?")
+            .bind(self.job_id.to_string())
+            .bind(self.segment_index)
+            .execute(on)
+            .await?;
+        Ok(())
+    }
+}
+
 /// False when the lock exists.
 pub(super) struct CreateLock {
     pub(super) job_id: JobId,

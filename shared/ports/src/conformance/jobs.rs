@@ -28,6 +28,7 @@ cases!(
     completions_are_counted_by_job,
     completions_are_paged_by_index,
     completions_are_deleted_by_job_however_many,
+    a_single_completion_is_taken_back,
     another_opening_reads_what_was_written,
 );
 
@@ -331,6 +332,22 @@ async fn completions_are_deleted_by_job_however_many(world: &World) -> Outcome {
     same("of a job that is not there", jobs.delete_completions(new_id()).await?, 0)?;
     jobs.put_completion(&rows[0]).await?;
     same("recorded anew", jobs.count_completions(id).await?, 1)
+}
+
+async fn a_single_completion_is_taken_back(world: &World) -> Outcome {
+    let (jobs, id, other) = (&world.backend.jobs, new_id(), new_id());
+    for (job_id, index) in [(id, 0), (id, 1), (id, 10), (other, 1)] {
+        jobs.put_completion(&completion(world, job_id, index)).await?;
+    }
+    world.peer.jobs.delete_completion(id, 1).await?;
+    // There no more, and never there.
+    jobs.delete_completion(id, 1).await?;
+    jobs.delete_completion(id, 2).await?;
+    let left = all_completions(&**jobs, id).await?.into_iter().map(|completion| completion.segment_index).collect();
+    same("left", left, vec![0, 10])?;
+    same("the other's", jobs.count_completions(other).await?, 1)?;
+    jobs.put_completion(&completion(world, id, 1)).await?;
+    same("recorded anew", jobs.count_completions(id).await?, 3)
 }
 
 async fn another_opening_reads_what_was_written(world: &World) -> Outcome {

@@ -120,6 +120,11 @@ impl JobStore for MemoryJobs {
         Ok(u32::try_from(before - completions.len()).unwrap_or(u32::MAX))
     }
 
+    async fn delete_completion(&self, job_id: JobId, segment_index: u32) -> Result<()> {
+        self.tables().completions.remove(&(job_id, segment_index));
+        Ok(())
+    }
+
     async fn lock(&self, job_id: JobId) -> Result<Option<Lock>> {
         Ok(self.tables().locks.get(&job_id).cloned())
     }

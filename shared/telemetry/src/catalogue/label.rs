@@ -285,7 +285,8 @@ pub const EVENT_TYPE: Label = closed(
 /// Why events were not taken in.
 pub const REJECT_REASON: Label = closed("reason", RejectReason::NAMES);
 /// An operator's action.
-pub const ACTION: Label = closed("action", &["replay", "purge", "trigger", "repair", "restore", "scale", "stop_move"]);
+pub const ACTION: Label =
+    closed("action", &["replay", "purge", "trigger", "repair", "restore", "scale", "stop_move", "fail"]);
 /// How an applied plan ended.
 pub const ACTION_OUTCOME: Label = closed("outcome", ActionOutcome::NAMES);
 /// How one item of an applied plan ended.

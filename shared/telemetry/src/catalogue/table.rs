@@ -44,6 +44,8 @@ metrics! {
         "Failed calls to queues, job store and object store, by kind of failure.";
     BACKEND_CALLS = Counter "stereospot_backend_calls_total" [API, CALL_OUTCOME] Count &[], ON_BOTH,
         "Calls to the platform, every attempt counted: that is what is paid for.";
+    CLOCK_AHEAD = Gauge "stereospot_clock_ahead_seconds" [] Seconds &[], ON_BOTH,
+        "By how much this machine's clock is ahead of the platform's, by its last answer; negative behind, 0 without a platform.";
 
     // events
     EVENTS_INGESTED = Counter "stereospot_events_ingested_total" [EVENT_TYPE] Count &[], ON_CONTROL_PLANE,

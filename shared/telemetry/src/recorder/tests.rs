@@ -55,6 +55,7 @@ fn record_everything(process: Process) {
     backend_error("throttled");
     backend_calls("sqs.GetQueueAttributes", CallOutcome::Answered, 8);
     backend_calls("never.Heard", CallOutcome::Throttled, 1);
+    clock_ahead(-960);
     match process {
         Process::ControlPlane => {
             events_ingested("segment.completed", 4);
@@ -195,6 +196,7 @@ fn what_is_recorded_is_what_is_rendered() {
             ("stereospot_collector_errors_total{collector=\"jobs\",code=\"unavailable\"}", 1.0),
             ("stereospot_http_requests_total{route=\"/v1/events\",method=\"other\",status=\"4xx\"}", 1.0),
             ("stereospot_stream_clients", 1.0),
+            ("stereospot_clock_ahead_seconds", -960.0),
             ("stereospot_job_duration_seconds_count", 1.0),
         ] {
             assert_eq!(samples.get(series), Some(&value), "{series}");

@@ -1,3 +1,5 @@
+use std::os::unix::fs::symlink;
+
 use super::*;
 
 #[test]
@@ -22,6 +24,49 @@ fn what_cannot_be_written_is_told_before_any_work() {
 
 #[test]
 fn the_unfinished_file_lies_beside_the_finished_one() {
-    let destination = Destination { path: "a/out.mp4".into() };
-    assert_eq!(destination.part(), Path::new("a/out.mp4.part"));
+    assert_eq!(Destination::unchecked(Path::new("a/out.mp4")).part(), Path::new("a/out.mp4.part"));
+}
+
+#[test]
+fn what_is_no_file_is_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = |name: &str| dir.path().join(name);
+    let check = |path: &Path, says: &str| {
+        for force in [false, true] {
+            let error = Destination::check(path, force).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(says) && !error.to_string().contains("--force"), "{error}");
+        }
+    };
+    let odd = "it is a device, a pipe or a socket, not a file; name a file";
+    check(Path::new("/dev/null"), odd);
+    assert!(std::process::Command::new("mkfifo").arg(here("pipe")).status().unwrap().success());
+    check(&here("pipe"), odd);
+    symlink("pipe", here("to-pipe")).unwrap();
+    check(&here("to-pipe"), odd);
+    symlink("/dev/null", here("new.mp4.part")).unwrap();
+    check(&here("new.mp4"), "new.mp4.part: it is a device");
+    symlink("round", here("round")).unwrap();
+    check(&here("round"), "cannot write");
+    let _listener = std::os::unix::net::UnixListener::bind(here("socket")).unwrap();
+    check(&here("socket"), odd);
+}
+
+#[test]
+fn a_link_is_written_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = |name: &str| dir.path().join(name);
+    fs::create_dir(here("results")).unwrap();
+    let check = |target: &Path, through: &str| {
+        symlink(target, here(through)).unwrap();
+        let destination = Destination::check(&here(through), true).unwrap();
+        assert_eq!(destination.path(), here(through), "people know it by that name");
+        assert_eq!(destination.part(), here("results/out.mp4.part"), "renamed within one file system");
+    };
+    check(Path::new("results/out.mp4"), "to-nothing-yet");
+    check(&here("results/out.mp4"), "by-its-full-path");
+    check(Path::new("to-nothing-yet"), "over-two");
+    fs::write(here("results/out.mp4"), "x").unwrap();
+    check(Path::new("over-two"), "over-three");
+    assert!(Destination::check(&here("over-three"), false).unwrap_err().to_string().contains("--force"));
 }

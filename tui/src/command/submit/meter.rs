@@ -1,11 +1,12 @@
 //! Shows how far an upload and a job are: a bar on a terminal, now and then a line elsewhere. Always on stderr.
 
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::super::print::{note, size};
+use super::super::print::{named, note, size};
 use super::follow::Progress;
 
 /// The bar's length; its position is the share that is done.
@@ -90,11 +91,12 @@ pub(super) struct UploadMeter {
 
 impl UploadMeter {
     /// A meter of a file of so many bytes.
-    pub(super) fn new(name: &str, bytes: u64) -> Self {
+    pub(super) fn new(path: &Path, bytes: u64) -> Self {
+        let name = named(path.file_name().map_or(path, Path::new));
         let is_terminal = io::stderr().is_terminal();
         let bar =
-            is_terminal.then(|| bar(bytes, name, "{prefix} {bar:28} uploading {bytes}/{total_bytes} {bytes_per_sec}"));
-        Self { bar, name: name.into(), sent: 0, bytes, told_quarters: 0 }
+            is_terminal.then(|| bar(bytes, &name, "{prefix} {bar:28} uploading {bytes}/{total_bytes} {bytes_per_sec}"));
+        Self { bar, name, sent: 0, bytes, told_quarters: 0 }
     }
 
     /// So many more bytes are on their way.

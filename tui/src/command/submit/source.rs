@@ -5,8 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::fetch::Destination;
+use super::super::print::named;
 use super::super::{Error, Result};
 use crate::cli::Submit;
+
+/// Characters that the control plane takes for a title; a file's name may have more.
+const LONGEST_TITLE: usize = 200;
 
 /// A file that can be read and holds something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +27,7 @@ impl Source {
     /// # Errors
     /// [`Error::Usage`] when it is missing, no file, empty or unreadable.
     pub(super) fn check(path: &Path) -> Result<Self> {
-        let shown = path.display();
+        let shown = named(path);
         let facts = match fs::metadata(path) {
             Ok(facts) => facts,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -46,16 +50,18 @@ impl Source {
         Ok(Self { path: path.to_owned(), bytes: facts.len() })
     }
 
-    /// The file's name.
-    pub(super) fn name(&self) -> String {
-        self.path
-            .file_name()
-            .map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    /// The job's title where none is given: the file's name, shortened to what a title may have.
+    pub(super) fn title(&self) -> String {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
+        if name.chars().count() <= LONGEST_TITLE {
+            return name.into_owned();
+        }
+        name.chars().take(LONGEST_TITLE - 1).chain(['…']).collect()
     }
 
     /// The error when it can't be read after all.
     pub(super) fn unreadable(&self, error: io::Error) -> Error {
-        Error::File(format!("{} can't be read", self.path.display()), error)
+        Error::File(format!("{} can't be read", named(&self.path)), error)
     }
 }
 
@@ -67,7 +73,7 @@ pub(super) fn destinations(options: &Submit, sources: &[Source]) -> Result<Vec<O
     let Some(output) = &options.output else { return Ok(sources.iter().map(|_| None).collect()) };
     if !output.is_dir() {
         if sources.len() > 1 {
-            let shown = output.display();
+            let shown = named(output);
             return Err(Error::Usage(format!(
                 "{shown} is no folder: with several files --output must be one that exists"
             )));
@@ -78,14 +84,15 @@ pub(super) fn destinations(options: &Submit, sources: &[Source]) -> Result<Vec<O
     for source in sources {
         let stem = source.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let path = output.join(format!("{stem}_{}.mp4", options.mode));
-        let destination = Some(destination(&path, options.force, sources)?);
-        if all.contains(&destination) {
+        let destination = destination(&path, options.force, sources)?;
+        // Two links may lead to one file.
+        if all.iter().flatten().any(|other| other.part() == destination.part()) {
             return Err(Error::Usage(format!(
                 "two of the files would be written to {}: submit them one by one",
-                path.display()
+                named(&path)
             )));
         }
-        all.push(destination);
+        all.push(Some(destination));
     }
     Ok(all)
 }
@@ -101,10 +108,24 @@ fn destination(path: &Path, may_overwrite: bool, sources: &[Source]) -> Result<D
         if let Some(source) = sources.iter().find(is_it) {
             return Err(Error::Usage(format!(
                 "{} would be written over the source {}: name another file for the result",
-                written.display(),
-                source.path.display()
+                named(&written),
+                named(&source.path)
             )));
         }
     }
     Destination::check(path, may_overwrite)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_the_files_name_as_far_as_there_is_room() {
+        let title = |name: &str| Source { path: Path::new("a").join(name), bytes: 1 }.title();
+        assert_eq!(title("clip.mp4"), "clip.mp4");
+        let full = "ü".repeat(LONGEST_TITLE);
+        assert_eq!(title(&full), full);
+        assert_eq!(title(&format!("{full}.mp4")), format!("{}…", "ü".repeat(LONGEST_TITLE - 1)));
+    }
 }

@@ -140,6 +140,7 @@ pub(super) fn run(state: &mut State, command: Command, code: KeyCode, effects: &
             state.say(said, false);
         }
         Command::Redraw => effects.push(Effect::Redraw),
+        Command::Sleep => effects.push(Effect::Sleep),
         Command::Quit => effects.push(Effect::Quit),
         _ => {}
     }

@@ -108,6 +108,34 @@ fn a_marked_message_is_replayed_by_its_id() {
 }
 
 #[test]
+fn where_nobody_answers_a_blocked_key_says_that() {
+    let check = |dash: &mut Harness, keys: &str, says: &str| {
+        for key in keys.chars() {
+            assert_eq!(press(dash, key), []);
+            let note = &dash.state.note.as_ref().unwrap().text;
+            assert!(note.contains(says), "{key}: {note}");
+        }
+    };
+    let lost =
+        |reason: &str| Input::Net(Net::Lost { attempt: 2, retry_in: Duration::from_secs(1), reason: reason.into() });
+    let mut dash = Harness::new(120, 40);
+    dash.key('3');
+    check(&mut dash, "rxtfXu", "no answer from http://127.0.0.1:7847 yet");
+    dash.input(lost("away"));
+    check(&mut dash, "rxtfXu", "nobody answers at http://127.0.0.1:7847");
+    dash.snapshot(snapshot());
+    dash.key('3');
+    dash.input(lost("away"));
+    check(&mut dash, "r", "nobody answers at http://127.0.0.1:7847: what is shown may no longer be so");
+    dash.snapshot(snapshot());
+    // Connected, and silent: the queue will not be read.
+    dash.pass(Duration::from_secs(60));
+    check(&mut dash, "r", "nothing was heard for a while");
+    dash.snapshot(snapshot());
+    check(&mut dash, "X", "no platform moves queues here");
+}
+
+#[test]
 fn a_blocked_key_says_why_and_does_nothing() {
     let mut dash = dash();
     dash.key('4');
@@ -135,7 +163,7 @@ fn a_lost_connection_keeps_everything_and_blocks_writes() {
     assert_eq!(dash.state.model.jobs.len(), 7);
     assert_eq!(dash.state.job_under_cursor(), Some(job_id(1)));
     assert_eq!(press(&mut dash, 'f'), []);
-    assert!(dash.state.note.as_ref().unwrap().text.contains("not connected"));
+    assert!(dash.state.note.as_ref().unwrap().text.contains("nobody answers at"));
     dash.code(KeyCode::Up);
     assert_eq!(dash.state.job_under_cursor(), Some(job_id(0)), "the keyboard answers");
     dash.snapshot(snapshot());

@@ -287,8 +287,8 @@ fn commands_of(state: &State) -> Vec<(Command, &'static str)> {
                 (Right, "queue"),
                 (Export, "write to a file"),
             ];
-            // Only there does a platform move whole queues.
-            commands.extend(state.is_paid().then_some((StopMove, "stop its move")));
+            // Only there does a platform move whole queues; whether it does is asked by the plan.
+            commands.extend(state.is_paid().then_some((StopMove, "stop its move, if one runs")));
             commands
         }
         Place::Jobs { .. } => {

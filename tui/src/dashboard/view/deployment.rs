@@ -71,11 +71,13 @@ fn lines(state: &State, view: &DeploymentView, columns: usize) -> Vec<Line> {
     lines.push(fact("prefix", known(&view.prefix)));
     lines.push(fact("topology", topology));
     lines.push(Vec::new());
+    let started = format!("  {} ago", text::whole_age(state.ago(view.started_at)));
     if view.missing.is_empty() {
-        lines
-            .push(vec![("✓ ".into(), aged(theme.good)), ("nothing was missing at the start".into(), aged(theme.text))]);
+        let words = ("nothing was missing at the start".into(), aged(theme.text));
+        lines.push(vec![("✓ ".into(), aged(theme.good)), words, (started, aged(theme.dim))]);
     } else {
-        lines.push(vec![(format!("MISSING AT THE START ({})", view.missing.len()), theme.warn)]);
+        let title = (format!("MISSING AT THE START ({})", view.missing.len()), theme.warn);
+        lines.push(vec![title, (started, aged(theme.dim))]);
         for missing in &view.missing {
             for (at, words) in text::wrap(missing, columns.saturating_sub(2).max(8)).into_iter().enumerate() {
                 lines.push(vec![(if at == 0 { "! " } else { "  " }.into(), theme.warn), (words, aged(theme.text))]);
@@ -88,7 +90,7 @@ fn lines(state: &State, view: &DeploymentView, columns: usize) -> Vec<Line> {
     lines.push(vec![(format!("QUEUES ({})", view.queues.len()), theme.title)]);
     lines.extend(view.queues.iter().map(|queue| queue_line(state, queue)));
     for name in QueueName::pipeline().filter(|name| view.queues.iter().all(|queue| queue.name != *name)) {
-        let absent = FoundQueue { name, physical: String::new(), exists: false, note: None };
+        let absent = FoundQueue { name, physical: String::new(), exists: false, note: None, read_at: None };
         lines.push(queue_line(state, &absent));
     }
     lines

@@ -1,5 +1,7 @@
 //! The plan of a write: what it will do, item by item, before anything is sent; then what came of it.
 
+use std::time::Duration;
+
 use crossterm::event::KeyCode;
 use ratatui::style::Style;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
@@ -13,6 +15,9 @@ type Line = Vec<(String, Style)>;
 
 /// The head scrolls with the list where fewer rows than these would be left for the list.
 const LIST_ROWS: usize = 4;
+
+/// Silence in which an answer is missed.
+const UNANSWERED: Duration = Duration::from_secs(5);
 
 /// Draws the dialog over the body.
 pub(super) fn draw(state: &State, dialog: &Dialog, canvas: &mut Canvas<'_>) {
@@ -28,7 +33,7 @@ pub(super) fn draw(state: &State, dialog: &Dialog, canvas: &mut Canvas<'_>) {
     part.clear(theme.dialog);
     let style = match &dialog.step {
         Step::Shown(plan) if plan.refused.is_some() => theme.bad,
-        Step::Failed(_) => theme.bad,
+        Step::Failed(_) | Step::Unknown(_) => theme.bad,
         Step::Done(_, results) if results.iter().any(|result| result.outcome == Outcome::Failed) => theme.bad,
         Step::Done(..) => theme.good,
         _ => theme.accent,
@@ -85,11 +90,18 @@ fn title(state: &State, dialog: &Dialog) -> String {
         }
         Step::Applying(plan) => {
             let since = text::whole_age(dialog.applying_for(state.now));
-            format!("PLAN {name} #{} ─ being applied for {since}", short(plan))
+            let how = if is_unanswered(state, dialog) { "no answer for" } else { "being applied for" };
+            format!("PLAN {name} #{} ─ {how} {since}", short(plan))
         }
         Step::Done(plan, _) => format!("RESULT {name} #{}", short(plan)),
         Step::Failed(_) => format!("PLAN {name} ─ not done"),
+        Step::Unknown(_) => format!("PLAN {name} ─ not known whether it was done"),
     }
+}
+
+/// True when it has been applied for some seconds to a server that is away, so that nobody knows whether it still is.
+fn is_unanswered(state: &State, dialog: &Dialog) -> bool {
+    state.is_stale() && dialog.applying_for(state.now) >= UNANSWERED
 }
 
 /// Head, list and foot of the dialog.
@@ -107,7 +119,7 @@ fn lines(state: &State, dialog: &Dialog, columns: usize) -> (Vec<Line>, Vec<Line
             foot.push(vec![("esc cancel".into(), theme.dim)]);
             (plain(about(&dialog.action), theme.text), Vec::new(), foot)
         }
-        Step::Failed(why) => {
+        Step::Failed(why) | Step::Unknown(why) => {
             foot.push(vec![("esc close".into(), theme.dim)]);
             (plain(why.clone(), theme.bad), Vec::new(), foot)
         }
@@ -125,6 +137,13 @@ fn lines(state: &State, dialog: &Dialog, columns: usize) -> (Vec<Line>, Vec<Line
                 }
             };
             (head(state, plan, columns), list, foot)
+        }
+        Step::Applying(plan) if is_unanswered(state, dialog) => {
+            let server = &state.server;
+            let words = format!("whether it was applied is not known: no answer has come, nobody answers at {server}");
+            foot.extend(plain(words, theme.warn));
+            foot.push(vec![("esc esc leaves it".into(), theme.dim)]);
+            (head(state, plan, columns), items(state, plan, columns), foot)
         }
         Step::Applying(plan) => {
             foot.push(vec![
@@ -165,6 +184,7 @@ fn about(action: &Action) -> String {
         Action::Repair { job_id, code } => format!("repair {code} of job {job_id}"),
         Action::Scale { service, desired } => format!("scale {service} to {}", text::plural(*desired as usize, "task")),
         Action::StopMove { queue } => format!("stop the move out of {queue}"),
+        Action::Fail { job_id, .. } => format!("give up job {job_id}"),
         Action::Restore { plan_id } => format!("put back what purge {plan_id} took away"),
     }
 }

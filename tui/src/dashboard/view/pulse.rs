@@ -110,7 +110,7 @@ fn attention(state: &State, here: Option<&PulseItem>, canvas: &mut Canvas<'_>) {
     }
 }
 
-const STAGES: [Column; 9] = [
+const STAGES: [Column; 10] = [
     column("STAGE", 11, 0),
     number("ready", 7, 0),
     number("flight", 7, 3),
@@ -119,6 +119,7 @@ const STAGES: [Column; 9] = [
     number("out/min", 7, 5),
     stretching("30 min", 10, 30, 7),
     number("drains in", 9, 4),
+    number("age", 5, 8),
     number("DLQ  ", 7, 1),
 ];
 
@@ -131,19 +132,22 @@ fn stage_table(state: &State, here: Option<&PulseItem>, canvas: &mut Canvas<'_>)
     state.hits.rows(canvas, 1, List::Stages, (rows.top, rows.count));
     table::draw(canvas, theme, &STAGES, &rows, |at| {
         let stage = Stage::ALL[at];
-        let (main, letters) = state.model.stage(stage);
+        let (main, dead) = state.model.stage(stage);
         let name = Cell::new(stage.as_str(), theme.text);
-        let letters = match letters {
+        let letters = match dead {
             Some(queue) if queue.ready.is_some() => value::polled_unwanted(state, queue.ready),
-            _ => value::missing(state),
+            // As far from the edge as the numbers.
+            _ => value::missing(state).and("  ", theme.dim),
         };
         let Some(queue) = main else {
             let mut cells = vec![name];
-            cells.extend((0..7).map(|_| value::missing(state)));
+            cells.extend((0..8).map(|_| value::missing(state)));
             cells.push(letters);
             return cells;
         };
         let aged = |style: Style| theme.aged(style, value::is_old(state, queue));
+        // Of both queues' numbers, the older.
+        let read_at = [main, dead].into_iter().flatten().filter_map(|queue| value::read_at(state, queue)).min();
         let rate = |rate: Option<f32>| {
             rate.map_or_else(|| value::missing(state), |rate| Cell::new(text::rate(rate), aged(theme.text)))
         };
@@ -156,6 +160,7 @@ fn stage_table(state: &State, here: Option<&PulseItem>, canvas: &mut Canvas<'_>)
             rate(queue.out_per_minute),
             Cell::new(text::spark(&queue.history, usize::from(spark_columns)), aged(theme.accent)),
             value::drains_in(state, queue),
+            value::since(state, read_at, aged(theme.dim)),
             letters,
         ]
     });

@@ -142,6 +142,27 @@ fn a_damaged_segment_is_not_a_shorter_one() {
 }
 
 #[test]
+fn damage_at_a_segments_very_end_is_damage_on_any_number_of_threads() {
+    let bench = Bench::new();
+    let (_, manifest, paths) = split(&bench);
+    let mut content = std::fs::read(&paths[1]).expect("reads");
+    // The last picture's NAL unit, after 4 bytes of length, gets a kind that says nothing.
+    let data = content.windows(4).position(|bytes| bytes == b"mdat").expect("holds pictures");
+    let number = |at: usize| u32::from_be_bytes(content[at..at + 4].try_into().expect("four bytes")) as usize;
+    let (end, mut at, mut last) = (data - 4 + number(data - 4), data + 4, 0);
+    while at < end {
+        (last, at) = (at, at + 4 + number(at));
+    }
+    content[last + 4] = 0;
+    std::fs::write(&paths[1], content).expect("writes");
+    for threads in [1, 2, 4] {
+        let decoder = SegmentDecoder::open(&paths[1], &manifest, &manifest.segments[1], threads).expect("opens");
+        let error = decoder.collect::<Result<Vec<_>, _>>().expect_err("one frame is missing");
+        assert_eq!(error.to_string(), "segment 1 is damaged: 1 of its frames can't be decoded", "{threads} threads");
+    }
+}
+
+#[test]
 fn a_segment_overwritten_by_something_else_is_named_with_the_cause() {
     let bench = Bench::new();
     let (_, manifest, paths) = split(&bench);

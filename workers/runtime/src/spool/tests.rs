@@ -92,3 +92,18 @@ fn a_long_outage_is_kept_in_pieces() {
     assert!(fs::read_dir(folder.path()).unwrap().count() >= 3);
     assert_eq!(drain(&mut spool), (1..=count).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_spool_that_is_deleted_loses_what_it_held_and_nothing_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("spool");
+    let mut spool = Spool::open(&root, 1 << 20).unwrap();
+    for seq in 1..=3 {
+        spool.append(&event(seq, EventKind::SegmentStarted)).unwrap();
+    }
+    std::fs::remove_dir_all(&root).unwrap();
+    assert!(drain(&mut spool).is_empty());
+    assert_eq!((spool.unreadable(), spool.waiting()), (3, Waiting::default()));
+    spool.append(&event(4, EventKind::SegmentCompleted)).unwrap();
+    assert_eq!(drain(&mut spool), [4]);
+}

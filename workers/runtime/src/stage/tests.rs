@@ -181,6 +181,24 @@ async fn a_backend_that_stays_away_costs_no_attempt_and_one_that_refuses_does() 
 }
 
 #[tokio::test]
+async fn a_worker_whose_own_folder_cannot_be_used_fails_nobodys_job_and_says_why() {
+    let mut world = World::new();
+    world.context.patience = Duration::ZERO;
+    let job_id = world.job(1).await;
+    world.send(source(job_id)).await;
+    let gone = || Err(Failure::NoScratch("this worker can't use its folder".into()));
+    world.work(4 * MAX_RECEIVES, &Scripted(|_| gone())).await;
+    assert_eq!(world.counts().await, (1, 0));
+    assert_eq!(world.status(job_id).await, (JobStatus::Created, None));
+    let told = world.context.events.take_spooled();
+    let failed = |event: &&Event| event.kind == EventKind::ChunkingFailed && event.data["is_final"] == false;
+    assert_eq!(told.iter().filter(failed).count(), 4 * MAX_RECEIVES as usize);
+    assert_eq!(told[0].data["error"], "this worker can't use its folder");
+    world.work(1, &Scripted(|_| Ok(()))).await;
+    assert_eq!(world.counts().await, (0, 0), "done once it can be used");
+}
+
+#[tokio::test]
 async fn what_passes_is_waited_for_with_the_message_in_hand() {
     let world = World::new();
     let job_id = world.job(1).await;

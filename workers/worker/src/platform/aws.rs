@@ -182,6 +182,7 @@ async fn managed(inference: InferenceKind, connections: &Connections, backend: &
 fn recorder(calls: Calls) -> impl FnMut() + Send {
     let mut told: BTreeMap<Api, Count> = BTreeMap::new();
     move || {
+        record::clock_ahead(calls.clock_ahead_secs());
         for (api, count) in calls.snapshot() {
             let before = told.insert(api.clone(), count).unwrap_or_default();
             let name = format!("{}.{}", api.0.replace(' ', "-"), api.1);

@@ -61,6 +61,10 @@ impl WrappedJobStore for Books {
         self.refuse("the removal of completions".into())
     }
 
+    async fn delete_completion(&self, _: JobId, _: u32) -> Result<()> {
+        self.refuse("the removal of a completion".into())
+    }
+
     async fn create_lock(&self, _: JobId, _: Timestamp) -> Result<bool> {
         self.refuse("a lock".into())
     }

@@ -149,6 +149,11 @@ impl WrappedJobStore for Limited<dyn JobStore> {
         self.inner.delete_completions(job_id).await
     }
 
+    async fn delete_completion(&self, job_id: JobId, segment_index: u32) -> Result<()> {
+        self.budget.spend()?;
+        self.inner.delete_completion(job_id, segment_index).await
+    }
+
     async fn create_lock(&self, job_id: JobId, now: Timestamp) -> Result<bool> {
         self.budget.spend()?;
         self.inner.create_lock(job_id, now).await

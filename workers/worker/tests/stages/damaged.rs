@@ -1,5 +1,7 @@
 //! A stored segment that is damaged, from a source that is well: nothing is lost by it.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use object_store::{ObjectStoreExt, PutPayload};
@@ -39,6 +41,40 @@ async fn with_damage(
     job_id
 }
 
+/// What replaying the message of a damaged segment does.
+async fn split_again(workers: &Workers, context: &Context, job_id: JobId) {
+    let backend = &context.backend;
+    let created = Transition { from: vec![JobStatus::Failed], ..Transition::to(JobStatus::Created) };
+    backend.jobs.transition(job_id, &created).await.unwrap();
+    let body = message::object_created(&backend.input.name, &keys::source(job_id));
+    backend.queue(QueueRole::Chunking).unwrap().send(&[Outgoing::now(body)]).await.unwrap();
+    workers.work(context, || false).await;
+}
+
+/// A clip without a scene cut and with a keyframe in the middle: its two segments are copied, and the second begins from the end
+/// of the first.
+fn uncut(folder: &Path) -> Vec<u8> {
+    let path = folder.join("uncut.mp4");
+    let arguments =
+        "-v error -f lavfi -i testsrc2=size=128x96:rate=25:duration=0.8 -c:v libx264 -g 10 -pix_fmt yuv420p";
+    let made = Command::new("ffmpeg").args(arguments.split(' ')).arg(&path).status().unwrap();
+    assert!(made.success());
+    std::fs::read(path).unwrap()
+}
+
+/// Makes the last picture of an MP4 one that no decoder takes: its NAL unit (4 bytes of length, then the kind) gets a kind that
+/// says nothing. Sizes and times stay as they were.
+fn spoil_last_frame(content: &mut [u8]) {
+    let data = content.windows(4).position(|bytes| bytes == b"mdat").unwrap();
+    let size = u32::from_be_bytes(content[data - 4..data].try_into().unwrap()) as usize;
+    let (mut at, mut last) = (data + 4, data + 4);
+    while at < data - 4 + size {
+        last = at;
+        at += 4 + u32::from_be_bytes(content[at..at + 4].try_into().unwrap()) as usize;
+    }
+    content[last + 4] = 0;
+}
+
 async fn ended(backend: &Backend, job_id: JobId) -> (JobStatus, String) {
     let job = backend.jobs.get(job_id).await.unwrap().unwrap();
     (job.status, job.error.unwrap_or_default())
@@ -60,12 +96,7 @@ async fn a_damaged_segment_is_dead_lettered_and_cut_again_from_its_source() {
     let dead = backend.queue_named(QueueName::dead_letter(QueueRole::Inference)).unwrap();
     assert!(dead.stats().await.unwrap().ready > 0);
 
-    // What such a replay does.
-    let created = Transition { from: vec![JobStatus::Failed], ..Transition::to(JobStatus::Created) };
-    backend.jobs.transition(job_id, &created).await.unwrap();
-    let body = message::object_created(&backend.input.name, &keys::source(job_id));
-    backend.queue(QueueRole::Chunking).unwrap().send(&[Outgoing::now(body)]).await.unwrap();
-    workers.work(&context, || false).await;
+    split_again(&workers, &context, job_id).await;
     assert_eq!(ended(&backend, job_id).await, (JobStatus::Completed, String::new()));
 }
 
@@ -84,4 +115,71 @@ async fn a_damaged_segment_whose_source_is_gone_ends_the_job_at_once() {
     assert!(error.ends_with(", and it can't be cut again: submit the video again"), "{error}");
     let dead = backend.queue_named(QueueName::dead_letter(QueueRole::Inference)).unwrap();
     assert_eq!(dead.stats().await.unwrap().ready, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_video_that_came_damaged_ends_the_job_with_the_place_of_the_damage_and_no_replay() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut content = uncut(folder.path());
+    spoil_last_frame(&mut content);
+    let workers = Workers::new(folder.path(), model());
+    let clock = ManualClock::default();
+    let backend = memory::backend(&clock);
+    let context = workers.context(backend.clone());
+    let job_id = submit(&backend, &content).await;
+    workers.work(&context, || false).await;
+    let (status, error) = ended(&backend, job_id).await;
+    assert_eq!(status, JobStatus::Failed, "at the first attempt");
+    let said = "the video is damaged between 0.4 s and 0.8 s (1 of its frames can't be decoded): get it anew from where it \
+                came from, or re-encode it, and submit that";
+    assert_eq!(error, said);
+    let dead = backend.queue_named(QueueName::dead_letter(QueueRole::Inference)).unwrap();
+    assert_eq!(dead.stats().await.unwrap().ready, 0);
+
+    // A plan of an earlier version does not tell how the files were written: then the source is split again, once.
+    let plan = objects::path(&keys::manifest(job_id)).unwrap();
+    let kept = backend.input.store.get(&plan).await.unwrap().bytes().await.unwrap();
+    let mut kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    assert!(kept.as_object_mut().unwrap().remove("files").is_some());
+    backend.input.store.put(&plan, serde_json::to_vec(&kept).unwrap().into()).await.unwrap();
+    let complete = Transition { from: vec![JobStatus::Failed], ..Transition::to(JobStatus::ChunkingComplete) };
+    backend.jobs.transition(job_id, &complete).await.unwrap();
+    let key = keys::segment(keys::SegmentKey { job_id, index: 1, total: 2, mode: Mode::Sbs });
+    let body = message::object_created(&backend.input.name, &key);
+    backend.queue(QueueRole::Inference).unwrap().send(&[Outgoing::now(body)]).await.unwrap();
+    for _ in 0..=MAX_RECEIVES {
+        workers.work(&context, || false).await;
+        clock.advance(Duration::from_secs(70));
+    }
+    let (status, error) = ended(&backend, job_id).await;
+    assert_eq!(status, JobStatus::Failed);
+    assert!(error.ends_with("replay its message, which has the source split again"), "{error}");
+    split_again(&workers, &context, job_id).await;
+    assert_eq!(ended(&backend, job_id).await, (JobStatus::Failed, said.into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_of_the_segment_before_is_told_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let workers = Workers::new(folder.path(), model());
+    let clock = ManualClock::default();
+    let backend = memory::backend(&clock);
+    let context = workers.context(backend.clone());
+    let job_id = submit(&backend, &uncut(folder.path())).await;
+    for handler in &workers.handlers()[..2] {
+        assert!(step(&context, &**handler).await.unwrap());
+    }
+    assert_eq!(backend.jobs.count_completions(job_id).await.unwrap(), 1);
+    let key = keys::segment(keys::SegmentKey { job_id, index: 0, total: 2, mode: Mode::Sbs });
+    let first = objects::path(&key).unwrap();
+    backend.input.store.put(&first, PutPayload::from_static(b"no video")).await.unwrap();
+    backend.queue(QueueRole::Chunking).unwrap().purge().await.unwrap();
+    for _ in 0..=2 * MAX_RECEIVES {
+        workers.work(&context, || false).await;
+        clock.advance(Duration::from_secs(70));
+    }
+    let (status, error) = ended(&backend, job_id).await;
+    assert_eq!(status, JobStatus::Failed);
+    let told = "segment 1 failed 5 times: segment 0, whose end comes before this one, is damaged: ";
+    assert!(error.starts_with(told) && error.ends_with("which has the source split again"), "{error}");
 }

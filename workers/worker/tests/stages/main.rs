@@ -9,3 +9,5 @@ mod crash_points;
 mod damaged;
 mod fixture;
 mod foreign;
+mod lost;
+mod scratch;

@@ -63,28 +63,6 @@ async fn a_plan_says_what_changes_and_keeps_the_rest() {
 }
 
 #[tokio::test]
-async fn applying_makes_model_and_configuration_and_follows_the_endpoint() {
-    let exists = "Cannot create already existing model \"arn\".";
-    let replay = described()
-        .answer("DescribeEndpoint", endpoint("c1", "InService", 2))
-        .refuse("CreateModel", "ValidationException", exists)
-        .answer("CreateEndpointConfig", json!({ "EndpointConfigArn": "a" }))
-        .answer("UpdateEndpoint", json!({ "EndpointArn": "a" }))
-        .answer("DescribeEndpoint", endpoint("c1", "Updating", 2))
-        .answer("DescribeEndpoint", endpoint("e-5", "InService", 2));
-    let endpoints = endpoints(&replay);
-    let plan = endpoints.plan("e", &change(), Timestamp::from_secs(5)).await.unwrap();
-    endpoints.apply(&plan).await.unwrap();
-    let sent = replay.sent_to("UpdateEndpoint")[0].json();
-    assert_eq!(sent, json!({ "EndpointName": "e", "EndpointConfigName": "e-5" }));
-    let progress = watch::Sender::new(EndpointState::default());
-    let state = endpoints.settled("e", &progress).await.unwrap();
-    assert_eq!((state.config.as_str(), state.instances), ("e-5", (2, 2)));
-    assert_eq!(state.images, ["repo:1"]);
-    replay.finish();
-}
-
-#[tokio::test]
 async fn an_endpoint_that_changed_meanwhile_is_left_alone() {
     let replay = described()
         .answer("DescribeEndpoint", endpoint("c2", "InService", 2))
@@ -94,13 +72,6 @@ async fn an_endpoint_that_changed_meanwhile_is_left_alone() {
     assert_eq!(endpoints.apply(&plan).await.unwrap_err().code(), Code::Conflict);
     assert_eq!(endpoints.apply(&plan).await.unwrap_err().code(), Code::Conflict, "a change is under way");
     replay.finish();
-}
-
-#[tokio::test]
-async fn a_missing_endpoint_is_said_to_be_missing() {
-    let replay = Replay::default().refuse("DescribeEndpoint", "ValidationException", "Could not find endpoint \"e\".");
-    let error = endpoints(&replay).plan("e", &Change::default(), Timestamp(0)).await.unwrap_err();
-    assert_eq!(error.code(), Code::NotFound);
 }
 
 #[test]

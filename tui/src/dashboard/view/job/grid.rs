@@ -86,7 +86,7 @@ pub(super) fn draw(state: &State, detail: &Detail, canvas: &mut Canvas<'_>) {
         0 => {}
         1 => under_cursor(state, detail, &mut canvas.part(0, y, width, 1)),
         _ => {
-            legend(state, segments, &mut canvas.part(0, y + 1, width, 1));
+            legend(state, detail, &mut canvas.part(0, y + 1, width, 1));
             under_cursor(state, detail, &mut canvas.part(0, y + 2, width, 2));
         }
     }
@@ -120,8 +120,10 @@ fn word(state: SegmentState) -> &'static str {
     }
 }
 
-fn legend(state: &State, segments: &[SegmentView], canvas: &mut Canvas<'_>) {
+fn legend(state: &State, detail: &Detail, canvas: &mut Canvas<'_>) {
     use SegmentState::*;
+    let segments = segments(detail);
+    let is_dead_known = detail.data.as_ref().is_some_and(|data| data.view.segments_dead.is_some());
     let mut x = 1;
     for (kind, glyph) in [(Done, "█"), (Running, "▄"), (Queued, "░"), (Missing, "?"), (DeadLettered, "✗")] {
         let count = segments.iter().filter(|segment| segment.state == kind).count();
@@ -131,6 +133,8 @@ fn legend(state: &State, segments: &[SegmentView], canvas: &mut Canvas<'_>) {
         };
         x = canvas.text(x, 0, glyph, style);
         let words = if count == 0 { state.theme.faint } else { state.theme.dim };
+        let is_known = count > 0 || kind != DeadLettered || is_dead_known;
+        let count = if is_known { count.to_string() } else { text::MISSING.to_owned() };
         x = canvas.text(x + 1, 0, &format!("{} {count}", word(kind)), words) + 3;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stereospot_api::view::Change;
+use stereospot_api::view::{Change, Observed};
 
 use super::{SIZES, full, on_aws, text};
 use crate::dashboard::effect::Answer;
@@ -96,4 +96,35 @@ fn dead_letters_are_read_again_where_that_is_free_and_elsewhere_their_count_says
     let (readings, shown) = letters(on_aws(120, 30));
     assert_eq!(readings, 0, "a reading is paid for");
     assert!(shown.contains("read 30s ago, as many "), "{shown}");
+}
+
+#[test]
+fn a_stage_is_as_old_as_the_older_of_its_two_queues() {
+    let row = |columns: u16, is_unread: bool| {
+        let mut snapshot = snapshot();
+        snapshot.collectors[0].interval_secs = 60.0;
+        let [main, dead] = &mut snapshot.queues[..2] else { panic!() };
+        let at = NOW.minus(Duration::from_secs(47));
+        dead.ready = dead.ready.map(|seen| Observed { at, ..seen });
+        if is_unread {
+            for queue in [main, dead] {
+                (queue.ready, queue.in_flight, queue.delayed) = (None, None, None);
+            }
+        }
+        let mut dash = Harness::new(columns, 24);
+        dash.snapshot(snapshot);
+        dash.draw();
+        let shown = text(dash.screen());
+        let lines = shown.lines().skip_while(|line| !line.contains("STAGE ")).take(2);
+        lines.map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let age = |columns, is_unread| {
+        let lines = row(columns, is_unread);
+        let from_end = lines[0].iter().rev().position(|title| title == "age")?;
+        Some(lines[1][lines[1].len() - 1 - from_end].clone())
+    };
+    assert_eq!(age(98, false).as_deref(), Some("47s"));
+    assert_eq!(age(98, true).as_deref(), Some("·"));
+    assert_eq!(age(97, false), None, "it is the first to go: the first line has the collector's age");
+    assert!(row(97, false)[0].contains(&"min".to_owned()));
 }

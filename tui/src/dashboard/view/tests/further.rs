@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crossterm::event::KeyCode;
-use stereospot_api::view::{DeploymentView, FoundQueue};
+use stereospot_api::view::{DeploymentView, FoundQueue, SegmentState};
 use stereospot_domain::{QueueName, QueueRole};
 
 use super::{SIZES, full, text};
@@ -14,7 +14,8 @@ use crate::dashboard::input::Input;
 
 fn in_topology_a(columns: u16, rows: u16) -> Harness {
     let snapshot = fixture::in_topology_a();
-    let found = |name: QueueName| FoundQueue { name, physical: format!("p-{name}"), exists: true, note: None };
+    let found =
+        |name: QueueName| FoundQueue { name, physical: format!("p-{name}"), exists: true, note: None, read_at: None };
     let queues = snapshot.queues.iter().map(|queue| found(queue.name)).collect();
     let view = DeploymentView { topology: Some("A".into()), queues, ..fixture::deployment() };
     let mut dash = Harness::new(columns, rows);
@@ -82,4 +83,24 @@ fn the_palette_offers_what_is_deployed() {
     };
     assert!(offers(in_topology_a(80, 24)).contains("dlq/job-status-events"));
     assert!(!offers(full(80, 24)).contains("dlq/job"));
+}
+
+#[test]
+fn dead_segments_that_nobody_can_count_are_no_zero() {
+    let legend = |segments_dead| {
+        let mut dash = full(200, 50);
+        let mut detail = fixture::detail();
+        detail.segments.retain(|segment| segment.state != SegmentState::DeadLettered);
+        detail.view.segments_dead = segments_dead;
+        dash.key('4');
+        dash.code(KeyCode::Down);
+        dash.key('5');
+        let (job_id, detail) = (fixture::job_id(1), Ok(Box::new(detail)));
+        dash.input(Input::Answer(Answer::Job { job_id, detail, events: None }));
+        dash.draw();
+        text(dash.screen())
+    };
+    let (known, unknown) = (legend(Some(0)), legend(None));
+    assert!(known.contains("✗ dead-lettered 0"), "{known}");
+    assert!(unknown.contains("✗ dead-lettered ·"), "{unknown}");
 }

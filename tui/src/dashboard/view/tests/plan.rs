@@ -7,10 +7,10 @@ use stereospot_domain::QueueRole;
 use stereospot_domain::plan::{Action, Plan, PlanItem};
 
 use super::{SIZES, full, open, text};
-use crate::dashboard::effect::Answer;
+use crate::dashboard::effect::{Answer, Unapplied};
 use crate::dashboard::fixture::{plan, queue};
 use crate::dashboard::harness::Harness;
-use crate::dashboard::input::Input;
+use crate::dashboard::input::{Input, Net};
 
 /// A dashboard that shows a plan.
 fn planned(columns: u16, rows: u16, plan: Plan) -> Harness {
@@ -57,6 +57,28 @@ fn all_of_a_plan_can_be_read_in_the_smallest_room_with_how_to_confirm_it() {
             assert_eq!(seen.contains("nothing to send"), plan.refused.is_some());
         }
     }
+}
+
+#[test]
+fn an_answer_that_does_not_come_is_missed() {
+    let queue = queue(QueueRole::Inference, true, 1).name;
+    let mut dash = planned(100, 30, plan(Action::Replay { queue, message_ids: None }, None));
+    let check = |dash: &mut Harness, says: &[&str], says_not: &str| {
+        dash.draw();
+        let shown = text(dash.screen());
+        assert!(says.iter().all(|says| shown.contains(says)), "{shown}");
+        assert!(!shown.contains(says_not), "{shown}");
+    };
+    dash.key('a');
+    dash.pass(Duration::from_secs(1));
+    check(&mut dash, &["being applied for 1s"], "no answer");
+    dash.input(Input::Net(Net::Lost { attempt: 2, retry_in: Duration::from_secs(1), reason: "away".into() }));
+    dash.pass(Duration::from_secs(64));
+    check(&mut dash, &["no answer for 1m05s", "whether it was applied is not known"], "being applied");
+    let serial = dash.state.serial;
+    let why = Unapplied::Perhaps("the control plane stopped answering; whether it was applied is not known".into());
+    dash.input(Input::Answer(Answer::Applied { serial, applied: Err(why) }));
+    check(&mut dash, &["not known whether it was done", "stopped answering"], "not done");
 }
 
 #[test]

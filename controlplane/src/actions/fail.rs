@@ -1,0 +1,49 @@
+//! Fail: give a job up, so that nothing waits for it any more.
+
+use serde_json::json;
+use stereospot_domain::event::EventKind;
+use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem};
+use stereospot_domain::{JobId, JobStatus};
+use stereospot_ports::job_store::{Transition, Transitioned};
+
+use super::{Draft, Error, attempted, item, result};
+use crate::core::attention::short;
+use crate::ingest::Source;
+use crate::shared::Shared;
+
+pub(super) async fn draft(shared: &Shared, job_id: JobId, reason: Option<&str>) -> Result<Draft, Error> {
+    let Some(job) = shared.backend.jobs.get(job_id).await? else {
+        return Err(Error::NotFound(format!("there is no job {job_id}")));
+    };
+    let title = job.title.as_deref().unwrap_or("untitled");
+    let may = JobStatus::Failed.may_follow().contains(&job.status);
+    let told = reason.map_or(String::new(), |reason| format!(" --reason '{}'", reason.replace('\'', r"'\''")));
+    Ok(Draft {
+        scope: format!("job {job_id} ({title}), now {}", job.status),
+        items: vec![PlanItem { job_id: Some(job_id), ..item(job_id.to_string(), "set to failed") }],
+        effect: "nobody works on it any more: messages that still ask for it are dropped as they are received; its objects stay"
+            .into(),
+        assumptions: vec!["the job has neither completed nor failed meanwhile".into()],
+        confirm: Some(format!("fail {}", short(job_id))),
+        refused: (!may).then(|| format!("the job is {} already", job.status)),
+        command: format!("stereospot jobs fail {job_id}{told}"),
+        ..Draft::default()
+    })
+}
+
+pub(super) async fn apply(shared: &Shared, job_id: JobId, reason: Option<&str>, plan: &Plan) -> Vec<ItemResult> {
+    let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
+    let error = format!("given up by {}{why}", plan.who);
+    vec![match shared.backend.jobs.transition(job_id, &Transition::failed(error.as_str())).await {
+        Ok(Transitioned::Changed(_)) => {
+            let data = [("by", json!(plan.who)), ("error", json!(error))];
+            shared.ingest.emit(Source::Server, EventKind::JobFailed, job_id, None, data).await;
+            result(job_id.to_string(), Outcome::Done, "set to failed")
+        }
+        Ok(Transitioned::Refused(status)) => {
+            result(job_id.to_string(), Outcome::Skipped, format!("it is {status} meanwhile"))
+        }
+        Ok(Transitioned::Missing) => result(job_id.to_string(), Outcome::Skipped, "its row is gone"),
+        Err(error) => attempted(job_id.to_string(), Err(error)),
+    }]
+}

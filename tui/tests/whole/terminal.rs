@@ -1,0 +1,150 @@
+//! The dashboard on a real terminal: what signals leave of it.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Stdio};
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+
+use crate::program::stereospot;
+
+const ENTERED: &str = "\x1b[?1049h";
+const LEFT: [&str; 3] = ["\x1b[?1000l", "\x1b[?1049l", "\x1b[?25h"];
+
+/// A terminal with a dashboard on it. Its control plane is away: it is about the terminal alone.
+struct Terminal {
+    dashboard: Child,
+    /// Our end.
+    master: File,
+    /// Its end, to see how it is set.
+    slave: File,
+    shown: String,
+}
+
+impl Terminal {
+    /// Opens one, `with_shell` as a shell with job control would start it.
+    fn open(with_shell: bool) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        tcsetwinsize(&master, Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let end = || Stdio::from(slave.try_clone().unwrap());
+        let mut command = if with_shell { stereospot(&[]) } else { std::process::Command::new("setsid") };
+        if with_shell {
+            command.process_group(0);
+        } else {
+            command.arg(stereospot(&[]).get_program()).args(["--server", "http://127.0.0.1:9"]);
+        }
+        let dashboard = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        let mut terminal = Self { dashboard, master: File::from(master), slave, shown: String::new() };
+        terminal.until("ATTENTION");
+        assert!(terminal.is_raw());
+        terminal
+    }
+
+    /// Reads until the terminal was shown this; yields what came before it.
+    fn until(&mut self, text: &str) -> String {
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(at) = self.shown.find(text) {
+                let rest = self.shown.split_off(at + text.len());
+                return std::mem::replace(&mut self.shown, rest);
+            }
+            let read = self.master.read(&mut buffer).unwrap();
+            self.shown.push_str(&String::from_utf8_lossy(&buffer[..read]));
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.dashboard.id() as i32).unwrap()
+    }
+
+    fn type_in(&mut self, text: &str) {
+        std::io::Write::write_all(&mut self.master, text.as_bytes()).unwrap();
+    }
+
+    fn is_raw(&self) -> bool {
+        !tcgetattr(&self.slave).unwrap().local_modes.contains(LocalModes::ICANON)
+    }
+
+    fn is_as_it_was(&mut self) {
+        for sequence in LEFT {
+            self.until(sequence);
+        }
+    }
+
+    fn has_stopped(&self) {
+        let (_, status) = waitpid(Some(self.pid()), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped(), "{status:?}");
+        assert!(!self.is_raw(), "the shell has a usable terminal");
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Where a test fails nothing runs, or sleeps, on.
+        let _ = self.dashboard.kill();
+        let _ = self.dashboard.wait();
+    }
+}
+
+#[test]
+fn every_signal_that_ends_it_gives_the_terminal_back() {
+    for signal in [Signal::INT, Signal::QUIT, Signal::TERM, Signal::HUP] {
+        let mut terminal = Terminal::open(true);
+        terminal.type_in("M");
+        terminal.until("\x1b[?1000h");
+        terminal.signal(signal);
+        terminal.is_as_it_was();
+        assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(0), "{signal:?}");
+        assert!(!terminal.is_raw(), "{signal:?}");
+    }
+}
+
+#[test]
+fn it_sleeps_with_the_terminal_given_back_and_wakes_whole() {
+    let mut terminal = Terminal::open(true);
+    let stops: [fn(&mut Terminal); 2] = [|terminal| terminal.signal(Signal::TSTP), |terminal| terminal.type_in("\x1a")];
+    for stop in stops {
+        stop(&mut terminal);
+        terminal.is_as_it_was();
+        terminal.has_stopped();
+        terminal.signal(Signal::CONT);
+        terminal.until(ENTERED);
+        terminal.until("ATTENTION");
+        assert!(terminal.is_raw());
+    }
+    // One that could not be heard of: what the shell left of the screen is drawn over.
+    terminal.signal(Signal::STOP);
+    let (_, status) = waitpid(Some(terminal.pid()), WaitOptions::UNTRACED).unwrap().unwrap();
+    assert!(status.stopped());
+    terminal.signal(Signal::CONT);
+    terminal.until(ENTERED);
+    terminal.until("ATTENTION");
+    terminal.type_in("\x0c");
+    terminal.until("ATTENTION");
+    terminal.type_in("q");
+    terminal.is_as_it_was();
+    assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn nobody_would_wake_one_without_a_shell() {
+    let mut terminal = Terminal::open(false);
+    terminal.type_in("\x1a");
+    terminal.until("it stays awake");
+    terminal.signal(Signal::TSTP);
+    terminal.type_in("?");
+    terminal.until("KEYS");
+    terminal.type_in("q");
+    assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,110 @@
+//! Segments whose outputs are lost or don't fit: they are converted again, and the assembly waits for them.
+
+use std::collections::HashSet;
+
+use stereospot_domain::keys::{self, SegmentKey};
+use stereospot_domain::{Job, JobId, QueueRole, message};
+use stereospot_ports::job_store::all_completions;
+use stereospot_ports::objects;
+use stereospot_ports::work_queue::{MAX_BATCH, Outgoing};
+use stereospot_runtime::job;
+use stereospot_runtime::stage::{Bookkeeper, Context, Failure, Task, told};
+
+use super::{AGAIN_AFTER, MOST_AGAIN};
+use crate::files;
+
+/// Lost segments that are named; of more the number is told.
+const MOST_NAMED: usize = 8;
+
+/// Has every output that is lost made again, all at once; nothing where all are there.
+///
+/// # Errors
+/// [`Failure::Later`] while any is lost.
+pub(super) async fn lost(context: &Context, task: &Task, job: &Job, total: u32) -> Result<(), Failure> {
+    let lost = missing(context, job.job_id, total).await?;
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let asked = if is_idle(context).await? {
+        // Whatever was asked for before, nobody can be about to do it.
+        lost.clone()
+    } else if task.about.attempt == Some(1) {
+        not_asked_for(context, job.job_id, &lost).await?
+    } else {
+        Vec::new()
+    };
+    convert_again(context, job, total, &asked).await?;
+    let why = words(&lost);
+    // Told each time, so that who watches knows what the job waits for.
+    job::emit_failed(context, &task.about, &why, false);
+    Err(Failure::Later { why: format!("job_id={}: {why}", job.job_id), after: AGAIN_AFTER })
+}
+
+/// Asks for segments to be converted once more. Their completions are taken back first, where they are ours, so that nobody counts
+/// what isn't there: a crash in between leaves segments that nobody asked for, and the next look at them asks.
+pub(super) async fn convert_again(context: &Context, job: &Job, total: u32, segments: &[u32]) -> Result<(), Failure> {
+    let Job { job_id, mode, .. } = *job;
+    if context.bookkeeper == Bookkeeper::Workers {
+        for index in segments {
+            if let Err(error) = context.backend.jobs.delete_completion(job_id, *index).await {
+                let error = told(&error);
+                tracing::warn!("job_id={job_id} segment_index={index} is counted as done, though it is not: {error}");
+            }
+        }
+    }
+    let queue = context.backend.queue(QueueRole::Inference)?;
+    for batch in segments.chunks(MAX_BATCH) {
+        let asked = batch.iter().map(|&index| {
+            let key = keys::segment(SegmentKey { job_id, index, total, mode });
+            Outgoing::now(message::object_created(&context.backend.input.name, &key))
+        });
+        queue.send(&asked.collect::<Vec<_>>()).await?;
+    }
+    Ok(())
+}
+
+/// Counts how often an output that doesn't fit was thrown away, beside the outputs; false when that is enough. Then the count
+/// begins anew, for whoever tries again by hand.
+pub(super) async fn may_convert_again(context: &Context, job_id: JobId, index: u32) -> Result<bool, Failure> {
+    let (output, key) = (&context.backend.output, format!("jobs/{job_id}/.converted-again/{index}"));
+    let counted = files::get(output, &key).await?;
+    let times = counted.and_then(|text| String::from_utf8(text).ok()?.parse::<u32>().ok()).unwrap_or(0);
+    let may = times < MOST_AGAIN;
+    files::put(output, &key, if may { times + 1 } else { 0 }.to_string().into_bytes()).await?;
+    Ok(may)
+}
+
+/// The segments without an output.
+async fn missing(context: &Context, job_id: JobId, total: u32) -> Result<Vec<u32>, Failure> {
+    let folder = format!("jobs/{job_id}/segments");
+    let there: HashSet<String> =
+        objects::keys_below(&*context.backend.output.store, &folder).await?.into_iter().collect();
+    Ok((0..total).filter(|index| !there.contains(&keys::output_segment(job_id, *index))).collect())
+}
+
+/// True when no segment waits to be converted or is being converted by a worker with a lease.
+async fn is_idle(context: &Context) -> Result<bool, Failure> {
+    let stats = context.backend.queue(QueueRole::Inference)?.stats().await?;
+    Ok(stats.ready + stats.in_flight + stats.delayed == 0)
+}
+
+/// Of lost segments those that nobody asked for yet: their completions are still there. Where others keep the books that can't be
+/// told, and it is all of them.
+async fn not_asked_for(context: &Context, job_id: JobId, lost: &[u32]) -> Result<Vec<u32>, Failure> {
+    if context.bookkeeper == Bookkeeper::JobWorker {
+        return Ok(lost.to_vec());
+    }
+    let completions = all_completions(&*context.backend.jobs, job_id).await?;
+    let recorded: HashSet<u32> = completions.into_iter().map(|completion| completion.segment_index).collect();
+    Ok(lost.iter().copied().filter(|index| recorded.contains(index)).collect())
+}
+
+fn words(lost: &[u32]) -> String {
+    let [one] = lost else {
+        let named: Vec<String> = lost.iter().take(MOST_NAMED).map(u32::to_string).collect();
+        let more = lost.len() - named.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        return format!("the outputs of segments {}{more} are gone, so they are converted again", named.join(", "));
+    };
+    format!("the output of segment {one} is gone, so it is converted again")
+}

@@ -1,0 +1,77 @@
+//! Outputs that are lost before they are joined: all of them are made again at once, and who watches sees why the job waits.
+
+use std::time::Duration;
+
+use object_store::ObjectStoreExt;
+use stereospot_domain::{EventKind, JobStatus, QueueRole, keys};
+use stereospot_ports::memory::{self, ManualClock};
+use stereospot_ports::{Backend, objects};
+use stereospot_runtime::stage::{Bookkeeper, Context, step};
+
+use crate::crash_points::{Workers, submit};
+use crate::fixture::{model, source};
+
+/// Lets a job come as far as its assembly, loses both outputs, and lets the assembly look twice. Returns how many segments were
+/// asked for and how many counted as done then; healthy workers must complete the job.
+async fn check(bookkeeper: Bookkeeper) -> (u64, u32) {
+    let folder = tempfile::tempdir().unwrap();
+    let content = std::fs::read(source(folder.path())).unwrap();
+    let workers = Workers::new(folder.path(), model());
+    let clock = ManualClock::default();
+    let backend = memory::backend(&clock);
+    let ours = workers.context(backend.clone());
+    let job_id = submit(&backend, &content).await;
+    let (reassembly, before) = workers.handlers().split_last().unwrap();
+    for handler in before {
+        while step(&ours, &**handler).await.unwrap() {}
+    }
+    for index in 0..2 {
+        let output = objects::path(&keys::output_segment(job_id, index)).unwrap();
+        backend.output.store.delete(&output).await.unwrap();
+    }
+    let context = Context { bookkeeper, ..ours.clone() };
+    assert!(step(&context, &**reassembly).await.unwrap());
+    let asked = waiting(&backend).await;
+    let counted = backend.jobs.count_completions(job_id).await.unwrap();
+    clock.advance(Duration::from_secs(31));
+    assert!(step(&context, &**reassembly).await.unwrap());
+    assert_eq!(waiting(&backend).await, asked, "asked for once");
+    assert_eq!(told(&folder.path().join("spool")), vec![WHY; 2]);
+
+    clock.advance(Duration::from_secs(31));
+    workers.work(&ours, || false).await;
+    clock.advance(Duration::from_secs(31));
+    workers.work(&ours, || false).await;
+    let job = backend.jobs.get(job_id).await.unwrap().unwrap();
+    assert_eq!((job.status, job.error), (JobStatus::Completed, None));
+    assert_eq!(backend.jobs.count_completions(job_id).await.unwrap(), 2);
+    (asked, counted)
+}
+
+const WHY: &str = "the outputs of segments 0, 1 are gone, so they are converted again";
+
+async fn waiting(backend: &Backend) -> u64 {
+    backend.queue(QueueRole::Inference).unwrap().stats().await.unwrap().ready
+}
+
+/// Why reassembly failed so far, as the control plane is told.
+fn told(spool: &std::path::Path) -> Vec<String> {
+    let mut files: Vec<_> = std::fs::read_dir(spool).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let events = files.into_iter().flat_map(|file| {
+        let text = std::fs::read_to_string(file).unwrap();
+        text.lines().map(|line| serde_json::from_str::<stereospot_domain::Event>(line).unwrap()).collect::<Vec<_>>()
+    });
+    let failed = events.filter(|event| event.kind == EventKind::ReassemblyFailed);
+    failed.map(|event| event.text("error").unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_lost_outputs_are_made_again_at_once_and_count_as_done_no_more() {
+    assert_eq!(check(Bookkeeper::Workers).await, (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_job_worker_counts_its_count_is_left_alone() {
+    assert_eq!(check(Bookkeeper::JobWorker).await, (2, 2));
+}
