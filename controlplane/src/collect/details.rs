@@ -124,7 +124,7 @@ fn watch(shared: &Shared, job_id: JobId) {
     shared.polls.watch_jobs(watching.map(|watching| (job_id, watching)));
 }
 
-fn knows_source(entry: &Entry) -> bool {
+pub(super) fn knows_source(entry: &Entry) -> bool {
     entry.truth.source.as_ref().is_some_and(|source| source.value.is_some())
 }
 

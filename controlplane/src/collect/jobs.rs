@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use stereospot_domain::{JobId, JobStatus, Timestamp};
 
+use super::details::knows_source;
 use super::schedule::{Outcome, Target, Watching};
 use super::spending::units_of_rows;
 use super::{Brought, Read};
@@ -94,8 +95,10 @@ pub(super) fn watching(entry: &Entry, now: Timestamp) -> Watching {
     match entry.job.status {
         JobStatus::Failed => Watching::Failed,
         status if status.is_final() => Watching::Last,
-        // Its source will hardly come any more; if it does, the row tells.
-        JobStatus::Created if now.since(entry.last_activity_at()) > ABANDONED_AFTER => Watching::Idle,
+        // Its source will hardly come any more; if it does, the row tells. One whose source is there waits for a message instead.
+        JobStatus::Created if !knows_source(entry) && now.since(entry.last_activity_at()) > ABANDONED_AFTER => {
+            Watching::Idle
+        }
         _ => Watching::Active,
     }
 }
@@ -128,3 +131,6 @@ async fn load_newest(shared: &Shared) {
 fn lock(shared: &Shared) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<Target, Listing>> {
     shared.polls.listings.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
