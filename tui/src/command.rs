@@ -113,8 +113,10 @@ pub fn main() -> ExitCode {
 /// The work's, or [`Error::Failed`].
 pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>, sentence: &str) -> Result<T> {
     tokio::select! {
-        end = work => end,
+        // In this order: from the work's first line on, Ctrl-C is heard.
+        biased;
         _ = tokio::signal::ctrl_c() => Err(Error::Failed(sentence.into())),
+        end = work => end,
     }
 }
 

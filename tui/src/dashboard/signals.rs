@@ -5,7 +5,7 @@
 use std::io;
 
 use futures::FutureExt;
-use rustix::process::{self, Pid};
+use rustix::process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal means to the dashboard.
@@ -107,5 +107,36 @@ impl Signals {
 /// Whether somebody is there to wake a sleeper: a shell that gave us a process group of our own. The first process of a terminal,
 /// and what it runs beside itself, would sleep for ever; the kernel spares them Ctrl-Z too.
 pub(crate) fn has_shell() -> bool {
-    process::getsid(None::<Pid>).is_ok_and(|session| session != process::getpgrp())
+    std::fs::read_to_string("/proc/self/stat").is_ok_and(|stat| has_own_group(&stat))
+}
+
+/// Whether a process, by its `stat` as proc_pid_stat(5) describes it, is in another process group than its session's first.
+///
+/// Read there and not asked of getpgrp(2) and getsid(2): in a container a session that was begun outside is 0, which is no process
+/// to `rustix`. A group of 0 may be anybody's.
+fn has_own_group(stat: &str) -> bool {
+    // The name, in brackets, may hold blanks and brackets.
+    let after_name = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let mut fields = after_name.split_ascii_whitespace().skip(2);
+    match (fields.next(), fields.next()) {
+        (Some(group), Some(session)) => group != "0" && group != session,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_of_its_own_is_told_in_and_outside_a_container() {
+        let started =
+            |group: &str, session: &str| has_own_group(&format!("7 (a ) b) R 1 {group} {session} 0 -1 4194304"));
+        assert!(started("7", "2"), "by a shell");
+        assert!(started("7", "0"), "by a shell in a container whose session began outside");
+        assert!(!started("7", "7"), "as a terminal's first process");
+        assert!(!started("2", "2"), "beside it");
+        assert!(!started("0", "0"), "in a container without a shell");
+        assert!(!has_own_group(""));
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 
@@ -32,7 +33,10 @@ impl Terminal {
         unlockpt(&master).unwrap();
         tcsetwinsize(&master, Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
-        let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        // Not as the terminal of the tests themselves, where they are run by no shell: it would stop who isn't in front.
+        let without_control = OpenptFlags::NOCTTY.bits() as i32;
+        let slave =
+            File::options().read(true).write(true).custom_flags(without_control).open(name.to_str().unwrap()).unwrap();
         let end = || Stdio::from(slave.try_clone().unwrap());
         let mut command = if with_shell { stereospot(&[]) } else { std::process::Command::new("setsid") };
         if with_shell {
@@ -82,9 +86,13 @@ impl Terminal {
         }
     }
 
-    fn has_stopped(&self) {
+    fn has_stopped(&mut self) {
         let (_, status) = waitpid(Some(self.pid()), WaitOptions::UNTRACED).unwrap().unwrap();
-        assert!(status.stopped(), "{status:?}");
+        if !status.stopped() {
+            let mut buffer = [0; 4096];
+            let read = self.master.read(&mut buffer).unwrap_or_default();
+            panic!("{status:?}: {}{}", self.shown, String::from_utf8_lossy(&buffer[..read]));
+        }
         assert!(!self.is_raw(), "the shell has a usable terminal");
     }
 }
