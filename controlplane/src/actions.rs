@@ -90,7 +90,7 @@ struct Draft {
 pub(crate) async fn plan(shared: &Shared, action: Action, who: Option<String>) -> Result<Plan, Error> {
     let mut draft = match &action {
         Action::Replay { queue, message_ids } => replay::draft(shared, *queue, message_ids.as_deref()).await?,
-        Action::Purge { queue } => purge::draft(shared, *queue).await?,
+        Action::Purge { queue, message_ids } => purge::draft(shared, *queue, message_ids.as_deref()).await?,
         Action::Trigger { job_id } => trigger::draft(shared, *job_id).await?,
         Action::Repair { job_id, code } => repair::draft(shared, *job_id, code).await?,
         Action::Restore { plan_id } => restore::draft(shared, *plan_id).await?,
@@ -154,11 +154,12 @@ pub(crate) async fn apply(shared: &Shared, plan_id: Uuid, with: Apply) -> Result
     }
     let mut applied = AppliedPlan {
         applied_by: with.who.unwrap_or_else(|| plan.who.clone()),
+        // From the beginning: if this process dies in the middle, what was copied until then can be put back.
+        undo_until: plan.keeps_copies().then(|| now.plus(KEPT)),
         plan,
         applied_at: now,
         finished_at: None,
         results: Vec::new(),
-        undo_until: None,
     };
     if !shared.store.begin_plan(&applied).await? {
         return Err(refuse(Error::AppliedBefore(now.as_secs())));
@@ -171,11 +172,8 @@ pub(crate) async fn apply(shared: &Shared, plan_id: Uuid, with: Apply) -> Result
         shared.live.with(|world| jobs.iter().for_each(|job_id| world.touch(*job_id, at)));
         queues.into_iter().for_each(|role| shared.polls.moved(role));
     }
-    if let Action::Purge { queue } = applied.plan.action
-        && applied.count(Outcome::Done) > 0
-        && purge::keeps_copies(queue, &applied.plan)
-    {
-        applied.undo_until = Some(applied.applied_at.plus(KEPT));
+    if applied.undo_until.is_some() && !restore::is_possible(shared, plan_id).await {
+        applied.undo_until = None;
     }
     applied.finished_at = Some(shared.now());
     finish(shared, &applied).await;
@@ -202,7 +200,7 @@ fn about(shared: &Shared, plan: &Plan) -> HashSet<JobId> {
 /// Queues whose numbers an action changes, so that its effect is seen at once.
 fn touched(world: &World, action: &Action) -> Vec<QueueRole> {
     match action {
-        Action::Replay { queue, .. } | Action::Purge { queue } => vec![queue.role],
+        Action::Replay { queue, .. } | Action::Purge { queue, .. } => vec![queue.role],
         Action::Repair { job_id, .. } => {
             let dead = world.dead.keys().filter(|name| world.dead_jobs(**name).contains(job_id));
             dead.map(|name| name.role).collect()
@@ -216,7 +214,7 @@ async fn carry_out(shared: &Shared, plan: &Plan) -> Vec<ItemResult> {
     let mut results = match &plan.action {
         Action::Replay { queue, message_ids: None } => replay::apply(shared, *queue, plan, &items).await,
         Action::Replay { queue, message_ids: Some(_) } => replay::send(shared, *queue, &items, true).await,
-        Action::Purge { queue } => purge::apply(shared, *queue, plan).await,
+        Action::Purge { queue, .. } => purge::apply(shared, *queue, plan).await,
         Action::Trigger { job_id } => trigger::apply(shared, *job_id).await,
         Action::Repair { job_id, code } => repair::apply(shared, *job_id, code, &items).await,
         Action::Restore { plan_id } => restore::apply(shared, *plan_id, &items).await,
@@ -324,6 +322,11 @@ fn stale(shared: &Shared, action: &Action) -> Option<String> {
 /// `1 message`, `3 messages`.
 fn count_of(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The options of a command about messages that were chosen one by one; none for a whole queue.
+fn named(ids: Option<&[String]>) -> String {
+    ids.unwrap_or_default().iter().map(|id| format!(" --id {id}")).collect()
 }
 
 fn item(id: impl Into<String>, what: impl Into<String>) -> PlanItem {

@@ -40,7 +40,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .route("/v1/openapi.json", get(openapi::document))
-        .route("/v1/events", post(events::accept))
+        .route("/v1/events", get(events::newest).post(events::accept))
         .route("/v1/jobs", get(jobs::list).post(jobs::create))
         .route("/v1/jobs/{job_id}", get(jobs::show))
         .route("/v1/jobs/{job_id}/events", get(jobs::events))

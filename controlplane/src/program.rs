@@ -92,13 +92,16 @@ async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
     config.retention.rows = args.keep_events;
     config.poll_budget_per_minute = args.poll_budget;
     config.watch_logs = std::time::Duration::from_secs(args.watch_logs);
-    let server = Server::start(platform, config, Some(recorder)).await?;
+    let mut server = Server::start(platform, config, Some(recorder)).await?;
     tracing::info!("{repairs}");
     tracing::info!("control plane {} listens on {}", stereospot_controlplane::VERSION, server.url());
     let why = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
         () = stdin_ended(), if args.stop_on_stdin_eof => "end of standard input",
+        () = server.broke_off() => {
+            anyhow::bail!("internal error: a part of it broke off (the log has the line with `panicked at`); start it again")
+        }
     };
     tracing::info!("stopping: {why}");
     server.stop().await;

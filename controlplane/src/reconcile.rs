@@ -253,7 +253,8 @@ async fn source_told(shared: &Shared, job_id: JobId, done: &str) {
 
 /// Repairs that can do no harm, however often they are done and whoever else does them.
 fn is_safe(finding: &Finding) -> bool {
-    let is_safe_code = matches!(finding.code, Code::CompletionLost | Code::SourceIgnored | Code::SegmentLost);
+    let is_safe_code =
+        matches!(finding.code, Code::CompletionLost | Code::SourceIgnored | Code::IngestLost | Code::SegmentLost);
     // What only its age tells, an operator judges.
     is_safe_code && finding.severity == Severity::Critical && finding.repair.is_some()
 }

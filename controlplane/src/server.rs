@@ -157,6 +157,16 @@ impl Server {
         format!("http://{}", self.addr)
     }
 
+    /// Returns when a part of it ended though nobody stopped it, which only a panic does. What is left must not go on half alive:
+    /// the process is to end, and to be started anew. Cancel-safe.
+    pub async fn broke_off(&mut self) {
+        tokio::select! {
+            _ = &mut self.serving => {}
+            _ = &mut self.writer => {}
+            Some(_) = self.tasks.join_next() => {}
+        }
+    }
+
     /// Stops in order: takes no new request, lets those under way end, writes what was accepted, closes the database. Takes a
     /// few seconds at most, also with clients on the stream.
     pub async fn stop(mut self) {
@@ -209,3 +219,6 @@ fn write_run_file(path: &Path, addr: SocketAddr) -> io::Result<()> {
     std::fs::write(&unfinished, format!("{text}\n"))?;
     std::fs::rename(&unfinished, path)
 }
+
+#[cfg(test)]
+mod tests;

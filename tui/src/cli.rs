@@ -168,6 +168,7 @@ Examples:
   stereospot queues
   stereospot queues peek inference-dlq
   stereospot queues replay inference-dlq --dry-run
+  stereospot queues purge chunking-dlq --id 0198e4a2-7d10-7c3b-9f52-1b6c0d3e4f5a --dry-run
   stereospot queues purge chunking-dlq")]
     Queues(Queues),
     /// List the workers
@@ -191,6 +192,8 @@ Examples:
     Services(Services),
     /// Show what was found of the deployment, what is missing, and what watching it costs
     Deployment(Json),
+    /// List what happened last, of all jobs and workers, oldest first
+    Events(Events),
     /// List what was applied: who, when, what became of it
     Actions(Actions),
     /// Print a completion script
@@ -379,11 +382,14 @@ pub enum QueuesCommand {
         #[command(flatten)]
         write: Write,
     },
-    /// Take every message off a queue; a copy is kept for `restore`
+    /// Take messages off a queue, all or only some; copies are kept for `restore`
     Purge {
         /// The queue
         #[arg(value_parser = named::queues())]
         queue: QueueName,
+        /// Only this message; may be given several times
+        #[arg(long = "id", value_name = "MESSAGE")]
+        ids: Vec<String>,
         /// How it is confirmed.
         #[command(flatten)]
         write: Write,
@@ -396,6 +402,17 @@ pub enum QueuesCommand {
         #[command(flatten)]
         write: Write,
     },
+}
+
+/// `events`.
+#[derive(Debug, Clone, Args)]
+pub struct Events {
+    /// At most so many, the newest
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+    /// `--json`.
+    #[command(flatten)]
+    pub json: Json,
 }
 
 /// `actions`.

@@ -23,6 +23,7 @@ pub mod target;
 mod actions;
 mod controlplane;
 mod deployment;
+mod events;
 mod fetch;
 mod jobs;
 mod logs;
@@ -151,6 +152,7 @@ async fn run(cli: Cli) -> Result {
         Some(Command::Logs(options)) => logs::run(&client()?, options).await,
         Some(Command::Services(options)) => services::run(&client()?, options).await,
         Some(Command::Deployment(json)) => deployment::run(&client()?, json).await,
+        Some(Command::Events(options)) => events::run(&client()?, options).await,
         Some(Command::Actions(options)) => actions::run(&client()?, options).await,
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();

@@ -85,7 +85,7 @@ pub(crate) async fn carry_out(shared: &Shared, job: &Job, repair: &Repair) -> Ve
         Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted => {
             vec![(job_id.to_string(), trigger(shared, job_id).await)]
         }
-        Repair::ResendSource => vec![("source".into(), resend_source(backend, job_id).await)],
+        Repair::ResendSource => vec![("source".into(), resend_source(backend, job).await)],
         Repair::ResendSegments { segments } => {
             let mut results = Vec::new();
             for index in segments {
@@ -139,14 +139,23 @@ fn not_ended_well() -> Vec<JobStatus> {
     JobStatus::Completed.may_follow().iter().copied().chain([JobStatus::Failed]).collect()
 }
 
-async fn resend_source(backend: &Backend, job_id: JobId) -> Result<String> {
-    let key = keys::source(job_id);
+/// Whoever splits sources drops those that are still being fetched, so such a job goes back to `created` first. A crash in between
+/// leaves a source that nobody was told of, which is found and mended as such.
+async fn resend_source(backend: &Backend, job: &Job) -> Result<String> {
+    let key = keys::source(job.job_id);
     if !objects::exists(&*backend.input.store, &key).await? {
         return Err(Error::new(Code::NotFound, "the source is gone"));
     }
+    let is_ingesting = job.status == JobStatus::Ingesting;
+    if is_ingesting {
+        changed(backend, job.job_id, &Transition::to(JobStatus::Created)).await?;
+    }
     let body = message::object_created(&backend.input.name, &key);
     backend.queue(QueueRole::Chunking)?.send(&[Outgoing::now(body)]).await?;
-    Ok("its notification is sent again".into())
+    Ok(match is_ingesting {
+        true => "the job is created again, and the notification of its source sent again".into(),
+        false => "its notification is sent again".into(),
+    })
 }
 
 pub(crate) async fn resend_segment(backend: &Backend, job: &Job, index: u32) -> Result<String> {
@@ -224,7 +233,7 @@ pub(crate) async fn split_again(backend: &Backend, job: &Job, lost: Lost) -> Res
     let transition = Transition { from, ..Transition::to(JobStatus::Created) };
     match backend.jobs.transition(job.job_id, &transition).await? {
         Transitioned::Changed(_) => {
-            resend_source(backend, job.job_id).await?;
+            resend_source(backend, job).await?;
             Ok(format!("{lost}: the source is sent to be split again"))
         }
         Transitioned::Refused(JobStatus::Created | JobStatus::ChunkingInProgress) => {

@@ -1,33 +1,40 @@
-//! Purge: take every message off a queue, keeping copies.
+//! Purge: take messages off a queue, all or chosen ones, keeping copies.
 //!
 //! Invariant: a message is removed only under a lease of ours and after its copy is on the disk; the copy is dropped only when the
 //! message surely stayed. Where a queue's messages can't be looked at without harm, nothing can be copied, and the plan says so
-//! before: see [`whole`].
+//! before: see [`whole`]. Chosen messages are never taken so.
 
 use std::collections::{BTreeSet, HashSet};
 
-use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem};
-use stereospot_domain::{JobId, QueueName, QueueRole, message};
+use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
+use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, message};
 use stereospot_ports::Code;
 use stereospot_ports::work_queue::Message;
 
 use super::taking::Taking;
-use super::{Draft, Error, KEPT, MAX_ITEMS, count_of, replay, result};
+use super::{Draft, Error, KEPT, MAX_ITEMS, count_of, named, replay, result};
 use crate::shared::Shared;
 
+mod chosen;
 mod whole;
 
-pub(super) async fn draft(shared: &Shared, name: QueueName) -> Result<Draft, Error> {
+pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String]>) -> Result<Draft, Error> {
     let queue = super::queue(shared, name)?;
     let stats = queue.stats().await?;
     let messages = match queue.peek(MAX_ITEMS).await {
         Ok(messages) => messages,
         // Looking would count as a receiving, and after a few of these a message is dead-lettered.
-        Err(error) if error.code() == Code::Invalid => return Ok(whole::draft(shared, name, stats)),
+        Err(error) if error.code() == Code::Invalid => {
+            return Ok(match ids {
+                None => whole::draft(shared, name, stats),
+                Some(ids) => chosen::refused(name, ids),
+            });
+        }
         Err(error) => return Err(error.into()),
     };
     let items: Vec<PlanItem> = messages
         .iter()
+        .filter(|peeked| ids.is_none_or(|ids| ids.contains(&peeked.id)))
         .map(|peeked| {
             let about = message::job_of(name.role, &peeked.body);
             PlanItem {
@@ -39,38 +46,55 @@ pub(super) async fn draft(shared: &Shared, name: QueueName) -> Result<Draft, Err
         })
         .collect();
     let mut assumptions = vec!["each message still is on the queue and ready".to_owned()];
-    if stats.in_flight + stats.delayed > 0 {
+    if ids.is_none() && stats.in_flight + stats.delayed > 0 {
         assumptions.push(format!(
             "{} in flight and {} delayed are left alone if they still are when this is applied",
             stats.in_flight, stats.delayed
         ));
     }
     let needed = still_needed(shared, name, &items);
-    let after = match (needed.len(), shared.config.reconciles()) {
+    // A source that is yet to be fetched is nowhere: only its message says where to look.
+    let left_by = match (name.role, shared.config.reconciles()) {
+        (QueueRole::Ingest, _) => Some("nothing else says where its source is"),
+        (_, false) => Some("the reconciler is off"),
+        (_, true) => None,
+    };
+    let after = match (needed.len(), left_by) {
         (0, _) => String::new(),
-        (count, true) => format!("; {} asked for again by the reconciler", count_of(count, "job")),
-        (count, false) => format!("; {} stuck until repaired", count_of(count, "job")),
+        (count, None) => format!("; {} asked for again by the reconciler", count_of(count, "job")),
+        (count, Some(_)) => format!("; {} stuck until repaired", count_of(count, "job")),
     };
     if !needed.is_empty() {
-        assumptions.push(needed_line(&needed, shared.config.reconciles()));
+        assumptions.push(needed_line(&needed, left_by));
     }
+    let count = count_of(items.len(), "message");
     let unseen = stats.ready.saturating_sub(items.len() as u64);
-    let is_all = unseen == 0 || stats.is_exact;
-    if !is_all {
-        assumptions.push(format!("about {unseen} more are left for the next plan"));
-    }
-    let left = if is_all { format!("{name} is empty") } else { format!("{name} holds about {unseen}") };
+    let (scope, left) = match ids {
+        Some(_) => (format!("{count} of {name}"), chosen::left(name, stats, items.len())),
+        None if unseen == 0 || stats.is_exact => (format!("all of {name}, {count}"), format!("{name} is empty")),
+        None => {
+            assumptions.push(format!("about {unseen} more are left for the next plan"));
+            (format!("all of {name}, {count}"), format!("{name} holds about {unseen}"))
+        }
+    };
+    let is_missing = |id: &&String| !items.iter().any(|item| item.id == **id);
+    let skips: Vec<PlanItem> =
+        ids.unwrap_or_default().iter().filter(is_missing).map(|id| super::item(id, chosen::unseen(stats))).collect();
+    let refused = match ids {
+        _ if !items.is_empty() => None,
+        None => Some(replay::nothing_left(name, &**queue).await?),
+        Some([]) => Some("no message is named".to_owned()),
+        Some(_) => Some(format!("nothing to remove: {} {}", count_of(skips.len(), "message"), chosen::unseen(stats))),
+    };
     Ok(Draft {
-        scope: format!("all of {name}, {}", count_of(items.len(), "message")),
+        scope,
         effect: format!("{left}{after}; copies are kept for {} hours and can be restored", KEPT.as_secs() / 3600),
         assumptions,
         confirm: Some(format!("purge {}", items.len())),
-        refused: match items.is_empty() {
-            true => Some(replay::nothing_left(name, &**queue).await?),
-            false => None,
-        },
-        command: format!("stereospot queues purge {name}"),
+        refused,
+        command: format!("stereospot queues purge {name}{}", named(ids)),
         items,
+        skips,
         ..Draft::default()
     })
 }
@@ -86,6 +110,10 @@ fn still_needed(shared: &Shared, name: QueueName, items: &[PlanItem]) -> BTreeSe
                     entry.truth.completed.as_ref().is_none_or(|done| done.value.binary_search(&index).is_err())
                 }),
                 QueueRole::Reassembly => true,
+                QueueRole::Ingest => {
+                    matches!(entry.job.status, JobStatus::Created | JobStatus::Ingesting)
+                        && entry.job.uploaded_at.is_none()
+                }
                 // Their work is done again from what is stored.
                 _ => false,
             })
@@ -94,8 +122,8 @@ fn still_needed(shared: &Shared, name: QueueName, items: &[PlanItem]) -> BTreeSe
     })
 }
 
-/// What becomes of the jobs whose messages are removed, and which they are.
-fn needed_line(jobs: &BTreeSet<JobId>, reconciles: bool) -> String {
+/// What becomes of the jobs whose messages are removed, and which they are. `left_by`: why nobody helps them by himself.
+fn needed_line(jobs: &BTreeSet<JobId>, left_by: Option<&str>) -> String {
     /// Named one by one.
     const NAMED: usize = 5;
     let mut named = jobs.iter().take(NAMED).map(JobId::to_string).collect::<Vec<_>>().join(", ");
@@ -103,16 +131,17 @@ fn needed_line(jobs: &BTreeSet<JobId>, reconciles: bool) -> String {
         named.push_str(&format!(" and {} more", jobs.len() - NAMED));
     }
     let (count, s) = (count_of(jobs.len(), "unfinished job"), if jobs.len() == 1 { "s" } else { "" });
-    match reconciles {
-        true => format!("{count} still need{s} what is removed: the reconciler (on) sends it again by itself: {named}"),
-        false => format!("{count} still need{s} what is removed and stay{s} stuck: the reconciler is off: {named}"),
+    match left_by {
+        None => format!("{count} still need{s} what is removed: the reconciler (on) sends it again by itself: {named}"),
+        Some(why) => format!("{count} still need{s} what is removed and stay{s} stuck: {why}: {named}"),
     }
 }
 
 pub(super) async fn apply(shared: &Shared, name: QueueName, plan: &Plan) -> Vec<ItemResult> {
+    let is_chosen = matches!(plan.action, Action::Purge { message_ids: Some(_), .. });
     let results = match super::queue(shared, name) {
         Err(error) => plan.items.iter().map(|item| result(&item.id, Outcome::Failed, error.to_string())).collect(),
-        Ok(queue) if !keeps_copies(name, plan) => whole::apply(name, &**queue).await,
+        Ok(queue) if !plan.keeps_copies() => whole::apply(name, &**queue).await,
         Ok(queue) => {
             let ids = plan.items.iter().map(|item| item.id.clone());
             let mut taking = Taking::new(&**queue, ids, shared.finds_by_id(name));
@@ -130,17 +159,24 @@ pub(super) async fn apply(shared: &Shared, name: QueueName, plan: &Plan) -> Vec<
                     Err(error) => break Some(crate::ingest::chain(&error)),
                 }
             };
-            results.extend(taking.end().await.into_iter().map(|id| match &broken {
-                Some(why) => result(id, Outcome::Failed, why.clone()),
-                None => result(id, Outcome::Skipped, "in flight, delayed or gone"),
-            }));
+            let unmet = taking.end().await;
+            results.extend(match broken {
+                None if is_chosen => chosen::unmet(&**queue, unmet).await,
+                broken => {
+                    let (outcome, why) = match broken {
+                        Some(why) => (Outcome::Failed, why),
+                        None => (Outcome::Skipped, "in flight, delayed or gone".to_owned()),
+                    };
+                    unmet.into_iter().map(|id| result(id, outcome, why.clone())).collect()
+                }
+            });
             replay::in_order(&plan.items, results)
         }
     };
     if results.iter().any(|result| result.outcome == Outcome::Done) {
         let now = shared.now();
         shared.live.with(|world| {
-            if let Some(flow) = world.queues.get_mut(&name) {
+            if let Some(flow) = world.queues.get_mut(&name).filter(|_| !is_chosen) {
                 flow.purged(now);
             }
         });
@@ -152,11 +188,6 @@ pub(super) async fn apply(shared: &Shared, name: QueueName, plan: &Plan) -> Vec<
         }
     }
     results
-}
-
-/// False for a plan that can't be undone: its only item is the queue.
-pub(super) fn keeps_copies(name: QueueName, plan: &Plan) -> bool {
-    !matches!(&plan.items[..], [item] if item.id == name.to_string())
 }
 
 async fn batch(

@@ -2,7 +2,7 @@
 
 use stereospot_domain::diagnosis::{Finding, Repair};
 use stereospot_domain::plan::{ItemResult, Outcome, PlanItem};
-use stereospot_domain::{Job, JobId, QueueRole};
+use stereospot_domain::{Job, JobId, JobStatus, QueueRole};
 
 use super::{Draft, Error, attempted, mend, replay, result};
 use crate::collect::details;
@@ -47,7 +47,11 @@ pub(super) async fn draft(shared: &Shared, job_id: JobId, code: &str) -> Result<
             return Ok(Draft { scope: draft.scope, command: draft.command, ..trigger });
         }
         Some(Repair::ResendSource) => {
-            draft.items = vec![of_job("source".into(), "send its notification again", None)];
+            let what = match job.status {
+                JobStatus::Ingesting => "give its job back to created, and send its notification again",
+                _ => "send its notification again",
+            };
+            draft.items = vec![of_job("source".into(), what, None)];
             draft.effect = "the source is split".into();
             draft.needs = Some(QueueRole::Chunking);
         }

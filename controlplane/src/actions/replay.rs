@@ -13,7 +13,7 @@ use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Stats};
 use stereospot_ports::{Code, Result as PortResult, WorkQueue};
 
 use super::taking::Taking;
-use super::{Draft, Error, MAX_ITEMS, count_of, dropped, mend, result};
+use super::{Draft, Error, MAX_ITEMS, count_of, dropped, mend, named, result};
 use crate::shared::Shared;
 
 mod verdict;
@@ -30,8 +30,7 @@ pub(super) const AT_ONCE: usize = 16;
 
 pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String]>) -> Result<Draft, Error> {
     let queue = super::queue(shared, name)?;
-    let select = ids.map_or(String::new(), |ids| ids.iter().map(|id| format!(" --id {id}")).collect());
-    let command = format!("stereospot queues replay {name}{select}");
+    let command = format!("stereospot queues replay {name}{}", named(ids));
     let refused = |why: String| Draft {
         scope: name.to_string(),
         refused: Some(why),

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use futures::future;
 use stereospot_api::view::Change;
-use stereospot_domain::plan::{Action, ItemResult, Outcome, PlanItem};
+use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, PlanItem};
 use stereospot_domain::{QueueName, message};
 use stereospot_ports::work_queue::{MAX_BATCH, Outgoing};
 use uuid::Uuid;
 
 use super::replay::{AT_ONCE, Judge};
-use super::{Draft, Error, count_of, result, until};
+use super::{Draft, Error, MAX_ITEMS, count_of, result, until};
 use crate::shared::Shared;
 use crate::store::{self, Copied};
 
@@ -19,11 +19,12 @@ pub(super) async fn draft(shared: &Shared, purge_id: Uuid) -> Result<Draft, Erro
         return Err(Error::NotFound(format!("there is no plan {purge_id}")));
     };
     let command = format!("stereospot queues restore {purge_id}");
-    let (Action::Purge { queue }, Some(applied)) = (&plan.action, applied) else {
+    let (Action::Purge { queue, .. }, Some(applied)) = (&plan.action, applied) else {
         return Err(Error::NotFound(format!("plan {purge_id} is no purge that was applied")));
     };
     let now = shared.now();
     let copies = copies(shared, purge_id, &*shared.put_back.lock().await).await?;
+    let stayed = stayed(shared, *queue, &applied, &copies).await?;
     let needless = needless(shared, *queue, &copies.iter().collect::<Vec<_>>()).await;
     let (mut items, mut skips) = (Vec::new(), Vec::new());
     for (copy, needless) in copies.iter().zip(needless) {
@@ -35,6 +36,9 @@ pub(super) async fn draft(shared: &Shared, purge_id: Uuid) -> Result<Draft, Erro
             segment_index: about.and_then(|(_, index)| index),
         };
         match needless {
+            _ if stayed.contains(&copy.message_id) => {
+                skips.push(of_copy(format!("still on {queue}: it was not removed")));
+            }
             None => items.push(of_copy(format!("send to {}", copy.queue))),
             Some(why) => skips.push(of_copy(why)),
         }
@@ -42,6 +46,9 @@ pub(super) async fn draft(shared: &Shared, purge_id: Uuid) -> Result<Draft, Erro
     let refused = match applied.undo_until {
         Some(end) if end < now => Some("the copies were kept for a day and are gone".to_owned()),
         _ if copies.is_empty() => Some("there is nothing left to put back".to_owned()),
+        _ if items.is_empty() && !stayed.is_empty() => {
+            Some(format!("nothing to put back: {} left alone", count_of(skips.len(), "message")))
+        }
         _ if items.is_empty() => {
             Some(format!("nothing to put back: {} no longer needed", count_of(skips.len(), "message")))
         }
@@ -88,6 +95,11 @@ pub(super) async fn apply(shared: &Shared, purge_id: Uuid, items: &[PlanItem]) -
     results
 }
 
+/// True when a purge left copies that can be put back, as far as is known.
+pub(super) async fn is_possible(shared: &Shared, purge_id: Uuid) -> bool {
+    shared.store.copies(purge_id).await.map_or(true, |copies| !copies.is_empty())
+}
+
 /// Takes the undo off a purge of which nothing is left to put back. A failure is logged: the undo then finds nothing.
 pub(super) async fn end_undo(shared: &Shared, purge_id: Uuid) {
     let put_back = shared.put_back.lock().await;
@@ -108,6 +120,24 @@ pub(super) async fn end_undo(shared: &Shared, purge_id: Uuid) {
             tracing::warn!(purge = %purge_id, error = %crate::ingest::chain(&error), "a used undo is still offered");
         }
     }
+}
+
+/// Messages that were copied and are still on their queue: the purge broke off before it could remove them.
+async fn stayed(
+    shared: &Shared,
+    queue: QueueName,
+    purge: &AppliedPlan,
+    copies: &[Copied],
+) -> Result<HashSet<String>, Error> {
+    let removed = purge.results.iter().filter(|result| result.outcome == Outcome::Done);
+    let removed: HashSet<&str> = removed.map(|result| result.id.as_str()).collect();
+    let copied = copies.iter().map(|copy| copy.message_id.as_str());
+    let in_doubt: HashSet<&str> = copied.filter(|id| !removed.contains(id)).collect();
+    if in_doubt.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let there = super::queue(shared, queue)?.peek(MAX_ITEMS).await?;
+    Ok(there.into_iter().map(|peeked| peeked.id).filter(|id| in_doubt.contains(id.as_str())).collect())
 }
 
 /// What a purge took away and nobody has put back.

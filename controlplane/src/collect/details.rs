@@ -38,6 +38,8 @@ struct Known {
     job: Job,
     last_activity_at: Timestamp,
     has_source: bool,
+    /// When its source was last looked for.
+    source_read_at: Option<Timestamp>,
     /// Completions.
     done: usize,
     /// When its outputs were last listed.
@@ -50,6 +52,7 @@ impl Known {
             job: entry.job.clone(),
             last_activity_at: entry.last_activity_at(),
             has_source: knows_source(entry),
+            source_read_at: entry.truth.source.as_ref().map(|source| source.observed_at),
             done: entry.truth.completed.as_ref().map_or(0, |done| done.value.len()),
             listed_at: entry.truth.outputs.as_ref().map(|outputs| outputs.observed_at),
         }
@@ -82,8 +85,8 @@ pub(super) fn cost(shared: &Shared, job_id: JobId, with_row: bool) -> u32 {
         let Some(entry) = world.jobs.get(&job_id) else { return 1 + most(0) };
         let of_details = match entry.job.status {
             _ if with_row => most(entry.job.total_segments.unwrap_or(0)),
-            JobStatus::Created => u32::from(!knows_source(entry)),
-            JobStatus::Ingesting | JobStatus::Deleted => 0,
+            JobStatus::Created | JobStatus::Ingesting => u32::from(!knows_source(entry)),
+            JobStatus::Deleted => 0,
             JobStatus::ChunkingInProgress => 2,
             _ => most(entry.job.total_segments.unwrap_or(0)),
         };
@@ -186,8 +189,12 @@ async fn read(shared: &Shared, job_id: JobId, depth: Depth) -> Read {
         calls += dead.len() as u32;
         set(&mut |truth| truth.gone = Some(Fact::exact(gone.clone(), at)));
     }
-    let may_lack_source = matches!(job.status, JobStatus::Created | JobStatus::ChunkingInProgress);
-    if dead.is_some() || may_lack_source && (is_all || !known.has_source) {
+    let may_lack_source = match job.status {
+        JobStatus::Created | JobStatus::ChunkingInProgress => is_all || !known.has_source,
+        JobStatus::Ingesting => is_all || !known.has_source && may_look(shared, &known, at),
+        _ => false,
+    };
+    if dead.is_some() || may_lack_source {
         let source = objects::size(&*backend.input.store, &keys::source(job_id)).await?;
         calls += 1;
         set(&mut |truth| truth.source = Some(Fact::exact(source, at)));
@@ -244,6 +251,16 @@ fn may_list(shared: &Shared, known: &Known, at: Timestamp) -> bool {
     };
     let is_old = known.listed_at.is_none_or(|listed_at| at.since(listed_at) >= LIST_AGAIN);
     !shared.polls.is_metered() || is_old || is_drained()
+}
+
+/// Whether the source of a job that waits for it to be fetched is looked for, where looking costs money: not before that takes too
+/// long, and then whenever it has taken a quarter longer.
+fn may_look(shared: &Shared, known: &Known, at: Timestamp) -> bool {
+    let presumed = shared.live.at_revision(|world, _| world.fetch_presumed());
+    let is_too_long = at.since(known.last_activity_at) >= presumed;
+    let is_longer =
+        known.source_read_at.is_none_or(|read_at| at.since(read_at) >= read_at.since(known.last_activity_at) / 4);
+    !shared.polls.is_metered() || is_too_long && is_longer
 }
 
 /// Segments of a job whose messages are dead-lettered, sorted: the first of them. None when no message of it is.

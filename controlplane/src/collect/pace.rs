@@ -66,7 +66,7 @@ impl Pace {
         let unit = poll * METERED;
         Self {
             queue: (unit, unit * 3),
-            // No decision rests on them: while they are idle they are read seldom.
+            // Nothing urgent rests on them: while they are idle they are read seldom.
             further: (unit, unit * 12),
             dead_letters: (unit * 3, unit * 60),
             active: (unit, unit * 3),

@@ -225,6 +225,7 @@ impl World {
     /// What an operator can do about a finding, by the dashboard's keys.
     fn next_step(&self, finding: &Finding) -> &'static str {
         match &finding.repair {
+            None if finding.code == Code::IngestLost && !self.is_read_only => "Enter: show; F: give up",
             None => "Enter: show",
             Some(_) if self.is_read_only => "Enter: show (read-only)",
             Some(Repair::ReplayDeadLetters { .. }) => "r: replay",
@@ -240,7 +241,7 @@ impl World {
     }
 }
 
-/// What it means that messages of a queue that is not the pipeline's are dead: no job's findings say so.
+/// What it means that messages of a queue that is not the pipeline's are dead: mostly no job's findings say so.
 fn consequence(role: QueueRole) -> &'static str {
     match role {
         QueueRole::Chunking | QueueRole::Inference | QueueRole::Reassembly | QueueRole::OutputEvents => "",

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use stereospot_domain::diagnosis::{
-    self, Code, DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment, Unseen,
+    self, Code, DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment, Unknown, Unseen,
 };
 use stereospot_domain::{JobId, QueueName, QueueRole, Stage, Timestamp};
+use stereospot_ports::work_queue::Settings;
 
 use super::World;
 use super::flow::{Flow, LAG};
@@ -15,6 +16,9 @@ use super::world::Entry;
 
 /// A reassembly queue's visibility timeout where it is not known: the longest that deployments are made with.
 const LONGEST_HIDDEN: Duration = Duration::from_secs(3600);
+/// An ingest queue's visibility timeout and max receives where they are not known: those that deployments are made with.
+const INGEST_HIDDEN: Duration = Duration::from_secs(1200);
+const INGEST_RECEIVES: u32 = 5;
 
 impl World {
     /// Diagnoses a job anew. True when something else is wrong with it than before.
@@ -68,14 +72,20 @@ impl World {
             dead_letters: self.dead_letters(entry),
             unseen_sources: self.unseen_dead_letters(QueueRole::Chunking),
             unseen_segments: self.unseen_dead_letters(QueueRole::Inference),
+            unseen_ingests: self.unseen_dead_letters(QueueRole::Ingest),
             running: self.running(entry, patience),
             failing: entry.failing(),
             chunking_depth: self.depth_since(QueueRole::Chunking, entry.touched_at),
             inference_depth: self.depth_since(QueueRole::Inference, entry.touched_at),
             reassembly_depth: self.depth_since(QueueRole::Reassembly, entry.touched_at),
+            ingest_depth: self.depth_since(QueueRole::Ingest, entry.touched_at),
+            ingest_unknown: self.unknown(QueueRole::Ingest),
             chunking_tries: self.tries(QueueRole::Chunking),
             inference_tries: self.tries(QueueRole::Inference),
             reassembly_tries: self.tries(QueueRole::Reassembly),
+            ingest_tries: self.tries(QueueRole::Ingest),
+            fetch_presumed: self.fetch_presumed(),
+            fetch_tries: self.fetch_tries(),
             holder_presumed: self.holder_presumed(),
             last_activity_at: entry.last_activity_at(),
         })
@@ -84,8 +94,31 @@ impl World {
     /// How long a reassembly lock's holder that gave no lease is presumed to work: as long as the message that it received is
     /// hidden from others.
     pub(crate) fn holder_presumed(&self) -> Duration {
-        let settings = self.queues.get(&QueueName::main(QueueRole::Reassembly)).and_then(Flow::settings);
-        settings.map_or(LONGEST_HIDDEN, |settings| settings.visibility)
+        self.settings(QueueRole::Reassembly).map_or(LONGEST_HIDDEN, |settings| settings.visibility)
+    }
+
+    /// How long a source may be fetched in silence: as long as the message that asks for it is hidden from others.
+    pub(crate) fn fetch_presumed(&self) -> Duration {
+        self.settings(QueueRole::Ingest).map_or(INGEST_HIDDEN, |settings| settings.visibility)
+    }
+
+    /// How long that can be tried.
+    fn fetch_tries(&self) -> Duration {
+        let receives = self.settings(QueueRole::Ingest).and_then(|settings| settings.max_receives);
+        self.fetch_presumed().saturating_mul(receives.unwrap_or(INGEST_RECEIVES))
+    }
+
+    /// A queue's settings, as last read.
+    fn settings(&self, role: QueueRole) -> Option<Settings> {
+        self.queues.get(&QueueName::main(role)).and_then(Flow::settings)
+    }
+
+    /// Why nothing will be known of what may wait on a queue; none while it is read.
+    fn unknown(&self, role: QueueRole) -> Option<Unknown> {
+        let name = QueueName::main(role);
+        let Some(flow) = self.queues.get(&name) else { return Some(Unknown::NotDeployed) };
+        let fault = self.queue_faults.get(&name).filter(|_| flow.stats().is_none())?;
+        Some(Unknown::Unreadable(fault.error.clone()))
     }
 
     /// A queue's depth, unless it may have been read before a message that was put there at this time was counted.
@@ -153,8 +186,7 @@ impl World {
         let Some((stats, _)) = flow.stats() else {
             // One that was deleted may have held anything. Where nothing is dead-lettered there never was one.
             let is_missing = self.queue_faults.get(&name).is_some_and(|fault| fault.is_missing);
-            let settings = self.queues.get(&QueueName::main(role)).and_then(Flow::settings);
-            let has_none = settings.is_some_and(|settings| settings.max_receives.is_none());
+            let has_none = self.settings(role).is_some_and(|settings| settings.max_receives.is_none());
             return (is_missing && has_none).then_some(false);
         };
         Some(super::flow::total(stats) > self.dead.get(&name).map_or(0, |seen| seen.len() as u64))

@@ -9,6 +9,8 @@ use stereospot_ports::work_queue::{Settings, Stats};
 
 /// How far back rates look.
 const RATE_WINDOW: Duration = Duration::from_secs(120);
+/// How far back is looked for what becomes of a queue: a burst that is over must not hide that it drains.
+const TREND_WINDOW: Duration = Duration::from_secs(30);
 /// Samples a minute apart that are kept: the last half hour.
 pub(crate) const HISTORY: usize = 31;
 
@@ -135,22 +137,15 @@ impl Flow {
     }
 
     /// As shown.
-    pub(crate) fn view(&mut self, consumers: u32, now: Timestamp) -> QueueView {
+    pub(crate) fn view(&mut self, consumers: Option<u32>, now: Timestamp) -> QueueView {
         while self.done.front().is_some_and(|time| now.since(*time) > RATE_WINDOW) {
             self.done.pop_front();
         }
-        let (rate_in, rate_out) = self.stats.map_or((None, None), |_| self.rates(now));
+        let rates = self.rates(RATE_WINDOW, now);
         let observed = |of: fn(&Stats) -> u64| {
             self.stats.as_ref().map(|(stats, at)| Observed { value: of(stats), at: *at, is_exact: stats.is_exact })
         };
-        let ready = self.stats.map_or(0, |(stats, _)| stats.ready);
-        let drains_in_secs = match (self.stats, rate_in, rate_out) {
-            (Some(_), ..) if ready == 0 => Some(0.0),
-            (Some(_), Some(rate_in), Some(rate_out)) if rate_out > rate_in => {
-                Some(ready as f32 / (rate_out - rate_in) * 60.0)
-            }
-            _ => None,
-        };
+        let is_exact = self.stats.is_some_and(|(stats, _)| stats.is_exact);
         let newest_minute = self.history.back().map_or(0, |(minute, _)| *minute);
         let kept = self.history.iter().filter(|(minute, _)| newest_minute - minute < HISTORY as i64);
         QueueView {
@@ -159,35 +154,51 @@ impl Flow {
             in_flight: observed(|stats| stats.in_flight),
             delayed: observed(|stats| stats.delayed),
             oldest_enqueued_at: self.stats.and_then(|(stats, _)| stats.oldest_enqueued_at),
-            in_per_minute: rate_in,
-            out_per_minute: rate_out,
+            in_per_minute: rates.map(|(came, _)| came),
+            out_per_minute: rates.map(|(_, left)| left),
             history: kept.map(|(_, ready)| *ready).collect(),
-            drains_in_secs,
-            consumers,
+            drains_in_secs: self.drains_in_secs(now),
+            // Where numbers are approximate the queue is a platform's, and others may receive from it unheard.
+            consumers: consumers.filter(|count| *count > 0 || is_exact),
             visibility_secs: self.settings.map(|settings| settings.visibility.as_secs_f32()),
             max_receives: self.settings.and_then(|settings| settings.max_receives),
             purged_at: self.purged_at,
         }
     }
 
-    /// Messages in and out a minute. A count alone shows only the difference: what left is known from the stage's own events
-    /// (where a stage consumes the queue), what came in follows.
-    fn rates(&self, now: Timestamp) -> (Option<f32>, Option<f32>) {
-        let (Some((first_at, _)), Some(_)) = (self.totals.front(), self.totals.back()) else { return (None, None) };
-        let minutes = now.since(*first_at).as_secs_f32() / 60.0;
+    /// Seconds until it is empty, as it went lately; none when it doesn't drain.
+    fn drains_in_secs(&self, now: Timestamp) -> Option<f32> {
+        let (stats, _) = self.stats?;
+        if stats.ready == 0 {
+            return Some(0.0);
+        }
+        let (_, usually_left) = self.rates(RATE_WINDOW, now)?;
+        let (comes, leaves) = self.rates(TREND_WINDOW, now).or_else(|| self.rates(RATE_WINDOW, now))?;
+        // Work may take longer than the short window: that nothing was done in it says little.
+        let leaves = if leaves > 0.0 { leaves } else { usually_left };
+        (leaves > comes).then(|| stats.ready as f32 / (leaves - comes) * 60.0)
+    }
+
+    /// Messages in and out a minute over a window; none while too little of it was seen. A count alone shows only the difference:
+    /// what left is known from the stage's own events (where a stage consumes the queue), what came in follows.
+    fn rates(&self, window: Duration, now: Timestamp) -> Option<(f32, f32)> {
+        self.stats?;
+        let totals = || self.totals.iter().filter(|(time, _)| now.since(*time) <= window);
+        let (first_at, _) = *totals().next()?;
+        let minutes = now.since(first_at).as_secs_f32() / 60.0;
         if minutes < 5.0 / 60.0 {
-            return (None, None);
+            return None;
         }
         let (mut risen, mut fallen) = (0_u64, 0_u64);
-        for ((_, before), (_, after)) in self.totals.iter().zip(self.totals.iter().skip(1)) {
+        for ((_, before), (_, after)) in totals().zip(totals().skip(1)) {
             risen += after.saturating_sub(*before);
             fallen += before.saturating_sub(*after);
         }
-        let done = self.done.iter().filter(|time| **time >= *first_at).count() as u64;
+        let done = self.done.iter().filter(|time| **time >= first_at).count() as u64;
         // Messages may come and go between two readings: the events know of them.
         let out = fallen.max(done);
         let came = (risen + out).saturating_sub(fallen);
-        (Some(came as f32 / minutes), Some(out as f32 / minutes))
+        Some((came as f32 / minutes, out as f32 / minutes))
     }
 }
 

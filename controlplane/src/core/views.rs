@@ -166,7 +166,8 @@ impl World {
 
     /// One queue.
     pub(crate) fn queue_view(&mut self, name: QueueName, now: Timestamp) -> Option<QueueView> {
-        let consumers = self.consumers(name, now);
+        let is_served = name.role.served_by().is_some() && !name.is_dead_letter;
+        let consumers = is_served.then(|| self.consumers(name, now));
         Some(self.queues.get_mut(&name)?.view(consumers, now))
     }
 

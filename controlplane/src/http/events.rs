@@ -1,15 +1,18 @@
-//! `POST /v1/events`.
+//! `/v1/events`: taking events in, and the newest of them.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::http::Uri;
 use stereospot_api::Problem;
 use stereospot_api::wire::{EventBatch, EventsAccepted, MAX_EVENTS};
+use stereospot_domain::Event;
 use stereospot_telemetry::catalogue::RejectReason;
 use stereospot_telemetry::record;
 
 use super::body;
+use super::jobs::EventsQuery;
 use super::problem::{Answer, Failure};
 use crate::shared::Shared;
 
@@ -31,4 +34,12 @@ pub(super) async fn accept(State(shared): State<Arc<Shared>>, request: Request) 
         )));
     }
     Ok(Json(shared.ingest.accept(batch.events).await?))
+}
+
+/// The newest events of all jobs and workers, in the order of their arrival; progress, extended leases and heartbeats left out.
+#[utoipa::path(get, operation_id = "newestEvents", path = "/v1/events", params(EventsQuery), responses(
+    (status = 200, body = Vec<Event>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn newest(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Json<Vec<Event>>> {
+    let limit = body::query::<EventsQuery>(&uri)?.limit()?;
+    Ok(Json(shared.store.newest_events(limit).await?))
 }

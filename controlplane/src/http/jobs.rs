@@ -51,6 +51,13 @@ pub(super) struct EventsQuery {
     limit: u32,
 }
 
+impl EventsQuery {
+    /// How many, if that many are given.
+    pub(super) fn limit(&self) -> Answer<u32> {
+        body::within("limit", self.limit, 1..=10_000)
+    }
+}
+
 fn usual_limit() -> usize {
     100
 }
@@ -140,8 +147,7 @@ pub(super) async fn events(
     Path(job_id): Path<String>,
     uri: Uri,
 ) -> Answer<Json<Vec<Event>>> {
-    let (job_id, query) = (body::job_id(&job_id)?, body::query::<EventsQuery>(&uri)?);
-    let limit = body::within("limit", query.limit, 1..=10_000)?;
+    let (job_id, limit) = (body::job_id(&job_id)?, body::query::<EventsQuery>(&uri)?.limit()?);
     let events = shared.store.job_events(job_id, limit).await?;
     if events.is_empty() && shared.backend.jobs.get(job_id).await?.is_none() {
         return Err(no_such_job(job_id));

@@ -15,6 +15,7 @@ use utoipa::OpenApi;
         super::health::readyz,
         super::health::metrics,
         super::events::accept,
+        super::events::newest,
         super::jobs::create,
         super::jobs::list,
         super::jobs::show,

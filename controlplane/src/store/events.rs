@@ -93,6 +93,15 @@ impl Store {
         rows.iter().rev().map(|row| event(row.get(0))).collect()
     }
 
+    /// The newest events of all that are no progress, in the order of their arrival, at most `limit`.
+    pub(crate) async fn newest_events(&self, limit: u32) -> Result<Vec<Event>> {
+        let rows = sqlx::query("SELECT body FROM events WHERE is_progress = 0 ORDER BY n DESC LIMIT ?")
+            .bind(limit)
+            .fetch_all(self.readers())
+            .await?;
+        rows.iter().rev().map(|row| event(row.get(0))).collect()
+    }
+
     /// A job's events for its projection: all that are no progress, and the newest progress.
     pub(crate) async fn job_history(&self, job_id: JobId) -> Result<Vec<Event>> {
         let newest = "SELECT body FROM (SELECT body, time FROM events WHERE job_id = ?1 ORDER BY time DESC LIMIT 2000) \

@@ -218,7 +218,7 @@ async fn an_empty_account_becomes_a_deployment_that_is_watched_and_repaired() {
     let job = serving.client.upload_source(job.job_id, 4, source()).await.unwrap();
     assert_eq!(job.source_file_size_bytes, Some(4));
 
-    let plan = serving.client.plan(Action::Purge { queue: INFERENCE }, None).await.unwrap();
+    let plan = serving.client.plan(Action::Purge { queue: INFERENCE, message_ids: None }, None).await.unwrap();
     assert_eq!((plan.refused.as_deref(), plan.items.len()), (None, 1), "{plan:#?}");
     assert!(plan.effect.contains("can't be undone"), "{plan:#?}");
     let apply = Apply { confirm: plan.confirm, who: None };

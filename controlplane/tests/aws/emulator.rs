@@ -157,6 +157,13 @@ impl Serving {
     }
 }
 
+impl Serving {
+    /// Ends it in the middle of whatever it does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+    }
+}
+
 impl Drop for Serving {
     fn drop(&mut self) {
         drop(self.child.stdin.take());

@@ -1,9 +1,11 @@
 //! A deployment of topology A with messages on the dead-letter queues that only existing services have.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use stereospot_api::Client;
 use stereospot_api::wire::{Applied, Apply};
+use stereospot_domain::diagnosis::{Code, Finding, Repair, Severity};
 use stereospot_domain::plan::{Action, Outcome, Plan};
-use stereospot_domain::{JobId, QueueName, QueueRole, message};
+use stereospot_domain::{JobId, QueueName, QueueRole, keys, message};
 use uuid::Uuid;
 
 use crate::emulator::{Emulator, Serving, run};
@@ -37,7 +39,7 @@ async fn put_job(emulator: &Emulator, prefix: &str, status: &str, total: Option<
     let job_id = JobId(Uuid::new_v4());
     let mut item = json!({
         "job_id": { "S": job_id.to_string() }, "mode": { "S": "sbs" }, "status": { "S": status },
-        "created_at": { "N": "1790000000" },
+        "created_at": { "N": "1700000000" },
     });
     if let Some(total) = total {
         item["total_segments"] = json!({ "N": total.to_string() });
@@ -45,6 +47,18 @@ async fn put_job(emulator: &Emulator, prefix: &str, status: &str, total: Option<
     let put = json!({ "TableName": format!("{prefix}-jobs"), "Item": item });
     emulator.call("dynamodb", "DynamoDB_20120810.PutItem", put).await;
     job_id
+}
+
+/// What is found with a job.
+async fn findings(client: &Client, job_id: JobId) -> Vec<Finding> {
+    let snapshot = client.snapshot().await.unwrap();
+    snapshot.jobs.into_iter().find(|view| view.job.job_id == job_id).map_or(Vec::new(), |view| view.findings)
+}
+
+/// A job's status as its table has it.
+async fn status(emulator: &Emulator, prefix: &str, job_id: JobId) -> Value {
+    let get = json!({ "TableName": format!("{prefix}-jobs"), "Key": { "job_id": { "S": job_id.to_string() } } });
+    emulator.call("dynamodb", "DynamoDB_20120810.GetItem", get).await["Item"]["status"]["S"].clone()
 }
 
 async fn act(serving: &Serving, action: Action) -> (Plan, Applied) {
@@ -82,6 +96,14 @@ async fn dead_letters_of_other_services_are_shown_and_sent_again() {
     }
 
     let serving = Serving::start(&file, dir.path());
+    serving
+        .eventually("what is dead for the job", async |client| {
+            let found = findings(client, ingested_job).await;
+            let is_replay =
+                |finding: &Finding| matches!(finding.repair, Some(Repair::ReplayDeadLetters { queue, .. }) if queue.role == QueueRole::Ingest);
+            (found.len() == 1 && found[0].code == Code::IngestDeadLettered && is_replay(&found[0])).then_some(())
+        })
+        .await;
     let snapshot = serving
         .eventually("a line for each dead-letter queue", async |client| {
             let snapshot = client.snapshot().await.unwrap();
@@ -102,7 +124,7 @@ async fn dead_letters_of_other_services_are_shown_and_sent_again() {
         let found: Vec<_> = peeked.iter().map(|one| (one.job_id, one.segment_index, one.body.as_str())).collect();
         assert_eq!(found, [(Some(*job_id), *segment_index, body.as_str())]);
 
-        let (purge, _) = act(&serving, Action::Purge { queue: name }).await;
+        let (purge, _) = act(&serving, Action::Purge { queue: name, message_ids: None }).await;
         assert_eq!(emulator.bodies(&dead(role)).await, Vec::<String>::new());
         act(&serving, Action::Restore { plan_id: purge.id }).await;
         assert_eq!(emulator.bodies(&dead(role)).await, [body.as_str()]);
@@ -112,6 +134,53 @@ async fn dead_letters_of_other_services_are_shown_and_sent_again() {
         assert_eq!(emulator.bodies(&dead(role)).await, Vec::<String>::new());
         assert_eq!(emulator.bodies(&format!("whole-{}", role.as_str())).await, [body.as_str()]);
     }
+}
+
+#[tokio::test]
+async fn a_source_that_was_fetched_and_never_told_of_is_split() {
+    let emulator = Emulator::start();
+    let env = deploy(&emulator, "fetched", &[QueueRole::Ingest]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("deployment.env");
+    std::fs::write(&file, &env).unwrap();
+    let job_id = put_job(&emulator, "fetched", "ingesting", None).await;
+    let bucket = env.lines().find_map(|line| line.strip_prefix("INPUT_BUCKET_NAME=")).unwrap().trim_matches('"');
+    emulator.put_object(bucket, &keys::source(job_id)).await;
+    // Its service wrote the source and then failed as often as is allowed.
+    let url = format!("{}/123456789012/fetched-ingest-dlq", emulator.url);
+    let body = json!({ "source_type": "youtube", "job_id": job_id, "source_url": "u" }).to_string();
+    emulator.call("sqs", "AmazonSQS.SendMessage", json!({ "QueueUrl": url, "MessageBody": body })).await;
+
+    let serving = Serving::start(&file, dir.path());
+    let found = serving
+        .eventually("what is wrong with it", async |client| {
+            let found = findings(client, job_id).await;
+            found.iter().any(|finding| finding.evidence[1].contains("ingest-dlq")).then_some(found)
+        })
+        .await;
+    let told: Vec<_> = found.iter().map(|finding| (finding.code, finding.repair.clone())).collect();
+    assert_eq!(told, [(Code::IngestLost, Some(Repair::ResendSource))], "{found:#?}");
+    let before = emulator.bodies("fetched-chunking").await;
+    act(&serving, Action::Repair { job_id, code: "ingest-lost".into() }).await;
+    assert_eq!(status(&emulator, "fetched", job_id).await, "created");
+    let after = emulator.bodies("fetched-chunking").await;
+    assert_eq!(after[before.len()..], [message::object_created(bucket, &keys::source(job_id))]);
+}
+
+#[tokio::test]
+async fn a_source_that_nobody_can_fetch_is_told_and_given_up() {
+    let emulator = Emulator::start();
+    let env = deploy(&emulator, "unfetched", &[]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("deployment.env");
+    std::fs::write(&file, &env).unwrap();
+    let job_id = put_job(&emulator, "unfetched", "ingesting", None).await;
+    let serving = Serving::start(&file, dir.path());
+    let found = serving.eventually("what is wrong with it", async |client| findings(client, job_id).await.pop()).await;
+    assert_eq!((found.code, found.severity, found.repair), (Code::IngestLost, Severity::Warning, None));
+    assert_eq!(found.evidence[..2], ["no source object exists", "this deployment has no ingest queue"]);
+    act(&serving, Action::Fail { job_id, reason: None }).await;
+    assert_eq!(status(&emulator, "unfetched", job_id).await, "failed");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod deployment;
+mod discards;
 mod emulator;
 mod endpoint;
 mod existing;

@@ -71,7 +71,7 @@ async fn outcomes(plane: &Plane, action: Action) -> (uuid::Uuid, Vec<Outcome>) {
 #[tokio::test]
 async fn a_purge_keeps_the_copy_of_what_may_be_gone() {
     let plane = plane_with_messages(4).await;
-    let (purge, ended) = outcomes(&plane, Action::Purge { queue: INFERENCE }).await;
+    let (purge, ended) = outcomes(&plane, Action::Purge { queue: INFERENCE, message_ids: None }).await;
     assert_eq!(ended, [Outcome::Failed, Outcome::Failed, Outcome::Done, Outcome::Done]);
     let restore = plane.client.plan(Action::Restore { plan_id: purge }, None).await.unwrap();
     assert_eq!(restore.items.len(), 3, "all but the one that surely stayed: {restore:#?}");
@@ -81,14 +81,14 @@ async fn a_purge_keeps_the_copy_of_what_may_be_gone() {
 async fn a_purge_that_cannot_be_written_down_is_told_as_it_was() {
     let plane = plane_with_messages(4).await;
     refuse(&plane, "DELETE").await;
-    let (_, ended) = outcomes(&plane, Action::Purge { queue: INFERENCE }).await;
+    let (_, ended) = outcomes(&plane, Action::Purge { queue: INFERENCE, message_ids: None }).await;
     assert_eq!(ended, [Outcome::Failed, Outcome::Failed, Outcome::Done, Outcome::Done]);
 }
 
 #[tokio::test]
 async fn a_restore_that_cannot_be_written_down_is_not_done_twice() {
     let plane = plane_with_messages(4).await;
-    let (plan_id, _) = outcomes(&plane, Action::Purge { queue: INFERENCE }).await;
+    let (plan_id, _) = outcomes(&plane, Action::Purge { queue: INFERENCE, message_ids: None }).await;
     refuse(&plane, "UPDATE").await;
     let before = plane.backend.queues[&INFERENCE].peek(10).await.unwrap().len();
     let late = plane.client.plan(Action::Restore { plan_id }, None).await.unwrap();

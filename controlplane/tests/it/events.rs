@@ -71,6 +71,23 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn the_newest_events_are_told_in_the_order_of_their_arrival_without_progress() {
+    let plane = Plane::passive().await;
+    let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
+    let mut worker = Worker::new("inference-1", Stage::Inference);
+    let about = Some((job_id, Some(1)));
+    let events = [EventKind::SegmentStarted, EventKind::SegmentProgress, EventKind::SegmentFailed]
+        .map(|kind| worker.event(kind, plane.now(), about, json!({})));
+    let started = worker.event(EventKind::WorkerStarted, plane.now(), None, json!({}));
+    plane.client.send_events(events.to_vec()).await.unwrap();
+    plane.client.send_events(vec![started.clone()]).await.unwrap();
+    assert_eq!(plane.client.events(2).await.unwrap(), [events[2].clone(), started.clone()]);
+    assert_eq!(plane.client.events(10_000).await.unwrap(), [events[0].clone(), events[2].clone(), started]);
+    let refused = plane.client.events(0).await.unwrap_err().to_string();
+    assert!(refused.contains("limit is 0: give 1 to 10000"), "{refused}");
+}
+
+#[tokio::test]
 async fn many_requests_at_once_are_all_kept() {
     let plane = Plane::start().await;
     let mut sending = tokio::task::JoinSet::new();

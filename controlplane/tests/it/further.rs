@@ -17,7 +17,7 @@ use crate::harness::{Plane, Side};
 use crate::platform::{passive, platform};
 
 /// A control plane over a deployment that has every queue, and whose job-worker has no task.
-async fn whole() -> (Plane, Arc<MemoryFleet>) {
+pub(crate) async fn whole() -> (Plane, Arc<MemoryFleet>) {
     let clock = ManualClock::default();
     let job_worker =
         Service { name: "job-worker".into(), desired: 0, running: 0, pending: 0, limits: None, note: None };
@@ -150,10 +150,24 @@ async fn a_purge_of_such_a_queue_can_be_undone() {
     let job_id = plane.job(JobStatus::Completed, Some(1)).await;
     dead_letter(&plane, QueueRole::Deletion, &[of_job(job_id)]).await;
     let queue = QueueName::dead_letter(QueueRole::Deletion);
-    let (plan, _) = plane.act(Action::Purge { queue }).await;
+    let (plan, _) = plane.act(Action::Purge { queue, message_ids: None }).await;
     assert_eq!((plan.items[0].job_id, plane.stats(queue).await.ready), (Some(job_id), 0));
     plane.act(Action::Restore { plan_id: plan.id }).await;
     assert_eq!(plane.client.peek(queue, 10).await.unwrap()[0].body, of_job(job_id));
+}
+
+#[tokio::test]
+async fn a_purge_says_whose_source_nobody_will_fetch() {
+    let (plane, _) = whole().await;
+    let job_id = plane.job(JobStatus::Created, None).await;
+    let body = format!(r#"{{"source_type":"youtube","job_id":"{job_id}","source_url":"https://a/b"}}"#);
+    dead_letter(&plane, QueueRole::Ingest, &[body]).await;
+    plane.snapshot("the job", |snapshot| snapshot.jobs.iter().any(|view| view.job.job_id == job_id)).await;
+    let queue = QueueName::dead_letter(QueueRole::Ingest);
+    let plan = plane.client.plan(Action::Purge { queue, message_ids: None }, None).await.unwrap();
+    let told = format!("stays stuck: nothing else says where its source is: {job_id}");
+    assert!(plan.assumptions.iter().any(|line| line.ends_with(&told)), "{plan:#?}");
+    assert!(plan.effect.contains("1 job stuck until repaired"), "{}", plan.effect);
 }
 
 #[tokio::test]
@@ -196,7 +210,11 @@ async fn where_there_is_no_such_queue_nothing_is_shown_of_it() {
     };
     let expected = (404, "this deployment has no queue ingest-dlq".to_owned());
     assert_eq!(said(plane.client.peek(queue, 10).await.unwrap_err()), expected);
-    for action in [Action::Replay { queue, message_ids: None }, Action::Purge { queue }, Action::StopMove { queue }] {
+    for action in [
+        Action::Replay { queue, message_ids: None },
+        Action::Purge { queue, message_ids: None },
+        Action::StopMove { queue },
+    ] {
         let refused = plane.client.plan(action, None).await;
         let said = refused.map_or_else(said, |plan| (404, plan.refused.unwrap_or_default()));
         assert_eq!(said, expected);

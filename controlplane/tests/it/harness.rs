@@ -168,6 +168,7 @@ impl Plane {
         self.backend.jobs.create(&job).await.unwrap();
         let steps = match (status, total) {
             (JobStatus::Created, _) => vec![],
+            (JobStatus::Ingesting, _) => vec![JobStatus::Ingesting],
             (_, Some(_)) => vec![JobStatus::ChunkingInProgress, JobStatus::ChunkingComplete],
             _ => vec![JobStatus::ChunkingInProgress],
         };

@@ -4,11 +4,13 @@
 mod bad_requests;
 mod bookkeeping;
 mod crowd;
+mod discards;
 mod events;
 mod foreign;
 mod full_disk;
 mod further;
 mod harness;
+mod ingests;
 mod jobs;
 mod messages;
 mod platform;

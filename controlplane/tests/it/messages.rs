@@ -177,7 +177,8 @@ async fn a_purge_must_be_typed_and_can_be_undone() {
     }
     let how = Receive { max: 1, wait: Duration::ZERO, visibility: Some(Duration::from_secs(600)) };
     assert_eq!(queue.receive(how).await.unwrap().len(), 1);
-    let plan = plane.client.plan(Action::Purge { queue: INFERENCE }, Some("bob".into())).await.unwrap();
+    let plan =
+        plane.client.plan(Action::Purge { queue: INFERENCE, message_ids: None }, Some("bob".into())).await.unwrap();
     assert_eq!(plan.confirm.as_deref(), Some("purge 12"));
     assert_eq!(refusal(&plane, plan.id, None).await, (422, "invalid".into()));
     assert_eq!(refusal(&plane, plan.id, Some("purge 11")).await, (422, "invalid".into()));
@@ -208,7 +209,7 @@ async fn a_purge_must_be_typed_and_can_be_undone() {
 async fn a_plan_ends_after_a_minute() {
     let plane = Plane::passive().await;
     plane.backend.queues[&INFERENCE].send(&[Outgoing::now("body")]).await.unwrap();
-    let plan = plane.client.plan(Action::Purge { queue: INFERENCE }, None).await.unwrap();
+    let plan = plane.client.plan(Action::Purge { queue: INFERENCE, message_ids: None }, None).await.unwrap();
     plane.clock.advance(Duration::from_secs(61));
     assert_eq!(refusal(&plane, plan.id, Some("purge 1")).await, (410, "expired".into()));
     assert_eq!(plane.stats(INFERENCE).await.ready, 1);
@@ -263,7 +264,7 @@ async fn a_queue_whose_messages_others_hold_is_not_called_empty() {
     plane.dead_letter(QueueRole::Inference).await;
     let how = Receive { max: 1, wait: Duration::ZERO, visibility: None };
     assert_eq!(dead.receive(how).await.unwrap().len(), 1);
-    for action in [replay(INFERENCE_DLQ), Action::Purge { queue: INFERENCE_DLQ }] {
+    for action in [replay(INFERENCE_DLQ), Action::Purge { queue: INFERENCE_DLQ, message_ids: None }] {
         let refused = plane.client.plan(action, None).await.unwrap().refused;
         let held = "1 message of inference-dlq is held by somebody who looks at it, for up to 30 s: try again then";
         assert_eq!(refused.as_deref(), Some(held));
@@ -297,7 +298,7 @@ async fn what_nobody_can_read_has_its_cause_and_is_sent_only_when_it_is_named_al
 async fn a_read_only_server_plans_but_changes_nothing() {
     let plane = Plane::with(|config| config.is_read_only = true).await;
     plane.backend.queues[&INFERENCE].send(&[Outgoing::now("body")]).await.unwrap();
-    let plan = plane.client.plan(Action::Purge { queue: INFERENCE }, None).await.unwrap();
+    let plan = plane.client.plan(Action::Purge { queue: INFERENCE, message_ids: None }, None).await.unwrap();
     assert!(plan.refused.unwrap().contains("read-only"));
     assert_eq!(refusal(&plane, plan.id, Some("purge 1")).await, (403, "read-only".into()));
     match plane.client.create_job(&stereospot_api::wire::NewJob { title: None, options: Default::default() }).await {
@@ -498,7 +499,7 @@ async fn a_purged_reassembly_message_is_not_under_way() {
     plane.act(Action::Trigger { job_id }).await;
     let under_way = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
     assert_eq!(under_way.refused.as_deref(), Some("a reassembly message was sent a moment ago and is under way"));
-    plane.act(Action::Purge { queue: REASSEMBLY }).await;
+    plane.act(Action::Purge { queue: REASSEMBLY, message_ids: None }).await;
     let detail = plane.client.job(job_id).await.unwrap();
     assert!(detail.can_trigger, "{}", detail.trigger_note);
     plane.act(Action::Trigger { job_id }).await;

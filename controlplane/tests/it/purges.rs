@@ -43,7 +43,7 @@ async fn check_purge(repairs_by_itself: bool, effect: &str, assumption: &str) {
     let job_id = job_with_dead_source(&plane).await;
     // Of a job that ended nothing is said.
     let ended = job_with_dead_source_of(&plane, JobStatus::Failed).await;
-    let plan = plane.client.plan(Action::Purge { queue: DEAD }, None).await.unwrap();
+    let plan = plane.client.plan(Action::Purge { queue: DEAD, message_ids: None }, None).await.unwrap();
     assert_eq!(plan.items.len(), 2);
     assert_eq!(
         plan.effect,
@@ -77,7 +77,7 @@ async fn a_purge_says_which_jobs_stay_stuck() {
 async fn what_was_done_without_the_message_is_not_put_back() {
     let plane = Plane::passive().await;
     let job_id = job_with_dead_source(&plane).await;
-    let (purge, _) = plane.act(Action::Purge { queue: DEAD }).await;
+    let (purge, _) = plane.act(Action::Purge { queue: DEAD, message_ids: None }).await;
     let restore = Action::Restore { plan_id: purge.id };
     let early = plane.client.plan(restore.clone(), None).await.unwrap();
     assert_eq!((early.items.len(), early.skips.len(), early.refused), (1, 0, None));
@@ -98,7 +98,7 @@ async fn what_was_done_without_the_message_is_not_put_back() {
 async fn the_dead_letter_of_a_failed_job_is_put_back_since_a_replay_takes_the_job_back() {
     let plane = Plane::passive().await;
     let job_id = job_with_dead_source(&plane).await;
-    let (purge, _) = plane.act(Action::Purge { queue: DEAD }).await;
+    let (purge, _) = plane.act(Action::Purge { queue: DEAD, message_ids: None }).await;
     set(&plane, job_id, &[JobStatus::Failed]).await;
     let (_, applied) = plane.act(Action::Restore { plan_id: purge.id }).await;
     assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:#?}");
@@ -119,7 +119,7 @@ async fn of_segments_only_those_without_a_completion_are_put_back() {
         let body = message::object_created("input", &keys::segment(segment));
         plane.backend.queues[&queue].send(&[Outgoing::now(body)]).await.unwrap();
     }
-    let (purge, _) = plane.act(Action::Purge { queue }).await;
+    let (purge, _) = plane.act(Action::Purge { queue, message_ids: None }).await;
     plane.complete(job_id, [1]).await;
     let (plan, applied) = plane.act(Action::Restore { plan_id: purge.id }).await;
     assert_eq!((plan.items.len(), plan.skips.len()), (1, 1), "{plan:#?}");

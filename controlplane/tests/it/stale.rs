@@ -90,7 +90,7 @@ async fn what_is_not_read_is_said_and_no_plan_rests_on_it() {
     let inference = QueueName::main(QueueRole::Inference);
     plane.backend.queues[&inference].send(&[Outgoing::now("body")]).await.unwrap();
     plane.depth_is_read(inference, 1).await;
-    let purge = Action::Purge { queue: inference };
+    let purge = Action::Purge { queue: inference, message_ids: None };
     assert_eq!(plane.client.plan(purge.clone(), None).await.unwrap().refused, None);
 
     is_down.store(true, Ordering::SeqCst);
@@ -123,7 +123,7 @@ async fn a_queue_that_is_not_read_is_its_own_fault() {
     plane.snapshot("a line about it", has_line).await;
     plane.backend.queues[&inference].send(&[Outgoing::now("body")]).await.unwrap();
     plane.depth_is_read(inference, 1).await;
-    let purge = Action::Purge { queue: inference };
+    let purge = Action::Purge { queue: inference, message_ids: None };
     assert_eq!(plane.client.plan(purge, None).await.unwrap().refused, None, "the others go on");
     let ready = |snapshot: &stereospot_api::view::Snapshot| {
         snapshot.queues.iter().find(|queue| queue.name == lost).unwrap().ready.is_some()

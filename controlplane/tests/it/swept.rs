@@ -50,7 +50,7 @@ async fn a_queue_that_can_t_be_looked_into_is_purged_whole_and_once_a_minute() {
     let queue = platform.backend.queues[&INFERENCE].clone();
     platform.backend.queues.insert(INFERENCE, Arc::new(Unseen(queue.clone())));
     let plane = passive(platform, clock).await;
-    let purge = Action::Purge { queue: INFERENCE };
+    let purge = Action::Purge { queue: INFERENCE, message_ids: None };
     let empty = plane.client.plan(purge.clone(), None).await.unwrap();
     assert_eq!(empty.refused.as_deref(), Some("inference is empty, as far as SQS counts"));
     for _ in 0..3 {
@@ -172,7 +172,7 @@ async fn messages_that_come_as_they_like_are_replayed_all_the_same() {
     assert_eq!((plane.stats(INFERENCE).await.ready, plane.stats(INFERENCE_DLQ).await.ready), (34, 1));
     plane.status(job_id, JobStatus::ChunkingComplete).await;
     let chosen = plane.client.peek(INFERENCE_DLQ, 1).await.unwrap().remove(0);
-    let purge = plane.act(Action::Purge { queue: INFERENCE_DLQ }).await;
+    let purge = plane.act(Action::Purge { queue: INFERENCE_DLQ, message_ids: None }).await;
     assert_eq!(purge.1.results[0].id, chosen.id);
     assert_eq!(plane.stats(INFERENCE_DLQ).await.ready, 0);
 }

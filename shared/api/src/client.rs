@@ -208,6 +208,14 @@ impl Client {
         self.get(&format!("/v1/jobs/{job_id}/events?limit={limit}")).await
     }
 
+    /// The newest events of all jobs and workers, in the order of their arrival, at most `limit`; progress and heartbeats left out.
+    ///
+    /// # Errors
+    /// As every call: [`Error`].
+    pub async fn events(&self, limit: u32) -> Result<Vec<Event>> {
+        self.get(&format!("/v1/events?limit={limit}")).await
+    }
+
     /// A job's log lines, oldest first, at most `limit`. On CloudWatch it may take half a minute, and costs by the bytes read;
     /// dropping the future stops the search there too.
     ///

@@ -235,8 +235,9 @@ pub struct QueueView {
     pub history: Vec<u64>,
     /// Seconds until empty at this rate; absent when it doesn't drain.
     pub drains_in_secs: Option<f32>,
-    /// Workers of this stage that were heard of in the last 30 seconds.
-    pub consumers: u32,
+    /// Workers of this stage that were heard of in the last 30 seconds. Absent where none would be heard of: others than ours send
+    /// no events, and nobody consumes a dead-letter queue.
+    pub consumers: Option<u32>,
     /// Seconds a received message stays hidden.
     pub visibility_secs: Option<f32>,
     /// Receivings until a message is dead-lettered.

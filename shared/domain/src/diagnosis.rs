@@ -18,9 +18,10 @@ mod code;
 mod dead;
 mod facts;
 mod failing;
+mod ingest;
 
 pub use code::Code;
-pub use facts::{DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment, Unseen};
+pub use facts::{DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment, Unknown, Unseen};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -47,7 +48,7 @@ pub enum Repair {
         /// The observed `reassembly_started_at`.
         observed: Timestamp,
     },
-    /// Send the notification of the source again.
+    /// Send the notification of the source again, a job that says `ingesting` being given back to `created` first.
     ResendSource,
     /// Send the notifications of these segments again.
     ResendSegments {
@@ -100,7 +101,8 @@ pub fn diagnose(facts: &JobFacts, now: Timestamp, patience: Patience) -> Vec<Fin
             after_chunking(facts, now, patience, &mut findings);
         }
         JobStatus::Failed => failed(facts, &mut findings),
-        JobStatus::Ingesting | JobStatus::Completed | JobStatus::Deleted => {}
+        JobStatus::Ingesting => ingest::lost(facts, now, &mut findings),
+        JobStatus::Completed | JobStatus::Deleted => {}
     }
     silent_segments(facts, now, patience, &mut findings);
     failing::steps(facts, now, patience.step, &mut findings);
@@ -125,8 +127,9 @@ fn not_split(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mu
     if now.since(since) < patience {
         return;
     }
-    let has_dead_letter = facts.dead_letters.iter().any(|letter| letter.queue.role == QueueRole::Chunking);
+    let is_dead = |role| facts.dead_letters.iter().any(|letter| letter.queue.role == role);
     match &facts.source_exists {
+        Some(source) if !source.value && is_dead(QueueRole::Ingest) => {}
         Some(source) if !source.value => findings.push(Finding {
             code: Code::SourceMissing,
             severity: Severity::Warning,
@@ -134,7 +137,7 @@ fn not_split(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mu
             evidence: vec!["no source object exists".into(), "submit the video again".into()],
             repair: None,
         }),
-        Some(_) if !has_dead_letter => {
+        Some(_) if !is_dead(QueueRole::Chunking) => {
             let (depth, tries) = (facts.chunking_depth.as_ref(), facts.chunking_tries);
             let gone = message_gone(QueueRole::Chunking, depth, tries, since, now);
             let Some(gone) = gone.and_then(|gone| gone.unless_dead(facts.unseen_sources.as_ref())) else { return };

@@ -21,11 +21,14 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message_ids: Option<Vec<String>>,
     },
-    /// Take every message off a queue, keeping a copy that can be restored.
+    /// Take messages off a queue, keeping copies that can be restored.
     Purge {
         /// Any queue.
         #[schema(value_type = String)]
         queue: QueueName,
+        /// Only these messages; absent means all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message_ids: Option<Vec<String>>,
     },
     /// Have a job's segments joined now.
     Trigger {
@@ -115,6 +118,16 @@ pub struct Plan {
     pub command: String,
 }
 
+impl Plan {
+    /// True for a purge whose messages can be put back. Where they can't be looked at they can't be copied either: there the
+    /// plan's only item is the queue itself.
+    #[must_use]
+    pub fn keeps_copies(&self) -> bool {
+        let Action::Purge { queue, message_ids } = &self.action else { return false };
+        message_ids.is_some() || !matches!(&self.items[..], [item] if item.id == queue.to_string())
+    }
+}
+
 /// One thing that a plan touches or leaves alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlanItem {
@@ -175,5 +188,22 @@ impl AppliedPlan {
     #[must_use]
     pub fn count(&self, outcome: Outcome) -> usize {
         self.results.iter().filter(|result| result.outcome == outcome).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purge_that_names_no_messages_is_of_the_whole_queue() {
+        let queue = QueueName::dead_letter(crate::QueueRole::Inference);
+        let whole = Action::Purge { queue, message_ids: None };
+        let text = r#"{"action":"purge","queue":"inference-dlq"}"#;
+        assert_eq!(serde_json::from_str::<Action>(text).unwrap(), whole, "as it was before there was a choice");
+        assert_eq!(serde_json::to_string(&whole).unwrap(), text);
+        let chosen = r#"{"action":"purge","queue":"inference-dlq","message_ids":["m-1"]}"#;
+        let message_ids = Some(vec!["m-1".to_owned()]);
+        assert_eq!(serde_json::from_str::<Action>(chosen).unwrap(), Action::Purge { queue, message_ids });
     }
 }

@@ -2,13 +2,12 @@
 
 use stereospot_api::Client;
 use stereospot_api::view::{JobDetail, JobView, SegmentState};
-use stereospot_domain::Event;
 use stereospot_domain::plan::Action;
 
 use super::fetch::Destination;
 use super::patience::answered;
 use super::print::{Column, Table, UNKNOWN, age, duration, json, known, line, mark, named, note, rate, size};
-use super::{Error, Result, fetch, job_id, now, unless_interrupted, write};
+use super::{Error, Result, events, fetch, job_id, now, unless_interrupted, write};
 use crate::cli::{Jobs, JobsCommand, JobsList};
 
 pub(super) async fn run(client: &Client, options: Jobs) -> Result {
@@ -24,7 +23,7 @@ pub(super) async fn run(client: &Client, options: Jobs) -> Result {
         }
         JobsCommand::Events { id, limit, json: how } => {
             let events = answered(client, client.job_events(job_id::resolve(client, &id).await?, limit)).await?;
-            if how.json { json(&events) } else { listed_events(&events) }
+            if how.json { json(&events) } else { events::list(&events) }
         }
         JobsCommand::Trigger { id, write: how } => {
             let job_id = job_id::resolve(client, &id).await?;
@@ -216,34 +215,5 @@ fn shown_timeline(detail: &JobDetail) -> Result {
         ]);
     }
     line("")?;
-    table.print()
-}
-
-fn listed_events(events: &[Event]) -> Result {
-    if events.is_empty() {
-        return line("no event of this job was heard");
-    }
-    let mut table = Table::new(&[
-        Column::Right("AGO"),
-        Column::Left(" "),
-        Column::Left("EVENT"),
-        Column::Right("SEGMENT"),
-        Column::Right("ATTEMPT"),
-        Column::Left("FROM"),
-        Column::Cut("DATA"),
-    ]);
-    let now = now();
-    for event in events {
-        let data: Vec<String> = event.data.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        table.row([
-            age(Some(event.time), now),
-            if event.kind.is_error() { "✗" } else { "" }.into(),
-            event.kind.to_string(),
-            known(event.segment_index),
-            known(event.attempt),
-            event.source.clone(),
-            data.join(" "),
-        ]);
-    }
     table.print()
 }

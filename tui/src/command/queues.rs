@@ -37,17 +37,23 @@ pub(super) async fn run(client: &Client, options: Queues) -> Result {
                     "only a dead-letter queue can be replayed: did you mean {queue}-dlq?"
                 )));
             }
-            let message_ids = (!ids.is_empty()).then_some(ids);
-            write::carry_out(client, Action::Replay { queue, message_ids }, how).await
+            write::carry_out(client, Action::Replay { queue, message_ids: chosen(ids) }, how).await
         }
         QueuesCommand::StopMove { queue, write: how } => {
             write::carry_out(client, Action::StopMove { queue }, how).await
         }
-        QueuesCommand::Purge { queue, write: how } => write::carry_out(client, Action::Purge { queue }, how).await,
+        QueuesCommand::Purge { queue, ids, write: how } => {
+            write::carry_out(client, Action::Purge { queue, message_ids: chosen(ids) }, how).await
+        }
         QueuesCommand::Restore { plan, write: how } => {
             write::carry_out(client, Action::Restore { plan_id: plan }, how).await
         }
     }
+}
+
+/// The messages that were named; none named means all.
+fn chosen(ids: Vec<String>) -> Option<Vec<String>> {
+    (!ids.is_empty()).then_some(ids)
 }
 
 /// Queues without numbers: of the pipeline, which should have them all, and of those that the server tells of.

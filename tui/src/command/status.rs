@@ -102,14 +102,9 @@ fn stages(snapshot: &Snapshot) -> Result {
     line("")
 }
 
-/// How many are heard of at a queue. Of others than ours nothing is: they may be there where the queue is not of this machine.
+/// How many are heard of at a queue.
 pub(super) fn consumers(queue: &QueueView) -> String {
-    // Nothing consumes a dead-letter queue, and nothing should.
-    let is_unheard = queue.name.is_dead_letter || queue.name.role.served_by().is_none();
-    match queue.consumers {
-        0 if is_unheard || queue.ready.is_none_or(|ready| !ready.is_exact) => UNKNOWN.into(),
-        count => count.to_string(),
-    }
+    queue.consumers.map_or_else(|| UNKNOWN.into(), |count| count.to_string())
 }
 
 /// When a queue will be empty, in words.

@@ -42,7 +42,8 @@ pub(super) async fn run(client: &Client, how: Json) -> Result {
             state(worker.state).into(),
             worker.job_id.map_or_else(|| UNKNOWN.into(), |job_id| job_id.to_string()[..8].to_owned()),
             known(worker.segment_index),
-            rate(worker.frames_per_second),
+            // Of one that waits it would be its last segment's.
+            rate(worker.frames_per_second.filter(|_| worker.state == WorkerState::Busy)),
             age(Some(worker.last_seen_at), now),
             worker.done.to_string(),
             worker.failed.to_string(),

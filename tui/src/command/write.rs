@@ -67,7 +67,7 @@ pub(super) async fn carry_out(client: &Client, action: Action, how: Write) -> Re
 /// queue to be empty has what he wants.
 fn emptied(plan: &Plan) -> Option<QueueName> {
     let queue = match plan.action {
-        Action::Purge { queue } | Action::Replay { queue, .. } => queue,
+        Action::Purge { queue, .. } | Action::Replay { queue, .. } => queue,
         _ => return None,
     };
     let is_left_alone = plan.items.is_empty() && plan.skips.is_empty();
@@ -134,7 +134,7 @@ fn report(plan: &Plan, applied: &Applied, how: Write) -> Result {
             count(Outcome::Done),
             count(Outcome::Skipped)
         ))?;
-        if matches!(plan.action, Action::Purge { .. }) {
+        if plan.keeps_copies() && count(Outcome::Done) > 0 {
             line(format!("undo with: stereospot queues restore {}", plan.id))?;
         }
     }

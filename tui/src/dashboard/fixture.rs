@@ -122,7 +122,7 @@ pub(crate) fn queue(role: QueueRole, is_dead_letter: bool, ready: u64) -> QueueV
         out_per_minute: (!is_dead_letter).then_some(ready as f32 / 3.0),
         history: (0..30).map(|minute| ready * minute / 30).collect(),
         drains_in_secs: None,
-        consumers: if is_dead_letter { 0 } else { 2 },
+        consumers: (!is_dead_letter).then_some(2),
         visibility_secs: (!is_dead_letter).then_some(30.0),
         max_receives: (!is_dead_letter).then_some(3),
         purged_at: None,
@@ -138,7 +138,7 @@ fn queues() -> Vec<QueueView> {
     list[0].drains_in_secs = Some(12.0);
     // One backend that only approximates, one stage that stands, one value that isn't known.
     list[2].ready = list[2].ready.map(|seen| Observed { is_exact: false, ..seen });
-    (list[4].out_per_minute, list[4].consumers) = (Some(0.0), 0);
+    (list[4].out_per_minute, list[4].consumers) = (Some(0.0), Some(0));
     list[6].delayed = None;
     list
 }

@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use stereospot_api::view::{Change, JobView, Snapshot};
+use stereospot_domain::Event;
 use stereospot_domain::plan::AppliedPlan;
 
 use super::effect::Answer;
@@ -29,6 +30,8 @@ pub(crate) enum Net {
     Jobs(Vec<JobView>),
     /// The action log, newest first.
     Actions(Vec<AppliedPlan>),
+    /// The newest events of before the changes, in the order of their arrival.
+    Events(Vec<Event>),
     /// One change.
     Change(Change),
     /// The connection is gone; the next attempt comes in `retry_in`.

@@ -75,7 +75,7 @@ commands! {
     Mark "mark" ["space"], "mark a message";
     MarkAll "mark-all" ["*"], "mark all that match, or none";
     Replay "replay" ["r"], "plan: send dead letters back to their queue";
-    Purge "purge" ["x"], "plan: take every message off a queue, keeping a copy";
+    Purge "purge" ["x"], "plan: discard dead letters, empty a queue";
     StopMove "stop-move" ["X"], "plan: stop the platform's own move out of a dead-letter queue";
     Trigger "trigger" ["t"], "plan: have a job's segments joined now";
     Repair "repair" ["f"], "plan: carry out what the top finding proposes";

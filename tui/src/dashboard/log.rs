@@ -2,9 +2,10 @@
 //!
 //! Invariant: the shown list is brought up to date as events come, never searched anew for a draw.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use stereospot_domain::{Event, JobId};
+use uuid::Uuid;
 
 use super::cursor::Cursor;
 use super::jobs::contains;
@@ -34,6 +35,8 @@ pub(crate) struct Log {
     is_held: bool,
     held_back: u64,
     dropped: u64,
+    /// Events that were recalled: the stream may bring the last of them again.
+    recalled: HashSet<Uuid>,
     /// True while the newest event has the cursor.
     pub follows: bool,
     pub cursor: Cursor<u64>,
@@ -44,8 +47,20 @@ impl Log {
         Self { follows: true, ..Self::default() }
     }
 
-    /// Takes in an event.
+    /// Takes in the newest events of before a connection: those that are not here yet happened since the last one.
+    pub(crate) fn recall(&mut self, events: Vec<Event>) {
+        let known: HashSet<Uuid> = self.entries.iter().map(|entry| entry.event.id).collect();
+        self.recalled.clear();
+        let ids: HashSet<Uuid> = events.iter().map(|event| event.id).collect();
+        events.into_iter().filter(|event| !known.contains(&event.id)).for_each(|event| self.push(event));
+        self.recalled = ids;
+    }
+
+    /// Takes in an event, unless it was recalled.
     pub(crate) fn push(&mut self, event: Event) {
+        if self.recalled.contains(&event.id) {
+            return;
+        }
         let entry = Entry { number: self.next, facts: facts(&event), event };
         self.next += 1;
         if self.is_held {

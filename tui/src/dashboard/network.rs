@@ -21,6 +21,9 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Jobs asked for at once.
 const PAGE: u32 = 1000;
 
+/// Events of before the connection that are asked for.
+const RECENT_EVENTS: u32 = 1000;
+
 /// Why a connection ended.
 enum End {
     /// Nobody listens any more.
@@ -75,6 +78,12 @@ async fn stay_connected(client: &Client, inputs: &mpsc::Sender<Input>, was_live:
     let mut changes = pin!(client.changes(revision, boot).await?);
     *was_live = true;
     if inputs.send(Input::Net(Net::Snapshot(Box::new(snapshot)))).await.is_err() {
+        return Ok(End::Closed);
+    }
+    // Before any change, so that they stand in order; what is on screen does not rest on them.
+    if let Ok(events) = client.events(RECENT_EVENTS).await
+        && inputs.send(Input::Net(Net::Events(events))).await.is_err()
+    {
         return Ok(End::Closed);
     }
     let more = async {

@@ -210,7 +210,7 @@ impl Triage {
         self.step(at as isize - from as isize);
     }
 
-    /// What a replay would be about: the marked ones; otherwise the message or the whole group under the cursor.
+    /// What a replay or a purge would be about: the marked ones; otherwise the message or the whole group under the cursor.
     pub(crate) fn targets(&self) -> Vec<String> {
         if !self.marked.is_empty() {
             return self.marked.iter().cloned().collect();

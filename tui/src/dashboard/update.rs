@@ -100,6 +100,7 @@ fn net_input(state: &mut State, net: Net) {
                 state.model.jobs.upsert_older(job);
             }
         }
+        Net::Events(events) => state.model.log.recall(events),
         Net::Actions(actions) => state.model.actions = actions.into(),
         Net::Change(change) => {
             match &change {

@@ -80,14 +80,7 @@ fn unheard(state: &State) -> Option<String> {
 
 fn replay(state: &State) -> Result<Action, String> {
     if let Place::DeadLetters(queue) = state.place {
-        let targets = state.triage.targets();
-        if targets.is_empty() && state.triage.read_at.is_none() {
-            return Err(unheard(state).unwrap_or_else(|| format!("{queue} is still being read")));
-        }
-        if targets.is_empty() {
-            return Err(format!("{queue} shows no message"));
-        }
-        return Ok(Action::Replay { queue, message_ids: Some(targets) });
+        return Ok(Action::Replay { queue, message_ids: Some(targets(state, queue)?) });
     }
     let name = match (state.queue_of_cursor(), state.job_under_cursor()) {
         (Some(name), _) => name,
@@ -99,6 +92,16 @@ fn replay(state: &State) -> Result<Action, String> {
         return Err(format!("{queue} is empty"));
     }
     Ok(Action::Replay { queue, message_ids: None })
+}
+
+/// The messages that a key is about while a dead-letter queue is looked into.
+fn targets(state: &State, queue: QueueName) -> Result<Vec<String>, String> {
+    let targets = state.triage.targets();
+    match (targets.is_empty(), state.triage.read_at) {
+        (false, _) => Ok(targets),
+        (true, None) => Err(unheard(state).unwrap_or_else(|| format!("{queue} is still being read"))),
+        (true, Some(_)) => Err(format!("{queue} shows no message")),
+    }
 }
 
 /// A job's own dead letters. Reassembly's go through the finding's repair, which resets the lock that would make them useless.
@@ -114,7 +117,11 @@ fn replay_of_job(state: &State, job_id: JobId) -> Result<Action, String> {
     })
 }
 
+/// Where a dead-letter queue is looked into, of the chosen messages; elsewhere of the whole queue.
 fn purge(state: &State) -> Result<Action, String> {
+    if let Place::DeadLetters(queue) = state.place {
+        return Ok(Action::Purge { queue, message_ids: Some(targets(state, queue)?) });
+    }
     if let (Place::Pulse, Some(PulseItem::Stage(_))) = (&state.place, state.pulse_item()) {
         return Err("a stage has two queues: choose one among the queues".into());
     }
@@ -122,7 +129,7 @@ fn purge(state: &State) -> Result<Action, String> {
     if depth(state, queue) == Some(0) {
         return Err(format!("{queue} is empty"));
     }
-    Ok(Action::Purge { queue })
+    Ok(Action::Purge { queue, message_ids: None })
 }
 
 fn trigger(state: &State) -> Result<Action, String> {

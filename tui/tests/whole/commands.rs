@@ -120,6 +120,7 @@ fn a_server_that_does_not_answer_ends_with_1_and_says_what_to_do() {
         &["queues"],
         &["workers"],
         &["actions"],
+        &["events"],
         &["services"],
         &["deployment"],
         &["logs", JOB],
@@ -242,6 +243,35 @@ fn a_plan_whose_applying_brought_no_answer_is_not_said_to_have_failed() {
 }
 
 #[test]
+fn single_messages_are_discarded_by_their_ids_and_the_undo_is_named_where_there_is_one() {
+    let check = |args: &[&str], ids: Option<&[&str]>, item: &str, outcome: Outcome, has_undo: bool| {
+        let item = item.to_owned();
+        let server = Server::start(move |request: &Request| match request.line.as_str() {
+            "POST /v1/plans" => {
+                let action = serde_json::from_slice(&request.body).unwrap();
+                let item = PlanItem { id: item.clone(), ..plan(None).items.remove(0) };
+                Answer::json(&Plan { action, items: vec![item], ..plan(None) })
+            }
+            _ => {
+                let results = vec![ItemResult { id: "m1".into(), outcome, note: String::new() }];
+                Answer::json(&Applied { plan_id: Uuid::from_u128(7), results })
+            }
+        });
+        let end = run(&[&["queues", "purge"], args, &["--yes", "--server", &server.url]].concat());
+        let asked: Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
+        assert_eq!((&asked["action"], &asked["queue"]), (&"purge".into(), &args[0].into()));
+        assert_eq!(asked.get("message_ids"), ids.map(Value::from).as_ref(), "{asked}");
+        assert_eq!(end.stdout.contains("undo with: stereospot queues restore"), has_undo, "{}", end.stdout);
+    };
+    let chosen = ["inference-dlq", "--id", "m1", "--id", "m2"];
+    check(&chosen, Some(&["m1", "m2"]), "m1", Outcome::Done, true);
+    check(&chosen, Some(&["m1", "m2"]), "m1", Outcome::Failed, false);
+    check(&["inference-dlq"], None, "m1", Outcome::Done, true);
+    // A queue whose messages can't be copied is its plan's only item.
+    check(&["inference"], None, "inference", Outcome::Done, false);
+}
+
+#[test]
 fn what_is_empty_already_is_done() {
     for (name, queue) in [("replay", "inference-dlq"), ("purge", "inference-dlq"), ("purge", "inference")] {
         let server = Server::start(move |request: &Request| {
@@ -310,6 +340,7 @@ fn completions_and_man_pages_name_every_command() {
         "stereospot.1",
         "stereospot-submit.1",
         "stereospot-queues-replay.1",
+        "stereospot-queues-purge.1",
         "stereospot-doctor.1",
         "stereospot-services-scale.1",
     ] {
@@ -403,7 +434,7 @@ fn queues_show_what_is_unknown_and_what_is_approximate() {
         out_per_minute: None,
         history: Vec::new(),
         drains_in_secs: Some(90.0),
-        consumers: 2,
+        consumers: Some(2),
         visibility_secs: Some(30.0),
         max_receives: Some(5),
         purged_at: None,

@@ -225,7 +225,7 @@ fn a_deployment_is_shown_with_what_is_missing_and_what_watching_costs() {
             out_per_minute: None,
             history: Vec::new(),
             drains_in_secs: None,
-            consumers: 0,
+            consumers: None,
             visibility_secs: None,
             max_receives: None,
             purged_at: None,

@@ -120,3 +120,49 @@ fn a_message_that_was_just_sent_is_not_lost_because_its_queue_was_read_before() 
         assert!(finds(&mut world, 1170), "it is lost again");
     }
 }
+
+#[test]
+fn what_is_known_of_the_ingest_queue_is_told_and_what_is_not_too() {
+    let at = |secs: i64| Timestamp(secs * 1000);
+    let mut job = Job::new(JobId(Uuid::from_u128(1)), JobOptions::default(), None, at(0));
+    job.status = JobStatus::Ingesting;
+    let job_id = job.job_id;
+    let of = |world: &World| world.facts(job_id, Patience::default()).unwrap();
+    let hours = |facts: &JobFacts| (facts.fetch_presumed.as_secs(), facts.fetch_tries.as_secs());
+    let mut world = World::new(QueueName::pipeline());
+    world.set_job(job.clone(), at(0));
+    let facts = of(&world);
+    assert_eq!((facts.ingest_unknown.as_ref(), hours(&facts)), (Some(&Unknown::NotDeployed), (1200, 6000)));
+    assert_eq!((facts.ingest_depth, facts.unseen_ingests), (None, None));
+
+    let mut world = World::new(QueueName::all());
+    world.set_job(job, at(0));
+    let facts = of(&world);
+    assert_eq!((facts.ingest_unknown, facts.unseen_ingests), (None, Some(Unseen::NotRead)), "it will be read");
+    let (main, dead) = (QueueName::main(QueueRole::Ingest), QueueName::dead_letter(QueueRole::Ingest));
+    let settings = Settings { visibility: Duration::from_secs(600), max_receives: Some(3) };
+    let holds = |in_flight| Stats { in_flight, is_exact: false, ..Stats::default() };
+    world.set_queue(main, holds(1), settings, at(10));
+    world.set_queue(dead, holds(0), settings, at(10));
+    let facts = of(&world);
+    assert_eq!(
+        (facts.ingest_depth.as_ref().map(|depth| depth.value), facts.ingest_tries),
+        (None, Some(facts.fetch_tries))
+    );
+    assert_eq!(hours(&facts), (600, 1800));
+    for secs in [100, 140, 180] {
+        world.set_queue(main, holds(0), settings, at(secs));
+    }
+    let facts = of(&world);
+    assert_eq!(facts.ingest_depth.as_ref().map(|depth| depth.value), Some(0));
+    assert_eq!(facts.unseen_ingests, Some(Unseen::NotRead), "what left it may be dead");
+    world.set_queue(dead, holds(0), settings, at(190));
+    assert_eq!(of(&world).unseen_ingests, None);
+    world.queue_failed(main, &Error::new(Code::Denied, "why"), at(200));
+    let facts = of(&world);
+    assert_eq!(
+        (facts.ingest_depth.as_ref(), facts.ingest_unknown.as_ref()),
+        (None, Some(&Unknown::Unreadable("why".into())))
+    );
+    assert_eq!(hours(&facts), (600, 1800), "as last read");
+}

@@ -44,6 +44,8 @@ codes! {
     SourceIgnored "source-ignored" "the source arrived, but no message asks for it to be split",
     /// Job row there, source never came.
     SourceMissing "source-missing" "the job was made, but its source never arrived",
+    /// Status ingesting for long, ingest queue empty.
+    IngestLost "ingest-lost" "the job waits for its source to be fetched, but no message asks for that",
     /// Result there, status still reassembling.
     CompletedStatusLost "completed-status-lost" "the result exists, but the job was never marked completed",
     /// A segment neither completed, nor running, nor dead-lettered, inference queue empty.
@@ -52,6 +54,8 @@ codes! {
     StatusContradictsResult "status-contradicts-result" "the job says failed, but its result exists",
     /// Failed, yet every segment is there.
     FailedButComplete "failed-but-complete" "the job says failed, but every segment is converted",
+    /// The ingest message is in its dead-letter queue.
+    IngestDeadLettered "ingest-dead-lettered" "the source could not be fetched; its message is dead-lettered",
     /// The chunking message is in its dead-letter queue.
     SourceDeadLettered "source-dead-lettered" "the source could not be split; its message is dead-lettered",
     /// An inference message is in its dead-letter queue.

@@ -6,16 +6,20 @@ use crate::queue::{QueueName, QueueRole};
 
 /// What its dead-lettered messages say of a job.
 pub(super) fn letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
-    use QueueRole::{Chunking, Inference, Reassembly};
+    use QueueRole::{Chunking, Inference, Ingest, Reassembly};
     if facts.job.value.status == JobStatus::Completed || facts.job.value.status == JobStatus::Deleted {
         return;
     }
     let codes = [
+        (Ingest, Code::IngestDeadLettered),
         (Chunking, Code::SourceDeadLettered),
         (Inference, Code::SegmentDeadLettered),
         (Reassembly, Code::ReassemblyDeadLettered),
     ];
     for (role, code) in codes {
+        if role == Ingest && !waits_for_source(facts) {
+            continue;
+        }
         let letters: Vec<&DeadLetter> = facts.dead_letters.iter().filter(|letter| letter.queue.role == role).collect();
         let Some(since) = letters.iter().map(|letter| letter.since).min() else { continue };
         let mut evidence = Vec::new();
@@ -51,6 +55,12 @@ pub(super) fn letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
             repair: is_of_use.then_some(repair),
         });
     }
+}
+
+/// True while a source that is to be fetched is still wanted.
+fn waits_for_source(facts: &JobFacts) -> bool {
+    let is_there = facts.source_exists.as_ref().is_some_and(|source| source.value);
+    matches!(facts.job.value.status, JobStatus::Created | JobStatus::Ingesting) && !is_there
 }
 
 /// True when the object that a message asks for is gone.

@@ -85,6 +85,15 @@ pub enum Unseen {
     Unreadable(String),
 }
 
+/// Why a queue tells nothing of a message that may wait there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unknown {
+    /// The deployment has no such queue.
+    NotDeployed,
+    /// It can't be read, for this reason.
+    Unreadable(String),
+}
+
 /// Everything known of one job. `None` means: not known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobFacts {
@@ -108,6 +117,8 @@ pub struct JobFacts {
     pub unseen_sources: Option<Unseen>,
     /// As above, on the inference dead-letter queue.
     pub unseen_segments: Option<Unseen>,
+    /// As above, on the ingest dead-letter queue.
+    pub unseen_ingests: Option<Unseen>,
     /// Segments that workers say they work on.
     pub running: Vec<RunningSegment>,
     /// Steps that keep failing.
@@ -118,6 +129,10 @@ pub struct JobFacts {
     pub inference_depth: Option<Fact<u64>>,
     /// As above.
     pub reassembly_depth: Option<Fact<u64>>,
+    /// As above, in the ingest queue.
+    pub ingest_depth: Option<Fact<u64>>,
+    /// Why the ingest queue has no depth; none while it is read.
+    pub ingest_unknown: Option<Unknown>,
     /// Where depths are approximate, so that a queue in use is hardly ever known to be empty: how long a message of the chunking
     /// queue can be tried, as long as none waits there to be received for the first time.
     pub chunking_tries: Option<Duration>,
@@ -125,6 +140,12 @@ pub struct JobFacts {
     pub inference_tries: Option<Duration>,
     /// As above, of the reassembly queue.
     pub reassembly_tries: Option<Duration>,
+    /// As above, of the ingest queue.
+    pub ingest_tries: Option<Duration>,
+    /// How long a source may be fetched in silence.
+    pub fetch_presumed: Duration,
+    /// How long its fetching can be tried, as far as is known of a queue that can't be read.
+    pub fetch_tries: Duration,
     /// How long a lock's holder that gave no lease is presumed to work.
     pub holder_presumed: Duration,
     /// When anything was last heard or seen of the job.

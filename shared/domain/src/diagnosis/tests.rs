@@ -5,6 +5,8 @@ use crate::options::JobOptions;
 use crate::queue::QueueRole;
 use crate::{JobId, JobStatus};
 
+mod ingest;
+
 const NOW: Timestamp = Timestamp(10_000_000);
 const LONG_AGO: Timestamp = Timestamp(9_000_000);
 
@@ -22,14 +24,20 @@ fn healthy(status: JobStatus) -> JobFacts {
         dead_letters: vec![],
         unseen_sources: None,
         unseen_segments: None,
+        unseen_ingests: None,
         running: vec![],
         failing: vec![],
         chunking_depth: Some(Fact::exact(0, NOW)),
         inference_depth: Some(Fact::exact(0, NOW)),
         reassembly_depth: Some(Fact::exact(0, NOW)),
+        ingest_depth: Some(Fact::exact(0, NOW)),
+        ingest_unknown: None,
         chunking_tries: None,
         inference_tries: None,
         reassembly_tries: None,
+        ingest_tries: None,
+        fetch_presumed: Duration::from_secs(600),
+        fetch_tries: Duration::from_secs(900),
         holder_presumed: Duration::from_secs(600),
         last_activity_at: LONG_AGO,
     }

@@ -25,10 +25,10 @@ fn only_a_queue_that_is_empty_needs_nothing() {
         }
     };
     let replay = || Action::Replay { queue, message_ids: None };
-    assert_eq!(emptied(&plan(Action::Purge { queue }, "inference is empty", 0)), Some(queue));
+    assert_eq!(emptied(&plan(Action::Purge { queue, message_ids: None }, "inference is empty", 0)), Some(queue));
     assert_eq!(emptied(&plan(replay(), "inference is empty", 0)), Some(queue));
     assert_eq!(emptied(&plan(replay(), "nothing to send: 1 message left alone", 1)), None);
-    assert_eq!(emptied(&plan(Action::Purge { queue }, "this server takes no write", 0)), None);
+    assert_eq!(emptied(&plan(Action::Purge { queue, message_ids: None }, "this server takes no write", 0)), None);
     assert_eq!(emptied(&plan(Action::StopMove { queue }, "inference is empty", 0)), None);
 }
 

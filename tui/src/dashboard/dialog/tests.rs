@@ -86,9 +86,22 @@ fn what_must_be_typed_must_be_typed() {
 #[test]
 fn a_purge_is_typed_even_when_the_server_does_not_ask() {
     let queue = QueueName::main(QueueRole::Inference);
-    let mut dialog = shown(Action::Purge { queue }, None, KeyCode::Char('x'));
+    let mut dialog = shown(Action::Purge { queue, message_ids: None }, None, KeyCode::Char('x'));
     assert_eq!(press(&mut dialog, KeyCode::Enter, 1000), Outcome::Stay);
     assert_eq!(press(&mut dialog, KeyCode::Char('a'), 1000), Outcome::Stay);
+    press(&mut dialog, KeyCode::Backspace, 1000);
+    "purge 2".chars().for_each(|letter| drop(press(&mut dialog, KeyCode::Char(letter), 1000)));
+    assert!(is_apply(&press(&mut dialog, KeyCode::Enter, 1000)));
+}
+
+#[test]
+fn a_discard_of_one_message_is_typed_too() {
+    let queue = QueueName::dead_letter(QueueRole::Inference);
+    let action = Action::Purge { queue, message_ids: Some(vec!["m-17".into()]) };
+    let mut dialog = shown(action, None, KeyCode::Char('x'));
+    for code in [KeyCode::Enter, KeyCode::Char('a'), KeyCode::Enter] {
+        assert_eq!(press(&mut dialog, code, 1000), Outcome::Stay, "{code:?}");
+    }
     press(&mut dialog, KeyCode::Backspace, 1000);
     "purge 2".chars().for_each(|letter| drop(press(&mut dialog, KeyCode::Char(letter), 1000)));
     assert!(is_apply(&press(&mut dialog, KeyCode::Enter, 1000)));

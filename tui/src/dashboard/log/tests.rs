@@ -24,6 +24,21 @@ fn the_log_is_bounded_and_counts_what_it_dropped() {
 }
 
 #[test]
+fn what_was_before_the_connection_stands_once_and_in_order() {
+    let event = |number| event(number, EventKind::SegmentStarted);
+    let times = |log: &Log| (0..log.shown_len()).map(|at| log.shown(at).unwrap().event.time).collect::<Vec<_>>();
+    let mut log = Log::new();
+    log.recall((0..3).map(event).collect());
+    // The stream began before they were asked for.
+    (2..5).for_each(|number| log.push(event(number)));
+    assert_eq!(times(&log), (0..5).map(|number| event(number).time).collect::<Vec<_>>());
+    // The connection was gone for a while.
+    log.recall((3..8).map(event).collect());
+    assert_eq!(times(&log), (0..8).map(|number| event(number).time).collect::<Vec<_>>());
+    assert_eq!(log.index(), Some(7), "it follows");
+}
+
+#[test]
 fn filters_hold_for_what_comes_later() {
     let mut log = log(6);
     log.set_filter("FAILED");

@@ -108,6 +108,48 @@ fn a_marked_message_is_replayed_by_its_id() {
 }
 
 #[test]
+fn discarding_takes_what_replaying_takes_and_only_on_its_own_screen_the_whole_queue() {
+    let mut dash = dash();
+    dash.key('3');
+    let queue = dash.state.triage.queue.unwrap();
+    press(&mut dash, 'x');
+    assert!(dash.state.note.as_ref().unwrap().text.contains("inference-dlq is still being read"));
+    dash.input(Input::Answer(Answer::Messages { queue, messages: Ok((0..6).map(message).collect()) }));
+    let check = |dash: &mut Harness, key: char, expected: &[&str]| {
+        let effects = press(dash, key);
+        let [Effect::Plan { action, .. }] = &effects[..] else { panic!("{effects:?}") };
+        let ids = Some(expected.iter().map(|id| (*id).to_owned()).collect());
+        let expected = match key {
+            'r' => Action::Replay { queue, message_ids: ids },
+            _ => Action::Purge { queue, message_ids: ids },
+        };
+        assert_eq!(*action, expected);
+        dash.code(KeyCode::Esc);
+    };
+    for key in ['r', 'x'] {
+        check(&mut dash, key, &["m-1", "m-2", "m-3", "m-5"]);
+    }
+    dash.code(KeyCode::Tab);
+    dash.code(KeyCode::Down);
+    for key in ['r', 'x'] {
+        check(&mut dash, key, &["m-2"]);
+    }
+    dash.key(' ');
+    dash.code(KeyCode::Down);
+    for key in ['r', 'x'] {
+        check(&mut dash, key, &["m-2"]);
+    }
+    dash.key('*');
+    check(&mut dash, 'x', &["m-0", "m-1", "m-2", "m-3", "m-4", "m-5"]);
+    dash.key('2');
+    let at = dash.state.model.queues.iter().position(|view| view.name == queue).unwrap();
+    (0..at).for_each(|_| dash.code(KeyCode::Down));
+    let effects = press(&mut dash, 'x');
+    let [Effect::Plan { action, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(*action, Action::Purge { queue, message_ids: None });
+}
+
+#[test]
 fn where_nobody_answers_a_blocked_key_says_that() {
     let check = |dash: &mut Harness, keys: &str, says: &str| {
         for key in keys.chars() {
@@ -261,7 +303,7 @@ fn the_last_purge_can_be_undone_until_its_copy_goes() {
     assert_eq!(press(&mut dash, 'u'), []);
     let queue = stereospot_domain::QueueName::dead_letter(QueueRole::Inference);
     let applied = stereospot_domain::plan::AppliedPlan {
-        plan: plan(Action::Purge { queue }, Some("purge 2")),
+        plan: plan(Action::Purge { queue, message_ids: None }, Some("purge 2")),
         applied_by: "alice".into(),
         applied_at: NOW,
         finished_at: Some(NOW),

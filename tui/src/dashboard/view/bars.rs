@@ -273,20 +273,15 @@ fn commands_of(state: &State) -> Vec<(Command, &'static str)> {
         }
         Place::Queues => vec![(Open, "triage"), (Replay, "replay"), (Purge, "purge"), (Undo, "undo purge")],
         Place::DeadLetters(_) => {
-            let replay = match (state.triage.marked.is_empty(), state.triage.pane) {
-                (false, _) => "replay marked",
-                (true, triage::Pane::Groups) => "replay group",
-                (true, triage::Pane::Messages) => "replay message",
+            let (replay, discard) = match (state.triage.marked.is_empty(), state.triage.pane) {
+                (false, _) => ("replay marked", "discard marked"),
+                (true, triage::Pane::Groups) => ("replay group", "discard group"),
+                (true, triage::Pane::Messages) => ("replay message", "discard message"),
             };
-            let mut commands = vec![
-                (Mark, "mark"),
-                (MarkAll, "all"),
-                (Replay, replay),
-                (Purge, "purge all"),
-                (NextPane, "pane"),
-                (Right, "queue"),
-                (Export, "write to a file"),
-            ];
+            let mut commands = vec![(Mark, "mark"), (MarkAll, "all"), (Replay, replay), (Purge, discard)];
+            // Only where there is one: the hints are many here.
+            commands.extend(state.model.undoable(state.now).map(|_| (Undo, "undo")));
+            commands.extend([(NextPane, "pane"), (Right, "queue"), (Export, "write to a file")]);
             // Only there does a platform move whole queues; whether it does is asked by the plan.
             commands.extend(state.is_paid().then_some((StopMove, "stop its move, if one runs")));
             commands

@@ -163,9 +163,13 @@ fn lines(state: &State, dialog: &Dialog, columns: usize) -> (Vec<Line>, Vec<Line
             let mut head = plain(format!("scope  {}", plan.scope), theme.text);
             head.push(summary);
             head.push(Vec::new());
-            if matches!(plan.action, Action::Purge { .. }) {
+            if plan.keeps_copies() && done > 0 {
                 let key = state.keymap.hint(crate::dashboard::keys::Command::Undo).unwrap_or_default();
-                foot.push(vec![(format!("a copy is kept: {key} puts it back"), theme.accent)]);
+                let words = match done {
+                    1 => format!("a copy is kept: {key} puts it back"),
+                    _ => format!("copies are kept: {key} puts them back"),
+                };
+                foot.push(vec![(words, theme.accent)]);
             }
             foot.push(vec![("esc close   ↑↓ scroll".into(), theme.dim)]);
             (head, result_lines(state, plan, results, columns), foot)
@@ -179,7 +183,10 @@ fn about(action: &Action) -> String {
             format!("replay {} from {queue}", text::plural(ids.len(), "message"))
         }
         Action::Replay { queue, message_ids: None } => format!("replay everything in {queue}"),
-        Action::Purge { queue } => format!("purge {queue}"),
+        Action::Purge { queue, message_ids: Some(ids) } => {
+            format!("discard {} of {queue}", text::plural(ids.len(), "message"))
+        }
+        Action::Purge { queue, message_ids: None } => format!("purge {queue}"),
         Action::Trigger { job_id } => format!("trigger reassembly of job {job_id}"),
         Action::Repair { job_id, code } => format!("repair {code} of job {job_id}"),
         Action::Scale { service, desired } => format!("scale {service} to {}", text::plural(*desired as usize, "task")),

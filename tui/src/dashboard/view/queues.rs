@@ -91,15 +91,12 @@ fn cells(state: &State, queue: &QueueView, spark_columns: u16) -> Vec<Cell> {
     } else {
         (theme.title, value::polled(state, queue.ready, theme.text))
     };
-    let no_consumers = queue.consumers == 0 && !queue.name.is_dead_letter;
     let waits = queue.ready.is_some_and(|ready| ready.value > 0);
-    // Workers that send no events are not heard of: their services show how many there are.
-    let is_unheard = no_consumers && (!state.model.services.is_empty() || queue.name.role.served_by().is_none());
-    let consumers = match (queue.name.is_dead_letter, no_consumers && waits) {
-        (true, _) => Cell::default(),
-        _ if is_unheard => value::missing(state),
-        (false, true) => Cell::new("▲ 0", aged(theme.warn)),
-        (false, false) => Cell::new(queue.consumers.to_string(), aged(theme.text)),
+    let consumers = match queue.consumers {
+        _ if queue.name.is_dead_letter => Cell::default(),
+        None => value::missing(state),
+        Some(0) if waits => Cell::new("▲ 0", aged(theme.warn)),
+        Some(count) => Cell::new(count.to_string(), aged(theme.text)),
     };
     let drains = if queue.name.is_dead_letter { Cell::default() } else { value::drains_in(state, queue) };
     let indent = if queue.name.is_dead_letter { " └ " } else { "" };
@@ -178,11 +175,9 @@ fn facts(state: &State, queue: &QueueView) -> Vec<(&'static str, String)> {
             ("dead-lettered", queue.max_receives.map_or_else(missing, |max| format!("after {max} receives"))),
         );
         let consumers = match queue.consumers {
-            0 if queue.name.role.served_by().is_none() => {
-                format!("{}, which sends no events", queue.name.role.service())
-            }
-            0 if !state.model.services.is_empty() => "none sends events: see the services".to_owned(),
-            count => format!("{count} heard of in the last 30s"),
+            Some(count) => format!("{count} heard of in the last 30s"),
+            None if queue.ready.is_none() => missing(),
+            None => format!("{}, which sends no events", queue.name.role.service()),
         };
         facts.insert(4, ("consumers", consumers));
     }

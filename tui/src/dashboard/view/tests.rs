@@ -17,6 +17,7 @@ use crate::dashboard::state::Overlay;
 use crate::dashboard::theme::{Theme, ThemeName};
 
 mod age;
+mod discard;
 mod further;
 mod plan;
 
@@ -248,7 +249,7 @@ fn every_size_works_on_every_screen() {
     open(&mut dash, '3');
     dash.key('r');
     let queue = fixture::queue(stereospot_domain::QueueRole::Inference, true, 1).name;
-    let plan = Ok(Box::new(plan(Action::Purge { queue }, None)));
+    let plan = Ok(Box::new(plan(Action::Purge { queue, message_ids: None }, None)));
     let serial = dash.state.serial;
     dash.input(Input::Answer(Answer::Plan { serial, plan }));
     dashes.push(dash);

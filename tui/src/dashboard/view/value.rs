@@ -82,7 +82,7 @@ pub(super) fn drains_in(state: &State, queue: &QueueView) -> Cell {
         }
         (_, None) if queue.out_per_minute.is_none() => (text::MISSING.to_owned(), theme.faint),
         // Workers have their first messages in hand: none can be done yet.
-        (_, None) if rate(queue.out_per_minute) <= 0.0 && queue.consumers > 0 && is_in_hand => {
+        (_, None) if rate(queue.out_per_minute) <= 0.0 && queue.consumers != Some(0) && is_in_hand => {
             (text::MISSING.to_owned(), theme.faint)
         }
         (_, None) if rate(queue.out_per_minute) <= 0.0 => ("stalled".to_owned(), theme.warn),

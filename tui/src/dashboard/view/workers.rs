@@ -140,6 +140,8 @@ fn cells(state: &State, worker: &WorkerView) -> Vec<Cell> {
     let (glyph, word, style) = state_of(state, worker);
     let style = theme.aged(style, state.is_stale());
     let unwanted = |count: u64| Cell::new(count.to_string(), if count > 0 { theme.warn } else { theme.dim });
+    // Of one that waits it would be its last segment's.
+    let speed = worker.frames_per_second.filter(|_| worker.state == WorkerState::Busy);
     let words = |words: &Option<String>| value::live(state, words.clone(), theme.dim);
     vec![
         Cell::new(glyph, style),
@@ -148,7 +150,7 @@ fn cells(state: &State, worker: &WorkerView) -> Vec<Cell> {
         Cell::new(word, style),
         value::live(state, worker.job_id.map(text::short_id), theme.accent),
         value::live(state, worker.segment_index.map(|index| index.to_string()), theme.text),
-        value::live(state, worker.frames_per_second.map(text::rate), theme.text),
+        value::live(state, speed.map(text::rate), theme.text),
         value::since(state, Some(worker.last_seen_at), if word == "silent" { theme.warn } else { theme.dim }),
         Cell::new(text::count(worker.done), theme.text),
         unwanted(worker.failed),

@@ -1,7 +1,7 @@
 //! What is wrong with the job: evidence, repair, and the page that tells more.
 
 use ratatui::style::Style;
-use stereospot_domain::diagnosis::{Finding, Repair};
+use stereospot_domain::diagnosis::{Code, Finding, Repair};
 
 use super::heading;
 use crate::dashboard::canvas::Canvas;
@@ -97,16 +97,19 @@ fn repair_lines(state: &State, finding: &Finding, columns: usize) -> Vec<Line> {
         return vec![vec![("  no safe repair by key".into(), theme.dim)]];
     };
     let key = state.keymap.hint(Command::Repair).unwrap_or_default();
-    let words = format!("{key} repairs: {}", words(repair));
+    let words = format!("{key} repairs: {}", words(finding.code, repair));
     text::wrap(&words, columns).into_iter().map(|line| vec![("  ".into(), theme.dim), (line, theme.accent)]).collect()
 }
 
 /// What a repair does, in words.
-fn words(repair: &Repair) -> String {
+fn words(code: Code, repair: &Repair) -> String {
     match repair {
         Repair::SendReassembly => "send the reassembly message again".into(),
         Repair::Trigger => "make the lock and send the reassembly message".into(),
         Repair::ResetLockAndSend { .. } => "take the dead holder's mark off the lock, then send".into(),
+        Repair::ResendSource if code == Code::IngestLost => {
+            "set the status to created, then send the source's notification".into()
+        }
         Repair::ResendSource => "send the source's notification again".into(),
         Repair::ResendSegments { segments } => format!("send {} again", text::plural(segments.len(), "segment")),
         Repair::PutCompletions { segments } => format!("record {}", text::plural(segments.len(), "completion")),

@@ -26,7 +26,7 @@ fn planned(columns: u16, rows: u16, plan: Plan) -> Harness {
 #[test]
 fn all_of_a_plan_can_be_read_in_the_smallest_room_with_how_to_confirm_it() {
     let queue = queue(QueueRole::Inference, true, 1).name;
-    let purge = plan(Action::Purge { queue }, Some("purge 2"));
+    let purge = plan(Action::Purge { queue, message_ids: None }, Some("purge 2"));
     let refused = Plan { items: Vec::new(), refused: Some("nothing to send".into()), ..purge.clone() };
     let replay = plan(Action::Replay { queue, message_ids: None }, None);
     let facts =

@@ -1,0 +1,98 @@
+//! Messages that somebody chose one by one, as far as they can't be had: why not, and what to do.
+
+use std::collections::HashSet;
+
+use stereospot_domain::QueueName;
+use stereospot_domain::plan::{ItemResult, Outcome};
+use stereospot_ports::work_queue::Stats;
+use stereospot_ports::{Result as PortResult, WorkQueue};
+
+use crate::actions::{Draft, MAX_ITEMS, named, result};
+
+/// A queue whose messages can't be looked at: looking for one would count as a receiving of each, so none is taken.
+pub(super) fn refused(name: QueueName, ids: &[String]) -> Draft {
+    let dead = QueueName::dead_letter(name.role);
+    let instead = match name.is_dead_letter {
+        true => String::new(),
+        false => format!("wait until it is on {dead}, and take it off there, or "),
+    };
+    let why = format!(
+        "no single message can be taken off {name}: to find it, SQS would count a receiving of each one there, which brings all \
+         of them nearer to being dead-lettered; {instead}purge the whole queue"
+    );
+    Draft {
+        scope: name.to_string(),
+        refused: Some(why),
+        command: format!("stereospot queues purge {name}{}", named(Some(ids))),
+        ..Draft::default()
+    }
+}
+
+/// Why a plan leaves a chosen message out that a look at the queue didn't show.
+pub(super) fn unseen(stats: Stats) -> &'static str {
+    // Where numbers are approximate (SQS), a look doesn't show what others hold.
+    match stats.is_exact || stats.in_flight + stats.delayed == 0 {
+        true => "no longer on the queue",
+        false => "no longer on the queue, or held by somebody who looks at it",
+    }
+}
+
+/// What the queue holds once the chosen ones are gone.
+pub(super) fn left(name: QueueName, stats: Stats, chosen: usize) -> String {
+    let others = (stats.ready + stats.in_flight + stats.delayed).saturating_sub(chosen as u64);
+    match (others, stats.is_exact) {
+        (0, true) => format!("{name} is empty"),
+        (others, true) => format!("{name} holds {others}"),
+        (others, false) => format!("{name} holds about {others}"),
+    }
+}
+
+/// The ends of chosen messages that were not met when the plan was applied.
+pub(super) async fn unmet(queue: &dyn WorkQueue, ids: HashSet<String>) -> Vec<ItemResult> {
+    if ids.is_empty() {
+        return Vec::new();
+    }
+    match look(queue).await {
+        Ok(look) => ids.into_iter().map(|id| look.end(id)).collect(),
+        Err(error) => {
+            let why = crate::ingest::chain(&error);
+            ids.into_iter().map(|id| result(id, Outcome::Failed, why.clone())).collect()
+        }
+    }
+}
+
+/// What can be known of messages that can't be received.
+enum Look {
+    /// All that is on the queue, and how long each may be held.
+    All(HashSet<String>, u64),
+    /// Others hold some, nobody can see which.
+    SomeHeld(u64),
+    /// Nobody holds any.
+    NoneHeld,
+}
+
+async fn look(queue: &dyn WorkQueue) -> PortResult<Look> {
+    let stats = queue.stats().await?;
+    let within = queue.settings().await?.visibility.as_secs();
+    Ok(match (stats.is_exact, stats.in_flight + stats.delayed) {
+        (true, _) => Look::All(queue.peek(MAX_ITEMS).await?.into_iter().map(|peeked| peeked.id).collect(), within),
+        (false, 0) => Look::NoneHeld,
+        (false, _) => Look::SomeHeld(within),
+    })
+}
+
+impl Look {
+    fn end(&self, id: String) -> ItemResult {
+        match self {
+            Look::All(there, within) if there.contains(&id) => {
+                let why = format!("somebody else holds it, so it stays: try again in {within} s");
+                result(id, Outcome::Failed, why)
+            }
+            Look::All(..) | Look::NoneHeld => result(id, Outcome::Skipped, "gone already"),
+            Look::SomeHeld(within) => {
+                let why = format!("somebody else holds it, or it is gone: look again in {within} s");
+                result(id, Outcome::Failed, why)
+            }
+        }
+    }
+}
