@@ -192,8 +192,13 @@ fn sources_of_every_kind_keep_their_frames_their_times_and_their_sound(on: Where
             // As a phone does: the picture as the sensor saw it, and a note how to hold it. Only a copy can add that note.
             let plain = stack.path("plain.mp4");
             std::fs::rename(&path, &plain)?;
-            let turn = ["-v", "error", "-i", text(&plain), "-c", "copy", "-metadata:s:v:0", "rotate=90", text(&path)];
-            stereospot_tests::output("ffmpeg", &turn)?;
+            let (plain, path) = (text(&plain), text(&path));
+            // FFmpeg 6 has an option for it and no longer heeds the tag.
+            let option = ["-v", "error", "-display_rotation:v:0", "90", "-i", plain, "-c", "copy", path];
+            if stereospot_tests::output("ffmpeg", &option).is_err() {
+                let tag = ["-v", "error", "-y", "-i", plain, "-c", "copy", "-metadata:s:v:0", "rotate=90", path];
+                stereospot_tests::output("ffmpeg", &tag)?;
+            }
         }
         sources.push(path);
     }

@@ -184,13 +184,19 @@ fn route(output: &mut Output, stream: &ffmpeg_next::Stream<'_>, warnings: &mut V
     let is_cover = kind == Type::Video && stream.disposition().contains(Disposition::ATTACHED_PIC);
     let is_carried = matches!(kind, Type::Audio | Type::Subtitle) || is_cover;
     let text = if kind == Type::Subtitle { TextKind::of(codec) } else { None };
-    if text.is_none() && !(is_carried && ffi::muxer_takes(output, codec)) {
-        if kind == Type::Audio
-            && let Some(sound) = Resound::new(stream)
-        {
-            return add_sound(output, stream, sound, warnings);
-        }
-        let (index, name) = (stream.index(), ffi::codec_name(&parameters));
+    let (index, name) = (stream.index(), ffi::codec_name(&parameters));
+    let is_taken = is_carried && ffi::muxer_takes(output, codec);
+    // FFmpeg 6.1 and later put uncompressed sound into an MP4 (ISO/IEC 23003-5), where few players look for it.
+    let is_heard = is_taken && !name.starts_with("pcm_");
+    if kind == Type::Audio
+        && !is_heard
+        && let Some(sound) = Resound::new(stream)
+    {
+        let why = if is_taken { "few players take it from an MP4" } else { "MP4 can't carry it" };
+        warnings.push(format!("the source's sound stream {index} ({name}) was re-encoded as AAC: {why}"));
+        return add_sound(output, stream, sound);
+    }
+    if text.is_none() && !is_taken {
         let what = match kind {
             Type::Audio => "sound",
             Type::Subtitle => "subtitle",
@@ -225,14 +231,7 @@ fn route(output: &mut Output, stream: &ffmpeg_next::Stream<'_>, warnings: &mut V
     Ok(route)
 }
 
-fn add_sound(
-    output: &mut Output,
-    stream: &ffmpeg_next::Stream<'_>,
-    sound: Resound,
-    warnings: &mut Vec<String>,
-) -> Result<Route, Error> {
-    let (index, name) = (stream.index(), ffi::codec_name(&stream.parameters()));
-    warnings.push(format!("the source's sound stream {index} ({name}) was re-encoded as AAC: MP4 can't carry it"));
+fn add_sound(output: &mut Output, stream: &ffmpeg_next::Stream<'_>, sound: Resound) -> Result<Route, Error> {
     let mut added = output
         .add_stream(encoder::find(ffmpeg_next::codec::Id::None))
         .map_err(|source| Error::Libav { action: "adding a stream", source })?;

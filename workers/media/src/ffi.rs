@@ -193,6 +193,9 @@ pub(crate) fn set_subtitle_params(stream: &mut StreamMut<'_>, codec: codec::Id, 
     }
 }
 
+/// `AV_STEREO3D_VIEW_UNSPEC`, known since FFmpeg 7.1 and not looked at before.
+const VIEW_UNSPECIFIED: c_int = 3;
+
 /// Marks a stream as holding two views; the MP4 muxer writes it as an `st3d` box. False when memory ran out.
 pub(crate) fn mark_stereo(stream: &mut StreamMut<'_>, layout: StereoLayout) -> bool {
     let kind = match layout {
@@ -208,6 +211,9 @@ pub(crate) fn mark_stereo(stream: &mut StreamMut<'_>, layout: StereoLayout) -> b
             return false;
         }
         (*data).type_ = kind;
+        // With a view FFmpeg 7.1 also writes a `vexu` box, which can't say how the views are packed, and hides the `st3d` box from
+        // its readers. Written as a number: an older FFmpeg's enumeration lacks it.
+        (&raw mut (*data).view).cast::<c_int>().write(VIEW_UNSPECIFIED);
         let added = ffi::av_stream_add_side_data(
             stream.as_mut_ptr(),
             ffi::AVPacketSideDataType::AV_PKT_DATA_STEREO3D,

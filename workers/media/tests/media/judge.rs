@@ -30,6 +30,16 @@ impl Bench {
         run("ffmpeg", &[&["-v", "error", "-y", "-nostdin"], &strings(&arguments)[..]].concat());
         PathBuf::from(arguments.last().expect("at least the output"))
     }
+
+    /// A copy of a file with a note to show it turned, as a phone makes it.
+    pub(crate) fn turned(&self, source: &str, degrees: u32, name: &str) -> PathBuf {
+        // FFmpeg 6 has an option for it and no longer heeds the tag.
+        let options = run("ffmpeg", &["-hide_banner", "-h", "full"]);
+        if String::from_utf8_lossy(&options).contains("-display_rotation") {
+            return self.ffmpeg(&format!("-display_rotation:v:0 {degrees} -i @{source} -c copy @{name}"));
+        }
+        self.ffmpeg(&format!("-i @{source} -c copy -metadata:s:v:0 rotate={degrees} @{name}"))
+    }
 }
 
 /// A time as a fraction, exact.
