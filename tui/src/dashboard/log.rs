@@ -47,12 +47,19 @@ impl Log {
         Self { follows: true, ..Self::default() }
     }
 
-    /// Takes in the newest events of before a connection: those that are not here yet happened since the last one.
+    /// Takes in the newest events of before a connection, those that came since the last one here. What this list has dropped
+    /// meanwhile stays dropped: it would stand behind newer ones.
     pub(crate) fn recall(&mut self, events: Vec<Event>) {
         let known: HashSet<Uuid> = self.entries.iter().map(|entry| entry.event.id).collect();
+        let ids = events.iter().map(|event| event.id).collect();
+        let last_known = events.iter().rposition(|event| known.contains(&event.id));
+        let newest = self.entries.back().map(|entry| entry.event.time).filter(|_| last_known.is_none());
         self.recalled.clear();
-        let ids: HashSet<Uuid> = events.iter().map(|event| event.id).collect();
-        events.into_iter().filter(|event| !known.contains(&event.id)).for_each(|event| self.push(event));
+        events
+            .into_iter()
+            .skip(last_known.map_or(0, |at| at + 1))
+            .filter(|event| newest.is_none_or(|newest| event.time > newest))
+            .for_each(|event| self.push(event));
         self.recalled = ids;
     }
 

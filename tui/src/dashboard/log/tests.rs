@@ -39,6 +39,20 @@ fn what_was_before_the_connection_stands_once_and_in_order() {
 }
 
 #[test]
+fn what_was_dropped_does_not_come_back_behind_newer_ones() {
+    let event = |number| event(number, EventKind::SegmentStarted);
+    let full = MAX_EVENTS as u32;
+    let newest = |log: &Log| log.newest().next().unwrap().event.time;
+    let mut log = log(full + 2);
+    // The first two were dropped; one came while the connection was away.
+    log.recall(vec![event(0), event(1), event(full + 1), event(full + 2)]);
+    assert_eq!((log.dropped(), newest(&log)), (3, event(full + 2).time));
+    // None of those that are recalled is here any more.
+    log.recall(vec![event(0), event(1)]);
+    assert_eq!((log.dropped(), newest(&log)), (3, event(full + 2).time));
+}
+
+#[test]
 fn filters_hold_for_what_comes_later() {
     let mut log = log(6);
     log.set_filter("FAILED");
