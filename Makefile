@@ -1,15 +1,22 @@
-# Two commands do everything: `make demo` and `make test`. Both install what is missing and say so.
+# `make demo` and `make test` install what is missing, and say so.
 
-# The AWS backend costs minutes to build, so that a local stack is built without it: AWS=1 puts it in.
+# A local stack is built without the AWS backend, which takes minutes to build. AWS=1 adds it.
 features = $(if $(AWS),--features stereospot-controlplane/aws --features stereospot-worker/aws)
 
-.PHONY: demo build test lint bench clean help
+# Offline, rustup can't install the toolchain that rust-toolchain.toml pins. The stable one does if it is new enough, which
+# cargo checks against rust-version.
+ifneq ($(shell cargo --version >/dev/null 2>&1 && echo found),found)
+export RUSTUP_TOOLCHAIN := stable
+endif
+
+.PHONY: demo build check test lint bench clean help
 
 help:
 	@echo "make demo [VIDEO=clip.mp4] [MODE=sbs]   convert a video on this machine, the dashboard open"
 	@echo "make build [AWS=1]                      build the three programs into target/release, AWS=1: for AWS too"
+	@echo "make check                              format, clippy, and the tests that need no service: the inner loop"
 	@echo "make test                               install what the tests need, and run them"
-	@echo "make lint                               format, clippy, cargo-deny"
+	@echo "make lint                               format, clippy, rustdoc, cargo-deny"
 	@echo "make bench                              measure, side by side with the limits"
 
 demo: build
@@ -19,17 +26,27 @@ build:
 	@scripts/setup demo
 	cargo build --release --locked -p stereospot -p stereospot-controlplane -p stereospot-worker $(features)
 
+# The tests inside the crates need no root, network, service or other program.
+check:
+	@scripts/setup demo
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	cargo test --locked --workspace --all-features --lib --quiet
+
 test:
 	@scripts/setup test
 	cargo build --locked --bins --all-features
 	cargo test --locked --workspace --all-features
 
+lint: export PATH := $(CURDIR)/.tools/bin:$(PATH)
 lint:
 	@scripts/setup lint
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --all-features --no-deps --document-private-items
 	cargo fetch --locked
-	PATH="$(CURDIR)/.tools/bin:$$PATH" cargo deny --offline check bans licenses sources
+	cargo deny --offline check bans licenses sources
+	@scripts/advisories
 
 bench:
 	@scripts/setup test
