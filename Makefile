@@ -1,6 +1,6 @@
-# Two commands do everything: `make demo` and `make test`. Both install what is missing and say so.
+# `make demo` and `make test` install what is missing, and print what they install.
 
-# The AWS backend costs minutes to build, so that a local stack is built without it: AWS=1 puts it in.
+# The AWS backend takes minutes to build. Builds leave it out unless AWS=1 is given.
 features = $(if $(AWS),--features stereospot-controlplane/aws --features stereospot-worker/aws)
 
 .PHONY: demo build test lint bench clean help
