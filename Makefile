@@ -1,6 +1,6 @@
-# `make demo` and `make test` install what is missing, and say so.
+# `make demo` and `make test` install what is missing, and print what they install.
 
-# A local stack is built without the AWS backend, which takes minutes to build. AWS=1 adds it.
+# The AWS backend takes minutes to build. Builds leave it out unless AWS=1 is given.
 features = $(if $(AWS),--features stereospot-controlplane/aws --features stereospot-worker/aws)
 
 # Offline, rustup can't install the toolchain that rust-toolchain.toml pins. The stable one does if it is new enough, which

@@ -1,10 +1,12 @@
-//! How near the pipeline is to its parts, and what the queues cost. Both ratios come from one run on one machine.
+//! Measures the pipeline against its parts, and the cost of the queues. Each ratio compares times of one run on one
+//! machine.
 //!
 //!     cargo bench -p stereospot-tests --bench pipeline [-- VIDEO]
 //!
-//! 1. One segment: the wall time of decode → depth → warp → encode against the slowest of decode, depth and encode run alone.
-//! 2. A clip of four segments: chunking, inference (one worker, two workers) and reassembly as processes on the embedded
-//!    backend, against one process that does the same without queues.
+//! 1. One segment: the wall time of decode → depth → warp → encode against the slowest of decode, depth and encode run
+//!    alone.
+//! 2. A clip of four segments: chunking, inference (one worker, two workers) and reassembly as processes on the
+//!    embedded backend, against one process that does the same without queues.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -29,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 const FRAMES: u32 = 200;
 
 fn main() -> Result<()> {
-    // `cargo bench` adds a flag of its own.
+    // `cargo bench` adds its own flag.
     let video = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).map(PathBuf::from);
     let folder = tempfile::tempdir()?;
     let source = match video {
@@ -46,7 +48,7 @@ fn main() -> Result<()> {
     four_segments(&source, folder.path(), threads)
 }
 
-/// As the worker opens it.
+/// Opens the model with the worker's settings.
 fn model() -> Result<DepthModel> {
     Ok(DepthModel::open(&ModelSpec {
         path: root().join("workers/stereo/models/cues.onnx"),
@@ -74,10 +76,11 @@ fn conversion(split: &Split, index: usize, input: PathBuf, output: PathBuf, thre
     }
 }
 
-/// Rounds that everything is measured in; the machine's own speed wanders, so a ratio is taken within a round, then the median.
+/// Number of rounds. The machine's speed varies, so each ratio is taken within a round; the median of all rounds
+/// counts.
 const ROUNDS: usize = 5;
 
-/// What each part took in one round.
+/// The time of each part in one round.
 struct Round {
     decode: Duration,
     depth: Duration,
@@ -176,7 +179,7 @@ fn write(split: &Split, folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Four segments whatever the clip's keyframes: a quarter of its length each.
+/// A quarter of the clip's length, to get four segments regardless of keyframes.
 fn quarter(source: &Path) -> Result<f64> {
     Ok(Split::plan(source, 3600.0, Cancel::never())?.manifest().duration_secs() / 4.0)
 }
@@ -185,7 +188,7 @@ fn four_segments(source: &Path, folder: &Path, threads: usize) -> Result<()> {
     let secs = quarter(source)?;
     let mut walls: [Vec<f64>; 3] = Default::default();
     for round in 0..ROUNDS {
-        // To and fro: a machine that grows slower, or faster, meets each as often before the others as after.
+        // Alternate the order, so that a machine that becomes slower or faster affects all variants equally.
         let mut order = [0, 1, 2];
         if round % 2 == 1 {
             order.reverse();
@@ -239,7 +242,7 @@ fn without_queues(source: &Path, folder: &Path, secs: f64, threads: usize) -> Re
     Ok(started.elapsed())
 }
 
-/// From the submission to the completed job; the processes are up before, as they are in a running deployment.
+/// Measures from submission to completion. The processes are started before, as in a running deployment.
 fn through_queues(source: &Path, data: &Path, inference: usize, segment_secs: f64) -> Result<Duration> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let backend = runtime.block_on(LocalBackend::open(data, LocalOptions::default()))?;

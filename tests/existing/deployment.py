@@ -1,7 +1,7 @@
-"""A deployment that already runs, as the contracts describe them: made on the emulator the way Terraform makes one.
+"""Creates an existing deployment on the emulator, as Terraform would from the documented contracts.
 
-Prints its `.env` the way such files look in the field: CRLF, some keys in small letters, some values in quotes, `null` for what
-is not deployed. Topology A has a job-worker and its queue, B has neither.
+Prints its `.env` the way such files look in practice: CRLF, some keys in lower case, some values in quotes, `null` for what is
+not deployed. In topology A a job-worker with its own queue writes completions; in B the video-worker does.
 
     deployment.py --endpoint URL --prefix P --topology A|B
 """
@@ -15,7 +15,7 @@ from botocore.config import Config
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
-# Seconds of visibility of each main queue, as older deployments have them too.
+# Visibility timeout of each main queue in seconds, as in older deployments.
 QUEUES = {
     "chunking": 900,
     "video-worker": 1800,
@@ -29,13 +29,13 @@ FOURTEEN_DAYS = str(14 * 24 * 3600)
 
 
 class Deployment:
-    """The services of a deployment, and what its environment file names."""
+    """AWS clients, and the values of the deployment's environment file."""
 
     def __init__(self, endpoint, env):
         os.environ.setdefault("AWS_ACCESS_KEY_ID", "existing")
         os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "existing")
         self.env = env
-        # Ten seconds without AWS end a worker: it must not outlive the test that started it.
+        # After about ten seconds without AWS a worker ends, so that it does not outlive its test.
         config = Config(region_name=REGION, retries={"max_attempts": 5, "mode": "standard"})
         self.client = lambda service: boto3.client(service, endpoint_url=endpoint, config=config)
         self.sqs, self.s3, self.dynamodb, self.logs = map(self.client, ["sqs", "s3", "dynamodb", "logs"])
@@ -64,7 +64,8 @@ def make(endpoint, prefix, is_topology_a):
     urls = {name: make_queue(deployment.sqs, f"{prefix}-{name}", QUEUES[name]) for name in names}
     make_tables(deployment.dynamodb, prefix)
     make_bucket(deployment.s3, f"{prefix}-input", prefix, [("chunking", "input/", ".mp4"), ("video-worker", "segments/", ".mp4")])
-    # S3 refuses two rules for the same keys, so deployments of topology A have something in between; the emulator takes them.
+    # Real S3 rejects two rules for the same keys, so deployments of topology A fan out in between. The emulator accepts
+    # them.
     outputs = ["output-events"] + (["job-status-events"] if is_topology_a else [])
     made = [("jobs/", ".mp4"), ("jobs/", ".reassembly-done"), ("sagemaker-async-responses/", ""), ("sagemaker-async-failures/", "")]
     make_bucket(deployment.s3, f"{prefix}-output", prefix, [(queue, *rule) for queue in outputs for rule in made])
@@ -135,7 +136,7 @@ def make_services(ecs, cluster, services):
     ecs.register_task_definition(family=cluster, containerDefinitions=[container])
     for service in services:
         ecs.create_service(cluster=cluster, serviceName=service, taskDefinition=cluster, desiredCount=0)
-        # The emulator starts tasks, at once, only when their number is changed.
+        # The emulator starts tasks only when the desired count changes.
         ecs.update_service(cluster=cluster, service=service, desiredCount=1)
 
 

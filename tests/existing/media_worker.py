@@ -1,4 +1,4 @@
-"""The media-worker: cuts sources by stream copy, without a manifest, and joins what came of the segments."""
+"""The media-worker: cuts sources by stream copy, without a manifest, and joins the converted segments."""
 
 import glob
 import json
@@ -27,7 +27,7 @@ def chunk(body):
         job_id = key.split("/")[1]
         job = jobs.get(job_id)
         if job["status"]["S"] == "ingesting":
-            # The message is dropped here, as by the real one.
+            # The message is dropped here, as the real service does.
             log.info("source not ready job_id=%s", job_id)
             continue
         log.info("chunking started job_id=%s", job_id)

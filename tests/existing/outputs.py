@@ -1,5 +1,5 @@
-"""What becomes of a new output: completions, the reassembly trigger, `completed`. The job-worker does this in topology A, the
-video-worker in B."""
+"""Handles notifications about new outputs: writes completions, triggers reassembly, sets `completed`. Run by the job-worker in
+topology A, by the video-worker in B."""
 
 import json
 import re
@@ -32,7 +32,7 @@ class Outputs:
         total = int(job.get("total_segments", {"N": "0"})["N"])
         self.log.info("segment completed job_id=%s segment_index=%d/%d", job_id, index, total)
         if job["status"]["S"] == "chunking_in_progress":
-            # Real ones drop the message here, and may lose the job; this one is not to lose any by accident.
+            # The real service drops the message here and may lose the job. This one must not lose jobs by accident.
             raise Later
         if job["status"]["S"] == "chunking_complete" and self.jobs.count_completions(job_id) == total:
             self.trigger(job_id)

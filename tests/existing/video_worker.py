@@ -1,4 +1,4 @@
-"""The video-worker: converts segments (here as its stub backend does: by copying them) and, in topology B, sees to the outputs."""
+"""The video-worker: converts segments (by copying them, like its stub backend) and, in topology B, handles new outputs."""
 
 import re
 
@@ -28,7 +28,7 @@ def convert(body):
 
 
 def free_slot(body):
-    """In topology A the notice of an output only says that an invocation is over."""
+    """In topology A a notification about an output only means that an invocation ended."""
     keys(body)
 
 

@@ -1,4 +1,4 @@
-"""The web-ui, as far as it starts jobs: makes a job's row, uploads the source, prints the job's id."""
+"""The part of the web-ui that submits jobs: creates the job's row, uploads the source, prints the job id."""
 
 import time
 import uuid

@@ -1,4 +1,4 @@
-"""What the services of an existing deployment share: the loop over a queue, its messages' bodies, log lines in CloudWatch."""
+"""Shared by the stand-ins: the loop over a queue, message bodies, log lines in CloudWatch, the job store."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ def parser(doc):
 
 
 class Cloudwatch(logging.Handler):
-    """Sends each line to the service's log group, as the driver of its container does."""
+    """Sends each line to the service's log group, like its container's log driver."""
 
     def __init__(self, deployment, service):
         super().__init__()
@@ -31,7 +31,7 @@ class Cloudwatch(logging.Handler):
         self.setFormatter(logging.Formatter("%(asctime)s [%(levelname)s] %(name)s: %(message)s"))
 
     def emit(self, record):
-        # Each line of a traceback is an event of its own, and only the first names a job.
+        # Each line of a traceback becomes a separate event; only the first one names a job.
         events = [{"timestamp": int(record.created * 1000), "message": line} for line in self.format(record).splitlines()]
         self.client.put_log_events(**self.into, logEvents=events)
 
@@ -45,7 +45,7 @@ def logger(deployment, service):
 
 
 def keys(body):
-    """The keys of a notification; none for the one that says that notifications were configured."""
+    """The keys in a notification; none in the test notification that S3 sends when notifications are configured."""
     body = json.loads(body)
     if body.get("Event") == "s3:TestEvent":
         return []
@@ -53,7 +53,7 @@ def keys(body):
 
 
 def serve(deployment, log, handlers):
-    """Works off queues, a thread each. A message is deleted when its handler has returned, and left when it raised."""
+    """Processes each queue on its own thread. Deletes a message when its handler returns, keeps it when the handler raises."""
 
     def work(key, handle):
         url = deployment[key]
@@ -86,11 +86,11 @@ def serve(deployment, log, handlers):
 
 
 class Later(Exception):
-    """The message can't be worked on yet."""
+    """The message can't be processed yet."""
 
 
 class Jobs:
-    """The rows of jobs and of their completions."""
+    """The tables of jobs and completions."""
 
     def __init__(self, deployment):
         self.dynamodb = deployment.dynamodb

@@ -1,7 +1,7 @@
-//! AWS on loopback: the emulator as a process, deployments on it, and a look at it past our own code.
+//! The AWS emulator as a process on loopback: makes deployments on it, and inspects it without using our own code.
 //!
-//! What differs from AWS, and matters here: nothing checks signatures, counts of messages are exact, tables are never behind,
-//! and a queue's time passes as fast as a test turns it ([`Emulator::pass`]).
+//! Differences from AWS that matter here: signatures are not checked, message counts are exact, table reads are always
+//! consistent, and a test can advance the queues' clock ([`Emulator::pass`]).
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::{program, root};
 
-/// The access key that every process of a test uses, where it says nothing else.
+/// The access key that test processes use unless a test sets another.
 pub const KEY: &str = "test";
 
-/// A running emulator; it ends with this value.
+/// A running emulator, killed on drop.
 #[derive(Debug)]
 pub struct Emulator {
     child: Child,
@@ -26,10 +26,7 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts one, with nothing deployed.
-    ///
-    /// # Errors
-    /// When it is not installed or does not come up.
+    /// Starts an emulator without any deployment. `scripts/setup test` installs it.
     pub fn start() -> Result<Self> {
         let mut child = Command::new(python())
             .arg(root().join("shared/aws/tests/it/emulator.py"))
@@ -45,16 +42,13 @@ impl Emulator {
         Ok(Self { child, url, http: reqwest::Client::new(), runtime })
     }
 
-    /// Where it listens.
+    /// The emulator's base URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Makes a deployment with `stereospot provision`, whose standard output becomes the environment file.
-    ///
-    /// # Errors
-    /// When that fails.
+    /// Creates a deployment with `stereospot provision` and writes its output to the environment file.
     pub fn provision(&self, prefix: &str, env_file: &Path) -> Result<()> {
         let mut command = Command::new(program("stereospot"));
         command.args(["provision", "--name-prefix", prefix, "--region", "us-east-1"]).current_dir(root());
@@ -63,26 +57,17 @@ impl Emulator {
         Ok(std::fs::write(env_file, done.stdout)?)
     }
 
-    /// Lets time pass on the clock of all queues: leases and delays end without waiting.
-    ///
-    /// # Errors
-    /// When the emulator does not answer.
+    /// Advances the clock of all queues, so that leases and delays end without waiting.
     pub fn pass(&self, time: Duration) -> Result<()> {
         self.control(&format!("pass?ms={}", time.as_millis())).map(drop)
     }
 
-    /// Switches a fault on (`fail?api=sqs.*&status=500&code=InternalError`) or off (`heal`): see `faults.py`.
-    ///
-    /// # Errors
-    /// When the emulator does not know it.
+    /// Switches a fault on (`fail?api=sqs.*&status=500&code=InternalError`) or all off (`heal`): see `faults.py`.
     pub fn control(&self, what: &str) -> Result<Value> {
         self.answer(self.http.get(format!("{}/-/{what}", self.url))).context(what.to_owned())
     }
 
-    /// One call of a JSON service, past our own code: `("sqs", "AmazonSQS.SendMessage", …)`.
-    ///
-    /// # Errors
-    /// When it is refused.
+    /// Makes one call of a JSON service without our own code: `("sqs", "AmazonSQS.SendMessage", …)`.
     pub fn call(&self, service: &str, target: &str, input: &Value) -> Result<Value> {
         let request =
             self.http.post(&self.url).header("x-amz-target", target).header("authorization", signature(service));
@@ -91,10 +76,7 @@ impl Emulator {
         self.answer(request.body(input.to_string())).context(target.to_owned())
     }
 
-    /// Every row of a table, each attribute as its text.
-    ///
-    /// # Errors
-    /// When there is no such table.
+    /// All rows of a table, with each attribute as text.
     pub fn rows(&self, table: &str) -> Result<Vec<Value>> {
         let found = self.call("dynamodb", "DynamoDB_20120810.Scan", &json!({ "TableName": table }))?;
         let text = |value: &Value| Value::from(value["S"].as_str().or(value["N"].as_str()));
@@ -104,10 +86,7 @@ impl Emulator {
         Ok(found["Items"].as_array().into_iter().flatten().map(plain).collect())
     }
 
-    /// An object; none when there is none of that key.
-    ///
-    /// # Errors
-    /// When the emulator does not answer.
+    /// An object's content; None if the key does not exist.
     pub fn object(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>> {
         self.runtime.block_on(async {
             let request =
@@ -119,19 +98,13 @@ impl Emulator {
         })
     }
 
-    /// Puts a message on a queue.
-    ///
-    /// # Errors
-    /// When there is no such queue.
+    /// Sends a message to a queue.
     pub fn send(&self, queue: &str, body: &str) -> Result<()> {
         let url = format!("{}/123456789012/{queue}", self.url);
         self.call("sqs", "AmazonSQS.SendMessage", &json!({ "QueueUrl": url, "MessageBody": body })).map(drop)
     }
 
-    /// What lies on a queue, hidden messages too, touching nothing.
-    ///
-    /// # Errors
-    /// When there is no such queue.
+    /// All messages on a queue, including hidden ones, without receiving them.
     pub fn messages(&self, queue: &str) -> Result<Vec<Value>> {
         let found = self.control(&format!("messages?queue={queue}"))?;
         Ok(found.as_array().cloned().unwrap_or_default())
@@ -149,18 +122,18 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // It may be gone already; then there is nothing to end.
+        // It may have ended already; ignore errors.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// As much of a signature as the emulator reads: who asks which service.
+/// The part of a signature that the emulator reads: the service.
 fn signature(service: &str) -> String {
     format!("AWS4-HMAC-SHA256 Credential=tests/20260101/us-east-1/{service}/aws4_request")
 }
 
-/// Gives a process made-up credentials, and none that lie about on this machine.
+/// Gives a process fake credentials and shields it from any real ones on this machine.
 pub fn credentials<'c>(command: &'c mut Command, key: &str) -> &'c mut Command {
     for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"] {
         command.env_remove(name);
@@ -173,7 +146,7 @@ pub fn credentials<'c>(command: &'c mut Command, key: &str) -> &'c mut Command {
         .env("AWS_EC2_METADATA_DISABLED", "true")
 }
 
-/// The Python that the emulator and the stand-ins run in.
+/// The Python that runs the emulator and the stand-ins.
 #[must_use]
 pub fn python() -> PathBuf {
     root().join(".tools/venv/bin/python")

@@ -1,4 +1,5 @@
-//! A deployment that already runs: stand-ins for its services, written after what is known of it, not from our code.
+//! An existing deployment of another team: stand-ins for its services, written from its documented behaviour and not
+//! from our code.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,22 +15,19 @@ use crate::{Process, root, until};
 /// The access key of the deployment's own services.
 const KEY: &str = "existing";
 
-/// A deployment on an emulator of its own.
+/// An existing deployment on its own emulator.
 #[derive(Debug)]
 pub struct Existing {
-    /// What it runs on.
     pub emulator: Emulator,
     folder: tempfile::TempDir,
 }
 
 impl Existing {
-    /// The first part of its names.
+    /// The name prefix of its resources.
     pub const PREFIX: &str = "stereo-spot";
 
-    /// Makes one; `topology` is `A` or `B`. No service of it runs yet.
-    ///
-    /// # Errors
-    /// When it can't be made.
+    /// Creates the deployment without starting any of its services. In `topology` `A` a job-worker writes completions;
+    /// in `B` the video-worker does.
     pub fn deploy(topology: &str) -> Result<Self> {
         let this = Self { emulator: Emulator::start()?, folder: tempfile::tempdir()? };
         let args = ["--endpoint", this.emulator.url(), "--prefix", Self::PREFIX, "--topology", topology];
@@ -37,54 +35,42 @@ impl Existing {
         Ok(this)
     }
 
-    /// Its environment file.
+    /// The path of its environment file.
     #[must_use]
     pub fn env_file(&self) -> PathBuf {
         self.folder.path().join("deployment.env")
     }
 
-    /// A path in a folder of the test's own.
+    /// A path in the test's temporary folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A name of its.
+    /// The full name of one of its resources.
     #[must_use]
     pub fn name(&self, name: &str) -> String {
         format!("{}-{name}", Self::PREFIX)
     }
 
-    /// Starts a service: `media_worker`, `video_worker`, `job_worker`.
-    ///
-    /// # Errors
-    /// When it can't be started.
+    /// Starts one of its services: `media_worker`, `video_worker` or `job_worker`.
     pub fn service(&self, name: &str, args: &[&str]) -> Result<Process> {
         let log = self.path(&format!("{name}-{}.log", args.join("")));
         Process::spawn(self.command(name).args(["--env-file", text(&self.env_file())]).args(args), &log)
     }
 
-    /// Submits a source as its web-ui does; returns the job's id.
-    ///
-    /// # Errors
-    /// When that fails.
+    /// Submits a source the way its web UI does; returns the job id.
     pub fn submit(&self, source: &Path) -> Result<String> {
         Ok(self.output("web_ui", &["--env-file", text(&self.env_file()), text(source)])?.trim().to_owned())
     }
 
-    /// The row of a job.
-    ///
-    /// # Errors
-    /// When there is none.
+    /// The row of a job in its table.
     pub fn job(&self, job_id: &str) -> Result<Value> {
         let rows = self.emulator.rows(&self.name("jobs"))?;
         rows.into_iter().find(|row| row["job_id"] == job_id).with_context(|| format!("no row of {job_id}"))
     }
 
-    /// Waits until a job has this status; fails at once when it fails.
-    ///
-    /// # Errors
-    /// When that does not come.
+    /// Waits until a job has this status. Fails at once if the job fails.
     pub fn wait_for(&self, job_id: &str, status: &str) -> Result<()> {
         until(&format!("job {job_id} to be {status}"), PATIENCE, || {
             let row = self.job(job_id)?;
@@ -93,25 +79,20 @@ impl Existing {
         })
     }
 
-    /// Waits until nothing is left on a queue, hidden messages included.
-    ///
-    /// # Errors
-    /// When something stays.
+    /// Waits until a queue holds no messages, including hidden ones.
     pub fn wait_until_empty(&self, queue: &str) -> Result<()> {
         until(&format!("{queue} to be empty"), PATIENCE, || {
             Ok(self.emulator.messages(&self.name(queue))?.is_empty().then_some(()))
         })
     }
 
-    /// After workers were ended: waits until no receive of theirs is left on these queues, then shows again what such a receive
-    /// took. As on AWS, a receive outlives the client that began it, and what it takes stays hidden.
-    ///
-    /// # Errors
-    /// When somebody still receives.
+    /// Call this after stopping workers. Waits until none of their receive calls is pending on these queues, then makes
+    /// the messages visible again that such calls took: as on AWS, a receive call outlives its client and hides what it
+    /// received.
     pub fn settle(&self, queues: &[&str]) -> Result<()> {
         for queue in queues {
             let waiting = format!("receiving?queue={}", self.name(queue));
-            until(&format!("nobody to receive from {queue}"), PATIENCE, || {
+            until(&format!("no receiver on {queue}"), PATIENCE, || {
                 Ok((self.emulator.control(&waiting)? == 0).then_some(()))
             })?;
         }

@@ -1,6 +1,8 @@
-//! What the end-to-end tests share: the built programs as processes, clips to convert, and an independent look at the results.
+//! Shared by the end-to-end tests: the built programs as processes, clips to convert, and an independent check of the
+//! results.
 //!
-//! The programs must be built first (`make test` does); a test that needs one that isn't there fails and says so.
+//! The programs must be built first, as `make test` does; a test that needs a missing one fails with a message that
+//! says so.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,10 +15,10 @@ pub mod emulator;
 pub mod existing;
 pub mod stack;
 
-/// A built program, from the folder in which this test's own executable lies.
+/// The path of a built program, next to this test's own executable.
 ///
 /// # Panics
-/// When it was not built.
+/// If it was not built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a running test has an executable");
@@ -26,13 +28,13 @@ pub fn program(name: &str) -> PathBuf {
     program
 }
 
-/// The project's root.
+/// The project's root folder.
 #[must_use]
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in a folder of the project")
 }
 
-/// A process that is killed when the test is done with it.
+/// A child process, killed on drop.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -40,18 +42,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program; its output goes to a file, so that a failed test can show it.
-    ///
-    /// # Errors
-    /// When it can't be started.
+    /// Starts a program and writes its output to a file, so that a failed test can show it.
     pub fn start(program: &Path, args: &[&str], log: &Path) -> Result<Self> {
         Self::spawn(Command::new(program).args(args), log)
     }
 
-    /// As [`Process::start`], of a command with more said of it.
-    ///
-    /// # Errors
-    /// When it can't be started.
+    /// Like [`Process::start`], with a prepared command.
     pub fn spawn(command: &mut Command, log: &Path) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let out = std::fs::File::create(log)?;
@@ -60,43 +56,29 @@ impl Process {
         Ok(Self { child, name })
     }
 
-    /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Whether it still runs.
-    ///
-    /// # Errors
-    /// When it can't be asked.
     pub fn is_running(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())
     }
 
-    /// Asks it to stop (SIGTERM) and waits; returns its exit code.
-    ///
-    /// # Errors
-    /// When it hasn't ended after `patience`, or was ended by a signal.
+    /// Sends SIGTERM and waits up to `patience`; returns the exit code.
     pub fn stop(&mut self, patience: Duration) -> Result<i32> {
         signal(self.pid(), "TERM")?;
         self.wait(patience)
     }
 
-    /// Ends it at once (SIGKILL), as a crash would.
-    ///
-    /// # Errors
-    /// When it can't be.
+    /// Kills it with SIGKILL, as a crash would.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
-    /// Waits for its end; returns its exit code.
-    ///
-    /// # Errors
-    /// When it hasn't ended after `patience`, or was ended by a signal.
+    /// Waits up to `patience` for it to exit; returns the exit code.
     pub fn wait(&mut self, patience: Duration) -> Result<i32> {
         let child = &mut self.child;
         let status = until(&self.name, patience, || Ok(child.try_wait()?))?;
@@ -106,27 +88,21 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already: then there is nothing to kill.
+        // It may have ended already; ignore errors.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Sends a signal to a process that a test started.
-///
-/// # Errors
-/// When there is no such process.
+/// Sends a signal to a process that the test started.
 pub fn signal(pid: u32, name: &str) -> Result<()> {
-    // The shell's own: a small Debian has no program of this name.
+    // Use the shell's built-in `kill`: a minimal Debian has no `kill` program.
     let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status()?;
     ensure!(status.success(), "process {pid} can't be sent {name}");
     Ok(())
 }
 
-/// Asks again and again until there is an answer.
-///
-/// # Errors
-/// When asking fails, or there is none after `patience`.
+/// Calls `ask` until it returns a value, for up to `patience`.
 pub fn until<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(50);
@@ -138,15 +114,12 @@ pub fn until<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Result<
             bail!("waited {} s in vain for {what}", patience.as_secs());
         }
         std::thread::park_timeout(pause);
-        // What takes long is asked for seldom: asking is work too.
+        // Poll less and less often, because polling costs CPU time.
         pause = (pause * 6 / 5).min(Duration::from_millis(500));
     }
 }
 
-/// Runs a program to its end and returns its standard output.
-///
-/// # Errors
-/// When it fails; with its standard error.
+/// Runs a program and returns its standard output, or an error with its standard error.
 pub fn output(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Result<String> {
     let program = program.as_ref();
     let done = Command::new(program).args(args).current_dir(root()).stdin(Stdio::null()).output()?;
@@ -155,10 +128,7 @@ pub fn output(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Result<Str
     Ok(String::from_utf8(done.stdout)?)
 }
 
-/// What an address answers.
-///
-/// # Errors
-/// When there is no answer, or it is a refusal.
+/// The body of a successful GET request.
 pub fn get(url: &str) -> Result<String> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -166,10 +136,7 @@ pub fn get(url: &str) -> Result<String> {
         .block_on(async { Ok(reqwest::get(url).await?.error_for_status()?.text().await?) })
 }
 
-/// A ray-cast clip with sound, whose frames carry their numbers.
-///
-/// # Errors
-/// When it can't be rendered.
+/// Renders a ray-cast clip with sound, with the frame number burnt into each frame.
 pub fn clip(path: &Path, width: u32, height: u32, frames: u32) -> Result<()> {
     let (width, height, frames) = (width.to_string(), height.to_string(), frames.to_string());
     let path = path.to_str().context("a temporary path is text")?;
@@ -177,27 +144,21 @@ pub fn clip(path: &Path, width: u32, height: u32, frames: u32) -> Result<()> {
     output(program("stereospot-worker"), &args).map(drop)
 }
 
-/// What ffprobe says of a file: an independent judge.
-///
-/// # Errors
-/// When it can't be read.
+/// ffprobe's description of a file, as an independent check.
 pub fn probe(path: &Path) -> Result<Value> {
     let path = path.to_str().context("a temporary path is text")?;
     let args = ["-v", "error", "-count_frames", "-show_streams", "-show_format", "-of", "json", path];
     Ok(serde_json::from_str(&output("ffprobe", &args)?)?)
 }
 
-/// The streams of one kind (`video`, `audio`, …) in what [`probe`] said.
+/// The streams of one kind (`video`, `audio`, …) in the result of [`probe`].
 #[must_use]
 pub fn streams<'a>(probed: &'a Value, kind: &str) -> Vec<&'a Value> {
     let all = probed["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
     all.iter().filter(|stream| stream["codec_type"] == kind).collect()
 }
 
-/// Presentation times of the video frames, in seconds, sorted.
-///
-/// # Errors
-/// When the file can't be read.
+/// Presentation times of the video frames in seconds, sorted.
 pub fn frame_times(path: &Path) -> Result<Vec<f64>> {
     let path = path.to_str().context("a temporary path is text")?;
     let args = ["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0", path];

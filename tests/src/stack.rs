@@ -1,4 +1,4 @@
-//! A running stack, as `stereospot up` starts it, on either backend.
+//! A stack started by `stereospot up`, on either backend.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -10,22 +10,22 @@ use serde_json::Value;
 use crate::emulator::{Emulator, KEY, credentials};
 use crate::{Process, program, root, until};
 
-/// How long a test waits for what should come.
+/// How long a test waits for an expected state.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Where a stack's queues, job store and objects are.
+/// Where a stack keeps its queues, job store and objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Where {
-    /// In its data directory.
+    /// In its data directory, with the embedded backend.
     Local,
-    /// On an emulator of its own, in a deployment that `stereospot provision` made.
+    /// On its own emulator, in a deployment created by `stereospot provision`.
     Aws,
 }
 
-/// No workers: the control plane alone.
+/// For `workers`: start the control plane only.
 pub const NO_WORKERS: &str = "none";
 
-/// A running stack in a data directory of its own.
+/// A running stack with its own data directory.
 #[derive(Debug)]
 pub struct Stack {
     folder: tempfile::TempDir,
@@ -35,10 +35,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts a stack with these workers and short segments.
-    ///
-    /// # Errors
-    /// When it does not come up.
+    /// Starts a stack with these workers and segments of one second.
     pub fn start(on: Where, workers: &str) -> Result<Self> {
         let workers = ["--workers", workers, "--segment-secs", "1"];
         match on {
@@ -55,10 +52,7 @@ impl Stack {
         }
     }
 
-    /// Starts a stack on a deployment that is there already, with an access key.
-    ///
-    /// # Errors
-    /// When it does not come up.
+    /// Starts a stack on an existing deployment, with an access key.
     pub fn on(env_file: &Path, workers: &str, key: &str) -> Result<Self> {
         let args = ["--backend", "aws", "--env-file", text(env_file), "--workers", workers, "--segment-secs", "1"];
         Self::up(tempfile::tempdir()?, &args, key)
@@ -77,25 +71,25 @@ impl Stack {
         Ok(Self { folder, up, server, emulator: None })
     }
 
-    /// The emulator that it runs on, where it has one of its own.
+    /// The emulator that the stack started, if any.
     #[must_use]
     pub fn emulator(&self) -> Option<&Emulator> {
         self.emulator.as_ref()
     }
 
-    /// A path in a folder of the test's own, which holds the data directory too.
+    /// A path in the test's temporary folder, which also holds the data directory.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The control plane's address.
+    /// The control plane's URL.
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// An operator's command.
+    /// A `stereospot` command against this stack.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program("stereospot"));
@@ -103,28 +97,19 @@ impl Stack {
         command
     }
 
-    /// What an operator's command answers.
-    ///
-    /// # Errors
-    /// When it can't be started.
+    /// Runs a `stereospot` command and returns its output.
     pub fn run(&self, args: &[&str]) -> Result<Output> {
         Ok(self.command(args).output()?)
     }
 
-    /// What an operator's command prints as JSON.
-    ///
-    /// # Errors
-    /// When it fails, or prints something else.
+    /// Runs a `stereospot` command and parses its JSON output.
     pub fn json(&self, args: &[&str]) -> Result<Value> {
         let done = self.run(args)?;
         ensure!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
         Ok(serde_json::from_slice(&done.stdout)?)
     }
 
-    /// Process ids of the children whose command lines hold all these words.
-    ///
-    /// # Errors
-    /// When the processes of this machine can't be listed.
+    /// Process ids of the stack's children whose command lines contain all these words.
     pub fn children(&self, words: &[&str]) -> Result<Vec<u32>> {
         let data = self.path("data");
         let mut found = Vec::new();
@@ -140,19 +125,13 @@ impl Stack {
         Ok(found)
     }
 
-    /// What a child wrote to its log so far.
-    ///
-    /// # Errors
-    /// When there is no such log.
+    /// The content of a child's log file.
     pub fn log(&self, child: &str) -> Result<String> {
         let path = self.path("data").join("logs").join(format!("{child}.log"));
         std::fs::read_to_string(&path).with_context(|| path.display().to_string())
     }
 
-    /// Stops it in order.
-    ///
-    /// # Errors
-    /// When it does not end well, or leaves a process behind.
+    /// Stops the stack gracefully; fails if it leaves a process behind.
     pub fn stop(mut self) -> Result<()> {
         let code = self.up.stop(Duration::from_secs(40))?;
         ensure!(code == 0, "the stack ended with {code}");
@@ -167,10 +146,10 @@ fn server_of(data: &Path) -> Option<String> {
     serde_json::from_slice::<Value>(&text).ok()?["server"].as_str().map(str::to_owned)
 }
 
-/// A path of a test's own as text.
+/// A temporary path as text.
 ///
 /// # Panics
-/// When it is none: temporary paths are.
+/// If the path is not UTF-8, which temporary paths are.
 #[must_use]
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("temporary paths are text")

@@ -1,5 +1,5 @@
-//! Prometheus configuration, alert rules, Grafana dashboard and runbooks agree with the metric catalogue, and the catalogue with
-//! the domain: what an operator looks at in trouble names things that exist.
+//! Checks that the Prometheus configuration, alert rules, Grafana dashboard and runbooks agree with the metric
+//! catalogue, and the catalogue with the domain, so that everything they mention exists.
 
 #[cfg(test)]
 #[path = "dashboards/domain.rs"]
@@ -32,7 +32,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(dashboards(path)).unwrap_or_else(|error| panic!("dashboards/{path}: {error}"))
 }
 
-/// Runs promtool in `folder`: whether it was content, and what it said.
+/// Runs promtool in `folder`; returns whether it succeeded, and its output.
 fn promtool(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new("promtool")
         .args(arguments)

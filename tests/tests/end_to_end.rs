@@ -1,5 +1,5 @@
-//! The product as its users meet it: the stack started by `stereospot up`, videos submitted by `stereospot submit`. The same cases
-//! run on the embedded backend and on AWS, there in a deployment that `stereospot provision` made.
+//! Tests the product as users see it: a stack started by `stereospot up`, videos submitted by `stereospot submit`. The
+//! same cases run on the embedded backend and on AWS, there in a deployment created by `stereospot provision`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use stereospot_tests::stack::{PATIENCE, Stack, Where, text};
 use stereospot_tests::{clip, frame_times, probe, program, root, signal, streams, until};
 
-/// Makes each case a test on each backend.
+/// Makes each case a test on both backends.
 macro_rules! on_each_backend {
     ($($case:ident)+) => {
         mod local {
@@ -51,20 +51,21 @@ fn a_killed_worker_and_a_killed_control_plane_cost_time_and_nothing_else(on: Whe
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    // In the middle of the work: a segment is running.
+    // Wait until a segment is being converted.
     let (worker, name) = until("a busy inference worker", PATIENCE, || {
         let workers = stack.json(&["workers", "--json"])?;
         let busy = workers.as_array().into_iter().flatten().find(|worker| {
             worker["stage"] == "inference" && worker["state"] == "busy" && !worker["segment_index"].is_null()
         });
-        // On AWS the machine stands behind the process's own name.
+        // On AWS the name is followed by `@` and the host.
         let name = busy.and_then(|worker| worker["name"].as_str()?.split('@').next());
         let Some(name) = name else { return Ok(None) };
         Ok(stack.children(&["--name", name])?.first().map(|pid| (*pid, name.to_owned())))
     })?;
     signal(worker, "KILL")?;
     if let Some(emulator) = stack.emulator() {
-        // Its message shows again when the lease runs out. On SQS that is the queue's visibility timeout, 40 minutes: turned here.
+        // The message reappears when its lease ends: on SQS after the queue's visibility timeout of 40 minutes, which
+        // the emulator skips.
         emulator.pass(Duration::from_secs(2400))?;
     }
     let control_plane = stack.children(&["stereospot-controlplane"])?;
@@ -77,7 +78,7 @@ fn a_killed_worker_and_a_killed_control_plane_cost_time_and_nothing_else(on: Whe
     assert_eq!((&summary["status"], &summary["frames"]), (&"completed".into(), &100.into()), "{summary}");
     check_result(&source, &result, 640, 360)?;
 
-    // Once: one completion of the job, although a segment was begun twice.
+    // The job completed exactly once, although a segment was started twice.
     let job = summary["job_id"].as_str().context("a job id")?;
     let events = stack.json(&["jobs", "events", job, "--json"])?;
     let count = |kind: &str| events.as_array().into_iter().flatten().filter(|event| event["type"] == kind).count();
@@ -107,7 +108,7 @@ fn bad_input_fails_with_one_clear_sentence_and_harms_nothing_else(on: Where) -> 
     let tiny = stack.path("tiny.mp4");
     ffmpeg(&["-f", "lavfi", "-i", "color=size=2x2:duration=0.2", "-c:v", "libx264"], &tiny)?;
 
-    // Refused by the pipeline: the job is failed, with its reason.
+    // Rejected by the pipeline: the job fails, with a reason.
     for (file, reason) in
         [(&text_file, "not a video"), (&truncated, "cut short"), (&sound_only, "no video"), (&tiny, "too small")]
     {
@@ -120,7 +121,7 @@ fn bad_input_fails_with_one_clear_sentence_and_harms_nothing_else(on: Where) -> 
         let shown = stack.json(&["jobs", "show", job, "--json"])?;
         assert_eq!(shown["view"]["job"]["error"], summary["error"]);
     }
-    // Refused before anything is sent.
+    // Rejected before anything is sent.
     let empty = stack.path("empty.mp4");
     std::fs::write(&empty, "")?;
     let missing = stack.path("missing.mp4");
@@ -134,7 +135,7 @@ fn bad_input_fails_with_one_clear_sentence_and_harms_nothing_else(on: Where) -> 
         assert!(matches!(done.status.code(), Some(found) if found == code || found == 2), "{args:?}: {said}");
         assert!(said.contains(reason), "{args:?}: {said}");
     }
-    // The queues are not poisoned, and the next job is none the worse.
+    // Bad jobs leave no messages behind and do not affect the next job.
     let result = stack.path("out.mp4");
     let done = stack.run(&["submit", text(&good), "--mode", "anaglyph", "--output", text(&result)])?;
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -158,7 +159,7 @@ fn sources_of_every_kind_keep_their_frames_their_times_and_their_sound(on: Where
     let stack = Stack::start(on, "chunking=1,inference=2,reassembly=1")?;
     let picture = "testsrc2=duration=1.6:size=160x90:rate=25";
     let x264 = ["-c:v", "libx264", "-preset", "veryfast", "-g", "12"];
-    /// Name, inputs, arguments of the encoding, width and height of an eye.
+    /// Name, inputs, encoder arguments, width and height of one eye.
     type Kind<'a> = (&'a str, Vec<&'a str>, Vec<&'a str>, (u64, u64));
     let kinds: [Kind<'_>; 10] = [
         ("b-frames.mp4", vec![picture], vec!["-bf", "3", "-x264-params", "b-pyramid=normal"], (160, 90)),
@@ -189,11 +190,12 @@ fn sources_of_every_kind_keep_their_frames_their_times_and_their_sound(on: Where
         let args = [&["-v", "error", "-y"], inputs.as_slice(), &x264, encoding.as_slice(), &[text(&path)]].concat();
         stereospot_tests::output("ffmpeg", &args)?;
         if *name == "rotated.mp4" {
-            // As a phone does: the picture as the sensor saw it, and a note how to hold it. Only a copy can add that note.
+            // Like a phone, store the picture as the sensor saw it, with rotation metadata. FFmpeg can only add that
+            // while copying.
             let plain = stack.path("plain.mp4");
             std::fs::rename(&path, &plain)?;
             let (plain, path) = (text(&plain), text(&path));
-            // FFmpeg 6 has an option for it and no longer heeds the tag.
+            // FFmpeg 6 has an option for this and ignores the old metadata tag.
             let option = ["-v", "error", "-display_rotation:v:0", "90", "-i", plain, "-c", "copy", path];
             if stereospot_tests::output("ffmpeg", &option).is_err() {
                 let tag = ["-v", "error", "-y", "-i", plain, "-c", "copy", "-metadata:s:v:0", "rotate=90", path];

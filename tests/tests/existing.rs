@@ -1,4 +1,5 @@
-//! A deployment that already runs, with services of its own: watched by our control plane, and with ours in their places.
+//! Tests with an existing deployment of other services: our control plane watches it, and our workers replace its
+//! workers.
 
 #[cfg(test)]
 #[path = "existing/mixed.rs"]
@@ -13,7 +14,7 @@ use anyhow::Result;
 use stereospot_tests::output;
 use stereospot_tests::stack::text;
 
-/// Three seconds with sound and a keyframe each second, which is what cutting by copying needs.
+/// Three seconds with sound and a keyframe each second, so that the source can be cut by copying.
 fn source(path: &Path) -> Result<()> {
     let inputs =
         ["-f", "lavfi", "-i", "testsrc2=duration=3:size=160x90:rate=25", "-f", "lavfi", "-i", "sine=duration=3"];

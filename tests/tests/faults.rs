@@ -1,5 +1,5 @@
-//! AWS on a bad day, and a deployment that is not as it should be: what the operator reads, that the rest goes on, and that nothing
-//! is lost. The faults are the emulator's (`faults.py`), so that every request really meets them.
+//! Tests AWS faults and misconfigured deployments: the operator gets a clear message, everything else keeps working,
+//! and nothing is lost. The emulator produces the faults (`faults.py`), so they affect every request.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use stereospot_tests::existing::Existing;
 use stereospot_tests::stack::{NO_WORKERS, PATIENCE, Stack, Where, text};
 use stereospot_tests::{clip, program, root, until};
 
-/// Submits a clip; returns the job's id as soon as the source is there.
+/// Submits a clip and returns the job's id as soon as the source is uploaded.
 fn submit(stack: &Stack, source: &Path) -> Result<String> {
     let summary = stack.json(&["submit", text(source), "--preset", "ultrafast", "--json"])?;
     summary["job_id"].as_str().map(str::to_owned).with_context(|| format!("no job id: {summary}"))
@@ -28,7 +28,7 @@ fn wait_until_completed(stack: &Stack, job_id: &str) -> Result<()> {
     done.with_context(|| format!("it is shown as {last:#}"))
 }
 
-/// Waits until the operator's landing screen says so.
+/// Waits until the landing screen shows these words.
 fn said(stack: &Stack, words: &str) -> Result<()> {
     let mut last = Value::Null;
     let found = until(&format!("`{words}` to be said"), PATIENCE, || {
@@ -39,21 +39,21 @@ fn said(stack: &Stack, words: &str) -> Result<()> {
     found.with_context(|| format!("said was {last:#}"))
 }
 
-/// The sum of all series of a metric of the control plane that hold these labels.
+/// The sum of all series of a control plane metric that have these labels.
 fn metric(stack: &Stack, name: &str, labels: &str) -> Result<f64> {
     let text = stereospot_tests::get(&format!("{}/metrics", stack.server()))?;
     let series = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(labels));
     Ok(series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
 }
 
-/// A metric of the control plane that has no labels.
+/// A control plane metric without labels.
 fn gauge(stack: &Stack, name: &str) -> Result<f64> {
     let text = stereospot_tests::get(&format!("{}/metrics", stack.server()))?;
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
     Ok(line.with_context(|| format!("{name} is not exported"))?.parse()?)
 }
 
-/// A program that must end at once; what it said.
+/// Runs a program that must fail, and returns its output.
 fn refused(command: &mut Command) -> Result<String> {
     let done = command.current_dir(root()).stdin(Stdio::null()).output()?;
     let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
@@ -85,7 +85,7 @@ fn doctor(env_file: &Path, key: &str) -> Command {
     command
 }
 
-/// A copy of the environment file with something changed.
+/// Copies the environment file with one replacement.
 fn changed(existing: &Existing, name: &str, from: &str, to: &str) -> Result<PathBuf> {
     let before = std::fs::read_to_string(existing.env_file())?;
     ensure!(before.contains(from), "`{from}` is not in the environment file");
@@ -196,7 +196,7 @@ fn a_bad_day_costs_time_and_nothing_else() -> Result<()> {
     let emulator = stack.emulator().context("it has one")?;
     let source = stack.path("clip.mp4");
     clip(&source, 160, 96, 50)?;
-    // What passes by itself: tried again, counted, no more.
+    // Transient faults are retried and counted, without other effects.
     for (fault, counted) in [
         ("fail?api=dynamodb.*&status=400&code=ThrottlingException&times=6", "throttled"),
         ("fail?api=sqs.GetQueueAttributes&status=500&code=InternalError&times=4", "failed"),
@@ -208,7 +208,7 @@ fn a_bad_day_costs_time_and_nothing_else() -> Result<()> {
         emulator.control(fault)?;
         let job_id = submit(&stack, &source).context(fault)?;
         wait_until_completed(&stack, &job_id).context(fault)?;
-        // What only workers meet is counted in their processes.
+        // Faults that only workers meet are counted in their processes.
         if !counted.is_empty() {
             until("the count", PATIENCE, || {
                 Ok((metric(&stack, "stereospot_backend_calls_total", &outcome)? > before).then_some(()))
@@ -218,7 +218,7 @@ fn a_bad_day_costs_time_and_nothing_else() -> Result<()> {
         let met = emulator.control("heal")?;
         ensure!(met[0].as_u64().is_some_and(|met| met > 0), "nothing met {fault}");
     }
-    // A clock that is off by six minutes is put right by AWS's answers.
+    // A clock that is six minutes off is corrected with the time in AWS's answers.
     emulator.control("clock?secs=360")?;
     let job_id = submit(&stack, &source)?;
     wait_until_completed(&stack, &job_id).context("a clock that is six minutes off")?;
@@ -226,14 +226,14 @@ fn a_bad_day_costs_time_and_nothing_else() -> Result<()> {
     let ahead = gauge(&stack, "stereospot_clock_ahead_seconds")?;
     ensure!((-362.0..=-355.0).contains(&ahead), "the clock's metric says {ahead} s");
     emulator.control("heal")?;
-    // What stays until somebody mends it: said in a sentence, and the job goes on where it stood.
+    // Faults that last until someone repairs them: a sentence names them, and the job continues afterwards.
     for (fault, words, code) in [
         ("fail?status=403&code=ExpiredTokenException", "the AWS credentials have expired: renew them", "denied"),
         ("hang?api=dynamodb.*", "no answer in time to dynamodb:", "unavailable"),
-        // S3 takes a clock that is less than 15 minutes off; the other services are asked again by their own clock.
+        // S3 accepts a clock that is less than 15 minutes off. The other services are retried with their own time.
         ("clock?secs=1000", "this machine's clock is off by five minutes or more; set it", "denied"),
     ] {
-        // No worker gets the source meanwhile: a job that is done by then would be read no more.
+        // Keep the workers from reading the source meanwhile: a job that completed would not be polled any more.
         emulator.control("fail?api=s3.GET&about=input/&status=503&code=SlowDown")?;
         let job_id = submit(&stack, &source).context(fault)?;
         emulator.control(fault)?;
@@ -262,7 +262,7 @@ fn messages_that_are_none_reach_the_dead_letter_queue_and_harm_nothing_else() ->
     let job_id = submit(&stack, &source)?;
     wait_until_completed(&stack, &job_id)?;
     let dead = until("three dead letters", PATIENCE, || {
-        // Between two attempts lies a pause, which nobody waits for here.
+        // Skip the delay between two attempts.
         emulator.pass(Duration::from_secs(60))?;
         let dead = stack.json(&["queues", "peek", "inference-dlq", "--json"])?;
         Ok((dead.as_array().is_some_and(|dead| dead.len() == 3)).then_some(dead))
@@ -298,9 +298,9 @@ fn a_queue_deleted_while_running_is_named_and_a_job_waits_for_it() -> Result<()>
         let (done, total) = (&detail["view"]["segments_done"], &detail["view"]["job"]["total_segments"]);
         Ok((total.is_u64() && done == total).then_some(()))
     })?;
-    // Provisioning again makes what is missing and leaves the rest alone.
+    // Provisioning again creates what is missing and changes nothing else.
     emulator.provision("stereo-test", &stack.path("again.env"))?;
-    // By itself it would go on when the queue has been empty for long enough; the operator need not wait.
+    // The reconciler would do it once the queue has been empty for a while; the operator need not wait.
     until("the job to be triggered", PATIENCE, || {
         Ok(stack.run(&["jobs", "trigger", &job_id, "--yes"])?.status.success().then_some(()))
     })?;

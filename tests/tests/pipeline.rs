@@ -1,4 +1,4 @@
-//! The pipeline on the embedded backend, with no control plane: no event and no single process is needed for a job to finish.
+//! Tests the pipeline on the embedded backend without a control plane: a job finishes without events.
 
 use std::path::Path;
 use std::time::Duration;
@@ -73,7 +73,7 @@ async fn a_clip_becomes_stereo_with_every_frame_at_its_time_and_its_sound() -> R
 }
 
 #[tokio::test]
-async fn a_worker_that_is_told_to_stop_gives_its_message_back_at_once() -> Result<()> {
+async fn a_worker_that_is_asked_to_stop_gives_its_message_back_at_once() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (data, source, log) =
         (folder.path().join("data"), folder.path().join("clip.mp4"), folder.path().join("worker.log"));

@@ -1,4 +1,4 @@
-//! Who may depend on whom, checked over what cargo resolves.
+//! Checks which crates may depend on which, from cargo's metadata.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +7,9 @@ use serde_json::Value;
 use stereospot_tests::{output, root};
 
 struct Workspace {
-    /// Names of the direct dependencies of each member, those for tests and builds left out.
+    /// Direct dependencies of each member, without those for tests and builds.
     direct: BTreeMap<String, BTreeSet<String>>,
-    /// As above, those for tests and builds too.
+    /// The same, including those for tests and builds.
     any: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -32,7 +32,7 @@ fn workspace() -> Result<Workspace> {
     Ok(Workspace { direct, any })
 }
 
-/// What a member reaches through members, itself left out.
+/// The members that a member depends on, directly or indirectly, without itself.
 fn reached(workspace: &Workspace, member: &str) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     let mut open = vec![member.to_owned()];
@@ -82,7 +82,7 @@ fn the_domain_is_pure() -> Result<()> {
     let found: Vec<&String> =
         workspace.direct["stereospot-domain"].iter().filter(|name| !allowed.contains(&name.as_str())).collect();
     assert!(found.is_empty(), "the domain knows {found:?}");
-    // Neither clock nor randomness through a feature either.
+    // No clock and no randomness through a uuid feature either.
     let manifest = std::fs::read_to_string(root().join("shared/domain/Cargo.toml"))?;
     assert!(!manifest.contains("\"v4\"") && !manifest.contains("\"v7\""));
     Ok(())
@@ -152,7 +152,7 @@ fn backends_do_not_know_each_other_and_only_programs_choose_one() -> Result<()> 
     Ok(())
 }
 
-/// Names of all crates that a program is built of, with these features.
+/// Names of all crates that the programs are built from with these features.
 fn built_of(features: &[&str]) -> Result<BTreeSet<String>> {
     let programs = ["-p", "stereospot", "-p", "stereospot-controlplane", "-p", "stereospot-worker"];
     let args =
@@ -171,7 +171,7 @@ fn aws_is_asked_for_and_a_local_stack_is_built_without_it() -> Result<()> {
         let on_by_default = features.get("default").and_then(toml::Value::as_array).map_or(0, Vec::len);
         assert!(features.contains_key("aws") && on_by_default == 0, "{member}: {features:?}");
     }
-    // The TLS library stands in another crate's features, and is as dear to build.
+    // The TLS library comes in through another crate's features and is just as slow to build.
     let is_aws = |name: &String| name.starts_with("aws-") || name == "stereospot-aws";
     let without = built_of(&[])?;
     let found: Vec<&String> = without.iter().filter(|name| is_aws(name)).collect();

@@ -1,4 +1,4 @@
-//! The catalogue's closed sets are the domain's own.
+//! The catalogue's closed label values are the domain's own values.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,8 @@ fn sets_with_a_list_are_the_same() {
     check(&catalogue::JOB_OUTCOME, [JobStatus::Completed, JobStatus::Failed]);
 }
 
-// These types have no list of their values. The match makes a new one fail to compile here; the texts are serde's own.
+// The following types have no list of their values. The matches fail to compile when a variant is added; the texts come
+// from serde.
 
 #[test]
 fn actions_are_the_same() {
@@ -86,7 +87,7 @@ fn decisions_that_act_are_the_same() {
             | Decision::SendAgain
             | Decision::MarkReassembling
             | Decision::MarkCompleted
-            // Waiting is no act.
+            // Waiting is not an action.
             | Decision::Wait(_) => {}
         }
     }

@@ -1,14 +1,15 @@
-//! What a PromQL expression names: metrics, labels, label values. Whether it parses is promtool's to say.
+//! Checks the metrics, labels and label values in a PromQL expression. promtool checks the syntax.
 
 use std::collections::BTreeSet;
 
 use regex::Regex;
 use stereospot_telemetry::catalogue::{self, Kind, Metric, Values};
 
-/// Labels that Prometheus adds, and the exporter's own.
+/// Labels added by Prometheus and by the exporter.
 const ADDED: &[&str] = &["job", "instance", "worker", "le"];
 
-/// Holds an expression to the catalogue; `recorded` are the names of recording rules. Answers the metrics it uses.
+/// Checks an expression against the catalogue and returns the metrics it uses. `recorded` are the names of recording
+/// rules.
 pub(crate) fn check(expression: &str, recorded: &BTreeSet<String>) -> Result<BTreeSet<&'static str>, String> {
     let name = Regex::new(r"\b(?:stereospot[_:][a-z0-9_:]*)").unwrap();
     let outside = without_strings(expression);
@@ -34,7 +35,7 @@ pub(crate) fn check(expression: &str, recorded: &BTreeSet<String>) -> Result<BTr
             check_selector(metric, selector)?;
         }
     }
-    // label_replace makes a label of its third argument.
+    // label_replace creates the label named by its third argument.
     let replaced = Regex::new(r#"label_replace\([\s\S]*?\}\s*,\s*"([a-z_]+)""#).unwrap();
     labels.extend(replaced.captures_iter(expression).map(|found| found.get(1).expect("it is not optional").as_str()));
     for label in grouped_by(&outside) {
@@ -45,7 +46,7 @@ pub(crate) fn check(expression: &str, recorded: &BTreeSet<String>) -> Result<BTr
     Ok(used)
 }
 
-/// Labels that a series of the expression's result has, as far as its aggregations say.
+/// The labels of the expression's result, as far as its aggregations determine them.
 pub(crate) fn result_labels(expression: &str) -> BTreeSet<String> {
     let outside = without_strings(expression);
     let grouped = grouped_by(&outside);
@@ -64,7 +65,7 @@ pub(crate) fn result_labels(expression: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The metric of an exported name; a histogram is exported under three.
+/// Finds the metric of an exported name; a histogram is exported under three names.
 fn metric(name: &str) -> Option<&'static Metric> {
     catalogue::find(name).filter(|metric| metric.kind != Kind::Histogram).or_else(|| {
         ["_bucket", "_sum", "_count"].iter().find_map(|suffix| {
@@ -91,7 +92,7 @@ fn check_selector(metric: &Metric, selector: &str) -> Result<(), String> {
             .ok_or_else(|| format!("{} has no label {label}", metric.name))?;
         let Values::Closed(values) = label.values else { continue };
         if operator.ends_with('~') {
-            // Every alternative must be able to match something, so that a renamed value is noticed.
+            // Every alternative must match some value, so that a renamed value is detected.
             for alternative in split_alternatives(value) {
                 let pattern = Regex::new(&format!("^(?:{alternative})$")).map_err(|error| error.to_string())?;
                 if !values.iter().any(|known| pattern.is_match(known)) {
@@ -105,7 +106,7 @@ fn check_selector(metric: &Metric, selector: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// `a|b[.](c|d)` as `a`, `b[.](c|d)`.
+/// Splits `a|b[.](c|d)` into `a` and `b[.](c|d)`.
 fn split_alternatives(pattern: &str) -> Vec<String> {
     let mut depth = 0_i32;
     let mut parts = vec![String::new()];
@@ -120,7 +121,7 @@ fn split_alternatives(pattern: &str) -> Vec<String> {
     parts
 }
 
-/// Every label in a `by (…)`, `on (…)`, `group_left (…)` or the like.
+/// Every label in a `by (…)`, `on (…)`, `group_left (…)` and so on.
 fn grouped_by(outside: &str) -> BTreeSet<String> {
     let group = Regex::new(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)").unwrap();
     group
@@ -130,7 +131,7 @@ fn grouped_by(outside: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The expression with each character inside quotes blanked, so that positions stay.
+/// Replaces each character inside quotes by a blank, which keeps positions unchanged.
 fn without_strings(expression: &str) -> String {
     let mut inside = false;
     expression

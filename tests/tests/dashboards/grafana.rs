@@ -1,4 +1,4 @@
-//! The Grafana dashboard.
+//! Checks the Grafana dashboard.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -28,7 +28,7 @@ fn panels(dashboard: &Value) -> &[Value] {
     dashboard["panels"].as_array().unwrap()
 }
 
-/// Every expression, with Grafana's variables filled in.
+/// Every expression, with Grafana's variables replaced.
 fn expressions(dashboard: &Value) -> Vec<(String, String)> {
     let annotations = dashboard["annotations"]["list"].as_array().unwrap();
     targets(dashboard)
@@ -48,7 +48,7 @@ fn every_expression_parses() {
     let dashboard = dashboard();
     let expressions = expressions(&dashboard);
     for (index, (_, expression)) in expressions.iter().enumerate() {
-        // JSON's texts are YAML's too.
+        // A JSON string is also a YAML string.
         writeln!(file, "      - record: panel:{index}\n        expr: {}", Value::from(expression.as_str())).unwrap();
     }
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! METRICS.md is written from the catalogue, and stays as the catalogue says.
+//! Generates METRICS.md from the metric catalogue, and checks that it is up to date.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Prometheus configuration and alert rules.
+//! Checks the Prometheus configuration and the alert rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +43,8 @@ pub(crate) fn alerts() -> Vec<(String, Rule)> {
     all().into_iter().filter_map(|rule| Some((rule.alert.clone()?, rule))).collect()
 }
 
-/// The alert's page in `runbooks/`: `StereospotDlqNotEmpty` has `dlq-not-empty`; those about jobs have the diagnosis's.
+/// The alert's page in `runbooks/`: `dlq-not-empty` for `StereospotDlqNotEmpty`. Alerts about jobs use the page of the
+/// finding.
 pub(crate) fn page(alert: &str) -> String {
     let name = alert.strip_prefix("Stereospot").unwrap_or_else(|| panic!("{alert} lacks the prefix"));
     let mut page = String::new();
@@ -115,7 +116,7 @@ fn every_alert_says_how_grave_it_is_what_it_means_and_where_to_read_on() {
         if !is_about_jobs {
             assert!(dashboards(&rule.annotations["runbook"]).is_file(), "{name} has no page");
         }
-        // A label that the result lacks would leave a hole in the text.
+        // A label that the result lacks would leave a gap in the text.
         let mut labels = expression::result_labels(&rule.expr);
         if rule.expr.contains("stereospot:stage_") {
             labels.insert("stage".into());
@@ -153,7 +154,7 @@ fn prometheus_scrapes_control_plane_and_workers() {
     let jobs: Vec<&str> =
         config["scrape_configs"].as_sequence().unwrap().iter().map(|job| job["job_name"].as_str().unwrap()).collect();
     assert_eq!(jobs, ["stereospot-controlplane", "stereospot-workers"]);
-    // Rules and dashboard tell processes apart by these names.
+    // Rules and dashboard distinguish processes by these names.
     let job = Regex::new(r#"job="([^"]+)""#).unwrap();
     let texts = [read("alerts.yml"), read("grafana/stereospot.json").replace("\\\"", "\"")];
     let used: BTreeSet<&str> =

@@ -1,4 +1,5 @@
-//! The runbook pages: one for each diagnosis and each alert, in one shape, naming commands, queues and codes that exist.
+//! Checks the runbook pages: one for each finding code and each alert, all with the same sections, naming only
+//! commands, queues and codes that exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +76,7 @@ fn pages_lead_to_pages_that_exist() {
     }
 }
 
-/// Every command in backquotes, without `stereospot`.
+/// Every `stereospot` command in backquotes, as words without the program's name.
 fn commands(text: &str) -> Vec<Vec<String>> {
     let command = Regex::new(r"`stereospot ([^`]+)`").unwrap();
     command.captures_iter(text).map(|found| found[1].split_whitespace().map(str::to_owned).collect()).collect()
@@ -86,7 +87,7 @@ fn every_command_is_one_that_the_program_knows() {
     let (mut count, mut unknown) = (0, Vec::new());
     for (name, text) in pages() {
         for words in commands(&text) {
-            // A plan's id and a code are read as such; the other placeholders are texts to the program.
+            // The program parses plan ids and finding codes; it accepts any text for the other placeholders.
             let given = words.iter().map(|word| match word.as_str() {
                 "PLAN" => "01890a5d-ac96-774b-bcce-b302099a8057",
                 "CODE" => "trigger-missed",
@@ -123,7 +124,7 @@ fn writes_are_the_right_ones_for_the_page() {
             }
         }
     }
-    // Findings that propose no repair: their pages must not promise one.
+    // These findings have no repair, so their pages must not offer one.
     let without = [Code::SourceMissing, Code::TooManyCompletions, Code::SegmentSilent, Code::StepFailing];
     let expected: BTreeSet<String> =
         Code::ALL.iter().filter(|code| !without.contains(code)).map(|code| code.as_str().to_owned()).collect();

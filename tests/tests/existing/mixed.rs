@@ -1,4 +1,4 @@
-//! Each of our workers in the place of one of theirs, and all of them, in both topologies.
+//! Replaces each of the deployment's workers by ours, one at a time and all together, in both topologies.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,10 +12,10 @@ use stereospot_tests::{Process, probe, program, streams, until};
 use super::source;
 
 const STAGES: [&str; 3] = ["chunking", "inference", "reassembly"];
-/// What workers of any cast receive from.
+/// The queues that any combination of workers receives from.
 const QUEUES: [&str; 4] = ["chunking", "video-worker", "reassembly", "output-events"];
 
-/// Starts a worker of ours, alone: nobody takes its events.
+/// Starts one of our workers without a control plane, so nothing receives its events.
 fn ours(existing: &Existing, stage: &str) -> Result<Process> {
     let data = existing.path(&format!("data-{stage}"));
     let mut command = Command::new(program("stereospot-worker"));
@@ -24,7 +24,7 @@ fn ours(existing: &Existing, stage: &str) -> Result<Process> {
     Process::spawn(credentials(&mut command, KEY), &existing.path(&format!("ours-{stage}.log")))
 }
 
-/// Starts what converts jobs: our workers for these stages, theirs for the others.
+/// Starts all workers: ours for these stages, theirs for the others.
 fn cast(existing: &Existing, stages: &[&str]) -> Result<Vec<Process>> {
     let mut running = Vec::new();
     for stage in STAGES {
@@ -48,7 +48,7 @@ fn logs(existing: &Existing) -> String {
     said
 }
 
-/// Every frame and the sound are in the result; ours packs two eyes beside each other, theirs copies.
+/// Checks that the result has all frames and the sound. Our inference makes a side-by-side picture, theirs copies.
 fn check_result(existing: &Existing, job_id: &str, source: &Path, width: u64) -> Result<()> {
     let found = existing.emulator.object(&existing.name("output"), &format!("jobs/{job_id}/final.mp4"))?;
     let result = existing.path("final.mp4");
@@ -121,7 +121,7 @@ fn ours_leave_to_the_job_worker_what_is_its() -> Result<()> {
     for queue in ["chunking", "video-worker", "output-events"] {
         existing.wait_until_empty(queue)?;
     }
-    // Everything is converted, and ours have seen every notice of it.
+    // Everything is converted, and our workers have processed all notifications about it.
     let row = existing.job(&job_id)?;
     assert_eq!((&row["status"], &row["total_segments"]), (&"chunking_complete".into(), &"3".into()));
     for table in ["segment-completions", "reassembly-triggered"] {

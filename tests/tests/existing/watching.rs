@@ -1,4 +1,4 @@
-//! A deployment whose services know nothing of us: only a control plane stands beside it, and sees and repairs everything.
+//! Tests a control plane beside a deployment whose services send no events: it must see and repair everything.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn named<'a>(list: &'a Value, name: &str) -> Option<&'a Value> {
     list.as_array()?.iter().find(|item| item["name"] == name)
 }
 
-/// Waits for a job to be so, as the list of jobs shows it; then what is shown of it in whole.
+/// Waits until the list of jobs shows a job in the wanted state, and returns its details.
 fn seen(stack: &Stack, job_id: &str, what: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
     let mut last = Value::Null;
     let found = until(what, PATIENCE, || {
@@ -32,7 +32,7 @@ fn seen(stack: &Stack, job_id: &str, what: &str, is: impl Fn(&Value) -> bool) ->
 }
 
 #[test]
-fn a_deployment_that_tells_nothing_is_seen_whole() -> Result<()> {
+fn a_deployment_that_sends_no_events_is_seen_whole() -> Result<()> {
     let existing = Existing::deploy("B")?;
     let source_file = existing.path("source.mp4");
     source(&source_file)?;
@@ -40,7 +40,7 @@ fn a_deployment_that_tells_nothing_is_seen_whole() -> Result<()> {
     let _media_worker = existing.service("media_worker", &[])?;
     let video_worker = existing.service("video_worker", &[])?;
 
-    // A job, its progress and its course.
+    // A job, its progress and its history.
     let job_id = existing.submit(&source_file)?;
     let detail =
         seen(&stack, &job_id, "the job to be shown as completed", |view| view["job"]["status"] == "completed")?;
@@ -55,13 +55,13 @@ fn a_deployment_that_tells_nothing_is_seen_whole() -> Result<()> {
     })?;
     for event in events.as_array().into_iter().flatten() {
         let source = event["source"].as_str().unwrap_or_default();
-        assert!(source.starts_with("observed"), "nobody but the watcher could tell of {event}");
+        assert!(source.starts_with("observed"), "only the control plane can have made {event}");
     }
     let detail = stack.json(&["jobs", "show", &job_id, "--json"])?;
     ensure!(detail["timeline"].as_array().is_some_and(|steps| !steps.is_empty()), "no timeline: {detail:#}");
     assert_eq!(stack.json(&["workers", "--json"])?, json!([]), "a deployment's services are no workers of ours");
 
-    // Its services, its logs, what it is made of.
+    // The deployment's services, logs and settings.
     let services = until("the services", PATIENCE, || {
         let services = stack.json(&["services", "--json"])?;
         Ok(named(&services, "video-worker").is_some().then_some(services))
@@ -80,7 +80,7 @@ fn a_deployment_that_tells_nothing_is_seen_whole() -> Result<()> {
     assert_eq!((&deployment["topology"], &deployment["prefix"]), (&"B".into(), &Existing::PREFIX.into()));
     ensure!(deployment["calls"].as_array().is_some_and(|calls| !calls.is_empty()), "{deployment:#}");
 
-    // Depths: nobody converts, so segments wait.
+    // Queue depths: without a video-worker, segments wait.
     drop(video_worker);
     existing.settle(&["video-worker", "output-events"])?;
     let waiting = existing.submit(&source_file)?;
@@ -93,7 +93,7 @@ fn a_deployment_that_tells_nothing_is_seen_whole() -> Result<()> {
     let _video_worker = existing.service("video_worker", &[])?;
     seen(&stack, &waiting, "the waiting job to be done", |view| view["job"]["status"] == "completed")?;
 
-    // A dead letter: received five times in vain, as a service does that can't read it.
+    // A dead letter: received five times without success, as by a service that can't parse it.
     existing.emulator.send(&existing.name("video-worker"), "no JSON at all")?;
     for receives in 1..=5 {
         until("it to be tried again", PATIENCE, || {
@@ -107,7 +107,7 @@ fn a_deployment_that_tells_nothing_is_seen_whole() -> Result<()> {
         if named(&queues, "inference-dlq").context("a dead-letter queue")?["ready"]["value"] != 1 {
             return Ok(None);
         }
-        // The watcher looks too, and then nobody else sees the message for a moment.
+        // The control plane peeks as well, and for that moment the message is invisible to others.
         let found = stack.json(&["queues", "peek", "inference-dlq", "--json"])?;
         Ok(found[0].is_object().then_some(found))
     })?;
@@ -124,7 +124,7 @@ fn stuck_jobs_are_found_explained_and_repaired_by_plans() -> Result<()> {
     let source_file = existing.path("source.mp4");
     source(&source_file)?;
     let stack = Stack::on(&existing.env_file(), NO_WORKERS, KEY)?;
-    // Of the first job a completion is lost: the job-worker drops a notice.
+    // The first job loses a completion, because the job-worker drops a notification.
     let _job_worker = existing.service("job_worker", &["--drops", "1"])?;
     let _video_worker = existing.service("video_worker", &[])?;
     let mut dying = existing.service("media_worker", &["--dies-after-acquire"])?;
@@ -132,14 +132,15 @@ fn stuck_jobs_are_found_explained_and_repaired_by_plans() -> Result<()> {
     existing.wait_for(&incomplete, "chunking_complete")?;
     existing.wait_until_empty("video-worker")?;
     existing.wait_until_empty("job-status-events")?;
-    // Of the second the one that joins dies after it took the lock; the message comes again, sees the lock, and is deleted.
+    // The second job's media-worker dies after it took the lock. The message is received again, the lock is found
+    // taken, and the message is deleted.
     let abandoned = existing.submit(&source_file)?;
     dying.wait(PATIENCE)?;
     existing.settle(&["chunking", "reassembly"])?;
     let _media_worker = existing.service("media_worker", &[])?;
     existing.wait_until_empty("reassembly")?;
     assert_eq!(existing.job(&abandoned)?["status"], "reassembling");
-    // Nobody waits here until the attempt is old: the row is made so.
+    // Change the lock's timestamps instead of waiting until it is old.
     let locks = existing.name("reassembly-triggered");
     let row = existing.emulator.rows(&locks)?.into_iter().next().context("a lock")?;
     let started: i64 = row["reassembly_started_at"].as_str().context("a time")?.parse()?;
@@ -152,7 +153,7 @@ fn stuck_jobs_are_found_explained_and_repaired_by_plans() -> Result<()> {
     existing.emulator.call("dynamodb", "DynamoDB_20120810.UpdateItem", &aged)?;
 
     for (job_id, code) in [(&incomplete, "completion-lost"), (&abandoned, "reassembly-died")] {
-        // By its age alone it is a warning, until the queue is surely empty.
+        // Age alone makes it a warning. It becomes critical once the queue is known to be empty.
         let is_sure = |view: &Value| finding(view, code).is_some_and(|found| found["severity"] == "critical");
         seen(&stack, job_id, code, is_sure)?;
         // First the plan, which changes nothing.
@@ -162,7 +163,7 @@ fn stuck_jobs_are_found_explained_and_repaired_by_plans() -> Result<()> {
         assert!(plan["items"].as_array().is_some_and(|items| !items.is_empty()), "{plan:#}");
         let after = (existing.emulator.rows(&locks)?, existing.emulator.rows(&existing.name("segment-completions"))?);
         assert_eq!(before, after, "a plan changes nothing");
-        // Then the repair; what follows from it their services do.
+        // Then the repair; the deployment's own services do the rest.
         let applied = stack.json(&[&repair[..], &["--yes", "--json"]].concat())?;
         let results = applied["results"].as_array().context("results")?;
         assert!(results.iter().all(|item| item["outcome"] == "done"), "{applied:#}");

@@ -1,4 +1,4 @@
-//! Samples into AAC packets.
+//! Encodes samples as AAC packets.
 
 use std::collections::VecDeque;
 
@@ -13,23 +13,23 @@ use crate::Error;
 pub(crate) const FORMAT: Sample = Sample::F32(Type::Planar);
 /// Bits a second for each channel.
 const BIT_RATE: usize = 96_000;
-/// The rates that AAC knows.
+/// The sample rates that AAC supports, in Hz.
 const RATES: [u32; 12] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000];
 
-/// An encoder with the samples that wait for a whole frame.
+/// An encoder, with a buffer for samples that don't fill a frame yet.
 pub(crate) struct Aac {
     encoder: encoder::Audio,
     layout: ChannelLayout,
     rate: u32,
-    /// Samples not yet encoded, by channel.
+    /// Samples not encoded yet, per channel.
     waiting: Vec<VecDeque<f32>>,
     /// Time of the first waiting sample, in samples.
     at: i64,
 }
 
 impl Aac {
-    /// `rate` must be one of AAC's: see [`Aac::rate_for`]. Up to 8 channels.
+    /// Takes up to 8 channels and one of AAC's sample rates: see [`Aac::rate_for`].
     pub(crate) fn new(channels: usize, rate: u32) -> Result<Self, Error> {
         let missing = |source| Error::Encoder { codec: "aac".to_owned(), source };
         let layout = ChannelLayout::default(channels as i32);
@@ -46,52 +46,48 @@ impl Aac {
         Ok(Self { encoder, layout, rate, waiting: vec![VecDeque::new(); channels], at: 0 })
     }
 
-    /// The rate itself where AAC knows it, else 48 kHz.
+    /// `rate` if AAC supports it, else 48 kHz.
     pub(crate) fn rate_for(rate: u32) -> u32 {
         if RATES.contains(&rate) { rate } else { 48_000 }
     }
 
-    /// Samples a second.
     pub(crate) fn rate(&self) -> u32 {
         self.rate
     }
 
-    /// The channels' places.
     pub(crate) fn layout(&self) -> ChannelLayout {
         self.layout
     }
 
-    /// Codec parameters of the packets.
     pub(crate) fn parameters(&self) -> codec::Parameters {
         codec::Parameters::from(&self.encoder)
     }
 
-    /// Time base of the packets: one sample.
+    /// One tick per sample.
     pub(crate) fn time_base(&self) -> Rational {
         Rational::new(1, self.rate as i32)
     }
 
-    /// Says when the first sample is heard; before any was added.
+    /// Sets the time of the first sample. Call it before adding samples.
     pub(crate) fn start_at(&mut self, at: i64) {
         self.at = at;
     }
 
-    /// When the next sample added is heard.
+    /// The time of the next sample to be added.
     pub(crate) fn end(&self) -> i64 {
         self.at + self.waiting[0].len() as i64
     }
 
-    /// Adds samples to one channel; all channels get equally many.
+    /// Adds samples to one channel. Callers add the same number to every channel.
     pub(crate) fn add(&mut self, channel: usize, samples: impl IntoIterator<Item = f32>) {
         self.waiting[channel].extend(samples);
     }
 
-    /// Adds silence to all channels.
     pub(crate) fn add_silence(&mut self, samples: usize) {
         self.waiting.iter_mut().for_each(|w| w.extend(std::iter::repeat_n(0.0, samples)));
     }
 
-    /// Encodes whole frames of what waits; at the end also the rest.
+    /// Encodes all full frames; at the end also the remaining samples.
     pub(crate) fn encode(&mut self, is_end: bool) -> Result<Vec<Packet>, Error> {
         let mut packets = Vec::new();
         let size = self.encoder.frame_size().max(1) as usize;

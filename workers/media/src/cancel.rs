@@ -1,16 +1,16 @@
-//! How a caller breaks off work that takes long.
+//! Lets a caller stop long-running work.
 
 use std::fmt;
 
 use crate::Error;
 
-/// Asked before each packet, in every loop that reads a whole file; once it says yes, the work ends with [`Error::Cancelled`].
-/// What was written until then is not whole.
+/// Checked before each packet in every loop that reads a whole file. When it returns true, the work ends with
+/// [`Error::Cancelled`] and leaves incomplete output behind.
 #[derive(Clone, Copy)]
 pub struct Cancel<'a>(&'a (dyn Fn() -> bool + Sync));
 
 impl<'a> Cancel<'a> {
-    /// Cancelled once `is_cancelled` says so; it is asked often, so it must be quick.
+    /// Cancelled when `is_cancelled` returns true. It is called once per packet, so it must be fast.
     #[must_use]
     pub fn when(is_cancelled: &'a (dyn Fn() -> bool + Sync)) -> Self {
         Self(is_cancelled)
@@ -22,7 +22,7 @@ impl<'a> Cancel<'a> {
         Cancel(&|| false)
     }
 
-    /// [`Error::Cancelled`] once the caller wants to stop.
+    /// Fails with [`Error::Cancelled`] if the caller wants to stop.
     pub(crate) fn check(self) -> Result<(), Error> {
         if (self.0)() { Err(Error::Cancelled) } else { Ok(()) }
     }

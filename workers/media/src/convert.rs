@@ -1,4 +1,4 @@
-//! Decoded frames to pictures: 8 bit, 4:2:0, upright, even sides.
+//! Converts decoded frames to pictures: 8 bit, 4:2:0, upright, both sides even.
 
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
@@ -12,19 +12,19 @@ use crate::{Error, ffi};
 pub(crate) struct Converter {
     colour: ColourTags,
     orientation: Orientation,
-    /// Size before turning.
+    /// Size before rotation.
     coded: (u32, u32),
     scaler: Option<scaling::Context>,
 }
 
 impl Converter {
-    /// `width` and `height` as displayed, after turning.
+    /// `width` and `height` are the display size, after rotation.
     pub(crate) fn new(width: u32, height: u32, colour: ColourTags, orientation: Orientation) -> Self {
         Self { colour, orientation, coded: orientation.turned(width, height), scaler: None }
     }
 
-    /// The frame as a picture. Samples are untouched where the frame is 8-bit 4:2:0 of the expected size; else it is scaled with
-    /// matrix and range kept.
+    /// Copies the samples unchanged if the frame is 8-bit 4:2:0 of the expected size; otherwise converts it, keeping
+    /// matrix and range.
     pub(crate) fn picture(&mut self, frame: &frame::Video) -> Result<Picture, Error> {
         let is_plain = matches!(frame.format(), Pixel::YUV420P | Pixel::YUVJ420P);
         if is_plain && (frame.width(), frame.height()) == self.coded {
@@ -77,7 +77,7 @@ struct Plane<'a> {
 }
 
 impl Plane<'_> {
-    /// Fills `out` (rows of `out_width`), turning the plane and repeating its last column and row where `out` is larger.
+    /// Fills `out` (rows of `out_width`) with the rotated plane; repeats the last column and row where `out` is larger.
     fn copy_to(&self, out: &mut [u8], out_width: usize, turn: Orientation) {
         let (width, height) = if turn.is_transposed { (self.height, self.width) } else { (self.width, self.height) };
         for (y, row) in out.chunks_exact_mut(out_width).enumerate() {

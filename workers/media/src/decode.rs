@@ -1,4 +1,4 @@
-//! Pictures out of a segment file: exactly the frames of its display range, in display order.
+//! Decodes a segment file to exactly the frames of its display range, in display order.
 
 use std::path::Path;
 
@@ -14,27 +14,27 @@ use crate::{Cancel, Error, open, probe};
 /// One decoded frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded {
-    /// When it is shown, in the manifest's time base.
+    /// Presentation time in the manifest's time base.
     pub pts: i64,
-    /// The picture: upright, 8-bit 4:2:0, sides as [`Manifest::picture_size`].
+    /// Upright, 8-bit 4:2:0, sized as [`Manifest::picture_size`].
     pub picture: Picture,
 }
 
 /// Iterates over the frames of a segment.
 ///
-/// Ends with an error when the file does not hold every frame that the manifest promises, each at its time: a damaged segment is
-/// never passed on as a shorter one.
+/// Fails if the file lacks a frame that the manifest lists, or has one at another time, so a damaged segment can't pass
+/// as a shorter one.
 pub struct SegmentDecoder {
     reader: FrameReader<'static>,
     alignment: Alignment,
     converter: Converter,
     spec: SegmentSpec,
-    /// Only frames from here on are given out.
+    /// Frames before this time are decoded but not returned.
     from_pts: i64,
-    /// Frames to come.
+    /// Frames still to return.
     left: u64,
     last_pts: Option<i64>,
-    /// None for a tail, where the hash of the whole can't be checked.
+    /// None when only a tail is decoded: the manifest has a hash of the whole segment only.
     hash: Option<PtsHash>,
     is_done: bool,
 }
@@ -43,16 +43,16 @@ impl SegmentDecoder {
     /// Opens a segment file for decoding on `threads` threads.
     ///
     /// # Errors
-    /// As [`Error`] says; [`Error::SegmentDamaged`] when the file holds no video.
+    /// [`Error::SegmentDamaged`] if the file holds no video; [`Error::NotFound`], [`Error::Io`], [`Error::NoDecoder`].
     pub fn open(path: &Path, manifest: &Manifest, spec: &SegmentSpec, threads: usize) -> Result<Self, Error> {
         let from = Start { packet: 0, pts: spec.start_pts, frames: spec.frames };
         Self::start(path, manifest, spec, threads, from)
     }
 
-    /// Opens a segment file for its last `frames` frames only, decoding from the keyframe before them.
+    /// Opens a segment file for its last `frames` frames only, and decodes from the keyframe before them.
     ///
     /// # Errors
-    /// As [`SegmentDecoder::open`].
+    /// The errors of [`SegmentDecoder::open`].
     pub fn open_tail(
         path: &Path,
         manifest: &Manifest,
@@ -130,7 +130,7 @@ impl Iterator for SegmentDecoder {
     }
 }
 
-/// Where decoding starts and what it must give.
+/// Where decoding starts, and what it must produce.
 struct Start {
     packet: usize,
     pts: i64,
@@ -150,7 +150,7 @@ fn open_segment(path: &Path, spec: &SegmentSpec) -> Result<Input, Error> {
     })
 }
 
-/// Video stream of a segment file and the alignment of its times, from its first packet.
+/// Finds the video stream of a segment file, and the alignment of its times from its first packet.
 fn align(path: &Path, manifest: &Manifest, spec: &SegmentSpec) -> Result<(usize, Alignment), Error> {
     let mut input = open_segment(path, spec)?;
     let stream = probe::video_stream(&input).map_err(|_| damaged(spec, "its file holds no video"))?;

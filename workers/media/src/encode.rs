@@ -1,7 +1,7 @@
-//! Pictures into a video file of one stream, each frame at its source's time.
+//! Encodes pictures into a file with one video stream, each frame at its source time.
 //!
-//! Invariant: files made with equal options have equal codec parameters and start with an IDR frame, so that they can be joined
-//! without re-encoding.
+//! Invariant: files made with equal options have equal codec parameters and start with an IDR frame, so they can be
+//! joined without re-encoding.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,35 +15,33 @@ use stereospot_picture::Picture;
 use crate::manifest::{ColourTags, Manifest, Ratio, StereoLayout};
 use crate::{Error, ffi, open};
 
-/// How to encode.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncoderOptions {
-    /// Width in pixels, even.
+    /// In pixels, even.
     pub width: usize,
-    /// Height in pixels, even.
+    /// In pixels, even.
     pub height: usize,
-    /// The source's time base, which the pts are in.
+    /// Of the pts passed to [`Encoder::push`]: the source's.
     pub time_base: Ratio,
-    /// Average frames a second, for rate control (0/1 where unknown).
+    /// Average frame rate for rate control, 0/1 if unknown.
     pub avg_frame_rate: Ratio,
-    /// Colour tags to write.
     pub colour: ColourTags,
-    /// Shape of a pixel (0/1 where unknown).
+    /// 0/1 if unknown.
     pub sample_aspect_ratio: Ratio,
-    /// Constant rate factor: 0 best, 51 worst.
+    /// Constant rate factor: 0 is best, 51 worst.
     pub crf: u8,
-    /// Speed preset of the encoder.
     pub preset: String,
     /// FFmpeg's name of an H.264 encoder.
     pub codec: String,
-    /// Encoder threads. x264's output depends on it: use the same for all segments of a job to have a repeatable result.
+    /// x264's output depends on the number of threads. Use the same for all segments of a job to make results
+    /// repeatable.
     pub threads: usize,
-    /// How two views lie in the frame, told by a frame-packing message in the stream (libx264).
+    /// Written into the stream as a frame-packing message (libx264 only).
     pub layout: StereoLayout,
 }
 
 impl EncoderOptions {
-    /// The defaults (libx264, crf 20, medium, one thread) for pictures of a size that follow a source's timing and colours.
+    /// Defaults (libx264, CRF 20, preset medium, one thread) with the source's timing and colours.
     #[must_use]
     pub fn new(width: usize, height: usize, manifest: &Manifest) -> Self {
         Self {
@@ -62,24 +60,21 @@ impl EncoderOptions {
     }
 }
 
-/// What was written.
+/// What [`Encoder::finish`] wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncodedSummary {
-    /// Frames in the file.
     pub frames: u64,
-    /// Size of the file.
     pub bytes: u64,
 }
 
-/// Writes one file. What it leaves when it is dropped before [`Encoder::finish`] is not playable.
+/// Writes one file. If dropped before [`Encoder::finish`], it leaves an unplayable file.
 pub struct Encoder {
     path: PathBuf,
     output: Output,
     encoder: encoder::Video,
     options: EncoderOptions,
-    /// Time base of the file's stream.
     file_base: ffmpeg_next::Rational,
-    /// Ticks a frame on average, for the packets' durations.
+    /// Average ticks per frame, for packet durations.
     step: i64,
     pushed: u64,
     written: Arc<AtomicU64>,
@@ -87,10 +82,10 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Creates the file (MP4) and opens the encoder.
+    /// Creates the MP4 file and opens the encoder.
     ///
     /// # Errors
-    /// [`Error::Encoder`] when the encoder is missing or refuses the options; [`Error::DiskFull`], [`Error::Io`].
+    /// [`Error::Encoder`] if the encoder is missing or refuses the options; [`Error::DiskFull`], [`Error::Io`].
     pub fn create(path: &Path, options: EncoderOptions) -> Result<Self, Error> {
         crate::init();
         let encoder = open_encoder(&options)?;
@@ -112,26 +107,26 @@ impl Encoder {
         Ok(Self { path, output, encoder, options, file_base, step, pushed: 0, written: Arc::default(), last_pts: None })
     }
 
-    /// Frames written so far, to be looked at while it works, from any thread. The encoder looks ahead: it has taken in dozens
-    /// more than it has written, until [`Encoder::finish`].
+    /// Counter of the frames written so far, readable from any thread. It lags behind the pushed frames by dozens until
+    /// [`Encoder::finish`], because the encoder looks ahead.
     #[must_use]
     pub fn written(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.written)
     }
 
-    /// Encodes a picture, shown at `pts` (in the options' time base; later than the one before).
+    /// Encodes a picture to be shown at `pts`, in the options' time base and later than the previous one.
     ///
     /// # Errors
-    /// [`Error::DiskFull`], [`Error::Io`]; [`Error::Libav`] when the encoder refuses the frame.
+    /// [`Error::DiskFull`], [`Error::Io`]; [`Error::Libav`] if the encoder refuses the frame.
     ///
     /// # Panics
-    /// When the picture has another size than the options say, or `pts` does not rise.
+    /// If the picture's size differs from the options, or `pts` does not increase.
     pub fn push(&mut self, pts: i64, picture: &Picture) -> Result<(), Error> {
         let (width, height) = (self.options.width, self.options.height);
         assert_eq!((picture.width(), picture.height()), (width, height), "pictures have the encoder's size");
         assert!(self.last_pts.is_none_or(|last| pts > last), "pts rise, got {pts} after {:?}", self.last_pts);
         self.last_pts = Some(pts);
-        // A fresh frame each time: the encoder keeps references to those it looks ahead at.
+        // Allocate a new frame each time: the encoder keeps references to the frames in its lookahead.
         let mut frame = frame::Video::new(Pixel::YUV420P, width as u32, height as u32);
         for (i, (samples, plane_width, _)) in picture.planes().into_iter().enumerate() {
             let stride = frame.stride(i);
@@ -149,7 +144,7 @@ impl Encoder {
     /// Writes what the encoder still holds and closes the file.
     ///
     /// # Errors
-    /// As [`Encoder::push`]; also when the encoder gave fewer frames than it was given.
+    /// The errors of [`Encoder::push`]; also if the encoder returned fewer frames than it was given.
     pub fn finish(mut self) -> Result<EncodedSummary, Error> {
         self.encoder.send_eof().map_err(|source| Error::Libav { action: "encoding", source })?;
         self.write_ready()?;
@@ -187,9 +182,9 @@ fn open_encoder(options: &EncoderOptions) -> Result<encoder::Video, Error> {
     let failed = |source| Error::Encoder { codec: options.codec.clone(), source };
     let codec = encoder::find_by_name(&options.codec).ok_or_else(|| failed(None))?;
     let mut context = codec::Context::new_with_codec(codec);
-    // MP4 keeps the parameter sets in its header, once.
+    // MP4 stores the parameter sets once, in its header.
     context.set_flags(codec::Flags::GLOBAL_HEADER);
-    // Frames that are encoded at once wait for each other's rows: half as many again as cores keep them all busy.
+    // Frame threads wait for rows of each other's frames: 1.5 threads per core keep all cores busy.
     let threads = threading::Config::count(options.threads.max(1) * 3 / 2);
     context.set_threading(threading::Config { kind: threading::Type::Frame, ..threads });
     ffi::set_encoder_colours(&mut context, options.colour);

@@ -1,4 +1,5 @@
-//! What the result takes from the source besides the picture: sound, subtitles, cover picture, chapters, metadata.
+//! Carries everything besides the picture from the source to the result: sound, subtitles, cover picture, chapters,
+//! metadata.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use crate::resound::Resound;
 use crate::subtitle::{self, TextKind};
 use crate::{Cancel, Error, Ratio, ffi, open};
 
-/// What becomes of one of the source's streams, with its index in the result.
+/// What to do with one of the source's streams; the number is its stream index in the result.
 enum Route {
     Copy(usize),
     Text(usize, TextKind),
@@ -20,36 +21,37 @@ enum Route {
     Leave,
 }
 
-/// The source's other streams, packet by packet, translated for the result.
+/// Reads the source's other streams and converts their packets for the result.
 pub(crate) struct Extras {
     path: PathBuf,
     input: Input,
     routes: Vec<Route>,
     origin: Origin,
-    /// Packets ready to be written, in their output stream's time base.
+    /// In their output stream's time base.
     ready: VecDeque<Packet>,
-    /// Only what begins within is taken.
+    /// If set, only packets that start within it are used.
     window: Option<Window>,
     is_at_end: bool,
-    /// What could not be taken along, one sentence each.
+    /// One sentence for each stream that was left out or re-encoded.
     pub(crate) warnings: Vec<String>,
 }
 
-/// What is subtracted from all of the source's times.
+/// Time that is subtracted from all of the source's times.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
     pub(crate) ticks: i64,
     pub(crate) base: Rational,
 }
 
-/// A part of the source.
+/// A part of the source's timeline.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
     pub(crate) start_secs: f64,
     pub(crate) end_secs: f64,
 }
 
-/// Streams are not interleaved to the moment: packets that belong before an end may come so much later.
+/// Streams are not interleaved exactly: a packet within the window may come this much later in the file than packets
+/// after it.
 const SKEW_SECS: f64 = 5.0;
 
 impl Origin {
@@ -59,7 +61,8 @@ impl Origin {
 }
 
 impl Extras {
-    /// Adds the streams that `output` can carry to it, and chapters and metadata. `video` is the stream that was converted.
+    /// Adds to `output` the streams that it can carry, and chapters and metadata. `video` is the stream that was
+    /// converted.
     pub(crate) fn add_to(
         output: &mut Output,
         path: &Path,
@@ -85,7 +88,7 @@ impl Extras {
         Ok(Self { path, input, routes, origin, ready, window: None, is_at_end: false, warnings })
     }
 
-    /// Adds the sound alone, and of that a part.
+    /// Adds only the sound streams, limited to `window`.
     pub(crate) fn add_sound_to(
         output: &mut Output,
         path: &Path,
@@ -99,7 +102,7 @@ impl Extras {
             routes.push(if is_sound { route(output, &stream, &mut warnings)? } else { Route::Leave });
         }
         let from = ((window.start_secs - SKEW_SECS).max(0.0) * 1e6) as i64;
-        // What can't be sought is read from its start.
+        // If the file can't be sought, read it from the start.
         if from > 0 && input.seek(from, ..from).is_err() {
             input = open::source(path)?;
         }
@@ -107,7 +110,6 @@ impl Extras {
         Ok(Self { path, input, routes, origin, ready, window: Some(window), is_at_end: false, warnings })
     }
 
-    /// The next packet to write, in its output stream's time base.
     pub(crate) fn next(&mut self, output: &Output, cancel: Cancel<'_>) -> Result<Option<Packet>, Error> {
         while self.ready.is_empty() && !self.is_at_end {
             match open::next_packet(&mut self.input, &self.path, cancel)? {
@@ -145,7 +147,7 @@ impl Extras {
         Ok(())
     }
 
-    /// True once nothing of the window can come any more.
+    /// True if no later packet can lie within the window.
     fn is_over(&self, packet: &Packet) -> bool {
         let Some(window) = self.window else { return false };
         let base = self.input.stream(packet.stream()).map(|stream| Ratio::from(stream.time_base()));
@@ -165,7 +167,7 @@ impl Extras {
     }
 }
 
-/// The packet as stream `to` of the output.
+/// Converts the packet's times for stream `to` of the output.
 fn translated(mut packet: Packet, base: Rational, to: usize, origin: Origin, output: &Output) -> Packet {
     let file_base = output.stream(to).expect("add_to added it").time_base();
     let shift = origin.in_base(base);
@@ -186,7 +188,7 @@ fn route(output: &mut Output, stream: &ffmpeg_next::Stream<'_>, warnings: &mut V
     let text = if kind == Type::Subtitle { TextKind::of(codec) } else { None };
     let (index, name) = (stream.index(), ffi::codec_name(&parameters));
     let is_taken = is_carried && ffi::muxer_takes(output, codec);
-    // FFmpeg 6.1 and later put uncompressed sound into an MP4 (ISO/IEC 23003-5), where few players look for it.
+    // FFmpeg 6.1 and later write uncompressed sound into MP4 (ISO/IEC 23003-5), but few players support it.
     let is_heard = is_taken && !name.starts_with("pcm_");
     if kind == Type::Audio
         && !is_heard
@@ -203,7 +205,7 @@ fn route(output: &mut Output, stream: &ffmpeg_next::Stream<'_>, warnings: &mut V
             Type::Video if is_cover => "cover picture",
             Type::Video => "further video",
             Type::Attachment => "attachment",
-            // MP4 keeps its chapters' titles in such a stream, and the chapters are taken.
+            // MP4 stores chapter titles in such a stream. The chapters are copied separately, so no warning.
             _ if name == "bin_data" => return Ok(Route::Leave),
             _ => "data",
         };

@@ -1,4 +1,4 @@
-//! The few things that ffmpeg-next has no safe wrapper for. All unsafe code of this crate is here.
+//! FFmpeg functions and fields that ffmpeg-next does not wrap. All unsafe code of this crate is here.
 #![expect(unsafe_code, reason = "FFmpeg's fields without a safe wrapper: colour details, side data, tags, extradata")]
 
 use std::ffi::{CStr, c_int};
@@ -12,14 +12,14 @@ use ffmpeg_next::{Packet, ffi};
 
 use crate::manifest::{Ratio, StereoLayout};
 
-/// Plain copy of the codec parameters that this crate reads.
+/// A copy of the codec parameters that this crate reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VideoParams {
     pub(crate) codec: String,
     pub(crate) codec_id: u32,
     pub(crate) width: u32,
     pub(crate) height: u32,
-    /// FFmpeg's number of the pixel format, -1 where unknown.
+    /// FFmpeg's number of the pixel format, -1 if unknown.
     pub(crate) pixel_format: i32,
     pub(crate) sample_aspect_ratio: Ratio,
     pub(crate) matrix: u8,
@@ -30,17 +30,15 @@ pub(crate) struct VideoParams {
     pub(crate) extradata: Vec<u8>,
 }
 
-/// What a pixel format's number stands for.
 #[derive(Debug, Clone)]
 pub(crate) struct PixelFormat {
     pub(crate) name: String,
     pub(crate) bit_depth: u32,
     pub(crate) is_rgb: bool,
-    /// The old "J" formats are full range by definition.
+    /// True for the old "J" formats, which are full range by definition.
     pub(crate) is_full_range: bool,
 }
 
-/// Copies what this crate reads out of a stream's codec parameters.
 pub(crate) fn video_params(parameters: &Parameters) -> VideoParams {
     // SAFETY: `parameters` holds a live AVCodecParameters; extradata has extradata_size bytes when it is not null.
     unsafe {
@@ -66,7 +64,7 @@ pub(crate) fn video_params(parameters: &Parameters) -> VideoParams {
     }
 }
 
-/// Describes a pixel format by FFmpeg's number of it.
+/// Looks up a pixel format by FFmpeg's number.
 pub(crate) fn pixel_format(number: i32) -> Option<PixelFormat> {
     if !(0..ffi::AVPixelFormat::AV_PIX_FMT_NB as i32).contains(&number) {
         return None;
@@ -85,51 +83,49 @@ pub(crate) fn pixel_format(number: i32) -> Option<PixelFormat> {
     }
 }
 
-/// Bits a sample of a decoded frame (8 where unknown).
+/// Bits per sample of a decoded frame, 8 if unknown.
 pub(crate) fn bit_depth(frame: &ffmpeg_next::frame::Video) -> u32 {
     // SAFETY: plain read of a field of a live frame.
     let number = unsafe { (*frame.as_ptr()).format };
     pixel_format(number).map_or(8, |f| f.bit_depth.clamp(8, 16))
 }
 
-/// FFmpeg's name of a stream's codec.
 pub(crate) fn codec_name(parameters: &Parameters) -> String {
     video_params(parameters).codec
 }
 
-/// Entries that the container's index lists for a stream (0 where it has none).
+/// Number of entries in the container's index for a stream, 0 if it has none.
 pub(crate) fn index_entries(stream: &Stream<'_>) -> u64 {
     // SAFETY: the stream lives as long as its context, which `stream` borrows.
     unsafe { ffi::avformat_index_get_entries_count(stream.as_ptr()).max(0) as u64 }
 }
 
-/// True for formats whose timestamps start anywhere (transport streams).
+/// True for formats whose timestamps start at an arbitrary value (transport streams).
 pub(crate) fn starts_anywhere(input: &Input) -> bool {
     // SAFETY: an open input has a format description.
     unsafe { (*(*input.as_ptr()).iformat).flags & ffi::AVFMT_TS_DISCONT as c_int != 0 }
 }
 
-/// Start of the whole file in microseconds, if known.
+/// Start time of the whole file in microseconds, if known.
 pub(crate) fn start_micros(input: &Input) -> Option<i64> {
     // SAFETY: plain read of a field of a live context.
     let start = unsafe { (*input.as_ptr()).start_time };
     (start != ffi::AV_NOPTS_VALUE).then_some(start)
 }
 
-/// True for a packet that an edit list hides: it must be decoded but is not shown.
+/// True for a packet whose frame must be decoded but is hidden by an edit list.
 pub(crate) fn is_hidden(packet: &Packet) -> bool {
     use ffmpeg_next::packet::Ref;
     // SAFETY: plain read of a field of a live packet.
     unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
 }
 
-/// True when the muxer can carry the codec.
 pub(crate) fn muxer_takes(output: &Output, codec: codec::Id) -> bool {
     // SAFETY: the format description of an open output is static.
     unsafe { ffi::avformat_query_codec((*output.as_ptr()).oformat, codec.into(), ffi::FF_COMPLIANCE_UNOFFICIAL) == 1 }
 }
 
-/// True when the muxer named `format` exists and can carry the codec.
+/// True if a muxer named `format` exists and can carry the codec.
 pub(crate) fn format_takes(format: &CStr, codec: codec::Id) -> bool {
     // SAFETY: null is allowed for the unused names; the result is static or null.
     unsafe {
@@ -138,13 +134,13 @@ pub(crate) fn format_takes(format: &CStr, codec: codec::Id) -> bool {
     }
 }
 
-/// Lets the muxer choose its own tag for the codec: another container's may not be valid there.
+/// Lets the muxer choose its own tag for the codec; another container's tag may be invalid in this one.
 pub(crate) fn clear_codec_tag(stream: &mut StreamMut<'_>) {
     // SAFETY: codecpar of a live stream is never null.
     unsafe { (*(*stream.as_mut_ptr()).codecpar).codec_tag = 0 }
 }
 
-/// Sets the shape of a pixel on the stream (the container's value).
+/// Sets the container's pixel aspect ratio for the stream.
 pub(crate) fn set_stream_aspect(stream: &mut StreamMut<'_>, aspect: Ratio) {
     // SAFETY: plain write to a field of a live stream.
     unsafe { (*stream.as_mut_ptr()).sample_aspect_ratio = ffi::AVRational { num: aspect.num, den: aspect.den.max(1) } }
@@ -167,7 +163,7 @@ pub(crate) fn copy_file_metadata(from: &Input, to: &mut Output) {
     }
 }
 
-/// A chapter's title, empty where it has none.
+/// A chapter's title, empty if it has none.
 pub(crate) fn chapter_title(chapter: &ffmpeg_next::Chapter<'_>) -> String {
     // SAFETY: the chapter is live; av_dict_get takes any dictionary, null included, and gives a NUL-terminated value or null.
     unsafe {
@@ -176,7 +172,7 @@ pub(crate) fn chapter_title(chapter: &ffmpeg_next::Chapter<'_>) -> String {
     }
 }
 
-/// Sets a subtitle stream's parameters: codec and header bytes.
+/// Sets a subtitle stream's codec and header bytes.
 pub(crate) fn set_subtitle_params(stream: &mut StreamMut<'_>, codec: codec::Id, header: &[u8]) {
     // SAFETY: codecpar is live; the buffer is allocated with FFmpeg's allocator and padding and owned by codecpar from then on.
     unsafe {
@@ -193,10 +189,10 @@ pub(crate) fn set_subtitle_params(stream: &mut StreamMut<'_>, codec: codec::Id, 
     }
 }
 
-/// `AV_STEREO3D_VIEW_UNSPEC`, known since FFmpeg 7.1 and not looked at before.
+/// `AV_STEREO3D_VIEW_UNSPEC`. FFmpeg before 7.1 does not know it and ignores the field.
 const VIEW_UNSPECIFIED: c_int = 3;
 
-/// Marks a stream as holding two views; the MP4 muxer writes it as an `st3d` box. False when memory ran out.
+/// Marks a stream as holding two views; the MP4 muxer writes it as an `st3d` box. Returns false if memory runs out.
 pub(crate) fn mark_stereo(stream: &mut StreamMut<'_>, layout: StereoLayout) -> bool {
     let kind = match layout {
         StereoLayout::Mono => return true,
@@ -211,8 +207,9 @@ pub(crate) fn mark_stereo(stream: &mut StreamMut<'_>, layout: StereoLayout) -> b
             return false;
         }
         (*data).type_ = kind;
-        // With a view FFmpeg 7.1 also writes a `vexu` box, which can't say how the views are packed, and hides the `st3d` box from
-        // its readers. Written as a number: an older FFmpeg's enumeration lacks it.
+        // If the view is specified, FFmpeg 7.1 also writes a `vexu` box. That box can't express how the views are
+        // packed, and FFmpeg's reader then ignores `st3d`. Written as a number, because older versions of the
+        // enumeration lack this value.
         (&raw mut (*data).view).cast::<c_int>().write(VIEW_UNSPECIFIED);
         let added = ffi::av_stream_add_side_data(
             stream.as_mut_ptr(),
@@ -227,7 +224,7 @@ pub(crate) fn mark_stereo(stream: &mut StreamMut<'_>, layout: StereoLayout) -> b
     }
 }
 
-/// Fixes matrix and range on both sides of a scaler, which otherwise guesses.
+/// Sets matrix and range on both sides of a scaler, which guesses them otherwise.
 pub(crate) fn set_scaler_colours(scaler: &mut scaling::Context, matrix: u8, is_full_in: bool, is_full_out: bool) {
     let space = match matrix {
         4..=6 => ffi::SWS_CS_ITU601,
@@ -251,7 +248,7 @@ pub(crate) fn set_scaler_colours(scaler: &mut scaling::Context, matrix: u8, is_f
     }
 }
 
-/// Sets the colour description of an encoder by H.273 code points.
+/// Sets an encoder's colour description from H.273 code points.
 pub(crate) fn set_encoder_colours(context: &mut codec::Context, tags: crate::ColourTags) {
     fn known(value: u8, count: u32) -> c_int {
         if u32::from(value) < count { c_int::from(value) } else { 2 }
@@ -278,15 +275,15 @@ pub(crate) fn set_encoder_colours(context: &mut codec::Context, tags: crate::Col
     }
 }
 
-/// Sends FFmpeg's log lines to `tracing`. What FFmpeg calls an error is often a fact about the input that this crate reports
-/// itself, so nothing goes above debug.
+/// Sends FFmpeg's log lines to `tracing` at debug level: what FFmpeg logs as an error is often a property of the input
+/// that this crate reports itself.
 pub(crate) fn route_log() {
     // SAFETY: the callback has the signature FFmpeg asks for and keeps nothing.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         ffi::av_log_set_callback(Some(log_line));
     }
-    // A va_list has no portable type in Rust: elsewhere the lines are dropped.
+    // Rust has no portable type for a va_list, so other platforms drop the lines.
     #[cfg(not(target_arch = "x86_64"))]
     ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet);
 }

@@ -1,8 +1,9 @@
-//! A manifest for segments that other software converted: laid out from the files themselves.
+//! Builds a manifest for segments that other software converted, from the files alone.
 //!
-//! Other encoders have a time base of their own, round times to it, and may change the frame rate. So nothing can be checked to
-//! the tick. What can be: that every segment is whole, that each lasts as long as it should, and all of them as long as the
-//! source. The rest [`crate::join`] checks against the manifest made here: equal codec parameters, keyframes, the result.
+//! Other encoders use their own time base, round times to it, and may change the frame rate, so times can't be checked
+//! exactly. This module checks that every segment is intact, that each lasts as long as its range, and that together
+//! they last as long as the source. [`crate::join`] then checks the rest against the manifest: equal codec parameters,
+//! keyframes, the result.
 
 use std::path::{Path, PathBuf};
 
@@ -14,17 +15,18 @@ use crate::probe::SourceInfo;
 use crate::timing::pts_hash;
 use crate::{Cancel, Error, Orientation, StereoLayout, open, probe};
 
-/// By so much a segment's length may be off: a cut at an open group of pictures may lose some frames.
+/// How much a segment's length may be off, because a cut at an open GOP may lose some frames.
 const TOLERANCE_SECS: f64 = 0.25;
-/// Or by so many frames, where they are longer.
+/// The same in frames; the larger of the two applies.
 const TOLERANCE_FRAMES: f64 = 2.0;
 
-/// Lays out converted segments in time: where the cut is known each at its range, otherwise one after the other from the
-/// source's first frame on.
+/// Places converted segments on the source's timeline: at their ranges if the manifest of the cut is known, otherwise
+/// one after the other from the source's first frame.
 ///
 /// # Errors
-/// [`Error::SegmentMismatch`] names a segment that is damaged or lasts otherwise than its range; [`Error::ResultMismatch`] when all
-/// together last otherwise than the source; as [`probe::probe`] for the source.
+/// [`Error::SegmentMismatch`] for a segment that is damaged or longer or shorter than its range;
+/// [`Error::ResultMismatch`] if all segments together are longer or shorter than the source; for the source, the errors
+/// of [`probe::probe`].
 pub fn lay_out(
     source: &Path,
     segments: &[PathBuf],
@@ -41,11 +43,11 @@ pub fn lay_out(
     Ok(manifest)
 }
 
-/// Joins one converted segment with the sound, and whatever else, of the segment that it was made from: for those who join sound
-/// as they find it in the segments. `spec` is the segment's range where we cut it.
+/// Joins one converted segment with the sound and other streams of the segment it was made from, for readers that join
+/// the sound they find in the segments. `spec` is the segment's range, if we cut the source.
 ///
 /// # Errors
-/// As [`join`].
+/// The errors of [`join`].
 pub fn with_sound_of(
     segment: &Path,
     spec: Option<&SegmentSpec>,
@@ -55,14 +57,14 @@ pub fn with_sound_of(
     cancel: Cancel<'_>,
 ) -> Result<JoinSummary, Error> {
     let source = probe::probe(segment, cancel)?;
-    // The file may begin with frames that an edit list hides in the source.
+    // The file may begin with frames that the source's edit list hides.
     let start_pts = source.start_pts + spec.map_or(0, |spec| spec.start_pts - spec.first_packet_pts);
     let converted = [converted.to_path_buf()];
     let (manifest, _) = lay_out_from(&source, start_pts, &converted, None, cancel)?;
     join(segment, &manifest, &converted, out, layout, cancel)
 }
 
-/// The manifest, and by how much a segment's length may be off.
+/// Returns the manifest and the tolerance for a segment's length, in seconds.
 fn lay_out_from(
     source: &SourceInfo,
     start_pts: i64,
@@ -93,7 +95,7 @@ fn lay_out_from(
             }
             at = range.start_pts.rescale(cut.time_base, base);
         }
-        // Two frames can't be shown at once.
+        // Two frames can't have the same time, so start after the previous segment's last frame.
         let start = at.max(last_shown.saturating_add(1));
         if let Some(previous) = specs.last_mut() {
             previous.end_pts = start;
@@ -106,7 +108,7 @@ fn lay_out_from(
         at = start + file.length.rescale(file.base, base).max(last_shown - start + 1);
         specs.push(SegmentSpec {
             index,
-            // Of the first packet: what is shown before it stands after it in the file.
+            // The first packet's pts. Frames that are shown before it may follow it in the file.
             start_pts: start + before_first,
             first_packet_pts: start + before_first,
             end_pts: at,
@@ -136,9 +138,9 @@ fn lay_out_from(
 struct Times {
     base: Ratio,
     avg_frame_rate: Ratio,
-    /// Of every packet in decode order, as stored.
+    /// In decode order, as stored.
     pts: Vec<i64>,
-    /// From the first frame shown to the end of the last.
+    /// From the first frame shown to the end of the last, in ticks.
     length: i64,
 }
 

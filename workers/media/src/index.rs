@@ -1,6 +1,7 @@
-//! The packet index: when each frame of a source is shown and where decoding can start, read from the packets themselves.
+//! The packet index: when each frame of a source is shown and where decoding can start, taken from the packets
+//! themselves.
 //!
-//! Containers' own counts and durations are not used for anything but noticing that a file was cut short.
+//! The counts and durations that a container states are only used to detect a truncated file.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -17,44 +18,42 @@ use crate::{Cancel, Error, ffi, open};
 /// One video packet, in decode order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PacketEntry {
-    /// When the packet's frame is shown.
+    /// Presentation time of the packet's frame.
     pub pts: i64,
-    /// How long, as the container says (0 where it does not).
+    /// As the container states it; 0 if it doesn't.
     pub duration: i64,
-    /// True where decoding can start.
     pub is_key: bool,
-    /// True when an edit list hides the frame.
+    /// True if an edit list hides the frame.
     pub is_hidden: bool,
 }
 
-/// A packet at which a segment may start.
+/// A packet where a segment may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keyframe {
-    /// The frame's pts.
     pub pts: i64,
-    /// Number of the packet among the video packets in decode order, from 0.
+    /// Number among the video packets in decode order, from 0.
     pub packet: usize,
-    /// True when nothing that follows in decode order is shown before it.
+    /// True if no frame that follows in decode order is shown before it (closed GOP).
     pub is_closed: bool,
 }
 
-/// Every frame of a source.
+/// When every frame of a source is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PacketIndex {
-    /// The video packets in decode order. Empty when packets don't stand for frames one to one: then only decoding told the pts,
-    /// and the source can't be cut by copying.
+    /// The video packets in decode order. Empty if packets don't correspond to frames one to one: the times then come
+    /// from decoding, and the source can't be cut by copying.
     pub packets: Vec<PacketEntry>,
-    /// The pts of all frames shown, rising.
+    /// In ascending order.
     pub shown: Vec<i64>,
-    /// Where the last frame ends.
+    /// End of the last frame.
     pub end_pts: i64,
-    /// Ticks a frame where nothing else tells.
+    /// Ticks per frame where nothing else gives a duration.
     pub fallback: i64,
 }
 
 impl PacketIndex {
-    /// From packets in decode order; `fallback` is a frame's duration where nothing tells it. None when the packets can't be
-    /// taken for frames (a pts twice, or a hidden frame between shown ones).
+    /// Builds the index from packets in decode order. Returns None if they can't be frames: two share a pts, or a
+    /// hidden one lies between shown ones.
     #[must_use]
     pub fn from_packets(packets: Vec<PacketEntry>, fallback: i64) -> Option<Self> {
         let mut all: Vec<i64> = packets.iter().map(|p| p.pts).collect();
@@ -68,12 +67,12 @@ impl PacketIndex {
         if packets.iter().any(|p| p.is_hidden && (first..=last).contains(&p.pts)) {
             return None;
         }
-        let told = packets.iter().find(|p| p.pts == last).map_or(0, |p| p.duration);
-        let end_pts = last + if told > 0 { told } else { last_step(&shown, fallback) };
+        let stated = packets.iter().find(|p| p.pts == last).map_or(0, |p| p.duration);
+        let end_pts = last + if stated > 0 { stated } else { last_step(&shown, fallback) };
         Some(Self { packets, shown, end_pts, fallback })
     }
 
-    /// From the pts of decoded frames, rising.
+    /// Builds the index from the pts of decoded frames, in ascending order.
     #[must_use]
     pub fn from_frames(shown: Vec<i64>, last_duration: i64, fallback: i64) -> Self {
         let last = shown.last().copied().unwrap_or(0);
@@ -81,10 +80,11 @@ impl PacketIndex {
         Self { packets: Vec::new(), shown, end_pts, fallback }
     }
 
-    /// Keyframes at which the source can be cut exactly: everything before in decode order is also shown before.
+    /// Keyframes at which the source can be cut exactly: every packet before them in decode order is also shown before
+    /// them.
     #[must_use]
     pub fn keyframes(&self) -> Vec<Keyframe> {
-        // For each packet the least pts of those after it.
+        // For each packet, the smallest pts of the packets after it.
         let mut least_after = vec![i64::MAX; self.packets.len() + 1];
         for (i, packet) in self.packets.iter().enumerate().rev() {
             least_after[i] = least_after[i + 1].min(packet.pts);
@@ -101,30 +101,30 @@ impl PacketIndex {
     }
 }
 
-/// What reading all packets of a file told.
+/// The result of reading all packets of a file.
 pub(crate) struct Survey {
     pub(crate) index: PacketIndex,
-    /// Where the last packet of any stream ends, seconds.
+    /// End of the last packet of any stream.
     pub(crate) end_secs: f64,
-    /// Video packets read.
+    /// Number of video packets read.
     pub(crate) packets: u64,
-    /// The last video packet came short.
+    /// True if the file ends within the last video packet.
     pub(crate) is_last_cut: bool,
 }
 
-/// Reads all packets of a file; where they don't stand for frames, decodes it as well.
+/// Reads all packets of a file. If they don't correspond to frames, decodes the file as well.
 pub(crate) fn read(path: &Path, input: &mut Input, stream: usize, cancel: Cancel<'_>) -> Result<Survey, Error> {
     let video = input.stream(stream).expect("the caller chose a stream of this input");
     let (base, rate) = (Ratio::from(video.time_base()), video.avg_frame_rate());
     let fallback = if rate.numerator() > 0 { base.ticks(1.0 / f64::from(rate)).max(1) } else { 1 };
     let codec = video.parameters().id();
-    // One packet of these may hold no frame or several.
+    // In these formats a packet may hold no frame, or several.
     let mut is_exact = codec != Id::VP8 && !(codec == Id::MPEG4 && input.format().name() == "avi");
     let mut packets = Vec::new();
     let (mut end_secs, mut count, mut is_last_cut) = (0.0_f64, 0, false);
     let bases: Vec<_> = input.streams().map(|s| Ratio::from(s.time_base())).collect();
     while let Some(packet) = open::next_packet(input, path, cancel)? {
-        // A stream that turns up in the middle of a transport stream is not ours.
+        // Ignore a stream that first appears in the middle of a transport stream.
         let Some(&own_base) = bases.get(packet.stream()) else { continue };
         if let Some(time) = packet.pts().or(packet.dts()) {
             end_secs = end_secs.max(own_base.secs(time + packet.duration()));
@@ -134,7 +134,7 @@ pub(crate) fn read(path: &Path, input: &mut Input, stream: usize, cancel: Cancel
         }
         count += 1;
         is_last_cut = packet.is_corrupt();
-        // AVI marks a repeated frame by a packet of no bytes.
+        // AVI represents a repeated frame as an empty packet.
         is_exact &= packet.size() > 0;
         match packet.pts() {
             Some(pts) => packets.push(PacketEntry {
@@ -149,7 +149,7 @@ pub(crate) fn read(path: &Path, input: &mut Input, stream: usize, cancel: Cancel
     if is_exact && !starts_whole(&packets) {
         hide_undecodable_head(path, stream, &mut packets, cancel)?;
     }
-    // A recording that ends within a frame loses that frame. In MP4 it is an error of its own.
+    // A recording that breaks off within a frame loses that frame. `probe` rejects such an MP4.
     if let Some(last) = packets.last_mut().filter(|_| is_last_cut) {
         last.is_hidden = true;
     }
@@ -162,13 +162,13 @@ pub(crate) fn read(path: &Path, input: &mut Input, stream: usize, cancel: Cancel
     Ok(Survey { index, end_secs, packets: count, is_last_cut })
 }
 
-/// True for MP4 and its kin, whose index lists every packet before they are read.
+/// True for MP4 and related formats, whose index lists every packet in advance.
 pub(crate) fn is_mp4(input: &Input) -> bool {
     input.format().name().contains("mp4")
 }
 
-/// False when shown frames come before the first keyframe, in decode order or on the screen, as in a recording that starts anywhere:
-/// they may need what is not there.
+/// False if frames come before the first keyframe, in decode or display order, as in a recording that starts
+/// mid-stream: they may refer to frames that are missing.
 fn starts_whole(packets: &[PacketEntry]) -> bool {
     match packets.iter().position(|p| p.is_key) {
         Some(key) => {
@@ -202,7 +202,6 @@ fn hide_undecodable_head(
     Ok(())
 }
 
-/// Lists the frames by decoding the whole file.
 fn by_decoding(path: &Path, stream: usize, fallback: i64, cancel: Cancel<'_>) -> Result<PacketIndex, Error> {
     let mut reader = FrameReader::new(path, open::source(path)?, stream, 2, 0, cancel)?;
     let (mut shown, mut last_duration) = (Vec::<i64>::new(), 0);
@@ -213,10 +212,10 @@ fn by_decoding(path: &Path, stream: usize, fallback: i64, cancel: Cancel<'_>) ->
     Ok(PacketIndex::from_frames(shown, last_duration, fallback))
 }
 
-/// A decoded frame's pts where the container's can't be relied on: later than the last one's in any case, since two frames can't
+/// A decoded frame's pts for sources with unreliable times. Always later than the previous one, since two frames can't
 /// share a time in the result.
-pub(crate) fn strict_pts(told: Option<i64>, last: Option<i64>, fallback: i64) -> i64 {
-    let pts = told.unwrap_or_else(|| last.map_or(0, |p| p + fallback));
+pub(crate) fn strict_pts(stated: Option<i64>, last: Option<i64>, fallback: i64) -> i64 {
+    let pts = stated.unwrap_or_else(|| last.map_or(0, |p| p + fallback));
     last.map_or(pts, |last| pts.max(last + 1))
 }
 
@@ -227,7 +226,7 @@ fn last_step(shown: &[i64], fallback: i64) -> i64 {
     }
 }
 
-/// Microseconds in another base, for offsets between streams.
+/// Converts microseconds to another time base.
 pub(crate) fn micros_in(micros: i64, base: ffmpeg_next::Rational) -> i64 {
     micros.rescale(ffmpeg_next::Rational::new(1, 1_000_000), base)
 }

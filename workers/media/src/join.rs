@@ -1,7 +1,7 @@
-//! The converted segments into one file, without re-encoding, with everything else from the source.
+//! Joins the converted segments into one file without re-encoding, and adds everything else from the source.
 //!
-//! Invariant: nothing is joined that was not verified. Each segment's frames, times and codec parameters are checked before the
-//! result is begun, and the result is read back.
+//! Invariant: only verified segments are joined. Each segment's frames, times and codec parameters are checked before
+//! the result is started, and the finished result is read back and checked.
 
 use std::path::{Path, PathBuf};
 
@@ -15,25 +15,23 @@ use crate::reader::Alignment;
 use crate::timing::{Timing, pts_hash};
 use crate::{Cancel, Error, index, open, probe};
 
-/// What was joined.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JoinSummary {
-    /// Frames of the result.
     pub frames: u64,
-    /// Duration of its video, seconds.
+    /// Duration of the video stream.
     pub duration_secs: f64,
-    /// What could not be taken from the source, one sentence each.
+    /// One sentence for each stream of the source that was left out or re-encoded.
     pub warnings: Vec<String>,
 }
 
-/// Joins encoded segments (in the manifest's order) into an MP4 at `out`, its index in front.
+/// Joins encoded segments (in the manifest's order) into an MP4 at `out`, with its index at the front.
 ///
-/// The result has the frames and times of the source (shifted to zero where the source's container starts anywhere, as transport
-/// streams do), its sound and subtitles, chapters and metadata. Text subtitles are rewritten for MP4.
+/// The result has the source's frames and times, sound, subtitles, chapters and metadata. Times are shifted to zero for
+/// containers that start at an arbitrary time, such as transport streams. Text subtitles are converted for MP4.
 ///
 /// # Errors
-/// [`Error::SegmentMismatch`] names the segment whose file is damaged or not what the manifest says: no fault of the source, and
-/// made good by converting that segment again. [`Error::ResultMismatch`] when the result, read back, is wrong; [`Error::Cancelled`];
+/// [`Error::SegmentMismatch`] for a segment that is damaged or does not match the manifest; converting that segment
+/// again repairs it. [`Error::ResultMismatch`] if the result, read back, is wrong; [`Error::Cancelled`];
 /// [`Error::DiskFull`], [`Error::Io`].
 pub fn join(
     source: &Path,
@@ -56,11 +54,12 @@ pub fn join(
     let mut extras = Extras::add_to(&mut output, source, input, video, origin)?;
     let mut header = Dictionary::new();
     header.set("movflags", "+faststart");
-    // Start offsets are stored in the movie's timescale: the usual 1/1000 s would round them.
+    // MP4 stores start offsets in the movie timescale; the default of 1/1000 s would round them.
     let den = i64::from(manifest.time_base.den.max(1));
     header.set("movie_timescale", &(den * (10_000 / den).max(1)).to_string());
     header.set("video_track_timescale", &manifest.time_base.den.to_string());
-    // The box that tells the stereo layout counts as unofficial, some sound codecs in MP4 as experimental.
+    // Needed for the stereo layout box, which FFmpeg considers unofficial, and for some sound codecs, which it
+    // considers experimental in MP4.
     header.set("strict", "experimental");
     output.write_header_with(header).map_err(|e| Error::file("writing", out, e))?;
 
@@ -73,7 +72,7 @@ pub fn join(
     Ok(JoinSummary { frames: manifest.frames, duration_secs, warnings: extras.warnings })
 }
 
-/// Checks every segment; gives their common parameters and all pts in decode order.
+/// Checks every segment. Returns their common parameters and the pts of all frames in decode order.
 fn verify(manifest: &Manifest, segments: &[PathBuf], cancel: Cancel<'_>) -> Result<(VideoParams, Vec<i64>), Error> {
     if segments.len() != manifest.segments.len() || segments.is_empty() {
         let why = format!("{} files were given for {} segments", segments.len(), manifest.segments.len());
@@ -110,7 +109,8 @@ fn verify(manifest: &Manifest, segments: &[PathBuf], cancel: Cancel<'_>) -> Resu
     Ok((common, all))
 }
 
-/// What most segments have, so that it is the odd one that is blamed; the earliest where as many have another.
+/// The parameters of most segments, so that an error names the segment that differs. In a tie, those of the earliest
+/// segment.
 fn most_common(params: &[VideoParams]) -> &VideoParams {
     let mut kinds: Vec<(&VideoParams, usize)> = Vec::new();
     for params in params {
@@ -135,8 +135,8 @@ fn parameter_difference(common: &VideoParams, other: &VideoParams) -> String {
     "it was encoded with other settings than the other segments".to_owned()
 }
 
-/// What to subtract from all times, in the manifest's time base: MP4 can't show what lies before zero, and a transport stream's
-/// clock starts anywhere.
+/// The time to subtract from all times, in the manifest's time base: MP4 can't show frames before zero, and a transport
+/// stream's clock starts at an arbitrary value.
 fn origin(input: &Input, manifest: &Manifest) -> i64 {
     let start = ffi::start_micros(input).filter(|_| ffi::starts_anywhere(input));
     let start = start.map_or(0, |micros| index::micros_in(micros, manifest.time_base.into()));
@@ -158,7 +158,7 @@ fn add_video(output: &mut Output, first: &Path, manifest: &Manifest, layout: Ste
     if ffi::mark_stereo(&mut added, layout) { Ok(()) } else { Err(failed(ffmpeg_next::Error::Bug)) }
 }
 
-/// Writes both sources of packets in the order of their decode times.
+/// Interleaves the packets of both inputs by decode time.
 fn write_merged(
     output: &mut Output,
     out: &Path,
@@ -191,7 +191,7 @@ fn decode_secs(output: &Output, packet: &Packet) -> f64 {
     packet.dts().or(packet.pts()).unwrap_or(0) as f64 * f64::from(base)
 }
 
-/// Reads the result's packets and compares them with the manifest. Gives the duration in seconds.
+/// Reads the result's packets and compares them with the manifest. Returns the duration in seconds.
 fn read_back(
     out: &Path,
     manifest: &Manifest,
@@ -200,7 +200,7 @@ fn read_back(
     cancel: Cancel<'_>,
 ) -> Result<f64, Error> {
     let wrong = |why: String| Error::ResultMismatch { why };
-    // What is wrong with the result is no fault of the source.
+    // The reader blames its input, but a fault in our result is not the source's fault.
     let not_source = |e: Error| if e.is_bad_source() { wrong(e.to_string()) } else { e };
     let mut input = open::source(out).map_err(not_source)?;
     let stream = probe::video_stream(&input).map_err(not_source)?;
@@ -230,7 +230,7 @@ fn read_back(
     Ok(manifest.duration_secs())
 }
 
-/// A segment file opened for its packets.
+/// A segment file, read packet by packet.
 struct OpenSegment {
     index: u32,
     path: PathBuf,
@@ -263,7 +263,7 @@ impl OpenSegment {
         })
     }
 
-    /// The next video packet with its pts in the source's time base.
+    /// The next video packet and its pts in the source's time base.
     fn next(&mut self, cancel: Cancel<'_>) -> Result<Option<(i64, Packet)>, Error> {
         let mismatch = |why: &str| Error::SegmentMismatch { index: self.index, why: why.to_owned() };
         loop {
@@ -275,7 +275,7 @@ impl OpenSegment {
             if packet.stream() != self.stream {
                 continue;
             }
-            // The bytes of a file that was cut off end in the middle of a packet, which is given all the same.
+            // A truncated file ends in the middle of a packet, which the demuxer returns anyway.
             if packet.is_corrupt() || packet.size() == 0 {
                 return Err(mismatch("one of its frames is not whole"));
             }
@@ -291,14 +291,13 @@ impl OpenSegment {
     }
 }
 
-/// The segments' packets one after the other, timed for the result.
+/// The packets of all segments in order, with times for the result.
 struct VideoFeed<'a> {
     manifest: &'a Manifest,
     segments: &'a [PathBuf],
     times: &'a Timing,
-    /// Segment to open next.
     next: usize,
-    /// Packets given so far.
+    /// Number of packets returned so far.
     at: usize,
     open: Option<OpenSegment>,
     origin: i64,

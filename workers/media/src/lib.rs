@@ -1,12 +1,13 @@
-//! Video in and out, by FFmpeg in process: probe a source, split it into segments, decode them to pictures, encode pictures,
-//! and join the results with the source's sound, subtitles and chapters.
+//! Video input and output with FFmpeg's libraries in this process: probe a source, split it into segments, decode
+//! segments to pictures, encode pictures, and join the results with the source's sound, subtitles and chapters.
 //!
-//! Everything is synchronous: callers put it on threads of their own, and stop what takes long by [`Cancel`]. No other crate of the workspace names FFmpeg.
+//! All functions block; call them from dedicated threads. [`Cancel`] stops the long ones. No other crate of the
+//! workspace uses FFmpeg.
 //!
-//! Invariant: a segment is a **display range** `[start_pts, end_pts)` in the source's time base plus its frame count, never "what
-//! happens to lie in the file". A segment file may hold more (the next keyframe and what leads to it, at an open GOP); decoding
-//! drops it. No timestamp that a container wrote is trusted to be absolute: the first packet of a segment file is laid on
-//! `start_pts`.
+//! Invariant: a segment is defined by its **display range** `[start_pts, end_pts)` in the source's time base and its
+//! frame count, not by what its file contains. At an open GOP the file also holds the next keyframe and the frames that
+//! refer to it; decoding drops the frames outside the range. Timestamps in a segment file count only relative to its
+//! first packet, which is placed at the segment's `first_packet_pts`.
 
 mod aac;
 pub mod cancel;
@@ -41,13 +42,13 @@ pub use manifest::{ColourTags, Manifest, Orientation, Ratio, SegmentSpec, Stereo
 pub use probe::{SourceInfo, probe};
 pub use split::split;
 
-/// Prepares FFmpeg: its log lines go to `tracing` (target `libav`) instead of standard error.
+/// Sends FFmpeg's log lines to `tracing` (target `libav`) instead of standard error.
 ///
-/// May be called any number of times from any thread; every entry point of this crate calls it.
+/// Every entry point of this crate calls it; calling it again has no effect.
 pub fn init() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        // Until then FFmpeg's errors have no words.
+        // Without this, FFmpeg's errors have no message texts.
         ffmpeg_next::util::error::register_all();
         ffi::route_log();
     });

@@ -1,107 +1,99 @@
-//! What a split records for those who convert and join the segments.
+//! The manifest: what a split records for the conversion and join of its segments.
 
 use serde::{Deserialize, Serialize};
 use stereospot_picture::{Colour, Matrix};
 
-/// Version that [`Manifest::version`] carries.
+/// The current [`Manifest::version`].
 pub const VERSION: u32 = 1;
 
-/// Everything about a split source that decoding a segment and joining the results need.
+/// Describes a split source: all that decoding a segment and joining the results need.
 ///
-/// All pts are in `time_base` as the source's container gives them (edit lists applied).
+/// All pts are in `time_base`, as the source's container has them with edit lists applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Version of this structure, [`VERSION`].
+    /// [`VERSION`].
     pub version: u32,
-    /// Seconds a tick of every pts.
+    /// Seconds per tick.
     pub time_base: Ratio,
-    /// Display width in pixels, rotation applied; may be odd.
+    /// In pixels, after rotation; may be odd.
     pub width: u32,
-    /// Display height in pixels, rotation applied; may be odd.
+    /// In pixels, after rotation; may be odd.
     pub height: u32,
-    /// Frames of the whole source.
     pub frames: u64,
-    /// First frame's pts.
     pub start_pts: i64,
-    /// Where the last frame ends.
+    /// End of the last frame.
     pub end_pts: i64,
-    /// Average frames a second (0/1 where unknown). Timing comes from the pts alone.
+    /// Average frame rate (0/1 if unknown). Informative only: frame times come from the pts.
     pub avg_frame_rate: Ratio,
-    /// Shape of a pixel after rotation, width to height (0/1 where unknown).
+    /// Pixel aspect ratio (width to height) after rotation, 0/1 if unknown.
     pub sample_aspect_ratio: Ratio,
-    /// How the samples are to be read.
     pub colour: ColourTags,
-    /// How pictures in the segment files have to be turned to stand upright.
+    /// How to turn the pictures in the segment files upright.
     pub orientation: Orientation,
-    /// The segments in order; their ranges cover the source without gap or overlap.
+    /// In order; their ranges cover the source without gap or overlap.
     pub segments: Vec<SegmentSpec>,
 }
 
 impl Manifest {
-    /// Sides of the pictures that decoding gives: the display size, made even.
+    /// Size of decoded pictures: the display size, rounded up to even numbers.
     #[must_use]
     pub fn picture_size(&self) -> (usize, usize) {
         ((self.width as usize).next_multiple_of(2), (self.height as usize).next_multiple_of(2))
     }
 
-    /// Duration in seconds.
     #[must_use]
     pub fn duration_secs(&self) -> f64 {
         self.time_base.secs(self.end_pts - self.start_pts)
     }
 }
 
-/// One segment: a display range and what it must hold.
+/// One segment: its display range and the frames it must have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentSpec {
-    /// Position among the segments, from 0.
+    /// From 0.
     pub index: u32,
-    /// First frame's pts.
+    /// pts of the first frame in the range.
     pub start_pts: i64,
-    /// First pts after the segment: the next segment's start, or the source's end.
+    /// The next segment's start, or the source's end.
     pub end_pts: i64,
-    /// pts of the first packet in the segment file. Before `start_pts` only where an edit list hides the source's first frames.
+    /// pts of the first packet in the segment file. Earlier than `start_pts` only if an edit list hides the source's
+    /// first frames.
     pub first_packet_pts: i64,
-    /// Frames in the range.
     pub frames: u64,
-    /// True when the picture changes abruptly at the start (and at the source's start), so that nothing of the previous segment
-    /// need be known.
+    /// True at a scene cut, and for the first segment: the previous segment says nothing about this one's depth range.
     pub starts_at_scene_cut: bool,
     /// FNV-1a (64 bit) over the pts in display order, each as 8 little-endian bytes.
     pub pts_hash: u64,
 }
 
 impl SegmentSpec {
-    /// True for a pts inside the range.
     #[must_use]
     pub fn holds(&self, pts: i64) -> bool {
         (self.start_pts..self.end_pts).contains(&pts)
     }
 }
 
-/// A fraction, as FFmpeg's rationals.
+/// A fraction, like FFmpeg's AVRational.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ratio {
-    /// Numerator.
     pub num: i32,
-    /// Denominator.
     pub den: i32,
 }
 
 impl Ratio {
-    /// `ticks` of this size in seconds.
+    /// Converts `ticks` of this time base to seconds.
     #[must_use]
     pub fn secs(self, ticks: i64) -> f64 {
         ticks as f64 * f64::from(self.num) / f64::from(self.den.max(1))
     }
 
-    /// `secs` in ticks of this size, rounded to the nearest.
+    /// Converts seconds to ticks of this time base, rounded to the nearest.
     #[must_use]
     pub fn ticks(self, secs: f64) -> i64 {
         (secs * f64::from(self.den) / f64::from(self.num.max(1))).round() as i64
     }
 
-    /// Width and height swapped.
+    /// The reciprocal; 0/1 (unknown) stays as it is.
     #[must_use]
     pub fn inverted(self) -> Self {
         if self.num == 0 { self } else { Self { num: self.den, den: self.num } }
@@ -120,21 +112,22 @@ impl From<Ratio> for ffmpeg_next::Rational {
     }
 }
 
-/// Colour description as code points of ITU-T H.273, carried from source to result.
+/// Colour description in code points of ITU-T H.273, passed on from source to result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColourTags {
-    /// MatrixCoefficients: never "unspecified"; where the source did not say, what its height makes likely.
+    /// MatrixCoefficients. Never "unspecified": a source that doesn't specify it gets the value that is usual for its
+    /// height.
     pub matrix: u8,
     /// ColourPrimaries (2: unspecified).
     pub primaries: u8,
     /// TransferCharacteristics (2: unspecified).
     pub transfer: u8,
-    /// True for 0-255 samples.
+    /// True for samples from 0 to 255.
     pub is_full_range: bool,
 }
 
 impl ColourTags {
-    /// What converting to and from RGB has to know.
+    /// The subset needed for conversion to and from RGB.
     #[must_use]
     pub fn colour(self) -> Colour {
         let matrix = match self.matrix {
@@ -146,20 +139,19 @@ impl ColourTags {
     }
 }
 
-/// A turn by right angles with or without mirroring: transpose first, then mirror.
+/// A rotation by a multiple of 90°, optionally mirrored. Transpose first, then mirror.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Orientation {
-    /// Rows become columns.
     pub is_transposed: bool,
-    /// Left and right change places (after transposing).
+    /// After transposing.
     pub is_mirrored_x: bool,
-    /// Top and bottom change places (after transposing).
+    /// After transposing.
     pub is_mirrored_y: bool,
 }
 
 impl Orientation {
-    /// Reads a display matrix as containers store it (3x3, 16.16 and 2.30 fixed point). Angles between right angles are taken as
-    /// no rotation.
+    /// Reads a display matrix as containers store it (3x3, 16.16 and 2.30 fixed point). Rotations by other angles are
+    /// ignored.
     #[must_use]
     pub fn from_display_matrix(m: &[i32; 9]) -> Self {
         // Display x = a·x + c·y, display y = b·x + d·y.
@@ -171,7 +163,7 @@ impl Orientation {
         }
     }
 
-    /// Degrees to turn clockwise for upright display; mirroring is not part of it.
+    /// The clockwise rotation that makes the picture upright, in degrees, without mirroring.
     #[must_use]
     pub fn clockwise_degrees(self) -> u32 {
         match (self.is_transposed, self.is_mirrored_x, self.is_mirrored_y) {
@@ -182,18 +174,18 @@ impl Orientation {
         }
     }
 
-    /// Size after turning.
+    /// The size after rotation.
     #[must_use]
     pub fn turned(self, width: u32, height: u32) -> (u32, u32) {
         if self.is_transposed { (height, width) } else { (width, height) }
     }
 }
 
-/// How two views lie in one frame. Half-width and full-width packing share a layout.
+/// How the two views are arranged in a frame. Half-width and full-width packing share a layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StereoLayout {
-    /// One view, or both mixed into one (anaglyph): nothing is marked.
+    /// One view, or both mixed into one (anaglyph): the file gets no stereo marking.
     #[default]
     Mono,
     /// Left view on the left.

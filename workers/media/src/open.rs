@@ -1,4 +1,4 @@
-//! Opening files with FFmpeg, its errors sorted.
+//! Opens files with FFmpeg and maps its errors to [`Error`].
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -9,12 +9,12 @@ use ffmpeg_next::{Dictionary, Packet, format};
 
 use crate::{Cancel, Error};
 
-/// The containers that are opened, by FFmpeg's names. A list of what is wanted: FFmpeg also opens playlists, which make it read other
-/// files and addresses than the one it was given, and takes text and still pictures for video.
+/// The containers we accept, by FFmpeg's names. An allowlist, because FFmpeg also opens playlists, which make it read
+/// other files and URLs, and treats text and still pictures as video.
 const CONTAINERS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,asf,gif,nut,ogg,mxf,ivf,h264,hevc,m4v,\
                           obu,dv,rm,wtv,yuv4mpegpipe,mp3,wav,w64,flac,aac,aiff,ac3,eac3,caf,amr";
 
-/// Opens a source as the world sends it.
+/// Opens an untrusted source file.
 pub(crate) fn source(path: &Path) -> Result<Input, Error> {
     let length = std::fs::metadata(path).map_err(|e| Error::io("reading", path, e))?.len();
     if length == 0 {
@@ -22,7 +22,7 @@ pub(crate) fn source(path: &Path) -> Result<Input, Error> {
     }
     match format::input_with_dictionary(&url(path)?, careful()) {
         Ok(input) => Ok(input),
-        // What a container outside the list gives.
+        // FFmpeg returns EINVAL for a container that is not in the allowlist.
         Err(ffmpeg_next::Error::Other { errno: ffmpeg_next::error::EINVAL }) => Err(Error::NotAVideo),
         Err(ffmpeg_next::Error::Other { errno }) => {
             Err(Error::file("reading", path, ffmpeg_next::Error::Other { errno }))
@@ -32,14 +32,14 @@ pub(crate) fn source(path: &Path) -> Result<Input, Error> {
     }
 }
 
-/// Opens a segment file that this crate wrote: timestamps as stored, without edit lists. It comes back from a store that others
-/// write to, so it is opened as carefully as a source.
+/// Opens a segment file that this crate wrote, with timestamps as stored and edit lists ignored. The object store it
+/// comes from has other writers, so the file is as untrusted as a source.
 pub(crate) fn segment(path: &Path) -> Result<Input, Error> {
     std::fs::metadata(path).map_err(|e| Error::io("reading", path, e))?;
     let mut options = careful();
     options.set("ignore_editlist", "1");
     format::input_with_dictionary(&url(path)?, options).map_err(|e| match e {
-        // What a container outside the list gives.
+        // As in `source`: a container that is not in the allowlist.
         ffmpeg_next::Error::Other { errno: ffmpeg_next::error::EINVAL } => {
             Error::file("reading", path, ffmpeg_next::Error::InvalidData)
         }
@@ -60,8 +60,8 @@ pub(crate) fn output(path: &Path, format: &str) -> Result<Output, Error> {
         .map_err(|e| Error::file("writing", path, e))
 }
 
-/// The next packet of any stream, or None at the end. Damaged packets that the demuxer skips over are skipped. Every loop over a
-/// file comes through here, so here is where it is cancelled.
+/// The next packet of any stream, or None at the end. Skips damaged packets that the demuxer can get past. All loops
+/// over a file use this function, so it is the one place that checks for cancellation.
 pub(crate) fn next_packet(input: &mut Input, path: &Path, cancel: Cancel<'_>) -> Result<Option<Packet>, Error> {
     let mut faults = 0;
     loop {
@@ -78,7 +78,7 @@ pub(crate) fn next_packet(input: &mut Input, path: &Path, cancel: Cancel<'_>) ->
     }
 }
 
-/// The path with its protocol, so that a colon in a file's name is not taken for one.
+/// Prefixes the path with `file:`, so that FFmpeg doesn't take a colon in a file name for the end of a protocol name.
 fn url(path: &Path) -> Result<String, Error> {
     let bad = || Error::BadPath { path: path.to_path_buf() };
     let text = path.to_str().ok_or_else(bad)?;
@@ -88,7 +88,8 @@ fn url(path: &Path) -> Result<String, Error> {
     Ok(format!("file:{text}"))
 }
 
-/// True for an MP4 or MOV file whose boxes at the top hold no `moov`: what is left of an upload or recording that was cut off.
+/// True for an MP4 or MOV file without a complete top-level `moov` box: typical of an upload or recording that was cut
+/// off.
 fn lacks_movie_index(path: &Path) -> std::io::Result<bool> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -102,7 +103,7 @@ fn lacks_movie_index(path: &Path) -> std::io::Result<bool> {
             return Ok(false);
         }
         if kind == b"moov" {
-            // There, but not whole.
+            // The `moov` box starts in this file but continues past its end.
             let size = u64::from(u32::from_be_bytes([head[0], head[1], head[2], head[3]]));
             return Ok(at + size > length);
         }

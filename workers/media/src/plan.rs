@@ -1,35 +1,34 @@
-//! Where to cut. Pure: from the frames' times and the keyframes to the segments' ranges.
+//! Decides where to cut, from the frames' times and the keyframes. Pure functions.
 
 use crate::index::{Keyframe, PacketIndex};
 use crate::manifest::SegmentSpec;
 use crate::timing::pts_hash;
 
-/// A keyframe with what is known of the picture there.
+/// A keyframe, and what decoding it showed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
-    /// The keyframe.
     pub keyframe: Keyframe,
-    /// True when the keyframe was seen to decode by itself.
+    /// True if decoding this keyframe alone gives its picture.
     pub is_usable: bool,
-    /// True when its picture differs abruptly from the keyframe before.
+    /// True if its picture differs abruptly from the previous keyframe's.
     pub is_scene_cut: bool,
 }
 
-/// How far from the target a segment's length may be stretched for a better border, as a share of the target.
+/// How much longer or shorter than the target a segment may be, as a share of the target.
 const REACH: f64 = 0.5;
-/// What an open group of pictures costs, in shares of the target length: the files overlap there.
+/// Cost of cutting at an open GOP, as a share of the target length: the two segment files overlap there.
 const OPEN_COST: f64 = 0.15;
-/// What a scene cut is worth: no warm-up is needed there.
+/// Gain of cutting at a scene cut, as a share of the target length: the depth range needs no warm-up there.
 const SCENE_GAIN: f64 = 0.35;
 
-/// Chooses borders near every multiple of `target` ticks after the previous border. Returns indices into `candidates`; the source's
-/// start is not among them. Empty when no cut is wanted or possible.
+/// Chooses borders, each about `target` ticks after the previous one. Returns indices into `candidates`, without the
+/// start of the source. Empty if the source needs no cut or has no place for one.
 #[must_use]
 pub fn borders(candidates: &[Candidate], start_pts: i64, end_pts: i64, target: i64) -> Vec<usize> {
     let target = target.max(1) as f64;
     let mut chosen = Vec::new();
     let mut from = start_pts;
-    // What remains is cut as long as both parts are longer than half a target.
+    // Cut only while both parts stay longer than half a target.
     while (end_pts - from) as f64 > target * (1.0 + REACH) {
         let usable = |c: &Candidate| c.is_usable && c.keyframe.pts > from;
         let length = |c: &Candidate| (c.keyframe.pts - from) as f64 / target;
@@ -43,7 +42,7 @@ pub fn borders(candidates: &[Candidate], start_pts: i64, end_pts: i64, target: i
             .enumerate()
             .filter(|(_, c)| usable(c) && (1.0 - REACH..=1.0 + REACH).contains(&length(c)))
             .min_by(|a, b| cost(a.1).total_cmp(&cost(b.1)));
-        // No keyframe within reach: the next one, however late, as long as it leaves something worth a segment.
+        // Without a keyframe in reach, take the next one, however late, if what follows is worth a segment.
         let next = within.or_else(|| candidates.iter().enumerate().find(|(_, c)| usable(c) && length(c) > 1.0 - REACH));
         let Some((index, candidate)) = next else { break };
         if ((end_pts - candidate.keyframe.pts) as f64) < target * REACH && within.is_none() {
@@ -55,8 +54,8 @@ pub fn borders(candidates: &[Candidate], start_pts: i64, end_pts: i64, target: i
     chosen
 }
 
-/// True when copying can't give segments near the target: some piece would be more than twice as long, though it holds frames
-/// to cut at.
+/// True if copying packets would leave a segment more than twice as long as the target, although it has frames to cut
+/// at.
 #[must_use]
 pub fn needs_recut(borders: &[i64], start_pts: i64, end_pts: i64, target: i64, frames: usize) -> bool {
     let mut last = start_pts;
@@ -68,7 +67,7 @@ pub fn needs_recut(borders: &[i64], start_pts: i64, end_pts: i64, target: i64, f
     frames > 1 && longest > target.saturating_mul(2)
 }
 
-/// Borders for a source that is re-encoded: the first frame at or after each multiple of the target, evenly spread.
+/// Evenly spread borders for a source that is re-encoded, each moved to the next frame.
 #[must_use]
 pub fn even_borders(index: &PacketIndex, target: i64) -> Vec<i64> {
     let (Some(&start), end) = (index.shown.first(), index.end_pts) else { return Vec::new() };
@@ -85,7 +84,7 @@ pub fn even_borders(index: &PacketIndex, target: i64) -> Vec<i64> {
     found
 }
 
-/// The segments between the borders, each with its frames counted. `is_scene_cut` answers for a border's pts.
+/// Builds the segments between the borders and counts their frames. `is_scene_cut` takes a border's pts.
 #[must_use]
 pub fn segments(index: &PacketIndex, borders: &[i64], is_scene_cut: impl Fn(i64) -> bool) -> Vec<SegmentSpec> {
     let Some(&start) = index.shown.first() else { return Vec::new() };
@@ -117,13 +116,14 @@ pub fn segments(index: &PacketIndex, borders: &[i64], is_scene_cut: impl Fn(i64)
         .collect()
 }
 
-/// The packets that a segment file must hold: from the segment's keyframe to the last packet shown before its end, in decode order.
-/// At an open group of pictures that includes the next segment's keyframe and what leads to it.
+/// The packets that a segment file must contain, in decode order: from the segment's keyframe to the last packet shown
+/// before its end. At an open GOP that includes the next segment's keyframe and the frames in front of it that refer to
+/// it.
 #[must_use]
 pub fn packet_range(index: &PacketIndex, spec: &SegmentSpec) -> Option<std::ops::Range<usize>> {
     let in_range = |p: &crate::index::PacketEntry| !p.is_hidden && spec.holds(p.pts);
     let first = index.packets.iter().position(|p| p.pts == spec.start_pts)?;
-    // The first frame shown may be hidden behind others by an edit list: start at the keyframe that decodes it.
+    // An edit list may make the source start between keyframes. Then start at the keyframe that its first frame needs.
     let first = index.packets[..=first].iter().rposition(|p| p.is_key)?;
     let last = index.packets.iter().rposition(in_range)?;
     Some(first..last + 1)

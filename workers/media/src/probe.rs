@@ -1,4 +1,5 @@
-//! What a source is, and whether it can be converted: everything that can be known before work starts is refused here.
+//! Describes a source and decides whether it can be converted. Everything that can be detected before work starts is
+//! rejected here.
 
 use std::path::Path;
 
@@ -12,64 +13,56 @@ use crate::index::{self, Keyframe, PacketIndex};
 use crate::manifest::{ColourTags, Orientation, Ratio};
 use crate::{Cancel, Error, open};
 
-/// Least side of a picture, pixels.
+/// Smallest accepted side of a picture, in pixels.
 pub const MIN_SIDE: u32 = 16;
-/// Greatest side of a picture, pixels: two views side by side then reach H.264's limit of 16384.
+/// Largest accepted side of a picture, in pixels: two views side by side then reach H.264's limit of 16384.
 pub const MAX_SIDE: u32 = 8192;
 
-/// What is known of a source.
+/// The properties of a source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceInfo {
     /// FFmpeg's name of the container ("mov,mp4,m4a,3gp,3g2,mj2").
     pub container: String,
-    /// FFmpeg's name of the video's codec.
     pub codec: String,
-    /// FFmpeg's name of the pixel format.
     pub pixel_format: String,
-    /// Bits a sample.
+    /// Bits per sample.
     pub bit_depth: u32,
-    /// Display width in pixels, rotation applied.
+    /// In pixels, after rotation.
     pub width: u32,
-    /// Display height in pixels, rotation applied.
+    /// In pixels, after rotation.
     pub height: u32,
-    /// Width as coded.
     pub coded_width: u32,
-    /// Height as coded.
     pub coded_height: u32,
-    /// How to turn the coded picture.
+    /// How to turn the coded picture upright.
     pub orientation: Orientation,
-    /// Degrees of that turn, clockwise.
+    /// Clockwise, without mirroring.
     pub rotation_degrees: u32,
-    /// Shape of a pixel after rotation (0/1 where unknown).
+    /// After rotation; 0/1 if unknown.
     pub sample_aspect_ratio: Ratio,
-    /// How the samples are to be read.
     pub colour: ColourTags,
-    /// Seconds a tick of every pts.
+    /// Seconds per tick of every pts.
     pub time_base: Ratio,
-    /// Average frames a second (0/1 where unknown).
+    /// Average frame rate, 0/1 if unknown.
     pub avg_frame_rate: Ratio,
-    /// Frames shown.
+    /// Frames shown, without those that an edit list hides.
     pub frames: u64,
-    /// First frame's pts.
     pub start_pts: i64,
-    /// Where the last frame ends.
+    /// End of the last frame.
     pub end_pts: i64,
-    /// Duration of the video, seconds.
+    /// Duration of the video stream.
     pub duration_secs: f64,
-    /// Where it can be cut exactly without re-encoding.
+    /// The places where it can be cut without re-encoding.
     pub keyframes: Vec<Keyframe>,
-    /// Sound streams.
     pub sound_streams: usize,
-    /// Subtitle streams.
     pub subtitle_streams: usize,
-    /// Chapters.
     pub chapters: usize,
 }
 
-/// Reads a source's packets and says what it is.
+/// Reads all packets of a source and describes it.
 ///
 /// # Errors
-/// [`Error::is_bad_source`] tells a source that can't be converted from a failure to read it; [`Error::Cancelled`].
+/// [`Error::is_bad_source`] distinguishes a source that can't be converted from a failure to read it;
+/// [`Error::Cancelled`].
 pub fn probe(path: &Path, cancel: Cancel<'_>) -> Result<SourceInfo, Error> {
     inspect(path, cancel).map(|i| i.info)
 }
@@ -78,11 +71,10 @@ pub fn probe(path: &Path, cancel: Cancel<'_>) -> Result<SourceInfo, Error> {
 pub(crate) struct Inspected {
     pub(crate) info: SourceInfo,
     pub(crate) index: PacketIndex,
-    /// Index of the video stream.
     pub(crate) stream: usize,
 }
 
-/// [`probe`], with the index it is based on.
+/// [`probe`], with the packet index it is based on.
 pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Error> {
     crate::init();
     let mut input = open::source(path)?;
@@ -110,7 +102,7 @@ pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Erro
     let is_mp4 = index::is_mp4(&input);
 
     let survey = index::read(path, &mut input, stream, cancel)?;
-    // Others' lists are partial, or count what is never shown.
+    // Other containers' indexes are incomplete, or count entries that are never shown.
     let (promised, is_last_cut) = if is_mp4 { (listed, survey.is_last_cut) } else { (0, false) };
     if survey.packets < promised || is_last_cut {
         let readable = survey.packets - u64::from(is_last_cut);
@@ -121,9 +113,9 @@ pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Erro
         return Err(Error::Damaged { what: "its video stream holds no frame".to_owned() });
     };
     let readable_secs = survey.end_secs - start_secs;
-    // Elsewhere the duration is an estimate, or not of the streams' making.
-    let is_told = container.contains("matroska") && promised_secs > 0.0;
-    if is_told && readable_secs < promised_secs - f64::max(1.0, promised_secs * 0.01) {
+    // In other containers the duration is an estimate, or not that of the streams.
+    let is_reliable = container.contains("matroska") && promised_secs > 0.0;
+    if is_reliable && readable_secs < promised_secs - f64::max(1.0, promised_secs * 0.01) {
         return Err(Error::EndsEarly { readable_secs, promised_secs });
     }
     let (width, height) = orientation.turned(params.width, params.height);
@@ -154,7 +146,7 @@ pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Erro
     Ok(Inspected { info, index, stream })
 }
 
-/// The video stream that is converted: FFmpeg's choice of the best one that is not a cover picture.
+/// The video stream to convert: FFmpeg's best one that is not a cover picture.
 pub(crate) fn video_stream(input: &Input) -> Result<usize, Error> {
     let is_video = |s: &ffmpeg_next::Stream<'_>| {
         s.parameters().medium() == Type::Video && !s.disposition().contains(Disposition::ATTACHED_PIC)
@@ -193,7 +185,8 @@ fn display_matrix(bytes: &[u8]) -> Option<[i32; 9]> {
     Some(matrix)
 }
 
-/// The source's tags. An unspecified or RGB matrix becomes what players assume by height, since the result has to say one.
+/// The source's colour tags. The result must specify a matrix, so an unspecified or RGB matrix becomes what players
+/// assume for the height.
 fn colour_tags(params: &VideoParams, format: &ffi::PixelFormat) -> ColourTags {
     let matrix = match params.matrix {
         0 | 2 | 3 => {

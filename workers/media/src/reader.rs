@@ -1,4 +1,4 @@
-//! Frames out of one video stream of an open file: the loop that feeds a decoder and drains it.
+//! Reads frames from one video stream: feeds packets to a decoder, and drains it at the end.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use ffmpeg_next::{Packet, decoder, frame, rescale::Rescale};
 
 use crate::{Cancel, Error, Ratio, ffi, open};
 
-/// A decoder with the settings that all uses share.
+/// Opens a decoder with the settings that all callers share.
 pub(crate) fn decoder(input: &Input, stream: usize, threads: usize, skip: Discard) -> Result<decoder::Video, Error> {
     let stream = input.stream(stream).expect("callers pass an index of this input's streams");
     let parameters = stream.parameters();
@@ -16,7 +16,7 @@ pub(crate) fn decoder(input: &Input, stream: usize, threads: usize, skip: Discar
     let context = codec::Context::from_parameters(parameters)
         .map_err(|source| Error::Libav { action: "preparing the decoder", source })?;
     let mut decoder = context.decoder();
-    // Threading has to be set before opening: it defaults to one thread.
+    // Set threading before opening the decoder; afterwards it would stay at one thread.
     let kind = if threads > 1 { threading::Type::Frame } else { threading::Type::Slice };
     decoder.set_threading(threading::Config { kind, ..threading::Config::count(threads.max(1)) });
     decoder.set_packet_time_base(stream.time_base());
@@ -36,9 +36,8 @@ pub(crate) struct FrameReader<'a> {
     input: Input,
     stream: usize,
     decoder: decoder::Video,
-    /// Video packets seen so far.
     seen: usize,
-    /// Video packets before this one are not decoded.
+    /// Packets before this one are skipped without decoding.
     from: usize,
     is_draining: bool,
     faults: u32,
@@ -60,7 +59,8 @@ impl<'a> FrameReader<'a> {
         Ok(Self { path, input, stream, decoder, seen: 0, from, is_draining: false, faults: 0, cancel })
     }
 
-    /// The next frame, or None after the last. Frames that can't be decoded are left out: callers count.
+    /// The next frame, or None after the last. Frames that can't be decoded are left out without an error, so callers
+    /// must check the count.
     pub(crate) fn next_frame(&mut self) -> Result<Option<frame::Video>, Error> {
         loop {
             let mut frame = frame::Video::empty();
@@ -86,7 +86,7 @@ impl<'a> FrameReader<'a> {
                 None => {
                     match self.decoder.send_eof() {
                         Ok(()) => {}
-                        // Said of the packets before it: the decoder drains all the same.
+                        // This reports damage in packets sent earlier; the decoder still drains.
                         Err(ffmpeg_next::Error::InvalidData) => self.faults += 1,
                         Err(source) => return Err(Error::Libav { action: "decoding", source }),
                     }
@@ -110,21 +110,19 @@ impl<'a> FrameReader<'a> {
     }
 }
 
-/// Translates the timestamps of a segment file into the source's time base.
+/// Converts timestamps of a segment file to the source's time base.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Alignment {
-    /// Time base of the file.
     pub(crate) file_base: ffmpeg_next::Rational,
     /// pts of the file's first packet.
     pub(crate) first_pts: i64,
     /// Time base of the source.
     pub(crate) base: Ratio,
-    /// What the first packet's pts is in the source.
+    /// The source's pts of that first packet.
     pub(crate) start_pts: i64,
 }
 
 impl Alignment {
-    /// A pts of the file in the source's time base.
     pub(crate) fn pts(self, file_pts: i64) -> i64 {
         (file_pts - self.first_pts).rescale(self.file_base, self.base) + self.start_pts
     }

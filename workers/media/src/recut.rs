@@ -1,4 +1,5 @@
-//! Segments by re-encoding, for sources that can't be cut by copying: a single keyframe, or packets that are not frames.
+//! Writes segments by re-encoding, for sources that can't be cut by copying packets: they have too few keyframes, or
+//! their packets don't correspond to frames.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +11,10 @@ use crate::probe::Inspected;
 use crate::reader::FrameReader;
 use crate::{Cancel, Error, open};
 
-/// Near lossless: these files are read once and thrown away.
+/// Nearly lossless. The files are temporary, so their size doesn't matter.
 const CRF: u8 = 12;
 
-/// Decodes the source once and writes every segment, upright and 8 bit.
+/// Decodes the source once and writes all segments, upright and in 8 bits.
 pub(crate) fn write(
     source: &Path,
     inspected: &Inspected,
@@ -46,7 +47,7 @@ pub(crate) fn write(
                 if pts > expected {
                     return Err(missing(expected, manifest));
                 }
-                // A frame that an edit list hides.
+                // The source's edit list hides this frame.
             };
             last = Some(expected);
             encoder.push(expected, &converter.picture(&frame)?)?;

@@ -1,4 +1,4 @@
-//! Sound that MP4 can't carry (the PCM of cameras above all) into AAC, so that no result is silent where its source was not.
+//! Re-encodes sound that MP4 can't carry (mainly PCM from cameras) as AAC, so that the result keeps its sound.
 
 use ffmpeg_next::codec;
 use ffmpeg_next::format::Sample;
@@ -11,7 +11,7 @@ use crate::aac::{Aac, FORMAT, failed};
 /// Decodes one sound stream and encodes it as AAC.
 pub(crate) struct Resound {
     decoder: decoder::Audio,
-    /// Made for frames of the format and rate beside it.
+    /// With the input format and rate that it was made for.
     resampler: Option<(resampling::Context, Sample, u32)>,
     aac: Aac,
     base: Rational,
@@ -19,7 +19,7 @@ pub(crate) struct Resound {
 }
 
 impl Resound {
-    /// None when there is no decoder for the stream or it has more channels than AAC takes.
+    /// None if FFmpeg has no decoder for the stream, or the stream has more channels than AAC allows.
     pub(crate) fn new(stream: &ffmpeg_next::Stream<'_>) -> Option<Self> {
         let mut decoder = codec::Context::from_parameters(stream.parameters()).ok()?.decoder();
         decoder.set_packet_time_base(stream.time_base());
@@ -32,24 +32,24 @@ impl Resound {
         Some(Self { decoder, resampler: None, aac, base: stream.time_base(), is_started: false })
     }
 
-    /// Codec parameters of the packets that come out.
+    /// Codec parameters of the output packets.
     pub(crate) fn parameters(&self) -> codec::Parameters {
         self.aac.parameters()
     }
 
-    /// Time base of the packets that come out.
+    /// Time base of the output packets.
     pub(crate) fn time_base(&self) -> Rational {
         self.aac.time_base()
     }
 
-    /// Takes a packet of the source and gives those that are ready. None ends the stream.
+    /// Takes a source packet, or None at the end of the stream, and returns the AAC packets that are ready.
     pub(crate) fn push(&mut self, packet: Option<&Packet>) -> Result<Vec<Packet>, Error> {
         let sent = match packet {
             Some(packet) => self.decoder.send_packet(packet),
             None => self.decoder.send_eof(),
         };
         match sent {
-            // What can't be decoded is left out; the next frame's time puts the rest in its place.
+            // Skip packets that can't be decoded; `place` fills the gap with silence when the next frame arrives.
             Ok(()) | Err(ffmpeg_next::Error::InvalidData) => {}
             Err(source) => return Err(failed(source)),
         }
@@ -87,7 +87,8 @@ impl Resound {
         Ok(())
     }
 
-    /// Starts at the first frame's time; later gaps become silence. Up to 20 ms is a container's rounding.
+    /// Starts the output at the first frame's time and fills later gaps with silence. Ignores gaps of up to 20 ms,
+    /// which come from timestamp rounding in the container.
     fn place(&mut self, pts: i64) {
         if !self.is_started {
             self.is_started = true;
@@ -95,7 +96,7 @@ impl Resound {
         }
         let (gap, rate) = (pts - self.aac.end(), i64::from(self.aac.rate()));
         if gap > rate / 50 {
-            // A jump of more than an hour is a broken clock, not silence.
+            // A longer jump is a broken clock. Add at most an hour of silence.
             self.aac.add_silence(gap.min(rate * 3600) as usize);
         }
     }

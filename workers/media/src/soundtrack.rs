@@ -1,4 +1,5 @@
-//! Sound for a file that holds a picture alone: a clip that was made here, a segment whose reader wants the sound with it.
+//! Adds sound to files that contain only video: generated clips, and segments for readers that expect each segment to
+//! carry its sound.
 
 use std::path::Path;
 
@@ -9,11 +10,11 @@ use crate::aac::{Aac, failed};
 use crate::extras::{Extras, Origin, Window};
 use crate::{Cancel, Error, Manifest, SegmentSpec, ffi, index, open, probe};
 
-/// Copies the video of `silent` (as [`crate::Encoder`] writes it) to `out`, an MP4, with `samples` (one channel, 16 bit, starting with
-/// the video) as AAC.
+/// Copies the video of `silent` (a file written by [`crate::Encoder`]) to the MP4 `out` and adds `samples` as AAC: one
+/// channel, 16 bit, starting together with the video.
 ///
 /// # Errors
-/// [`Error::Encoder`] when there is no AAC encoder or the rate is not one of AAC's; [`Error::DiskFull`], [`Error::Io`].
+/// [`Error::Encoder`] if there is no AAC encoder or AAC does not support the rate; [`Error::DiskFull`], [`Error::Io`].
 pub fn add_sound(silent: &Path, samples: &[i16], sample_rate: u32, out: &Path) -> Result<(), Error> {
     crate::init();
     let adding = |source| Error::Libav { action: "adding a stream", source };
@@ -64,9 +65,9 @@ pub fn add_sound(silent: &Path, samples: &[i16], sample_rate: u32, out: &Path) -
     output.write_trailer().map_err(|e| Error::file("writing", out, e))
 }
 
-/// Copies a segment file (as [`crate::split`] writes it) to `out`, with that part of its source's sound which begins within its
-/// range: for readers that join sound as they find it. False, and nothing is written, where the source has no sound or the
-/// segment is no MP4.
+/// Copies a segment file (written by [`crate::split`]) to `out` and adds the part of the source's sound that starts
+/// within the segment's range, for readers that join the sound they find in the segments. Returns false and writes
+/// nothing if the source has no sound or the segment is not an MP4.
 ///
 /// # Errors
 /// [`Error::Cancelled`]; [`Error::DiskFull`], [`Error::Io`].
@@ -99,7 +100,7 @@ pub fn add_part_of_sound(
     let mut next = open::next_packet(&mut input, segment, cancel)?;
     let first = next.as_ref().and_then(Packet::pts).unwrap_or(0);
     let origin = Origin { ticks: spec.first_packet_pts - first.rescale(file_base, base), base };
-    // The first segment takes what begins before its picture, the last what goes on after it.
+    // The first segment also takes the sound before its range, the last one the sound after it.
     let is_last = spec.end_pts >= manifest.end_pts;
     let window = Window {
         start_secs: if spec.index == 0 { f64::MIN } else { manifest.time_base.secs(spec.start_pts) },

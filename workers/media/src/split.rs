@@ -1,4 +1,4 @@
-//! A source into segments by stream copy, exactly; where it has no keyframes to cut at, by re-encoding.
+//! Splits a source into segments: exactly, by copying packets; by re-encoding if it lacks keyframes to cut at.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,11 @@ use crate::probe::{self, Inspected, SourceInfo};
 use crate::timing::Timing;
 use crate::{Cancel, Error, ffi, open, recut, survey};
 
-/// Keyframes looked at for each target length: enough to find a good border, few where every frame is a keyframe.
+/// Examine at most this many keyframes per target length: enough to find a good border, few if every frame is a
+/// keyframe.
 const LOOKS_PER_TARGET: i64 = 16;
 
-/// A source with its planned segments; nothing is written yet.
+/// A source and its planned segments. Nothing is written yet.
 pub struct Split {
     source: PathBuf,
     inspected: Inspected,
@@ -25,10 +26,10 @@ pub struct Split {
 }
 
 impl Split {
-    /// Probes the source and decides where to cut, near every `target_secs`.
+    /// Probes the source and plans a cut about every `target_secs`.
     ///
     /// # Errors
-    /// As [`probe::probe`].
+    /// The errors of [`probe::probe`].
     pub fn plan(source: &Path, target_secs: f64, cancel: Cancel<'_>) -> Result<Self, Error> {
         let inspected = probe::inspect(source, cancel)?;
         let info = &inspected.info;
@@ -54,37 +55,36 @@ impl Split {
             avg_frame_rate: info.avg_frame_rate,
             sample_aspect_ratio: info.sample_aspect_ratio,
             colour: info.colour,
-            // Re-encoding turns the pictures on the way.
+            // Re-encoding already turns the pictures upright.
             orientation: if is_recut { Orientation::default() } else { info.orientation },
             segments,
         };
         Ok(Self { source: source.to_path_buf(), inspected, manifest, is_recut })
     }
 
-    /// What the segments will be.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// What the source is.
     #[must_use]
     pub fn info(&self) -> &SourceInfo {
         &self.inspected.info
     }
 
-    /// True when the source has too few keyframes, so that the segments are re-encoded (near lossless) instead of copied.
+    /// True if the segments are re-encoded (nearly lossless) instead of copied, because the source has too few
+    /// keyframes.
     #[must_use]
     pub fn is_recut(&self) -> bool {
         self.is_recut
     }
 
-    /// Writes the segments to the paths that `path_of` (index, total) gives. `on_segment` is called in order, once each file is
-    /// whole.
+    /// Writes the segments to the paths that `path_of(index, total)` returns. Calls `on_segment` in order, as soon as
+    /// each file is complete.
     ///
     /// # Errors
-    /// [`Error::Cancelled`]; [`Error::DiskFull`], [`Error::Io`]; [`Error::Damaged`] when the source does not decode to the frames
-    /// its packets promise (only seen when re-encoding).
+    /// [`Error::Cancelled`]; [`Error::DiskFull`], [`Error::Io`]; [`Error::Damaged`] if the source does not decode to
+    /// the frames that its packets promise (only detected when re-encoding).
     pub fn write(
         &self,
         mut path_of: impl FnMut(u32, u32) -> PathBuf,
@@ -107,7 +107,7 @@ impl Split {
     ) -> Result<(), Error> {
         let mut input = open::source(&self.source)?;
         let mut waiting = self.manifest.segments.iter().map(|s| (s, self.packets_of(s))).peekable();
-        // Two at an open group of pictures: its first packets belong to both segments.
+        // Two at an open GOP, whose first packets belong to both segments.
         let mut writing: Vec<Copy<'_>> = Vec::new();
         let mut number = 0;
         while let Some(mut packet) = open::next_packet(&mut input, &self.source, cancel)? {
@@ -151,10 +151,10 @@ impl Split {
     }
 }
 
-/// Plans and writes in one step: see [`Split::plan`] and [`Split::write`].
+/// Plans and writes in one step.
 ///
 /// # Errors
-/// As those two.
+/// The errors of [`Split::plan`] and [`Split::write`].
 pub fn split(
     source: &Path,
     target_secs: f64,
@@ -167,7 +167,7 @@ pub fn split(
     Ok(split.manifest)
 }
 
-/// The borders' pts, and whether they need re-encoding.
+/// Returns the borders' pts and whether the source must be re-encoded.
 fn choose_borders(
     source: &Path,
     inspected: &Inspected,
@@ -194,7 +194,7 @@ fn choose_borders(
     Ok((borders, false))
 }
 
-/// Those of the borders at which the picture changes abruptly.
+/// Returns the borders at which the picture changes abruptly.
 fn scene_cuts(
     source: &Path,
     stream: usize,
@@ -214,7 +214,7 @@ fn scene_cuts(
     Ok(borders.iter().zip(answers).filter(|(_, is_cut)| *is_cut).map(|(b, _)| *b).collect())
 }
 
-/// A segment file being written by copying packets.
+/// A segment file that is being written by copying packets.
 struct Copy<'a> {
     path: PathBuf,
     spec: &'a SegmentSpec,
@@ -235,7 +235,7 @@ impl<'a> Copy<'a> {
     ) -> Result<Self, Error> {
         let video = input.stream(stream).expect("the probed stream is still there");
         let base = video.time_base();
-        // NUT takes what MP4 has no tag for (VP8, FFV1, ProRes).
+        // NUT carries codecs for which MP4 has no tag (VP8, FFV1, ProRes).
         let format = if ffi::format_takes(c"mp4", video.parameters().id()) { "mp4" } else { "nut" };
         let mut output = open::output(&path, format)?;
         let mut to = output
@@ -258,11 +258,13 @@ impl<'a> Copy<'a> {
     fn write(&mut self, number: usize, packet: &mut Packet) -> Result<(), Error> {
         let at = number - self.packets.start;
         let (pts, base) = (packet.pts(), self.base);
-        // From zero: not every container takes negative times, and readers lay the first packet on its place anyway.
+        // Start at zero: some containers don't allow negative times, and readers place the first packet by the manifest
+        // anyway.
         let origin = self.times.dts[0];
         let file_base = self.output.stream(0).expect("create added it").time_base();
         packet.set_stream(0);
-        // Also drops the mark of packets that an edit list hides: the display range does that here.
+        // This drops the discard flag of packets that an edit list hides; in a segment the display range says what is
+        // shown.
         packet.set_flags(packet.flags());
         packet.set_position(-1);
         let shown = pts.expect("the caller compared it with the index");
@@ -270,7 +272,7 @@ impl<'a> Copy<'a> {
         packet.set_dts(Some((self.times.dts[at] - origin).rescale(base, file_base)));
         packet.set_duration(self.times.durations[at].rescale(base, file_base));
         packet.write(&mut self.output).map_err(|e| Error::file("writing", &self.path, e))?;
-        // The packet may belong to another segment too.
+        // The packet may be written to a second segment as well.
         packet.set_pts(pts);
         Ok(())
     }

@@ -1,20 +1,20 @@
-//! Text subtitles in the form that MP4 carries (3GPP TS 26.245 timed text, FFmpeg's `mov_text`).
+//! Converts text subtitles to the form that MP4 carries (3GPP TS 26.245 timed text, FFmpeg's `mov_text`).
 //!
-//! Styling is dropped: what players show of it differs anyway, and the words and times are what must survive.
+//! Only words and times are kept. Styling is dropped, since players render it differently anyway.
 
 use ffmpeg_next::codec::Id;
 
-/// How a codec's packets hold their text.
+/// How a subtitle codec stores its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TextKind {
-    /// Text with tags in angle brackets.
+    /// Plain text with tags in angle brackets.
     Tagged,
-    /// An Advanced SubStation line: eight fields, then text with overrides in braces.
+    /// An Advanced SubStation line: eight comma-separated fields, then the text with override codes in braces.
     Ass,
 }
 
 impl TextKind {
-    /// None for subtitles that are not text.
+    /// None for subtitles that are not text, such as bitmaps.
     pub(crate) fn of(codec: Id) -> Option<Self> {
         match codec {
             Id::SUBRIP | Id::TEXT | Id::WEBVTT | Id::SRT => Some(TextKind::Tagged),
@@ -24,17 +24,17 @@ impl TextKind {
     }
 }
 
-/// The sample description: bottom centre, white on nothing, one font.
+/// The sample description: white text in one font, at the bottom centre, on a transparent background.
 pub(crate) const HEADER: &[u8] = &[
     0, 0, 0, 0, // display flags
     1, 0xff, // centred, at the bottom
     0, 0, 0, 0, // background
-    0, 0, 0, 0, 0, 0, 0, 0, // text box: the player's
+    0, 0, 0, 0, 0, 0, 0, 0, // text box: left to the player
     0, 0, 0, 0, 0, 1, 0, 18, 255, 255, 255, 255, // style: font 1, 18 points, white
     0, 0, 0, 18, b'f', b't', b'a', b'b', 0, 1, 0, 1, 5, b'S', b'e', b'r', b'i', b'f',
 ];
 
-/// A packet's text as a timed-text sample: length in two bytes, then UTF-8.
+/// Encodes a packet's text as a timed-text sample: length in two bytes, big-endian, then UTF-8.
 pub(crate) fn sample(kind: TextKind, data: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(data);
     let text = match kind {
@@ -55,7 +55,7 @@ pub(crate) fn sample(kind: TextKind, data: &[u8]) -> Vec<u8> {
     sample
 }
 
-/// The text outside of pairs of `open` and `close`; an `open` that is never closed is text.
+/// Removes everything between `open` and `close`. An `open` without a `close` is kept as text.
 fn without(text: &str, open: char, close: char) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

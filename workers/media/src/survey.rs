@@ -1,4 +1,4 @@
-//! Looks at keyframes: whether they decode by themselves, and whether the scene changes there.
+//! Decodes keyframes to learn whether they can be decoded alone, and whether the scene changes there.
 
 use std::path::Path;
 
@@ -9,14 +9,14 @@ use crate::index::Keyframe;
 use crate::plan::Candidate;
 use crate::{Cancel, Error, ffi, open, reader};
 
-/// Share of luma samples in other histogram bins from which two pictures are taken for different scenes.
+/// Two pictures show different scenes if at least this share of their luma samples falls into different histogram bins.
 const SCENE_DIFFERENCE: f32 = 0.4;
-/// Bins of a luma histogram.
 const BINS: usize = 32;
 
 type Histogram = [f32; BINS];
 
-/// Decodes each of the given keyframes alone. One that gives no picture, or another than its own, is not usable.
+/// Decodes each of the given keyframes alone. A keyframe is unusable if that gives no picture, or the picture of
+/// another frame.
 pub(crate) fn look_at(
     path: &Path,
     stream: usize,
@@ -39,8 +39,9 @@ pub(crate) fn look_at(
     Ok(candidates)
 }
 
-/// For each border whether the picture changes abruptly exactly there: the last picture before it is decoded, from the keyframe
-/// before (`pairs` of keyframe before and border, rising), leaving out frames that no other needs.
+/// Checks for each border whether the picture changes abruptly exactly there. Each pair is a border and the keyframe
+/// before it, in ascending order. Decodes from that keyframe up to the border, without the frames that no other frame
+/// refers to, and compares the last picture before the border with the border's.
 pub(crate) fn confirm_scene_cuts(
     path: &Path,
     stream: usize,
@@ -51,7 +52,7 @@ pub(crate) fn confirm_scene_cuts(
     let mut decoder = reader::decoder(&input, stream, 2, Discard::NonReference)?;
     let mut answers = Vec::with_capacity(pairs.len());
     let mut at = 0;
-    // The packet that ended one group may start the next.
+    // The border of one pair may be the starting keyframe of the next.
     let mut held: Option<Packet> = None;
     for (from, border) in pairs {
         let mut latest: Option<(i64, Histogram)> = None;
@@ -71,7 +72,7 @@ pub(crate) fn confirm_scene_cuts(
                     None => break,
                 },
             };
-            // A damaged packet costs an answer, not the split.
+            // If a packet is damaged, the answer may be "no scene cut"; the split goes on.
             let _ = decoder.send_packet(&packet);
             let mut frame = frame::Video::empty();
             while decoder.receive_frame(&mut frame).is_ok() {
@@ -87,7 +88,7 @@ pub(crate) fn confirm_scene_cuts(
     Ok(answers)
 }
 
-/// Reads on to the video packet with the given number; `at` counts those read.
+/// Reads up to the video packet with the given number; `at` counts the video packets read so far.
 fn video_packet(
     input: &mut ffmpeg_next::format::context::Input,
     path: &Path,
@@ -119,7 +120,7 @@ fn decode_alone(decoder: &mut decoder::Video, packet: &Packet) -> Option<frame::
     found
 }
 
-/// Takes what the decoder still holds and makes it ready for another start.
+/// Takes the frames that the decoder still holds, and resets it.
 fn drain(decoder: &mut decoder::Video, keep: &mut impl FnMut(frame::Video)) {
     if decoder.send_eof().is_ok() {
         let mut frame = frame::Video::empty();
@@ -130,7 +131,7 @@ fn drain(decoder: &mut decoder::Video, keep: &mut impl FnMut(frame::Video)) {
     decoder.flush();
 }
 
-/// Shares of the first plane's samples by brightness, a sample in four by four.
+/// Brightness histogram of the first plane, from one sample in each block of four by four.
 fn histogram(frame: &frame::Video) -> Histogram {
     let mut bins = [0.0; BINS];
     let (stride, bytes) = (frame.stride(0), frame.data(0));

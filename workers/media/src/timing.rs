@@ -1,19 +1,21 @@
-//! Decode times and durations from display times alone: containers lose or bend the former, the latter are exact.
+//! Computes decode times and durations from presentation times: containers often drop or distort the former, but keep
+//! the latter exact.
 
-/// Timestamps of one stream in decode order, made from its pts.
+/// Decode times and durations of one stream, in decode order.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Timing {
-    /// Strictly rising, none above its pts.
+    /// Strictly increasing, and never later than the frame's pts.
     pub(crate) dts: Vec<i64>,
-    /// Distance to the next pts shown; the last shown reaches `end_pts`.
+    /// Distance to the next pts in display order; the last frame shown lasts until `end_pts`.
     pub(crate) durations: Vec<i64>,
 }
 
 impl Timing {
-    /// From the pts in decode order (all different) and the end of the last frame shown.
+    /// Expects the pts in decode order, all different, and the end of the last frame shown.
     ///
-    /// `dts[i] = sorted_pts[i - d]` with the least depth d that leaves no dts above its pts. The d times before the first pts
-    /// are spread so that the decode steps, whose sum is a track's duration in MP4, add up to what is displayed.
+    /// `dts[i] = sorted_pts[i - d]`, with the smallest reorder depth `d` that keeps every dts at or before its pts. The
+    /// first `d` decode times lie before the first pts. They are spaced so that the decode steps add up to the
+    /// displayed duration, because MP4 stores a track's duration as the sum of its decode steps.
     pub(crate) fn from_pts(pts: &[i64], end_pts: i64) -> Self {
         let mut sorted = pts.to_vec();
         sorted.sort_unstable();
@@ -36,14 +38,14 @@ impl Timing {
     }
 }
 
-/// FNV-1a, 64 bit, over pts in display order.
+/// FNV-1a (64 bit) over the pts in display order.
 pub(crate) fn pts_hash(pts: impl IntoIterator<Item = i64>) -> u64 {
     let mut hash = PtsHash::default();
     pts.into_iter().for_each(|p| hash.add(p));
     hash.value()
 }
 
-/// The same, value by value.
+/// [`pts_hash`] fed one value at a time.
 #[derive(Debug)]
 pub(crate) struct PtsHash(u64);
 

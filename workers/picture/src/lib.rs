@@ -1,25 +1,25 @@
-//! The picture that the workers pass between them: 8-bit planar YUV 4:2:0 in memory.
+//! The frame format that decoding, depth, warp and encoding share: 8-bit planar YUV 4:2:0 in memory.
 //!
-//! Decoding makes pictures, depth and warp read them, encoding takes them. This crate is plain data, so that none of those
-//! needs to know another.
+//! Decoding produces pictures, depth and warp read them, encoding consumes them. They all depend on this crate, which
+//! is plain data, and not on each other.
 //!
-//! Invariant: planes are tightly packed (stride = plane width), and both sides are even, so that a chroma sample always stands
-//! for exactly two by two luma samples. Whoever makes a picture from an odd-sized source repeats its last column or row.
+//! Invariant: planes are tightly packed (stride = plane width) and both sides are even, so a chroma sample always
+//! covers exactly two by two luma samples. A picture of an odd-sized source repeats the last column or row.
 
 /// Matrix coefficients that relate YUV to RGB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Matrix {
-    /// ITU-R BT.601, standard definition.
+    /// ITU-R BT.601: standard definition.
     Bt601,
-    /// ITU-R BT.709, high definition.
+    /// ITU-R BT.709: high definition.
     #[default]
     Bt709,
-    /// ITU-R BT.2020, non-constant luminance.
+    /// ITU-R BT.2020 with non-constant luminance: ultra high definition.
     Bt2020,
 }
 
 impl Matrix {
-    /// Luma weights of red and blue (Kr, Kb) as the named recommendation gives them.
+    /// Luma weights of red and blue (Kr, Kb), from the recommendation the variant names.
     #[must_use]
     pub fn luma_weights(self) -> (f32, f32) {
         match self {
@@ -30,16 +30,15 @@ impl Matrix {
     }
 }
 
-/// How sample values of a picture are to be read.
+/// How to interpret a picture's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Colour {
-    /// Matrix coefficients.
     pub matrix: Matrix,
     /// True for 0-255 samples, false for 16-235 (luma) and 16-240 (chroma).
     pub is_full_range: bool,
 }
 
-/// One frame: 8-bit planar YUV 4:2:0.
+/// One frame, 8-bit planar YUV 4:2:0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
     width: usize,
@@ -48,17 +47,16 @@ pub struct Picture {
     pub y: Vec<u8>,
     /// Blue difference, `(width / 2) * (height / 2)` samples.
     pub u: Vec<u8>,
-    /// Red difference, as `u`.
+    /// Red difference, same size as `u`.
     pub v: Vec<u8>,
-    /// How the samples are to be read.
     pub colour: Colour,
 }
 
 impl Picture {
-    /// A black picture (limited-range black, or full-range where `colour` says so).
+    /// A black picture: luma 16, or 0 for a full-range `colour`.
     ///
     /// # Panics
-    /// When a side is odd or zero.
+    /// If a side is odd or zero.
     #[must_use]
     pub fn new(width: usize, height: usize, colour: Colour) -> Self {
         assert!(
@@ -89,7 +87,7 @@ impl Picture {
         [(&self.y, self.width, self.height), (&self.u, cw, ch), (&self.v, cw, ch)]
     }
 
-    /// The three planes, to be written, in the order Y, U, V.
+    /// The three planes as [`Picture::planes`], writable.
     #[must_use]
     pub fn planes_mut(&mut self) -> [(&mut [u8], usize, usize); 3] {
         let (cw, ch) = (self.width / 2, self.height / 2);

@@ -1,4 +1,5 @@
-//! Writes one frame of the demo as a PPM file: `still FRAME [source|left|right|sbs|depth] > out.ppm`, or prints speeds: `still 0 time`.
+//! Writes one frame of the demo's clip as a PPM file: `still FRAME [source|left|right|sbs|depth] > out.ppm`. `still 0
+//! time` prints rendering speeds.
 
 use std::io::{self, Write};
 
@@ -33,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Renders a second of each shot at 1280×720 and prints the frames a second.
+/// Renders a second of each shot at 1280×720 and prints the frames per second.
 fn time() -> Result<(), Box<dyn std::error::Error>> {
     let scene = Scene::new(SceneSpec { width: 1280, height: 720, ..SceneSpec::default() })?;
     for first in [0, 80, 160] {

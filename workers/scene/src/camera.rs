@@ -1,29 +1,27 @@
-//! Cameras: one in the middle and two off-axis ones, all with the same axes.
+//! Cameras: a centre camera and two off-axis cameras with parallel axes.
 //!
-//! Invariant: with f the focal length in pixels and b the baseline, f·b·(1/Zn − 1/Zf) is `divergence` % of the base length and
-//! the two eyes agree at Zc with 1/Zc = 1/Zf + convergence·(1/Zn − 1/Zf), so that a point of normalised depth d has the disparity
-//! x_L − x_R = divergence · 0.01 · base · (d − convergence) exactly.
+//! Invariant: with focal length f in pixels and baseline b, f·b·(1/Zn − 1/Zf) is `divergence` % of the longer side, and
+//! the two eyes agree at Zc with 1/Zc = 1/Zf + convergence·(1/Zn − 1/Zf). So a point of normalised depth d has exactly
+//! the disparity x_L − x_R = divergence · 0.01 · base · (d − convergence), where base is the longer side in pixels.
 
 use crate::{
     solid::{Ray, Shape, Solid},
     vector::{Vec3, vec3},
 };
 
-/// Which of the true cameras.
+/// One of the two off-axis cameras.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// The left eye.
     Left,
-    /// The right eye.
     Right,
 }
 
-/// Where a shot's camera stands and what depths it spans.
+/// A shot's camera position and depth range.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pose {
     pub(crate) position: Vec3,
     pub(crate) target: Vec3,
-    /// Horizontal field of view over two: tangent of the half angle.
+    /// Tangent of half the horizontal field of view.
     pub(crate) half_width: f32,
     pub(crate) near: f32,
     pub(crate) far: f32,
@@ -31,7 +29,7 @@ pub(crate) struct Pose {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Camera {
-    /// The middle between the eyes.
+    /// The point midway between the eyes.
     pub(crate) centre: Vec3,
     pub(crate) near: f32,
     pub(crate) far: f32,
@@ -45,7 +43,7 @@ pub(crate) struct Camera {
 }
 
 impl Camera {
-    /// `parallax` is f·b·(1/Zn − 1/Zf) in pixels, read only when there is a side.
+    /// `parallax` is f·b·(1/Zn − 1/Zf) in pixels. It has no effect without a `side`.
     pub(crate) fn new(
         pose: &Pose,
         width: usize,
@@ -80,24 +78,23 @@ impl Camera {
         }
     }
 
-    /// Size of a pixel at depth 1.
     pub(crate) fn pixel(&self) -> f32 {
         1.0 / self.focal
     }
 
-    /// The ray through (x, y) in pixels, where whole numbers are pixel corners.
+    /// The ray through (x, y) in pixels; integers are pixel corners.
     pub(crate) fn ray(&self, x: f32, y: f32) -> Ray {
         let across = (x - self.middle_x) / self.focal;
         let down = (y - self.middle_y) / self.focal;
         Ray { origin: self.origin, direction: self.forward + self.right * across + self.down * down }
     }
 
-    /// Normalised depth of axial depth `z`: 1 at the near end, 0 at the far end, not clamped.
+    /// The normalised depth of axial depth `z`: 1 at the near end, 0 at the far end, not clamped.
     pub(crate) fn normalised(&self, z: f32) -> f32 {
         (1.0 / z - 1.0 / self.far) / (1.0 / self.near - 1.0 / self.far)
     }
 
-    /// Pixel position (x, y) and depth Z of a point.
+    /// Returns the pixel position (x, y) and depth Z of a point.
     pub(crate) fn project(&self, point: Vec3) -> (f32, f32, f32) {
         let from = point - self.origin;
         let z = from.dot(self.forward);
@@ -105,7 +102,8 @@ impl Camera {
         (x, self.middle_y + self.focal * from.dot(self.down) / z, z)
     }
 
-    /// A rectangle of pixels (left, top, right, bottom) outside which the solid is not seen; `None` when it is not seen at all.
+    /// A rectangle of pixels (left, top, right, bottom) that contains the visible part of the solid; `None` if it is
+    /// behind the camera.
     pub(crate) fn bounds(&self, solid: &Solid) -> Option<[f32; 4]> {
         const EVERYWHERE: [f32; 4] = [f32::MIN, f32::MIN, f32::MAX, f32::MAX];
         let corners = match solid.shape {

@@ -1,20 +1,20 @@
-//! The frame's number, burnt into the picture as a row of blocks and read back from what a converter made of it.
+//! Burns the frame number into the picture as a row of blocks, and reads it back from a converted picture.
 //!
-//! A band over the lowest 6 % of the picture is black and carries 22 blocks without gaps: one white, one black (they tell the
-//! reader what white and black have become), 16 bits of the number with the highest first, and 4 check bits. A block is 4.5 %
-//! of the width, and the reader looks at its middle 1 % only: each block's border may move by up to 1.7 % of the width, to
-//! either side and not all alike, which is more than the whole parallax of an eye at a divergence of 3 %. The blocks are white
-//! or black without colour, so that chroma subsampling and anaglyphs leave them readable.
+//! The lowest 6 % of the picture is a black band with 22 adjacent blocks: one white and one black (which show the
+//! reader what white and black have become), 16 bits of the number, most significant first, and 4 check bits. A block
+//! is 4.5 % of the width, but the reader only looks at its middle 1 %. So each block's border may move by up to 1.7 %
+//! of the width in either direction, independently of the others, which is more than the whole parallax of one eye at a
+//! divergence of 3 %. The blocks have no colour, so that chroma subsampling and anaglyphs leave them readable.
 
 use stereospot_picture::Picture;
 
-/// How many numbers there are before they start at 0 again.
+/// The number of different frame numbers; after that they start at 0 again.
 pub const FRAME_NUMBERS: u32 = 1 << NUMBER_BITS;
 
-/// The part of a picture that one eye fills.
+/// The part of a picture that shows one eye.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Eye {
-    /// The whole picture: a plain or an anaglyph one.
+    /// The whole picture, plain or anaglyph.
     Whole,
     /// The left half of a side-by-side picture, full or half width.
     LeftHalf,
@@ -29,21 +29,22 @@ pub enum Eye {
 const NUMBER_BITS: usize = 16;
 const CHECK_BITS: usize = 4;
 const BLOCKS: usize = 2 + NUMBER_BITS + CHECK_BITS;
-/// A block's width, as a share of the picture's.
+/// A block's width as a share of the picture's.
 const BLOCK: f32 = 0.045;
 const MARGIN: f32 = (1.0 - BLOCK * BLOCKS as f32) / 2.0;
 const BAND: f32 = 0.06;
-/// The band's rows that the blocks fill, as shares of its height.
+/// The rows of the band that the blocks fill, as shares of its height.
 const ROWS: (f32, f32) = (0.2, 0.8);
-/// The band's rows that the reader looks at.
+/// The rows of the band that the reader uses.
 const READ_ROWS: (f32, f32) = (0.36, 0.64);
-/// Half of what the reader looks at in a block, as a share of the picture's width.
+/// Half the width that the reader uses of a block, as a share of the picture's width.
 const READ_HALF_WIDTH: f32 = 0.005;
 
-/// Reads the number that [`Scene::frame`](crate::Scene::frame) burnt in, modulo [`FRAME_NUMBERS`], from one eye of a picture.
+/// Reads the number that [`Scene::frame`](crate::Scene::frame) burnt in, modulo [`FRAME_NUMBERS`], from one eye of a
+/// picture.
 ///
-/// Bears compression, scaling, a change of contrast, and warps that shift the blocks by up to 1.5 % of the eye's width. `None`
-/// when there is no band, when a block is neither white nor black, or when the check bits disagree.
+/// Tolerates compression, scaling, changes of contrast, and warps that shift the blocks by up to 1.5 % of the eye's
+/// width. Returns `None` if there is no band, if a block is neither white nor black, or if the check bits are wrong.
 #[must_use]
 pub fn read_frame_number(picture: &Picture, region: Eye) -> Option<u32> {
     let (width, height) = (picture.width() as f32, picture.height() as f32);
@@ -82,7 +83,7 @@ pub fn read_frame_number(picture: &Picture, region: Eye) -> Option<u32> {
 
 /// First row of the band.
 pub(crate) fn band_top(height: usize) -> usize {
-    // Even, so that no chroma sample belongs to both band and picture.
+    // Even, so that no chroma sample straddles the band's edge.
     (height as f32 * (1.0 - BAND)) as usize / 2 * 2
 }
 
@@ -116,13 +117,13 @@ pub(crate) fn burn_in(picture: &mut Picture, number: u32) {
     picture.v[chroma..].fill(128);
 }
 
-/// The number followed by 15 less its remainder modulo 15: finds every single wrong bit, and is never all black.
+/// Appends the check bits: 15 minus the number modulo 15. They detect every single wrong bit and are never all black.
 fn with_check(number: u32) -> u32 {
     number << CHECK_BITS | (15 - number % 15)
 }
 
 fn mean(picture: &Picture, across: (f32, f32), rows: (f32, f32)) -> f32 {
-    // At least the pixel that the middle falls into.
+    // Include at least the pixel in the middle.
     let range = |(from, to): (f32, f32), end: usize| {
         let last = end - 1;
         let first = (from.round() as usize).min(((from + to) * 0.5) as usize).min(last);

@@ -1,12 +1,12 @@
-//! Ray-cast clips with known depth: the demo's source, and the truth that tests and measures compare with.
+//! Renders ray-cast clips with known depth: the demo's source, and the ground truth for tests and measurements.
 //!
-//! A [`Scene`] answers, for any frame number and in any order: the picture, its exact normalised depth, what true left and
-//! right cameras see, whether it starts a new shot, and which pixels a converter can't know ([`Region`]). The frame's number is
-//! burnt into the picture ([`read_frame_number`]), and white flashes come with beeps ([`Scene::sound`]), so that lost, doubled
-//! or shifted frames and sound are found in whatever comes out at the other end.
+//! For any frame number, in any order, a [`Scene`] provides: the picture, its exact normalised depth, the views of true
+//! left and right cameras, whether the frame starts a new shot, and which pixels a converter can't know ([`Region`]).
+//! The frame number is burnt into the picture ([`read_frame_number`]), and white flashes coincide with beeps
+//! ([`Scene::sound`]). Tests use both to detect lost, duplicated or shifted frames and sound in a converted clip.
 //!
-//! Invariant: equal specifications give equal bytes, in any order of calls and on any number of threads. This crate makes
-//! pictures and samples only; encoding them is for others.
+//! Invariant: equal specifications give equal bytes, in any order of calls and on any number of threads. This crate
+//! produces pictures and samples; it does not encode.
 
 mod camera;
 mod frame_number;

@@ -1,13 +1,13 @@
-//! Fractal value noise, baked once into a tile with its reduced copies.
+//! Fractal value noise, precomputed as a tile and its reduced copies (mipmaps).
 //!
-//! Baking makes four octaves cost one look-up; the reduced copies keep far surfaces from shimmering, which a depth model or an
-//! encoder would otherwise take for motion.
+//! Precomputing combines all octaves into one look-up. The reduced copies keep distant surfaces from shimmering, which
+//! a depth model or an encoder would take for motion.
 
 use crate::vector::floor;
 
 const SIDE: usize = 256;
 const LEVELS: usize = 7;
-/// What is left of the noise under a footprint so large that nothing of it shows.
+/// The noise averaged over a very large footprint.
 const MEAN: f32 = 0.5;
 
 /// A tileable noise field with values in 0 … 1.
@@ -40,20 +40,20 @@ impl Noise {
         Self { levels }
     }
 
-    /// Noise at (u, v) in texels, averaged over about `footprint` texels.
+    /// The noise at (u, v) in texels, averaged over about `footprint` texels.
     pub(crate) fn at(&self, u: f32, v: f32, footprint: f32) -> f32 {
         if footprint >= (1 << (LEVELS - 1)) as f32 {
             return MEAN;
         }
         let footprint = footprint.clamp(1.0, ((1 << (LEVELS - 1)) - 1) as f32);
-        // The exponent is the logarithm, and a straight line between powers of two will do.
+        // The float's exponent is the integer logarithm; between powers of two, interpolate linearly.
         let level = (footprint.to_bits() >> (f32::MANTISSA_DIGITS - 1)) as usize - 127;
         let share = footprint / (1 << level) as f32 - 1.0;
         let fine = self.bilinear(level, u, v);
         if share < 0.01 { fine } else { fine + (self.bilinear(level + 1, u, v) - fine) * share }
     }
 
-    /// Like [`Noise::at`] with steps between footprints, which fine grain doesn't show.
+    /// Like [`Noise::at`], but switches between levels without interpolation, which is not visible in fine grain.
     #[inline]
     pub(crate) fn grain(&self, u: f32, v: f32, footprint: f32) -> f32 {
         if footprint >= 8.0 {
@@ -81,7 +81,7 @@ impl Noise {
     }
 }
 
-/// A number in 0 … 1 that depends on nothing but its arguments.
+/// A pseudo-random number in 0 … 1 that depends only on the arguments.
 pub(crate) fn chance(seed: u64, a: i64, b: i64) -> f32 {
     let mut h = seed ^ (a as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (b as u64).wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
     h = (h ^ (h >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,23 +1,23 @@
-//! What a converter can know of an eye's pixels.
+//! Classifies the pixels of an eye by what a converter can know about them.
 
 use crate::camera::Side;
 
-/// What a converter that has the source frame can know of one pixel of an eye.
+/// What a converter that only has the source frame can know about one pixel of an eye.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Region {
     /// The source camera sees the same point, away from depth edges.
     Visible,
     /// The source camera sees the same point, within 8 pixels of a depth edge in its row.
     NearEdge,
-    /// The source camera does not see this point: it is hidden there or out of the frame.
+    /// The source camera does not see this point: something hides it, or it is outside the frame.
     Disoccluded,
 }
 
-/// How near an edge is near, in pixels.
+/// Distance to an edge, in pixels, below which a pixel counts as near it.
 const NEAR: usize = 8;
 
-/// `source` and `seen` are the normalised depths that the source camera and the eye see; `parallax` is the disparity between
-/// d = 0 and d = 1 in pixels.
+/// Classifies every pixel of an eye. `source` and `seen` are the normalised depths that the source camera and the eye
+/// see; `parallax` is the disparity between d = 0 and d = 1 in pixels.
 pub(crate) fn regions(
     source: &[f32],
     seen: &[f32],
@@ -30,7 +30,7 @@ pub(crate) fn regions(
         Side::Left => 0.5,
         Side::Right => -0.5,
     };
-    // A step of a pixel of disparity is an edge, and so is one that depth alone shows when there is little parallax.
+    // A depth step of one pixel of disparity is an edge. With little parallax, so is a depth step of 0.05.
     let step = (1.0 / parallax.max(1e-6)).min(0.05);
     let mut regions = Vec::with_capacity(seen.len());
     for (source, seen) in source.chunks(width).zip(seen.chunks(width)) {
@@ -38,7 +38,7 @@ pub(crate) fn regions(
         regions.extend(seen.iter().enumerate().map(|(x, &d)| {
             let origin = x as f32 - sign * parallax * (d - convergence);
             let left = origin.floor();
-            // Either of the two source pixels that the point falls between may show it.
+            // The point falls between two source pixels; either of them may show it.
             let is_seen = [left, left + 1.0]
                 .into_iter()
                 .any(|at| (0.0..width as f32).contains(&at) && (source[at as usize] - d).abs() < step);

@@ -1,6 +1,6 @@
-//! From a world and a camera to a picture: one ray a pixel, four more where an edge runs through it.
+//! Renders a world seen by a camera: one ray per pixel, and four more at edges.
 //!
-//! Invariant: the result depends on the world and the camera only, never on the number of threads.
+//! Invariant: the result depends only on the world and the camera, not on the number of threads.
 
 use std::{num::NonZero, sync::Mutex, thread};
 
@@ -15,7 +15,7 @@ use crate::{
 const BAND: usize = 16;
 const TILE: usize = 32;
 
-/// Renders a picture and, for each pixel, the normalised depth at its middle (row by row, clamped to 0 … 1).
+/// Renders a picture, and for each pixel the normalised depth at its centre (row by row, clamped to 0 … 1).
 pub(crate) fn render(world: &World, camera: &Camera, width: usize, height: usize) -> (Picture, Vec<f32>) {
     let nothing = Sight { colour: Vec3::default(), z: 0.0, id: 0 };
     let tiles = Tiles::new(world, camera, width, height);
@@ -66,7 +66,7 @@ pub(crate) fn render(world: &World, camera: &Camera, width: usize, height: usize
     (picture, depth)
 }
 
-/// Runs `work` on every item, on as many threads as there are cores.
+/// Runs `work` on every item, on up to 16 cores.
 fn share_out<T: Send>(items: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(16);
     let items = Mutex::new(items);
@@ -85,7 +85,7 @@ fn share_out<T: Send>(items: impl Iterator<Item = T> + Send, work: impl Fn(T) + 
     });
 }
 
-/// For each tile the solids that may be seen in it.
+/// For each tile, the solids that may be visible in it.
 struct Tiles {
     columns: usize,
     lists: Vec<Vec<u16>>,
@@ -99,7 +99,7 @@ impl Tiles {
             let index = u16::try_from(index).expect("a shot has fewer than 65536 solids");
             let Some([left, top, right, bottom]) = camera.bounds(solid) else { continue };
             for (tile, list) in lists.iter_mut().enumerate() {
-                // One pixel more on every side, for the rays that smooth edges.
+                // One pixel more on every side than the tile.
                 let (x, y) = ((tile % columns * TILE) as f32 - 1.0, (tile / columns * BAND) as f32 - 1.0);
                 if left <= x + TILE as f32 + 2.0 && right >= x && top <= y + BAND as f32 + 2.0 && bottom >= y {
                     list.push(index);
@@ -114,7 +114,7 @@ impl Tiles {
     }
 }
 
-/// True where an edge that shows runs between the pixel and one of its neighbours.
+/// True if a visible edge runs between the pixel and one of its neighbours.
 fn is_edge(sights: &[Sight], width: usize, x: usize, row: usize) -> bool {
     let at = row * width + x;
     let own = &sights[at];
@@ -133,9 +133,9 @@ fn is_edge(sights: &[Sight], width: usize, x: usize, row: usize) -> bool {
 }
 
 fn smoothed(world: &World, camera: &Camera, candidates: &[u16], x: usize, row: usize, middle: Vec3) -> Vec3 {
-    // A turned square, so that neither upright nor level edges get steps of half a pixel.
+    // A rotated square, so that horizontal and vertical edges don't get steps of half a pixel.
     const AROUND: [(f32, f32); 4] = [(0.375, 0.125), (0.875, 0.375), (0.125, 0.625), (0.625, 0.875)];
-    // What a highlight adds above white must not eat the edge's smoothness.
+    // Limit highlights: a value far above white would dominate the average and make the edge jagged.
     let bounded = |c: Vec3| vec3(c.x.min(1.5), c.y.min(1.5), c.z.min(1.5));
     let sum = AROUND.iter().fold(bounded(middle), |sum, (dx, dy)| {
         let ray = camera.ray(x as f32 + dx, row as f32 + dy);
@@ -144,7 +144,7 @@ fn smoothed(world: &World, camera: &Camera, candidates: &[u16], x: usize, row: u
     sum * 0.2
 }
 
-/// Linear light to display values 0 … 255, with soft highlights.
+/// Converts linear light to display values 0 … 255, with soft highlights.
 struct ToneCurve {
     table: Vec<f32>,
 }
@@ -156,7 +156,7 @@ impl ToneCurve {
     fn new() -> Self {
         let table = (0..=Self::STEPS)
             .map(|i| {
-                // The root spends the table's steps on the darks, where the eye and the curve need them.
+                // Index the table by the square root, which gives dark values more entries; they need more precision.
                 let linear = (i as f32 / Self::STEPS as f32).powi(2) * Self::WHITE;
                 (1.0 - (-1.55 * linear).exp()).powf(1.0 / 2.2) * 255.0
             })

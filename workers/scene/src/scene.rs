@@ -1,4 +1,4 @@
-//! A clip: any of its frames on demand, with the truth about them.
+//! A clip: any frame on demand, with its ground truth.
 
 use stereospot_picture::Picture;
 
@@ -13,30 +13,30 @@ use crate::{
     spec::{Error, SceneSpec},
 };
 
-/// A clip that can be asked for any frame in any order.
+/// A clip that renders any frame, in any order.
 #[derive(Debug, Clone)]
 pub struct Scene {
     spec: SceneSpec,
     noise: Noise,
 }
 
-/// One frame as the source camera sees it.
+/// One frame, as the source camera sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
-    /// The picture, BT.709 limited range.
+    /// BT.709, limited range.
     pub picture: Picture,
-    /// Normalised depth d = (1/Z − 1/Zf) / (1/Zn − 1/Zf) at each pixel's middle, row by row, 0 far … 1 near. The range Zn … Zf
-    /// is constant within a shot. The frame number's band lies on the screen plane (d = convergence).
+    /// Normalised depth d = (1/Z − 1/Zf) / (1/Zn − 1/Zf) at each pixel's centre, row by row, 0 far … 1 near. The range
+    /// Zn … Zf is constant within a shot. The frame number's band lies at the screen (d = convergence).
     pub depth: Vec<f32>,
-    /// True for the first frame of every shot but the clip's first.
+    /// True for the first frame of every shot except the clip's first.
     pub is_cut: bool,
 }
 
 impl Scene {
-    /// A clip as specified.
+    /// Checks the specification and makes the clip.
     ///
     /// # Errors
-    /// When a value of the specification is out of its range.
+    /// If a value of the specification is out of range.
     pub fn new(spec: SceneSpec) -> Result<Self, Error> {
         spec.check()?;
         let noise = Noise::new(spec.seed);
@@ -49,45 +49,44 @@ impl Scene {
         Self::new(SceneSpec::default()).expect("the default specification is valid")
     }
 
-    /// What the clip was asked to be.
     #[must_use]
     pub fn spec(&self) -> &SceneSpec {
         &self.spec
     }
 
-    /// Picture and depth of frame `n`. Takes all cores while it runs.
+    /// Renders picture and depth of frame `n`, using all cores.
     ///
     /// # Panics
-    /// When the clip has no frame `n`.
+    /// If the clip has no frame `n`.
     #[must_use]
     pub fn frame(&self, n: u32) -> Frame {
         let (picture, depth) = self.view(n, None);
         Frame { picture, depth, is_cut: self.is_cut(n) }
     }
 
-    /// True left and right pictures of frame `n`, from two off-axis cameras: a point of depth d lies at
-    /// x_L − x_R = divergence · 0.01 · max(width, height) · (d − convergence), in front of the screen where that is positive.
+    /// Renders the true left and right pictures of frame `n`, from two off-axis cameras. A point of depth d lies at x_L
+    /// − x_R = divergence · 0.01 · max(width, height) · (d − convergence), in front of the screen if that is positive.
     ///
     /// # Panics
-    /// When the clip has no frame `n`.
+    /// If the clip has no frame `n`.
     #[must_use]
     pub fn eyes(&self, n: u32) -> (Picture, Picture) {
         (self.eye(n, Side::Left).0, self.eye(n, Side::Right).0)
     }
 
-    /// One true eye's picture of frame `n`, and the normalised depth that this eye sees at each pixel.
+    /// Renders one true eye's picture of frame `n`, and the normalised depth that this eye sees at each pixel.
     ///
     /// # Panics
-    /// When the clip has no frame `n`.
+    /// If the clip has no frame `n`.
     #[must_use]
     pub fn eye(&self, n: u32, side: Side) -> (Picture, Vec<f32>) {
         self.view(n, Some(side))
     }
 
-    /// For each pixel of one true eye's picture of frame `n`, what a converter that has the source frame can know of it.
+    /// Classifies each pixel of one true eye's picture of frame `n` by what a converter can know about it.
     ///
     /// # Panics
-    /// When the clip has no frame `n`.
+    /// If the clip has no frame `n`.
     #[must_use]
     pub fn regions(&self, n: u32, side: Side) -> Vec<Region> {
         let source = self.view(n, None).1;
@@ -95,14 +94,14 @@ impl Scene {
         region::regions(&source, &seen, self.spec.width, side, self.parallax(), self.spec.convergence)
     }
 
-    /// True when frame `n` is the first of a shot and not the clip's first.
+    /// True if frame `n` is the first of a shot but not of the clip.
     #[must_use]
     pub fn is_cut(&self, n: u32) -> bool {
         n > 0 && self.spec.cuts.contains(&n)
     }
 
-    /// Frame numbers at which a flash starts. A flash is [`Scene::FLASH_FRAMES`] frames long, all white but for the frame number.
-    /// The first comes after 2 s (half way through a clip shorter than 4 s), then one every 4 s.
+    /// Frame numbers at which a flash starts. A flash is [`Scene::FLASH_FRAMES`] long, all white except for the frame
+    /// number. The first starts after 2 s (or halfway through a clip shorter than 4 s), the next ones every 4 s.
     #[must_use]
     pub fn flash_frames(&self) -> Vec<u32> {
         let rate = f64::from(self.spec.frame_rate.0) / f64::from(self.spec.frame_rate.1);
@@ -114,8 +113,8 @@ impl Scene {
     /// Length of a flash in frames.
     pub const FLASH_FRAMES: u32 = 2;
 
-    /// The clip's sound: mono samples of exactly the clip's duration (rounded to a sample), a quiet chord, and a beep of 1 kHz
-    /// that starts with every flash.
+    /// The clip's sound: mono samples of exactly the clip's duration (rounded to a sample), with a quiet chord, and a 1
+    /// kHz beep that starts with each flash.
     #[must_use]
     pub fn sound(&self, sample_rate: u32) -> Vec<i16> {
         let beeps: Vec<f64> = self.flash_frames().iter().map(|&n| self.spec.start_secs(n)).collect();

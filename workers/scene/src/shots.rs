@@ -1,7 +1,7 @@
-//! The shots a clip is cut from: a courtyard that the camera circles, an arcade that it walks through, a plain at dusk.
+//! The shots of a clip: a courtyard that the camera circles, an arcade that it walks through, a plain at dusk.
 //!
-//! Invariant: nothing that a shot shows lies nearer than its near end at any time, and what would lie beyond its far end is
-//! painted on a backdrop at the far end, so that normalised depth needs no clamping.
+//! Invariant: nothing visible in a shot is ever nearer than its near end, and everything beyond its far end is painted
+//! on a backdrop at the far end, so normalised depth needs no clamping.
 
 use std::f32::consts::PI;
 
@@ -14,16 +14,17 @@ use crate::{
     world::{Sky, World},
 };
 
-/// What stands where, and from where it is seen, at one moment.
+/// The world and the camera at one moment.
 pub(crate) struct Shot {
     pub(crate) world: World,
     pub(crate) pose: Pose,
 }
 
-/// The shot of the given number (they repeat, with other colours and places) `secs` after its start.
+/// The shot of the given number, `secs` after its start. Shots repeat every three numbers, with other colours and
+/// places.
 pub(crate) fn shot(number: u32, secs: f32, seed: u64, noise: &Noise) -> Shot {
     let dice = Dice { seed: seed.wrapping_mul(31).wrapping_add(u64::from(number)) };
-    // There and back in ten seconds, so that no clip is long enough to walk out of the scene.
+    // The camera moves back and forth in ten seconds, so that it never leaves the scene however long the clip.
     let path = 0.5 - 0.5 * ((secs + 0.8) * PI / 5.0).cos();
     match number % 3 {
         0 => courtyard(&dice, secs, path, noise),

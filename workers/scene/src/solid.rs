@@ -1,11 +1,11 @@
-//! Solids and where a ray meets them.
+//! Solids, and where a ray hits them.
 
 use crate::{
     surface::Surface,
     vector::{Vec3, vec3},
 };
 
-/// A ray whose direction has length 1 along the camera's axis, so that its parameter is the depth Z.
+/// A ray whose direction has length 1 along the camera's axis, so its parameter is the depth Z.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ray {
     pub(crate) origin: Vec3,
@@ -19,7 +19,7 @@ pub(crate) enum Shape {
     Sphere {
         radius: f32,
     },
-    /// Half sides, and the turn about the vertical axis as sine and cosine.
+    /// Half the side lengths, and the rotation about the vertical axis as sine and cosine.
     Block {
         half: Vec3,
         sin: f32,
@@ -34,7 +34,7 @@ pub(crate) struct Solid {
     pub(crate) surface: Surface,
 }
 
-/// The touched point's frame: normal, surface coordinates, and which face it is.
+/// The surface at a point: normal, surface coordinates, and the number of the face.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Contact {
     pub(crate) normal: Vec3,
@@ -52,14 +52,14 @@ impl Solid {
         Self { shape: Shape::Sphere { radius }, centre, surface }
     }
 
-    /// A block standing on its base's centre, turned by `yaw` radians.
+    /// A block whose base is centred on `base`, rotated by `yaw` radians.
     pub(crate) fn block(base: Vec3, size: Vec3, yaw: f32, surface: Surface) -> Self {
         let half = size * 0.5;
         let (sin, cos) = yaw.sin_cos();
         Self { shape: Shape::Block { half, sin, cos }, centre: base + vec3(0.0, half.y, 0.0), surface }
     }
 
-    /// How far the solid reaches from its centre along a direction of length 1; 0 for the ground, which shades nothing.
+    /// How far the solid extends from its centre along a unit vector; 0 for the ground, which casts no shadow.
     pub(crate) fn reach_along(&self, axis: Vec3) -> f32 {
         match self.shape {
             Shape::Ground => 0.0,
@@ -71,7 +71,7 @@ impl Solid {
         }
     }
 
-    /// The first meeting in front of the ray's origin, as the ray's parameter.
+    /// The ray's parameter at the first hit in front of its origin.
     #[inline]
     pub(crate) fn meet(&self, ray: &Ray) -> Option<f32> {
         let t = match self.shape {
@@ -109,7 +109,7 @@ impl Solid {
             Shape::Ground => Contact { normal: vec3(0.0, 1.0, 0.0), u: point.x, v: point.z, face: 0 },
             Shape::Sphere { radius } => {
                 let normal = (point - self.centre) * (1.0 / radius);
-                // The seam lies at the back, where no shot looks.
+                // The seam is at the back, which no shot shows.
                 let u = normal.x.atan2(-normal.z) * radius;
                 Contact { normal, u, v: normal.y.clamp(-1.0, 1.0).asin() * radius, face: 0 }
             }

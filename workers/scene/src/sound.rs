@@ -1,4 +1,4 @@
-//! The clip's sound, and finding flashes and beeps again.
+//! Makes the clip's sound, and detects its flashes and beeps.
 
 use std::f64::consts::TAU;
 
@@ -7,23 +7,24 @@ use stereospot_picture::Picture;
 const BEEP_HERTZ: f64 = 1000.0;
 const BEEP_SECS: f64 = 0.12;
 
-/// True when the picture is a flash: nearly all white but for the frame number's band. Holds for every layout and for anaglyphs.
+/// True if the picture is a flash: nearly all white except for the band with the frame number. Works for every layout,
+/// anaglyphs included.
 #[must_use]
 pub fn detect_flash(picture: &Picture) -> bool {
     let white = |rows: std::ops::Range<usize>| {
         let samples = &picture.y[rows.start * picture.width()..rows.end * picture.width()];
         samples.iter().filter(|&&sample| sample > 205).count() as f64 / samples.len() as f64
     };
-    // Over-under pictures have a band in the middle too.
+    // Over-under pictures have a second band in the middle.
     white(0..picture.height() * 2 / 5) > 0.9 && white(picture.height() * 11 / 20..picture.height() * 9 / 10) > 0.9
 }
 
-/// Starts of the 1 kHz beeps in mono samples, in seconds, right within 4 ms. Bears lossy coding and changes of volume down to
-/// a fifth.
+/// Finds the starts of the 1 kHz beeps in mono samples, in seconds, accurate to 4 ms. Tolerates lossy coding, and
+/// volumes down to a fifth.
 #[must_use]
 pub fn detect_beeps(samples: &[i16], sample_rate: u32) -> Vec<f64> {
     let rate = f64::from(sample_rate);
-    // Four periods: long enough to tell the beep from the chord, short enough to place it.
+    // Four periods: long enough to distinguish the beep from the chord, short enough to locate it.
     let window = (rate * 4.0 / BEEP_HERTZ) as usize;
     let hop = (rate / 2000.0).max(1.0) as usize;
     if window == 0 || samples.len() < window {
@@ -41,7 +42,7 @@ pub fn detect_beeps(samples: &[i16], sample_rate: u32) -> Vec<f64> {
     for (index, &now) in strengths.iter().enumerate() {
         if now > peak * 0.5 {
             if since_loud > quiet_windows {
-                // Half of the window is in the beep when the strength passes a half.
+                // When the strength passes one half, half of the window is inside the beep.
                 beeps.push((index * hop + window / 2) as f64 / rate);
             }
             since_loud = 0;
@@ -52,7 +53,7 @@ pub fn detect_beeps(samples: &[i16], sample_rate: u32) -> Vec<f64> {
     beeps
 }
 
-/// `secs` of sound with beeps at the given times.
+/// Makes `secs` of sound, with beeps at the given times.
 pub(crate) fn samples(secs: f64, beeps: &[f64], sample_rate: u32) -> Vec<i16> {
     let rate = f64::from(sample_rate);
     let count = (secs * rate).round() as usize;
@@ -64,7 +65,7 @@ pub(crate) fn samples(secs: f64, beeps: &[f64], sample_rate: u32) -> Vec<i16> {
     (0..count)
         .map(|i| {
             let t = i as f64 / rate;
-            // No click at either end of the clip.
+            // Avoids a click at the start and the end of the clip.
             let fade = (t / 0.08).min((secs - t) / 0.08).clamp(0.0, 1.0);
             let beep: f64 = beeps
                 .iter()
@@ -80,13 +81,13 @@ pub(crate) fn samples(secs: f64, beeps: &[f64], sample_rate: u32) -> Vec<i16> {
         .collect()
 }
 
-/// Amplitude of the beep's frequency in a window, 1 for full scale.
+/// Amplitude of the beep's frequency in a window; 1 is full scale.
 fn strength(window: &[i16], rate: f64) -> f64 {
     let (mut sine, mut cosine) = (0.0, 0.0);
     let step = TAU * BEEP_HERTZ / rate;
     for (i, &sample) in window.iter().enumerate() {
         let (s, c) = (step * i as f64).sin_cos();
-        // A raised cosine keeps the chord's tones out of the sum.
+        // A raised-cosine window suppresses the chord's frequencies.
         let weight = 1.0 - (TAU * (i as f64 + 0.5) / window.len() as f64).cos();
         sine += f64::from(sample) * s * weight;
         cosine += f64::from(sample) * c * weight;

@@ -1,30 +1,30 @@
-//! What a clip is asked to be.
+//! The specification of a clip.
 
 use std::fmt;
 
 /// A clip's specification. Equal specifications give equal clips.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SceneSpec {
-    /// Width in pixels, even, 64 … 8192.
+    /// In pixels, even, 64 … 8192.
     pub width: usize,
-    /// Height in pixels, even, 48 … 8192.
+    /// In pixels, even, 48 … 8192.
     pub height: usize,
-    /// Number of frames, at least 1.
+    /// At least 1.
     pub frames: u32,
-    /// Frames a second as numerator and denominator, neither of them 0.
+    /// Frames per second as numerator and denominator, neither of them 0.
     pub frame_rate: (u32, u32),
-    /// Chooses places, colours and grain.
+    /// Determines places, colours and grain.
     pub seed: u64,
-    /// Total parallax range between the true eyes, % of the longer side, 0 … 10.
+    /// Total parallax range between the true eyes, in % of the longer side, 0 … 10.
     pub divergence: f32,
-    /// Normalised depth that lies on the screen plane, 0 (far) … 1 (near).
+    /// The normalised depth that appears at the screen, 0 (far) … 1 (near).
     pub convergence: f32,
-    /// Frame numbers at which a new shot starts, rising; those beyond the end do nothing.
+    /// Frame numbers at which a new shot starts, ascending. Numbers past the end are ignored.
     pub cuts: Vec<u32>,
 }
 
 impl Default for SceneSpec {
-    /// The demo: 9 s of 960×540 at 25 frames a second, three shots, divergence 2 %, convergence 0.5.
+    /// The demo's clip: 9 s of 960×540 at 25 frames per second, three shots, divergence 2 %, convergence 0.5.
     fn default() -> Self {
         Self {
             width: 960,
@@ -40,7 +40,7 @@ impl Default for SceneSpec {
 }
 
 impl SceneSpec {
-    /// Time of a frame's start in seconds from the clip's start.
+    /// A frame's start time, in seconds from the clip's start.
     #[must_use]
     pub fn start_secs(&self, frame: u32) -> f64 {
         f64::from(frame) * f64::from(self.frame_rate.1) / f64::from(self.frame_rate.0)
@@ -72,27 +72,24 @@ impl SceneSpec {
     }
 }
 
-/// Why a specification can't be rendered.
+/// An error in a specification.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Error {
     /// A side is odd, too small or too large.
     Side {
         /// `width` or `height`.
         name: &'static str,
-        /// What was asked for, in pixels.
+        /// In pixels.
         value: usize,
-        /// The least that is possible, in pixels.
+        /// The minimum, in pixels.
         least: usize,
     },
-    /// The clip would have no frames.
     NoFrames,
-    /// The frame rate has a zero in it.
+    /// A number of the frame rate is 0.
     FrameRate(u32, u32),
-    /// The divergence is out of range.
     Divergence(f32),
-    /// The convergence is out of range.
     Convergence(f32),
-    /// The cuts don't rise.
+    /// The cuts are not ascending.
     Cuts,
 }
 
@@ -103,10 +100,10 @@ impl fmt::Display for Error {
                 write!(f, "the clip's {name} must be even and between {least} and 8192 pixels, not {value}")
             }
             Self::NoFrames => write!(f, "the clip must have at least one frame"),
-            Self::FrameRate(num, den) => write!(f, "the frame rate {num}/{den} is not one"),
+            Self::FrameRate(num, den) => write!(f, "neither number of the frame rate may be 0, got {num}/{den}"),
             Self::Divergence(value) => write!(f, "the divergence must be between 0 and 10 %, not {value}"),
             Self::Convergence(value) => write!(f, "the convergence must be between 0 and 1, not {value}"),
-            Self::Cuts => write!(f, "the cuts must be rising frame numbers"),
+            Self::Cuts => write!(f, "the cuts must be ascending frame numbers"),
         }
     }
 }

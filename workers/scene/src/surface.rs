@@ -1,6 +1,7 @@
-//! Procedural surfaces: what colour a point of a solid has before light falls on it.
+//! Procedural surfaces: the colour of a point of a solid before lighting.
 //!
-//! Every pattern is averaged over the pixel's footprint, so that far surfaces turn to their mean instead of shimmering.
+//! Every pattern is averaged over the pixel's footprint, so that distant surfaces fade to their mean colour and don't
+//! shimmer.
 
 use crate::{
     noise::{Noise, chance},
@@ -10,13 +11,13 @@ use crate::{
 /// A pattern in surface coordinates (metres).
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pattern {
-    /// Soft mottling between the two colours; the number is texels a metre.
+    /// Soft mottling between the two colours, in texels per metre.
     Mottled(f32),
-    /// Squares with sides of the given length.
+    /// Squares with the given side.
     Checker(f32),
-    /// Bricks of the given length and height; the second colour is the mortar's.
+    /// Bricks of the given length and height; the second colour is the mortar.
     Bricks(f32, f32),
-    /// Wavy veins; the number is texels a metre.
+    /// Wavy veins, in texels per metre.
     Marble(f32),
     /// Horizontal rings of the given width.
     Rings(f32),
@@ -27,7 +28,7 @@ pub(crate) struct Surface {
     pub(crate) pattern: Pattern,
     pub(crate) first: Vec3,
     pub(crate) second: Vec3,
-    /// 0 is matt, 1 shows the sky and the sun as a polished ball does.
+    /// 0 is matt; 1 reflects sky and sun like a polished ball.
     pub(crate) gloss: f32,
 }
 
@@ -36,7 +37,7 @@ impl Surface {
         Self { pattern, first, second, gloss }
     }
 
-    /// Linear-light colour at (u, v), averaged over `footprint` metres.
+    /// The linear-light colour at (u, v), averaged over `footprint` metres.
     pub(crate) fn colour(&self, noise: &Noise, u: f32, v: f32, footprint: f32) -> Vec3 {
         match self.pattern {
             Pattern::Mottled(scale) => {
@@ -68,7 +69,7 @@ impl Surface {
         let along = u / length + if row as i64 & 1 == 0 { 0.0 } else { 0.5 };
         let column = floor(along);
         let joint = 0.06 * height;
-        // Distance from the nearest joint in metres, softened by the footprint.
+        // Distance from the nearest joint in metres, blurred by the footprint.
         let du = (0.5 - (along - column - 0.5).abs()) * length;
         let dv = (0.5 - (v / height - row - 0.5).abs()) * height;
         let soft = footprint.max(0.015);
@@ -85,7 +86,7 @@ impl Surface {
     }
 }
 
-/// A colour from 0-255 display values.
+/// Converts display values from 0 to 255 to linear light.
 pub(crate) fn rgb(r: u8, g: u8, b: u8) -> Vec3 {
     let linear = |v: u8| (f32::from(v) / 255.0).powf(2.2);
     vec3(linear(r), linear(g), linear(b))
@@ -96,10 +97,10 @@ fn contrast(n: f32) -> f32 {
     t * t * (3.0 - 2.0 * t)
 }
 
-/// Mean of a ±1 square wave of period 2 over `width` about `x`.
+/// Mean of a ±1 square wave of period 2 over an interval of `width` around `x`.
 fn square_mean(x: f32, width: f32) -> f32 {
     let width = width.max(0.001);
-    // The square wave's integral is a triangle wave.
+    // The integral of a square wave is a triangle wave.
     let triangle = |x: f32| 1.0 - (x - 2.0 * floor(x * 0.5) - 1.0).abs();
     ((triangle(x + width * 0.5) - triangle(x - width * 0.5)) / width).clamp(-1.0, 1.0)
 }

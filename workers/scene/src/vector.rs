@@ -38,13 +38,14 @@ impl Vec3 {
         self + (other - self) * share
     }
 
-    /// Turned about the vertical axis by an angle given as sine and cosine.
+    /// Rotates about the vertical axis by an angle given as sine and cosine.
     pub(crate) fn turned(self, sin: f32, cos: f32) -> Self {
         vec3(cos * self.x + sin * self.z, self.y, cos * self.z - sin * self.x)
     }
 }
 
-/// The largest whole number not above `x`, for |x| < 2³¹. `f32::floor` is a call where the target has no such instruction.
+/// The largest integer not above `x`, for |x| < 2³¹. Faster than `f32::floor`, which is a function call on targets
+/// without such an instruction.
 pub(crate) fn floor(x: f32) -> f32 {
     let whole = x as i32 as f32;
     if whole > x { whole - 1.0 } else { whole }

@@ -1,4 +1,4 @@
-//! What stands in a shot and how light falls on it.
+//! The solids of a shot and their lighting.
 
 use crate::{
     noise::Noise,
@@ -6,20 +6,20 @@ use crate::{
     vector::{Vec3, vec3},
 };
 
-/// Colours of the sky and the light that comes with them, all in linear light.
+/// Colours of the sky and its light, all in linear light.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sky {
     pub(crate) zenith: Vec3,
     pub(crate) horizon: Vec3,
     pub(crate) hills: Vec3,
     pub(crate) clouds: Vec3,
-    /// Direction to the sun, length 1.
+    /// Direction to the sun, of length 1.
     pub(crate) sun: Vec3,
     pub(crate) sunlight: Vec3,
     pub(crate) ambient: Vec3,
 }
 
-/// How far from a block's foot the ground is still darker, in metres.
+/// Distance from a block's foot up to which it darkens the ground, in metres.
 const CORNER: f32 = 0.6;
 
 #[derive(Debug, Clone)]
@@ -28,38 +28,38 @@ pub(crate) struct World {
     sky: Sky,
     noise: Noise,
     shades: Vec<Eight>,
-    /// How far each solid darkens the ground about it, in x and z.
+    /// The area of ground that each solid darkens, in x and z.
     ground_shades: Vec<Eight>,
     across: Vec3,
     along: Vec3,
 }
 
-/// Rectangles about eight solids in some plane: side by side, so that they are tested together.
+/// Bounding rectangles of eight solids in a plane, stored by component so that the compiler tests all eight at once.
 #[derive(Debug, Clone, Copy, Default)]
 struct Eight {
     a: [f32; 8],
     b: [f32; 8],
     half_a: [f32; 8],
     half_b: [f32; 8],
-    /// Furthest extent out of the plane.
+    /// Largest extent along the plane's normal.
     top: [f32; 8],
 }
 
-/// What a ray sees.
+/// What a ray hits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sight {
     pub(crate) colour: Vec3,
-    /// Depth along the camera's axis, in metres.
+    /// Depth along the camera's axis in metres.
     pub(crate) z: f32,
-    /// Differs between two rays where an edge of a solid, a face or a shadow runs between them.
+    /// Differs between two rays if an edge of a solid, face or shadow runs between them.
     pub(crate) id: u32,
 }
 
 impl Eight {
-    /// A bit for each solid that may stand between the point and the sun.
+    /// Returns a bit for each solid whose rectangle holds (a, b) and that extends above `height`.
     #[inline]
     fn bits(&self, a: f32, b: f32, height: f32) -> u32 {
-        // The least of the three margins is positive where all are: one comparison a lane, and no branch.
+        // All three margins are positive exactly if their minimum is: one comparison per lane and no branch.
         let mut margins = [0.0_f32; 8];
         for (i, margin) in margins.iter_mut().enumerate() {
             let margin_a = self.half_a[i] - (self.a[i] - a).abs();
@@ -68,7 +68,7 @@ impl Eight {
             let above = self.top[i] - height;
             *margin = if inside < above { inside } else { above };
         }
-        // Signs are joined as whole numbers, which the compiler may do for all lanes at once.
+        // Combine the sign bits as integers, which the compiler vectorises.
         let all_outside = margins.iter().fold(u32::MAX, |joined, margin| joined & margin.to_bits());
         if all_outside >> 31 == 1 {
             return 0;
@@ -77,7 +77,8 @@ impl Eight {
     }
 }
 
-/// Calls `found` with the numbers of the solids whose rectangles hold (a, b) and that reach above `height`, until it says true.
+/// Calls `found` with the number of each solid whose rectangle holds (a, b) and that extends above `height`, until it
+/// returns true.
 #[inline]
 fn any_reached(eights: &[Eight], a: f32, b: f32, height: f32, mut found: impl FnMut(usize) -> bool) -> bool {
     for (number, eight) in eights.iter().enumerate() {
@@ -94,7 +95,7 @@ fn any_reached(eights: &[Eight], a: f32, b: f32, height: f32, mut found: impl Fn
 
 impl World {
     pub(crate) fn new(solids: Vec<Solid>, sky: Sky, noise: Noise) -> Self {
-        // Most long solids run along z; seen along these axes they stay thin.
+        // Most long solids run along z; projected on these axes they stay narrow.
         let across = sky.sun.cross(vec3(0.0, 0.0, 1.0)).normalised();
         let along = sky.sun.cross(across);
         let mut shades = vec![Eight::default(); solids.len().div_ceil(8)];
@@ -127,8 +128,8 @@ impl World {
 
     /// Follows a ray to the nearest of the candidate solids, or to the backdrop at depth `far`.
     ///
-    /// `centre` is the middle between the eyes: the backdrop is painted as seen from there, so that it stands exactly at `far`
-    /// for both eyes. `pixel` is the size of a pixel at depth 1.
+    /// `centre` is the point midway between the eyes: the backdrop is painted as seen from there, so that it lies
+    /// exactly at `far` for both eyes. `pixel` is the size of a pixel at depth 1.
     pub(crate) fn look(&self, ray: &Ray, candidates: &[u16], far: f32, centre: Vec3, pixel: f32) -> Sight {
         let (mut z, mut nearest) = (far, None);
         for &index in candidates {
@@ -183,14 +184,14 @@ impl World {
         (colour, contact.face * 2 + u32::from(shaded))
     }
 
-    /// True where something stands between the point and the sun.
+    /// True if a solid stands between the point and the sun.
     fn shaded(&self, point: Vec3, own: usize) -> bool {
         let (a, b, height) = (point.dot(self.across), point.dot(self.along), point.dot(self.sky.sun));
         let ray = Ray { origin: point, direction: self.sky.sun };
         any_reached(&self.shades, a, b, height, |index| index != own && self.solids[index].meet(&ray).is_some())
     }
 
-    /// Share of the sky that a point of the ground sees past what stands near it.
+    /// Share of the sky that is visible from a point of the ground between nearby solids.
     fn openness(&self, point: Vec3) -> f32 {
         let mut open = 1.0;
         any_reached(&self.ground_shades, point.x, point.z, 0.0, |index| {
@@ -233,7 +234,7 @@ impl World {
         let near_sun = direction.dot(self.sky.sun);
         colour += self.sky.sunlight * (((near_sun - 0.9982) * 1500.0).clamp(0.0, 1.0) * 0.8);
         let azimuth = direction.x / direction.z.max(0.05);
-        // No hill reaches higher.
+        // No hill is higher than this.
         if direction.y > 0.15 {
             return colour;
         }

@@ -1,7 +1,7 @@
-//! The warp and the depth against what bounds them, as ratios within one run.
+//! Benchmarks warp and depth against their lower bounds, as ratios within one run.
 //!
-//! A plain program: what counts is how two speeds relate, not one of them alone. Each figure is the median of its rounds, and
-//! the rounds of what is compared take turns, so that a disturbance hits both.
+//! A plain program and not criterion, because only the ratio of two speeds matters. Each figure is the median of
+//! several rounds, and the compared functions take turns, so that a disturbance affects both.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -15,7 +15,7 @@ use stereospot_stereo::{
 const ROUNDS: usize = 60;
 
 fn main() {
-    // `cargo test --benches` runs this, too: one round shows that it works.
+    // `cargo test --benches` also runs this; one round is enough to show that it works.
     let rounds = if std::env::args().any(|a| a == "--bench") { ROUNDS } else { 1 };
     warp(rounds);
     depth(rounds);
@@ -25,7 +25,7 @@ fn warp(rounds: usize) {
     let (picture, depth) = scene(1920, 1080);
     let options = Options::default();
     println!("warp, 1920x1080, both eyes, one core, median of {rounds} rounds");
-    // What the warp must read and write at the least: the source once, the packed picture once.
+    // The minimum that the warp must read and write: the source once, the packed picture once.
     let source = [&picture.y[..], &picture.u, &picture.v].concat();
     for layout in [Layout::Sbs, Layout::HalfSbs, Layout::HalfTb, Layout::Anaglyph(Default::default())] {
         let (width, height) = layout.output_size(1920, 1080);
@@ -72,14 +72,14 @@ fn depth(rounds: usize) {
     println!("  {:.1} ms a frame on one thread, {:.1} ms on two", one.as_secs_f64() * 1e3, two.as_secs_f64() * 1e3);
 }
 
-/// Runs `N` things in turn; the median time of each.
+/// Runs `N` functions in turn and returns each one's median time.
 fn medians<const N: usize>(rounds: usize, mut run: impl FnMut(usize)) -> [Duration; N] {
     let mut times = [const { Vec::new() }; N];
     for round in 0..=rounds {
         for (which, times) in times.iter_mut().enumerate() {
             let start = Instant::now();
             run(which);
-            // The first round fills caches and tables.
+            // The first round only fills caches and tables.
             if round > 0 {
                 times.push(start.elapsed());
             }
@@ -95,7 +95,7 @@ fn per_second(time: Duration) -> f64 {
     1.0 / time.as_secs_f64()
 }
 
-/// A sloping ground with near discs on it and fine texture: depth with steps and with slopes.
+/// Sloping ground with near discs and fine texture: depth with steps and with slopes.
 fn scene(width: usize, height: usize) -> (Picture, NormalisedDepth) {
     let mut picture = Picture::new(width, height, Colour::default());
     for (samples, plane_width, _) in picture.planes_mut() {

@@ -1,10 +1,11 @@
-//! Converts a YUV4MPEG2 stream (4:2:0, 8 bits) from standard input to standard output, to look at what the crate does:
+//! Converts a YUV4MPEG2 stream (4:2:0, 8 bits) from standard input to standard output, to try the crate:
 //!
 //! ```text
 //! ffmpeg -i in.mp4 -pix_fmt yuv420p -f yuv4mpegpipe - | cargo run --example convert -- sbs | ffmpeg -f yuv4mpegpipe -i - out.mp4
 //! ```
 //!
-//! The argument is a layout, or `depth` for the normalised depth as a grey picture. A second one is the options as JSON.
+//! The first argument is a layout, or `depth` to show the normalised depth as a grey picture. The second one is the
+//! options as JSON.
 
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
@@ -63,7 +64,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Depth as luma, near is white.
+/// Shows depth as luma; near is white.
 fn grey(picture: &Picture, depth: &NormalisedDepth) -> Picture {
     let mut out = Picture::new(picture.width(), picture.height(), picture.colour);
     for (y, row) in out.y.chunks_exact_mut(picture.width()).enumerate() {

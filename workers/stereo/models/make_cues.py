@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Writes cues.onnx: depth from monocular cues, no learned weights.
+"""Writes cues.onnx: a graph that estimates depth from monocular cues, without learned weights.
 
-The graph keeps the contract of Depth-Anything models, so that the pipeline runs without a download: float32 NCHW RGB,
-normalised with ImageNet's mean and deviation, sides a multiple of 14 in; [1, H, W] out, near is high. Every number below was
-set by hand while looking at pictures. It knows nothing about objects; a trained model does better on any real video.
+The graph has the inputs and outputs of Depth Anything models, so that the pipeline runs without downloading one. Input:
+float32 NCHW RGB, normalised with ImageNet's mean and deviation, sides a multiple of 14. Output: [1, H, W], high is near. All
+numbers below were tuned by hand on pictures. The graph does not recognise objects; a trained model is better on any real video.
 
-The cues, worked out on cells of 7 x 7 pixels:
-  ground    what stands lower in the picture is nearer (a camera above a ground plane)
-  standing  a smooth region of one colour is taken for one upright thing, as near as its foot; textured regions are taken
-            for ground and keep the ground's slope
-  air       distance makes things cool; warm colours come forward
+The cues, computed on cells of 7 x 7 pixels:
+  ground    lower in the picture is nearer (a camera above a ground plane)
+  standing  a smooth region of one colour is one upright object, as near as its foot; a textured region is ground and keeps
+            the ground's slope
+  air       distance makes colours cool, so warm colours are nearer
   sky       bright, cool and smooth is far
-  sharpness what has fine detail is nearer than what has none
-A guided filter on luma and warmth then brings the cells back to pixels along the picture's own edges.
+  sharpness fine detail is nearer than no detail
+A guided filter on luma and warmth then upsamples the cells to pixels along the picture's edges.
 
     make_cues.py           write cues.onnx beside this script
-    make_cues.py --check   exit 1 where cues.onnx is not what this script writes, byte for byte
+    make_cues.py --check   exit 1 if cues.onnx differs from this script's output
 """
 import pathlib
 import sys
@@ -29,11 +29,11 @@ IR_VERSION = 8
 MEAN = np.array([0.485, 0.456, 0.406])
 DEVIATION = np.array([0.229, 0.224, 0.225])
 CELL = 7
-# Doublings of the reach of a standing thing: 2 ** REACH cells up and to the sides.
+# An upright object can extend 2 ** REACH cells above its foot and to the sides.
 REACH = 6
-# Change of colour from cell to cell that is taken for shading and costs nothing.
+# A colour change from cell to cell up to this much counts as shading and costs nothing.
 SHADING = 0.008
-# What a full change of luma, warmth and red against green costs on the way.
+# Cost of a full change of luma, of warmth, and of red against green, from cell to cell.
 JUMP_COSTS = [0.2, 1.4, 1.4]
 
 # Luma, warmth (yellow against blue) and red against green, from RGB in 0..1.
@@ -71,7 +71,7 @@ class Graph:
         return self("AveragePool", x, kernel_shape=[CELL, CELL], strides=[CELL, CELL])
 
     def step(self, x, at, slope):
-        """0 below `at`, 1 above, soft over 1 / slope."""
+        """A soft step: 0 below `at`, 1 above, with a transition of about 1 / slope."""
         return self("Sigmoid", self("Mul", self("Sub", x, at), slope))
 
     def slice(self, x, axis, start, end):
@@ -79,14 +79,14 @@ class Graph:
         return self("Slice", x, *bounds)
 
     def neighbour(self, x, axis, cells, beyond):
-        """Each cell's neighbour `cells` further along `axis` (behind it where negative), `beyond` outside the picture."""
+        """Each cell's neighbour `cells` further along `axis` (backwards if negative); `beyond` outside the picture."""
         pads = [0] * 8
         pads[axis + 4 if cells > 0 else axis] = abs(cells)
         padded = self("Pad", x, self.constant(pads, np.int64), self.constant(beyond), mode="constant")
         return self.slice(padded, axis, *((cells, 2**31 - 1) if cells > 0 else (0, cells)))
 
     def spread(self, x, colour, rough, axis, direction):
-        """What each cell takes over from the cells on one side: the greatest of them, less the cost of the way."""
+        """For each cell, the maximum over the cells on one side, each reduced by the cost of the path to it."""
         jump = self("Abs", self("Sub", colour, self.neighbour(colour, axis, direction, 0.0)))
         jump = self("Relu", self("Sub", jump, SHADING))
         cost = self("Add", self("Conv", jump, np.array(JUMP_COSTS).reshape(1, 3, 1, 1)), rough)
@@ -100,8 +100,9 @@ class Graph:
 
 def build():
     g = Graph()
-    # Cells first: averaging and the change to opponents may change places. In full only the two guides of the end are needed,
-    # one product each over the pixels as one row; a convolution of one pixel takes three times as long.
+    # Average to cells first, then convert to opponent colours; the order makes no difference to the result. At full
+    # resolution only the two guides of the final filter are needed. Computing them as matrix products over all pixels
+    # as one row is three times as fast as a convolution with a 1 x 1 kernel.
     weight, offset = OPPONENTS * DEVIATION, OPPONENTS @ MEAN
     cell_colour = g("Conv", g.cells("image"), weight.reshape(3, 3, 1, 1), offset)
     cell_luma = g.slice(cell_colour, 1, 0, 1)
@@ -116,7 +117,7 @@ def build():
     sharpness = g("Div", detail, g("Add", detail, 0.02))
     smoothness = g("Sub", 1.0, sharpness)
 
-    # 0 at the top of the picture, 1 at its foot.
+    # 0 at the top of the picture, 1 at the bottom.
     row = g("CumSum", g("Add", g("Mul", cell_luma, 0.0), 1.0), g.constant(2, np.int64))
     slope = g("Reciprocal", g("ReduceMax", row, axes=[2, 3], keepdims=1))
     ground = g("Mul", row, slope)
@@ -124,7 +125,8 @@ def build():
     cool = g.step(g.box(warmth, 1), -0.12, -20.0)
     sky = g("Mul", g("Mul", g.step(cell_luma, 0.62, 14.0), g.step(smoothness, 0.7, 16.0)), cool)
 
-    # A step of one cell costs a share of the ground's slope, all of it where there is texture, and more across a change of colour.
+    # One cell further costs a share of the ground's slope (nearly all of it in textured regions), and more across a
+    # change of colour.
     soft = g.box(cell_colour, 1)
     textured = g.step(g.box(sharpness, 1), 0.42, 16.0)
     rough = g("Mul", slope, g("Add", g("Mul", textured, 0.9), 0.05))
@@ -142,7 +144,8 @@ def build():
         g("Mul", sky, -0.45),
     )
 
-    # Guided filter with two guides (luma, warmth): solve for the slope of `near` over each in a window, smooth, apply per pixel.
+    # Guided filter with two guides (luma, warmth): solve for the slope of `near` over each guide in a window, smooth,
+    # apply per pixel.
     radius, calm = 2, 2e-3
     guides = g.slice(cell_colour, 1, 0, 2)
     mean_guides, mean_near = g.box(guides, radius), g.box(near, radius)
@@ -188,7 +191,7 @@ def main():
     made = build()
     if "--check" in sys.argv[1:]:
         if not path.exists() or path.read_bytes() != made:
-            sys.exit(f"{path.name} is not what {pathlib.Path(__file__).name} writes: run it once and commit the result")
+            sys.exit(f"{path.name} is out of date: run {pathlib.Path(__file__).name} and commit the result")
         return
     path.write_bytes(made)
     print(f"{path.name}: {len(made)} bytes")

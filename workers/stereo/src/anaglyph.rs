@@ -1,14 +1,14 @@
-//! Both eyes in one picture, for red-cyan glasses.
+//! Mixes both eyes into one picture for red-cyan glasses.
 //!
-//! Everything from the YUV of two eyes to the YUV of the anaglyph is linear (YUV to RGB, the mix, RGB to YUV), so it is one
-//! matrix of 3 by 6, worked out once for a colour and a kind. Out-of-range colours are clamped at the end, in YUV.
+//! All steps are linear (YUV to RGB, mixing, RGB to YUV), so they are combined into one 3 by 6 matrix per colour and
+//! kind. Out-of-range results are clamped once, in YUV.
 
 use stereospot_picture::{Colour, Picture};
 
 use crate::colour::{Matrix3, from_rgb, to_rgb};
 use crate::layout::AnaglyphKind;
 
-/// Mixes rows as they come.
+/// Mixes rows as they arrive.
 pub(crate) struct Mixer {
     /// `yuv_out = left · yuv_left + right · yuv_right + offset`.
     left: Matrix3,
@@ -34,7 +34,7 @@ impl Mixer {
         Self { left, right, offset, luma: Default::default(), u: Default::default(), width }
     }
 
-    /// Takes row `y` of a plane; the V row completes two rows of luma and one of chroma, which are then written.
+    /// Takes row `y` of a plane. A V row completes two luma rows and one chroma row, which are then written.
     pub(crate) fn put(&mut self, plane: usize, y: usize, left: &[u8], right: &[u8], out: &mut Picture) {
         let copy = |to: &mut Vec<u8>, from: &[u8]| {
             to.clear();
@@ -81,12 +81,12 @@ impl Mixer {
     }
 }
 
-/// Rounds and clamps; a cast of a float saturates.
+/// Rounds and clamps: casting a float to an integer saturates.
 fn sample(value: f32) -> u8 {
     (value + 0.5) as u8
 }
 
-/// What each eye's RGB gives to the anaglyph's RGB.
+/// The contribution of each eye's RGB to the anaglyph's RGB.
 fn mix(kind: AnaglyphKind, colour: Colour) -> (Matrix3, Matrix3) {
     const NONE: [f32; 3] = [0.0; 3];
     const GREEN: [f32; 3] = [0.0, 1.0, 0.0];

@@ -1,4 +1,4 @@
-//! The stages behind one another, as a segment needs them.
+//! Runs the stages in sequence for one segment.
 
 use stereospot_picture::Picture;
 
@@ -9,7 +9,8 @@ use crate::normalise::{NormalisedDepth, Normaliser};
 use crate::options::Options;
 use crate::warp::Warper;
 
-/// First stage: pictures in, normalised depth out. Holds state between pictures, so it takes them in display order.
+/// The first stage: turns pictures into normalised depth. Keeps state between pictures, so they must come in display
+/// order.
 #[derive(Debug)]
 pub struct DepthStage {
     model: DepthModel,
@@ -17,7 +18,7 @@ pub struct DepthStage {
     normaliser: Normaliser,
 }
 
-/// Both stages for one thread.
+/// Both stages, for use on one thread.
 #[derive(Debug)]
 pub struct Converter {
     depth: DepthStage,
@@ -26,41 +27,41 @@ pub struct Converter {
 }
 
 impl DepthStage {
-    /// A stage for one segment. The model's resolution is set to that of the options. `first` is the number in the video,
-    /// from 0, of the first picture that will be pushed, for a warm-up or not.
+    /// A stage for one segment, with the model at the options' resolution. `first` is the number in the video, from 0,
+    /// of the first picture that will be pushed, whether for warm-up or conversion.
     #[must_use]
     pub fn new(mut model: DepthModel, options: &Options, first: u64) -> Self {
         model.set_resolution(options.resolution);
         Self { model, cut: SceneCut::new(), normaliser: Normaliser::new(options, first) }
     }
 
-    /// Takes a picture that lies before the segment into the depth range; see [`crate::warm_up_frames`]. The model runs on
+    /// Feeds a picture from before the segment into the depth range; see [`crate::warm_up_frames`]. Runs the model on
     /// about one picture in five.
     ///
     /// # Errors
-    /// Those of [`DepthModel::infer`].
+    /// The errors of [`DepthModel::infer`].
     pub fn warm_up(&mut self, picture: &Picture) -> Result<(), Error> {
         let is_cut = self.cut.push(picture);
         self.normaliser.track(is_cut, || self.model.infer(picture))
     }
 
-    /// Depth of the next picture.
+    /// Returns the depth of the next picture.
     ///
     /// # Errors
-    /// Those of [`DepthModel::infer`].
+    /// The errors of [`DepthModel::infer`].
     pub fn depth(&mut self, picture: &Picture) -> Result<NormalisedDepth, Error> {
         let is_cut = self.cut.push(picture);
         let raw = self.model.infer(picture)?;
         Ok(self.normaliser.normalise(raw, is_cut))
     }
 
-    /// The model, to be used for another segment: opening it is what costs.
+    /// Returns the model for use on another segment, because opening a model is slow.
     #[must_use]
     pub fn into_model(self) -> DepthModel {
         self.model
     }
 
-    /// The model.
+    /// The model in use.
     #[must_use]
     pub fn model(&self) -> &DepthModel {
         &self.model
@@ -74,23 +75,23 @@ impl Converter {
         Self { depth: DepthStage::new(model, options, first), warper: Warper::new(options), layout }
     }
 
-    /// As [`DepthStage::warm_up`].
+    /// See [`DepthStage::warm_up`].
     ///
     /// # Errors
-    /// Those of [`DepthModel::infer`].
+    /// The errors of [`DepthModel::infer`].
     pub fn warm_up(&mut self, picture: &Picture) -> Result<(), Error> {
         self.depth.warm_up(picture)
     }
 
-    /// As [`DepthStage::depth`].
+    /// See [`DepthStage::depth`].
     ///
     /// # Errors
-    /// Those of [`DepthModel::infer`].
+    /// The errors of [`DepthModel::infer`].
     pub fn depth(&mut self, picture: &Picture) -> Result<NormalisedDepth, Error> {
         self.depth.depth(picture)
     }
 
-    /// A picture and its depth as both eyes, in a new picture of the layout's size.
+    /// Renders both eyes of a picture into a new picture of the layout's size.
     #[must_use]
     pub fn render(&mut self, picture: &Picture, depth: &NormalisedDepth) -> Picture {
         let (width, height) = self.layout.output_size(picture.width(), picture.height());
@@ -99,7 +100,7 @@ impl Converter {
         out
     }
 
-    /// The two stages, for two threads.
+    /// Splits the converter into its stages, for use on two threads.
     #[must_use]
     pub fn into_stages(self) -> (DepthStage, Warper) {
         (self.depth, self.warper)

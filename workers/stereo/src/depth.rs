@@ -1,9 +1,10 @@
-//! Depth of a picture by a model in an ONNX file, run by ONNX Runtime.
+//! Estimates the depth of a picture with an ONNX model, run by ONNX Runtime.
 //!
-//! A model binds by position: one float32 input [1, 3, H, W], one output [1, H, W] or [1, 1, H, W] (the first, where there are
-//! more). What the graph does not say stands in a manifest beside it ([`Manifest`]).
+//! Inputs and outputs are bound by position: one float32 input [1, 3, H, W] and one output [1, H, W] or [1, 1, H, W]
+//! (further outputs are ignored). A manifest beside the model describes what the graph does not say ([`Manifest`]).
 //!
-//! Invariant: the execution provider that was asked for runs, or opening fails. Nothing falls back to the processor silently.
+//! Invariant: the model runs on the requested execution provider, or opening it fails. There is no silent fallback to
+//! the CPU.
 
 use std::path::{Path, PathBuf};
 
@@ -20,94 +21,76 @@ use input::DepthInput;
 pub use manifest::{Manifest, Polarity};
 pub use runtime::find_runtime_library;
 
-/// Which part of ONNX Runtime executes the model.
+/// The ONNX Runtime execution provider that runs the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
-    /// The processor.
+    /// The CPU.
     #[default]
     Cpu,
     /// NVIDIA's CUDA; needs the GPU build of ONNX Runtime.
     Cuda,
-    /// NVIDIA's TensorRT, with CUDA for what it can't do; needs the GPU build of ONNX Runtime and TensorRT.
+    /// NVIDIA's TensorRT, with CUDA for unsupported operations; needs the GPU build of ONNX Runtime, and TensorRT.
     TensorRt,
 }
 
-/// What to open.
+/// How to open a model.
 #[derive(Debug, Clone)]
 pub struct ModelSpec {
-    /// The ONNX file; its manifest, if any, is the same path with the extension `json`.
+    /// The ONNX file. Its manifest, if any, has the same path with the extension `json`.
     pub path: PathBuf,
-    /// ONNX Runtime's shared library, see [`find_runtime_library`]. The first one that a process opens stays.
+    /// ONNX Runtime's shared library, see [`find_runtime_library`]. A process can load only one; later values are
+    /// ignored.
     pub runtime_library: PathBuf,
-    /// Where the model is to run.
     pub provider: Provider,
-    /// Threads inside one operation, at least 1.
+    /// Threads within one operation, at least 1.
     pub threads: usize,
-    /// Short side of the input in pixels, floored to the model's multiple; a model of fixed size ignores it.
+    /// Short side of the input in pixels, rounded down to the model's multiple. A model of fixed size ignores it.
     pub resolution: u32,
 }
 
-/// Raw depth of one picture: near is high, in the model's own scale.
+/// Raw depth of one picture in the model's own scale; high values are near. The grid covers the whole picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DepthMap {
-    /// Columns of the grid.
     pub width: usize,
-    /// Rows of the grid. The grid covers the whole picture.
     pub height: usize,
     /// `width * height` finite values, row by row.
     pub values: Vec<f32>,
 }
 
-/// Why a model can't be opened or run.
+/// An error of opening or running a model.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// ONNX Runtime's library is nowhere, or where it was said to be there is no file.
+    /// ONNX Runtime's library was not found.
     #[error(
         "no ONNX Runtime library {place}; install it with `pip install onnxruntime` and set STEREOSPOT_ONNXRUNTIME to the \
          full path of libonnxruntime.so"
     )]
     RuntimeMissing {
-        /// Where it was looked for.
+        /// Where we searched, as a phrase.
         place: String,
     },
-    /// The library is there and can't be used.
+    /// The library exists but can't be loaded.
     #[error("{} can't be used as ONNX Runtime ({reason}); install version 1.24 or later", path.display())]
-    RuntimeUnusable {
-        /// The library.
-        path: PathBuf,
-        /// What the loader says.
-        reason: String,
-    },
+    RuntimeUnusable { path: PathBuf, reason: String },
     /// The execution provider does not start.
     #[error(
         "the execution provider {provider} does not start ({reason}); install the GPU build of ONNX Runtime with its \
          drivers, or choose the provider cpu"
     )]
-    ProviderUnusable {
-        /// What was asked for.
-        provider: Provider,
-        /// What ONNX Runtime says.
-        reason: String,
-    },
-    /// The model can't be read or is no depth model.
+    ProviderUnusable { provider: Provider, reason: String },
+    /// The model can't be read or is not a depth model.
     #[error("{} is no usable depth model: {reason}; give an ONNX file of a depth model", path.display())]
     BadModel {
-        /// The model, or its manifest.
+        /// The model or its manifest.
         path: PathBuf,
-        /// What is wrong with it.
         reason: String,
     },
-    /// The model failed on a picture.
     #[error("the depth model failed on a picture: {reason}")]
-    Inference {
-        /// What ONNX Runtime says.
-        reason: String,
-    },
+    Inference { reason: String },
 }
 
-/// A depth model, ready to run.
 pub struct DepthModel {
     session: Session,
     path: PathBuf,
@@ -118,7 +101,7 @@ pub struct DepthModel {
 }
 
 impl Provider {
-    /// The name an operator writes.
+    /// The name in commands and files.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -147,7 +130,7 @@ impl std::str::FromStr for Provider {
 }
 
 impl Error {
-    /// True where the model file or its manifest is to blame: another try on another machine would fail as well.
+    /// True if the model file or its manifest is at fault, so that another machine would fail as well.
     #[must_use]
     pub fn is_bad_model(&self) -> bool {
         matches!(self, Error::BadModel { .. })
@@ -155,11 +138,11 @@ impl Error {
 }
 
 impl DepthModel {
-    /// Loads ONNX Runtime and the model, and runs it once on a synthetic frame.
+    /// Loads ONNX Runtime and the model, and runs the model once on a synthetic frame.
     ///
     /// # Errors
-    /// A library, provider or model that can't be used, each with what to do. Wrong shapes, types and outputs that are no
-    /// numbers are [`Error::BadModel`].
+    /// Fails for a library, provider or model that can't be used, with a message that says what to do. Wrong shapes,
+    /// wrong types and non-finite outputs are [`Error::BadModel`].
     pub fn open(spec: &ModelSpec) -> Result<Self, Error> {
         let bad = |reason: String| Error::BadModel { path: spec.path.clone(), reason };
         if !spec.path.is_file() {
@@ -186,26 +169,26 @@ impl DepthModel {
         Ok(model)
     }
 
-    /// The provider that executes the model: the one that was asked for.
+    /// The provider that runs the model; always the requested one.
     #[must_use]
     pub fn provider_in_use(&self) -> Provider {
         self.provider
     }
 
-    /// The model's name: its manifest's, or its file's.
+    /// The name from the manifest, or else the file name without extension.
     #[must_use]
     pub fn name(&self) -> &str {
         let file = || self.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("model");
         self.manifest.name.as_deref().unwrap_or_else(file)
     }
 
-    /// Sets the short side of the input for the pictures to come, as [`ModelSpec::resolution`].
+    /// Sets the short side of the input for the following pictures, as [`ModelSpec::resolution`].
     pub fn set_resolution(&mut self, resolution: u32) {
         self.resolution = resolution;
     }
 
-    /// Width and height of the model's input for a picture: the short side floored to the model's multiple, the long side in
-    /// proportion, at most five times the short one.
+    /// Size of the model's input for a picture: the short side rounded down to the model's multiple, the long side in
+    /// proportion, but at most five times the short one.
     #[must_use]
     pub fn input_size(&self, width: usize, height: usize) -> (usize, usize) {
         if let Some([width, height]) = self.manifest.size {
@@ -219,10 +202,10 @@ impl DepthModel {
         if width >= height { (long, short) } else { (short, long) }
     }
 
-    /// Depth of a picture, near high (metres are turned into their reciprocals).
+    /// Estimates the depth of a picture. High values are near; metres are converted to their reciprocals.
     ///
     /// # Errors
-    /// [`Error::Inference`] where the runtime fails, [`Error::BadModel`] where the output is no depth.
+    /// [`Error::Inference`] if ONNX Runtime fails, [`Error::BadModel`] if the output is not depth.
     pub fn infer(&mut self, picture: &Picture) -> Result<DepthMap, Error> {
         let (width, height) = self.input_size(picture.width(), picture.height());
         let data = self.input.fill(picture, width, height, &self.manifest);
@@ -239,7 +222,7 @@ impl DepthModel {
         };
         let mut values = values.to_vec();
         if self.manifest.polarity == Polarity::Metric {
-            // A millimetre at least, so that a depth of 0 stays finite.
+            // At least one millimetre, so that the reciprocal of 0 stays finite.
             values.iter_mut().for_each(|z| *z = 1.0 / z.max(1e-3));
         }
         if values.iter().any(|v| !v.is_finite()) {
@@ -248,7 +231,7 @@ impl DepthModel {
         Ok(DepthMap { width, height, values })
     }
 
-    /// One small frame with a gradient and a square: the output must be depth of the right kind, and not the same everywhere.
+    /// Runs the model on a small frame with a gradient and a square. The output must be valid depth and must vary.
     fn check_itself(&mut self) -> Result<(), Error> {
         let mut frame = Picture::new(256, 144, Colour::default());
         for (i, sample) in frame.y.iter_mut().enumerate() {
@@ -258,7 +241,7 @@ impl DepthModel {
         }
         let asked = self.resolution;
         self.resolution = 112;
-        // A runtime that fails here fails because of the graph: the input is ours and small.
+        // The input is ours and small, so if ONNX Runtime fails here, the graph is at fault.
         let depth = self.infer(&frame).map_err(|e| match e {
             Error::Inference { reason } => Error::BadModel { path: self.path.clone(), reason },
             other => other,
@@ -285,7 +268,7 @@ impl std::fmt::Debug for DepthModel {
     }
 }
 
-/// Checks input and output of a graph; the input's fixed width and height where it has them.
+/// Checks a graph's input and output. Returns the input's width and height if they are fixed.
 fn input_size(session: &Session) -> Result<Option<[usize; 2]>, String> {
     let [input] = session.inputs() else {
         return Err(format!("it has {} inputs, a depth model has one picture", session.inputs().len()));
@@ -312,7 +295,6 @@ fn input_size(session: &Session) -> Result<Option<[usize; 2]>, String> {
     })
 }
 
-/// The manifest's path for a model's.
 fn manifest_path(model: &Path) -> PathBuf {
     model.with_extension("json")
 }

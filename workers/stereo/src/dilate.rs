@@ -1,9 +1,10 @@
-//! Growing near things in the raw depth, so that their blurred borders travel with them and not with the background.
+//! Enlarges near objects in the raw depth, so that the warp moves their blurred borders with them and not with the
+//! background.
 
-/// Replaces each value of a `width`-wide grid by the greatest within `reach` cells along x, then along y.
+/// Replaces each value of a `width`-wide grid by the maximum within `reach` cells along x, then along y.
 ///
-/// Near is high, so near things grow by `reach[0]` cells to each side and `reach[1]` up and down. That equals iterating a
-/// maximum over three cells as often, as iw3 counts it.
+/// High values are near, so near objects grow by `reach[0]` cells left and right and by `reach[1]` cells up and down.
+/// Equals iw3's dilation: a maximum over three cells, applied `reach` times.
 pub(crate) fn dilate(values: &mut [f32], width: usize, reach: [u32; 2]) {
     let [across, down] = reach.map(|r| r as usize);
     if across > 0 {

@@ -1,4 +1,4 @@
-//! How the two eyes are packed into one picture.
+//! The ways to pack two eyes into one picture.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,43 +6,43 @@ use std::str::FromStr;
 /// How the two eyes are packed into one picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layout {
-    /// Left eye beside right eye, both whole: twice the width.
+    /// Left eye beside right eye at full size: twice the width.
     Sbs,
     /// Left eye beside right eye, each squeezed to half its width.
     HalfSbs,
-    /// Left eye above right eye, both whole: twice the height.
+    /// Left eye above right eye at full size: twice the height.
     Tb,
     /// Left eye above right eye, each squeezed to half its height.
     HalfTb,
-    /// Right eye beside left eye, to be seen by crossing the eyes.
+    /// Right eye left of left eye, for viewing with crossed eyes.
     CrossEyed,
-    /// Both eyes in one picture for red-cyan glasses, red on the left.
+    /// Both eyes in one picture for red-cyan glasses, with the red filter on the left eye.
     Anaglyph(AnaglyphKind),
 }
 
 /// How the colours of an anaglyph are mixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AnaglyphKind {
-    /// Least squares fit to how red-cyan glasses are seen (Dubois 2001): the least ghosting.
+    /// A least-squares fit to how red-cyan glasses filter colours (Dubois 2001): the least ghosting.
     #[default]
     Dubois,
     /// Red from the left eye, green and blue from the right.
     Color,
-    /// As `Color`, with the left eye's luma as red: less rivalry.
+    /// Like `Color`, but with the left eye's luma as red: less retinal rivalry.
     HalfColor,
-    /// Luma of each eye, no colour.
+    /// The luma of each eye, without colour.
     Gray,
-    /// Red from the left eye's green and blue (Wimmer): no rivalry on red things.
+    /// Red computed from the left eye's green and blue (Wimmer): no retinal rivalry on red objects.
     Wimmer,
 }
 
-/// A layout's name that is not known.
+/// Error for an unknown layout name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown format {0:?}, use one of {names}", names = names())]
 pub struct UnknownLayout(pub String);
 
 impl Layout {
-    /// Every layout, in the order in which they are listed to an operator.
+    /// All layouts, in the order shown to users.
     pub const ALL: [Layout; 10] = [
         Layout::Sbs,
         Layout::HalfSbs,
@@ -56,7 +56,7 @@ impl Layout {
         Layout::Anaglyph(AnaglyphKind::Wimmer),
     ];
 
-    /// The name an operator writes; `from_str` reads it back.
+    /// The name in commands and files; `from_str` parses it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -73,10 +73,10 @@ impl Layout {
         }
     }
 
-    /// Width and height of the packed picture for a source of even sides, both even.
+    /// Width and height of the packed picture for a source with even sides; both are even.
     ///
-    /// The squeezed layouts keep the source's size where that side is a multiple of 4, and add 2 to it where not, so that the
-    /// border between the eyes falls on a whole chroma sample.
+    /// The half-size layouts keep the source's size if the squeezed side is a multiple of 4, and otherwise add 2, so
+    /// that the border between the eyes falls between two chroma samples.
     #[must_use]
     pub fn output_size(self, width: usize, height: usize) -> (usize, usize) {
         match self {

@@ -1,11 +1,10 @@
-//! From a picture to its two eyes: depth, normalisation, warp, packing.
+//! Converts a picture to a stereo pair: depth, normalisation, warp, packing.
 //!
-//! The stages are separate, so that a worker can run them on different threads: [`DepthStage`] turns pictures into
-//! [`NormalisedDepth`] in display order, [`Warper`] renders each picture with its depth into a [`Layout`].
-//! [`Converter`] is both behind one another.
+//! The two stages can run on different threads: [`DepthStage`] turns pictures into [`NormalisedDepth`] in display
+//! order, and [`Warper`] renders each picture with its depth into a [`Layout`]. [`Converter`] runs one after the other.
 //!
-//! Invariant: nothing here depends on a clock, on randomness or on how many threads run, so that the same pictures give the
-//! same bytes wherever a segment is converted.
+//! Invariant: results do not depend on a clock, randomness or the number of threads, so the same pictures give the same
+//! bytes wherever a segment is converted.
 
 mod anaglyph;
 mod colour;
@@ -26,9 +25,9 @@ pub use normalise::{NormalisedDepth, Normaliser, warm_up_frames};
 pub use options::{InvalidOption, Method, Options};
 pub use warp::{Code, Eye, Warper, warp_row};
 
-/// The model that comes with the project, an ONNX file: a fixed graph of monocular depth cues, made by `models/make_cues.py`.
-/// It has learned nothing; it keeps the contract of the models that users bring.
+/// The ONNX model that ships with the project: a fixed graph of monocular depth cues, made by `models/make_cues.py`,
+/// without learned weights. It has the same inputs and outputs as the models that users bring.
 pub const OWN_MODEL: &[u8] = include_bytes!("../models/cues.onnx");
 
-/// The manifest that belongs beside [`OWN_MODEL`], with the extension `json`.
+/// The manifest of [`OWN_MODEL`]. Store it beside the model, with the extension `json`.
 pub const OWN_MODEL_MANIFEST: &[u8] = include_bytes!("../models/cues.json");

@@ -1,11 +1,11 @@
-//! From raw depth to 0 (far) … 1 (near), steady over time.
+//! Normalises raw depth to 0 (far) … 1 (near), steadily over time.
 //!
-//! The range is measured on every fifth picture of the video, counted from its start, and on the first of a scene; it is
-//! smoothed at every picture. That is often enough for a range that moves slowly anyway, and it makes a warm-up cheap: four
-//! of five pictures need no depth there.
+//! The range is measured on every fifth picture of the video, counted from the video's start, and on the first picture
+//! of a scene; it is smoothed at every picture. A range that changes slowly needs no more, and it makes a warm-up
+//! cheap: four of five pictures need no depth there.
 //!
-//! Invariant: causal. The range used for a picture depends on pictures before it only, and on at most
-//! [`warm_up_frames`] of them to within 1 %, so that segments converted apart join without a jump.
+//! Invariant: a picture's range depends only on earlier pictures, and to within 1 % only on the last [`warm_up_frames`]
+//! of them. So segments that are converted separately join without a jump.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use crate::depth::DepthMap;
 use crate::dilate::dilate;
 use crate::options::Options;
 
-/// Depth of one picture between 0 (the farthest) and 1 (the nearest), on a grid that covers the whole picture.
+/// Depth of one picture from 0 (farthest) to 1 (nearest), on a grid that covers the whole picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NormalisedDepth {
     width: usize,
@@ -21,7 +21,7 @@ pub struct NormalisedDepth {
     values: Vec<f32>,
 }
 
-/// Tracks the range of raw depth over time and normalises by it.
+/// Tracks the range of raw depth over time and normalises with it.
 #[derive(Debug)]
 pub struct Normaliser {
     decay: f32,
@@ -29,14 +29,14 @@ pub struct Normaliser {
     convergence: f32,
     edge_dilation: [u32; 2],
     curve: Option<Curve>,
-    /// What was measured within the last `buffer` pictures, each with the picture's number.
+    /// The measurements within the last `buffer` pictures, with the pictures' numbers.
     window: VecDeque<(u64, Range)>,
     smoothed: Option<Range>,
-    /// Number of the next picture in the video.
+    /// The next picture's number in the video.
     next: u64,
 }
 
-/// Pictures from one measurement of the range to the next.
+/// Number of pictures from one measurement of the range to the next.
 const INTERVAL: u64 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,11 +45,12 @@ struct Range {
     max: f32,
 }
 
-/// How many pictures before a segment's first must be pushed as a warm-up, so that the range at its start differs by less
-/// than 1 % from that of a conversion that began earlier: the window must have forgotten where it began, and the smoothing all
-/// but 1 % of what was before. A segment that starts with a scene cut, or with the video, needs none.
+/// How many pictures before a segment's first must be pushed as a warm-up, so that the range at its start differs by
+/// less than 1 % from that of a conversion that started earlier. The window then holds only pictures that both
+/// conversions saw, and the smoothing gives less than 1 % weight to what came before. A segment that starts at a scene
+/// cut, or the video's first segment, needs no warm-up.
 ///
-/// 46 at the defaults, of which ten need their depth; 17 with a window of one frame, all of which do.
+/// 46 with the defaults, where the model runs on ten of them; 17 with a window of one frame, where it runs on all.
 #[must_use]
 pub fn warm_up_frames(options: &Options) -> usize {
     let mut steps = 1;
@@ -58,15 +59,15 @@ pub fn warm_up_frames(options: &Options) -> usize {
         left *= options.ema_decay;
         steps += 1;
     }
-    // The segment's first picture is itself one step.
+    // The segment's first picture is itself a smoothing step.
     options.ema_buffer as usize + steps - 1
 }
 
 impl NormalisedDepth {
-    /// Depth that is known from elsewhere: `width * height` values between 0 and 1, row by row.
+    /// Wraps depth from another source: `width * height` values from 0 to 1, row by row.
     ///
     /// # Panics
-    /// When the sides are zero or don't match the number of values.
+    /// If a side is zero, or the number of values does not match.
     #[must_use]
     pub fn new(width: usize, height: usize, values: Vec<f32>) -> Self {
         assert!(width > 0 && height > 0, "a depth grid has at least one cell, got {width}x{height}");
@@ -74,19 +75,19 @@ impl NormalisedDepth {
         Self { width, height, values }
     }
 
-    /// Columns of the grid.
+    /// Number of columns of the grid.
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows of the grid.
+    /// Number of rows of the grid.
     #[must_use]
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// The values, row by row.
+    /// All values, row by row.
     #[must_use]
     pub fn values(&self) -> &[f32] {
         &self.values
@@ -94,8 +95,8 @@ impl NormalisedDepth {
 }
 
 impl Normaliser {
-    /// A normaliser that has seen nothing. `first` is the number in the video, from 0, of the first picture that it will get,
-    /// be it for a warm-up: all segments of a video must measure the range on the same pictures.
+    /// A normaliser without history. `first` is the number in the video, from 0, of the first picture it will get,
+    /// including a warm-up: all segments of a video must measure the range on the same pictures.
     #[must_use]
     pub fn new(options: &Options, first: u64) -> Self {
         Self {
@@ -110,31 +111,31 @@ impl Normaliser {
         }
     }
 
-    /// Whether the next picture's depth goes into the range; `is_cut` says that a new scene starts with it.
+    /// True if the range will be measured on the next picture. `is_cut` means that it starts a new scene.
     #[must_use]
     pub fn measures_next(&self, is_cut: bool) -> bool {
-        // A window shorter than the interval must not run empty.
+        // A window shorter than the interval must not become empty.
         let interval = INTERVAL.min(self.buffer as u64);
         is_cut || self.smoothed.is_none() || self.next.is_multiple_of(interval)
     }
 
-    /// Takes the next picture into the range without normalising it, for a warm-up.
+    /// Warms up: updates the range with the next picture without normalising it.
     ///
-    /// `is_cut` says that a new scene starts with this picture: what was before is forgotten. `raw` is asked for its depth
-    /// only where [`Self::measures_next`].
+    /// `is_cut` means that this picture starts a new scene; the history is then dropped. `raw` computes its depth and
+    /// is only called if [`Self::measures_next`].
     ///
     /// # Errors
-    /// Those of `raw`; the picture then does not count as taken.
+    /// The errors of `raw`; the picture then does not count.
     pub fn track<E>(&mut self, is_cut: bool, raw: impl FnOnce() -> Result<DepthMap, E>) -> Result<(), E> {
         let measured = if self.measures_next(is_cut) { Some(Range::of(&raw()?.values)) } else { None };
         self.next_range(measured, is_cut);
         Ok(())
     }
 
-    /// Takes the next picture's raw depth into the range and normalises it: near things are grown, the range is mapped to
-    /// 0 … 1 and clamped, the foreground curve is applied.
+    /// Updates the range with the next picture's raw depth and normalises it: enlarges near objects, maps the range to
+    /// 0 … 1, clamps, and applies the foreground curve.
     ///
-    /// A depth that is the same everywhere, for as long as the window remembers, lies on the screen plane.
+    /// If the depth is the same everywhere for the whole window, everything lies at the screen.
     pub fn normalise(&mut self, mut raw: DepthMap, is_cut: bool) -> NormalisedDepth {
         let measured = self.measures_next(is_cut).then(|| Range::of(&raw.values));
         let Range { min, max } = self.next_range(measured, is_cut);
@@ -153,7 +154,7 @@ impl Normaliser {
         NormalisedDepth::new(raw.width, raw.height, values)
     }
 
-    /// m ← β·m + (1 − β)·m_window.
+    /// Smooths the range: m ← β·m + (1 − β)·m_window.
     fn next_range(&mut self, measured: Option<Range>, is_cut: bool) -> Range {
         if is_cut {
             self.window.clear();
@@ -181,7 +182,7 @@ impl Normaliser {
 
 impl Range {
     fn of(values: &[f32]) -> Self {
-        // Sixteen lanes side by side: a single running minimum would wait for itself.
+        // Sixteen independent lanes: with a single minimum each step would wait for the previous one.
         let (mut lows, mut highs) = ([f32::INFINITY; 16], [f32::NEG_INFINITY; 16]);
         for chunk in values.chunks(16) {
             for ((low, high), value) in lows.iter_mut().zip(&mut highs).zip(chunk) {
@@ -200,7 +201,7 @@ impl Range {
     }
 }
 
-/// The foreground curve as a table: `ln(1 + e^(12·(x − b)))`, renormalised, or its inverse.
+/// The foreground curve as a table: `ln(1 + e^(12·(x − b)))`, scaled to run from 0 to 1, or its inverse.
 #[derive(Debug)]
 struct Curve {
     table: Vec<f32>,
@@ -209,7 +210,7 @@ struct Curve {
 impl Curve {
     const STEPS: usize = 1024;
 
-    /// None for a scale of 0, which is a straight line. Between whole scales the curves are mixed.
+    /// None for scale 0, the identity. Fractional scales interpolate between the curves of whole scales.
     fn new(scale: f32) -> Option<Self> {
         if scale == 0.0 {
             return None;
@@ -230,7 +231,7 @@ impl Curve {
     }
 }
 
-/// The curve of a whole scale 0 to 3, from (0, 0) to (1, 1).
+/// The curve of a whole scale from 0 to 3, from (0, 0) to (1, 1).
 fn softplus(scale: f32, x: f32) -> f32 {
     let bias = match scale as u32 {
         0 => return x,
@@ -242,7 +243,7 @@ fn softplus(scale: f32, x: f32) -> f32 {
     (raw(x) - raw(0.0)) / (raw(1.0) - raw(0.0))
 }
 
-/// Solves `curve(x) = y` for a rising curve from (0, 0) to (1, 1) by halving.
+/// Solves `curve(x) = y` by bisection, for an increasing curve from (0, 0) to (1, 1).
 fn inverse(curve: impl Fn(f32) -> f32, y: f32) -> f32 {
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..24 {

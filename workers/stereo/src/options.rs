@@ -1,34 +1,33 @@
-//! What an operator can set for a conversion: the names and defaults of iw3, where the meaning is the same.
+//! The options of a conversion, with iw3's names and defaults where the meaning is the same.
 
 use serde::{Deserialize, Serialize};
 
-/// Options of one conversion. Every field has a default; an unknown name is an error.
+/// The options of one conversion. Every field has a default; unknown names are rejected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Options {
-    /// Total parallax range in per cent of the longer side, 0 to 10.
+    /// Total parallax range, in per cent of the picture's longer side, 0 to 10.
     pub divergence: f32,
-    /// Normalised depth that lies on the screen plane: 0 the farthest, 1 the nearest.
+    /// The normalised depth that appears at the screen: 0 is the farthest, 1 the nearest.
     pub convergence: f32,
-    /// Depth curve, -3 to 3: above 0 gives the foreground more of the range, below 0 the background.
+    /// Depth curve, -3 to 3: positive values give the foreground more of the range, negative values the background.
     pub foreground_scale: f32,
-    /// How many cells of the raw depth near things grow along x and y, 0 to 20 each.
+    /// How many cells of the raw depth near objects grow along x and y, 0 to 20 each.
     pub edge_dilation: [u32; 2],
-    /// Short side of the depth input in pixels, 112 to 2048; floored to the model's multiple.
+    /// Short side of the model's input in pixels, 112 to 2048; rounded down to the model's multiple.
     pub resolution: u32,
-    /// Weight of the past in the smoothed depth range, 0 (no smoothing) to 0.99.
+    /// Weight of previous pictures in the smoothed depth range, 0 (no smoothing) to 0.99.
     pub ema_decay: f32,
-    /// Frames whose extremes make the window of the depth range, 1 to 300.
+    /// Number of frames over which the minimum and maximum of the depth range are taken, 1 to 300.
     pub ema_buffer: u32,
-    /// How the eyes are made.
     pub method: Method,
 }
 
-/// How the eyes are made from a picture and its depth.
+/// How to render the eyes from a picture and its depth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// Move each pixel along its row; holes take the background beside them.
+    /// Move each pixel along its row; fill holes with the background beside them.
     #[default]
     ForwardFill,
 }
@@ -37,11 +36,10 @@ pub enum Method {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{name} must be {allowed}, got {got}")]
 pub struct InvalidOption {
-    /// The option's name, as an operator writes it.
+    /// As the user writes it.
     pub name: &'static str,
-    /// What is allowed, in words.
+    /// In words.
     pub allowed: &'static str,
-    /// What was given.
     pub got: String,
 }
 
@@ -64,7 +62,7 @@ impl Options {
     /// Checks every range.
     ///
     /// # Errors
-    /// The first option outside its range, with what is allowed. A value that is no number is outside every range.
+    /// Reports the first option outside its range. NaN is outside every range.
     pub fn check(&self) -> Result<(), InvalidOption> {
         let number = |name, value: f32, low: f32, high: f32, allowed| {
             if (low..=high).contains(&value) {
@@ -97,8 +95,8 @@ impl Options {
         count("ema-buffer", self.ema_buffer, 1, 300, "between 1 and 300 frames")
     }
 
-    /// Pixels that a point of normalised depth 1 would move in each eye if depth 0 were the screen plane: the `s` of
-    /// `x ± s·(d − c)`, `divergence · 0.01 · max(width, height) / 2`.
+    /// Returns `s` of the shift `x ± s·(d − c)`: `divergence · 0.01 · max(width, height) / 2`. That is how many pixels
+    /// a point of normalised depth 1 moves in each eye when depth 0 is at the screen.
     #[must_use]
     pub fn half_range(&self, width: usize, height: usize) -> f32 {
         self.divergence * 0.01 * width.max(height) as f32 / 2.0

@@ -1,10 +1,10 @@
-//! The forward warp: each row of a picture moved into the left and the right eye by its depth, with neither sort nor z-buffer.
+//! The forward warp: moves each pixel of a row to its place in the left and right eye, without sorting or a z-buffer.
 //!
-//! With s = divergence · 0.01 · max(width, height) / 2 and convergence c, a point of depth d stands at x + s·(d − c) in the
-//! left eye and at x − s·(d − c) in the right one. The distance between the two is rounded to whole pixels and shared
-//! between the eyes, the odd pixel going to the left eye. Chroma planes are warped by half the distance.
+//! With s = divergence · 0.01 · max(width, height) / 2 and convergence c, a point of depth d moves to x + s·(d − c) in
+//! the left eye and to x − s·(d − c) in the right eye. The distance between the two is rounded to whole pixels and
+//! split between the eyes; an odd pixel goes to the left eye. Chroma planes move by half the distance.
 //!
-//! Invariant: the fast code and the scalar reference give the same bytes.
+//! Invariant: the AVX2 code and the scalar reference produce the same bytes.
 
 use stereospot_picture::Picture;
 
@@ -21,25 +21,24 @@ mod row;
 use disparity::{Disparity, DisparityRows};
 use pack::Packing;
 
-/// Which code runs.
+/// The implementation of the warp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
-    /// The reference: pixel by pixel, on any processor.
+    /// The reference: pixel by pixel, on any CPU.
     Scalar,
-    /// AVX2, and copies of runs of equal distance. On a processor without AVX2 the reference runs instead.
+    /// AVX2, copying runs of equal distance as blocks. Falls back to the reference on a CPU without AVX2.
     Avx2,
 }
 
-/// One of the two eyes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Eye {
-    /// Near things stand further right.
+    /// Near objects move right.
     Left,
-    /// Near things stand further left.
+    /// Near objects move left.
     Right,
 }
 
-/// Renders pictures with their depth into a layout, keeping its buffers from picture to picture.
+/// Renders pictures with their depth into a layout, and reuses its buffers.
 #[derive(Debug)]
 pub struct Warper {
     divergence: f32,
@@ -49,16 +48,15 @@ pub struct Warper {
     scratch: Scratch,
 }
 
-/// Buffers of one row.
 #[derive(Debug, Default)]
 struct Scratch {
-    /// Distances between the eyes along a row.
+    /// Distance between the eyes at each pixel of a row.
     distances: Vec<i16>,
     warp: row::Buffers,
 }
 
 impl Code {
-    /// The fastest code that this processor runs.
+    /// The fastest code that this CPU supports.
     #[must_use]
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
@@ -70,13 +68,13 @@ impl Code {
 }
 
 impl Warper {
-    /// A warper for the divergence and convergence of the options, with the fastest code.
+    /// A warper with the options' divergence and convergence, using the fastest code.
     #[must_use]
     pub fn new(options: &Options) -> Self {
         Self::with_code(options, Code::detect())
     }
 
-    /// As [`Warper::new`], with a given code.
+    /// Like [`Warper::new`], with the given code.
     #[must_use]
     pub fn with_code(options: &Options, code: Code) -> Self {
         let code = if Code::detect() == Code::Scalar { Code::Scalar } else { code };
@@ -91,10 +89,10 @@ impl Warper {
 
     /// Renders both eyes of a picture into `out`, on the calling thread.
     ///
-    /// `out` takes the picture's colour; every sample of it is written.
+    /// Overwrites every sample of `out`, and sets its colour to the picture's.
     ///
     /// # Panics
-    /// When `out` hasn't the size that the layout gives for the picture.
+    /// If `out` does not have the layout's size for the picture.
     pub fn render(&mut self, picture: &Picture, depth: &NormalisedDepth, layout: Layout, out: &mut Picture) {
         let (width, height) = (picture.width(), picture.height());
         assert_eq!((out.width(), out.height()), layout.output_size(width, height), "the size of a {layout} picture");
@@ -118,7 +116,7 @@ impl Warper {
         let (samples, width, _) = picture.planes()[plane];
         let source = &samples[y * width..(y + 1) * width];
         let Scratch { distances, warp } = &mut self.scratch;
-        // The second chroma plane moves as the first one did.
+        // V moves like U, so the runs loaded for U still apply.
         if plane < 2 {
             warp.load_distances(self.code, distances);
         }
@@ -127,11 +125,11 @@ impl Warper {
     }
 }
 
-/// Warps one row for one eye, for tests and measurements: `distances[x]` is how far apart the two eyes see pixel `x`, in
-/// pixels, above 0 in front of the screen.
+/// Warps one row for one eye, for tests and benchmarks. `distances[x]` is the distance between the two eyes' images of
+/// pixel `x`, in pixels; positive values are in front of the screen.
 ///
 /// # Panics
-/// When the three lengths differ.
+/// If the three lengths differ.
 pub fn warp_row(code: Code, eye: Eye, source: &[u8], distances: &[i16], out: &mut [u8]) {
     assert!(
         source.len() == distances.len() && source.len() == out.len(),

@@ -1,4 +1,4 @@
-//! The whole way from pictures to both eyes, with the shipped model.
+//! Converts pictures to both eyes with the shipped model.
 
 use std::path::Path;
 
@@ -45,12 +45,12 @@ fn every_layout_carries_every_frame_in_both_eyes() {
     }
 }
 
-/// The measure of STEREO: N segments against one, frame by frame before encoding.
+/// Compares three segments with one run over the whole clip, frame by frame.
 #[test]
 fn segments_with_a_warm_up_equal_one_run() {
     let scene = scene(36, vec![13]);
     let pictures: Vec<Picture> = (0..36).map(|n| scene.frame(n).picture).collect();
-    // A short memory, so that the warm-up is shorter than what lies before the last segment.
+    // Use a short history, so that the warm-up is shorter than the part before the last segment.
     let options = Options { ema_buffer: 4, ema_decay: 0.4, ..Options::default() };
     let warm_up = warm_up_frames(&options);
     assert!(warm_up < 12, "{warm_up}");
@@ -71,7 +71,7 @@ fn segments_with_a_warm_up_equal_one_run() {
     }
 }
 
-/// Pearson's correlation of the shipped model's depth with the true one, over a picture.
+/// Pearson correlation of the shipped model's depth with the true depth of a picture.
 fn correlation(scene: &Scene, n: u32) -> f32 {
     let frame = scene.frame(n);
     let options = Options { edge_dilation: [0, 0], ..Options::default() };

@@ -1,4 +1,4 @@
-//! Loading ONNX Runtime, in a process of its own: whatever is loaded first stays.
+//! Tests loading ONNX Runtime in a separate process, because a process can load it only once.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ fn open(runtime_library: PathBuf) -> Result<DepthModel, Error> {
     })
 }
 
-/// One test for the whole order of things: a failure must not spoil what comes after it.
+/// One test, because the order matters: a failed load must not affect later ones.
 #[test]
 fn what_is_no_runtime_is_named_and_the_right_one_loads_after_it() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The warp against what true left and right cameras see, on ray-cast frames with exact depth.
+//! Compares the warp with what real left and right cameras would see, on ray-cast frames with exact depth.
 
 use stereospot_picture::Picture;
 use stereospot_scene::{Region, Scene, SceneSpec, Side};
@@ -19,7 +19,7 @@ fn scene() -> Scene {
     Scene::new(spec).expect("a valid specification")
 }
 
-/// Both eyes of a frame by a depth, beside one another.
+/// Both eyes of a frame, side by side.
 fn warped(picture: &Picture, depth: Vec<f32>, divergence: f32) -> Picture {
     let options = Options { divergence, ..Options::default() };
     let mut out = Picture::new(2 * WIDTH, HEIGHT, picture.colour);
@@ -27,13 +27,13 @@ fn warped(picture: &Picture, depth: Vec<f32>, divergence: f32) -> Picture {
     out
 }
 
-/// Luma of one eye of a side by side picture.
+/// Luma of one eye of a side-by-side picture.
 fn eye(packed: &Picture, side: Side) -> Vec<u8> {
     let start = if side == Side::Left { 0 } else { WIDTH };
     packed.y.chunks(2 * WIDTH).flat_map(|row| row[start..start + WIDTH].to_vec()).collect()
 }
 
-/// PSNR of luma over the pixels of one kind, in dB.
+/// PSNR of luma in dB, over the pixels of one kind of region.
 fn psnr(got: &[u8], truth: &[u8], regions: &[Region], kind: Region) -> f64 {
     let errors = got.iter().zip(truth).zip(regions).filter(|(_, region)| **region == kind);
     let squares: Vec<f64> = errors.map(|((g, t), _)| (f64::from(*g) - f64::from(*t)).powi(2)).collect();

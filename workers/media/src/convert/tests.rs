@@ -1,10 +1,6 @@
 use super::*;
 
-/// A plane of 3x2 with padding after each row:
-/// ```text
-/// 1 2 3
-/// 4 5 6
-/// ```
+/// Turns this 3x2 plane, which has a padding byte after each row:
 fn check(turn: (bool, bool, bool), out_width: usize, expected: &[u8]) {
     let plane = Plane { samples: &[1, 2, 3, 99, 4, 5, 6, 99], stride: 4, width: 3, height: 2 };
     let turn = Orientation { is_transposed: turn.0, is_mirrored_x: turn.1, is_mirrored_y: turn.2 };

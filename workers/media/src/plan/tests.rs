@@ -73,7 +73,7 @@ fn segments_cover_every_frame_once() {
     let specs = segments(&index, &[40], |_| false);
     assert_eq!(specs.iter().map(|s| (s.start_pts, s.end_pts, s.frames)).collect::<Vec<_>>(), [(0, 40, 4), (40, 60, 2)]);
     assert_eq!(specs.iter().map(|s| s.starts_at_scene_cut).collect::<Vec<_>>(), [true, false]);
-    // The open group's keyframe and its leading pictures are in both files.
+    // Both files contain the open GOP's keyframe and its leading pictures.
     assert_eq!(packet_range(&index, &specs[0]), Some(0..5));
     assert_eq!(packet_range(&index, &specs[1]), Some(2..6));
 }

@@ -1,4 +1,5 @@
-//! What can't be converted is refused with a sentence that says what to do; what is merely out of order here may be tried again.
+//! A source that can't be converted is rejected with one sentence that says what to do; other failures allow another
+//! attempt.
 
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,7 @@ fn not_a_video() {
         std::fs::write(bench.path(name), "these are notes, not a video\n".repeat(100)).expect("writes");
         check(&bench.path(name), "not a video", true);
     }
-    // These would have FFmpeg read other files than the one it was given.
+    // FFmpeg would open the files that these playlists name.
     let playlists = [
         ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n/etc/hostname\n#EXT-X-ENDLIST\n"),
         ("list.mp4", "ffconcat version 1.0\nfile other.mp4\n"),
@@ -109,7 +110,7 @@ fn whatever_is_refused_says_what_to_do() {
     }
 }
 
-/// A source with its segments.
+/// A source and its segments.
 pub(crate) fn split(bench: &Bench) -> (PathBuf, Manifest, Vec<PathBuf>) {
     let source = bench.ffmpeg(&format!("{PICTURE} -c:v libx264 -preset ultrafast -g 10 -pix_fmt yuv420p @source.mp4"));
     let mut paths = Vec::new();
@@ -125,7 +126,7 @@ fn a_damaged_segment_is_not_a_shorter_one() {
     let (_, manifest, paths) = split(&bench);
     let (spec, other) = (&manifest.segments[1], &paths[2]);
     let decoded: Result<Vec<_>, _> = SegmentDecoder::open(other, &manifest, spec, 1).expect("opens").collect();
-    // The third segment in place of the second has as many frames or not: either way the last ones are told apart by count.
+    // Put the third segment in place of the second. If it has fewer frames, the count reveals it.
     if manifest.segments[2].frames < spec.frames {
         let error = decoded.expect_err("too few frames");
         assert!(matches!(error, Error::SegmentDamaged { index: 1, .. }) && !error.is_bad_source(), "{error}");
@@ -146,7 +147,7 @@ fn damage_at_a_segments_very_end_is_damage_on_any_number_of_threads() {
     let bench = Bench::new();
     let (_, manifest, paths) = split(&bench);
     let mut content = std::fs::read(&paths[1]).expect("reads");
-    // The last picture's NAL unit, after 4 bytes of length, gets a kind that says nothing.
+    // Give the last picture's NAL unit (which follows a 4-byte length) an unspecified type, so that decoders ignore it.
     let data = content.windows(4).position(|bytes| bytes == b"mdat").expect("holds pictures");
     let number = |at: usize| u32::from_be_bytes(content[at..at + 4].try_into().expect("four bytes")) as usize;
     let (end, mut at, mut last) = (data - 4 + number(data - 4), data + 4, 0);

@@ -1,4 +1,4 @@
-//! Whatever takes long ends soon after it is told to.
+//! Long-running work stops soon after it is cancelled.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +8,7 @@ use stereospot_media::{Cancel, Error, StereoLayout, join, probe};
 use crate::judge::Bench;
 use crate::way::{PICTURE, SOUND, decode_all, encode_all, write_segments, x264};
 
-/// How often the work asks whether to stop, and what comes of it when the answer is yes at each of those times.
+/// Counts how often the work checks for cancellation; then cancels it at several of these checks.
 fn check<T>(what: &str, work: impl Fn(Cancel<'_>) -> Result<T, Error>) -> usize {
     let asked = AtomicUsize::new(0);
     let count = || {
@@ -17,7 +17,7 @@ fn check<T>(what: &str, work: impl Fn(Cancel<'_>) -> Result<T, Error>) -> usize 
     };
     assert!(work(Cancel::when(&count)).is_ok(), "{what} works");
     let times = asked.into_inner();
-    // Every stage of the work, without trying each packet.
+    // Spread over all stages of the work, without trying each packet.
     for stop_at in [1, times / 4, times / 2, times * 3 / 4, times] {
         let asked = AtomicUsize::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) + 1 >= stop_at;
@@ -47,7 +47,7 @@ fn every_step_with_copied_segments() {
     let encoded = encode_all(&bench, manifest, &decode_all(manifest, &write_segments(&bench, &split)));
     let out = bench.path("result.mp4");
     let joining = check("joining", |cancel| join(&source, manifest, &encoded, &out, StereoLayout::Mono, cancel));
-    // Verifying, merging with the source's packets, reading back.
+    // Once for verifying, once for merging with the source's packets, once for reading back.
     assert!(joining >= 50 + 2 * packets, "asked at each packet: {joining}");
 }
 

@@ -1,5 +1,5 @@
-//! Sources of every awkward kind through split, decode, encode and join: the result must have the source's frames, times and
-//! duration, as the `ffprobe` command sees both.
+//! Runs difficult sources through split, decode, encode and join. According to `ffprobe`, the result must have the
+//! source's frames, times and duration.
 
 use stereospot_media::split::Split;
 use stereospot_media::{Cancel, Decoded, SegmentDecoder, StereoLayout, join};
@@ -49,7 +49,7 @@ fn an_open_group_at_the_start_loses_what_cannot_be_decoded() {
     bench.ffmpeg(&format!("{PICTURE} {options} @whole.mkv"));
     let source = bench.ffmpeg("-ss 1.1 -i @whole.mkv -c copy @source.mkv");
     let outcome = check(bench, source);
-    // This remux gives several of the leftover packets the same time, so that only decoding tells the frames.
+    // This remux gives several of the leftover packets the same time, so the frame times must come from decoding.
     assert!(outcome.is_recut && outcome.manifest.segments.len() > 1);
 }
 
@@ -89,7 +89,7 @@ fn odd_sizes() {
 #[test]
 fn ten_bits() {
     let bench = Bench::new();
-    // On the frames: an encoder of FFmpeg 7 takes no option's word for it.
+    // Tag the frames: encoders of FFmpeg 7 ignore the colour options.
     let colours = "-vf setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv";
     let source = x264(&bench, PICTURE, &format!("-g 12 -pix_fmt yuv420p10le {colours}"), "source.mp4");
     let info = stereospot_media::probe(&source, Cancel::never()).expect("probes");
@@ -110,7 +110,7 @@ fn rotated_phone_video() {
         x264(&bench, PICTURE, "-t 2.5 -g 12 -pix_fmt yuv420p", "plain.mp4");
         let source = bench.turned("plain.mp4", degrees, "source.mp4");
         let info = stereospot_media::probe(&source, Cancel::never()).expect("probes");
-        // A display matrix counts against the clock; the command's own turning is what the samples are compared with.
+        // A display matrix counts anticlockwise. `check` compares the samples with the `ffmpeg` command's own rotation.
         assert_eq!(info.rotation_degrees, 360 - degrees);
         let outcome = check(bench, source);
         duration_is_kept(&outcome);
@@ -189,7 +189,8 @@ fn a_recording_that_starts_and_ends_anywhere() {
     let bytes = std::fs::read(whole).expect("reads");
     let packets = bytes.len() / 188;
     let source = bench.path("source.ts");
-    // The tables that say what the stream is, then from the middle of a group of pictures into the middle of a frame.
+    // Keep the tables that describe the stream, then data from the middle of a group of pictures to the middle of a
+    // frame.
     let part = [&bytes[..188 * 3], &bytes[188 * (packets / 3)..188 * (packets * 3 / 4) + 100]].concat();
     std::fs::write(&source, part).expect("writes");
     let split = Split::plan(&source, TARGET_SECS, Cancel::never()).expect("plans");

@@ -1,4 +1,4 @@
-//! What the result takes from the source besides the picture.
+//! Sound, subtitles, chapters and cover pictures in the result.
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ fn subtitles_and_chapters() {
     assert_eq!(titles, [("One".into(), "0.000000".into()), ("Two".into(), "2.000000".into())]);
     assert_eq!(probed["format"]["tags"]["title"], "Both");
     assert!(probed["streams"].to_string().contains("mov_text"));
-    // Between two lines MP4 holds an empty one.
+    // MP4 stores an empty subtitle between two lines.
     let times = |path: &Path| -> Vec<_> {
         let probed = judge::probe(path, &["-select_streams", "s:0", "-show_packets"]);
         let packets = probed["packets"].as_array().expect("packets").iter();
@@ -69,13 +69,13 @@ fn sound_that_mp4_cannot_carry_becomes_aac() {
         assert_eq!((&sound["codec_name"], &sound["channels"]), (&"aac".into(), &2.into()));
         let secs: f64 = sound["duration"].as_str().expect("a duration").parse().expect("a number");
         assert!((secs - 2.0).abs() < 0.05, "{secs}");
-        // The tone is where it was: 440 Hz at the source's loudness.
+        // The tone is still there: 440 Hz at the source's loudness.
         let (before, after) = (loudness(&outcome.bench, &outcome.source), loudness(&outcome.bench, &outcome.result));
         assert!((before - after).abs() < 0.5, "{before} dB became {after} dB");
     }
 }
 
-/// Mean volume in dB of what a band filter around the fixture's tone leaves.
+/// Loudness in dB after a band-pass filter around the fixture's tone.
 fn loudness(bench: &Bench, path: &Path) -> f64 {
     let path = path.display().to_string();
     let log = bench.path("levels.txt").display().to_string();

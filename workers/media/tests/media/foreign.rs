@@ -1,4 +1,5 @@
-//! Segments that other software cut and converted, as the services of existing deployments do it: by the `ffmpeg` command.
+//! Segments that other software cut and converted with the `ffmpeg` command, as the services of existing deployments
+//! do.
 
 use std::path::{Path, PathBuf};
 
@@ -10,18 +11,18 @@ use stereospot_media::{Cancel, Error, Manifest, StereoLayout, join};
 use crate::judge::{self, Bench};
 use crate::way::{PICTURE, SOUND, decode_all, encode_all, write_segments, x264};
 
-/// A source with sound, four seconds of 25 frames, keyframes every half second.
+/// A source with sound: four seconds at 25 frames per second, with a keyframe about every half second.
 fn source(bench: &Bench) -> PathBuf {
     x264(bench, &format!("{PICTURE} {SOUND}"), "-g 12 -bf 2 -pix_fmt yuv420p -c:a aac", "source.mp4")
 }
 
-/// Cuts as they do: near every second, all streams, each file's times from zero.
+/// Cuts as those services do: about every second, all streams, each file's times starting at zero.
 fn cut(bench: &Bench) -> Vec<PathBuf> {
     bench.ffmpeg("-i @source.mp4 -f segment -segment_time 1 -reset_timestamps 1 -c copy -map 0 @cut-%d.mp4");
     (0..).map(|index| bench.path(&format!("cut-{index}.mp4"))).take_while(|path| path.exists()).collect()
 }
 
-/// Converts as they do: their own encoder's settings and time base, the sound kept.
+/// Converts as those services do: with their own encoder settings and time base, keeping the sound.
 fn convert(bench: &Bench, segments: &[PathBuf], filter: &str) -> Vec<PathBuf> {
     let convert = |(index, path): (usize, &PathBuf)| {
         let path = path.display();
@@ -118,7 +119,7 @@ fn a_segment_takes_its_part_of_the_sound_along() {
         assert!((secs(0, "duration") - secs(1, "duration")).abs() < 0.1, "{probed}");
         assert!((secs(0, "start_time") - secs(1, "start_time")).abs() < 0.1, "{probed}");
     }
-    // Every packet of the sound is in one of them, in order.
+    // The files together hold every sound packet, in order.
     let sums = |path: &Path| -> Vec<String> {
         let sums = judge::packet_sums(path, "a:0");
         sums.iter().map(|line| line.split_once(' ').expect("time and sum").1.to_owned()).collect()
@@ -126,7 +127,7 @@ fn a_segment_takes_its_part_of_the_sound_along() {
     let all: Vec<String> = with_sound.iter().flat_map(|path| sums(path)).collect();
     assert_eq!(all, sums(&source));
 
-    // Such a segment decodes as before, and its conversion takes the sound on.
+    // Such a segment decodes as before, and its conversion keeps the sound.
     let decoded = decode_all(manifest, &with_sound);
     let encoded = encode_all(&bench, manifest, &decoded);
     for (index, (spec, converted)) in manifest.segments.iter().zip(&encoded).enumerate() {

@@ -1,4 +1,5 @@
-//! Nothing is joined that is not what the manifest says; and it is the segment that is named, never the source.
+//! A segment that does not match the manifest is not joined, and the error names the segment and does not blame the
+//! source.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ fn encode(path: &Path, manifest: &Manifest, index: usize, frames: usize, width: 
     encoder.finish().expect("finishes");
 }
 
-/// A source with its converted segments.
+/// A source and its converted segments.
 struct Fixture {
     bench: Bench,
     source: PathBuf,
@@ -75,7 +76,7 @@ fn a_damaged_segment_is_named() {
     damaged(&[], "not a video file");
     damaged(b"not a video", "not a video file");
     damaged(&"these are notes, not a video\n".repeat(500).into_bytes(), "not a video file");
-    // What lies in a store may not have other files opened.
+    // A playlist in the store must not make FFmpeg open other files.
     damaged(b"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nout-0.mp4\n#EXT-X-ENDLIST\n", "not a video file");
     damaged(
         &std::fs::read(fixture.bench.ffmpeg("-f lavfi -i color=red:size=160x90 -frames:v 1 @x.png")).expect("reads"),
@@ -85,7 +86,7 @@ fn a_damaged_segment_is_named() {
     for share in [1, 25, 50, 75] {
         damaged(&whole[..whole.len() * share / 100], "");
     }
-    // With the index in front all packets are found, and what ends is the last one's bytes.
+    // With the index at the front, all packets are found, and truncation damages the last one's bytes.
     let front = fixture.bench.path("front.mp4").display().to_string();
     std::fs::write(&paths[1], &whole).expect("writes");
     fixture.bench.ffmpeg(&format!("-i @out-1.mp4 -c copy -movflags +faststart {front}"));
@@ -93,12 +94,12 @@ fn a_damaged_segment_is_named() {
     damaged(&front[..front.len() - 3], "not whole");
     damaged(&front[..front.len() * 3 / 4], "");
     damaged(&front[..front.len() / 4], "");
-    // A hole where the frames are.
+    // Zeros in place of the frames.
     damaged(&[&whole[..40], &vec![0; whole.len() - 40][..]].concat(), "");
 
     fixture.encode(1, 1, 160);
     fixture.refused(paths, 1, "frames");
-    // One of another segment.
+    // The file of another segment.
     std::fs::copy(&paths[2], &paths[1]).expect("copies");
     if fixture.manifest.segments[1].frames != fixture.manifest.segments[2].frames {
         fixture.refused(paths, 1, "frames");

@@ -1,13 +1,14 @@
-//! The `ffmpeg` and `ffprobe` commands: they make the sources and judge the results, so that this crate does not judge itself.
+//! Uses the `ffmpeg` and `ffprobe` commands to make sources and to judge results, so that this crate does not judge
+//! itself.
 //!
-//! Invariant: a tool that is missing or fails ends the test; nothing is skipped.
+//! Invariant: a missing or failing tool fails the test; no test is skipped.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-/// A folder for one test's files, gone when dropped.
+/// A temporary folder for one test's files.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
@@ -21,7 +22,8 @@ impl Bench {
         self.folder.path().join(name)
     }
 
-    /// Runs `ffmpeg` with arguments separated by blanks; `@name` stands for a file in the folder. Gives the path of the last one.
+    /// Runs `ffmpeg` with arguments separated by blanks; `@name` stands for a file in the folder. Returns the path of
+    /// the last argument.
     pub(crate) fn ffmpeg(&self, arguments: &str) -> PathBuf {
         let arguments: Vec<String> = arguments
             .split_whitespace()
@@ -31,9 +33,9 @@ impl Bench {
         PathBuf::from(arguments.last().expect("at least the output"))
     }
 
-    /// A copy of a file with a note to show it turned, as a phone makes it.
+    /// Copies a file and marks it as rotated, as a phone does.
     pub(crate) fn turned(&self, source: &str, degrees: u32, name: &str) -> PathBuf {
-        // FFmpeg 6 has an option for it and no longer heeds the tag.
+        // FFmpeg 6 has an option for this and ignores the old metadata tag.
         let options = run("ffmpeg", &["-hide_banner", "-h", "full"]);
         if String::from_utf8_lossy(&options).contains("-display_rotation") {
             return self.ffmpeg(&format!("-display_rotation:v:0 {degrees} -i @{source} -c copy @{name}"));
@@ -42,7 +44,7 @@ impl Bench {
     }
 }
 
-/// A time as a fraction, exact.
+/// An exact time, as a fraction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Time {
     ticks: i128,
@@ -56,18 +58,17 @@ impl PartialEq for Time {
     }
 }
 
-/// What ffprobe says about a file's video.
+/// ffprobe's description of a file's video.
 #[derive(Debug)]
 pub(crate) struct Video {
     pub(crate) width: u64,
     pub(crate) height: u64,
-    /// Times of all decoded frames.
     pub(crate) times: Vec<Time>,
     pub(crate) duration: Option<Time>,
     pub(crate) stream: Value,
 }
 
-/// Decodes the file's video by ffprobe.
+/// Decodes the file's video with ffprobe.
 pub(crate) fn video(path: &Path) -> Video {
     let probed = probe(path, &["-select_streams", "V:0", "-show_streams", "-show_frames"]);
     let stream = probed["streams"][0].clone();
@@ -85,24 +86,24 @@ pub(crate) fn video(path: &Path) -> Video {
     }
 }
 
-/// ffprobe's JSON.
+/// Runs ffprobe and parses its JSON.
 pub(crate) fn probe(path: &Path, arguments: &[&str]) -> Value {
     let path = path.display().to_string();
     let text = run("ffprobe", &[&["-v", "error", "-of", "json"], arguments, &[&path]].concat());
     serde_json::from_slice(&text).expect("ffprobe writes JSON")
 }
 
-/// Checksum of each packet of the n-th stream of a kind ("a:0").
+/// Time and checksum of each packet of a stream, such as "a:0".
 pub(crate) fn packet_sums(path: &Path, stream: &str) -> Vec<String> {
     let found = probe(path, &["-select_streams", stream, "-show_packets", "-show_data_hash", "md5"]);
     let packets = found["packets"].as_array().expect("packets");
     packets.iter().map(|p| format!("{} {}", p["pts_time"], p["data_hash"])).collect()
 }
 
-/// All frames of the file as raw 8-bit 4:2:0, upright, by the `ffmpeg` command.
+/// Decodes all frames with the `ffmpeg` command to raw 8-bit 4:2:0, upright.
 pub(crate) fn raw_frames(path: &Path, is_full_range: bool) -> Vec<u8> {
     let path = path.display().to_string();
-    // Each name stands for a range: the other would make the command rescale the samples.
+    // Each name implies a range; with the other one the command would rescale the samples.
     let format = if is_full_range { "yuvj420p" } else { "yuv420p" };
     let flags = "bicubic+accurate_rnd+full_chroma_inp";
     let arguments = [

@@ -1,4 +1,4 @@
-//! The crate against files that the `ffmpeg` command made, judged by `ffprobe` and `ffmpeg`.
+//! Tests the crate with files made by the `ffmpeg` command, judged by `ffprobe` and `ffmpeg`.
 
 mod bad_sources;
 mod cancelling;

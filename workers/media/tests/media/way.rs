@@ -1,4 +1,4 @@
-//! A source's way through the crate, with what must hold for every source.
+//! Runs a source through split, decode, encode and join, and checks everything that must hold for every source.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub(crate) const TARGET_SECS: f64 = 1.0;
 pub(crate) const PICTURE: &str = "-f lavfi -i testsrc2=size=160x90:rate=25:duration=4";
 pub(crate) const SOUND: &str = "-f lavfi -i sine=frequency=440:duration=4";
 
-/// A source after its way through.
+/// The files and facts of one run.
 pub(crate) struct Outcome {
     pub(crate) bench: Bench,
     pub(crate) source: PathBuf,
@@ -21,13 +21,13 @@ pub(crate) struct Outcome {
     pub(crate) manifest: Manifest,
     pub(crate) is_recut: bool,
     pub(crate) summary: JoinSummary,
-    /// What ffprobe says of the source.
+    /// ffprobe's description of the source.
     pub(crate) truth: judge::Video,
-    /// What ffprobe says of the result.
+    /// ffprobe's description of the result.
     pub(crate) found: judge::Video,
 }
 
-/// Takes the source through everything and checks what holds for all.
+/// Runs the source through all steps and checks what must hold for every source.
 pub(crate) fn check(bench: Bench, source: PathBuf) -> Outcome {
     let split = Split::plan(&source, TARGET_SECS, Cancel::never()).expect("the source can be split");
     let manifest = split.manifest().clone();
@@ -73,7 +73,7 @@ pub(crate) fn encode_all(bench: &Bench, manifest: &Manifest, decoded: &[Vec<Deco
     let encode = |(index, frames): (usize, &Vec<Decoded>)| {
         let path = bench.path(&format!("encoded-{index}.mp4"));
         let mut options = EncoderOptions::new(width, height, manifest);
-        // Slow enough a preset for B-frames in a pyramid.
+        // A preset slow enough to produce a pyramid of B-frames.
         (options.preset, options.crf, options.layout) = ("veryfast".to_owned(), 30, StereoLayout::SideBySide);
         let mut encoder = Encoder::create(&path, options).expect("the encoder opens");
         for frame in frames {
@@ -87,7 +87,7 @@ pub(crate) fn encode_all(bench: &Bench, manifest: &Manifest, decoded: &[Vec<Deco
     decoded.iter().enumerate().map(encode).collect()
 }
 
-/// Every sample of every frame equals what the `ffmpeg` command decodes from the whole source.
+/// Compares every sample of every frame with what the `ffmpeg` command decodes from the whole source.
 fn check_samples(raw: &[u8], manifest: &Manifest, decoded: &[Vec<Decoded>]) {
     let (width, height) = (manifest.width as usize, manifest.height as usize);
     let sizes = [(width, height), (width.div_ceil(2), height.div_ceil(2)), (width.div_ceil(2), height.div_ceil(2))];
@@ -115,7 +115,8 @@ fn check_result(truth: &judge::Video, found: &judge::Video, summary: &JoinSummar
     assert!(!side_data.contains("rotation"), "rotation was applied, not carried over");
 }
 
-/// Every frame of the result shows what the source's frame at its place shows, as far as two lossy encodings allow.
+/// Compares every frame of the result with the source's frame at the same position, with a tolerance for two lossy
+/// encodings.
 fn check_likeness(source: &[u8], result: &Path, manifest: &Manifest) {
     let result = judge::raw_frames(result, manifest.colour.is_full_range);
     let (width, height) = (manifest.width as usize, manifest.height as usize);
@@ -126,7 +127,7 @@ fn check_likeness(source: &[u8], result: &Path, manifest: &Manifest) {
         let rows = a[..width * height].chunks_exact(width).zip(b.chunks_exact(wide));
         let luma: u64 = rows.flat_map(|(a, b)| a.iter().zip(b)).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         let chroma = a[width * height..].iter().zip(&b[wide * high..]).map(|(a, b)| u64::from(a.abs_diff(*b)));
-        // Chroma planes of equal size in both: also of odd pictures, whose chroma was rounded up already.
+        // The chroma planes have the same size in both, also for odd pictures, whose chroma is already rounded up.
         let difference = (luma + chroma.sum::<u64>()) as f64 / a.len() as f64;
         assert!(difference < 6.0, "frame {number} differs by {difference} of 255 on average");
     }

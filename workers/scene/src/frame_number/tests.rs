@@ -3,7 +3,7 @@ use stereospot_picture::Colour;
 use super::*;
 use crate::noise::chance;
 
-/// A picture of middling noise with the number burnt in.
+/// A picture of medium noise, with the number burnt in.
 fn numbered(width: usize, height: usize, number: u32) -> Picture {
     let mut picture = Picture::new(width, height, Colour::default());
     for (at, sample) in picture.y.iter_mut().enumerate() {
@@ -13,7 +13,7 @@ fn numbered(width: usize, height: usize, number: u32) -> Picture {
     picture
 }
 
-/// The luma of a picture, resampled: `source` gives for x and y in 0 … 1 the place to read.
+/// Resamples a picture's luma: `source` maps x and y in 0 … 1 to the place to read.
 fn resampled(picture: &Picture, width: usize, height: usize, source: impl Fn(f32, f32) -> (f32, f32)) -> Picture {
     let mut out = Picture::new(width, height, Colour::default());
     for y in 0..height {
@@ -27,7 +27,7 @@ fn resampled(picture: &Picture, width: usize, height: usize, source: impl Fn(f32
     out
 }
 
-/// Blur over 5 × 5 and noise of ±25, worse than any watchable compression.
+/// Applies a 5 × 5 blur and noise of ±25, worse than any watchable compression.
 fn damaged(picture: &Picture) -> Picture {
     let (width, height) = (picture.width() as i64, picture.height() as i64);
     let mut out = picture.clone();
@@ -64,7 +64,7 @@ fn warped_eyes_read_back_in_every_layout() {
     for (width, height) in [(320, 180), (960, 540), (1280, 720)] {
         for number in NUMBERS {
             let source = numbered(width, height, number);
-            // Each eye is shifted by up to 1.5 % of the width, differently from place to place, then packed.
+            // Shift each eye by up to 1.5 % of the width, varying along the row, then pack.
             let shift = |x: f32, sign: f32| x + sign * 0.015 * (x * 37.0 + 1.0).sin();
             let side_by_side =
                 |x: f32, y: f32| if x < 0.5 { (shift(2.0 * x, 1.0), y) } else { (shift(2.0 * x - 1.0, -1.0), y) };
@@ -94,7 +94,8 @@ fn eyes_mixed_as_an_anaglyph_mixes_them_read_back() {
         let source = numbered(960, 540, number);
         let left = resampled(&source, 960, 540, |x, y| (x + 0.012, y));
         let right = resampled(&source, 960, 540, |x, y| (x - 0.012, y));
-        // Grey blocks give an anaglyph whose luma is the left eye's by red's weight and the right eye's by the others'.
+        // In an anaglyph of grey blocks, luma is the left eye's with the weight of red plus the right eye's with the
+        // other weights.
         let mut mixed = left.clone();
         for (out, right) in mixed.y.iter_mut().zip(&right.y) {
             *out = (0.2126 * f32::from(*out) + 0.7874 * f32::from(*right)) as u8;
@@ -109,7 +110,7 @@ fn what_carries_no_number_gives_none() {
     assert_eq!(read_frame_number(&plain, Eye::Whole), None);
     assert_eq!(read_frame_number(&Picture::new(960, 540, Colour::default()), Eye::Whole), None);
     assert_eq!(read_frame_number(&Picture::new(4, 4, Colour::default()), Eye::RightHalf), None);
-    // A plain picture is not a side-by-side one.
+    // A plain picture has no number in its right half.
     assert_eq!(read_frame_number(&numbered(960, 540, 9), Eye::RightHalf), None);
 }
 

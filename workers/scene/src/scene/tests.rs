@@ -4,7 +4,7 @@ fn small(frames: u32, cuts: Vec<u32>) -> Scene {
     Scene::new(SceneSpec { width: 320, height: 180, frames, cuts, ..SceneSpec::default() }).unwrap()
 }
 
-/// The shift along the row at which the patch about (x, y) fits the other picture best.
+/// The horizontal shift at which the patch around (x, y) best matches the other picture.
 fn best_shift(source: &Picture, other: &Picture, x: usize, y: usize, reach: i32) -> i32 {
     let cost = |shift: i32| -> i64 {
         (-6..=6)
@@ -33,7 +33,7 @@ fn equal_specifications_give_equal_bytes_and_other_seeds_other_ones() {
 
 #[test]
 fn depth_needs_no_clamping_and_spans_much_of_its_range() {
-    // Frames over the whole of the camera's way, in the three shots and in their second round with other places.
+    // Frames over the camera's whole path, in the three shots and in their repetition with other places.
     let scene = small(1500, vec![250, 500, 750, 1000, 1250]);
     for n in (0..1500).step_by(14) {
         let frame = scene.frame(n);
@@ -61,7 +61,7 @@ fn true_eyes_differ_as_the_formula_says() {
             let d = frame.depth[y * 960 + x];
             let patch = || (-6..=6).flat_map(|dy: i32| (-6..=6).map(move |dx: i32| (dx, dy)));
             let at = |dx: i32, dy: i32| (y as i32 + dy) as usize * 960 + (x as i32 + dx) as usize;
-            // A patch at one depth that has an upright edge in it can be found again.
+            // Only a patch at one depth with vertical edges can be located.
             let is_level = patch().all(|(dx, dy)| (frame.depth[at(dx, dy)] - d).abs() < 0.012);
             let detail: i32 = patch()
                 .map(|(dx, dy)| i32::from(frame.picture.y[at(dx, dy)].abs_diff(frame.picture.y[at(dx - 1, dy)])))
@@ -73,7 +73,8 @@ fn true_eyes_differ_as_the_formula_says() {
             let to_left = best_shift(&frame.picture, &left, x, y, 30);
             let to_right = best_shift(&frame.picture, &right, x, y, 30);
             let found = (to_left - to_right) as f32;
-            // Gloss moves with the eye and shadows hide: one point in ten may be lost, the rest must be right within a pixel.
+            // Gloss moves with the eye, and shadows hide edges: one point in ten may be wrong, the others must match
+            // within a pixel.
             checked += 1;
             if (found - expected).abs() < 1.6 {
                 signs[usize::from(found > 0.0)] += 1;
@@ -103,7 +104,7 @@ fn what_the_source_hides_is_disoccluded_beside_near_things_on_the_eyes_own_side(
         let count = |wanted| regions.iter().filter(|&&region| region == wanted).count() as f64 / regions.len() as f64;
         assert!((0.002..0.1).contains(&count(Region::Disoccluded)), "{}", count(Region::Disoccluded));
         assert!((0.01..0.4).contains(&count(Region::NearEdge)), "{}", count(Region::NearEdge));
-        // The left eye looks past a near thing's left side: further right of the hole stands what hid it.
+        // The left eye sees past a near object's left side, so what hid the hole is to its right.
         let (mut own, mut other) = (0, 0);
         for at in (0..regions.len()).filter(|&at| regions[at] == Region::Disoccluded) {
             let x = (at % 960) as i64;

@@ -5,7 +5,7 @@ use stereospot_picture::Matrix;
 const KINDS: [AnaglyphKind; 5] =
     [AnaglyphKind::Dubois, AnaglyphKind::Color, AnaglyphKind::HalfColor, AnaglyphKind::Gray, AnaglyphKind::Wimmer];
 
-/// Mixes flat pictures; the YUV of the result.
+/// Mixes two flat pictures and returns the result's YUV.
 fn mixed(kind: AnaglyphKind, colour: Colour, left: [u8; 3], right: [u8; 3]) -> [u8; 3] {
     let mut out = Picture::new(6, 2, colour);
     let mut mixer = Mixer::new(kind, colour, 6);
@@ -49,7 +49,7 @@ fn the_left_eye_is_red_and_the_right_one_cyan() {
         check(kind, white, black, [81, 90, 240]);
         check(kind, black, white, [170, 166, 16]);
     }
-    // Dubois leaks a little of each eye on purpose, and stays far on its side.
+    // Dubois mixes a little of each eye into the other on purpose, but only a little.
     let [_, _, red] = mixed(AnaglyphKind::Dubois, colour, white, black);
     let [_, _, cyan] = mixed(AnaglyphKind::Dubois, colour, black, white);
     assert!(red > 220 && cyan < 40, "{red} {cyan}");

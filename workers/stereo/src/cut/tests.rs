@@ -1,7 +1,7 @@
 use super::*;
 use stereospot_picture::Colour;
 
-/// A gradient between two levels with a bright square at `x`.
+/// A gradient between two levels, with a bright square at `x`.
 fn scene(low: u8, high: u8, x: usize) -> Picture {
     let mut picture = Picture::new(160, 90, Colour::default());
     for (i, sample) in picture.y.iter_mut().enumerate() {

@@ -1,20 +1,20 @@
-//! The model's input: a picture shrunk to the depth grid by area averaging and turned into normalised RGB.
+//! Prepares the model's input: shrinks a picture to the input's size by area averaging and converts it to normalised
+//! RGB.
 
 use stereospot_picture::Picture;
 
 use super::Manifest;
 use crate::colour::{ToRgb, to_rgb};
 
-/// Makes inputs, keeping its buffers and tables from picture to picture.
+/// Prepares inputs and reuses its buffers and tables.
 #[derive(Debug, Default)]
 pub(super) struct DepthInput {
     shape: Shape,
-    /// Where each column of the grid reads from, for luma and for chroma.
+    /// Where each column of the grid reads from: for luma, for chroma.
     columns: [Spans; 2],
     rows: [Spans; 2],
-    /// Three planes of the grid's size.
     data: Vec<f32>,
-    /// One row of a plane, averaged over its source rows.
+    /// One row, averaged over its source rows.
     row: Vec<f32>,
 }
 
@@ -24,7 +24,7 @@ struct Shape {
     grid: (usize, usize),
 }
 
-/// Area averaging along one axis: result `i` is the sum of `taps` weighted samples from `starts[i]` on.
+/// Area averaging along one axis: output `i` is the weighted sum of `taps` samples from `starts[i]` on.
 #[derive(Debug, Default)]
 struct Spans {
     starts: Vec<usize>,
@@ -33,7 +33,7 @@ struct Spans {
 }
 
 impl DepthInput {
-    /// The planes R, G, B of a picture at `width` by `height`, normalised as the manifest says.
+    /// Returns the planes R, G, B of a picture at `width` by `height`, normalised as in the manifest.
     pub(super) fn fill(&mut self, picture: &Picture, width: usize, height: usize, manifest: &Manifest) -> &[f32] {
         self.prepare(Shape { picture: (picture.width(), picture.height()), grid: (width, height) });
         let plane = width * height;
@@ -63,7 +63,7 @@ impl DepthInput {
 }
 
 impl Spans {
-    /// Splits `source` samples into `target` equal spans; a sample cut by a border counts by its share on each side.
+    /// Splits `source` samples into `target` equal spans; a sample on a border counts on each side by its share.
     fn new(source: usize, target: usize) -> Self {
         let length = source as f64 / target as f64;
         let taps = (length.ceil() as usize + 1).min(source);
@@ -99,7 +99,8 @@ impl Spans {
     }
 
     fn average(&self, row: &[f32], target: &mut [f32]) {
-        // A number of taps that the compiler knows lets it unroll: four times faster, and this loop is a good part of a frame.
+        // With a constant number of taps the compiler unrolls the loop: four times faster, and it is a large part of a
+        // frame's time.
         match self.taps {
             2 => self.average_by::<2>(row, target),
             3 => self.average_by::<3>(row, target),
@@ -123,7 +124,7 @@ impl Spans {
     }
 }
 
-/// Turns three planes of YUV sample values into normalised RGB, in place.
+/// Converts three planes of YUV sample values to normalised RGB, in place.
 fn normalise(data: &mut [f32], plane: usize, to: &ToRgb, manifest: &Manifest) {
     let (y, rest) = data.split_at_mut(plane);
     let (u, v) = rest.split_at_mut(plane);

@@ -1,4 +1,4 @@
-//! What a model's graph does not say about itself.
+//! The manifest of a model: what its graph does not say.
 
 use std::path::Path;
 
@@ -6,34 +6,33 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, manifest_path};
 
-/// What stands in the JSON file beside a model. Every field has a default, that of Depth Anything.
+/// The JSON file beside a model. Every field defaults to the value for Depth Anything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Manifest {
-    /// The model's name for events and metrics; the file's name if absent.
+    /// Name in events and metrics; defaults to the file name.
     pub name: Option<String>,
-    /// What it is, in a sentence.
+    /// One sentence about the model.
     pub about: Option<String>,
-    /// Mean of R, G, B in 0 to 1 that is taken from the input.
+    /// Mean of R, G, B (0 to 1), subtracted from the input.
     pub mean: [f32; 3],
-    /// Standard deviation of R, G, B by which the input is divided.
+    /// Standard deviation of R, G, B; the input is divided by it.
     pub std: [f32; 3],
-    /// Both sides of the input are multiples of this.
+    /// Both sides of the input must be multiples of this.
     pub multiple: usize,
-    /// What high values mean.
     pub polarity: Polarity,
-    /// Width and height of the input where they are fixed.
+    /// Width and height of the input, if fixed.
     pub size: Option<[usize; 2]>,
 }
 
-/// What the values of a model mean.
+/// What a model's output values mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Polarity {
-    /// Relative disparity: near is high.
+    /// Relative disparity: high values are near.
     #[default]
     NearHigh,
-    /// Distance in metres: far is high.
+    /// Distance in metres: high values are far.
     Metric,
 }
 
@@ -52,10 +51,10 @@ impl Default for Manifest {
 }
 
 impl Manifest {
-    /// Reads the manifest beside a model; the defaults where there is none.
+    /// Reads the manifest beside a model; the defaults if there is none.
     ///
     /// # Errors
-    /// [`Error::BadModel`] for one that can't be read or makes no sense.
+    /// [`Error::BadModel`] for a manifest that is unreadable or has invalid values.
     pub(super) fn beside(model: &Path) -> Result<Self, Error> {
         let path = manifest_path(model);
         let bad = |reason: String| Error::BadModel { path: path.clone(), reason };

@@ -1,4 +1,4 @@
-//! ONNX Runtime itself: where its library is, loading it once, opening a session on one execution provider.
+//! Finds and loads ONNX Runtime's library, and opens sessions on one execution provider.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -11,18 +11,19 @@ use ort::session::builder::SessionBuilder;
 
 use super::{Error, ModelSpec, Provider};
 
-/// The process's only environment: ONNX Runtime allows no second one, and dropping it would end the first.
+/// The only environment of this process: ONNX Runtime allows no second one, and dropping this would shut it down.
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
 const VARIABLES: [&str; 2] = ["STEREOSPOT_ONNXRUNTIME", "ORT_DYLIB_PATH"];
 const SYSTEM_FOLDERS: [&str; 5] =
     ["/usr/local/lib", "/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 
-/// Finds ONNX Runtime's shared library: STEREOSPOT_ONNXRUNTIME or ORT_DYLIB_PATH (a full path), else the wheel in
-/// `.tools/venv` of the working directory, of the program's folder or of a folder above them, else the system's libraries.
+/// Finds ONNX Runtime's shared library. Searches in this order: the full path in STEREOSPOT_ONNXRUNTIME or
+/// ORT_DYLIB_PATH; the Python wheel in `.tools/venv` in or above the working directory, then in or above the program's
+/// folder; the system's library folders.
 ///
 /// # Errors
-/// [`Error::RuntimeMissing`] with what to do.
+/// [`Error::RuntimeMissing`], with a message that says what to do.
 pub fn find_runtime_library() -> Result<PathBuf, Error> {
     for variable in VARIABLES {
         if let Some(path) = std::env::var_os(variable).filter(|p| !p.is_empty()) {
@@ -36,10 +37,10 @@ pub fn find_runtime_library() -> Result<PathBuf, Error> {
         .ok_or_else(|| Error::RuntimeMissing { place: "in .tools/venv or the system's library folders".to_owned() })
 }
 
-/// The library in a `.tools/venv` at or above one of `starts`, else in one of `folders`.
+/// Searches `.tools/venv` at or above each of `starts`, then `folders`.
 fn find_in<'a>(starts: impl Iterator<Item = &'a Path>, folders: impl Iterator<Item = &'a Path>) -> Option<PathBuf> {
     let wheels = starts.flat_map(Path::ancestors).flat_map(|folder| {
-        // The wheel lies below lib/python3.N.
+        // pip installs the wheel below lib/python3.N.
         let versions = entries(&folder.join(".tools/venv/lib"));
         versions.into_iter().map(|version| version.join("site-packages/onnxruntime/capi"))
     });
@@ -47,24 +48,24 @@ fn find_in<'a>(starts: impl Iterator<Item = &'a Path>, folders: impl Iterator<It
         let is_library = |path: &PathBuf| {
             path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("libonnxruntime.so"))
         };
-        // Sorted, so that the choice among several versions is always the same: the last name.
+        // `entries` sorts, so with several versions the choice is stable: the last name.
         entries(&folder).into_iter().rfind(is_library)
     })
 }
 
-/// What lies in a folder, sorted; nothing where it can't be read.
+/// The sorted entries of a folder; empty if it can't be read.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
     paths.sort();
     paths
 }
 
-/// Opens the model of a spec on exactly the provider it asks for.
+/// Opens the model on exactly the requested provider.
 pub(super) fn open_session(spec: &ModelSpec) -> Result<Session, Error> {
     let environment = environment(&spec.runtime_library)?;
     let builder = |e: ort::Error| Error::RuntimeUnusable { path: spec.runtime_library.clone(), reason: first_line(&e) };
     let mut session = prepare(&environment, spec.threads).map_err(builder)?;
-    // TensorRT leaves what it can't do to CUDA, not to the processor.
+    // Let TensorRT hand unsupported operations to CUDA, never to the CPU.
     let providers = match spec.provider {
         Provider::Cpu => vec![ep::CPU::default().build()],
         Provider::Cuda => vec![ep::CUDA::default().build()],
@@ -78,14 +79,14 @@ pub(super) fn open_session(spec: &ModelSpec) -> Result<Session, Error> {
         .map_err(|e| Error::BadModel { path: spec.path.clone(), reason: first_line(&e) })
 }
 
-/// What ONNX Runtime says, shortened to its first line: the rest is its own call stack.
+/// The first line of ONNX Runtime's message; the rest is its internal call stack.
 pub(super) fn first_line(error: &ort::Error) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().trim().trim_end_matches('.').to_owned()
 }
 
 fn environment(library: &Path) -> Result<Environment, Error> {
-    // A full path: the loader would take a relative one as beside the program or in its own search folders.
+    // Use a full path: the loader would search its own folders for a relative one.
     let place = || format!("at {}", library.display());
     let path = library.canonicalize().map_err(|_| Error::RuntimeMissing { place: place() })?;
     let mut slot = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +101,7 @@ fn environment(library: &Path) -> Result<Environment, Error> {
 }
 
 fn prepare(environment: &Environment, threads: usize) -> ort::Result<SessionBuilder> {
-    // No spinning: the cores belong to decoding, warp and encoding as well.
+    // Disable busy waiting: decoding, warp and encoding need the cores as well.
     Ok(Session::builder(environment)?
         .with_intra_threads(threads.max(1))?
         .with_intra_op_spinning(false)?

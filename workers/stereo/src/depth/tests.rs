@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-/// The model that the project ships, on the library that `make` installs. Missing either is a failure, not a skip.
+/// The shipped model, on the library that `make` installs. The tests fail if either is missing.
 fn cues(provider: Provider) -> ModelSpec {
     ModelSpec {
         path: Path::new(env!("CARGO_MANIFEST_DIR")).join("models/cues.onnx"),
@@ -13,7 +13,7 @@ fn cues(provider: Provider) -> ModelSpec {
     }
 }
 
-/// Bytes of a minimal ONNX model, by protobuf's wire format: no fixture whose origin nobody knows.
+/// Builds a minimal ONNX model in protobuf's wire format, so that no binary fixture of unclear origin is needed.
 struct Proto(Vec<u8>);
 
 impl Proto {
@@ -40,7 +40,7 @@ impl Proto {
     }
 }
 
-/// A tensor's name, element type (1 float32, 7 int64) and sides (0: open).
+/// A tensor's name, element type (1 float32, 7 int64) and sides (0 means dynamic).
 type Outlet<'a> = (&'a str, u8, &'a [u8]);
 
 fn outlet((name, element, sides): Outlet<'_>) -> Vec<u8> {
@@ -56,7 +56,7 @@ fn outlet((name, element, sides): Outlet<'_>) -> Vec<u8> {
     Proto::new().bytes(1, name.as_bytes()).bytes(2, &Proto::new().bytes(1, &tensor.0).0).0
 }
 
-/// A chain of operators from `x` to `y`; an operator with a number reduces along that axis and drops it.
+/// A chain of operators from `x` to `y`. An operator with an axis reduces and drops that axis.
 fn onnx(inputs: &[Outlet<'_>], output: Outlet<'_>, operators: &[(&str, Option<u8>)]) -> Vec<u8> {
     let mut graph = Proto::new();
     for (i, (operator, axis)) in operators.iter().enumerate() {
@@ -86,7 +86,7 @@ fn onnx(inputs: &[Outlet<'_>], output: Outlet<'_>, operators: &[(&str, Option<u8
 }
 
 impl Proto {
-    /// An attribute's type: 2 a number, 7 numbers. Field 20 needs two bytes for its tag.
+    /// An attribute's type: 2 for a number, 7 for a list of numbers. The tag of field 20 takes two bytes.
     fn type_is(mut self, value: u8) -> Self {
         self.0.extend([0xa0, 0x01, value]);
         self
@@ -152,7 +152,7 @@ fn the_same_picture_gives_the_same_depth_whatever_the_threads() {
 fn the_foot_of_a_scene_is_nearer_than_its_sky() {
     let mut scene = Picture::new(640, 360, Colour::default());
     for (i, y) in scene.y.iter_mut().enumerate() {
-        // Bright and even above, rough and darker below.
+        // Bright and smooth at the top, rough and darker at the bottom.
         *y = if i / 640 < 150 { 220 } else { 90 + (i * 7919 % 61) as u8 };
     }
     scene.u[..75 * 320].fill(140);
@@ -171,7 +171,7 @@ fn models_bind_by_position_and_metres_become_near_is_high() {
         let bytes = onnx(&[PICTURE], output, &[("ReduceMean", Some(1)), ("Exp", None)]);
         open_bytes(&[("m.onnx", &bytes), ("m.json", manifest.as_bytes())]).unwrap()
     };
-    // This model's output is its input's brightness.
+    // This model outputs its input's brightness.
     let mut relative = open(DEPTH, r#"{"name": "bright"}"#);
     assert_eq!(relative.name(), "bright");
     let picture = picture(280, 280);
@@ -233,7 +233,7 @@ fn a_wrong_manifest_is_named() {
     check(r#"{"std": [1, 0, 1]}"#, "a zero for multiple, std or size");
 }
 
-/// The wheel for processors is what the tests run on: a GPU provider must fail on it.
+/// The tests use the CPU wheel, so GPU providers must fail.
 #[test]
 fn a_provider_that_is_not_there_fails_instead_of_falling_back() {
     for provider in [Provider::Cuda, Provider::TensorRt] {
@@ -253,7 +253,7 @@ fn providers_read_back() {
     assert!("gpu".parse::<Provider>().unwrap_err().contains("use one of cpu, cuda, tensorrt"));
 }
 
-/// The committed graph is what its script writes, byte for byte.
+/// The committed graph equals the script's output, byte for byte.
 #[test]
 fn the_shipped_model_is_what_its_script_writes() {
     let library = cues(Provider::Cpu).runtime_library;

@@ -71,7 +71,7 @@ fn a_warm_up_asks_for_every_fifth_depth() {
         };
         normaliser.track(number == 77, raw).unwrap();
     }
-    // The first and the first of a scene as well.
+    // Also the first picture, and the first of a scene.
     assert_eq!(asked, [54, 55, 60, 65, 70, 75, 77, 80, 85, 90, 95]);
 }
 
@@ -83,7 +83,7 @@ fn a_depth_that_fails_leaves_the_normaliser_as_it_was() {
 }
 
 proptest! {
-    /// Segments that were warmed up against one run over everything: each picture's depth within 1 %.
+    /// Compares warmed-up segments with one run over all pictures: each picture's depth agrees within 1 %.
     #[test]
     fn segments_join_without_a_jump(
         ranges in prop::collection::vec((0.0_f32..1.0, 2.0_f32..3.0), 100..160),
@@ -137,7 +137,7 @@ fn the_curve_is_the_formula_of_iw3() {
 
 #[test]
 fn without_a_warm_up_segments_do_jump() {
-    // Shows that the bound above can fail.
+    // Shows that the test above can fail.
     let options = Options { ema_buffer: 4, ..plain() };
     let bright = map(&[0.0, 1.0, 10.0]);
     let dim = map(&[0.0, 1.0, 2.0]);

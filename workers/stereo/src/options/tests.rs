@@ -53,6 +53,6 @@ fn full_hd_at_the_defaults_moves_9_6_pixels_an_eye() {
     let s = options.half_range(1920, 1080);
     assert!((s - 19.2).abs() < 1e-4, "{s}");
     assert!((s * (1.0 - options.convergence) - 9.6).abs() < 1e-4);
-    // The base is the longer side, whichever that is.
+    // The longer side counts, in portrait as well.
     assert_eq!(options.half_range(1080, 1920), s);
 }

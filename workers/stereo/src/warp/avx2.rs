@@ -1,4 +1,4 @@
-//! The AVX2 code beside the references in `disparity.rs` and `row.rs`, with the same results.
+//! AVX2 versions of functions in `disparity.rs` and `row.rs`, with the same results.
 #![expect(unsafe_code, reason = "loads and stores of std::arch take pointers; each one's range is checked beside it")]
 
 use std::arch::x86_64::*;
@@ -6,44 +6,44 @@ use std::arch::x86_64::*;
 use super::disparity::{Columns, Disparity, FRACTION, LIFT, limit, mix_from, stretch as stretch_scalar};
 use super::row::split_runs_from;
 
-/// Panics on a processor without AVX2, rather than run into the unknown. The check is one load.
+/// Panics on a CPU without AVX2, where these functions would be undefined behaviour. The check costs one load.
 fn assert_avx2() {
     assert!(is_x86_feature_detected!("avx2"), "this code is chosen on processors with AVX2 only");
 }
 
-/// As `disparity::stretch` from 0 on.
+/// Like `disparity::stretch` from 0.
 pub(super) fn stretch(cells: &[f32], columns: &Columns, disparity: Disparity, out: &mut [i16]) {
     assert_avx2();
     assert!(columns.share.len() == out.len() && columns.first.len() == out.len() && columns.second.len() == out.len());
     let within = |index: Option<&i32>| index.is_none_or(|&i| i >= 0 && (i as usize) < cells.len());
-    // Columns rise, so that the first and the last one bound all of them.
+    // Column indices ascend, so checking the first and last is enough.
     assert!(
         within(columns.first.first()) && within(columns.second.last()) && columns.first.last() <= columns.second.last()
     );
-    // SAFETY: AVX2 is there; the tables are as long as `out`, and their indices lie within `cells`.
+    // SAFETY: AVX2 is available; the tables are as long as `out`, and their indices lie within `cells`.
     let done = unsafe { stretch_blocks(cells, columns, disparity, out) };
     stretch_scalar(cells, columns, disparity, done, out);
 }
 
-/// As `disparity::mix_from` from 0 on.
+/// Like `disparity::mix_from` from 0.
 pub(super) fn mix(upper: &[i16], lower: &[i16], share: i16, out: &mut [i16]) {
     assert_avx2();
     assert!(upper.len() == out.len() && lower.len() == out.len());
-    // SAFETY: AVX2 is there; the three slices are equally long.
+    // SAFETY: AVX2 is available; the three slices have the same length.
     let done = unsafe { mix_blocks(upper, lower, share, out) };
     mix_from(upper, lower, share, done, out);
 }
 
-/// As `row::split_runs_from` from 0 on.
+/// Like `row::split_runs_from` from 0.
 pub(super) fn split_runs(distances: &[i16], runs: &mut Vec<u32>) {
     assert_avx2();
     runs.push(0);
-    // SAFETY: AVX2 is there.
+    // SAFETY: AVX2 is available.
     let done = unsafe { split_blocks(distances, runs) };
     split_runs_from(distances, done, runs);
 }
 
-/// Returns how many pixels are done: whole blocks of 16.
+/// Processes whole blocks of 16 pixels and returns the number of pixels done.
 ///
 /// # Safety
 /// AVX2; `columns` as long as `out`, with indices within `cells`.
@@ -54,7 +54,8 @@ unsafe fn stretch_blocks(cells: &[f32], columns: &Columns, disparity: Disparity,
     let (low, high) = (_mm256_set1_ps(-limit()), _mm256_set1_ps(limit()));
     let (lift, fall) = (_mm256_set1_ps(LIFT + 0.5), _mm256_set1_epi32(LIFT as i32));
     let eight = |x: usize| {
-        // SAFETY: the caller keeps x + 8 within the tables; the tables' indices lie within `cells`.
+        // SAFETY: `x + 8` lies within the tables (only called for whole blocks); the tables' indices lie within
+        // `cells`.
         let (first, second, share) = unsafe {
             (
                 _mm256_loadu_si256(columns.first.as_ptr().add(x).cast()),
@@ -74,7 +75,7 @@ unsafe fn stretch_blocks(cells: &[f32], columns: &Columns, disparity: Disparity,
     let blocks = out.len() / 16;
     for block in 0..blocks {
         let x = block * 16;
-        // Packing works on halves of the register; the permutation puts its quarters in order.
+        // Packing works within each half of the register; the permutation restores the order.
         let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(eight(x), eight(x + 8)));
         // SAFETY: x + 16 lies within `out`.
         unsafe { _mm256_storeu_si256(out.as_mut_ptr().add(x).cast(), packed) };
@@ -82,7 +83,7 @@ unsafe fn stretch_blocks(cells: &[f32], columns: &Columns, disparity: Disparity,
     blocks * 16
 }
 
-/// Returns how many pixels are done: whole blocks of 16.
+/// Processes whole blocks of 16 pixels and returns the number of pixels done.
 ///
 /// # Safety
 /// AVX2; three slices of one length.
@@ -104,7 +105,7 @@ unsafe fn mix_blocks(upper: &[i16], lower: &[i16], share: i16, out: &mut [i16]) 
     blocks * 16
 }
 
-/// Returns from where on nothing is done yet.
+/// Returns the first position that is not done yet.
 ///
 /// # Safety
 /// AVX2.
@@ -117,7 +118,7 @@ unsafe fn split_blocks(distances: &[i16], runs: &mut Vec<u32>) -> usize {
             let at = distances.as_ptr().add(x);
             (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.sub(1).cast()))
         };
-        // Two bits a pixel, set where it equals the one before.
+        // Two bits per pixel, set if it equals the pixel before.
         let equal = _mm256_movemask_epi8(_mm256_cmpeq_epi16(here, before)) as u32;
         let mut changed = !equal & 0x5555_5555;
         while changed != 0 {

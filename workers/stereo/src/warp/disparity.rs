@@ -1,29 +1,29 @@
-//! How far apart the two eyes see each pixel, row by row, from a depth grid.
+//! Computes the distance between the two eyes' images of each pixel, row by row, from a depth grid.
 //!
-//! The grid is stretched along x once per grid row, into sixteenths of a pixel, and mixed along y per picture row; both
-//! linearly, the grid's cells being centred.
+//! Each grid row is stretched along x once, in sixteenths of a pixel; the picture's rows interpolate between two
+//! stretched rows. Both steps are linear, with values at the centres of the grid's cells.
 
 use super::Code;
 use crate::normalise::NormalisedDepth;
 
-/// From depth to distance: `scale · (d − convergence)` pixels.
+/// Converts depth to distance: `scale · (d − convergence)` pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Disparity {
-    /// Distance between the eyes over the whole range of depth, in pixels: 2·s.
+    /// Distance between the eyes over the whole range of depth, in pixels: 2·s of the formula in `warp.rs`.
     pub(super) scale: f32,
-    /// Depth that both eyes see in the same place.
+    /// The depth that both eyes see at the same place.
     pub(super) convergence: f32,
 }
 
-/// Distances are kept in sixteenths of a pixel before they are rounded, up to 1023 pixels.
+/// Fractional bits of a distance before rounding (sixteenths of a pixel); with `LIMIT` they fit into 16 bits.
 pub(super) const FRACTION: u32 = 4;
 const LIMIT: f32 = 1023.0;
-/// Added before truncation, so that it rounds down for negative numbers as well.
+/// Added before truncation, so that negative numbers are rounded down as well.
 pub(super) const LIFT: f32 = 32768.0;
-/// Grid rows that are kept: a picture's rows need four at most while they pass.
+/// Number of cached grid rows: the luma and chroma rows being rendered need at most four.
 const KEPT: usize = 4;
 
-/// Distances for the rows of one picture after another.
+/// Computes the distances of one picture after another.
 #[derive(Debug)]
 pub(super) struct DisparityRows {
     code: Code,
@@ -33,27 +33,26 @@ pub(super) struct DisparityRows {
     kept: [Stretched; KEPT],
 }
 
-/// Where each pixel of a row reads from in a grid row.
+/// Which two grid cells each pixel of a row interpolates between.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     size: (usize, usize),
     pub(super) first: Vec<i32>,
     pub(super) second: Vec<i32>,
-    /// Share of the second.
+    /// Weight of the second cell.
     pub(super) share: Vec<f32>,
 }
 
 /// A grid row stretched to the picture's width, in sixteenths of a pixel.
 #[derive(Debug, Default, Clone)]
 struct Stretched {
-    /// Which one, if any.
     row: Option<usize>,
     luma: Vec<i16>,
-    /// In chroma pixels, half as many, half as far apart.
+    /// In chroma pixels: half as many values, half the distances.
     chroma: Vec<i16>,
 }
 
-/// Two grid rows and the share of the second in 32768ths.
+/// Two grid rows, and the weight of the second in 32768ths.
 struct Mix {
     rows: [usize; 2],
     share: i16,
@@ -72,7 +71,7 @@ impl Default for DisparityRows {
 }
 
 impl DisparityRows {
-    /// Gets ready for the next picture.
+    /// Prepares for the next picture.
     pub(super) fn prepare(
         &mut self,
         code: Code,
@@ -86,21 +85,21 @@ impl DisparityRows {
         self.kept.iter_mut().for_each(|kept| kept.row = None);
     }
 
-    /// Distances along luma row `y`, in pixels.
+    /// The distances along luma row `y`, in pixels.
     pub(super) fn luma(&mut self, depth: &NormalisedDepth, y: usize, out: &mut Vec<i16>) {
         let mix = self.mixed(depth, y, self.height);
         let [upper, lower] = mix.rows.map(|row| &self.kept[row % KEPT].luma);
         mix_rows(self.code, upper, lower, mix.share, out);
     }
 
-    /// Distances along chroma row `y`, in chroma pixels.
+    /// The distances along chroma row `y`, in chroma pixels.
     pub(super) fn chroma(&mut self, depth: &NormalisedDepth, y: usize, out: &mut Vec<i16>) {
         let mix = self.mixed(depth, y, self.height / 2);
         let [upper, lower] = mix.rows.map(|row| &self.kept[row % KEPT].chroma);
         mix_rows(self.code, upper, lower, mix.share, out);
     }
 
-    /// The grid rows around row `y` of `height`, stretched.
+    /// Finds the grid rows around row `y` of `height`, and stretches them if necessary.
     fn mixed(&mut self, depth: &NormalisedDepth, y: usize, height: usize) -> Mix {
         let last = depth.height() - 1;
         let at = ((y as f32 + 0.5) * depth.height() as f32 / height as f32 - 0.5).clamp(0.0, last as f32);
@@ -151,19 +150,19 @@ impl Stretched {
             #[cfg(not(target_arch = "x86_64"))]
             Code::Avx2 => stretch(cells, columns, scaled, 0, &mut self.luma),
         }
-        // A chroma pixel spans two luma pixels: their mean, halved.
+        // A chroma pixel spans two luma pixels. Take their mean, halved because chroma has half the resolution.
         for (chroma, pair) in self.chroma.iter_mut().zip(self.luma.chunks_exact(2)) {
             *chroma = ((i32::from(pair[0]) + i32::from(pair[1])) >> 2) as i16;
         }
     }
 }
 
-/// The greatest distance that is kept, in sixteenths.
+/// The largest representable distance, in sixteenths of a pixel.
 pub(super) fn limit() -> f32 {
     LIMIT * (1 << FRACTION) as f32
 }
 
-/// The reference: pixels from `from` on.
+/// Reference implementation, from pixel `from` on.
 pub(super) fn stretch(cells: &[f32], columns: &Columns, disparity: Disparity, from: usize, out: &mut [i16]) {
     let limit = limit();
     for (x, out) in out.iter_mut().enumerate().skip(from) {
@@ -174,7 +173,7 @@ pub(super) fn stretch(cells: &[f32], columns: &Columns, disparity: Disparity, fr
     }
 }
 
-/// Mixes two stretched rows and rounds to whole pixels.
+/// Interpolates between two stretched rows and rounds to whole pixels.
 fn mix_rows(code: Code, upper: &[i16], lower: &[i16], share: i16, out: &mut Vec<i16>) {
     out.resize(upper.len(), 0);
     match code {
@@ -186,11 +185,11 @@ fn mix_rows(code: Code, upper: &[i16], lower: &[i16], share: i16, out: &mut Vec<
     }
 }
 
-/// The reference: pixels from `from` on. The product is rounded as the processor's `pmulhrsw` does.
+/// Reference implementation, from pixel `from` on. Rounds the product like the CPU instruction `pmulhrsw`.
 pub(super) fn mix_from(upper: &[i16], lower: &[i16], share: i16, from: usize, out: &mut [i16]) {
     const HALF: i16 = 1 << (FRACTION - 1);
     for ((out, &upper), &lower) in out.iter_mut().zip(upper).zip(lower).skip(from) {
-        // No difference overflows: both lie within ± 1023 · 16.
+        // The difference can't overflow: both values are within ± 1023 · 16.
         let step = (((i32::from(lower - upper) * i32::from(share)) >> 14) + 1) >> 1;
         *out = (upper + step as i16 + HALF) >> FRACTION;
     }

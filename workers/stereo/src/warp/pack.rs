@@ -1,12 +1,12 @@
-//! Where the rows of the two eyes go in the packed picture.
+//! Writes the rows of both eyes to their places in the packed picture.
 
 use stereospot_picture::{Colour, Picture};
 
 use crate::anaglyph::Mixer;
 use crate::layout::Layout;
 
-/// Writes rows of both eyes into a picture of one layout. Rows of a plane come in order; the two luma rows of a chroma row
-/// before it.
+/// Writes rows of both eyes into a picture. The rows of each plane must come in order, and the two luma rows of a
+/// chroma row before it.
 pub(super) struct Packing<'a> {
     out: &'a mut Picture,
     kind: Kind,
@@ -18,7 +18,7 @@ enum Kind {
     },
     BesideHalf,
     Above,
-    /// Rows of an even number wait here for the next one, for each plane.
+    /// Even rows of each plane wait here for the next row.
     AboveHalf([Vec<u8>; 3]),
     Mixed(Box<Mixer>),
 }
@@ -36,7 +36,7 @@ impl<'a> Packing<'a> {
         Self { out, kind }
     }
 
-    /// Takes row `y` of a plane (0 Y, 1 U, 2 V) as both eyes see it.
+    /// Takes row `y` of a plane (0 Y, 1 U, 2 V) as seen by each eye.
     pub(super) fn put(&mut self, plane: usize, y: usize, left: &[u8], right: &[u8]) {
         let (samples, width, height) = {
             let mut planes = self.out.planes_mut();
@@ -65,7 +65,7 @@ impl<'a> Packing<'a> {
                 let (first, second) = samples.split_at_mut(samples.len() / 2);
                 let row = y / 2;
                 if y.is_multiple_of(2) {
-                    // It stands alone for now, and for good where the source ends with it.
+                    // Average the row with itself for now; if it is the source's last row, that is final.
                     waiting.clear();
                     waiting.extend_from_slice(left);
                     waiting.extend_from_slice(right);
@@ -74,7 +74,7 @@ impl<'a> Packing<'a> {
                 mean(left_before, left, &mut first[row * width..(row + 1) * width]);
                 mean(right_before, right, &mut second[row * width..(row + 1) * width]);
                 if row + 2 == eye_rows {
-                    // The packed eye may have one row more than the source has pairs; its last row goes on.
+                    // The packed eye may have one row more than the source has pairs. Repeat the last row there.
                     first[(row + 1) * width..(row + 2) * width].copy_from_slice(left);
                     second[(row + 1) * width..(row + 2) * width].copy_from_slice(right);
                 }
@@ -84,11 +84,11 @@ impl<'a> Packing<'a> {
     }
 }
 
-/// Means of pairs; beyond the row's end its last sample goes on.
+/// Averages pairs of samples; repeats the row's last sample if `out` is longer.
 fn halve(row: &[u8], out: &mut [u8]) {
     let (pairs, _) = row.as_chunks::<2>();
     for (out, pair) in out.iter_mut().zip(pairs) {
-        // One load a pair: the compiler then works on many pairs at once.
+        // Load a pair as one number, so that the compiler vectorises the loop.
         let both = u16::from_le_bytes(*pair);
         *out = (((both & 0xff) + (both >> 8) + 1) >> 1) as u8;
     }

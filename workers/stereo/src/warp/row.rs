@@ -1,16 +1,17 @@
-//! One row of a plane into both eyes.
+//! Warps one row of a plane for both eyes.
 //!
-//! Left eye: pixel x moves right by ceil(D / 2). Of two pixels that land on one place, the one further left in the source
-//! moved further and so is nearer; walking from right to left, it writes last. Right eye: the mirror image with floor(D / 2).
+//! Left eye: pixel x moves right by ceil(D / 2), where D is its distance. If two pixels land on the same place, the one
+//! further left in the source moved further, so it is nearer. Walking from right to left writes it last. Right eye: the
+//! mirror image, with floor(D / 2).
 //!
-//! Holes: where the next pixel to the right lands further right than one place on, the left eye has a gap, and the pixel on
-//! the gap's far side (its left) is painted over it: the background. So each pixel paints from its own place to that of its
-//! neighbour. The places form a path from one end of the row to the other, so that every place is painted. Beyond its ends
-//! the row is thought to go on with its last pixels, unmoved.
+//! Holes: if the next pixel to the right lands more than one place further right, the left eye has a gap. Its left side
+//! is the background, so the pixel there fills it: each pixel paints from its own place up to its neighbour's. Since
+//! neighbours' places are connected in this way from one end of the row to the other, every place is painted. Beyond
+//! both ends the row counts as continued by unmoved copies of its end pixels.
 
 use super::Code;
 
-/// Bytes that are written beyond a run's end, at most; whatever is overwritten there is painted again later in the walk.
+/// Maximum number of bytes written past the end of a run. The walk overwrites them later.
 const OVERRUN: usize = 32;
 
 /// Buffers for the warp of one row, with room for overruns on both sides.
@@ -19,12 +20,12 @@ pub(super) struct Buffers {
     source: Vec<u8>,
     left: Vec<u8>,
     right: Vec<u8>,
-    /// Where each run of equal distances starts, and the row's length at the end.
+    /// The start of each run of equal distances; at the end the row's length.
     runs: Vec<u32>,
 }
 
 impl Buffers {
-    /// Splits a row into runs of equal distances, for the calls of [`Self::both_eyes`] that follow.
+    /// Splits a row into runs of equal distances, for the following calls of [`Self::both_eyes`].
     pub(super) fn load_distances(&mut self, code: Code, distances: &[i16]) {
         self.runs.clear();
         match code {
@@ -36,7 +37,7 @@ impl Buffers {
         }
     }
 
-    /// The row as the left and the right eye see it.
+    /// Returns the row as the left and the right eye see it.
     pub(super) fn both_eyes(&mut self, code: Code, source: &[u8], distances: &[i16]) -> (&[u8], &[u8]) {
         let width = source.len();
         for line in [&mut self.source, &mut self.left, &mut self.right] {
@@ -58,30 +59,30 @@ impl Buffers {
     }
 }
 
-/// How far right a pixel of this distance moves in the left eye.
+/// How far a pixel of this distance moves right in the left eye.
 fn left_shift(distance: i16) -> isize {
     (isize::from(distance) + 1) >> 1
 }
 
-/// How far left a pixel of this distance moves in the right eye.
+/// How far a pixel of this distance moves left in the right eye.
 fn right_shift(distance: i16) -> isize {
     isize::from(distance) >> 1
 }
 
-/// The part of `from..to` that lies within a row.
+/// The part of `from..to` within the row.
 fn within(from: isize, to: isize, width: usize) -> std::ops::Range<usize> {
     let clamp = |at: isize| at.clamp(0, width as isize) as usize;
     clamp(from)..clamp(to).max(clamp(from))
 }
 
-/// Writes one place, if it lies within the row.
+/// Writes one place if it is within the row.
 fn paint(out: &mut [u8], place: isize, value: u8) {
     if let Some(out) = usize::try_from(place).ok().and_then(|place| out.get_mut(place)) {
         *out = value;
     }
 }
 
-/// The reference for the left eye.
+/// Reference implementation for the left eye.
 fn paint_left(source: &[u8], distances: &[i16], out: &mut [u8]) {
     let width = source.len();
     let mut neighbour = width as isize;
@@ -96,7 +97,7 @@ fn paint_left(source: &[u8], distances: &[i16], out: &mut [u8]) {
     out[within(0, neighbour, width)].fill(source[0]);
 }
 
-/// The reference for the right eye.
+/// Reference implementation for the right eye.
 fn paint_right(source: &[u8], distances: &[i16], out: &mut [u8]) {
     let width = source.len();
     let mut neighbour = -1;
@@ -111,7 +112,8 @@ fn paint_right(source: &[u8], distances: &[i16], out: &mut [u8]) {
     out[within(neighbour + 1, width as isize, width)].fill(source[width - 1]);
 }
 
-/// Where the distances change from `from` on, then the length. `runs` holds the starts before `from`.
+/// Appends the positions from `from` on where the distance changes, then the length. `runs` holds the starts before
+/// `from`.
 pub(super) fn split_runs_from(distances: &[i16], from: usize, runs: &mut Vec<u32>) {
     if from == 0 {
         runs.push(0);
@@ -124,19 +126,20 @@ pub(super) fn split_runs_from(distances: &[i16], from: usize, runs: &mut Vec<u32
     runs.push(distances.len() as u32);
 }
 
-/// [`paint_left`] run by run; `source` and `out` have [`OVERRUN`] bytes of room on both sides.
+/// Like [`paint_left`], but run by run. `source` and `out` have [`OVERRUN`] extra bytes on both sides.
 fn paint_left_runs(source: &[u8], distances: &[i16], runs: &[u32], out: &mut [u8]) {
     let width = distances.len();
     let mut neighbour = width as isize;
     for run in runs.windows(2).rev() {
         let (start, end) = (run[0] as isize, run[1] as isize);
         let shift = left_shift(distances[run[0] as usize]);
-        // The run's last pixel paints the gap to its neighbour, too.
+        // The run's last pixel also fills the gap up to its neighbour.
         fill_back(out, within(end + shift, neighbour, width), source[OVERRUN + run[1] as usize - 1]);
         let target = within(start + shift, end + shift, width);
         let mut at = target.end;
         while at > target.start {
-            // From the end backwards, 32 bytes at once: what is written too far left is painted later in the walk.
+            // Copy blocks of 32 bytes backwards from the end. The bytes written too far left are overwritten later in
+            // the walk.
             let from = (at as isize - shift) as usize;
             let block: [u8; OVERRUN] = source[from..from + OVERRUN].try_into().expect("a block's length");
             out[at..at + OVERRUN].copy_from_slice(&block);
@@ -147,7 +150,7 @@ fn paint_left_runs(source: &[u8], distances: &[i16], runs: &[u32], out: &mut [u8
     fill_back(out, within(0, neighbour, width), source[OVERRUN]);
 }
 
-/// [`paint_right`] run by run, as [`paint_left_runs`].
+/// Like [`paint_right`], but run by run, as [`paint_left_runs`].
 fn paint_right_runs(source: &[u8], distances: &[i16], runs: &[u32], out: &mut [u8]) {
     let width = distances.len();
     let mut neighbour = -1;
@@ -168,7 +171,7 @@ fn paint_right_runs(source: &[u8], distances: &[i16], runs: &[u32], out: &mut [u
     fill_forward(out, within(neighbour + 1, width as isize, width), source[OVERRUN + width - 1]);
 }
 
-/// Fills a range of a row with room on both sides from its end, writing up to [`OVERRUN`] - 1 bytes before its start.
+/// Fills a range of a padded row, backwards from its end. Writes up to [`OVERRUN`] - 1 bytes before its start.
 fn fill_back(out: &mut [u8], range: std::ops::Range<usize>, value: u8) {
     let mut at = range.end;
     while at > range.start {
@@ -177,7 +180,7 @@ fn fill_back(out: &mut [u8], range: std::ops::Range<usize>, value: u8) {
     }
 }
 
-/// Fills a range of a row with room on both sides from its start, writing up to [`OVERRUN`] - 1 bytes beyond its end.
+/// Fills a range of a padded row from its start. Writes up to [`OVERRUN`] - 1 bytes past its end.
 fn fill_forward(out: &mut [u8], range: std::ops::Range<usize>, value: u8) {
     for at in range.step_by(OVERRUN) {
         out[OVERRUN + at..2 * OVERRUN + at].fill(value);

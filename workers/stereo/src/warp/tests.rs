@@ -18,13 +18,13 @@ fn check(source: &str, distances: &[i16], left: &str, right: &str) {
 
 #[test]
 fn a_near_thing_moves_right_in_the_left_eye_and_its_hole_takes_the_background() {
-    //     background abcd, a near thing XYZ, background efgh; 4 pixels between the eyes
+    // background abcd, near object XYZ, background efgh; 4 pixels between the eyes
     check("abcdXYZefgh", &[0, 0, 0, 0, 4, 4, 4, 0, 0, 0, 0], "abcdddXYZgh", "abXYZeeefgh");
 }
 
 #[test]
 fn a_far_background_uncovers_the_other_side() {
-    // The near thing stays on the screen plane, the background lies 4 behind it.
+    // The near object is at the screen, the background 4 pixels behind it.
     check("abcdXYZefgh", &[-4, -4, -4, -4, 0, 0, 0, -4, -4, -4, -4], "cdddXYZghhh", "aaabXYZeeef");
 }
 
@@ -68,7 +68,7 @@ proptest! {
         let layout = Layout::ALL[layout];
         let (width, height) = layout.output_size(picture.width(), picture.height());
         let [scalar, fast] = [Code::Scalar, Code::detect()].map(|code| {
-            // What stood in the picture before must not shine through, so each starts from other bytes.
+            // Start from different bytes, so that samples left unwritten make the comparison fail.
             let mut out = Picture::new(width, height, Colour::default());
             out.y.fill(if code == Code::Scalar { 1 } else { 2 });
             out.u.fill(if code == Code::Scalar { 3 } else { 4 });
@@ -79,7 +79,7 @@ proptest! {
     }
 }
 
-/// A picture and a depth without any order.
+/// A picture and a depth of random values.
 fn noise(width: usize, height: usize, grid_width: usize, grid_height: usize, seed: u64) -> (Picture, NormalisedDepth) {
     let mut state = seed | 1;
     let mut next = move || {
@@ -104,7 +104,7 @@ fn rendered(options: &Options, picture: &Picture, depth: &NormalisedDepth, layou
     out
 }
 
-/// The part of an even-sized picture from (x, y) on.
+/// Cuts a rectangle of even sides out of a picture.
 fn part(picture: &Picture, x: usize, y: usize, width: usize, height: usize) -> Picture {
     let mut out = Picture::new(width, height, picture.colour);
     let stride = picture.width();
@@ -157,7 +157,7 @@ fn squeezed_layouts_of_odd_halves_repeat_the_last_line() {
     assert_eq!((half.width(), half.y[13]), (28, left.y[25]));
     let half = rendered(&Options::default(), &picture, &depth, Layout::HalfTb);
     assert_eq!((half.height(), &half.y[7 * 26..8 * 26]), (16, &left.y[13 * 26..14 * 26]));
-    // Seven chroma rows make four: the last stands alone.
+    // Seven chroma rows are packed into four; the last one has no partner.
     assert_eq!(half.u[3 * 13..4 * 13], left.u[6 * 13..7 * 13]);
 }
 
@@ -166,12 +166,12 @@ fn full_hd_at_the_defaults_moves_the_nearest_and_the_farthest_by_9_or_10_pixels(
     let mut picture = Picture::new(1920, 4, Colour::default());
     picture.y[960] = 200;
     let place = |depth: f32, offset: usize| {
-        // 1080 rows would take the same base: the longer side.
+        // The longer side counts, so 4 rows give the same distances as 1080.
         let depth = NormalisedDepth::new(1, 1, vec![depth]);
         let out = rendered(&Options::default(), &picture, &depth, Layout::Sbs);
         out.y[offset..offset + 1920].iter().position(|y| *y == 200).map(|x| x as isize - 960)
     };
-    // Twice 9.6 is 19.2, rounded to 19: ten to the left eye's side, nine to the right one's.
+    // Twice 9.6 is 19.2, rounded to 19: 10 pixels for the left eye, 9 for the right.
     assert_eq!((place(1.0, 0), place(1.0, 1920)), (Some(10), Some(-9)));
     assert_eq!((place(0.0, 0), place(0.0, 1920)), (Some(-9), Some(10)));
     assert_eq!((place(0.5, 0), place(0.5, 1920)), (Some(0), Some(0)));

@@ -14,7 +14,7 @@ fn check_spans(source: usize, target: usize, expected: &[(usize, &[f32])]) {
 fn spans_share_cut_samples() {
     check_spans(4, 2, &[(0, &[0.5, 0.5, 0.0]), (1, &[0.0, 0.5, 0.5])]);
     check_spans(3, 2, &[(0, &[2.0 / 3.0, 1.0 / 3.0, 0.0]), (0, &[0.0, 1.0 / 3.0, 2.0 / 3.0])]);
-    // Fewer samples than spans: each span lies within one sample or two.
+    // With fewer samples than spans, each span covers part of one or two samples.
     check_spans(2, 4, &[(0, &[1.0, 0.0]), (0, &[1.0, 0.0]), (0, &[0.0, 1.0]), (0, &[0.0, 1.0])]);
     for (source, target) in [(1280, 686), (1, 14), (1080, 392), (135, 392)] {
         let spans = Spans::new(source, target);
