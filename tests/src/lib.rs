@@ -56,11 +56,13 @@ impl Process {
         Ok(Self { child, name })
     }
 
+    /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
+    /// True if it has not exited yet.
     pub fn is_running(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())
     }

@@ -15,6 +15,7 @@ use stereospot_picture::Picture;
 use crate::manifest::{ColourTags, Manifest, Ratio, StereoLayout};
 use crate::{Error, ffi, open};
 
+/// The settings of an encoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncoderOptions {
     /// In pixels, even.

@@ -15,6 +15,7 @@ use crate::reader::Alignment;
 use crate::timing::{Timing, pts_hash};
 use crate::{Cancel, Error, index, open, probe};
 
+/// Facts about a joined result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JoinSummary {
     pub frames: u64,

@@ -41,6 +41,7 @@ impl Manifest {
         ((self.width as usize).next_multiple_of(2), (self.height as usize).next_multiple_of(2))
     }
 
+    /// Duration of the source.
     #[must_use]
     pub fn duration_secs(&self) -> f64 {
         self.time_base.secs(self.end_pts - self.start_pts)
@@ -67,6 +68,7 @@ pub struct SegmentSpec {
 }
 
 impl SegmentSpec {
+    /// True if `pts` lies in the display range.
     #[must_use]
     pub fn holds(&self, pts: i64) -> bool {
         (self.start_pts..self.end_pts).contains(&pts)

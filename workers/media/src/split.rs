@@ -62,11 +62,13 @@ impl Split {
         Ok(Self { source: source.to_path_buf(), inspected, manifest, is_recut })
     }
 
+    /// The planned segments.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
+    /// The source's properties.
     #[must_use]
     pub fn info(&self) -> &SourceInfo {
         &self.inspected.info

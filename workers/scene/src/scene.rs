@@ -49,6 +49,7 @@ impl Scene {
         Self::new(SceneSpec::default()).expect("the default specification is valid")
     }
 
+    /// The clip's specification.
     #[must_use]
     pub fn spec(&self) -> &SceneSpec {
         &self.spec

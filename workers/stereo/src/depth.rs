@@ -91,6 +91,7 @@ pub enum Error {
     Inference { reason: String },
 }
 
+/// An open depth model.
 pub struct DepthModel {
     session: Session,
     path: PathBuf,

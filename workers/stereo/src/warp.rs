@@ -30,6 +30,7 @@ pub enum Code {
     Avx2,
 }
 
+/// The eye that a row is warped for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Eye {
     /// Near objects move right.
