@@ -2,7 +2,7 @@
 //!
 //! Other encoders use their own time base, round times to it, and may change the frame rate, so times can't be checked
 //! exactly. This module checks that every segment is intact, that each lasts as long as its range, and that together
-//! they last as long as the source. [`crate::join`] then checks the rest against the manifest: equal codec parameters,
+//! they last as long as the source. [`crate::join()`] then checks the rest against the manifest: equal codec parameters,
 //! keyframes, the result.
 
 use std::path::{Path, PathBuf};

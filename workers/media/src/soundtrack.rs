@@ -65,7 +65,7 @@ pub fn add_sound(silent: &Path, samples: &[i16], sample_rate: u32, out: &Path) -
     output.write_trailer().map_err(|e| Error::file("writing", out, e))
 }
 
-/// Copies a segment file (written by [`crate::split`]) to `out` and adds the part of the source's sound that starts
+/// Copies a segment file (written by [`crate::split()`]) to `out` and adds the part of the source's sound that starts
 /// within the segment's range, for readers that join the sound they find in the segments. Returns false and writes
 /// nothing if the source has no sound or the segment is not an MP4.
 ///
