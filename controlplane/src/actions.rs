@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use stereospot_api::view::Change;
 use stereospot_api::wire::Apply;
+use stereospot_core::World;
+use stereospot_core::attention::down_since;
+use stereospot_core::watch::collector::Collector;
 use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, Plan, PlanItem};
 use stereospot_domain::{JobId, QueueName, QueueRole, Timestamp};
+use stereospot_ports::error::chain;
 use stereospot_telemetry::catalogue::ActionOutcome;
 use stereospot_telemetry::record;
 use uuid::Uuid;
 
-use crate::collect::{DEAD_LETTERS, JOBS, QUEUES};
-use crate::core::World;
-use crate::core::attention::down_since;
-use crate::shared::Shared;
+use crate::app::App;
 use crate::store;
 
 mod dropped;
@@ -35,8 +36,6 @@ pub(crate) use replay::progress as move_progress;
 
 /// How long a plan may be applied.
 const VALID: Duration = Duration::from_secs(60);
-/// How long a purge's messages are kept.
-pub(crate) const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Items that a plan lists; what goes beyond is left for the next plan.
 const MAX_ITEMS: usize = 10_000;
 /// How long messages are held while a plan is applied to them.
@@ -87,26 +86,26 @@ struct Draft {
 }
 
 /// Makes a plan and keeps it. Nothing else is changed.
-pub(crate) async fn plan(shared: &Shared, action: Action, who: Option<String>) -> Result<Plan, Error> {
+pub(crate) async fn plan(app: &App, action: Action, who: Option<String>) -> Result<Plan, Error> {
     let mut draft = match &action {
-        Action::Replay { queue, message_ids } => replay::draft(shared, *queue, message_ids.as_deref()).await?,
-        Action::Purge { queue, message_ids } => purge::draft(shared, *queue, message_ids.as_deref()).await?,
-        Action::Trigger { job_id } => trigger::draft(shared, *job_id).await?,
-        Action::Repair { job_id, code } => repair::draft(shared, *job_id, code).await?,
-        Action::Restore { plan_id } => restore::draft(shared, *plan_id).await?,
-        Action::Scale { service, desired } => scale::draft(shared, service, *desired).await?,
-        Action::StopMove { queue } => stop_move::draft(shared, *queue).await?,
-        Action::Fail { job_id, reason } => fail::draft(shared, *job_id, reason.as_deref()).await?,
+        Action::Replay { queue, message_ids } => replay::draft(app, *queue, message_ids.as_deref()).await?,
+        Action::Purge { queue, message_ids } => purge::draft(app, *queue, message_ids.as_deref()).await?,
+        Action::Trigger { job_id } => trigger::draft(app, *job_id).await?,
+        Action::Repair { job_id, code } => repair::draft(app, *job_id, code).await?,
+        Action::Restore { plan_id } => restore::draft(app, *plan_id).await?,
+        Action::Scale { service, desired } => scale::draft(app, service, *desired).await?,
+        Action::StopMove { queue } => stop_move::draft(app, *queue).await?,
+        Action::Fail { job_id, reason } => fail::draft(app, *job_id, reason.as_deref()).await?,
     };
     if let Some(role) = draft.needs.filter(|_| draft.refused.is_none() && !draft.items.is_empty()) {
-        draft.items.extend(scale::missing_worker(shared, role).await);
+        draft.items.extend(scale::missing_worker(app, role).await);
     }
-    if shared.config.is_read_only {
+    if app.config.is_read_only {
         draft.refused = Some(Error::ReadOnly.to_string());
-    } else if let Some(why) = stale(shared, &action) {
+    } else if let Some(why) = stale(app, &action) {
         draft.refused = Some(why);
     }
-    let now = shared.now();
+    let now = app.now();
     let plan = Plan {
         id: Uuid::now_v7(),
         action,
@@ -122,13 +121,13 @@ pub(crate) async fn plan(shared: &Shared, action: Action, who: Option<String>) -
         refused: draft.refused,
         command: draft.command,
     };
-    shared.store.put_plan(&plan).await?;
+    app.store.put_plan(&plan).await?;
     Ok(plan)
 }
 
 /// Applies a plan, item by item.
-pub(crate) async fn apply(shared: &Shared, plan_id: Uuid, with: Apply) -> Result<AppliedPlan, Error> {
-    let Some((plan, applied)) = shared.store.plan(plan_id).await? else {
+pub(crate) async fn apply(app: &App, plan_id: Uuid, with: Apply) -> Result<AppliedPlan, Error> {
+    let Some((plan, applied)) = app.store.plan(plan_id).await? else {
         return Err(Error::NotFound(format!("there is no plan {plan_id}")));
     };
     let name = plan.action.name();
@@ -136,7 +135,7 @@ pub(crate) async fn apply(shared: &Shared, plan_id: Uuid, with: Apply) -> Result
         record::action(name, ActionOutcome::Refused);
         error
     };
-    if shared.config.is_read_only {
+    if app.config.is_read_only {
         return Err(refuse(Error::ReadOnly));
     }
     if let Some(applied) = applied {
@@ -145,7 +144,7 @@ pub(crate) async fn apply(shared: &Shared, plan_id: Uuid, with: Apply) -> Result
     if let Some(why) = plan.refused {
         return Err(refuse(Error::Refused(why)));
     }
-    let now = shared.now();
+    let now = app.now();
     if now > plan.valid_until {
         return Err(refuse(Error::Expired));
     }
@@ -155,41 +154,41 @@ pub(crate) async fn apply(shared: &Shared, plan_id: Uuid, with: Apply) -> Result
     let mut applied = AppliedPlan {
         applied_by: with.who.unwrap_or_else(|| plan.who.clone()),
         // From the beginning: if this process dies in the middle, what was copied until then can be put back.
-        undo_until: plan.keeps_copies().then(|| now.plus(KEPT)),
+        undo_until: plan.keeps_copies().then(|| now.plus(store::KEPT)),
         plan,
         applied_at: now,
         finished_at: None,
         results: Vec::new(),
     };
-    if !shared.store.begin_plan(&applied).await? {
+    if !app.store.begin_plan(&applied).await? {
         return Err(refuse(Error::AppliedBefore(now.as_secs())));
     }
-    let jobs = about(shared, &applied.plan);
-    let queues = shared.live.at_revision(|world, _| touched(world, &applied.plan.action));
-    applied.results = carry_out(shared, &applied.plan).await;
+    let jobs = about(app, &applied.plan);
+    let queues = app.live.at_revision(|world, _| touched(world, &applied.plan.action));
+    applied.results = carry_out(app, &applied.plan).await;
     if applied.count(Outcome::Done) > 0 {
-        let at = shared.now();
-        shared.live.with(|world| jobs.iter().for_each(|job_id| world.touch(*job_id, at)));
-        queues.into_iter().for_each(|role| shared.polls.moved(role));
+        let at = app.now();
+        app.live.with(|world| jobs.iter().for_each(|job_id| world.touch(*job_id, at)));
+        queues.into_iter().for_each(|role| app.polls.moved(role));
     }
-    if applied.undo_until.is_some() && !restore::is_possible(shared, plan_id).await {
+    if applied.undo_until.is_some() && !restore::is_possible(app, plan_id).await {
         applied.undo_until = None;
     }
-    applied.finished_at = Some(shared.now());
-    finish(shared, &applied).await;
+    applied.finished_at = Some(app.now());
+    finish(app, &applied).await;
     if let Action::Restore { plan_id } = applied.plan.action {
-        restore::end_undo(shared, plan_id).await;
+        restore::end_undo(app, plan_id).await;
     }
     Ok(applied)
 }
 
 /// Jobs for which a plan puts messages on their way: what is on its way is not lost.
-fn about(shared: &Shared, plan: &Plan) -> HashSet<JobId> {
+fn about(app: &App, plan: &Plan) -> HashSet<JobId> {
     let of_items = plan.items.iter().filter_map(|item| item.job_id);
     match &plan.action {
         // A whole queue is one item.
         Action::Replay { queue, .. } => {
-            of_items.chain(shared.live.at_revision(|world, _| world.dead_jobs(*queue))).collect()
+            of_items.chain(app.live.at_revision(|world, _| world.dead_jobs(*queue))).collect()
         }
         Action::Restore { .. } => of_items.collect(),
         Action::Trigger { job_id } | Action::Repair { job_id, .. } => HashSet::from([*job_id]),
@@ -209,36 +208,36 @@ fn touched(world: &World, action: &Action) -> Vec<QueueRole> {
     }
 }
 
-async fn carry_out(shared: &Shared, plan: &Plan) -> Vec<ItemResult> {
+async fn carry_out(app: &App, plan: &Plan) -> Vec<ItemResult> {
     let (workers, items): (Vec<PlanItem>, Vec<PlanItem>) = plan.items.iter().cloned().partition(scale::starts_worker);
     let mut results = match &plan.action {
-        Action::Replay { queue, message_ids: None } => replay::apply(shared, *queue, plan, &items).await,
-        Action::Replay { queue, message_ids: Some(_) } => replay::send(shared, *queue, &items, true).await,
-        Action::Purge { queue, .. } => purge::apply(shared, *queue, plan).await,
-        Action::Trigger { job_id } => trigger::apply(shared, *job_id).await,
-        Action::Repair { job_id, code } => repair::apply(shared, *job_id, code, &items).await,
-        Action::Restore { plan_id } => restore::apply(shared, *plan_id, &items).await,
-        Action::Scale { service, desired } => scale::apply(shared, service, *desired, &items).await,
-        Action::StopMove { queue } => stop_move::apply(shared, *queue).await,
-        Action::Fail { job_id, reason } => fail::apply(shared, *job_id, reason.as_deref(), plan).await,
+        Action::Replay { queue, message_ids: None } => replay::apply(app, *queue, plan, &items).await,
+        Action::Replay { queue, message_ids: Some(_) } => replay::send(app, *queue, &items, true).await,
+        Action::Purge { queue, .. } => purge::apply(app, *queue, plan).await,
+        Action::Trigger { job_id } => trigger::apply(app, *job_id).await,
+        Action::Repair { job_id, code } => repair::apply(app, *job_id, code, &items).await,
+        Action::Restore { plan_id } => restore::apply(app, *plan_id, &items).await,
+        Action::Scale { service, desired } => scale::apply(app, service, *desired, &items).await,
+        Action::StopMove { queue } => stop_move::apply(app, *queue).await,
+        Action::Fail { job_id, reason } => fail::apply(app, *job_id, reason.as_deref(), plan).await,
     };
     let is_needed = results.iter().any(|result| result.outcome == Outcome::Done);
     for worker in &workers {
         results.push(match is_needed {
-            true => scale::start_worker(shared, worker).await,
+            true => scale::start_worker(app, worker).await,
             false => result(&worker.id, Outcome::Skipped, "nothing was asked for"),
         });
     }
     results
 }
 
-async fn finish(shared: &Shared, applied: &AppliedPlan) {
+async fn finish(app: &App, applied: &AppliedPlan) {
     let (name, done) = (applied.plan.action.name(), applied.count(Outcome::Done));
     let (skipped, failed) = (applied.count(Outcome::Skipped), applied.count(Outcome::Failed));
     tracing::info!(action = name, by = applied.applied_by, done, skipped, failed, "applied: {}", applied.plan.command);
     // The outcome has happened: failing to record it must not make it look undone.
-    if let Err(error) = shared.store.finish_plan(applied).await {
-        tracing::error!(plan = %applied.plan.id, error = %crate::ingest::chain(&error), "an applied plan's results were not kept");
+    if let Err(error) = app.store.finish_plan(applied).await {
+        tracing::error!(plan = %applied.plan.id, error = %chain(&error), "an applied plan's results were not kept");
     }
     record::action(
         name,
@@ -252,16 +251,16 @@ async fn finish(shared: &Shared, applied: &AppliedPlan) {
         record::action_items(name, outcome, count as u64);
     }
     let jobs = applied.plan.items.iter().filter_map(|item| item.job_id);
-    shared.nudge.jobs(jobs);
-    shared.live.publish(&Change::Action(Box::new(applied.clone())));
+    app.nudge.jobs(jobs);
+    app.live.publish(&Change::Action(Box::new(applied.clone())));
 }
 
 /// Who stands in the action log where nobody asked.
 const RECONCILER: &str = "reconciler";
 
 /// Keeps in the action log what the reconciler did, beside what operators did.
-pub(crate) async fn keep_unasked(shared: &Shared, action: Action, scope: String, results: Vec<ItemResult>) {
-    let now = shared.now();
+pub(crate) async fn keep_unasked(app: &App, action: Action, scope: String, results: Vec<ItemResult>) {
+    let now = app.now();
     let (job_id, command) = match &action {
         Action::Trigger { job_id } => (Some(*job_id), format!("stereospot jobs trigger {job_id}")),
         Action::Repair { job_id, code } => (Some(*job_id), format!("stereospot jobs repair {job_id} {code}")),
@@ -292,28 +291,28 @@ pub(crate) async fn keep_unasked(shared: &Shared, action: Action, scope: String,
         undo_until: None,
     };
     // It has happened, and stands among the job's events.
-    if let Err(error) = shared.store.put_applied(&applied).await {
-        tracing::error!(plan = %applied.plan.id, error = %crate::ingest::chain(&error), "a repair was not kept in the action log");
+    if let Err(error) = app.store.put_applied(&applied).await {
+        tracing::error!(plan = %applied.plan.id, error = %chain(&error), "a repair was not kept in the action log");
     }
-    shared.live.publish(&Change::Action(Box::new(applied)));
+    app.live.publish(&Change::Action(Box::new(applied)));
 }
 
 /// Why the numbers that an action rests on are too old; none when they are fresh.
-fn stale(shared: &Shared, action: &Action) -> Option<String> {
-    let needed: &[&'static str] = match action {
-        Action::Replay { .. } => &[QUEUES, DEAD_LETTERS, JOBS],
-        Action::Purge { .. } | Action::Restore { .. } => &[QUEUES],
-        Action::Trigger { .. } | Action::Repair { .. } => &[JOBS],
+fn stale(app: &App, action: &Action) -> Option<String> {
+    let needed: &[Collector] = match action {
+        Action::Replay { .. } => &[Collector::Queues, Collector::DeadLetters, Collector::Jobs],
+        Action::Purge { .. } | Action::Restore { .. } => &[Collector::Queues],
+        Action::Trigger { .. } | Action::Repair { .. } => &[Collector::Jobs],
         // They read what they rest on themselves.
         Action::Scale { .. } | Action::StopMove { .. } | Action::Fail { .. } => &[],
     };
-    let now = shared.now();
-    shared.live.with(|world| {
+    let now = app.now();
+    app.live.with(|world| {
         needed.iter().find_map(|name| {
             let view = world.collectors.get(name)?;
             let since = down_since(view, now).filter(|_| view.error.is_some())?;
             let error = view.error.as_deref().unwrap_or("no answer");
-            let age = crate::core::attention::age(now.since(since));
+            let age = stereospot_core::attention::age(now.since(since));
             Some(format!("what is known of {name} is {age} old ({error}): try again once it is read"))
         })
     })
@@ -341,15 +340,15 @@ pub(crate) fn result(id: impl Into<String>, outcome: Outcome, note: impl Into<St
 pub(crate) fn attempted(id: impl Into<String>, tried: Result<String, stereospot_ports::Error>) -> ItemResult {
     match tried {
         Ok(note) => result(id, Outcome::Done, note),
-        Err(error) => result(id, Outcome::Failed, crate::ingest::chain(&error)),
+        Err(error) => result(id, Outcome::Failed, chain(&error)),
     }
 }
 
-fn queue(shared: &Shared, name: QueueName) -> Result<&std::sync::Arc<dyn stereospot_ports::WorkQueue>, Error> {
-    shared.backend.queue_named(name).map_err(|error| Error::NotFound(error.to_string()))
+fn queue(app: &App, name: QueueName) -> Result<&std::sync::Arc<dyn stereospot_ports::WorkQueue>, Error> {
+    app.backend.queue_named(name).map_err(|error| Error::NotFound(error.to_string()))
 }
 
 /// The state of a purge's undo, for words.
 fn until(at: Timestamp, now: Timestamp) -> String {
-    crate::core::attention::age(at.since(now))
+    stereospot_core::attention::age(at.since(now))
 }

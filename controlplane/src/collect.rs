@@ -5,95 +5,35 @@
 //!
 //! Invariant: nothing is read here that the budget did not grant; what others read is charged to it afterwards.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use stereospot_domain::JobId;
+use stereospot_core::watch::collector::Collector;
+use stereospot_core::watch::polls::TICK;
+use stereospot_core::watch::schedule::{Next, Outcome, Reading, Target};
+use stereospot_ports::error::chain;
 use stereospot_ports::{Code, Error, Result};
 use stereospot_telemetry::record;
-use tokio::sync::Notify;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
-use crate::ingest::chain;
-use crate::shared::Shared;
+use crate::app::App;
 
-mod budget;
 pub(crate) mod details;
 mod jobs;
 mod logs;
 mod observed;
-mod pace;
 mod polls;
 mod queues;
-mod schedule;
 mod services;
-#[cfg(test)]
-mod simulation;
-mod spending;
 
 pub(crate) use polls::Polls;
-
-use schedule::{Next, Outcome, Reading, Target};
-
-/// Names of the collectors.
-pub(crate) const QUEUES: &str = "queues";
-/// What lies on the dead-letter queues.
-pub(crate) const DEAD_LETTERS: &str = "dead-letters";
-/// Rows of unfinished jobs.
-pub(crate) const JOBS: &str = "jobs";
-/// Rows of finished jobs.
-pub(crate) const SETTLED_JOBS: &str = "settled-jobs";
-/// Completions, locks and objects of unfinished jobs.
-pub(crate) const JOB_DETAILS: &str = "job-details";
-/// The platform's services.
-pub(crate) const SERVICES: &str = "services";
-/// Lines of the workers' logs.
-pub(crate) const LOGS: &str = "logs";
-
-/// The collector that reads a target.
-fn collector(target: Target) -> &'static str {
-    match target {
-        Target::Queue(_) => QUEUES,
-        Target::DeadLetters(_) => DEAD_LETTERS,
-        Target::Active(_) => JOBS,
-        Target::Newest(_) | Target::All(_) => SETTLED_JOBS,
-        Target::Job(_) => JOB_DETAILS,
-        Target::Services => SERVICES,
-        Target::Logs => LOGS,
-    }
-}
 
 /// No reading takes longer. Each call of it has its own, shorter limit; this one is for those that somehow don't end.
 const LONGEST: Duration = Duration::from_secs(120);
 /// As above for a search of the logs, which is given more time.
 const LONGEST_SEARCH: Duration = Duration::from_secs(330);
-
-/// Jobs that were just heard of: they are read soon instead of at their time.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Nudge {
-    waiting: Arc<Mutex<BTreeSet<JobId>>>,
-    wake: Arc<Notify>,
-}
-
-impl Nudge {
-    /// Has these jobs read soon.
-    pub(crate) fn jobs(&self, jobs: impl Iterator<Item = JobId>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = waiting.len();
-        // What doesn't fit is read at its time.
-        waiting.extend(jobs.take(1000_usize.saturating_sub(before)));
-        if waiting.len() > before {
-            self.wake.notify_one();
-        }
-    }
-
-    async fn take(&self) -> BTreeSet<JobId> {
-        self.wake.notified().await;
-        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// What a reading brought, beside what it changed in what is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,22 +51,22 @@ impl Brought {
 }
 
 /// Starts all collectors; they end when the server stops.
-pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
-    shared.polls.begin(shared);
-    tasks.spawn(dispatch(shared.clone()));
-    tasks.spawn(observed::run(shared.clone()));
+pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
+    app.polls.begin(app);
+    tasks.spawn(dispatch(app.clone()));
+    tasks.spawn(observed::run(app.clone()));
 }
 
-async fn dispatch(shared: Arc<Shared>) {
+async fn dispatch(app: Arc<App>) {
     let mut running = JoinSet::new();
     let mut readings: HashMap<Id, Reading> = HashMap::new();
-    let mut tick = tokio::time::interval(shared.config.poll.max(polls::TICK).min(polls::LONGEST_TICK));
+    let mut tick = tokio::time::interval(app.config.poll.max(TICK).min(polls::LONGEST_TICK));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let until = loop {
-            match shared.polls.next(&shared) {
+            match app.polls.next(&app) {
                 Next::Read(reading) => {
-                    let id = running.spawn(read(shared.clone(), reading)).id();
+                    let id = running.spawn(read(app.clone(), reading)).id();
                     readings.insert(id, reading);
                 }
                 Next::Wait(until) => break until,
@@ -134,38 +74,38 @@ async fn dispatch(shared: Arc<Shared>) {
         };
         let pause = async {
             match until {
-                Some(until) => tokio::time::sleep_until(shared.polls.instant(until)).await,
+                Some(until) => tokio::time::sleep_until(app.polls.instant(until)).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            () = shared.stop.cancelled() => return,
+            () = app.stop.cancelled() => return,
             Some(ended) = running.join_next_with_id() => {
                 let id = ended.as_ref().map_or_else(|error| error.id(), |(id, ())| *id);
                 let reading = readings.remove(&id);
                 if let (Err(error), Some(reading)) = (&ended, reading) {
                     tracing::error!(%error, "a reading broke off: {}", reading.target);
-                    shared.polls.done(reading, Outcome::Failed, Duration::ZERO, reading.granted);
+                    app.polls.done(reading, Outcome::Failed, Duration::ZERO, reading.granted);
                 }
             }
-            jobs = shared.nudge.take() => shared.polls.nudge(jobs),
-            _ = tick.tick() => shared.polls.report(&shared),
+            jobs = app.nudge.take() => app.polls.nudge(jobs),
+            _ = tick.tick() => app.polls.report(&app),
             () = pause => {}
         }
     }
 }
 
-async fn read(shared: Arc<Shared>, reading: Reading) {
+async fn read(app: Arc<App>, reading: Reading) {
     let began = Instant::now();
     let Reading { target, with_row, granted } = reading;
     let reads = async {
         match target {
-            Target::Queue(name) => queues::numbers(&shared, name).await,
-            Target::DeadLetters(name) => queues::dead_letters(&shared, name).await,
-            Target::Services => services::read(&shared).await,
-            Target::Active(_) | Target::Newest(_) | Target::All(_) => jobs::page(&shared, target).await,
-            Target::Job(job_id) => details::due(&shared, job_id, with_row).await,
-            Target::Logs => logs::read(&shared).await,
+            Target::Queue(name) => queues::numbers(&app, name).await,
+            Target::DeadLetters(name) => queues::dead_letters(&app, name).await,
+            Target::Services => services::read(&app).await,
+            Target::Active(_) | Target::Newest(_) | Target::All(_) => jobs::page(&app, target).await,
+            Target::Job(job_id) => details::due(&app, job_id, with_row).await,
+            Target::Logs => logs::read(&app).await,
         }
     };
     let longest = if target == Target::Logs { LONGEST_SEARCH } else { LONGEST };
@@ -178,22 +118,24 @@ async fn read(shared: Arc<Shared>, reading: Reading) {
         Ok(brought) => (brought.outcome, brought.calls),
         Err(_) => (Outcome::Failed, granted),
     };
-    shared.polls.done(reading, outcome, took, calls);
+    app.polls.done(reading, outcome, took, calls);
+    let collector = Collector::of(target);
     if let Err(error) = &result {
-        failed(&shared, target, took, error);
-    } else if calls == 0 || shared.polls.is_any_unanswered(collector(target)) {
-        record::collector_read(collector(target), took);
+        failed(&app, target, took, error);
+    } else if calls == 0 || app.polls.is_any_unanswered(collector) {
+        record::collector_read(collector.as_str(), took);
     } else {
-        record::collector_succeeded(collector(target), took, std::time::SystemTime::now());
+        record::collector_succeeded(collector.as_str(), took, std::time::SystemTime::now());
     }
 }
 
-fn failed(shared: &Shared, target: Target, took: Duration, error: &Error) {
-    let is_news = shared.polls.note_error(target, error);
+fn failed(app: &App, target: Target, took: Duration, error: &Error) {
+    let collector = Collector::of(target);
+    let is_news = app.polls.note_error(target, error);
     if is_news {
-        tracing::warn!(collector = collector(target), error = %chain(error), "not read: {target}");
+        tracing::warn!(collector = collector.as_str(), error = %chain(error), "not read: {target}");
     }
-    record::collector_failed(collector(target), took, error.code().as_str());
+    record::collector_failed(collector.as_str(), took, error.code().as_str());
 }
 
 /// What the collectors' readings return.

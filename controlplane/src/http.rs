@@ -14,7 +14,7 @@ use axum::response::Response;
 use axum::routing::{get, post, put};
 use stereospot_telemetry::record;
 
-use crate::shared::Shared;
+use crate::app::App;
 
 mod actions;
 mod body;
@@ -34,7 +34,7 @@ mod upload;
 use problem::Failure;
 
 /// All routes.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -60,7 +60,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(middleware::from_fn(around))
-        .with_state(shared)
+        .with_state(app)
 }
 
 /// Counts and times each request, and refuses those that a web page of another site could have made.

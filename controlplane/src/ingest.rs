@@ -11,16 +11,16 @@ use serde_json::{Map, Value};
 use stereospot_api::wire::EventsAccepted;
 use stereospot_domain::{Event, EventKind, JobId, event};
 use stereospot_ports::Clock;
+use stereospot_ports::error::chain;
 use stereospot_telemetry::catalogue::RejectReason;
 use stereospot_telemetry::record;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::collect::Nudge;
-use crate::core::world::{OBSERVED_SOURCE, OWN_SOURCE};
 use crate::live::Live;
+use crate::nudge::Nudge;
 use crate::store::{self, Store, events::NewRow};
-use crate::upkeep::said;
+use stereospot_core::world::{OBSERVED_SOURCE, OWN_SOURCE};
 
 /// Batches that may wait for the writer.
 const QUEUED: usize = 128;
@@ -212,7 +212,7 @@ impl Writer {
             Ok(ingested) => ingested,
             Err(error) => {
                 tracing::error!(error = %chain(&error), events = rows.len(), "events were not kept; their senders try again");
-                self.live.with(|world| world.own_database_failed(rows.len(), said(&error), now));
+                self.live.with(|world| world.own_database_failed(rows.len(), error.said(), now));
                 let error = Arc::new(error);
                 for batch in group {
                     // A sender that has gone away sends again.
@@ -257,9 +257,4 @@ fn measure(fresh: &[&NewRow<'_>], received: usize, lost_change: i64) {
     record::events_duplicate((received - fresh.len()) as u64);
     // A counter can't fall: events that come late are seen in the workers' own numbers.
     record::events_lost(u64::try_from(lost_change).unwrap_or(0));
-}
-
-/// An error with all its causes, each said once, for the log.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    stereospot_ports::error::once(error)
 }

@@ -10,20 +10,25 @@
 //! process may die at any moment, and the next one goes on by looking.
 
 mod actions;
+mod app;
 mod collect;
-mod core;
+mod config;
 mod http;
 mod ingest;
 mod live;
 mod measure;
+mod nudge;
+mod platform;
 mod reconcile;
 mod server;
-mod shared;
 mod store;
 mod upkeep;
 
 pub use server::{Error, Server};
-pub use shared::{CallCounts, Config, Counts, Move, Moves, Platform, PlatformFacts, StuckJobsAlarm, Topology};
+pub use stereospot_core::watch::spending::Counts;
+
+pub use config::Config;
+pub use platform::{CallCounts, Move, Moves, Platform, PlatformFacts, StuckJobsAlarm};
 pub use store::{Error as StoreError, Retention};
 
 /// This build's version.

@@ -12,7 +12,7 @@ use stereospot_domain::Timestamp;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use crate::core::World;
+use stereospot_core::World;
 
 /// Changes kept.
 const RING_CHANGES: usize = 16_384;
@@ -33,7 +33,7 @@ pub(crate) enum Read {
     Lost(u64),
 }
 
-/// Shared knowledge. Locks are held for moments only, never across an await.
+/// App knowledge. Locks are held for moments only, never across an await.
 #[derive(Debug)]
 pub(crate) struct Live {
     boot: Uuid,
@@ -139,7 +139,7 @@ impl Live {
                 let hash = hash_of(&view);
                 let Some(entry) = inner.world.jobs.get_mut(&job_id) else { continue };
                 let is_aging = !view.job.status.is_final()
-                    && entry.shown.is_none_or(|(_, shown)| now.since(shown) >= crate::core::world::SHOW_AGAIN);
+                    && entry.shown.is_none_or(|(_, shown)| now.since(shown) >= stereospot_core::world::SHOW_AGAIN);
                 if entry.shown.is_none_or(|(shown, _)| shown != hash) || is_aging {
                     entry.shown = Some((hash, now));
                     inner.push(&to_json(&Change::Job(Box::new(view))));
@@ -162,7 +162,7 @@ impl Live {
             inner.push(&to_json(&Change::Services { services }));
         }
         for name in dirty.collectors {
-            if let Some(view) = inner.world.collectors.get(name).cloned() {
+            if let Some(view) = inner.world.collectors.get(&name).cloned() {
                 inner.push(&to_json(&Change::Collector(view)));
             }
         }

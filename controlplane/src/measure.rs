@@ -10,7 +10,7 @@ use stereospot_ports::work_queue::Stats;
 use stereospot_telemetry::catalogue::{self, JobOutcome, QueueState, TaskState, Values, WorkerState};
 use stereospot_telemetry::record;
 
-use crate::shared::Shared;
+use crate::app::App;
 
 /// A queue's numbers.
 pub(crate) fn queue(name: QueueName, stats: Stats) {
@@ -58,9 +58,9 @@ pub(crate) fn services(services: &[ServiceView]) {
 }
 
 /// Jobs by status, segments by state, findings by code, workers by state.
-pub(crate) fn jobs(shared: &Shared) {
-    let now = shared.now();
-    let (by_status, segments, findings, workers) = shared.live.with(|world| {
+pub(crate) fn jobs(app: &App) {
+    let now = app.now();
+    let (by_status, segments, findings, workers) = app.live.with(|world| {
         let mut segments: BTreeMap<&str, u64> =
             ["done", "running", "queued", "missing", "dead_lettered"].into_iter().map(|state| (state, 0)).collect();
         let mut findings: BTreeMap<Code, u64> = Code::ALL.iter().map(|code| (*code, 0)).collect();

@@ -111,7 +111,7 @@ async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
 
 /// The environment's name where nobody gave one: the deployment's own, or the backend's.
 fn named(platform: &Platform) -> String {
-    platform.facts.prefix.clone().unwrap_or_else(|| platform.facts.kind.into())
+    platform.facts.prefix.clone().unwrap_or_else(|| platform.backend.kind.as_str().into())
 }
 
 /// Resolves when standard input ends; what comes before is passed over.

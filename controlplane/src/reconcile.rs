@@ -12,20 +12,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
+use stereospot_core::world::Entry;
 use stereospot_domain::diagnosis::{Code, Finding, Severity};
 use stereospot_domain::plan::{Action, ItemResult, Outcome};
 use stereospot_domain::trigger::{self, Decision};
-use stereospot_domain::{EventKind, Job, JobId, JobStatus, QueueRole, Timestamp};
+use stereospot_domain::{EventKind, Job, JobId, JobStatus, QueueRole, Timestamp, Topology};
+use stereospot_ports::error::chain;
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::{Result, objects, reassembly};
 use stereospot_telemetry::record;
 use tokio::task::JoinSet;
 
 use crate::actions::{self, mend};
+use crate::app::App;
 use crate::collect::details;
-use crate::core::world::Entry;
-use crate::ingest::{Source, chain};
-use crate::shared::{Shared, Topology};
+use crate::ingest::Source;
 
 /// A finding is acted on when it was there so many runs in a row: a single reading may mix two moments.
 const SIGHTINGS: u32 = 2;
@@ -54,26 +55,26 @@ const REST: u32 = 30;
 const CHECK_CALLS: u32 = 6;
 
 /// Starts the reconciler, where it may write.
-pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
-    if shared.config.reconciles() {
+pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
+    if app.config.reconciles() {
         // From now on it is missed where it doesn't run; where it is off, nothing was ever said of it.
         record::reconciler_ran(SystemTime::now());
-        tasks.spawn(run(shared.clone()));
+        tasks.spawn(run(app.clone()));
     }
 }
 
-async fn run(shared: Arc<Shared>) {
+async fn run(app: Arc<App>) {
     let mut sightings = Sightings::new();
     let mut rests = Rests::new();
-    let born_at = shared.now();
-    let mut next = shared.config.reconcile;
+    let born_at = app.now();
+    let mut next = app.config.reconcile;
     loop {
         tokio::select! {
-            () = shared.stop.cancelled() => return,
+            () = app.stop.cancelled() => return,
             () = tokio::time::sleep(next) => {}
         }
         let began = Instant::now();
-        let jobs = shared.live.with(|world| {
+        let jobs = app.live.with(|world| {
             let unfinished = world.unfinished();
             unfinished
                 .into_iter()
@@ -83,68 +84,68 @@ async fn run(shared: Arc<Shared>) {
         sightings.retain(|(job_id, _), _| jobs.iter().any(|job| job.job_id == *job_id));
         rests.retain(|_, until| *until > Instant::now());
         for job in &jobs {
-            if shared.stop.is_cancelled() {
+            if app.stop.is_cancelled() {
                 return;
             }
             if rests.get(&job.job_id).is_some_and(|until| *until > Instant::now()) {
                 continue;
             }
-            let looked = look_at(&shared, job, born_at, &mut sightings).await;
+            let looked = look_at(&app, job, born_at, &mut sightings).await;
             if let Err(error) = &looked {
                 tracing::warn!(job_id = %job.job_id, error = %chain(error), "the reconciler can't look at a job now");
                 record::backend_error(error.code().as_str());
             }
-            if shared.polls.is_metered() && !matches!(looked, Ok(true)) {
-                rests.insert(job.job_id, Instant::now() + shared.config.poll * REST);
+            if app.polls.is_metered() && !matches!(looked, Ok(true)) {
+                rests.insert(job.job_id, Instant::now() + app.config.poll * REST);
             }
         }
         record::reconciler_ran(SystemTime::now());
-        next = shared.config.reconcile.max(began.elapsed() * 10);
+        next = app.config.reconcile.max(began.elapsed() * 10);
     }
 }
 
 /// False when something seemed to be due and was not: asking again at once would be no use.
-async fn look_at(shared: &Shared, job: &Job, born_at: Timestamp, sightings: &mut Sightings) -> Result<bool> {
+async fn look_at(app: &App, job: &Job, born_at: Timestamp, sightings: &mut Sightings) -> Result<bool> {
     let job_id = job.job_id;
-    if is_the_job_workers(shared, job_id, born_at) {
+    if is_the_job_workers(app, job_id, born_at) {
         return Ok(true);
     }
     let mut is_as_it_seemed = true;
     match job.status {
-        JobStatus::ChunkingComplete | JobStatus::Reassembling if seems_due(shared, job_id) => {
-            is_as_it_seemed = check(shared, job_id).await?;
+        JobStatus::ChunkingComplete | JobStatus::Reassembling if seems_due(app, job_id) => {
+            is_as_it_seemed = check(app, job_id).await?;
         }
-        JobStatus::Created if job.uploaded_at.is_none() => look_for_source(shared, job, born_at).await?,
+        JobStatus::Created if job.uploaded_at.is_none() => look_for_source(app, job, born_at).await?,
         _ => {}
     }
-    let findings = shared.live.with(|world| world.jobs.get(&job_id).map(|entry| entry.findings.clone()));
+    let findings = app.live.with(|world| world.jobs.get(&job_id).map(|entry| entry.findings.clone()));
     let findings = findings.unwrap_or_default();
     sightings.retain(|(id, code), _| *id != job_id || findings.iter().any(|finding| finding.code == *code));
     for finding in findings.iter().filter(|finding| is_safe(finding)) {
         let seen = sightings.entry((job_id, finding.code)).or_default();
         seen.runs += 1;
-        let is_soon = |at| shared.now().since(at) < shared.config.patience.step;
+        let is_soon = |at| app.now().since(at) < app.config.patience.step;
         if seen.runs < SIGHTINGS || seen.failed_at.is_some_and(is_soon) {
             continue;
         }
-        let is_mended = mend(shared, job_id, finding.code).await?;
-        *seen = Sighting { runs: 0, failed_at: (!is_mended).then(|| shared.now()) };
+        let is_mended = mend(app, job_id, finding.code).await?;
+        *seen = Sighting { runs: 0, failed_at: (!is_mended).then(|| app.now()) };
     }
     Ok(is_as_it_seemed)
 }
 
 /// True while the deployment's own job-worker may still do what we would.
-fn is_the_job_workers(shared: &Shared, job_id: JobId, born_at: Timestamp) -> bool {
-    let is_owned = shared.platform.facts.topology == Some(Topology::A);
-    let heard = shared.live.at_revision(|world, _| world.jobs.get(&job_id).map(Entry::last_activity_at));
+fn is_the_job_workers(app: &App, job_id: JobId, born_at: Timestamp) -> bool {
+    let is_owned = app.platform.facts.topology == Some(Topology::JobWorker);
+    let heard = app.live.at_revision(|world, _| world.jobs.get(&job_id).map(Entry::last_activity_at));
     let since = heard.unwrap_or_default().max(born_at);
-    is_owned && shared.now().since(since) < JOB_WORKER_TAKES
+    is_owned && app.now().since(since) < JOB_WORKER_TAKES
 }
 
 /// How long a message of the job may be under way.
-fn patience(shared: &Shared, job_id: JobId) -> reassembly::Patience {
-    shared.live.at_revision(|world, _| {
-        let usual = shared.trigger_patience();
+fn patience(app: &App, job_id: JobId) -> reassembly::Patience {
+    app.live.at_revision(|world, _| {
+        let usual = app.trigger_patience();
         if world.may_be_dead_lettered(job_id, QueueRole::Reassembly) {
             // It is not lost: it waits for an operator, and another would only fail as often again.
             return reassembly::Patience::ENDLESS;
@@ -157,9 +158,9 @@ fn patience(shared: &Shared, job_id: JobId) -> reassembly::Patience {
 }
 
 /// Whether the rule, on what was last read, says that something is to be done. Then it is read again before it is done.
-fn seems_due(shared: &Shared, job_id: JobId) -> bool {
-    let (now, patience) = (shared.now(), patience(shared, job_id));
-    shared.live.at_revision(|world, _| {
+fn seems_due(app: &App, job_id: JobId) -> bool {
+    let (now, patience) = (app.now(), patience(app, job_id));
+    app.live.at_revision(|world, _| {
         let Some(entry) = world.jobs.get(&job_id) else { return false };
         let (Some(completed), Some(lock)) = (&entry.truth.completed, &entry.truth.lock) else { return false };
         let facts = trigger::Facts {
@@ -173,14 +174,14 @@ fn seems_due(shared: &Shared, job_id: JobId) -> bool {
 }
 
 /// The trigger check; what it does is told. False when there was nothing to do.
-async fn check(shared: &Shared, job_id: JobId) -> Result<bool> {
-    shared.polls.charge(CHECK_CALLS);
-    let patience = patience(shared, job_id);
-    let Some(checked) = reassembly::check_with(&shared.backend, job_id, patience).await? else {
+async fn check(app: &App, job_id: JobId) -> Result<bool> {
+    app.polls.charge(CHECK_CALLS);
+    let patience = patience(app, job_id);
+    let Some(checked) = reassembly::check_with(&app.backend, job_id, patience).await? else {
         return Ok(false);
     };
     // What the rule saw is newer than what the collectors had: they look again.
-    shared.nudge.jobs([job_id].into_iter());
+    app.nudge.jobs([job_id].into_iter());
     if !checked.has_acted {
         return Ok(false);
     }
@@ -193,7 +194,7 @@ async fn check(shared: &Shared, job_id: JobId) -> Result<bool> {
     };
     record::reconciler_act(decision);
     let data = [("by", json!("reconciler")), ("decision", json!(decision))];
-    shared.ingest.emit(Source::Reconciler, kind, job_id, None, data).await;
+    app.ingest.emit(Source::Reconciler, kind, job_id, None, data).await;
     let done = match checked.decision {
         Decision::CreateLockAndSend => "the lock was made and reassembly asked for",
         Decision::SendAgain => "reassembly was asked for again",
@@ -201,7 +202,7 @@ async fn check(shared: &Shared, job_id: JobId) -> Result<bool> {
         _ => "the job was set to completed",
     };
     let results = vec![actions::result(job_id.to_string(), Outcome::Done, done)];
-    actions::keep_unasked(shared, Action::Trigger { job_id }, format!("reassembly of job {job_id}"), results).await;
+    actions::keep_unasked(app, Action::Trigger { job_id }, format!("reassembly of job {job_id}"), results).await;
     Ok(true)
 }
 
@@ -211,44 +212,44 @@ const NO_SOURCE: &str = "its source never arrived: submit the video again";
 /// A server that dies between the source's appearance and the row's update leaves a row that knows nothing of it. A submitter that
 /// dies leaves a row without a source: after a long time it is failed, counted also from the start of this process, so that an
 /// upload which that start cut off can be begun again.
-async fn look_for_source(shared: &Shared, job: &Job, born_at: Timestamp) -> Result<()> {
+async fn look_for_source(app: &App, job: &Job, born_at: Timestamp) -> Result<()> {
     let job_id = job.job_id;
-    if shared.is_uploading(job_id) {
+    if app.is_uploading(job_id) {
         return Ok(());
     }
     let key = stereospot_domain::keys::source(job_id);
-    let source = shared.live.at_revision(|world, _| world.jobs.get(&job_id)?.truth.source.as_ref()?.value);
+    let source = app.live.at_revision(|world, _| world.jobs.get(&job_id)?.truth.source.as_ref()?.value);
     if let Some(bytes) = source {
-        let Some(written_at) = objects::written_at(&*shared.backend.input.store, &key).await? else { return Ok(()) };
-        shared.backend.jobs.set_uploaded(job_id, written_at.min(shared.now()), bytes).await?;
+        let Some(written_at) = objects::written_at(&*app.backend.input.store, &key).await? else { return Ok(()) };
+        app.backend.jobs.set_uploaded(job_id, written_at.min(app.now()), bytes).await?;
         tracing::info!(%job_id, bytes, "the source is there, the row did not say so");
-        source_told(shared, job_id, "the source is there: the row says so now").await;
+        source_told(app, job_id, "the source is there: the row says so now").await;
         return Ok(());
     }
-    let heard = shared.live.with(|world| world.jobs.get(&job_id).map(|entry| entry.last_activity_at()));
+    let heard = app.live.with(|world| world.jobs.get(&job_id).map(|entry| entry.last_activity_at()));
     let since = heard.unwrap_or_default().max(job.created_at).max(born_at);
     // Elsewhere rows without a source belong to those who made them: they are shown, and left as they are.
-    if shared.polls.is_metered() || shared.now().since(since) < shared.config.source_within {
+    if app.polls.is_metered() || app.now().since(since) < app.config.source_within {
         return Ok(());
     }
     // Held until the end: an upload that begins now would be for a job that is being given up.
-    let Some(_claim) = shared.claim_upload(job_id) else { return Ok(()) };
-    if objects::exists(&*shared.backend.input.store, &key).await? {
+    let Some(_claim) = app.claim_upload(job_id) else { return Ok(()) };
+    if objects::exists(&*app.backend.input.store, &key).await? {
         return Ok(());
     }
     let failed = Transition { from: vec![JobStatus::Created], ..Transition::failed(NO_SOURCE) };
-    if let Transitioned::Changed(_) = shared.backend.jobs.transition(job_id, &failed).await? {
+    if let Transitioned::Changed(_) = app.backend.jobs.transition(job_id, &failed).await? {
         let data = [("by", json!("reconciler")), ("error", json!(NO_SOURCE))];
-        shared.ingest.emit(Source::Reconciler, EventKind::JobFailed, job_id, None, data).await;
-        source_told(shared, job_id, "the job was set to failed: its source never came").await;
+        app.ingest.emit(Source::Reconciler, EventKind::JobFailed, job_id, None, data).await;
+        source_told(app, job_id, "the job was set to failed: its source never came").await;
     }
     Ok(())
 }
 
-async fn source_told(shared: &Shared, job_id: JobId, done: &str) {
+async fn source_told(app: &App, job_id: JobId, done: &str) {
     let action = Action::Repair { job_id, code: Code::SourceMissing.as_str().into() };
     let results = vec![actions::result("source", Outcome::Done, done)];
-    actions::keep_unasked(shared, action, format!("the source of job {job_id}"), results).await;
+    actions::keep_unasked(app, action, format!("the source of job {job_id}"), results).await;
 }
 
 /// Repairs that can do no harm, however often they are done and whoever else does them.
@@ -260,19 +261,19 @@ fn is_safe(finding: &Finding) -> bool {
 }
 
 /// Carries out a finding's repair; false when all of it failed.
-async fn mend(shared: &Shared, job_id: JobId, code: Code) -> Result<bool> {
+async fn mend(app: &App, job_id: JobId, code: Code) -> Result<bool> {
     // Once more by what is true now: what was seen may have been settled meanwhile.
-    details::refresh(shared, job_id).await?;
-    let found = shared.live.with(|world| {
+    details::refresh(app, job_id).await?;
+    let found = app.live.with(|world| {
         let entry = world.jobs.get(&job_id)?;
         let finding = entry.findings.iter().find(|finding| finding.code == code)?;
         Some((entry.job.clone(), finding.repair.clone()?))
     });
     let Some((job, repair)) = found else { return Ok(true) };
-    let results = mend::carry_out(shared, &job, &repair).await;
+    let results = mend::carry_out(app, &job, &repair).await;
     let is_mended = results.iter().any(|(_, tried)| tried.is_ok());
     let failure = results.iter().find_map(|(_, tried)| tried.as_ref().err().map(|error| chain(error)));
-    shared.live.with(|world| world.tried(job_id, code, failure.filter(|_| !is_mended)));
+    app.live.with(|world| world.tried(job_id, code, failure.filter(|_| !is_mended)));
     let of_log = |(what, tried): &(String, Result<String>)| match tried {
         Ok(done) => actions::result(what, Outcome::Done, done),
         Err(error) => actions::result(what, Outcome::Failed, chain(error)),
@@ -280,16 +281,16 @@ async fn mend(shared: &Shared, job_id: JobId, code: Code) -> Result<bool> {
     let kept: Vec<ItemResult> = results.iter().map(of_log).collect();
     if is_mended {
         // What was done counts as a sign of life, also before its event is kept.
-        let at = shared.now();
-        shared.live.with(|world| world.touch(job_id, at));
+        let at = app.now();
+        app.live.with(|world| world.touch(job_id, at));
     }
     if is_mended {
         let action = Action::Repair { job_id, code: code.as_str().into() };
-        actions::keep_unasked(shared, action, format!("{} (job {job_id})", code.title()), kept).await;
+        actions::keep_unasked(app, action, format!("{} (job {job_id})", code.title()), kept).await;
     }
     for (what, tried) in results {
         match tried {
-            Ok(done) => told(shared, job_id, code, &what, &done).await,
+            Ok(done) => told(app, job_id, code, &what, &done).await,
             Err(error) => {
                 tracing::warn!(%job_id, code = code.as_str(), what, error = %chain(&error), "a repair failed");
             }
@@ -298,9 +299,9 @@ async fn mend(shared: &Shared, job_id: JobId, code: Code) -> Result<bool> {
     Ok(is_mended)
 }
 
-async fn told(shared: &Shared, job_id: JobId, code: Code, what: &str, done: &str) {
+async fn told(app: &App, job_id: JobId, code: Code, what: &str, done: &str) {
     let index = what.strip_prefix("segment ").and_then(|index| index.parse().ok());
     let data =
         [("by", json!("reconciler")), ("code", json!(code.as_str())), ("item", json!(what)), ("done", json!(done))];
-    shared.ingest.emit(Source::Reconciler, EventKind::JobRepaired, job_id, index, data).await;
+    app.ingest.emit(Source::Reconciler, EventKind::JobRepaired, job_id, index, data).await;
 }

@@ -7,16 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use stereospot_core::World;
 use stereospot_telemetry::{Recorder, record};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::collect::{self, Nudge, Polls};
-use crate::core::World;
+use crate::app::App;
+use crate::collect::{self, Polls};
+use crate::config::Config;
 use crate::ingest::Ingest;
 use crate::live::Live;
-use crate::shared::{Config, Platform, Shared};
+use crate::nudge::Nudge;
+use crate::platform::Platform;
 use crate::store::{self, Store};
 use crate::{http, reconcile, upkeep};
 
@@ -71,7 +74,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) app: Arc<App>,
     serving: JoinHandle<io::Result<()>>,
     writer: JoinHandle<()>,
     tasks: JoinSet<()>,
@@ -114,7 +117,7 @@ impl Server {
         let run_file = config.data_dir.join("run").join("controlplane.json");
         let polls = Polls::new(&platform, &config);
         let started_at = backend.clock.now();
-        let shared = Arc::new(Shared {
+        let app = Arc::new(App {
             backend,
             platform,
             config,
@@ -132,17 +135,16 @@ impl Server {
             started_at,
             stop: CancellationToken::new(),
         });
-        upkeep::recall(&shared).await?;
+        upkeep::recall(&app).await?;
         let mut tasks = JoinSet::new();
-        upkeep::start(&shared, &mut tasks);
-        collect::start(&shared, &mut tasks);
-        reconcile::start(&shared, &mut tasks);
-        let stop = shared.stop.clone();
-        let serving =
-            axum::serve(listener, http::router(shared.clone())).with_graceful_shutdown(stop.cancelled_owned());
+        upkeep::start(&app, &mut tasks);
+        collect::start(&app, &mut tasks);
+        reconcile::start(&app, &mut tasks);
+        let stop = app.stop.clone();
+        let serving = axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(stop.cancelled_owned());
         let serving = tokio::spawn(serving.into_future());
         write_run_file(&run_file, addr).map_err(|source| Error::RunFile { path: run_file.clone(), source })?;
-        Ok(Self { addr, shared, serving, writer, tasks, run_file, _lock: lock })
+        Ok(Self { addr, app, serving, writer, tasks, run_file, _lock: lock })
     }
 
     /// Where it listens, with the port that was really taken.
@@ -170,7 +172,7 @@ impl Server {
     /// Stops in order: takes no new request, lets those under way end, writes what was accepted, closes the database. Takes a
     /// few seconds at most, also with clients on the stream.
     pub async fn stop(mut self) {
-        self.shared.stop.cancel();
+        self.app.stop.cancel();
         let abort = self.serving.abort_handle();
         match tokio::time::timeout(GRACE, self.serving).await {
             Ok(Ok(Ok(()))) => {}
@@ -183,9 +185,9 @@ impl Server {
         }
         self.tasks.abort_all();
         while self.tasks.join_next().await.is_some() {}
-        let store = self.shared.store.clone();
+        let store = self.app.store.clone();
         // The last holder of the ingest handle gone, the writer ends after what it was given.
-        drop(self.shared);
+        drop(self.app);
         if tokio::time::timeout(Duration::from_secs(1), self.writer).await.is_err() {
             tracing::warn!("the writer had no time to end; nothing acknowledged is lost");
         }

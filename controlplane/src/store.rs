@@ -13,6 +13,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, Sqlite, SqliteTransaction, Transaction};
 use stereospot_domain::Timestamp;
+use stereospot_ports::error::chain;
 use tokio::sync::{Mutex, MutexGuard};
 
 mod copies;
@@ -21,8 +22,10 @@ mod plans;
 mod samples;
 
 pub(crate) use copies::Copied;
-pub(crate) use events::BootCount;
 pub use events::Retention;
+
+/// How long plans, and the messages that a purge took, are kept.
+pub(crate) const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +69,13 @@ pub enum Error {
     /// Anything else.
     #[error("the control plane's database failed")]
     Database(#[source] sqlx::Error),
+}
+
+impl Error {
+    /// Why the database can't be written; a full disk needs no cause.
+    pub(crate) fn said(&self) -> String {
+        if matches!(self, Error::Full(_)) { self.to_string() } else { chain(self) }
+    }
 }
 
 impl From<sqlx::Error> for Error {

@@ -59,6 +59,7 @@ fn every_room_is_there() -> Result<()> {
         "stereospot-api",
         "stereospot-aws",
         "stereospot-controlplane",
+        "stereospot-core",
         "stereospot-domain",
         "stereospot-local",
         "stereospot-media",
@@ -85,6 +86,17 @@ fn the_domain_is_pure() -> Result<()> {
     // No clock and no randomness through a uuid feature either.
     let manifest = std::fs::read_to_string(root().join("shared/domain/Cargo.toml"))?;
     assert!(!manifest.contains("\"v4\"") && !manifest.contains("\"v7\""));
+    Ok(())
+}
+
+#[test]
+fn the_control_planes_core_is_pure() -> Result<()> {
+    let tree =
+        output(env!("CARGO"), &["tree", "--offline", "--prefix", "none", "-p", "stereospot-core", "-e", "normal"])?;
+    let built_of: BTreeSet<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let impure = ["tokio", "sqlx", "axum", "reqwest", "object_store", "stereospot-ports", "stereospot-telemetry"];
+    let found: Vec<&&str> = impure.iter().filter(|name| built_of.contains(**name)).collect();
+    assert!(built_of.contains("stereospot-core") && found.is_empty(), "the core knows {found:?}");
     Ok(())
 }
 
@@ -144,6 +156,7 @@ fn backends_do_not_know_each_other_and_only_programs_choose_one() -> Result<()> 
     no_further("stereospot-local", &["stereospot-domain", "stereospot-ports"]);
     no_further("stereospot-aws", &["stereospot-domain", "stereospot-ports"]);
     no_further("stereospot-api", &["stereospot-domain"]);
+    no_further("stereospot-core", &["stereospot-api", "stereospot-domain"]);
     no_further("stereospot-telemetry", &[]);
     no_further("stereospot-picture", &[]);
     no_further("stereospot-media", &["stereospot-picture"]);

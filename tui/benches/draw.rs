@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossterm::event::KeyCode;
 use stereospot::dashboard::Harness;
 use stereospot_api::view::{Change, Environment, JobView, Snapshot};
-use stereospot_domain::{Format, Job, JobId, JobOptions, JobStatus, Timestamp};
+use stereospot_domain::{BackendKind, Format, Job, JobId, JobOptions, JobStatus, Timestamp};
 use uuid::Uuid;
 
 const JOBS: u32 = 100_000;
@@ -107,7 +107,7 @@ fn snapshot(jobs: u32) -> Snapshot {
         now: NOW,
         environment: Environment {
             name: "bench".into(),
-            backend: "local".into(),
+            backend: BackendKind::Local,
             is_production: false,
             is_read_only: false,
             repairs_by_itself: true,

@@ -1,18 +1,18 @@
 //! Fail: give a job up, so that nothing waits for it any more.
 
 use serde_json::json;
+use stereospot_core::attention::short;
 use stereospot_domain::event::EventKind;
 use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem};
 use stereospot_domain::{JobId, JobStatus};
 use stereospot_ports::job_store::{Transition, Transitioned};
 
 use super::{Draft, Error, attempted, item, result};
-use crate::core::attention::short;
+use crate::app::App;
 use crate::ingest::Source;
-use crate::shared::Shared;
 
-pub(super) async fn draft(shared: &Shared, job_id: JobId, reason: Option<&str>) -> Result<Draft, Error> {
-    let Some(job) = shared.backend.jobs.get(job_id).await? else {
+pub(super) async fn draft(app: &App, job_id: JobId, reason: Option<&str>) -> Result<Draft, Error> {
+    let Some(job) = app.backend.jobs.get(job_id).await? else {
         return Err(Error::NotFound(format!("there is no job {job_id}")));
     };
     let title = job.title.as_deref().unwrap_or("untitled");
@@ -31,13 +31,13 @@ pub(super) async fn draft(shared: &Shared, job_id: JobId, reason: Option<&str>) 
     })
 }
 
-pub(super) async fn apply(shared: &Shared, job_id: JobId, reason: Option<&str>, plan: &Plan) -> Vec<ItemResult> {
+pub(super) async fn apply(app: &App, job_id: JobId, reason: Option<&str>, plan: &Plan) -> Vec<ItemResult> {
     let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
     let error = format!("given up by {}{why}", plan.who);
-    vec![match shared.backend.jobs.transition(job_id, &Transition::failed(error.as_str())).await {
+    vec![match app.backend.jobs.transition(job_id, &Transition::failed(error.as_str())).await {
         Ok(Transitioned::Changed(_)) => {
             let data = [("by", json!(plan.who)), ("error", json!(error))];
-            shared.ingest.emit(Source::Server, EventKind::JobFailed, job_id, None, data).await;
+            app.ingest.emit(Source::Server, EventKind::JobFailed, job_id, None, data).await;
             result(job_id.to_string(), Outcome::Done, "set to failed")
         }
         Ok(Transitioned::Refused(status)) => {

@@ -11,8 +11,8 @@ use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::work_queue::{Outgoing, Receipt};
 use stereospot_ports::{Backend, Code, Error, Result, WorkQueue, job_store, objects, reassembly};
 
-use crate::core::views::{self, Waits};
-use crate::shared::Shared;
+use crate::app::App;
+use stereospot_core::views::{self, Waits};
 
 /// Objects looked for at once.
 const AT_ONCE: usize = 16;
@@ -33,20 +33,20 @@ pub(crate) async fn facts(backend: &Backend, job_id: JobId) -> Result<Option<(Fa
 }
 
 /// What a trigger of the job by an operator waits for.
-pub(crate) fn waits(shared: &Shared, job_id: JobId) -> Waits {
-    let holder_presumed = shared.live.at_revision(|world, _| world.holder_presumed());
-    Waits { resend_after: shared.resend_after(job_id), holder_presumed }
+pub(crate) fn waits(app: &App, job_id: JobId) -> Waits {
+    let holder_presumed = app.live.at_revision(|world, _| world.holder_presumed());
+    Waits { resend_after: app.resend_after(job_id), holder_presumed }
 }
 
 /// Has a job joined now, by an operator's word: takes it back from `failed`, takes a dead holder's mark off the lock, asks for
 /// reassembly. Says what it did.
-pub(crate) async fn trigger(shared: &Shared, job_id: JobId) -> Result<String> {
-    let backend = &shared.backend;
+pub(crate) async fn trigger(app: &App, job_id: JobId) -> Result<String> {
+    let backend = &app.backend;
     let Some((facts, completed)) = facts(backend, job_id).await? else {
         return Err(Error::new(Code::NotFound, format!("there is no job {job_id}")));
     };
-    let now = shared.now();
-    let waits = waits(shared, job_id);
+    let now = app.now();
+    let waits = waits(app, job_id);
     let (may, why) = views::explain(&facts, &completed, waits, now);
     if !may {
         return Err(Error::new(Code::Conflict, why));
@@ -72,18 +72,18 @@ pub(crate) async fn trigger(shared: &Shared, job_id: JobId) -> Result<String> {
     }
     let checked = reassembly::check_with(backend, job_id, reassembly::Patience::NONE).await?;
     if checked.is_some_and(|checked| checked.has_acted) {
-        shared.note_purged([job_id], false);
+        app.note_purged([job_id], false);
         did.push("reassembly asked for");
     }
     Ok(if did.is_empty() { "somebody else was faster".into() } else { did.join(", ") })
 }
 
 /// Carries out a repair of single steps; a replay of messages is the replay's own. Says for each item what became of it.
-pub(crate) async fn carry_out(shared: &Shared, job: &Job, repair: &Repair) -> Vec<(String, Result<String>)> {
-    let (backend, job_id) = (&shared.backend, job.job_id);
+pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(String, Result<String>)> {
+    let (backend, job_id) = (&app.backend, job.job_id);
     match repair {
         Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted => {
-            vec![(job_id.to_string(), trigger(shared, job_id).await)]
+            vec![(job_id.to_string(), trigger(app, job_id).await)]
         }
         Repair::ResendSource => vec![("source".into(), resend_source(backend, job).await)],
         Repair::ResendSegments { segments } => {
@@ -100,11 +100,11 @@ pub(crate) async fn carry_out(shared: &Shared, job: &Job, repair: &Repair) -> Ve
         Repair::PutCompletions { segments } => {
             let mut results = Vec::new();
             for index in segments {
-                results.push((format!("segment {index}"), put_completion(shared, job_id, *index).await));
+                results.push((format!("segment {index}"), put_completion(app, job_id, *index).await));
             }
             // The last completion may be the one that everybody waits for. In topology A the job-worker looks.
             if backend.queue(QueueRole::JobStatusEvents).is_err()
-                && let Err(error) = reassembly::check_with(backend, job_id, shared.trigger_patience()).await
+                && let Err(error) = reassembly::check_with(backend, job_id, app.trigger_patience()).await
             {
                 results.push((job_id.to_string(), Err(error)));
             }
@@ -245,8 +245,8 @@ pub(crate) async fn split_again(backend: &Backend, job: &Job, lost: Lost) -> Res
 }
 
 /// In topology A the rows are the job-worker's: it is told of the output once more, and writes the row itself.
-async fn put_completion(shared: &Shared, job_id: JobId, index: u32) -> Result<String> {
-    let backend = &shared.backend;
+async fn put_completion(app: &App, job_id: JobId, index: u32) -> Result<String> {
+    let backend = &app.backend;
     let key = keys::output_segment(job_id, index);
     if !objects::exists(&*backend.output.store, &key).await? {
         return Err(Error::new(Code::NotFound, "its output is gone"));
@@ -259,7 +259,7 @@ async fn put_completion(shared: &Shared, job_id: JobId, index: u32) -> Result<St
         job_id,
         segment_index: index,
         output_uri: backend.output.uri(&key),
-        completed_at: shared.now(),
+        completed_at: app.now(),
     };
     backend.jobs.put_completion(&completion).await?;
     Ok("its completion is recorded".into())

@@ -9,24 +9,25 @@ use std::collections::{BTreeSet, HashSet};
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, message};
 use stereospot_ports::Code;
+use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::Message;
 
 use super::taking::Taking;
-use super::{Draft, Error, KEPT, MAX_ITEMS, count_of, named, replay, result};
-use crate::shared::Shared;
+use super::{Draft, Error, MAX_ITEMS, count_of, named, replay, result};
+use crate::app::App;
 
 mod chosen;
 mod whole;
 
-pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String]>) -> Result<Draft, Error> {
-    let queue = super::queue(shared, name)?;
+pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) -> Result<Draft, Error> {
+    let queue = super::queue(app, name)?;
     let stats = queue.stats().await?;
     let messages = match queue.peek(MAX_ITEMS).await {
         Ok(messages) => messages,
         // Looking would count as a receiving, and after a few of these a message is dead-lettered.
         Err(error) if error.code() == Code::Invalid => {
             return Ok(match ids {
-                None => whole::draft(shared, name, stats),
+                None => whole::draft(app, name, stats),
                 Some(ids) => chosen::refused(name, ids),
             });
         }
@@ -52,9 +53,9 @@ pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String
             stats.in_flight, stats.delayed
         ));
     }
-    let needed = still_needed(shared, name, &items);
+    let needed = still_needed(app, name, &items);
     // A source that is yet to be fetched is nowhere: only its message says where to look.
-    let left_by = match (name.role, shared.config.reconciles()) {
+    let left_by = match (name.role, app.config.reconciles()) {
         (QueueRole::Ingest, _) => Some("nothing else says where its source is"),
         (_, false) => Some("the reconciler is off"),
         (_, true) => None,
@@ -88,7 +89,10 @@ pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String
     };
     Ok(Draft {
         scope,
-        effect: format!("{left}{after}; copies are kept for {} hours and can be restored", KEPT.as_secs() / 3600),
+        effect: format!(
+            "{left}{after}; copies are kept for {} hours and can be restored",
+            crate::store::KEPT.as_secs() / 3600
+        ),
         assumptions,
         confirm: Some(format!("purge {}", items.len())),
         refused,
@@ -100,8 +104,8 @@ pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String
 }
 
 /// Unfinished jobs that need one of the messages to go on, by what was last read of them.
-fn still_needed(shared: &Shared, name: QueueName, items: &[PlanItem]) -> BTreeSet<JobId> {
-    shared.live.at_revision(|world, _| {
+fn still_needed(app: &App, name: QueueName, items: &[PlanItem]) -> BTreeSet<JobId> {
+    app.live.at_revision(|world, _| {
         let needs = |item: &&PlanItem| {
             let entry = item.job_id.and_then(|job_id| world.jobs.get(&job_id));
             entry.filter(|entry| !entry.job.status.is_final()).is_some_and(|entry| match name.role {
@@ -137,26 +141,26 @@ fn needed_line(jobs: &BTreeSet<JobId>, left_by: Option<&str>) -> String {
     }
 }
 
-pub(super) async fn apply(shared: &Shared, name: QueueName, plan: &Plan) -> Vec<ItemResult> {
+pub(super) async fn apply(app: &App, name: QueueName, plan: &Plan) -> Vec<ItemResult> {
     let is_chosen = matches!(plan.action, Action::Purge { message_ids: Some(_), .. });
-    let results = match super::queue(shared, name) {
+    let results = match super::queue(app, name) {
         Err(error) => plan.items.iter().map(|item| result(&item.id, Outcome::Failed, error.to_string())).collect(),
         Ok(queue) if !plan.keeps_copies() => whole::apply(name, &**queue).await,
         Ok(queue) => {
             let ids = plan.items.iter().map(|item| item.id.clone());
-            let mut taking = Taking::new(&**queue, ids, shared.finds_by_id(name));
+            let mut taking = Taking::new(&**queue, ids, app.finds_by_id(name));
             let mut results = Vec::with_capacity(plan.items.len());
             let broken = loop {
                 match taking.next().await {
                     Ok(taken) if taken.is_empty() => break None,
-                    Ok(taken) => match batch(shared, name, plan, &mut taking, &taken).await {
+                    Ok(taken) => match batch(app, name, plan, &mut taking, &taken).await {
                         Ok(done) => results.extend(done),
                         Err(error) => {
-                            let why = crate::ingest::chain(&error);
+                            let why = chain(&error);
                             results.extend(taken.iter().map(|one| result(&one.id, Outcome::Failed, why.clone())));
                         }
                     },
-                    Err(error) => break Some(crate::ingest::chain(&error)),
+                    Err(error) => break Some(chain(&error)),
                 }
             };
             let unmet = taking.end().await;
@@ -174,8 +178,8 @@ pub(super) async fn apply(shared: &Shared, name: QueueName, plan: &Plan) -> Vec<
         }
     };
     if results.iter().any(|result| result.outcome == Outcome::Done) {
-        let now = shared.now();
-        shared.live.with(|world| {
+        let now = app.now();
+        app.live.with(|world| {
             if let Some(flow) = world.queues.get_mut(&name).filter(|_| !is_chosen) {
                 flow.purged(now);
             }
@@ -184,21 +188,21 @@ pub(super) async fn apply(shared: &Shared, name: QueueName, plan: &Plan) -> Vec<
             let done = results.iter().filter(|result| result.outcome == Outcome::Done).map(|result| result.id.as_str());
             let done: HashSet<&str> = done.collect();
             let jobs = plan.items.iter().filter(|item| done.contains(item.id.as_str())).filter_map(|item| item.job_id);
-            shared.note_purged(jobs, true);
+            app.note_purged(jobs, true);
         }
     }
     results
 }
 
 async fn batch(
-    shared: &Shared,
+    app: &App,
     name: QueueName,
     plan: &Plan,
     taking: &mut Taking<'_>,
     taken: &[Message],
 ) -> Result<Vec<ItemResult>, Error> {
-    let queue = super::queue(shared, name)?;
-    if let Err(error) = shared.store.copy_messages(plan.id, name, taken, shared.now()).await {
+    let queue = super::queue(app, name)?;
+    if let Err(error) = app.store.copy_messages(plan.id, name, taken, app.now()).await {
         taken.iter().for_each(|message| taking.keep(message));
         return Err(error.into());
     }
@@ -209,17 +213,17 @@ async fn batch(
             Ok(()) => results.push(result(id, Outcome::Done, "copied and removed")),
             Err(error) if error.code() == Code::LeaseLost => {
                 stayed.push(id.clone());
-                results.push(result(id, Outcome::Failed, crate::ingest::chain(&error)));
+                results.push(result(id, Outcome::Failed, chain(&error)));
             }
             Err(error) => {
-                let why = crate::ingest::chain(&error);
+                let why = chain(&error);
                 results.push(result(id, Outcome::Failed, format!("perhaps removed, its copy is kept: {why}")));
             }
         }
     }
     // What was removed is removed, whether or not this is kept: at worst a restore offers a message that stayed.
-    if let Err(error) = shared.store.drop_copies(plan.id, &stayed).await {
-        tracing::error!(plan = %plan.id, error = %crate::ingest::chain(&error), "copies of messages that stayed were not dropped");
+    if let Err(error) = app.store.drop_copies(plan.id, &stayed).await {
+        tracing::error!(plan = %plan.id, error = %chain(&error), "copies of messages that stayed were not dropped");
     }
     Ok(results)
 }

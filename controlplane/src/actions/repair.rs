@@ -5,11 +5,11 @@ use stereospot_domain::plan::{ItemResult, Outcome, PlanItem};
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole};
 
 use super::{Draft, Error, attempted, mend, replay, result};
+use crate::app::App;
 use crate::collect::details;
-use crate::shared::Shared;
 
-pub(super) async fn draft(shared: &Shared, job_id: JobId, code: &str) -> Result<Draft, Error> {
-    let (job, finding) = find(shared, job_id, code).await?;
+pub(super) async fn draft(app: &App, job_id: JobId, code: &str) -> Result<Draft, Error> {
+    let (job, finding) = find(app, job_id, code).await?;
     let command = format!("stereospot jobs repair {job_id} {code}");
     let Some(finding) = finding else {
         return Ok(Draft {
@@ -39,11 +39,11 @@ pub(super) async fn draft(shared: &Shared, job_id: JobId, code: &str) -> Result<
             draft.refused = Some(format!("nothing can be done about it from here: {}", finding.evidence.join("; ")))
         }
         Some(Repair::ReplayDeadLetters { queue, message_ids }) => {
-            let replay = replay::draft(shared, *queue, Some(message_ids)).await?;
+            let replay = replay::draft(app, *queue, Some(message_ids)).await?;
             return Ok(Draft { scope: draft.scope, command: draft.command, ..replay });
         }
         Some(Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted) => {
-            let trigger = super::trigger::draft(shared, job_id).await?;
+            let trigger = super::trigger::draft(app, job_id).await?;
             return Ok(Draft { scope: draft.scope, command: draft.command, ..trigger });
         }
         Some(Repair::ResendSource) => {
@@ -56,13 +56,13 @@ pub(super) async fn draft(shared: &Shared, job_id: JobId, code: &str) -> Result<
             draft.needs = Some(QueueRole::Chunking);
         }
         Some(Repair::ResendSegments { segments }) => {
-            let gone = mend::gone(&shared.backend, &job, segments).await?;
+            let gone = mend::gone(&app.backend, &job, segments).await?;
             let there: Vec<u32> = segments.iter().copied().filter(|index| !gone.contains(index)).collect();
             draft.items = of_segments(&there, "send its notification again");
             draft.effect = "the segments are converted".into();
             draft.needs = Some(QueueRole::Inference);
             if !gone.is_empty() {
-                match mend::why_not_split_again(&shared.backend, &job, mend::Lost::Gone).await? {
+                match mend::why_not_split_again(&app.backend, &job, mend::Lost::Gone).await? {
                     None => {
                         draft.items.extend(of_segments(&gone, "its segment is gone: split the source again"));
                         draft.effect = "the source is split again as it was, and the segments are converted".into();
@@ -74,7 +74,7 @@ pub(super) async fn draft(shared: &Shared, job_id: JobId, code: &str) -> Result<
             }
         }
         Some(Repair::PutCompletions { segments }) => {
-            let what = match shared.backend.queue(QueueRole::JobStatusEvents) {
+            let what = match app.backend.queue(QueueRole::JobStatusEvents) {
                 Ok(_) => "send the notice of its output to the job-worker again",
                 Err(_) => "record its completion",
             };
@@ -88,8 +88,8 @@ pub(super) async fn draft(shared: &Shared, job_id: JobId, code: &str) -> Result<
     Ok(draft)
 }
 
-pub(super) async fn apply(shared: &Shared, job_id: JobId, code: &str, items: &[PlanItem]) -> Vec<ItemResult> {
-    let (job, finding) = match find(shared, job_id, code).await {
+pub(super) async fn apply(app: &App, job_id: JobId, code: &str, items: &[PlanItem]) -> Vec<ItemResult> {
+    let (job, finding) = match find(app, job_id, code).await {
         Ok((job, Some(finding))) => (job, finding),
         Ok((_, None)) => {
             return items.iter().map(|item| result(&item.id, Outcome::Skipped, "it is no longer so")).collect();
@@ -99,9 +99,9 @@ pub(super) async fn apply(shared: &Shared, job_id: JobId, code: &str, items: &[P
         }
     };
     match &finding.repair {
-        Some(Repair::ReplayDeadLetters { queue, .. }) => replay::send(shared, *queue, items, true).await,
+        Some(Repair::ReplayDeadLetters { queue, .. }) => replay::send(app, *queue, items, true).await,
         Some(repair) => {
-            let results = mend::carry_out(shared, &job, repair).await;
+            let results = mend::carry_out(app, &job, repair).await;
             results.into_iter().map(|(id, tried)| attempted(id, tried)).collect()
         }
         None => Vec::new(),
@@ -109,9 +109,9 @@ pub(super) async fn apply(shared: &Shared, job_id: JobId, code: &str, items: &[P
 }
 
 /// The job, read anew, and what is found of this kind.
-async fn find(shared: &Shared, job_id: JobId, code: &str) -> Result<(Job, Option<Finding>), Error> {
-    details::refresh(shared, job_id).await?;
-    let found = shared.live.with(|world| {
+async fn find(app: &App, job_id: JobId, code: &str) -> Result<(Job, Option<Finding>), Error> {
+    details::refresh(app, job_id).await?;
+    let found = app.live.with(|world| {
         let entry = world.jobs.get(&job_id)?;
         let finding = entry.findings.iter().find(|finding| finding.code.as_str() == code).cloned();
         Some((entry.job.clone(), finding))

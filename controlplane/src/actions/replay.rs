@@ -9,12 +9,13 @@ use std::collections::{BTreeSet, HashMap};
 use futures::future;
 use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem};
 use stereospot_domain::{JobId, QueueName, QueueRole, message};
+use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Stats};
 use stereospot_ports::{Code, Result as PortResult, WorkQueue};
 
 use super::taking::Taking;
 use super::{Draft, Error, MAX_ITEMS, count_of, dropped, mend, named, result};
-use crate::shared::Shared;
+use crate::app::App;
 
 mod verdict;
 mod whole;
@@ -28,8 +29,8 @@ const UNASKED: usize = 10;
 /// Messages judged at once: on AWS each takes several calls, one after the other.
 pub(super) const AT_ONCE: usize = 16;
 
-pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String]>) -> Result<Draft, Error> {
-    let queue = super::queue(shared, name)?;
+pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) -> Result<Draft, Error> {
+    let queue = super::queue(app, name)?;
     let command = format!("stereospot queues replay {name}{}", named(ids));
     let refused = |why: String| Draft {
         scope: name.to_string(),
@@ -41,7 +42,7 @@ pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String
         return Ok(refused(format!("{name} is no dead-letter queue: name {}", QueueName::dead_letter(name.role))));
     }
     // Only a reassembly message needs its lock to be reset before: it is never moved unseen.
-    let moves = shared.platform.moves.get(&name).filter(|_| ids.is_none() && name.role != QueueRole::Reassembly);
+    let moves = app.platform.moves.get(&name).filter(|_| ids.is_none() && name.role != QueueRole::Reassembly);
     let ready = if moves.is_some() { queue.stats().await?.ready } else { 0 };
     let long = moves.filter(|_| ready > whole::LONG as u64);
     if let Some(moves) = long
@@ -50,9 +51,9 @@ pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String
         return Ok(refused(why));
     }
     let messages = queue.peek(if long.is_some() { whole::LONG } else { MAX_ITEMS }).await?;
-    let judged = judge(shared, name, &messages, ids).await?;
+    let judged = judge(app, name, &messages, ids).await?;
     if long.is_some() && judged.is_movable() {
-        return Ok(whole::draft(shared, name, ready, messages.len(), judged.skips.len()).await?);
+        return Ok(whole::draft(app, name, ready, messages.len(), judged.skips.len()).await?);
     }
     let Judged { mut items, mut skips, steps, taken_back, split, removed } = judged;
     let gone = |id: &&String| !messages.iter().any(|peeked| peeked.id == **id);
@@ -65,10 +66,10 @@ pub(super) async fn draft(shared: &Shared, name: QueueName, ids: Option<&[String
     let room = MAX_ITEMS.saturating_sub(items.len());
     // Splitting again asks for every segment that is not converted.
     let taken_back = taken_back.difference(&split).copied().collect();
-    let (dropped, lacking) = dropped::items(shared, &taken_back, &dead.collect(), room).await?;
+    let (dropped, lacking) = dropped::items(app, &taken_back, &dead.collect(), room).await?;
     items.extend(dropped);
     skips.extend(lacking);
-    let main = super::queue(shared, QueueName::main(name.role))?.stats().await?;
+    let main = super::queue(app, QueueName::main(name.role))?.stats().await?;
     let about = if main.is_exact { "" } else { "≈ " };
     let mut also =
         if steps > 0 { format!("; {} made right first", count_of(steps, "job state")) } else { String::new() };
@@ -140,10 +141,10 @@ impl Judged {
     }
 }
 
-async fn judge(shared: &Shared, name: QueueName, messages: &[Peeked], ids: Option<&[String]>) -> Result<Judged, Error> {
+async fn judge(app: &App, name: QueueName, messages: &[Peeked], ids: Option<&[String]>) -> Result<Judged, Error> {
     let chosen: Vec<&Peeked> =
         messages.iter().filter(|peeked| ids.is_none_or(|ids| ids.contains(&peeked.id))).collect();
-    let judge = Judge::new(shared, name.role, ids.is_some() && chosen.len() == 1);
+    let judge = Judge::new(app, name.role, ids.is_some() && chosen.len() == 1);
     let mut judged = Judged::default();
     for chosen in chosen.chunks(AT_ONCE) {
         let verdicts = future::try_join_all(chosen.iter().map(|peeked| judge.judge(&peeked.body))).await?;
@@ -180,30 +181,30 @@ async fn judge(shared: &Shared, name: QueueName, messages: &[Peeked], ids: Optio
 }
 
 /// Applies a plan of a whole dead-letter queue.
-pub(super) async fn apply(shared: &Shared, name: QueueName, plan: &Plan, items: &[PlanItem]) -> Vec<ItemResult> {
+pub(super) async fn apply(app: &App, name: QueueName, plan: &Plan, items: &[PlanItem]) -> Vec<ItemResult> {
     if whole::is_one(name, plan) {
-        return whole::apply(shared, name).await;
+        return whole::apply(app, name).await;
     }
-    send(shared, name, items, false).await
+    send(app, name, items, false).await
 }
 
 /// Sends the messages that a plan lists, `is_chosen` when an operator named them.
-pub(super) async fn send(shared: &Shared, name: QueueName, items: &[PlanItem], is_chosen: bool) -> Vec<ItemResult> {
+pub(super) async fn send(app: &App, name: QueueName, items: &[PlanItem], is_chosen: bool) -> Vec<ItemResult> {
     let (dropped, messages): (Vec<PlanItem>, Vec<PlanItem>) = items.iter().cloned().partition(dropped::is_one);
-    let mut results = match shared.backend.queue_named(name) {
+    let mut results = match app.backend.queue_named(name) {
         Err(error) => {
             let why = error.to_string();
             messages.iter().map(|item| result(&item.id, Outcome::Failed, why.clone())).collect()
         }
         Ok(queue) => {
             let ids = messages.iter().map(|item| item.id.clone());
-            let mut taking = Taking::new(&**queue, ids, shared.finds_by_id(name));
+            let mut taking = Taking::new(&**queue, ids, app.finds_by_id(name));
             let mut results = Vec::with_capacity(items.len());
             let broken = loop {
                 match taking.next().await {
                     Ok(taken) if taken.is_empty() => break None,
-                    Ok(taken) => results.extend(batch(shared, name, &mut taking, &taken, is_chosen).await),
-                    Err(error) => break Some(crate::ingest::chain(&error)),
+                    Ok(taken) => results.extend(batch(app, name, &mut taking, &taken, is_chosen).await),
+                    Err(error) => break Some(chain(&error)),
                 }
             };
             results.extend(taking.end().await.into_iter().map(|id| match &broken {
@@ -214,7 +215,7 @@ pub(super) async fn send(shared: &Shared, name: QueueName, items: &[PlanItem], i
         }
     };
     // Last: the messages take the jobs back, and for a failed job a worker would drop these once more.
-    results.extend(dropped::apply(shared, &dropped).await);
+    results.extend(dropped::apply(app, &dropped).await);
     results
 }
 
@@ -226,20 +227,20 @@ pub(super) fn in_order(items: &[PlanItem], mut results: Vec<ItemResult>) -> Vec<
 }
 
 async fn batch(
-    shared: &Shared,
+    app: &App,
     name: QueueName,
     taking: &mut Taking<'_>,
     taken: &[Message],
     is_chosen: bool,
 ) -> Vec<ItemResult> {
     // Anew for each batch: it is judged by what is true now.
-    let judge = Judge::new(shared, name.role, is_chosen);
-    let sent = future::join_all(taken.iter().map(|message| one(shared, name, message, &judge))).await;
+    let judge = Judge::new(app, name.role, is_chosen);
+    let sent = future::join_all(taken.iter().map(|message| one(app, name, message, &judge))).await;
     let mut results = Vec::with_capacity(taken.len());
     for (message, sent) in taken.iter().zip(sent) {
         let sent = match sent {
             // Another message of the same batch has just taken the same job back.
-            Err(error) if error.code() == Code::Conflict => one(shared, name, message, &judge).await,
+            Err(error) if error.code() == Code::Conflict => one(app, name, message, &judge).await,
             sent => sent,
         };
         results.push(match sent {
@@ -250,7 +251,7 @@ async fn batch(
             }
             Err(error) => {
                 taking.keep(message);
-                result(&message.id, Outcome::Failed, crate::ingest::chain(&error))
+                result(&message.id, Outcome::Failed, chain(&error))
             }
         });
     }
@@ -262,8 +263,8 @@ enum Sent {
     No(String),
 }
 
-async fn one(shared: &Shared, name: QueueName, message: &Message, judge: &Judge<'_>) -> PortResult<Sent> {
-    let backend = &shared.backend;
+async fn one(app: &App, name: QueueName, message: &Message, judge: &Judge<'_>) -> PortResult<Sent> {
+    let backend = &app.backend;
     let steps = match judge.judge(&message.body).await? {
         Verdict::Send(steps) => steps,
         Verdict::SplitAgain(job, lost) => {
@@ -279,7 +280,7 @@ async fn one(shared: &Shared, name: QueueName, message: &Message, judge: &Judge<
     for step in steps {
         match step {
             Step::TakeBack(job_id, status) => mend::take_back(backend, job_id, status).await?,
-            Step::CreateLock(job_id) => drop(backend.jobs.create_lock(job_id, shared.now()).await?),
+            Step::CreateLock(job_id) => drop(backend.jobs.create_lock(job_id, app.now()).await?),
             Step::ResetLock(job_id, observed) => {
                 if !backend.jobs.reset_lock(job_id, observed).await? {
                     return Ok(Sent::No("somebody took the reassembly lock meanwhile".into()));

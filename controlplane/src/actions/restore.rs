@@ -6,26 +6,27 @@ use futures::future;
 use stereospot_api::view::Change;
 use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, PlanItem};
 use stereospot_domain::{QueueName, message};
+use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::{MAX_BATCH, Outgoing};
 use uuid::Uuid;
 
 use super::replay::{AT_ONCE, Judge};
 use super::{Draft, Error, MAX_ITEMS, count_of, result, until};
-use crate::shared::Shared;
+use crate::app::App;
 use crate::store::{self, Copied};
 
-pub(super) async fn draft(shared: &Shared, purge_id: Uuid) -> Result<Draft, Error> {
-    let Some((plan, applied)) = shared.store.plan(purge_id).await? else {
+pub(super) async fn draft(app: &App, purge_id: Uuid) -> Result<Draft, Error> {
+    let Some((plan, applied)) = app.store.plan(purge_id).await? else {
         return Err(Error::NotFound(format!("there is no plan {purge_id}")));
     };
     let command = format!("stereospot queues restore {purge_id}");
     let (Action::Purge { queue, .. }, Some(applied)) = (&plan.action, applied) else {
         return Err(Error::NotFound(format!("plan {purge_id} is no purge that was applied")));
     };
-    let now = shared.now();
-    let copies = copies(shared, purge_id, &*shared.put_back.lock().await).await?;
-    let stayed = stayed(shared, *queue, &applied, &copies).await?;
-    let needless = needless(shared, *queue, &copies.iter().collect::<Vec<_>>()).await;
+    let now = app.now();
+    let copies = copies(app, purge_id, &*app.put_back.lock().await).await?;
+    let stayed = stayed(app, *queue, &applied, &copies).await?;
+    let needless = needless(app, *queue, &copies.iter().collect::<Vec<_>>()).await;
     let (mut items, mut skips) = (Vec::new(), Vec::new());
     for (copy, needless) in copies.iter().zip(needless) {
         let about = message::job_of(copy.queue.role, &copy.body);
@@ -71,24 +72,24 @@ pub(super) async fn draft(shared: &Shared, purge_id: Uuid) -> Result<Draft, Erro
     })
 }
 
-pub(super) async fn apply(shared: &Shared, purge_id: Uuid, items: &[PlanItem]) -> Vec<ItemResult> {
+pub(super) async fn apply(app: &App, purge_id: Uuid, items: &[PlanItem]) -> Vec<ItemResult> {
     // One restore at a time: two of the same purge would both find its copies, and send them twice.
-    let mut put_back = shared.put_back.lock().await;
-    let copies = match copies(shared, purge_id, &put_back).await {
+    let mut put_back = app.put_back.lock().await;
+    let copies = match copies(app, purge_id, &put_back).await {
         Ok(copies) => copies.into_iter().map(|copy| (copy.message_id.clone(), copy)).collect(),
         Err(error) => {
-            let why = crate::ingest::chain(&error);
+            let why = chain(&error);
             return items.iter().map(|item| result(&item.id, Outcome::Failed, why.clone())).collect();
         }
     };
     let mut results = Vec::with_capacity(items.len());
-    shared.note_purged(items.iter().filter_map(|item| item.job_id), false);
+    app.note_purged(items.iter().filter_map(|item| item.job_id), false);
     for items in items.chunks(MAX_BATCH) {
-        let (done, sent) = batch(shared, &copies, items).await;
+        let (done, sent) = batch(app, &copies, items).await;
         results.extend(done);
         // They are sent, whether or not that is kept on the disk; this process at least must not send them again.
-        if let Err(error) = shared.store.copies_restored(purge_id, &sent, shared.now()).await {
-            tracing::error!(purge = %purge_id, error = %crate::ingest::chain(&error), "messages were put back, but that was not recorded");
+        if let Err(error) = app.store.copies_restored(purge_id, &sent, app.now()).await {
+            tracing::error!(purge = %purge_id, error = %chain(&error), "messages were put back, but that was not recorded");
             put_back.extend(sent.into_iter().map(|id| (purge_id, id)));
         }
     }
@@ -96,39 +97,34 @@ pub(super) async fn apply(shared: &Shared, purge_id: Uuid, items: &[PlanItem]) -
 }
 
 /// True when a purge left copies that can be put back, as far as is known.
-pub(super) async fn is_possible(shared: &Shared, purge_id: Uuid) -> bool {
-    shared.store.copies(purge_id).await.map_or(true, |copies| !copies.is_empty())
+pub(super) async fn is_possible(app: &App, purge_id: Uuid) -> bool {
+    app.store.copies(purge_id).await.map_or(true, |copies| !copies.is_empty())
 }
 
 /// Takes the undo off a purge of which nothing is left to put back. A failure is logged: the undo then finds nothing.
-pub(super) async fn end_undo(shared: &Shared, purge_id: Uuid) {
-    let put_back = shared.put_back.lock().await;
+pub(super) async fn end_undo(app: &App, purge_id: Uuid) {
+    let put_back = app.put_back.lock().await;
     let ended: store::Result<_> = async {
-        let Some((_, Some(mut purge))) = shared.store.plan(purge_id).await? else { return Ok(None) };
-        if purge.undo_until.is_none() || !copies(shared, purge_id, &put_back).await?.is_empty() {
+        let Some((_, Some(mut purge))) = app.store.plan(purge_id).await? else { return Ok(None) };
+        if purge.undo_until.is_none() || !copies(app, purge_id, &put_back).await?.is_empty() {
             return Ok(None);
         }
         purge.undo_until = None;
-        shared.store.finish_plan(&purge).await?;
+        app.store.finish_plan(&purge).await?;
         Ok(Some(purge))
     }
     .await;
     match ended {
-        Ok(Some(purge)) => shared.live.publish(&Change::Action(Box::new(purge))),
+        Ok(Some(purge)) => app.live.publish(&Change::Action(Box::new(purge))),
         Ok(None) => {}
         Err(error) => {
-            tracing::warn!(purge = %purge_id, error = %crate::ingest::chain(&error), "a used undo is still offered");
+            tracing::warn!(purge = %purge_id, error = %chain(&error), "a used undo is still offered");
         }
     }
 }
 
 /// Messages that were copied and are still on their queue: the purge broke off before it could remove them.
-async fn stayed(
-    shared: &Shared,
-    queue: QueueName,
-    purge: &AppliedPlan,
-    copies: &[Copied],
-) -> Result<HashSet<String>, Error> {
+async fn stayed(app: &App, queue: QueueName, purge: &AppliedPlan, copies: &[Copied]) -> Result<HashSet<String>, Error> {
     let removed = purge.results.iter().filter(|result| result.outcome == Outcome::Done);
     let removed: HashSet<&str> = removed.map(|result| result.id.as_str()).collect();
     let copied = copies.iter().map(|copy| copy.message_id.as_str());
@@ -136,27 +132,27 @@ async fn stayed(
     if in_doubt.is_empty() {
         return Ok(HashSet::new());
     }
-    let there = super::queue(shared, queue)?.peek(MAX_ITEMS).await?;
+    let there = super::queue(app, queue)?.peek(MAX_ITEMS).await?;
     Ok(there.into_iter().map(|peeked| peeked.id).filter(|id| in_doubt.contains(id.as_str())).collect())
 }
 
 /// What a purge took away and nobody has put back.
-async fn copies(shared: &Shared, purge_id: Uuid, put_back: &HashSet<(Uuid, String)>) -> store::Result<Vec<Copied>> {
-    let mut copies = shared.store.copies(purge_id).await?;
+async fn copies(app: &App, purge_id: Uuid, put_back: &HashSet<(Uuid, String)>) -> store::Result<Vec<Copied>> {
+    let mut copies = app.store.copies(purge_id).await?;
     copies.retain(|copy| !put_back.contains(&(purge_id, copy.message_id.clone())));
     Ok(copies)
 }
 
 /// For each copy, why it need not be put back; none where it may be needed, or that can't be told now.
-async fn needless(shared: &Shared, queue: QueueName, copies: &[&Copied]) -> Vec<Option<String>> {
+async fn needless(app: &App, queue: QueueName, copies: &[&Copied]) -> Vec<Option<String>> {
     // The operator chose them all: what nobody can read is put back too.
-    let judge = Judge::new(shared, queue.role, true);
+    let judge = Judge::new(app, queue.role, true);
     let mut told = Vec::with_capacity(copies.len());
     for copies in copies.chunks(AT_ONCE) {
         let judged = copies.iter().map(|copy| judge.needless(&copy.body, queue.is_dead_letter));
         told.extend(future::join_all(judged).await.into_iter().map(|judged| {
             judged.unwrap_or_else(|error| {
-                tracing::warn!(error = %crate::ingest::chain(&error), "perhaps a needless message is put back");
+                tracing::warn!(error = %chain(&error), "perhaps a needless message is put back");
                 None
             })
         }));
@@ -165,16 +161,12 @@ async fn needless(shared: &Shared, queue: QueueName, copies: &[&Copied]) -> Vec<
 }
 
 /// Sends some; says for each what became of it, and which were sent.
-async fn batch(
-    shared: &Shared,
-    copies: &HashMap<String, Copied>,
-    items: &[PlanItem],
-) -> (Vec<ItemResult>, Vec<String>) {
+async fn batch(app: &App, copies: &HashMap<String, Copied>, items: &[PlanItem]) -> (Vec<ItemResult>, Vec<String>) {
     let (mut results, mut sent) = (Vec::new(), Vec::new());
     let found: Vec<&Copied> = items.iter().filter_map(|item| copies.get(&item.id)).collect();
     // All are of the one queue that was purged.
     let needless = match found.first() {
-        Some(copy) => needless(shared, copy.queue, &found).await,
+        Some(copy) => needless(app, copy.queue, &found).await,
         None => Vec::new(),
     };
     let needless: HashMap<&str, String> =
@@ -188,7 +180,7 @@ async fn batch(
             results.push(result(&item.id, Outcome::Skipped, why.clone()));
             continue;
         }
-        let tried = match shared.backend.queue_named(copy.queue) {
+        let tried = match app.backend.queue_named(copy.queue) {
             Ok(queue) => queue.send(&[Outgoing::now(copy.body.clone())]).await,
             Err(error) => Err(error),
         };
@@ -197,7 +189,7 @@ async fn batch(
                 sent.push(item.id.clone());
                 results.push(result(&item.id, Outcome::Done, format!("sent to {}", copy.queue)));
             }
-            Err(error) => results.push(result(&item.id, Outcome::Failed, crate::ingest::chain(&error))),
+            Err(error) => results.push(result(&item.id, Outcome::Failed, chain(&error))),
         }
     }
     (results, sent)

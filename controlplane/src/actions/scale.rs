@@ -1,18 +1,18 @@
 //! Scale: set how many tasks a service should have; and see to it that what an action asks for finds a worker.
 
 use stereospot_domain::plan::{ItemResult, Outcome, PlanItem};
-use stereospot_domain::{QueueName, QueueRole};
+use stereospot_domain::{BackendKind, QueueName, QueueRole};
 use stereospot_ports::fleet::{Scaled, Service};
 
 use super::{Draft, Error, attempted, count_of, item, result};
-use crate::shared::Shared;
+use crate::app::App;
 
 /// More tasks of one service than this were hardly meant.
 const MOST: u32 = 100;
 /// Begins the id of an item that starts a task.
 const START: &str = "service ";
 
-pub(super) async fn draft(shared: &Shared, name: &str, desired: u32) -> Result<Draft, Error> {
+pub(super) async fn draft(app: &App, name: &str, desired: u32) -> Result<Draft, Error> {
     let command = format!("stereospot services scale {name} {desired}");
     let refused = |why: String| Draft {
         scope: format!("the service {name}"),
@@ -20,7 +20,7 @@ pub(super) async fn draft(shared: &Shared, name: &str, desired: u32) -> Result<D
         command: command.clone(),
         ..Draft::default()
     };
-    let Some(fleet) = &shared.platform.fleet else { return Ok(refused(no_fleet(shared.platform.facts.kind))) };
+    let Some(fleet) = &app.platform.fleet else { return Ok(refused(no_fleet(app.backend.kind))) };
     if desired > MOST {
         return Ok(refused(format!("{desired} tasks were hardly meant: at most {MOST} can be set from here")));
     }
@@ -58,8 +58,8 @@ pub(super) async fn draft(shared: &Shared, name: &str, desired: u32) -> Result<D
     })
 }
 
-pub(super) async fn apply(shared: &Shared, name: &str, desired: u32, items: &[PlanItem]) -> Vec<ItemResult> {
-    let Some(fleet) = &shared.platform.fleet else { return Vec::new() };
+pub(super) async fn apply(app: &App, name: &str, desired: u32, items: &[PlanItem]) -> Vec<ItemResult> {
+    let Some(fleet) = &app.platform.fleet else { return Vec::new() };
     let planned = items.first().map(|item| item.what.clone()).unwrap_or_default();
     // The plan rests on the number that it showed.
     let is_as_planned = match fleet.services().await {
@@ -72,12 +72,12 @@ pub(super) async fn apply(shared: &Shared, name: &str, desired: u32, items: &[Pl
     if !is_as_planned {
         return vec![result(name, Outcome::Skipped, "it was scaled by somebody else meanwhile: make a new plan")];
     }
-    vec![attempted(name, fleet.scale(name, desired).await.map(|scaled| done(shared, scaled)))]
+    vec![attempted(name, fleet.scale(name, desired).await.map(|scaled| done(app, scaled)))]
 }
 
 /// The item that starts a task for a queue whose service has none; none where there is one, or it can't be known.
-pub(super) async fn missing_worker(shared: &Shared, role: QueueRole) -> Option<PlanItem> {
-    let services = shared.platform.fleet.as_ref()?.services().await;
+pub(super) async fn missing_worker(app: &App, role: QueueRole) -> Option<PlanItem> {
+    let services = app.platform.fleet.as_ref()?.services().await;
     let services = services.inspect_err(|error| tracing::debug!(%error, "services were not read")).ok()?;
     let service = services.iter().find(|service| service.name == role.service())?;
     let what = format!("start one task: it has none, and {} is worked off by it", QueueName::main(role));
@@ -90,16 +90,16 @@ pub(super) fn starts_worker(item: &PlanItem) -> bool {
 }
 
 /// Starts the task.
-pub(super) async fn start_worker(shared: &Shared, item: &PlanItem) -> ItemResult {
-    let Some(fleet) = &shared.platform.fleet else { return result(&item.id, Outcome::Skipped, "there is no fleet") };
+pub(super) async fn start_worker(app: &App, item: &PlanItem) -> ItemResult {
+    let Some(fleet) = &app.platform.fleet else { return result(&item.id, Outcome::Skipped, "there is no fleet") };
     let service = item.id.strip_prefix(START).unwrap_or(&item.id);
-    attempted(&item.id, fleet.force_one(service).await.map(|scaled| done(shared, scaled)))
+    attempted(&item.id, fleet.force_one(service).await.map(|scaled| done(app, scaled)))
 }
 
 /// Shows it at once, before the services are read again, and says it in words.
-fn done(shared: &Shared, scaled: Scaled) -> String {
-    let now = shared.now();
-    shared.live.with(|world| {
+fn done(app: &App, scaled: Scaled) -> String {
+    let now = app.now();
+    app.live.with(|world| {
         let mut services = world.services.clone();
         if let Some(view) = services.iter_mut().find(|view| view.name == scaled.name) {
             view.desired = scaled.desired;
@@ -110,9 +110,9 @@ fn done(shared: &Shared, scaled: Scaled) -> String {
     format!("desired {} → {}{warning}", scaled.before, scaled.desired)
 }
 
-fn no_fleet(kind: &str) -> String {
-    match kind {
-        "aws" => "this deployment names no ECS cluster: set ECS_CLUSTER_NAME in its environment file".into(),
-        _ => "there are no services here: workers are started with `stereospot up`".into(),
+fn no_fleet(kind: BackendKind) -> String {
+    match kind.has_services() {
+        true => "this deployment names no ECS cluster: set ECS_CLUSTER_NAME in its environment file".into(),
+        false => "there are no services here: workers are started with `stereospot up`".into(),
     }
 }

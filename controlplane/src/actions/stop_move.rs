@@ -4,12 +4,12 @@ use stereospot_domain::QueueName;
 use stereospot_domain::plan::{ItemResult, Outcome};
 
 use super::{Draft, Error, attempted, item, replay, result};
-use crate::shared::Shared;
+use crate::app::App;
 
-pub(super) async fn draft(shared: &Shared, name: QueueName) -> Result<Draft, Error> {
-    super::queue(shared, name)?;
+pub(super) async fn draft(app: &App, name: QueueName) -> Result<Draft, Error> {
+    super::queue(app, name)?;
     let command = format!("stereospot queues stop-move {name}");
-    let running = match shared.platform.moves.get(&name) {
+    let running = match app.platform.moves.get(&name) {
         Some(moves) => moves.newest().await?.filter(|newest| newest.is_running),
         None => None,
     };
@@ -27,9 +27,9 @@ pub(super) async fn draft(shared: &Shared, name: QueueName) -> Result<Draft, Err
     })
 }
 
-pub(super) async fn apply(shared: &Shared, name: QueueName) -> Vec<ItemResult> {
+pub(super) async fn apply(app: &App, name: QueueName) -> Vec<ItemResult> {
     let id = name.to_string();
-    let Some(moves) = shared.platform.moves.get(&name) else {
+    let Some(moves) = app.platform.moves.get(&name) else {
         return vec![result(id, Outcome::Skipped, "no move of it runs")];
     };
     vec![match moves.stop().await {

@@ -4,13 +4,13 @@ use stereospot_domain::plan::{ItemResult, PlanItem};
 use stereospot_domain::{JobId, QueueRole};
 
 use super::{Draft, Error, attempted, mend};
-use crate::shared::Shared;
+use crate::app::App;
 
-pub(super) async fn draft(shared: &Shared, job_id: JobId) -> Result<Draft, Error> {
-    let Some((facts, completed)) = mend::facts(&shared.backend, job_id).await? else {
+pub(super) async fn draft(app: &App, job_id: JobId) -> Result<Draft, Error> {
+    let Some((facts, completed)) = mend::facts(&app.backend, job_id).await? else {
         return Err(Error::NotFound(format!("there is no job {job_id}")));
     };
-    let (may, note) = crate::core::views::explain(&facts, &completed, mend::waits(shared, job_id), shared.now());
+    let (may, note) = stereospot_core::views::explain(&facts, &completed, mend::waits(app, job_id), app.now());
     let title = facts.job.title.as_deref().unwrap_or("untitled");
     let item = PlanItem { job_id: Some(job_id), ..super::item(job_id.to_string(), note.clone()) };
     let (items, skips) = if may { (vec![item], vec![]) } else { (vec![], vec![item]) };
@@ -30,6 +30,6 @@ pub(super) async fn draft(shared: &Shared, job_id: JobId) -> Result<Draft, Error
     })
 }
 
-pub(super) async fn apply(shared: &Shared, job_id: JobId) -> Vec<ItemResult> {
-    vec![attempted(job_id.to_string(), mend::trigger(shared, job_id).await)]
+pub(super) async fn apply(app: &App, job_id: JobId) -> Vec<ItemResult> {
+    vec![attempted(job_id.to_string(), mend::trigger(app, job_id).await)]
 }

@@ -5,15 +5,16 @@
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use stereospot_core::watch::schedule::Outcome;
+use stereospot_core::watch::spending::units_of_completions;
+use stereospot_core::world::{Entry, KEEP_PROGRESS, Seen};
 use stereospot_domain::diagnosis::Fact;
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, Timestamp, keys};
 use stereospot_ports::{Code, Error, Result, job_store, objects};
 
-use super::spending::units_of_completions;
 use super::{Brought, Read};
 use crate::actions::mend;
-use crate::core::world::{Entry, KEEP_PROGRESS, Seen};
-use crate::shared::Shared;
+use crate::app::App;
 
 /// Entries in one page of completions, or of a list of objects.
 const PAGE: u32 = 1_000;
@@ -60,28 +61,28 @@ impl Known {
 }
 
 /// Reads a job at its time; its row too, where it was heard of.
-pub(super) async fn due(shared: &Shared, job_id: JobId, with_row: bool) -> Read {
-    let is_known = shared.live.at_revision(|world, _| world.jobs.contains_key(&job_id));
+pub(super) async fn due(app: &App, job_id: JobId, with_row: bool) -> Read {
+    let is_known = app.live.at_revision(|world, _| world.jobs.contains_key(&job_id));
     let mut is_changed = false;
     let mut calls = 0;
     if with_row || !is_known {
         calls += 1;
-        let Some(seen) = row(shared, job_id).await? else { return Ok(Brought::of(true, calls)) };
+        let Some(seen) = row(app, job_id).await? else { return Ok(Brought::of(true, calls)) };
         is_changed |= seen != Seen::Same;
     }
-    let brought = read(shared, job_id, Depth::Due).await?;
-    watch(shared, job_id);
-    Ok(Brought::of(is_changed || brought.outcome == super::Outcome::Changed, calls + brought.calls))
+    let brought = read(app, job_id, Depth::Due).await?;
+    watch(app, job_id);
+    Ok(Brought::of(is_changed || brought.outcome == Outcome::Changed, calls + brought.calls))
 }
 
 /// Calls that a reading of the job at its time takes at most.
-pub(super) fn cost(shared: &Shared, job_id: JobId, with_row: bool) -> u32 {
+pub(super) fn cost(app: &App, job_id: JobId, with_row: bool) -> u32 {
     let most = |total: u32| {
         let pages = 1 + total / PAGE;
         // Completions, lock, result, outputs; or completions and source.
         pages * 2 + 2
     };
-    shared.live.at_revision(|world, _| {
+    app.live.at_revision(|world, _| {
         let Some(entry) = world.jobs.get(&job_id) else { return 1 + most(0) };
         let of_details = match entry.job.status {
             _ if with_row => most(entry.job.total_segments.unwrap_or(0)),
@@ -95,36 +96,36 @@ pub(super) fn cost(shared: &Shared, job_id: JobId, with_row: bool) -> u32 {
 }
 
 /// Reads one job whole, its row included. A job without a row is forgotten.
-pub(crate) async fn refresh(shared: &Shared, job_id: JobId) -> Result<()> {
-    if row(shared, job_id).await?.is_none() {
-        shared.polls.charge(1);
+pub(crate) async fn refresh(app: &App, job_id: JobId) -> Result<()> {
+    if row(app, job_id).await?.is_none() {
+        app.polls.charge(1);
         return Ok(());
     }
-    let brought = read(shared, job_id, Depth::All).await?;
-    shared.polls.charge(1 + brought.calls);
-    watch(shared, job_id);
+    let brought = read(app, job_id, Depth::All).await?;
+    app.polls.charge(1 + brought.calls);
+    watch(app, job_id);
     Ok(())
 }
 
 /// Reads a job's row; none when there is none any more.
-async fn row(shared: &Shared, job_id: JobId) -> Result<Option<Seen>> {
-    let at = shared.now();
-    let Some(job) = shared.backend.jobs.get(job_id).await? else {
-        shared.live.with(|world| world.forget_job(job_id));
-        shared.polls.forget_job(job_id);
+async fn row(app: &App, job_id: JobId) -> Result<Option<Seen>> {
+    let at = app.now();
+    let Some(job) = app.backend.jobs.get(job_id).await? else {
+        app.live.with(|world| world.forget_job(job_id));
+        app.polls.forget_job(job_id);
         return Ok(None);
     };
-    Ok(Some(shared.live.with(|world| world.set_job(job, at))))
+    Ok(Some(app.live.with(|world| world.set_job(job, at))))
 }
 
 /// Has the job watched as its status asks for.
-fn watch(shared: &Shared, job_id: JobId) {
-    let now = shared.now();
-    let watching = shared.live.at_revision(|world, _| {
+fn watch(app: &App, job_id: JobId) {
+    let now = app.now();
+    let watching = app.live.at_revision(|world, _| {
         let entry = world.jobs.get(&job_id)?;
         Some(super::jobs::watching(entry, now))
     });
-    shared.polls.watch_jobs(watching.map(|watching| (job_id, watching)));
+    app.polls.watch_jobs(watching.map(|watching| (job_id, watching)));
 }
 
 pub(super) fn knows_source(entry: &Entry) -> bool {
@@ -132,12 +133,12 @@ pub(super) fn knows_source(entry: &Entry) -> bool {
 }
 
 /// Loads a job's earlier events, once. Dropped half-way (a client went away), or failed, it has not begun: the next call does.
-pub(crate) async fn load_events(shared: &Shared, job_id: JobId) -> Result<()> {
-    let Some(mut loading) = Loading::begin(shared, job_id) else { return Ok(()) };
-    let history = shared.store.job_history(job_id).await;
+pub(crate) async fn load_events(app: &App, job_id: JobId) -> Result<()> {
+    let Some(mut loading) = Loading::begin(app, job_id) else { return Ok(()) };
+    let history = app.store.job_history(job_id).await;
     if let Ok(history) = &history {
         loading.is_joined = true;
-        shared.live.with(|world| world.join_progress(job_id, Some(history)));
+        app.live.with(|world| world.join_progress(job_id, Some(history)));
     }
     drop(loading);
     history.map(drop).map_err(|error| Error::with(Code::Internal, "the stored events can't be read", error))
@@ -145,45 +146,45 @@ pub(crate) async fn load_events(shared: &Shared, job_id: JobId) -> Result<()> {
 
 /// A job whose earlier events are being read; dropped before they are joined, the job is as if it had not begun.
 struct Loading<'a> {
-    shared: &'a Shared,
+    app: &'a App,
     job_id: JobId,
     is_joined: bool,
 }
 
 impl<'a> Loading<'a> {
     /// None when it was begun before, or there is no such job.
-    fn begin(shared: &'a Shared, job_id: JobId) -> Option<Self> {
-        let has_begun = shared.live.with(|world| world.begin_progress(job_id));
+    fn begin(app: &'a App, job_id: JobId) -> Option<Self> {
+        let has_begun = app.live.with(|world| world.begin_progress(job_id));
         // Made only then: one that is made and dropped would undo what another has begun.
-        has_begun.then(|| Self { shared, job_id, is_joined: false })
+        has_begun.then(|| Self { app, job_id, is_joined: false })
     }
 }
 
 impl Drop for Loading<'_> {
     fn drop(&mut self) {
         if !self.is_joined {
-            self.shared.live.with(|world| world.join_progress(self.job_id, None));
+            self.app.live.with(|world| world.join_progress(self.job_id, None));
         }
     }
 }
 
-async fn read(shared: &Shared, job_id: JobId, depth: Depth) -> Read {
-    let known = shared.live.at_revision(|world, _| world.jobs.get(&job_id).map(Known::of));
+async fn read(app: &App, job_id: JobId, depth: Depth) -> Read {
+    let known = app.live.at_revision(|world, _| world.jobs.get(&job_id).map(Known::of));
     let Some(known) = known else { return Ok(Brought::of(false, 0)) };
     let Known { job, last_activity_at, .. } = &known;
     let last_activity_at = *last_activity_at;
-    if !job.status.is_final() || shared.now().since(last_activity_at) < KEEP_PROGRESS {
-        load_events(shared, job_id).await?;
+    if !job.status.is_final() || app.now().since(last_activity_at) < KEEP_PROGRESS {
+        load_events(app, job_id).await?;
     }
-    let backend = &shared.backend;
-    let at = shared.now();
+    let backend = &app.backend;
+    let at = app.now();
     let is_all = depth == Depth::All;
     let (mut calls, mut is_changed) = (0, false);
-    let mut set = |change: &mut dyn FnMut(&mut crate::core::world::Truth)| {
-        is_changed |= shared.live.with(|world| world.set_truth(job_id, |truth| change(truth)));
+    let mut set = |change: &mut dyn FnMut(&mut stereospot_core::world::Truth)| {
+        is_changed |= app.live.with(|world| world.set_truth(job_id, |truth| change(truth)));
     };
     // Whether the repair of a dead letter is of use: looked at when somebody looks at the job, and where looking is free.
-    let dead = if is_all || !shared.polls.is_metered() { dead_segments(shared, job_id) } else { None };
+    let dead = if is_all || !app.polls.is_metered() { dead_segments(app, job_id) } else { None };
     if let Some(dead) = &dead {
         let gone = mend::gone(backend, job, dead).await?;
         calls += dead.len() as u32;
@@ -191,7 +192,7 @@ async fn read(shared: &Shared, job_id: JobId, depth: Depth) -> Read {
     }
     let may_lack_source = match job.status {
         JobStatus::Created | JobStatus::ChunkingInProgress => is_all || !known.has_source,
-        JobStatus::Ingesting => is_all || !known.has_source && may_look(shared, &known, at),
+        JobStatus::Ingesting => is_all || !known.has_source && may_look(app, &known, at),
         _ => false,
     };
     if dead.is_some() || may_lack_source {
@@ -206,7 +207,7 @@ async fn read(shared: &Shared, job_id: JobId, depth: Depth) -> Read {
         if is_all || !is_all_there || job.status.is_final() {
             let completions = job_store::all_completions(&*backend.jobs, job_id).await?;
             calls += 1 + completions.len() as u32 / PAGE;
-            shared.polls.queried(units_of_completions(completions.len()));
+            app.polls.queried(units_of_completions(completions.len()));
             is_all_there = is_whole(completions.len());
             let mut done: Vec<(u32, Timestamp)> =
                 completions.iter().map(|completion| (completion.segment_index, completion.completed_at)).collect();
@@ -227,16 +228,16 @@ async fn read(shared: &Shared, job_id: JobId, depth: Depth) -> Read {
             calls += 1;
             set(&mut |truth| truth.result = Some(Fact::exact(result, at)));
         }
-        let is_quiet = at.since(last_activity_at) >= shared.config.patience.step / 2;
-        if !is_all_there && is_quiet && is_split && !job.status.is_final() && (is_all || may_list(shared, &known, at)) {
-            let outputs = outputs(shared, job_id).await?;
+        let is_quiet = at.since(last_activity_at) >= app.config.patience.step / 2;
+        if !is_all_there && is_quiet && is_split && !job.status.is_final() && (is_all || may_list(app, &known, at)) {
+            let outputs = outputs(app, job_id).await?;
             calls += 1 + outputs.len() as u32 / PAGE;
             set(&mut |truth| truth.outputs = Some(Fact::exact(outputs.clone(), at)));
         }
     }
-    let now = shared.now();
-    shared.live.with(|world| {
-        world.diagnose(job_id, now, shared.config.patience);
+    let now = app.now();
+    app.live.with(|world| {
+        world.diagnose(job_id, now, app.config.patience);
         world.notice(job_id, now);
     });
     Ok(Brought::of(is_changed, calls))
@@ -244,28 +245,28 @@ async fn read(shared: &Shared, job_id: JobId, depth: Depth) -> Read {
 
 /// A list is dear: it is asked for where a segment seems to be missing, and where it costs money only when nothing is queued any
 /// more, or after a long time.
-fn may_list(shared: &Shared, known: &Known, at: Timestamp) -> bool {
+fn may_list(app: &App, known: &Known, at: Timestamp) -> bool {
     let is_drained = || {
-        let depth = shared.live.at_revision(|world, _| world.depth(QueueRole::Inference));
+        let depth = app.live.at_revision(|world, _| world.depth(QueueRole::Inference));
         depth.is_some_and(|depth| depth.value == 0)
     };
     let is_old = known.listed_at.is_none_or(|listed_at| at.since(listed_at) >= LIST_AGAIN);
-    !shared.polls.is_metered() || is_old || is_drained()
+    !app.polls.is_metered() || is_old || is_drained()
 }
 
 /// Whether the source of a job that waits for it to be fetched is looked for, where looking costs money: not before that takes too
 /// long, and then whenever it has taken a quarter longer.
-fn may_look(shared: &Shared, known: &Known, at: Timestamp) -> bool {
-    let presumed = shared.live.at_revision(|world, _| world.fetch_presumed());
+fn may_look(app: &App, known: &Known, at: Timestamp) -> bool {
+    let presumed = app.live.at_revision(|world, _| world.fetch_presumed());
     let is_too_long = at.since(known.last_activity_at) >= presumed;
     let is_longer =
         known.source_read_at.is_none_or(|read_at| at.since(read_at) >= read_at.since(known.last_activity_at) / 4);
-    !shared.polls.is_metered() || is_too_long && is_longer
+    !app.polls.is_metered() || is_too_long && is_longer
 }
 
 /// Segments of a job whose messages are dead-lettered, sorted: the first of them. None when no message of it is.
-fn dead_segments(shared: &Shared, job_id: JobId) -> Option<Vec<u32>> {
-    let letters = shared.live.at_revision(|world, _| world.jobs.get(&job_id).map(|entry| world.dead_letters(entry)))?;
+fn dead_segments(app: &App, job_id: JobId) -> Option<Vec<u32>> {
+    let letters = app.live.at_revision(|world, _| world.jobs.get(&job_id).map(|entry| world.dead_letters(entry)))?;
     let mut segments: Vec<u32> = letters.iter().filter_map(|letter| letter.segment_index).collect();
     segments.sort_unstable();
     segments.dedup();
@@ -274,9 +275,9 @@ fn dead_segments(shared: &Shared, job_id: JobId) -> Option<Vec<u32>> {
 }
 
 /// Segments of a job whose output exists, sorted.
-pub(crate) async fn outputs(shared: &Shared, job_id: JobId) -> Result<Vec<u32>> {
+pub(crate) async fn outputs(app: &App, job_id: JobId) -> Result<Vec<u32>> {
     let prefix = objects::path(&format!("jobs/{job_id}/segments"))?;
-    let listed = shared.backend.output.store.list(Some(&prefix));
+    let listed = app.backend.output.store.list(Some(&prefix));
     let keys: Vec<String> = listed.map_ok(|meta| meta.location.to_string()).try_collect().await?;
     let mut outputs: Vec<u32> = keys
         .iter()

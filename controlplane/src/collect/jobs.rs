@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use stereospot_core::watch::collector::Collector;
+use stereospot_core::watch::schedule::{Outcome, Target, Watching};
+use stereospot_core::watch::spending::units_of_rows;
+use stereospot_core::world::{Entry, Seen};
 use stereospot_domain::{JobId, JobStatus, Timestamp};
+use stereospot_ports::error::chain;
 
 use super::details::knows_source;
-use super::schedule::{Outcome, Target, Watching};
-use super::spending::units_of_rows;
 use super::{Brought, Read};
-use crate::core::world::{Entry, Seen};
-use crate::shared::Shared;
+use crate::app::App;
 
 /// Rows in one reading.
 const PAGE: usize = 1_000;
@@ -35,22 +37,22 @@ pub(crate) struct Listing {
 }
 
 /// Reads the next page of a list.
-pub(super) async fn page(shared: &Shared, target: Target) -> Read {
+pub(super) async fn page(app: &App, target: Target) -> Read {
     let (Target::Active(status) | Target::Newest(status) | Target::All(status)) = target else {
         return Ok(Brought::of(false, 0));
     };
-    let at = shared.now();
-    let taken = lock(shared).remove(&target);
+    let at = app.now();
+    let taken = lock(app).remove(&target);
     let is_first_page = taken.is_none();
     let mut listing = taken.unwrap_or(Listing { began: at, next: None, seen: BTreeSet::new(), is_changed: false });
     let limit = if matches!(target, Target::Newest(_)) { NEWEST_PAGE } else { PAGE };
     // On an error the list begins anew.
-    let page = shared.backend.jobs.list(status, listing.next.as_deref(), limit).await?;
-    shared.polls.queried(units_of_rows(page.items.len()));
+    let page = app.backend.jobs.list(status, listing.next.as_deref(), limit).await?;
+    app.polls.queried(units_of_rows(page.items.len()));
     let (mut watched, mut changed) = (Vec::new(), Vec::new());
     let mut has_known = page.items.is_empty();
     let are_newest_failed = is_first_page && status == JobStatus::Failed;
-    shared.live.with(|world| {
+    app.live.with(|world| {
         for (place, job) in page.items.into_iter().enumerate() {
             let job_id = job.job_id;
             let seen = world.set_job(job, at);
@@ -68,22 +70,24 @@ pub(super) async fn page(shared: &Shared, target: Target) -> Read {
             }
         }
     });
-    shared.polls.watch_jobs(watched);
-    changed.into_iter().for_each(|job_id| shared.polls.hurry(Target::Job(job_id)));
+    app.polls.watch_jobs(watched);
+    changed.into_iter().for_each(|job_id| app.polls.hurry(Target::Job(job_id)));
     listing.next = page.next;
     let goes_on = match target {
         // All is read at the start by another list.
-        Target::Newest(_) => !has_known && shared.live.with(|world| world.collectors.contains_key(super::SETTLED_JOBS)),
+        Target::Newest(_) => {
+            !has_known && app.live.with(|world| world.collectors.contains_key(&Collector::SettledJobs))
+        }
         _ => true,
     };
     if listing.next.is_some() && goes_on {
-        lock(shared).insert(target, listing);
+        lock(app).insert(target, listing);
         return Ok(Brought { outcome: Outcome::More, calls: 1 });
     }
     match target {
-        Target::Active(_) => look_for_those_that_left(shared, status, &listing),
-        Target::Newest(_) if !shared.live.with(|world| world.collectors.contains_key(super::SETTLED_JOBS)) => {
-            load_newest(shared).await;
+        Target::Active(_) => look_for_those_that_left(app, status, &listing),
+        Target::Newest(_) if !app.live.with(|world| world.collectors.contains_key(&Collector::SettledJobs)) => {
+            load_newest(app).await;
         }
         _ => {}
     }
@@ -104,8 +108,8 @@ pub(super) fn watching(entry: &Entry, now: Timestamp) -> Watching {
 }
 
 /// What had the status and is no longer listed has moved on: its row tells where to.
-fn look_for_those_that_left(shared: &Shared, status: JobStatus, listing: &Listing) {
-    let left: BTreeSet<JobId> = shared.live.with(|world| {
+fn look_for_those_that_left(app: &App, status: JobStatus, listing: &Listing) {
+    let left: BTreeSet<JobId> = app.live.with(|world| {
         let unfinished = world.unfinished().into_iter();
         unfinished
             .filter(|job_id| {
@@ -114,22 +118,22 @@ fn look_for_those_that_left(shared: &Shared, status: JobStatus, listing: &Listin
             })
             .collect()
     });
-    shared.polls.nudge(left);
+    app.polls.nudge(left);
 }
 
-async fn load_newest(shared: &Shared) {
-    let (newest, _) = shared.live.with(|world| world.page(None, None, LOADED_AT_START));
+async fn load_newest(app: &App) {
+    let (newest, _) = app.live.with(|world| world.page(None, None, LOADED_AT_START));
     for job_id in newest {
-        if let Err(error) = super::details::load_events(shared, job_id).await {
-            tracing::warn!(%job_id, error = %crate::ingest::chain(&error), "a job's stored events are not shown yet");
+        if let Err(error) = super::details::load_events(app, job_id).await {
+            tracing::warn!(%job_id, error = %chain(&error), "a job's stored events are not shown yet");
         }
-        let now = shared.now();
-        shared.live.with(|world| world.notice_if_recent(job_id, now));
+        let now = app.now();
+        app.live.with(|world| world.notice_if_recent(job_id, now));
     }
 }
 
-fn lock(shared: &Shared) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<Target, Listing>> {
-    shared.polls.listings.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(app: &App) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<Target, Listing>> {
+    app.polls.listings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

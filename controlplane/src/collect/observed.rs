@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stereospot_domain::{Event, EventKind, JobId, event};
+use stereospot_ports::error::chain;
 use stereospot_ports::log_source::derive::{Derived, stable_id};
 use stereospot_ports::log_source::{Line, line};
 use stereospot_ports::{Code, Error, Result};
+use uuid::Uuid;
 
-use crate::core::observed::Implied;
-use crate::core::world::OBSERVED_SOURCE;
-use crate::ingest::chain;
-use crate::shared::Shared;
+use crate::app::App;
+use stereospot_core::observed::Implied;
+use stereospot_core::world::OBSERVED_SOURCE;
 
 /// Time between two looks at what is due to be told.
 const LOOK: Duration = Duration::from_secs(1);
@@ -23,37 +24,41 @@ const LOOK: Duration = Duration::from_secs(1);
 const LONGEST_NAME: usize = 64;
 
 /// Tells what is due, until the server stops.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(app: Arc<App>) {
     loop {
         tokio::select! {
-            () = shared.stop.cancelled() => return,
-            () = tokio::time::sleep(shared.config.poll.min(LOOK)) => {}
+            () = app.stop.cancelled() => return,
+            () = tokio::time::sleep(app.config.poll.min(LOOK)) => {}
         }
-        let now = shared.now();
-        let due = shared.live.at_revision(|world, _| world.take_untold(now));
-        let events: Vec<Event> = due.into_iter().map(|(job_id, implied)| of_state(&shared, job_id, implied)).collect();
-        if let Err(error) = tell(&shared, events).await {
+        let now = app.now();
+        let due = app.live.at_revision(|world, _| world.take_untold(now));
+        let events: Vec<Event> = due.into_iter().map(|(job_id, implied)| of_state(&app, job_id, implied)).collect();
+        if let Err(error) = tell(&app, events).await {
             tracing::warn!(error = %chain(&error), "what was seen of jobs is told later");
         }
     }
 }
 
 /// Makes events of what log lines tell, unless it was told already.
-pub(super) async fn from_lines(shared: &Shared, derived: Vec<(Derived, &Line)>) -> Result<()> {
+pub(super) async fn from_lines(app: &App, derived: Vec<(Derived, &Line)>) -> Result<()> {
     let jobs: BTreeSet<JobId> = derived.iter().map(|(derived, _)| derived.job_id).collect();
     for job_id in &jobs {
-        super::details::load_events(shared, *job_id).await?;
+        super::details::load_events(app, *job_id).await?;
     }
-    let now = shared.now();
+    let now = app.now();
     let events = derived
         .into_iter()
-        .filter(|(derived, line)| {
-            let is_ours = is_ours(line);
-            shared.live.at_revision(|world, _| !world.is_told_of(derived, is_ours, now))
+        .map(|(derived, line)| {
+            let Derived { id, kind, time, job_id, segment_index, stage, data } = derived;
+            (id, job_id, Implied { kind, segment_index, stage, time, data, which: String::new() }, line)
         })
-        .map(|(derived, line)| of_line(shared, derived, &line.source))
+        .filter(|(_, job_id, implied, line)| {
+            let is_ours = is_ours(line);
+            app.live.at_revision(|world, _| !world.is_told_of(*job_id, implied, is_ours, now))
+        })
+        .map(|(id, job_id, implied, line)| of_line(app, id, job_id, implied, &line.source))
         .collect();
-    tell(shared, events).await
+    tell(app, events).await
 }
 
 /// Our own workers write an event's name first.
@@ -62,15 +67,15 @@ fn is_ours(line: &Line) -> bool {
     parsed.text.split_whitespace().next().is_some_and(|word| word.parse::<EventKind>().is_ok())
 }
 
-async fn tell(shared: &Shared, events: Vec<Event>) -> Result<()> {
+async fn tell(app: &App, events: Vec<Event>) -> Result<()> {
     for batch in events.chunks(stereospot_api::wire::MAX_EVENTS) {
-        let accepted = shared.ingest.accept(batch.to_vec()).await;
+        let accepted = app.ingest.accept(batch.to_vec()).await;
         accepted.map_err(|error| Error::with(Code::Internal, "observed events can't be kept", error))?;
     }
     Ok(())
 }
 
-fn of_state(shared: &Shared, job_id: JobId, implied: Implied) -> Event {
+fn of_state(app: &App, job_id: JobId, implied: Implied) -> Event {
     let segment = implied.segment_index.map_or(String::new(), |index| index.to_string());
     let id = stable_id(&[
         OBSERVED_SOURCE.as_bytes(),
@@ -79,11 +84,21 @@ fn of_state(shared: &Shared, job_id: JobId, implied: Implied) -> Event {
         segment.as_bytes(),
         implied.which.as_bytes(),
     ]);
-    let (boot, seq) = shared.polls.number(OBSERVED_SOURCE);
+    event(app, OBSERVED_SOURCE.into(), id, job_id, implied)
+}
+
+fn of_line(app: &App, id: Uuid, job_id: JobId, implied: Implied, log: &str) -> Event {
+    let name = log.rsplit('/').next().unwrap_or(log).trim_end_matches(".log");
+    let source = format!("{OBSERVED_SOURCE}/{}", name.chars().take(LONGEST_NAME).collect::<String>());
+    event(app, source, id, job_id, implied)
+}
+
+fn event(app: &App, source: String, id: Uuid, job_id: JobId, implied: Implied) -> Event {
+    let (boot, seq) = app.polls.number(&source);
     Event {
         v: event::VERSION,
         id,
-        source: OBSERVED_SOURCE.into(),
+        source,
         boot,
         seq,
         kind: implied.kind,
@@ -94,27 +109,5 @@ fn of_state(shared: &Shared, job_id: JobId, implied: Implied) -> Event {
         attempt: None,
         traceparent: None,
         data: implied.data,
-    }
-}
-
-fn of_line(shared: &Shared, derived: Derived, log: &str) -> Event {
-    let name = log.rsplit('/').next().unwrap_or(log).trim_end_matches(".log");
-    let source = format!("{OBSERVED_SOURCE}/{}", name.chars().take(LONGEST_NAME).collect::<String>());
-    let (boot, seq) = shared.polls.number(&source);
-    let Derived { id, kind, time, job_id, segment_index, stage, data } = derived;
-    Event {
-        v: event::VERSION,
-        id,
-        source,
-        boot,
-        seq,
-        kind,
-        time,
-        job_id: Some(job_id),
-        segment_index,
-        stage,
-        attempt: None,
-        traceparent: None,
-        data,
     }
 }

@@ -2,35 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, Timestamp};
+use stereospot_core::watch::budget::Budget;
+use stereospot_core::watch::collector::Collector;
+use stereospot_core::watch::pace::Pace;
+use stereospot_core::watch::polls::PollState;
+use stereospot_core::watch::schedule::{Moment, Next, Outcome, Reading, Target, Watching};
+use stereospot_core::watch::spending::{Counts, PollsView};
+use stereospot_domain::{JobId, QueueRole};
 use stereospot_ports::Error;
+use stereospot_telemetry::catalogue::CallOutcome;
 use stereospot_telemetry::record;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::budget::Budget;
 use super::jobs::Listing;
 use super::logs::Tail;
-use super::pace::Pace;
-use super::schedule::{Moment, Next, Outcome, Reading, Schedule, Target, Watching};
-use super::spending::{PollsView, Spending};
-use super::{DEAD_LETTERS, JOB_DETAILS, JOBS, LOGS, QUEUES, SERVICES, SETTLED_JOBS, collector};
-use crate::shared::{CallCounts, Config, Platform, Shared};
-
-mod report;
+use crate::app::App;
+use crate::config::Config;
+use crate::platform::{CallCounts, Platform};
 
 /// Calls a minute where they cost nothing: a bound on what watching takes of the machine.
 const FREE_BUDGET: u32 = 30_000;
 /// Calls a minute where they are paid for.
 const METERED_BUDGET: u32 = 300;
-/// Shortest time between two reports of the collectors.
-pub(super) const TICK: Duration = Duration::from_millis(10);
 /// Longest: dashboards take a longer silence for a lost connection.
 pub(super) const LONGEST_TICK: Duration = Duration::from_secs(1);
-
-const COLLECTORS: [&str; 7] = [QUEUES, DEAD_LETTERS, JOBS, SETTLED_JOBS, JOB_DETAILS, SERVICES, LOGS];
 
 /// What is read when, and what that costs.
 #[derive(Debug)]
@@ -39,7 +37,9 @@ pub(crate) struct Polls {
     is_metered: bool,
     burst: u32,
     calls: Option<Arc<dyn CallCounts>>,
-    inner: Mutex<Inner>,
+    state: Mutex<PollState>,
+    /// When the numbers of all jobs were last counted, and how long that took.
+    measured: Mutex<Option<(Moment, Duration)>>,
     /// Names this life of the source of observed events.
     boot: Uuid,
     seqs: Mutex<BTreeMap<String, u64>>,
@@ -49,34 +49,10 @@ pub(crate) struct Polls {
     pub(super) tail: tokio::sync::Mutex<Tail>,
 }
 
-#[derive(Debug)]
-struct Inner {
-    schedule: Schedule,
-    spending: Spending,
-    /// The newest error of each target that fails, and since when it fails in that way.
-    errors: BTreeMap<Target, (Moment, Error)>,
-    /// When queues or rows, on which everything rests, last answered.
-    answered_at: Moment,
-    /// When anything else did.
-    others_answered_at: Option<Moment>,
-    /// When they were last asked out of turn whether they answer.
-    probed_at: Option<Moment>,
-    /// Since when they don't.
-    silent_since: Option<Timestamp>,
-    /// Calls that the budget knows of and the platform has not counted yet.
-    accounted: u64,
-    /// Of these, those of readings that run.
-    outstanding: u64,
-    /// Since when the budget holds readings back.
-    pressed_since: Option<Timestamp>,
-    /// When the numbers of all jobs were last counted, and how long that took.
-    measured: Option<(Moment, Duration)>,
-}
-
 impl Polls {
     /// By the platform's and the operator's settings.
     pub(crate) fn new(platform: &Platform, config: &Config) -> Self {
-        let is_metered = platform.calls.is_some() || platform.facts.kind == "aws";
+        let is_metered = platform.calls.is_some() || platform.backend.kind.is_metered();
         let pace = match is_metered {
             true => Pace::metered(config.poll, config.watch_logs),
             false => Pace::free(config.poll, config.watch_logs),
@@ -85,25 +61,13 @@ impl Polls {
         let budget = Budget::new(config.poll_budget_per_minute.unwrap_or(usual));
         record::poll_budget(budget.per_minute());
         let burst = budget.burst();
-        let inner = Inner {
-            schedule: Schedule::new(pace, budget),
-            spending: Spending::default(),
-            errors: BTreeMap::new(),
-            answered_at: Moment::ZERO,
-            others_answered_at: None,
-            probed_at: None,
-            silent_since: None,
-            accounted: 0,
-            outstanding: 0,
-            pressed_since: None,
-            measured: None,
-        };
         Self {
             began: Instant::now(),
             is_metered,
             burst,
             calls: platform.calls.clone(),
-            inner: Mutex::new(inner),
+            state: Mutex::new(PollState::new(pace, budget, platform.backend.kind)),
+            measured: Mutex::default(),
             boot: Uuid::now_v7(),
             seqs: Mutex::default(),
             listings: Mutex::default(),
@@ -113,9 +77,7 @@ impl Polls {
 
     /// Calls by API, the budget, and what it costs, as of the last report.
     pub(crate) fn view(&self) -> PollsView {
-        let (inner, now) = (self.lock(), self.now());
-        let budget = self.is_metered.then(|| inner.schedule.budget().per_minute());
-        inner.spending.view(budget, now)
+        self.lock().view(self.is_metered, self.now())
     }
 
     /// A log search has scanned so many bytes.
@@ -139,66 +101,22 @@ impl Polls {
     }
 
     /// Watches all that there is from the start.
-    pub(super) fn begin(&self, shared: &Shared) {
+    pub(super) fn begin(&self, app: &App) {
+        let has_logs = app.platform.logs.is_some() && !app.config.watch_logs.is_zero();
         let now = self.now();
-        let mut inner = self.lock();
-        let schedule = &mut inner.schedule;
-        for name in shared.backend.queues.keys() {
-            schedule.watch(Target::Queue(*name), now);
-            if name.is_dead_letter {
-                schedule.watch(Target::DeadLetters(*name), now);
-            }
-        }
-        for status in JobStatus::ALL {
-            match status {
-                JobStatus::Completed | JobStatus::Failed => {
-                    schedule.watch(Target::Newest(*status), now);
-                    schedule.watch(Target::All(*status), now);
-                }
-                JobStatus::Deleted => schedule.watch(Target::All(*status), now),
-                _ => schedule.watch(Target::Active(*status), now),
-            }
-        }
-        if shared.platform.fleet.is_some() {
-            schedule.watch(Target::Services, now);
-        }
-        if shared.platform.logs.is_some() && !shared.config.watch_logs.is_zero() {
-            schedule.watch(Target::Logs, now);
-        }
-        COLLECTORS.into_iter().filter(|name| is_used(&inner, name)).for_each(record::collector_known);
+        let mut state = self.lock();
+        let used = state.begin(app.backend.queues.keys(), app.platform.fleet.is_some(), has_logs, now);
+        used.for_each(|collector| record::collector_known(collector.as_str()));
     }
 
-    pub(super) fn next(&self, shared: &Shared) -> Next {
+    pub(super) fn next(&self, app: &App) -> Next {
         let now = self.now();
-        let mut inner = self.lock();
-        let next = inner.schedule.next(now, |target, with_row| cost(shared, target, with_row));
-        if let Next::Read(reading) = next {
-            inner.accounted += u64::from(reading.granted);
-            inner.outstanding += u64::from(reading.granted);
-        }
-        next
+        self.lock().next(now, |target, with_row| cost(app, target, with_row))
     }
 
     pub(super) fn done(&self, reading: Reading, outcome: Outcome, took: Duration, calls: u32) {
         let now = self.now();
-        let mut inner = self.lock();
-        if outcome != Outcome::Failed {
-            inner.errors.remove(&reading.target);
-            if calls > 0 && !is_essential(collector(reading.target)) {
-                inner.others_answered_at = Some(now);
-            } else if calls > 0 {
-                (inner.answered_at, inner.probed_at) = (now, None);
-                if inner.silent_since.take().is_some() {
-                    // Everything failed, and no longer does: what was to be tried again later is tried now.
-                    let Inner { errors, schedule, .. } = &mut *inner;
-                    errors.keys().for_each(|target| schedule.hurry(*target, now));
-                }
-            }
-        }
-        let granted = u64::from(reading.granted);
-        inner.outstanding = inner.outstanding.saturating_sub(granted);
-        inner.accounted = (inner.accounted + u64::from(calls)).saturating_sub(granted);
-        inner.schedule.done(reading.target, outcome, took, calls, now);
+        self.lock().done(reading, outcome, took, calls, now);
     }
 
     /// Has something read at once: it is known to have changed.
@@ -209,30 +127,26 @@ impl Polls {
 
     /// Has a queue and its dead-letter queue read at once: messages were just moved between them.
     pub(crate) fn moved(&self, role: QueueRole) {
-        let dead = QueueName::dead_letter(role);
-        for target in [Target::Queue(QueueName::main(role)), Target::Queue(dead), Target::DeadLetters(dead)] {
-            self.hurry(target);
-        }
+        let now = self.now();
+        self.lock().moved(role, now);
     }
 
     pub(super) fn nudge(&self, jobs: BTreeSet<JobId>) {
         let now = self.now();
-        let mut inner = self.lock();
-        jobs.into_iter().for_each(|job_id| inner.schedule.nudge(job_id, now));
+        let mut state = self.lock();
+        jobs.into_iter().for_each(|job_id| state.schedule.nudge(job_id, now));
     }
 
     /// Watches these jobs so from now on.
     pub(super) fn watch_jobs(&self, jobs: impl IntoIterator<Item = (JobId, Watching)>) {
         let now = self.now();
-        let mut inner = self.lock();
-        jobs.into_iter().for_each(|(job_id, watching)| inner.schedule.watch_job(job_id, watching, now));
+        let mut state = self.lock();
+        jobs.into_iter().for_each(|(job_id, watching)| state.schedule.watch_job(job_id, watching, now));
     }
 
     /// The job is gone.
     pub(super) fn forget_job(&self, job_id: JobId) {
-        let mut inner = self.lock();
-        inner.schedule.forget(Target::Job(job_id));
-        inner.errors.remove(&Target::Job(job_id));
+        self.lock().forget_job(job_id);
     }
 
     /// A query took so many read units.
@@ -248,18 +162,12 @@ impl Polls {
     /// Keeps a target's error; true when it failed not already.
     pub(super) fn note_error(&self, target: Target, error: &Error) -> bool {
         let now = self.now();
-        let kept = Error::new(error.code(), error.to_string());
-        let mut inner = self.lock();
-        let before = inner.errors.get(&target);
-        let since = before.filter(|(_, other)| other.code() == kept.code()).map_or(now, |(since, _)| *since);
-        inner.errors.insert(target, (since, kept)).is_none()
+        self.lock().note_error(target, error.code(), error.to_string(), now)
     }
 
     /// Whether a collector is without an answer to any of its questions.
-    pub(super) fn is_any_unanswered(&self, name: &str) -> bool {
-        let (inner, now) = (self.lock(), self.now());
-        let freshness = inner.schedule.freshness(now, |target| collector(target) == name);
-        freshness.failing + freshness.hanging > 0
+    pub(super) fn is_any_unanswered(&self, collector: Collector) -> bool {
+        self.lock().is_any_unanswered(collector, self.now())
     }
 
     /// The next number of an event of this source, in this life.
@@ -268,6 +176,39 @@ impl Polls {
         let seq = seqs.entry(source.to_owned()).or_default();
         *seq += 1;
         (self.boot, *seq)
+    }
+
+    /// Tells how the collectors fare, what was called, and how many jobs there are.
+    pub(super) fn report(&self, app: &App) {
+        let (now, at) = (self.now(), app.now());
+        let mut state = self.lock();
+        if let Some(calls) = &self.calls {
+            tell_calls(&state.counted(calls.snapshot(), now));
+            record::clock_ahead(calls.clock_ahead_secs());
+        }
+        let report = state.report(now, at);
+        drop(state);
+        record::polls_deferred(report.deferred);
+        let fresh = report.collectors.iter().filter(|one| one.is_fresh);
+        fresh.for_each(|one| record::collector_fresh(one.collector.as_str(), SystemTime::now()));
+        app.live.with(|world| {
+            (world.polling, world.is_held_back, world.outage) = (report.polling, report.is_held_back, report.outage);
+            let wrong_clock = self.calls.as_ref().and_then(|calls| calls.wrong_clock());
+            world.wrong_clock =
+                wrong_clock.map(|words| (world.wrong_clock.take().map_or(at, |(since, _)| since), words));
+            for one in report.collectors {
+                if one.error.is_some() || one.at.is_some() {
+                    world.collector_ran(one.collector, one.pause, one.error, one.at.unwrap_or(at));
+                }
+                world.collector_lacks(one.collector, one.lacks, at);
+            }
+        });
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        if measured.is_none_or(|(when, took)| now.saturating_sub(when) >= took * 10) {
+            let began = Instant::now();
+            crate::measure::jobs(app);
+            *measured = Some((now, began.elapsed()));
+        }
     }
 
     /// A moment of the schedule as the runtime's.
@@ -279,28 +220,28 @@ impl Polls {
         self.began.elapsed()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, PollState> {
         // A panic under the lock leaves at worst one target out of turn.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// True for the collectors without which nothing is known.
-fn is_essential(name: &str) -> bool {
-    matches!(name, QUEUES | DEAD_LETTERS | JOBS | SETTLED_JOBS)
-}
-
-fn is_used(inner: &Inner, name: &str) -> bool {
-    name == JOB_DETAILS || inner.schedule.freshness(Moment::ZERO, |target| collector(target) == name).targets > 0
+fn tell_calls(new: &[(String, Counts)]) {
+    for (api, counts) in new {
+        record::backend_calls(api, CallOutcome::Throttled, counts.throttled);
+        record::backend_calls(api, CallOutcome::Failed, counts.failed);
+        let answered = counts.attempts.saturating_sub(counts.throttled + counts.failed);
+        record::backend_calls(api, CallOutcome::Answered, answered);
+    }
 }
 
 /// Calls that a reading may take at most.
-fn cost(shared: &Shared, target: Target, with_row: bool) -> u32 {
+fn cost(app: &App, target: Target, with_row: bool) -> u32 {
     match target {
         Target::Queue(_) | Target::Active(_) | Target::Newest(_) | Target::All(_) => 1,
-        Target::DeadLetters(name) => super::queues::cost(shared, name),
+        Target::DeadLetters(name) => super::queues::cost(app, name),
         Target::Services => 2,
-        Target::Job(job_id) => super::details::cost(shared, job_id, with_row),
+        Target::Job(job_id) => super::details::cost(app, job_id, with_row),
         Target::Logs => super::logs::COST,
     }
 }

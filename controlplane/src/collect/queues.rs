@@ -1,12 +1,12 @@
 //! Numbers and settings of all queues, and what lies on the dead-letter queues.
 
+use stereospot_core::flow::total;
+use stereospot_core::watch::schedule::Target;
 use stereospot_domain::QueueName;
 use stereospot_ports::Error;
 
-use super::schedule::Target;
 use super::{Brought, Read};
-use crate::core::flow::total;
-use crate::shared::Shared;
+use crate::app::App;
 
 /// Messages of a dead-letter queue that are looked at.
 const MAX_DEAD: usize = 1_000;
@@ -14,28 +14,28 @@ const MAX_DEAD: usize = 1_000;
 const MAX_DEAD_METERED: usize = 100;
 
 /// Reads a queue's numbers.
-pub(super) async fn numbers(shared: &Shared, name: QueueName) -> Read {
-    let queue = shared.backend.queue_named(name)?;
+pub(super) async fn numbers(app: &App, name: QueueName) -> Read {
+    let queue = app.backend.queue_named(name)?;
     let read = async { Ok::<_, Error>((queue.stats().await?, queue.settings().await?)) };
     match read.await {
         Ok((stats, settings)) => {
-            let at = shared.now();
-            let (is_changed, is_other) = shared.live.with(|world| {
+            let at = app.now();
+            let (is_changed, is_other) = app.live.with(|world| {
                 let before = world.queues.get(&name).and_then(|flow| flow.stats()).map(|(stats, _)| total(stats));
                 (world.set_queue(name, stats, settings, at), before != Some(total(stats)))
             });
             crate::measure::queue(name, stats);
             if is_other && name.is_dead_letter {
-                shared.polls.hurry(Target::DeadLetters(name));
+                app.polls.hurry(Target::DeadLetters(name));
             }
             // A queue with work in it moves, also where its numbers happen to be the same.
             Ok(Brought::of(is_changed || (total(stats) > 0 && !name.is_dead_letter), 1))
         }
         Err(error) => {
-            let at = shared.now();
-            shared.live.with(|world| {
-                if world.queue_failed(name, &error, at) {
-                    world.diagnose_flagged(at, shared.config.patience);
+            let at = app.now();
+            app.live.with(|world| {
+                if world.queue_failed(name, error.code(), &error.to_string(), at) {
+                    world.diagnose_flagged(at, app.config.patience);
                 }
             });
             Err(error)
@@ -44,62 +44,62 @@ pub(super) async fn numbers(shared: &Shared, name: QueueName) -> Read {
 }
 
 /// Reads what lies on a dead-letter queue. One that is known to be empty is not looked at: its count tells when that changes.
-pub(super) async fn dead_letters(shared: &Shared, name: QueueName) -> Read {
-    let queue = shared.backend.queue_named(name)?;
-    let (count, is_known_empty) = shared.live.with(|world| {
+pub(super) async fn dead_letters(app: &App, name: QueueName) -> Read {
+    let queue = app.backend.queue_named(name)?;
+    let (count, is_known_empty) = app.live.with(|world| {
         let count = world.queues.get(&name).and_then(|flow| flow.stats()).map(|(stats, _)| total(stats));
         (count, world.dead.get(&name).is_none_or(Vec::is_empty))
     });
     match count {
         None => return Ok(Brought::of(false, 0)),
         Some(0) if is_known_empty => {
-            let at = shared.now();
-            shared.live.with(|world| world.set_dead(name, &[], at));
+            let at = app.now();
+            app.live.with(|world| world.set_dead(name, &[], at));
             return Ok(Brought::of(false, 0));
         }
         Some(_) => {}
     }
-    let messages = queue.peek(most(shared)).await?;
-    let at = shared.now();
-    let is_changed = shared.live.with(|world| {
+    let messages = queue.peek(most(app)).await?;
+    let at = app.now();
+    let is_changed = app.live.with(|world| {
         let before = world.dead_jobs(name);
         let is_changed = world.set_dead(name, &messages, at);
         // Also for jobs that are read seldom: what is no longer dead must not be told for another minute.
         if is_changed {
             for job_id in before.into_iter().chain(world.dead_jobs(name)) {
-                world.diagnose(job_id, at, shared.config.patience);
+                world.diagnose(job_id, at, app.config.patience);
             }
         }
         is_changed
     });
-    Ok(Brought::of(is_changed, calls(shared, messages.len())))
+    Ok(Brought::of(is_changed, calls(app, messages.len())))
 }
 
 /// Calls that a look at a dead-letter queue takes at most.
-pub(super) fn cost(shared: &Shared, name: QueueName) -> u32 {
-    let (count, is_known_empty) = shared.live.at_revision(|world, _| {
+pub(super) fn cost(app: &App, name: QueueName) -> u32 {
+    let (count, is_known_empty) = app.live.at_revision(|world, _| {
         let count = world.queues.get(&name).and_then(|flow| flow.stats()).map_or(0, |(stats, _)| total(stats));
         (count, world.dead.get(&name).is_none_or(Vec::is_empty))
     });
     if count == 0 && is_known_empty {
         return 0;
     }
-    calls(shared, most(shared).min(usize::try_from(count).unwrap_or(usize::MAX)))
+    calls(app, most(app).min(usize::try_from(count).unwrap_or(usize::MAX)))
 }
 
 /// SQS receives ten at a time and gives ten back at a time; one receive finds nothing more, one call asks for its numbers.
-fn calls(shared: &Shared, messages: usize) -> u32 {
-    if !shared.polls.is_metered() {
+fn calls(app: &App, messages: usize) -> u32 {
+    if !app.polls.is_metered() {
         return 1;
     }
     2 + 2 * u32::try_from(messages.div_ceil(10)).unwrap_or(u32::MAX / 4)
 }
 
 /// Messages that are looked at: no more than the budget's burst allows.
-fn most(shared: &Shared) -> usize {
-    if !shared.polls.is_metered() {
+fn most(app: &App) -> usize {
+    if !app.polls.is_metered() {
         return MAX_DEAD;
     }
-    let batches = shared.polls.burst().saturating_sub(2) / 2;
+    let batches = app.polls.burst().saturating_sub(2) / 2;
     (batches as usize * 10).clamp(10, MAX_DEAD_METERED)
 }

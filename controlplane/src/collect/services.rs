@@ -3,12 +3,12 @@
 use stereospot_api::view::ServiceView;
 
 use super::{Brought, Read};
-use crate::shared::Shared;
+use crate::app::App;
 
 /// Reads all services.
-pub(super) async fn read(shared: &Shared) -> Read {
-    let Some(fleet) = &shared.platform.fleet else { return Ok(Brought::of(false, 0)) };
-    let at = shared.now();
+pub(super) async fn read(app: &App) -> Read {
+    let Some(fleet) = &app.platform.fleet else { return Ok(Brought::of(false, 0)) };
+    let at = app.now();
     let services = fleet.services().await?;
     let views: Vec<ServiceView> = services
         .into_iter()
@@ -25,7 +25,7 @@ pub(super) async fn read(shared: &Shared) -> Read {
         })
         .collect();
     crate::measure::services(&views);
-    let is_changed = shared.live.with(|world| world.set_services(views, at));
+    let is_changed = app.live.with(|world| world.set_services(views, at));
     // Tasks that start or stop are followed closely.
     Ok(Brought::of(is_changed, 2))
 }

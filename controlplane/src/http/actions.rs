@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::body::{self, SMALL};
 use super::problem::{Answer, Failure};
 use crate::actions;
-use crate::shared::Shared;
+use crate::app::App;
 
 /// How many actions.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -35,17 +35,17 @@ fn usual_limit() -> u32 {
 /// Makes a plan; changes nothing.
 #[utoipa::path(post, operation_id = "makePlan", path = "/v1/plans", request_body = NewPlan, responses(
     (status = 201, body = Plan), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn plan(State(shared): State<Arc<Shared>>, request: Request) -> Answer<(StatusCode, Json<Plan>)> {
+pub(super) async fn plan(State(app): State<Arc<App>>, request: Request) -> Answer<(StatusCode, Json<Plan>)> {
     let new: NewPlan = body::json(request, SMALL).await?;
-    Ok((StatusCode::CREATED, Json(actions::plan(&shared, new.action, new.who).await?)))
+    Ok((StatusCode::CREATED, Json(actions::plan(&app, new.action, new.who).await?)))
 }
 
 /// A plan as it was made.
 #[utoipa::path(get, operation_id = "showPlan", path = "/v1/plans/{plan_id}", params(("plan_id" = String, Path)), responses(
     (status = 200, body = Plan), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(plan_id): Path<String>) -> Answer<Json<Plan>> {
+pub(super) async fn show(State(app): State<Arc<App>>, Path(plan_id): Path<String>) -> Answer<Json<Plan>> {
     let plan_id = read(&plan_id)?;
-    let found = shared.store.plan(plan_id).await?;
+    let found = app.store.plan(plan_id).await?;
     found.map(|(plan, _)| Json(plan)).ok_or_else(|| Failure::not_found(format!("there is no plan {plan_id}")))
 }
 
@@ -53,13 +53,13 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(plan_id): Path<
 #[utoipa::path(post, operation_id = "applyPlan", path = "/v1/plans/{plan_id}/apply", params(("plan_id" = String, Path)), request_body = Apply,
     responses((status = 200, body = Applied), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn apply(
-    State(shared): State<Arc<Shared>>,
+    State(app): State<Arc<App>>,
     Path(plan_id): Path<String>,
     request: Request,
 ) -> Answer<Json<Applied>> {
     let plan_id = read(&plan_id)?;
     let with: Apply = body::json(request, SMALL).await?;
-    let task = tokio::spawn(async move { actions::apply(&shared, plan_id, with).await });
+    let task = tokio::spawn(async move { actions::apply(&app, plan_id, with).await });
     let applied = task.await.map_err(|_| Failure::unavailable("applying broke off: look at the action log"))??;
     Ok(Json(Applied { plan_id, results: applied.results }))
 }
@@ -67,10 +67,10 @@ pub(super) async fn apply(
 /// Applied plans, newest first.
 #[utoipa::path(get, operation_id = "listActions", path = "/v1/actions", params(ActionsQuery), responses(
     (status = 200, body = Vec<AppliedPlan>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Json<Vec<AppliedPlan>>> {
+pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Answer<Json<Vec<AppliedPlan>>> {
     let query: ActionsQuery = body::query(&uri)?;
     let limit = body::within("limit", query.limit, 1..=1000)?;
-    Ok(Json(shared.store.actions(limit).await?))
+    Ok(Json(app.store.actions(limit).await?))
 }
 
 fn read(plan_id: &str) -> Answer<Uuid> {

@@ -9,6 +9,7 @@ use axum::http::{Uri, header};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use stereospot_domain::JobId;
+use stereospot_ports::error::chain;
 
 use super::problem::{Answer, Failure};
 
@@ -25,7 +26,7 @@ pub(super) async fn json<T: DeserializeOwned>(request: Request, limit: usize) ->
     }
     let bytes = to_bytes(request.into_body(), limit).await.map_err(|error| {
         // The limit's error is a cause somewhere below; a broken connection won't read the answer anyway.
-        let text = crate::ingest::chain(&error);
+        let text = chain(&error);
         match text.contains("length limit") {
             true => Failure::too_large(format!("at most {limit} bytes are taken")),
             false => Failure::malformed(format!("the body broke off: {text}")),

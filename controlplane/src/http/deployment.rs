@@ -10,23 +10,23 @@ use stereospot_domain::QueueName;
 use stereospot_ports::{Code, WorkQueue};
 
 use crate::actions;
-use crate::shared::Shared;
+use crate::app::App;
 
 /// What the control plane works on, and what asking it costs.
 #[utoipa::path(get, operation_id = "showDeployment", path = "/v1/deployment", responses((status = 200, body = DeploymentView)))]
-pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Json<DeploymentView> {
-    let facts = &shared.platform.facts;
-    let queues = future::join_all(shared.backend.queues.iter().map(|(name, found)| queue(&shared, *name, &**found)));
+pub(super) async fn show(State(app): State<Arc<App>>) -> Json<DeploymentView> {
+    let facts = &app.platform.facts;
+    let queues = future::join_all(app.backend.queues.iter().map(|(name, found)| queue(&app, *name, &**found)));
     let queues = queues.await;
-    let polls = shared.polls.view();
+    let polls = app.polls.view();
     Json(DeploymentView {
-        backend: facts.kind.into(),
+        backend: app.backend.kind,
         region: facts.region.clone(),
         prefix: facts.prefix.clone(),
-        topology: facts.topology.map(|topology| topology.to_string()),
+        topology: facts.topology,
         queues,
         missing: facts.missing.clone(),
-        started_at: shared.started_at,
+        started_at: app.started_at,
         calls: polls.calls,
         budget_per_minute: polls.budget_per_minute,
         calls_per_minute: polls.calls_per_minute,
@@ -35,11 +35,11 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Json<DeploymentVi
 }
 
 /// As the last reading of it went: what was found at the start may be gone.
-async fn queue(shared: &Shared, name: QueueName, queue: &dyn WorkQueue) -> FoundQueue {
-    let physical = shared.platform.facts.queues.get(&name).cloned().unwrap_or_else(|| name.to_string());
-    let moved = shared.running_move(name);
+async fn queue(app: &App, name: QueueName, queue: &dyn WorkQueue) -> FoundQueue {
+    let physical = app.platform.facts.queues.get(&name).cloned().unwrap_or_else(|| name.to_string());
+    let moved = app.running_move(name);
     let moved = moved.map(|moved| format!("it is being moved back: {}", actions::move_progress(&moved)));
-    let (fault, read_at) = shared.live.at_revision(|world, _| {
+    let (fault, read_at) = app.live.at_revision(|world, _| {
         let read_at = world.queues.get(&name).and_then(|flow| flow.stats()).map(|(_, at)| at);
         (world.queue_faults.get(&name).cloned(), read_at)
     });

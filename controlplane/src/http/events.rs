@@ -14,7 +14,7 @@ use stereospot_telemetry::record;
 use super::body;
 use super::jobs::EventsQuery;
 use super::problem::{Answer, Failure};
-use crate::shared::Shared;
+use crate::app::App;
 
 /// Largest batch in bytes.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -22,7 +22,7 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Takes in events; when it answers they are durable.
 #[utoipa::path(post, operation_id = "sendEvents", path = "/v1/events", request_body = EventBatch, responses(
     (status = 200, body = EventsAccepted), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn accept(State(shared): State<Arc<Shared>>, request: Request) -> Answer<Json<EventsAccepted>> {
+pub(super) async fn accept(State(app): State<Arc<App>>, request: Request) -> Answer<Json<EventsAccepted>> {
     let batch: EventBatch = body::json(request, MAX_BYTES).await.inspect_err(|_| {
         record::events_rejected(RejectReason::Invalid, 1);
     })?;
@@ -33,13 +33,13 @@ pub(super) async fn accept(State(shared): State<Arc<Shared>>, request: Request) 
             batch.events.len()
         )));
     }
-    Ok(Json(shared.ingest.accept(batch.events).await?))
+    Ok(Json(app.ingest.accept(batch.events).await?))
 }
 
 /// The newest events of all jobs and workers, in the order of their arrival; progress, extended leases and heartbeats left out.
 #[utoipa::path(get, operation_id = "newestEvents", path = "/v1/events", params(EventsQuery), responses(
     (status = 200, body = Vec<Event>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn newest(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Json<Vec<Event>>> {
+pub(super) async fn newest(State(app): State<Arc<App>>, uri: Uri) -> Answer<Json<Vec<Event>>> {
     let limit = body::query::<EventsQuery>(&uri)?.limit()?;
-    Ok(Json(shared.store.newest_events(limit).await?))
+    Ok(Json(app.store.newest_events(limit).await?))
 }

@@ -8,15 +8,15 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use stereospot_api::Problem;
 use stereospot_api::wire::Health;
+use stereospot_core::watch::collector::Collector;
 
 use super::problem::{Answer, Failure};
-use crate::shared::Shared;
-use crate::upkeep::OWN_DATABASE;
+use crate::app::App;
 
 /// The process answers.
 #[utoipa::path(get, operation_id = "healthz", path = "/healthz", responses((status = 200, body = Health)))]
-pub(super) async fn healthz(State(shared): State<Arc<Shared>>) -> Json<Health> {
-    Json(health(&shared))
+pub(super) async fn healthz(State(app): State<Arc<App>>) -> Json<Health> {
+    Json(health(&app))
 }
 
 /// What is told is kept: the own database can be written. What is shown was read: queues and jobs, once since the start.
@@ -24,38 +24,39 @@ pub(super) async fn healthz(State(shared): State<Arc<Shared>>) -> Json<Health> {
 /// That the platform doesn't answer later is no reason to send callers elsewhere: events are taken, and what was last read is shown
 /// with its age. The answer stays 200 then, and its `status` says what is not read, and why.
 #[utoipa::path(get, operation_id = "readyz", path = "/readyz", responses((status = 200, body = Health), (status = 503, body = Problem)))]
-pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Answer<Json<Health>> {
-    let unwritable = shared.live.with(|world| world.collectors.get(OWN_DATABASE).and_then(|view| view.error.clone()));
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> Answer<Json<Health>> {
+    let unwritable =
+        app.live.with(|world| world.collectors.get(&Collector::OwnDatabase).and_then(|view| view.error.clone()));
     if let Some(why) = unwritable {
         return Err(Failure::unavailable(format!("the control plane can't write its own database: {why}")));
     }
-    let missing = shared.live.with(|world| {
-        let is_read = |name: &&&str| world.collectors.get(**name).is_none_or(|view| view.last_success_at.is_none());
-        [crate::collect::QUEUES, crate::collect::JOBS].iter().find(is_read).map(|name| (*name).to_owned())
+    let missing = app.live.with(|world| {
+        let is_unread = |one: &Collector| world.collectors.get(one).is_none_or(|view| view.last_success_at.is_none());
+        [Collector::Queues, Collector::Jobs].into_iter().find(is_unread)
     });
     match missing {
-        None => Ok(Json(Health { status: status(&shared), ..health(&shared) })),
+        None => Ok(Json(Health { status: status(&app), ..health(&app) })),
         Some(name) => Err(Failure::unavailable(format!("{name} were not read yet: try again in a moment"))),
     }
 }
 
 /// Everything measured, for Prometheus.
 #[utoipa::path(get, operation_id = "metrics", path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
-pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Answer<Response> {
-    let Some(recorder) = &shared.recorder else {
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer<Response> {
+    let Some(recorder) = &app.recorder else {
         return Err(Failure::unavailable("this process records no metrics"));
     };
     Ok(([(header::CONTENT_TYPE, stereospot_telemetry::CONTENT_TYPE)], recorder.render()).into_response())
 }
 
 /// `ok`, or what is not read.
-fn status(shared: &Shared) -> String {
-    let now = shared.now();
-    let not_read = shared.live.at_revision(|world, _| world.not_read(now));
+fn status(app: &App) -> String {
+    let now = app.now();
+    let not_read = app.live.at_revision(|world, _| world.not_read(now));
     let told: Vec<String> = not_read.iter().map(|(name, why)| format!("{name} not read: {why}")).collect();
     if told.is_empty() { "ok".into() } else { told.join("; ") }
 }
 
-fn health(shared: &Shared) -> Health {
-    Health { status: "ok".into(), version: crate::VERSION.into(), time: shared.now() }
+fn health(app: &App) -> Health {
+    Health { status: "ok".into(), version: crate::VERSION.into(), time: app.now() }
 }

@@ -10,17 +10,18 @@ use serde_json::json;
 use stereospot_api::Problem;
 use stereospot_api::view::{JobDetail, JobPage};
 use stereospot_api::wire::NewJob;
+use stereospot_core::progress::JobProgress;
 use stereospot_domain::{Event, EventKind, Job, JobId, JobStatus, Timestamp};
+use stereospot_ports::error::chain;
 use stereospot_ports::{Code, Error};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::body::{self, SMALL};
 use super::problem::{Answer, Failure};
+use crate::app::App;
 use crate::collect::details;
-use crate::core::progress::JobProgress;
 use crate::ingest::Source;
-use crate::shared::Shared;
 
 /// Longest title.
 const MAX_TITLE: usize = 200;
@@ -69,8 +70,8 @@ fn usual_events() -> u32 {
 /// Makes a job; its source follows.
 #[utoipa::path(post, operation_id = "createJob", path = "/v1/jobs", request_body = NewJob, responses(
     (status = 201, body = Job), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn create(State(shared): State<Arc<Shared>>, request: Request) -> Answer<(StatusCode, Json<Job>)> {
-    if shared.config.is_read_only {
+pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Answer<(StatusCode, Json<Job>)> {
+    if app.config.is_read_only {
         return Err(Failure::read_only());
     }
     let new: NewJob = body::json(request, SMALL).await?;
@@ -78,32 +79,32 @@ pub(super) async fn create(State(shared): State<Arc<Shared>>, request: Request) 
     if new.title.as_ref().is_some_and(|title| title.chars().count() > MAX_TITLE) {
         return Err(Failure::invalid(format!("the title is longer than {MAX_TITLE} characters")));
     }
-    let job = Job::new(JobId(Uuid::new_v4()), new.options, new.title, shared.now());
-    shared.backend.jobs.create(&job).await.map_err(|error| match error.code() {
+    let job = Job::new(JobId(Uuid::new_v4()), new.options, new.title, app.now());
+    app.backend.jobs.create(&job).await.map_err(|error| match error.code() {
         Code::Full => Error::new(Code::Full, format!("no job was made: {error} and submit again")),
         _ => error,
     })?;
-    shared.live.with(|world| world.set_job(job.clone(), job.created_at));
+    app.live.with(|world| world.set_job(job.clone(), job.created_at));
     Ok((StatusCode::CREATED, Json(job)))
 }
 
 /// Tells that a source was taken in.
-pub(super) async fn submitted(shared: &Shared, job: &Job, bytes: u64) {
+pub(super) async fn submitted(app: &App, job: &Job, bytes: u64) {
     let data = [("title", json!(job.title)), ("bytes", json!(bytes))];
-    shared.ingest.emit(Source::Server, EventKind::JobSubmitted, job.job_id, None, data).await;
+    app.ingest.emit(Source::Server, EventKind::JobSubmitted, job.job_id, None, data).await;
 }
 
 /// Jobs, newest first.
 #[utoipa::path(get, operation_id = "listJobs", path = "/v1/jobs", params(ListQuery), responses(
     (status = 200, body = JobPage), (status = "4XX", body = Problem)))]
-pub(super) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Json<JobPage>> {
+pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Answer<Json<JobPage>> {
     let query: ListQuery = body::query(&uri)?;
     let limit = body::within("limit", query.limit, 1..=1000)?;
     let status = query.status.map(|name| name.parse::<JobStatus>()).transpose();
     let status = status.map_err(|error| Failure::malformed(error.to_string()))?;
     let after = query.cursor.as_deref().map(place).transpose()?;
-    let now = shared.now();
-    let page = shared.live.at_revision(|world, _| {
+    let now = app.now();
+    let page = app.live.at_revision(|world, _| {
         let (ids, next) = world.page(status, after, limit);
         JobPage {
             jobs: ids.into_iter().filter_map(|job_id| world.job_view(job_id, now)).collect(),
@@ -116,26 +117,26 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<
 /// One job in full, read anew; where reading is paid for, at most once in some seconds.
 #[utoipa::path(get, operation_id = "showJob", path = "/v1/jobs/{job_id}", params(("job_id" = String, Path)), responses(
     (status = 200, body = JobDetail), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(job_id): Path<String>) -> Answer<Json<JobDetail>> {
+pub(super) async fn show(State(app): State<Arc<App>>, Path(job_id): Path<String>) -> Answer<Json<JobDetail>> {
     let job_id = body::job_id(&job_id)?;
-    let is_known = shared.live.with(|world| world.jobs.contains_key(&job_id));
-    if (shared.is_due(job_id) || !is_known)
-        && let Err(error) = details::refresh(&shared, job_id).await
+    let is_known = app.live.with(|world| world.jobs.contains_key(&job_id));
+    if (app.is_due(job_id) || !is_known)
+        && let Err(error) = details::refresh(&app, job_id).await
     {
         // What was known last is shown with its age.
-        tracing::warn!(%job_id, error = %crate::ingest::chain(&error), "a job can't be read now");
+        tracing::warn!(%job_id, error = %chain(&error), "a job can't be read now");
     }
-    let is_loaded = shared.live.with(|world| world.jobs.get(&job_id).is_some_and(|entry| entry.progress.is_some()));
+    let is_loaded = app.live.with(|world| world.jobs.get(&job_id).is_some_and(|entry| entry.progress.is_some()));
     let progress = if is_loaded {
         None
     } else {
         let mut progress = JobProgress::default();
-        shared.store.job_history(job_id).await?.iter().for_each(|event| progress.apply(event));
+        app.store.job_history(job_id).await?.iter().for_each(|event| progress.apply(event));
         Some(progress)
     };
-    let now = shared.now();
-    let resend_after = shared.resend_after(job_id);
-    let detail = shared.live.with(|world| world.job_detail(job_id, progress, resend_after, now));
+    let now = app.now();
+    let resend_after = app.resend_after(job_id);
+    let detail = app.live.with(|world| world.job_detail(job_id, progress, resend_after, now));
     detail.map(Json).ok_or_else(|| no_such_job(job_id))
 }
 
@@ -143,13 +144,13 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(job_id): Path<S
 #[utoipa::path(get, operation_id = "jobEvents", path = "/v1/jobs/{job_id}/events", params(("job_id" = String, Path), EventsQuery), responses(
     (status = 200, body = Vec<Event>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn events(
-    State(shared): State<Arc<Shared>>,
+    State(app): State<Arc<App>>,
     Path(job_id): Path<String>,
     uri: Uri,
 ) -> Answer<Json<Vec<Event>>> {
     let (job_id, limit) = (body::job_id(&job_id)?, body::query::<EventsQuery>(&uri)?.limit()?);
-    let events = shared.store.job_events(job_id, limit).await?;
-    if events.is_empty() && shared.backend.jobs.get(job_id).await?.is_none() {
+    let events = app.store.job_events(job_id, limit).await?;
+    if events.is_empty() && app.backend.jobs.get(job_id).await?.is_none() {
         return Err(no_such_job(job_id));
     }
     Ok(Json(events))

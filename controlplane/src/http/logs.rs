@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 use super::body;
 use super::jobs::no_such_job;
 use super::problem::{Answer, Failure};
-use crate::shared::Shared;
+use crate::app::App;
 
 /// How many lines.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -34,13 +34,13 @@ fn usual_limit() -> usize {
 
 /// Counts what a search has read, however it ends: also a search that nobody waited for was paid for.
 struct Bill {
-    shared: Arc<Shared>,
+    app: Arc<App>,
     progress: watch::Receiver<Progress>,
 }
 
 impl Drop for Bill {
     fn drop(&mut self) {
-        self.shared.polls.log_bytes(self.progress.borrow().bytes_scanned);
+        self.app.polls.log_bytes(self.progress.borrow().bytes_scanned);
     }
 }
 
@@ -48,23 +48,19 @@ impl Drop for Bill {
 /// request that is given up stops the search there too.
 #[utoipa::path(get, operation_id = "jobLogs", path = "/v1/jobs/{job_id}/logs", params(("job_id" = String, Path), LogsQuery), responses(
     (status = 200, body = LogPage), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn lines(
-    State(shared): State<Arc<Shared>>,
-    Path(job_id): Path<String>,
-    uri: Uri,
-) -> Answer<Json<LogPage>> {
+pub(super) async fn lines(State(app): State<Arc<App>>, Path(job_id): Path<String>, uri: Uri) -> Answer<Json<LogPage>> {
     let (job_id, query) = (body::job_id(&job_id)?, body::query::<LogsQuery>(&uri)?);
     let limit = body::within("limit", query.limit, 1..=MAX_LINES)?;
-    let Some(logs) = &shared.platform.logs else {
+    let Some(logs) = &app.platform.logs else {
         return Err(Failure::not_found("this control plane was given no log lines to search"));
     };
-    let job = shared.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
-    let search = Search { limit, ..Search::of(&job, shared.now()) };
+    let job = app.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
+    let search = Search { limit, ..Search::of(&job, app.now()) };
     let (progress, watched) = watch::channel(Progress::default());
-    let _bill = Bill { shared: shared.clone(), progress: watched };
+    let _bill = Bill { app: app.clone(), progress: watched };
     let found = tokio::select! {
         found = logs.lines(&search, &progress) => found?,
-        () = shared.stop.cancelled() => return Err(Failure::unavailable("the control plane is stopping: ask again later")),
+        () = app.stop.cancelled() => return Err(Failure::unavailable("the control plane is stopping: ask again later")),
     };
     let Found { lines, is_whole, searched, missing, bytes_scanned } = found;
     progress.send_modify(|progress| progress.bytes_scanned = bytes_scanned);

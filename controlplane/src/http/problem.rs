@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use stereospot_api::Problem;
 use stereospot_api::problem::MEDIA_TYPE;
 use stereospot_ports::Code;
+use stereospot_ports::error::chain;
 
 use crate::{actions, ingest, store};
 
@@ -63,7 +64,7 @@ impl Failure {
     }
 
     fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(error = %ingest::chain(error), "a request failed");
+        tracing::error!(error = %chain(error), "a request failed");
         Self(Problem::new(500, "internal", "the control plane failed", format!("{error}: see its log")))
     }
 }

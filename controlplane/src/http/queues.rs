@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 
 use super::body;
 use super::problem::{Answer, Failure};
-use crate::shared::Shared;
+use crate::app::App;
 
 /// How many messages.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -32,16 +32,16 @@ fn usual_max() -> usize {
 
 /// Every queue.
 #[utoipa::path(get, operation_id = "listQueues", path = "/v1/queues", responses((status = 200, body = Vec<QueueView>)))]
-pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Json<Vec<QueueView>> {
-    let now = shared.now();
-    Json(shared.live.at_revision(|world, _| world.queue_views(now)))
+pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<QueueView>> {
+    let now = app.now();
+    Json(app.live.at_revision(|world, _| world.queue_views(now)))
 }
 
 /// Messages on a queue, oldest first, without touching them.
 #[utoipa::path(get, operation_id = "peekMessages", path = "/v1/queues/{name}/messages", params(("name" = String, Path), MessagesQuery), responses(
     (status = 200, body = Vec<MessageView>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn messages(
-    State(shared): State<Arc<Shared>>,
+    State(app): State<Arc<App>>,
     Path(name): Path<String>,
     uri: Uri,
 ) -> Answer<Json<Vec<MessageView>>> {
@@ -49,8 +49,8 @@ pub(super) async fn messages(
         name.parse().map_err(|error: stereospot_domain::options::UnknownName| Failure::not_found(error.to_string()))?;
     let query: MessagesQuery = body::query(&uri)?;
     let max = body::within("max", query.max, 1..=1000)?;
-    let peeked = shared.backend.queue_named(name)?.peek(max).await?;
-    let views = shared.live.at_revision(|world, _| {
+    let peeked = app.backend.queue_named(name)?.peek(max).await?;
+    let views = app.live.at_revision(|world, _| {
         peeked
             .into_iter()
             .map(|peeked| {
@@ -88,7 +88,7 @@ fn is_unreadable(name: QueueName, body: &str) -> bool {
 
 /// Every worker heard of in the last hour.
 #[utoipa::path(get, operation_id = "listWorkers", path = "/v1/workers", responses((status = 200, body = Vec<WorkerView>)))]
-pub(super) async fn workers(State(shared): State<Arc<Shared>>) -> Json<Vec<WorkerView>> {
-    let now = shared.now();
-    Json(shared.live.at_revision(|world, _| world.worker_views(now)))
+pub(super) async fn workers(State(app): State<Arc<App>>) -> Json<Vec<WorkerView>> {
+    let now = app.now();
+    Json(app.live.at_revision(|world, _| world.worker_views(now)))
 }

@@ -14,15 +14,15 @@ use stereospot_ports::objects;
 use super::body;
 use super::jobs::no_such_job;
 use super::problem::{Answer, Failure};
-use crate::shared::Shared;
+use crate::app::App;
 
 /// A completed job's video.
 #[utoipa::path(get, operation_id = "downloadResult", path = "/v1/jobs/{job_id}/result", params(("job_id" = String, Path)), responses(
     (status = 200, body = String, content_type = "video/mp4"), (status = "4XX", body = Problem),
     (status = "5XX", body = Problem)))]
-pub(super) async fn download(State(shared): State<Arc<Shared>>, Path(job_id): Path<String>) -> Answer<Response> {
+pub(super) async fn download(State(app): State<Arc<App>>, Path(job_id): Path<String>) -> Answer<Response> {
     let job_id = body::job_id(&job_id)?;
-    let job = shared.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
+    let job = app.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
     match job.status {
         JobStatus::Completed => {}
         JobStatus::Failed => {
@@ -32,7 +32,7 @@ pub(super) async fn download(State(shared): State<Arc<Shared>>, Path(job_id): Pa
         JobStatus::Deleted => return Err(Failure::not_found("the job was deleted, and its result with it")),
         status => return Err(Failure::conflict(format!("the job is {status}: there is no result yet"))),
     }
-    let found = shared.backend.output.store.get(&objects::path(&keys::result(job_id))?).await;
+    let found = app.backend.output.store.get(&objects::path(&keys::result(job_id))?).await;
     let found = match found {
         Ok(found) => found,
         Err(object_store::Error::NotFound { .. }) => {

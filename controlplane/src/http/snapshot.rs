@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 
 use super::body;
 use super::problem::Answer;
-use crate::shared::Shared;
+use crate::app::App;
 
 /// How much of it.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -32,12 +32,12 @@ fn usual_jobs() -> usize {
 /// Everything there is to see now, and the place in the stream from which it goes on.
 #[utoipa::path(get, operation_id = "snapshot", path = "/v1/snapshot", params(SnapshotQuery), responses(
     (status = 200, body = Snapshot), (status = "4XX", body = Problem)))]
-pub(super) async fn snapshot(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Json<Snapshot>> {
+pub(super) async fn snapshot(State(app): State<Arc<App>>, uri: Uri) -> Answer<Json<Snapshot>> {
     let query: SnapshotQuery = body::query(&uri)?;
     let jobs = body::within("jobs", query.jobs, 1..=100_000)?;
-    let now = shared.now();
-    let (boot, environment) = (shared.live.boot(), shared.environment());
-    Ok(Json(shared.live.at_revision(|world, revision| {
+    let now = app.now();
+    let (boot, environment) = (app.live.boot(), app.environment());
+    Ok(Json(app.live.at_revision(|world, revision| {
         let (ids, _) = world.page(None, None, jobs);
         Snapshot {
             revision,

@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use super::body;
 use super::problem::Answer;
+use crate::app::App;
 use crate::live::Read;
-use crate::shared::Shared;
 
 /// Changes handed to the connection at once.
 const AT_ONCE: usize = 256;
@@ -37,7 +37,7 @@ pub(super) struct StreamQuery {
 }
 
 struct Follower {
-    shared: Arc<Shared>,
+    app: Arc<App>,
     place: u64,
     revisions: watch::Receiver<u64>,
     is_over: bool,
@@ -48,14 +48,14 @@ struct Follower {
 /// must take a new snapshot.
 #[utoipa::path(get, operation_id = "stream", path = "/v1/stream", params(StreamQuery), responses(
     (status = 200, body = Change, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
-pub(super) async fn stream(State(shared): State<Arc<Shared>>, uri: Uri) -> Answer<Response> {
+pub(super) async fn stream(State(app): State<Arc<App>>, uri: Uri) -> Answer<Response> {
     let query: StreamQuery = body::query(&uri)?;
-    let revisions = shared.live.revisions();
+    let revisions = app.live.revisions();
     let now = *revisions.borrow();
-    let is_known = query.boot.is_none_or(|boot| boot == shared.live.boot());
+    let is_known = query.boot.is_none_or(|boot| boot == app.live.boot());
     // A place that can't exist yields a reset.
     let place = if is_known { query.after.unwrap_or(now) } else { u64::MAX };
-    let follower = Follower { shared, place, revisions, is_over: false, _counted: record::stream_client() };
+    let follower = Follower { app, place, revisions, is_over: false, _counted: record::stream_client() };
     let body = Body::from_stream(stream::unfold(follower, |mut follower| async move {
         let part = follower.next().await?;
         Some((Ok::<_, std::convert::Infallible>(part), follower))
@@ -72,7 +72,7 @@ impl Follower {
     async fn next(&mut self) -> Option<Bytes> {
         while !self.is_over {
             self.revisions.borrow_and_update();
-            match self.shared.live.read_after(self.place, AT_ONCE) {
+            match self.app.live.read_after(self.place, AT_ONCE) {
                 Read::Lost(revision) => {
                     self.is_over = true;
                     record::stream_reset();
@@ -85,9 +85,9 @@ impl Follower {
                 Read::Frames(..) => {}
             }
             tokio::select! {
-                () = self.shared.stop.cancelled() => self.is_over = true,
+                () = self.app.stop.cancelled() => self.is_over = true,
                 changed = self.revisions.changed() => self.is_over = changed.is_err(),
-                () = tokio::time::sleep(self.shared.config.keep_alive) => {
+                () = tokio::time::sleep(self.app.config.keep_alive) => {
                     return Some(Bytes::from_static(b": keep-alive\n\n"));
                 }
             }

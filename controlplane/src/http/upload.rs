@@ -12,14 +12,15 @@ use object_store::{ObjectStoreExt, WriteMultipart};
 use serde_json::json;
 use stereospot_api::Problem;
 use stereospot_domain::{EventKind, Job, JobId, JobStatus, keys};
+use stereospot_ports::error::chain;
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::{Code, Error, objects};
 
 use super::body;
 use super::jobs::{no_such_job, submitted};
 use super::problem::{Answer, Failure};
+use crate::app::App;
 use crate::ingest::Source;
-use crate::shared::Shared;
 
 /// Parts under way to the store at once: with the store's 5 MiB parts this bounds an upload's memory.
 const PARTS: usize = 4;
@@ -32,27 +33,27 @@ const ALIVE_EVERY: Duration = Duration::from_secs(5);
     request_body(content = String, content_type = "application/octet-stream"), responses(
     (status = 200, body = Job), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn source(
-    State(shared): State<Arc<Shared>>,
+    State(app): State<Arc<App>>,
     Path(job_id): Path<String>,
     request: Request,
 ) -> Answer<Json<Job>> {
-    if shared.config.is_read_only {
+    if app.config.is_read_only {
         return Err(Failure::read_only());
     }
     let job_id = body::job_id(&job_id)?;
     let announced = announced_length(&request)?;
-    let Some(_claim) = shared.claim_upload(job_id) else {
+    let Some(_claim) = app.claim_upload(job_id) else {
         // Often the same submitter, whose connection broke without this server having noticed yet.
         return Err(Failure::unavailable("this job's source is being uploaded already: try again in a moment"));
     };
-    let mut job = shared.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
+    let mut job = app.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
     let key = keys::source(job_id);
-    let present = objects::size(&*shared.backend.input.store, &key).await?;
+    let present = objects::size(&*app.backend.input.store, &key).await?;
     if let Some(bytes) = present.filter(|bytes| Some(*bytes) == announced && job.status != JobStatus::Deleted) {
-        return Ok(Json(again(&shared, job, bytes, request.into_body().into_data_stream()).await?));
+        return Ok(Json(again(&app, job, bytes, request.into_body().into_data_stream()).await?));
     }
     if job.status == JobStatus::Failed && present.is_none() && broke_off(&job) {
-        job = begin_anew(&shared, job_id).await?;
+        job = begin_anew(&app, job_id).await?;
     }
     if job.status != JobStatus::Created {
         return Err(Failure::conflict(format!("the job is {}: make a new one for another source", job.status)));
@@ -62,19 +63,19 @@ pub(super) async fn source(
     }
     let bytes = match announced {
         Some(0) => 0,
-        _ => match store(&shared, job_id, &key, announced, request.into_body().into_data_stream()).await {
+        _ => match store(&app, job_id, &key, announced, request.into_body().into_data_stream()).await {
             Ok(bytes) => bytes,
             Err(Broken::Sender(failure)) => return Err(failure),
-            Err(Broken::Store(error)) => return Err(not_stored(&shared, job_id, &key, error).await),
+            Err(Broken::Store(error)) => return Err(not_stored(&app, job_id, &key, error).await),
         },
     };
     if bytes == 0 {
         let why = "the source is empty: submit a video file";
-        shared.backend.jobs.transition(job_id, &Transition::failed(why)).await?;
-        shared.nudge.jobs(std::iter::once(job_id));
+        app.backend.jobs.transition(job_id, &Transition::failed(why)).await?;
+        app.nudge.jobs(std::iter::once(job_id));
         return Err(Failure::invalid(why));
     }
-    Ok(Json(arrived(&shared, &job, bytes).await?))
+    Ok(Json(arrived(&app, &job, bytes).await?))
 }
 
 /// Why an upload ended early.
@@ -99,9 +100,9 @@ fn broke_off(job: &Job) -> bool {
 }
 
 /// Takes back a job whose upload broke off: its source is sent again.
-async fn begin_anew(shared: &Shared, job_id: JobId) -> Answer<Job> {
+async fn begin_anew(app: &App, job_id: JobId) -> Answer<Job> {
     let transition = Transition { from: vec![JobStatus::Failed], ..Transition::to(JobStatus::Created) };
-    match shared.backend.jobs.transition(job_id, &transition).await? {
+    match app.backend.jobs.transition(job_id, &transition).await? {
         Transitioned::Changed(job) => Ok(job),
         Transitioned::Refused(status) => Err(Failure::conflict(format!("the job is {status} meanwhile"))),
         Transitioned::Missing => Err(no_such_job(job_id)),
@@ -110,27 +111,27 @@ async fn begin_anew(shared: &Shared, job_id: JobId) -> Answer<Job> {
 
 /// The source could not be stored. What only takes time is tried again by the sender; otherwise the job fails with the reason,
 /// since nobody may come back to it.
-async fn not_stored(shared: &Shared, job_id: JobId, key: &str, error: Error) -> Failure {
-    let why = crate::ingest::chain(&error);
+async fn not_stored(app: &App, job_id: JobId, key: &str, error: Error) -> Failure {
+    let why = chain(&error);
     tracing::warn!(%job_id, error = %why, "a source could not be stored");
     let is_passing = matches!(error.code(), Code::Throttled | Code::Unavailable);
     // The object may be there and only its notice not be sent: then the job goes on.
-    let may_be_there = objects::exists(&*shared.backend.input.store, key).await.unwrap_or(true);
+    let may_be_there = objects::exists(&*app.backend.input.store, key).await.unwrap_or(true);
     if is_passing || may_be_there {
         return error.into();
     }
     let hint = if error.code() == Code::Full { " and submit again" } else { ": submit again" };
     let reason = format!("{BROKE_OFF}: {error}{hint}");
     let failed = Transition { from: vec![JobStatus::Created], ..Transition::failed(reason.clone()) };
-    match shared.backend.jobs.transition(job_id, &failed).await {
+    match app.backend.jobs.transition(job_id, &failed).await {
         Ok(Transitioned::Changed(_)) => {
             let data = [("error", json!(reason))];
-            shared.ingest.emit(Source::Server, EventKind::JobFailed, job_id, None, data).await;
-            shared.nudge.jobs(std::iter::once(job_id));
+            app.ingest.emit(Source::Server, EventKind::JobFailed, job_id, None, data).await;
+            app.nudge.jobs(std::iter::once(job_id));
         }
         Ok(_) => {}
         Err(error) => {
-            let error = crate::ingest::chain(&error);
+            let error = chain(&error);
             tracing::warn!(%job_id, error, "a job whose source could not be stored could not be failed either");
         }
     }
@@ -138,20 +139,20 @@ async fn not_stored(shared: &Shared, job_id: JobId, key: &str, error: Error) -> 
 }
 
 /// Records that the source is there.
-async fn arrived(shared: &Shared, job: &Job, bytes: u64) -> Answer<Job> {
-    let (job_id, at) = (job.job_id, shared.now());
-    shared.backend.jobs.set_uploaded(job_id, at, bytes).await?;
-    submitted(shared, job, bytes).await;
-    shared.live.with(|world| world.touch(job_id, at));
-    shared.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))
+async fn arrived(app: &App, job: &Job, bytes: u64) -> Answer<Job> {
+    let (job_id, at) = (job.job_id, app.now());
+    app.backend.jobs.set_uploaded(job_id, at, bytes).await?;
+    submitted(app, job, bytes).await;
+    app.live.with(|world| world.touch(job_id, at));
+    app.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))
 }
 
 /// The source is there already, as long as announced: the submitter never got the answer to its first upload. The body is read to
 /// its end and passed over: a connection closed in its middle would cost the submitter this answer too.
-async fn again(shared: &Shared, job: Job, bytes: u64, mut source: BodyDataStream) -> Answer<Job> {
+async fn again(app: &App, job: Job, bytes: u64, mut source: BodyDataStream) -> Answer<Job> {
     loop {
         let part = tokio::select! {
-            () = shared.stop.cancelled() => return Err(stopping()),
+            () = app.stop.cancelled() => return Err(stopping()),
             part = source.next() => part,
         };
         match part {
@@ -161,7 +162,7 @@ async fn again(shared: &Shared, job: Job, bytes: u64, mut source: BodyDataStream
         }
     }
     match (job.uploaded_at, job.status) {
-        (None, JobStatus::Created) => arrived(shared, &job, bytes).await,
+        (None, JobStatus::Created) => arrived(app, &job, bytes).await,
         _ => Ok(job),
     }
 }
@@ -178,15 +179,15 @@ fn announced_length(request: &Request<Body>) -> Answer<Option<u64>> {
 
 /// Writes the body; on any failure nothing is left. Returns its length; an empty body leaves no object.
 async fn store(
-    shared: &Shared,
+    app: &App,
     job_id: JobId,
     key: &str,
     announced: Option<u64>,
     mut source: BodyDataStream,
 ) -> Result<u64, Broken> {
     let path = objects::path(key).map_err(Broken::Store)?;
-    let mut upload = WriteMultipart::new(shared.backend.input.store.put_multipart(&path).await?);
-    let received = receive(shared, job_id, &mut upload, &mut source).await;
+    let mut upload = WriteMultipart::new(app.backend.input.store.put_multipart(&path).await?);
+    let received = receive(app, job_id, &mut upload, &mut source).await;
     let received = received.and_then(|bytes| match announced {
         Some(announced) if announced != bytes => Err(Broken::Sender(Failure::malformed(format!(
             "{announced} bytes were announced, {bytes} came: nothing was kept, send it again"
@@ -208,7 +209,7 @@ async fn store(
 }
 
 async fn receive(
-    shared: &Shared,
+    app: &App,
     job_id: JobId,
     upload: &mut WriteMultipart,
     source: &mut BodyDataStream,
@@ -216,12 +217,12 @@ async fn receive(
     let (mut bytes, mut told) = (0_u64, Instant::now());
     loop {
         let part = tokio::select! {
-            () = shared.stop.cancelled() => return Err(Broken::Sender(stopping())),
+            () = app.stop.cancelled() => return Err(Broken::Sender(stopping())),
             part = source.next() => part,
         };
         let Some(part) = part else { return Ok(bytes) };
         let part = part.map_err(|error| {
-            tracing::info!(%job_id, bytes, error = %crate::ingest::chain(&error), "an upload broke off");
+            tracing::info!(%job_id, bytes, error = %chain(&error), "an upload broke off");
             let why = format!("the upload broke off after {bytes} bytes: nothing was kept, send it again");
             Broken::Sender(Failure::malformed(why))
         })?;
@@ -230,8 +231,8 @@ async fn receive(
         upload.put(part);
         if told.elapsed() >= ALIVE_EVERY {
             told = Instant::now();
-            let at = shared.now();
-            shared.live.with(|world| world.touch(job_id, at));
+            let at = app.now();
+            app.live.with(|world| world.touch(job_id, at));
         }
     }
 }

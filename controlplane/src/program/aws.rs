@@ -8,7 +8,7 @@ use stereospot_aws::doctor::report::{Report, Severity};
 use stereospot_aws::provision::alarm::StuckJobs;
 use stereospot_aws::{AwsBackend, Connections, Deployment, Opened, doctor};
 use stereospot_aws::{ecs::EcsFleet, logs::CloudLogs};
-use stereospot_controlplane::{Moves, Platform, PlatformFacts, StuckJobsAlarm, Topology};
+use stereospot_controlplane::{Moves, Platform, PlatformFacts, StuckJobsAlarm};
 use stereospot_domain::QueueName;
 use stereospot_ports::{Code, Fleet, SystemClock};
 
@@ -68,13 +68,9 @@ async fn look_and_open(env_file: &Path) -> anyhow::Result<Platform> {
     }
     let deployment = &connections.deployment;
     let facts = PlatformFacts {
-        kind: "aws",
         region: Some(deployment.region.clone()),
         prefix: Some(deployment.name_prefix.clone()),
-        topology: Some(match deployment.topology() {
-            stereospot_aws::Topology::A => Topology::A,
-            stereospot_aws::Topology::B => Topology::B,
-        }),
+        topology: Some(deployment.topology()),
         queues: opened.queues.iter().map(|(name, queue)| (*name, last_part(queue.url()).to_owned())).collect(),
         missing: report.problems.iter().map(|problem| problem.what.clone()).collect(),
     };

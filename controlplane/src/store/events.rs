@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use stereospot_core::worker::BootCount;
 use stereospot_domain::{Event, EventKind, JobId, Timestamp};
 use uuid::Uuid;
 
@@ -13,18 +14,6 @@ use super::{Error, Result, Store, begin};
 const ROWS: usize = 250;
 /// Rows that one pruning step removes: it bounds how long writers wait for it.
 const PRUNE_ROWS: i64 = 2_000;
-
-/// What is counted of one life of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct BootCount {
-    /// Steps that ended well.
-    pub(crate) done: u64,
-    /// Steps that failed.
-    pub(crate) failed: u64,
-    /// Events that never came, by the gaps in their numbers from the first one seen. Each life begins with `worker.started`, which no
-    /// sender drops: a first number above 1 was told to an earlier memory of this process, and what came before it is not lost.
-    pub(crate) lost: u64,
-}
 
 /// What became of a group of events.
 #[derive(Debug, Clone, PartialEq)]

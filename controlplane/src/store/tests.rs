@@ -1,6 +1,8 @@
 use std::time::Duration;
 
+use stereospot_core::worker::BootCount;
 use stereospot_domain::{Event, EventKind, JobId, QueueName, QueueRole, Timestamp};
+use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::{Message, Receipt};
 use uuid::Uuid;
 
@@ -161,7 +163,7 @@ async fn a_transaction_that_sqlite_itself_rolled_back_does_not_end_all_writing()
     let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON pulse BEGIN SELECT RAISE(ROLLBACK, 'nothing goes'); END";
     sqlx::query(refuse).execute(&mut *store.writer().await).await.unwrap();
     for _ in 0..3 {
-        let told = crate::ingest::chain(&store.pulse(NOW).await.unwrap_err());
+        let told = chain(&store.pulse(NOW).await.unwrap_err());
         assert!(told.contains("nothing goes"), "{told}");
     }
     sqlx::query("DROP TRIGGER refuse").execute(&mut *store.writer().await).await.unwrap();

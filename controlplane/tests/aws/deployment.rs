@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use stereospot_api::wire::{Apply, NewJob};
 use stereospot_domain::plan::{Action, Outcome};
-use stereospot_domain::{JobId, JobOptions, QueueName, QueueRole, message};
+use stereospot_domain::{BackendKind, JobId, JobOptions, QueueName, QueueRole, Topology, message};
 use uuid::Uuid;
 
 use crate::emulator::{Emulator, Serving, parts, program, run};
@@ -185,8 +185,8 @@ async fn an_empty_account_becomes_a_deployment_that_is_watched_and_repaired() {
         })
         .await;
     let environment = serving.client.snapshot().await.unwrap().environment;
-    assert_eq!((environment.name.as_str(), environment.backend.as_str()), ("fresh", "aws"));
-    assert_eq!(environment.topology.as_deref(), Some("B"));
+    assert_eq!((environment.name.as_str(), environment.backend), ("fresh", BackendKind::Aws));
+    assert_eq!(environment.topology, Some(Topology::VideoWorker));
 
     let main = "fresh-video-worker";
     let before = emulator.bodies(main).await.len();

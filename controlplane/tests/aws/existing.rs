@@ -3,7 +3,7 @@
 use serde_json::json;
 use stereospot_api::wire::Apply;
 use stereospot_domain::plan::{Action, Outcome};
-use stereospot_domain::{QueueName, QueueRole};
+use stereospot_domain::{QueueName, QueueRole, Topology};
 
 use crate::emulator::{Emulator, Serving, parts, program, run};
 
@@ -63,7 +63,7 @@ async fn what_is_missing_is_said_and_stops_nothing() {
 
     let serving = Serving::start(&file, dir.path());
     let view = serving.client.deployment().await.unwrap();
-    assert_eq!(view.topology.as_deref(), Some("A"));
+    assert_eq!(view.topology, Some(Topology::JobWorker));
     for missing in missing {
         assert!(view.missing.iter().any(|told| told.contains(missing)), "{:#?}", view.missing);
     }

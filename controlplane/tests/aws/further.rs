@@ -5,7 +5,7 @@ use stereospot_api::Client;
 use stereospot_api::wire::{Applied, Apply};
 use stereospot_domain::diagnosis::{Code, Finding, Repair, Severity};
 use stereospot_domain::plan::{Action, Outcome, Plan};
-use stereospot_domain::{JobId, QueueName, QueueRole, keys, message};
+use stereospot_domain::{JobId, QueueName, QueueRole, Topology, keys, message};
 use uuid::Uuid;
 
 use crate::emulator::{Emulator, Serving, run};
@@ -112,7 +112,7 @@ async fn dead_letters_of_other_services_are_shown_and_sent_again() {
             FURTHER.iter().all(is_told).then_some(snapshot)
         })
         .await;
-    assert_eq!(snapshot.environment.topology.as_deref(), Some("A"));
+    assert_eq!(snapshot.environment.topology, Some(Topology::JobWorker));
     assert!(snapshot.queues.iter().all(|queue| queue.name.role != QueueRole::JobEvents), "it is not deployed");
     let physical = serving.client.deployment().await.unwrap().queues;
     for (role, (job_id, segment_index, body)) in FURTHER.into_iter().zip(&letters) {

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use stereospot_controlplane::Topology;
-use stereospot_domain::{Job, JobId, JobOptions, JobStatus, Lock, SegmentCompletion, Timestamp};
+use stereospot_domain::{Job, JobId, JobOptions, JobStatus, Lock, SegmentCompletion, Timestamp, Topology};
 use stereospot_ports::job_store::{Acquired, Page, Transition, Transitioned};
 use stereospot_ports::memory::ManualClock;
 use stereospot_ports::{Clock, Code, Error, JobStore, Result};
@@ -131,7 +130,7 @@ async fn a_hundred_thousand_jobs_cost_what_the_active_ones_cost() {
     const BUDGET: u32 = 6_000;
     let clock = ManualClock::default();
     let crowd = Arc::new(Crowd::new(clock.now()));
-    let (platform, calls) = foreign::platform(&clock, Topology::B, Some(crowd.clone()));
+    let (platform, calls) = foreign::platform(&clock, Topology::VideoWorker, Some(crowd.clone()));
     let plane = Plane::over(platform, clock, |config| {
         config.poll = Duration::from_secs(1) / FASTER;
         config.poll_budget_per_minute = Some(BUDGET);

@@ -12,8 +12,8 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
     PutOptions, PutPayload, PutResult,
 };
-use stereospot_controlplane::{CallCounts, Counts, Platform, PlatformFacts, Topology};
-use stereospot_domain::{Job, JobId, JobStatus, Lock, SegmentCompletion};
+use stereospot_controlplane::{CallCounts, Counts, Platform, PlatformFacts};
+use stereospot_domain::{BackendKind, Job, JobId, JobStatus, Lock, SegmentCompletion, Topology};
 use stereospot_ports::job_store::Page;
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::work_queue::{Peeked, Stats};
@@ -59,7 +59,8 @@ pub(crate) fn platform(clock: &ManualClock, topology: Topology, jobs: Option<Arc
     for bucket in [&mut backend.input, &mut backend.output] {
         bucket.store = Arc::new(Objects { inner: bucket.store.clone(), calls: calls.clone() });
     }
-    let facts = PlatformFacts { kind: "aws", topology: Some(topology), ..PlatformFacts::default() };
+    backend.kind = BackendKind::Aws;
+    let facts = PlatformFacts { topology: Some(topology), ..PlatformFacts::default() };
     (Platform { facts, calls: Some(Arc::new(calls.clone())), ..Platform::from(backend) }, calls)
 }
 

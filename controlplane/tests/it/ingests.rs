@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use stereospot_controlplane::Topology;
 use stereospot_domain::diagnosis::{Finding, Severity};
 use stereospot_domain::plan::{Action, Outcome};
-use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, keys, message};
+use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, Topology, keys, message};
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::work_queue::Outgoing;
 
@@ -128,7 +127,7 @@ async fn a_source_that_could_not_be_fetched_is_asked_for_again() {
 #[tokio::test]
 async fn a_job_that_says_ingesting_costs_a_call_only_when_that_takes_too_long() {
     let clock = ManualClock::default();
-    let (platform, calls) = foreign::platform(&clock, Topology::A, None);
+    let (platform, calls) = foreign::platform(&clock, Topology::JobWorker, None);
     let plane = Plane::over(platform, clock, |config| {
         (config.poll, config.poll_budget_per_minute) = (Duration::from_millis(2), Some(1_000_000));
         config.reconcile = HOUR;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stereospot_api::client::Error;
 use stereospot_api::wire::Apply;
-use stereospot_controlplane::{Platform, PlatformFacts, StuckJobsAlarm, Topology};
+use stereospot_controlplane::{Platform, PlatformFacts, StuckJobsAlarm};
 use stereospot_domain::plan::{Action, Outcome};
-use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, Timestamp, keys, message};
+use stereospot_domain::{BackendKind, JobId, JobStatus, QueueName, QueueRole, Timestamp, Topology, keys, message};
+use stereospot_ports::Backend;
 use stereospot_ports::fleet::memory::MemoryFleet;
 use stereospot_ports::fleet::{Fleet, Limits, Service};
 use stereospot_ports::log_source::memory::MemoryLogs;
@@ -23,14 +24,13 @@ const INFERENCE: QueueName = QueueName { role: QueueRole::Inference, is_dead_let
 /// An existing deployment's, over queues in memory.
 pub(crate) fn platform(clock: &ManualClock) -> Platform {
     let facts = PlatformFacts {
-        kind: "aws",
         region: Some("eu-central-1".into()),
         prefix: Some("stereo-spot".into()),
-        topology: Some(Topology::A),
+        topology: Some(Topology::JobWorker),
         queues: [(INFERENCE, "stereo-spot-video-worker".to_owned())].into(),
         missing: vec!["the queue stereo-spot-ingest does not exist".into()],
     };
-    Platform { facts, ..Platform::from(memory::backend(clock)) }
+    Platform { facts, ..Platform::from(Backend { kind: BackendKind::Aws, ..memory::backend(clock) }) }
 }
 
 /// A control plane over it that repairs nothing by itself.
@@ -182,7 +182,7 @@ async fn the_deployment_is_told_as_it_was_found() {
     let clock = ManualClock::default();
     let plane = passive(platform(&clock), clock).await;
     let view = plane.client.deployment().await.unwrap();
-    assert_eq!((view.backend.as_str(), view.topology.as_deref()), ("aws", Some("A")));
+    assert_eq!((view.backend, view.topology), (BackendKind::Aws, Some(Topology::JobWorker)));
     assert_eq!((view.region.as_deref(), view.prefix.as_deref()), (Some("eu-central-1"), Some("stereo-spot")));
     assert_eq!(view.missing, ["the queue stereo-spot-ingest does not exist"]);
     assert_eq!(view.queues.len(), 8);
@@ -198,7 +198,7 @@ async fn the_deployment_is_told_as_it_was_found() {
         })
         .await;
     let environment = plane.client.snapshot().await.unwrap().environment;
-    assert_eq!(environment.topology.as_deref(), Some("A"));
+    assert_eq!(environment.topology, Some(Topology::JobWorker));
     assert_eq!(
         (environment.region.as_deref(), environment.prefix.as_deref()),
         (Some("eu-central-1"), Some("stereo-spot"))

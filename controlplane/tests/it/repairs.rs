@@ -3,9 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use object_store::ObjectStoreExt as _;
-use stereospot_controlplane::Topology;
 use stereospot_domain::plan::{Action, Outcome};
-use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Timestamp, keys, message};
+use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Timestamp, Topology, keys, message};
 use stereospot_ports::memory::ManualClock;
 use stereospot_ports::{JobStore, objects};
 
@@ -116,7 +115,7 @@ async fn nothing_is_repaired_unasked_where_that_is_off() {
 #[tokio::test]
 async fn a_foreign_join_is_left_alone_as_long_as_its_message_is_hidden() {
     let clock = ManualClock::default();
-    let (platform, _) = foreign::platform(&clock, Topology::B, None);
+    let (platform, _) = foreign::platform(&clock, Topology::VideoWorker, None);
     let plane = Plane::over(platform, clock, |config| config.repairs_by_itself = false).await;
     let job_id = plane.job(JobStatus::Reassembling, Some(1)).await;
     plane.complete(job_id, [0]).await;
@@ -142,7 +141,7 @@ async fn a_foreign_join_is_left_alone_as_long_as_its_message_is_hidden() {
 #[tokio::test]
 async fn a_foreign_join_goes_on_when_its_job_is_taken_back_from_failed() {
     let clock = ManualClock::default();
-    let (platform, _) = foreign::platform(&clock, Topology::B, None);
+    let (platform, _) = foreign::platform(&clock, Topology::VideoWorker, None);
     let plane = Plane::over(platform, clock, |config| config.repairs_by_itself = false).await;
     let job_id = plane.job(JobStatus::Failed, Some(1)).await;
     plane.complete(job_id, [0]).await;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stereospot_api::view::{Attention, Snapshot};
-use stereospot_controlplane::{Config, Platform, Topology};
-use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, keys, message};
+use stereospot_controlplane::{Config, Platform};
+use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Topology, keys, message};
 use stereospot_ports::fleet::{Fleet, Limits, Scaled, Service, memory::MemoryFleet};
 use stereospot_ports::job_store::Transition;
 use stereospot_ports::log_source::{Found, Line, LogSource, Progress, Search, memory::MemoryLogs};
@@ -41,7 +41,7 @@ async fn watched(topology: Topology, change: impl FnOnce(&mut Platform, &mut Con
 
 /// One that repairs nothing by itself.
 async fn passive() -> Plane {
-    watched(Topology::B, |_, config| config.reconcile = Duration::from_secs(3600)).await
+    watched(Topology::VideoWorker, |_, config| config.reconcile = Duration::from_secs(3600)).await
 }
 
 /// Passes silence until the queues' numbers can be relied on.
@@ -234,7 +234,7 @@ async fn an_approximate_zero_is_believed_after_a_minute_of_them() {
 
 #[tokio::test]
 async fn a_deployments_own_job_worker_has_its_time_before_anything_is_written_for_it() {
-    let plane = watched(Topology::A, |_, _| {}).await;
+    let plane = watched(Topology::JobWorker, |_, _| {}).await;
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
     plane.complete(job_id, [0]).await;
     let other = plane.job(JobStatus::Reassembling, Some(1)).await;
@@ -318,7 +318,7 @@ async fn a_job_of_workers_that_send_nothing_has_a_history_all_the_same() {
 #[tokio::test]
 async fn what_workers_write_into_their_logs_is_told_once() {
     let logs = Arc::new(MemoryLogs::default());
-    let plane = watched(Topology::B, |platform, config| {
+    let plane = watched(Topology::VideoWorker, |platform, config| {
         platform.logs = Some(logs.clone());
         config.watch_logs = Duration::from_millis(20);
         config.reconcile = Duration::from_secs(3600);
@@ -391,7 +391,7 @@ async fn a_service_without_a_task_is_told_when_work_waits_for_longer_than_scalin
     let of =
         |name: &str, running| Service { name: name.into(), desired: running, running, pending: 0, limits, note: None };
     let fleet = MemoryFleet::of([of("video-worker", 0), of("media-worker", 1)]);
-    let plane = watched(Topology::B, |platform, _| platform.fleet = Some(Arc::new(fleet))).await;
+    let plane = watched(Topology::VideoWorker, |platform, _| platform.fleet = Some(Arc::new(fleet))).await;
     plane.snapshot("the services", |snapshot| snapshot.services.len() == 2).await;
     let inference = QueueName::main(QueueRole::Inference);
     plane.clock.advance(Duration::from_secs(3600));
@@ -436,7 +436,7 @@ impl LogSource for Forbidden {
 
 #[tokio::test]
 async fn what_one_collector_cannot_read_is_its_own_fault() {
-    let plane = watched(Topology::B, |platform, config| {
+    let plane = watched(Topology::VideoWorker, |platform, config| {
         platform.fleet = Some(Arc::new(Forbidden));
         platform.logs = Some(Arc::new(Forbidden));
         config.watch_logs = Duration::from_millis(20);
@@ -467,7 +467,7 @@ async fn what_one_collector_cannot_read_is_its_own_fault() {
 
 #[tokio::test]
 async fn a_reassembly_message_is_lost_only_when_its_queue_is_surely_empty() {
-    let plane = watched(Topology::B, |_, _| {}).await;
+    let plane = watched(Topology::VideoWorker, |_, _| {}).await;
     let queue = plane.backend.queues[&REASSEMBLY].clone();
     queue.send(&[Outgoing::now(message::reassemble(JobId(uuid::Uuid::nil())))]).await.unwrap();
     plane.depth_is_read(REASSEMBLY, 1).await;

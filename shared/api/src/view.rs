@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use stereospot_domain::diagnosis::{Finding, Severity};
 use stereospot_domain::plan::AppliedPlan;
-use stereospot_domain::{Event, Job, JobId, Lock, QueueName, Stage, Timestamp};
+use stereospot_domain::{BackendKind, Event, Job, JobId, Lock, QueueName, Stage, Timestamp, Topology};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -55,8 +55,7 @@ pub struct Snapshot {
 pub struct Environment {
     /// Its name, shown on every screen.
     pub name: String,
-    /// `local` or `aws`.
-    pub backend: String,
+    pub backend: BackendKind,
     /// True where a mistake hurts.
     pub is_production: bool,
     /// True when the server takes no write.
@@ -69,9 +68,9 @@ pub struct Environment {
     /// The region, where the platform has regions.
     #[serde(default)]
     pub region: Option<String>,
-    /// `A` or `B`: who writes completions in an existing deployment, its job-worker or the video worker.
+    /// Who writes completions in an existing deployment; absent where nobody but ours can.
     #[serde(default)]
-    pub topology: Option<String>,
+    pub topology: Option<Topology>,
     /// First part of every name in the deployment.
     #[serde(default)]
     pub prefix: Option<String>,

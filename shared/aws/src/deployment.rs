@@ -1,32 +1,13 @@
 //! A deployment: what its environment file names. Pure: nothing is asked of AWS here.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use stereospot_domain::QueueRole;
+use stereospot_domain::{QueueRole, Topology};
 use stereospot_ports::Code;
 
 use crate::env::Env;
-
-/// Which services the deployment is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Topology {
-    /// A `job-worker` consumes `job-status-events`: it writes completions, sets statuses and triggers reassembly.
-    A,
-    /// The video worker does that on `output-events`; ours too.
-    B,
-}
-
-impl fmt::Display for Topology {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Topology::A => "A (job-worker)",
-            Topology::B => "B (no job-worker)",
-        })
-    }
-}
 
 /// The key of a queue's URL in the environment file.
 #[must_use]
@@ -243,7 +224,7 @@ impl Deployment {
     /// Which services it is made of.
     #[must_use]
     pub fn topology(&self) -> Topology {
-        if self.queues.contains_key(&QueueRole::JobStatusEvents) { Topology::A } else { Topology::B }
+        if self.queues.contains_key(&QueueRole::JobStatusEvents) { Topology::JobWorker } else { Topology::VideoWorker }
     }
 
     /// Keys of the buckets and tables that every stage needs and the file does not name.

@@ -3,11 +3,12 @@
 //! Invariant: whatever can't be looked at is a problem of its own and hides nothing else; the check always ends with a report.
 
 use aws_config::{Region, SdkConfig};
+use stereospot_domain::Topology;
 use stereospot_ports::fleet::Fleet;
 use stereospot_ports::{Code, Error, Result};
 
 use crate::config::Connections;
-use crate::deployment::{Deployment, Topology};
+use crate::deployment::Deployment;
 use crate::ecs::EcsFleet;
 use crate::http_inference::HttpInference;
 use crate::logs::CloudLogs;
@@ -162,7 +163,7 @@ impl<'a> Doctor<'a> {
             name_prefix: deployment.name_prefix.clone(),
             account: account.as_ref().map(|account| account.id.clone()),
             caller: account.as_ref().map(|account| account.caller.clone()),
-            topology: if deployment.topology() == Topology::A { "A" } else { "B" }.into(),
+            topology: deployment.topology(),
             ..Report::default()
         };
         for complaints in [buckets.1, queues.1, tables.1, services.1, logs.1, managed.2] {
@@ -219,7 +220,7 @@ impl<'a> Doctor<'a> {
                 return (Vec::new(), complaints);
             }
         };
-        let expects_job_worker = self.deployment.topology() == Topology::A;
+        let expects_job_worker = self.deployment.topology() == Topology::JobWorker;
         for name in ["media-worker", "video-worker", "job-worker"] {
             let is_there = services.iter().any(|service| service.name == name);
             if name == "job-worker" && is_there != expects_job_worker {

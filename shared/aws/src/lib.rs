@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stereospot_domain::QueueName;
+use stereospot_domain::{BackendKind, QueueName};
 use stereospot_ports::{Backend, Clock, Code, Error, Result, SystemClock, WorkQueue};
 
 pub mod calls;
@@ -28,7 +28,7 @@ mod signed;
 pub mod sqs;
 
 pub use config::Connections;
-pub use deployment::{Deployment, Topology};
+pub use deployment::Deployment;
 pub use sqs::SqsQueue;
 
 /// Opens deployments.
@@ -75,7 +75,7 @@ impl AwsBackend {
         let jobs = Arc::new(dynamo::DynamoJobs::new(&connections));
         let queues = queues(&connections, &clock).await?;
         let ported = queues.iter().map(|(name, queue)| (*name, Arc::clone(queue) as Arc<dyn WorkQueue>)).collect();
-        let backend = Backend { name: "aws", queues: ported, jobs, input, output, clock };
+        let backend = Backend { kind: BackendKind::Aws, queues: ported, jobs, input, output, clock };
         Ok(Opened { backend, queues, connections })
     }
 }

@@ -6,7 +6,9 @@
 //! Invariant: a decision about a job (may its status change, may it be reassembled, what is wrong with it) is made here and
 //! nowhere else. Workers, control plane and dashboard only carry it out.
 
+pub mod deployment;
 pub mod diagnosis;
+pub mod error;
 pub mod event;
 pub mod job;
 pub mod keys;
@@ -17,6 +19,7 @@ pub mod queue;
 pub mod time;
 pub mod trigger;
 
+pub use deployment::{BackendKind, Topology};
 pub use event::{Event, EventKind, Stage};
 pub use job::{Job, JobId, JobStatus, Lock, SegmentCompletion};
 pub use options::{Format, JobOptions, Mode};

@@ -10,6 +10,10 @@ use utoipa::ToSchema;
 use crate::event::Stage;
 use crate::options::UnknownName;
 
+mod reading;
+
+pub use reading::{Peeked, Settings, Stats};
+
 /// What a queue is for. Every pipeline has the first four ([`QueueRole::PIPELINE`]); the others are there where an existing
 /// deployment has them, and what is not deployed is shown nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use stereospot_domain::QueueName;
+use stereospot_domain::{BackendKind, QueueName};
 use stereospot_ports::notifying::Side;
 use stereospot_ports::{Backend, Bucket, Clock, Result, SystemClock, WorkQueue};
 
@@ -82,7 +82,7 @@ impl LocalBackend {
         leftovers::sweep(data_dir).await;
         outbox::keep_recovering(&database, data_dir);
         Ok(Backend {
-            name: "local",
+            kind: BackendKind::Local,
             queues,
             jobs: Arc::new(job_store::LocalJobs::new(database.clone())),
             input,

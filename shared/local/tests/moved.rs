@@ -30,7 +30,7 @@ async fn all_calls_fail(backend: &Backend) {
         ("put", backend.input.store.put(&source, "x".into()).await.map(drop).map_err(Error::from).unwrap_err()),
     ];
     for (call, error) in errors {
-        let said = stereospot_ports::error::once(&error);
+        let said = stereospot_ports::error::chain(&error);
         assert!(
             said.contains("stereospot.db was moved, deleted or replaced while in use: put it back"),
             "{call}: {said}"

@@ -34,7 +34,7 @@ async fn refuses(folder: &Path, code: Code, words: &str) {
 async fn a_new_directory_is_made_with_its_parents() {
     let folder = tempfile::tempdir().unwrap();
     let backend = open(&folder.path().join("a/b")).await.unwrap();
-    assert_eq!(backend.name, "local");
+    assert_eq!(backend.kind, stereospot_domain::BackendKind::Local);
     assert_eq!(backend.queues.len(), 8);
     assert!(folder.path().join("a/b/stereospot.db").is_file());
     assert!(folder.path().join("a/b/objects/input").is_dir());
@@ -64,11 +64,11 @@ async fn many_open_a_new_directory_at_once() {
     let openings: Vec<_> = (0..12)
         .map(|_| {
             let path = Arc::clone(&path);
-            tokio::spawn(async move { open(&path).await.map(|backend| backend.name) })
+            tokio::spawn(async move { open(&path).await.map(|backend| backend.kind) })
         })
         .collect();
     for opening in openings {
-        assert_eq!(opening.await.unwrap().unwrap(), "local");
+        assert_eq!(opening.await.unwrap().unwrap(), stereospot_domain::BackendKind::Local);
     }
 }
 

@@ -3,63 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-/// What kind of failure; a closed set that is also the metric label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Code {
-    /// The queue, row or object does not exist.
-    NotFound,
-    /// It exists already, or is not as the condition wants it.
-    Conflict,
-    /// The receipt is no longer valid: the lease ran out and another may hold the message.
-    LeaseLost,
-    /// Not allowed.
-    Denied,
-    /// Asked too often.
-    Throttled,
-    /// No answer in time, or no connection.
-    Unavailable,
-    /// The request is wrong: too large, malformed.
-    Invalid,
-    /// No space left.
-    Full,
-    /// What is stored cannot be read.
-    Corrupt,
-    /// Anything else.
-    Internal,
-}
-
-impl Code {
-    /// Every code.
-    pub const ALL: &'static [Code] = &[
-        Code::NotFound,
-        Code::Conflict,
-        Code::LeaseLost,
-        Code::Denied,
-        Code::Throttled,
-        Code::Unavailable,
-        Code::Invalid,
-        Code::Full,
-        Code::Corrupt,
-        Code::Internal,
-    ];
-
-    /// The metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Code::NotFound => "not_found",
-            Code::Conflict => "conflict",
-            Code::LeaseLost => "lease_lost",
-            Code::Denied => "denied",
-            Code::Throttled => "throttled",
-            Code::Unavailable => "unavailable",
-            Code::Invalid => "invalid",
-            Code::Full => "full",
-            Code::Corrupt => "corrupt",
-            Code::Internal => "internal",
-        }
-    }
-}
+pub use stereospot_domain::error::Code;
 
 /// A backend's error: a code, a sentence for people, and the library's own error as its source.
 pub struct Error {
@@ -147,7 +91,7 @@ impl From<object_store::Error> for Error {
                 None => Some(&error as &(dyn StdError + 'static)),
             },
         };
-        let source = cause.map(|cause| Box::new(Cause(once(cause))) as Box<dyn StdError + Send + Sync>);
+        let source = cause.map(|cause| Box::new(Cause(chain(cause))) as Box<dyn StdError + Send + Sync>);
         Self { code, message, source }
     }
 }
@@ -166,7 +110,7 @@ impl StdError for Cause {}
 
 /// An error with its causes, without those that it has said itself.
 #[must_use]
-pub fn once(error: &(dyn StdError + 'static)) -> String {
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

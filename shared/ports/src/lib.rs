@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use object_store::ObjectStore;
-use stereospot_domain::{QueueName, QueueRole, Timestamp};
+use stereospot_domain::{BackendKind, QueueName, QueueRole, Timestamp};
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -54,8 +54,7 @@ impl Clock for SystemClock {
 /// One backend: everything that workers and control plane touch. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Backend {
-    /// What operators call it: `local`, `aws`, `memory`.
-    pub name: &'static str,
+    pub kind: BackendKind,
     /// Every queue that exists, the dead-letter queues among them. One that is absent is not deployed.
     pub queues: BTreeMap<QueueName, Arc<dyn WorkQueue>>,
     /// Jobs, completions and locks.

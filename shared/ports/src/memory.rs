@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stereospot_domain::{QueueName, QueueRole, Timestamp};
+use stereospot_domain::{BackendKind, QueueName, QueueRole, Timestamp};
 use tokio::sync::watch;
 
 use crate::conformance::Passing;
@@ -95,7 +95,7 @@ pub fn backend_with(clock: &ManualClock, roles: &[QueueRole]) -> Backend {
         }
     };
     Backend {
-        name: "memory",
+        kind: BackendKind::Memory,
         queues,
         jobs: Arc::new(job_store::MemoryJobs::default()),
         input: bucket(Side::Input),

@@ -22,7 +22,7 @@ fn show(deployment: &DeploymentView) -> Result {
     line(format!("backend   {}", deployment.backend))?;
     line(format!("region    {}", known(deployment.region.clone())))?;
     line(format!("prefix    {}", known(deployment.prefix.clone())))?;
-    line(format!("topology  {}", known(deployment.topology.clone())))?;
+    line(format!("topology  {}", known(deployment.topology.map(|topology| topology.to_string()))))?;
     line(format!("calls     {}", calls(deployment)))?;
     if !deployment.missing.is_empty() {
         line(format!(

@@ -57,7 +57,7 @@ async fn search(client: &Client, job_id: JobId, limit: u32) -> Result<LogPage> {
 }
 
 async fn follow(client: &Client, job_id: JobId, options: &Logs) -> Result {
-    let is_paid = client.deployment().await.is_ok_and(|deployment| deployment.backend == "aws");
+    let is_paid = client.deployment().await.is_ok_and(|deployment| deployment.backend.is_metered());
     let rest = if is_paid { PAID_REST } else { FREE_REST };
     let mut printed = Printed::default();
     let mut is_first = true;

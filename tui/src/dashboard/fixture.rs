@@ -9,7 +9,7 @@ use stereospot_api::view::{
 use stereospot_domain::diagnosis::{Code, Finding, Repair, Severity};
 use stereospot_domain::plan::{Action, Plan, PlanItem};
 use stereospot_domain::{
-    Event, EventKind, Format, Job, JobId, JobOptions, JobStatus, QueueName, QueueRole, Stage, Timestamp,
+    BackendKind, Event, EventKind, Format, Job, JobId, JobOptions, JobStatus, QueueName, QueueRole, Stage, Timestamp,
 };
 use uuid::Uuid;
 
@@ -232,7 +232,7 @@ pub(crate) fn snapshot() -> Snapshot {
         now: NOW,
         environment: Environment {
             name: "local".into(),
-            backend: "local".into(),
+            backend: BackendKind::Local,
             is_production: false,
             is_read_only: false,
             repairs_by_itself: true,

@@ -290,7 +290,7 @@ impl State {
 
     /// True where each search of logs is paid for.
     pub(crate) fn is_paid(&self) -> bool {
-        self.model.environment.as_ref().is_some_and(|environment| environment.backend == "aws")
+        self.model.environment.as_ref().is_some_and(|environment| environment.backend.is_metered())
     }
 
     /// The logs that the screen shows.

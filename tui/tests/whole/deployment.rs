@@ -12,7 +12,7 @@ use stereospot_api::view::{
 };
 use stereospot_api::wire::Applied;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
-use stereospot_domain::{QueueName, QueueRole, Timestamp};
+use stereospot_domain::{BackendKind, QueueName, QueueRole, Timestamp, Topology};
 use uuid::Uuid;
 
 use crate::program::{ended, run, stereospot};
@@ -36,9 +36,9 @@ fn page(texts: &[&str], is_whole: bool) -> LogPage {
     }
 }
 
-fn deployment(backend: &str) -> DeploymentView {
+fn deployment(backend: BackendKind) -> DeploymentView {
     DeploymentView {
-        backend: backend.into(),
+        backend,
         region: Some("eu-west-1".into()),
         prefix: Some("p".into()),
         topology: None,
@@ -92,13 +92,13 @@ fn snapshot() -> Snapshot {
         now: Timestamp(5_000),
         environment: Environment {
             name: "p".into(),
-            backend: "aws".into(),
+            backend: BackendKind::Aws,
             is_production: false,
             is_read_only: false,
             repairs_by_itself: true,
             version: "0".into(),
             region: Some("eu-west-1".into()),
-            topology: Some("B".into()),
+            topology: Some(Topology::VideoWorker),
             prefix: Some("p".into()),
         },
         jobs: Vec::new(),
@@ -135,7 +135,7 @@ fn logs_are_printed_with_what_the_search_cost_and_missed() {
 fn followed_logs_print_what_is_new_until_ctrl_c() {
     let searches = AtomicUsize::new(0);
     let server = Server::start(move |request: &Request| match request.line.as_str() {
-        "GET /v1/deployment" => Answer::json(&deployment("local")),
+        "GET /v1/deployment" => Answer::json(&deployment(BackendKind::Local)),
         line if line.contains("/logs?") => match searches.fetch_add(1, Ordering::SeqCst) {
             0 => Answer::json(&page(&["first"], true)),
             // A server that restarts meanwhile ends nothing.
@@ -214,7 +214,7 @@ fn services_are_listed_and_scaled_by_plan() {
 #[test]
 fn a_deployment_is_shown_with_what_is_missing_and_what_watching_costs() {
     let server = Server::start(|request: &Request| match request.line.as_str() {
-        "GET /v1/deployment" => Answer::json(&deployment("aws")),
+        "GET /v1/deployment" => Answer::json(&deployment(BackendKind::Aws)),
         "GET /v1/queues" => Answer::json(&[QueueView {
             name: QueueName::main(QueueRole::Chunking),
             ready: None,
@@ -249,7 +249,7 @@ fn a_deployment_is_shown_with_what_is_missing_and_what_watching_costs() {
     assert!(is_days(line("✓  inference").split_whitespace().last().unwrap()), "{}", end.stdout);
     assert!(line("-  chunking").ends_with("·"), "{}", end.stdout);
     let end = run(&["deployment", "--json", "--server", &server.url]);
-    assert_eq!(serde_json::from_str::<DeploymentView>(&end.stdout).unwrap(), deployment("aws"));
+    assert_eq!(serde_json::from_str::<DeploymentView>(&end.stdout).unwrap(), deployment(BackendKind::Aws));
     let end = run(&["queues", "--server", &server.url]);
     assert!(end.stdout.contains("chunking: not deployed"), "{}", end.stdout);
 }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, mpsc};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use stereospot_api::view::{Change, Environment, JobDetail, JobView, SegmentState, SegmentView, Snapshot};
-use stereospot_domain::{Format, Job, JobId, JobOptions, JobStatus, Timestamp};
+use stereospot_domain::{BackendKind, Format, Job, JobId, JobOptions, JobStatus, Timestamp};
 use uuid::Uuid;
 
 use crate::program::{End, run, stereospot};
@@ -70,7 +70,7 @@ fn snapshot() -> Snapshot {
         now: Timestamp(0),
         environment: Environment {
             name: "local".into(),
-            backend: "local".into(),
+            backend: BackendKind::Local,
             is_production: false,
             is_read_only: false,
             repairs_by_itself: true,

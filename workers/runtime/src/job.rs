@@ -2,15 +2,15 @@
 
 use serde_json::json;
 use stereospot_domain::trigger::Decision;
-use stereospot_domain::{EventKind, JobId, JobStatus, SegmentCompletion, Stage, keys};
+use stereospot_domain::{EventKind, JobId, JobStatus, SegmentCompletion, Stage, Topology, keys};
 use stereospot_ports::job_store::{Transition, Transitioned};
 
 use crate::events::About;
-use crate::stage::{Bookkeeper, Context};
+use crate::stage::Context;
 
 /// True where a failed job is ours to write down. Until its segments are cut a job is known to the workers only.
 pub(crate) fn may_fail(context: &Context, about: &About) -> bool {
-    context.bookkeeper == Bookkeeper::Workers || about.stage == Some(Stage::Chunking)
+    context.topology == Topology::VideoWorker || about.stage == Some(Stage::Chunking)
 }
 
 /// Marks the job failed, with the reason; tells so if this call did it. Does nothing where that is another's to write.
@@ -31,7 +31,7 @@ pub async fn fail_job(context: &Context, about: &About, reason: &str) -> stereos
 /// # Errors
 /// When the job store can't be asked.
 pub async fn complete_job(context: &Context, job_id: JobId) -> stereospot_ports::Result<()> {
-    if context.bookkeeper == Bookkeeper::JobWorker {
+    if context.topology == Topology::JobWorker {
         return Ok(());
     }
     if stereospot_ports::reassembly::mark_completed(&context.backend, job_id).await? {
@@ -45,7 +45,7 @@ pub async fn complete_job(context: &Context, job_id: JobId) -> stereospot_ports:
 /// # Errors
 /// When the backend can't be asked.
 pub async fn record_completion(context: &Context, job_id: JobId, segment_index: u32) -> stereospot_ports::Result<()> {
-    if context.bookkeeper == Bookkeeper::JobWorker {
+    if context.topology == Topology::JobWorker {
         return Ok(());
     }
     let completion = SegmentCompletion {
@@ -63,7 +63,7 @@ pub async fn record_completion(context: &Context, job_id: JobId, segment_index: 
 /// # Errors
 /// When the backend can't be asked.
 pub async fn check_trigger(context: &Context, job_id: JobId) -> stereospot_ports::Result<()> {
-    if context.bookkeeper == Bookkeeper::JobWorker {
+    if context.topology == Topology::JobWorker {
         return Ok(());
     }
     let checked = stereospot_ports::reassembly::check(&context.backend, job_id).await?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use stereospot_domain::keys::OutputKey;
 use stereospot_domain::message::{self, Request};
-use stereospot_domain::{QueueRole, Stage};
+use stereospot_domain::{QueueRole, Stage, Topology};
 use stereospot_ports::work_queue::{Message, Receive, Settings};
 use stereospot_ports::{Backend, Code, WorkQueue};
 use stereospot_telemetry::catalogue::StepOutcome;
@@ -56,7 +56,7 @@ pub struct Context {
     /// Cancelled when the process is asked to stop.
     pub stop: CancellationToken,
     /// Who writes down what the outputs mean.
-    pub bookkeeper: Bookkeeper,
+    pub topology: Topology,
     /// How long a message is kept while the backend does not answer or refuses, or the worker's own folder can't be used.
     pub patience: Duration,
     /// Keeps the platform from ending this process while it holds a lease; absent where nothing would.
@@ -67,19 +67,9 @@ impl Context {
     /// Of a process that keeps the books itself and that nothing but its operator ends.
     #[must_use]
     pub fn new(backend: Backend, events: Events, stop: CancellationToken) -> Self {
-        let bookkeeper = Bookkeeper::default();
-        Self { backend, events, stop, bookkeeper, patience: PATIENCE, protection: None }
+        let topology = Topology::default();
+        Self { backend, events, stop, topology, patience: PATIENCE, protection: None }
     }
-}
-
-/// Who writes completions, triggers the assembly and sets the statuses from `reassembling` on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Bookkeeper {
-    /// The workers themselves.
-    #[default]
-    Workers,
-    /// A service of the deployment's own, which hears of every output object. Workers then write objects, and nothing of that.
-    JobWorker,
 }
 
 /// One thing that a message asks for.

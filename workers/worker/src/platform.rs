@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use stereospot_domain::Stage;
+use stereospot_domain::{Stage, Topology};
 use stereospot_ports::Backend;
 use stereospot_ports::fleet::TaskProtection;
-use stereospot_runtime::stage::{Bookkeeper, Handler};
+use stereospot_runtime::stage::Handler;
 use stereospot_worker::outputs::Results;
 
 use crate::{BackendKind, InferenceKind, Options};
@@ -22,7 +22,7 @@ pub(crate) struct Platform {
     /// Queues, stores and objects.
     pub(crate) backend: Backend,
     /// Who writes down what the outputs mean.
-    pub(crate) bookkeeper: Bookkeeper,
+    pub(crate) topology: Topology,
     /// Keeps the platform from ending this process in the middle of its work.
     pub(crate) protection: Option<Arc<dyn TaskProtection>>,
     /// Wanted length of a segment.
@@ -41,7 +41,7 @@ pub(crate) struct Platform {
 
 impl fmt::Debug for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Platform").field("backend", &self.backend.name).finish_non_exhaustive()
+        f.debug_struct("Platform").field("backend", &self.backend.kind).finish_non_exhaustive()
     }
 }
 
@@ -71,7 +71,7 @@ async fn local(options: &Options) -> anyhow::Result<Platform> {
     let settings = stereospot_local::Options::default();
     Ok(Platform {
         backend: stereospot_local::LocalBackend::open(&options.data_dir, settings).await?,
-        bookkeeper: Bookkeeper::Workers,
+        topology: Topology::VideoWorker,
         protection: None,
         segment_secs: options.segment_secs.unwrap_or(SEGMENT_SECS),
         with_sound: false,

@@ -111,7 +111,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let Platform {
         backend,
-        bookkeeper,
+        topology,
         protection,
         segment_secs,
         with_sound,
@@ -185,7 +185,7 @@ async fn serve(
     }
 
     let protection = protection.map(Protection::start);
-    let context = Context { bookkeeper, protection, ..Context::new(backend, events.clone(), stop.clone()) };
+    let context = Context { topology, protection, ..Context::new(backend, events.clone(), stop.clone()) };
     // It is the media-worker's in existing deployments, so it goes with the cutting.
     let deletions = context.backend.queue(QueueRole::Deletion).ok().filter(|_| stages.contains(&Stage::Chunking));
     let deleting = deletions.cloned().map(|queue| {

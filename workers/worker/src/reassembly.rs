@@ -8,7 +8,7 @@ use object_store::ObjectStoreExt;
 use serde_json::json;
 use stereospot_domain::keys;
 use stereospot_domain::message::Request;
-use stereospot_domain::{EventKind, Job, JobId, QueueRole, Stage};
+use stereospot_domain::{EventKind, Job, JobId, QueueRole, Stage, Topology};
 use stereospot_media::foreign::lay_out;
 use stereospot_media::join::{JoinSummary, join};
 use stereospot_media::manifest::{Manifest, StereoLayout};
@@ -16,7 +16,7 @@ use stereospot_media::{Cancel, Error};
 use stereospot_ports::job_store::Acquired;
 use stereospot_ports::{Code, objects};
 use stereospot_runtime::job;
-use stereospot_runtime::stage::{Asked, Bookkeeper, Context, Failure, Handler, Task, chain};
+use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task, chain};
 use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -70,7 +70,7 @@ impl Handler for Reassembly {
                 let after = until.map_or(LOCK_LEASE, |until| until.since(now) + Duration::from_secs(1));
                 return Err(Failure::Later { why: format!("another worker joins job_id={job_id}"), after });
             }
-            Acquired::Missing if context.bookkeeper == Bookkeeper::JobWorker => {
+            Acquired::Missing if context.topology == Topology::JobWorker => {
                 let why = format!("job_id={job_id} has no reassembly lock: the job-worker makes it before it sends");
                 return Err(Failure::Retry(why));
             }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use stereospot_domain::QueueName;
 use stereospot_domain::plan::{ItemResult, Outcome};
+use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::Stats;
 use stereospot_ports::{Result as PortResult, WorkQueue};
 
@@ -55,7 +56,7 @@ pub(super) async fn unmet(queue: &dyn WorkQueue, ids: HashSet<String>) -> Vec<It
     match look(queue).await {
         Ok(look) => ids.into_iter().map(|id| look.end(id)).collect(),
         Err(error) => {
-            let why = crate::ingest::chain(&error);
+            let why = chain(&error);
             ids.into_iter().map(|id| result(id, Outcome::Failed, why.clone())).collect()
         }
     }

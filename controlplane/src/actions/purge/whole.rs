@@ -8,16 +8,16 @@ use stereospot_ports::WorkQueue;
 use stereospot_ports::work_queue::Stats;
 
 use crate::actions::{Draft, attempted, item};
-use crate::shared::Shared;
+use crate::app::App;
 
 /// SQS purges a queue once in so long.
 const ONCE_IN: Duration = Duration::from_secs(60);
 
-pub(super) fn draft(shared: &Shared, name: QueueName, stats: Stats) -> Draft {
+pub(super) fn draft(app: &App, name: QueueName, stats: Stats) -> Draft {
     let Stats { ready, in_flight, delayed, .. } = stats;
     let all = ready + in_flight + delayed;
-    let now = shared.now();
-    let purged_at = shared.live.with(|world| world.queue_view(name, now)?.purged_at);
+    let now = app.now();
+    let purged_at = app.live.with(|world| world.queue_view(name, now)?.purged_at);
     let refused = if all == 0 {
         Some(format!("{name} is empty, as far as SQS counts"))
     } else {
@@ -25,7 +25,7 @@ pub(super) fn draft(shared: &Shared, name: QueueName, stats: Stats) -> Draft {
             format!("{name} was purged less than a minute ago: SQS does that once in 60 s; try again in {wait} s")
         })
     };
-    let lost = match shared.config.reconciles() {
+    let lost = match app.config.reconciles() {
         true => "unfinished jobs whose messages go are asked for again by the reconciler, which is on",
         false => "unfinished jobs whose messages go stay stuck until they are repaired: the reconciler is off",
     };

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use stereospot_core::progress::JobProgress;
+use stereospot_core::views;
 use stereospot_domain::keys::OutputKey;
 use stereospot_domain::message::{self, Request};
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, Timestamp, keys};
@@ -11,9 +13,7 @@ use stereospot_ports::{Backend, Code, Error, Result, job_store, objects};
 use tokio::sync::OnceCell;
 
 use crate::actions::mend::{self, Lost};
-use crate::core::progress::JobProgress;
-use crate::core::views;
-use crate::shared::Shared;
+use crate::app::App;
 
 /// What is right for one message.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +52,7 @@ impl Step {
 /// Judges messages of one queue. What it reads of a job's completions it keeps: make a new one to look again.
 #[derive(Debug)]
 pub(in crate::actions) struct Judge<'a> {
-    shared: &'a Shared,
+    app: &'a App,
     role: QueueRole,
     /// An operator chose this one message by its id: then it is sent also when nobody can read it.
     is_chosen: bool,
@@ -68,8 +68,8 @@ fn of_job(jobs: &OfJobs, job_id: JobId) -> Arc<OnceCell<BTreeSet<u32>>> {
 }
 
 impl<'a> Judge<'a> {
-    pub(in crate::actions) fn new(shared: &'a Shared, role: QueueRole, is_chosen: bool) -> Self {
-        Self { shared, role, is_chosen, completed: Mutex::default(), damaged: Mutex::default() }
+    pub(in crate::actions) fn new(app: &'a App, role: QueueRole, is_chosen: bool) -> Self {
+        Self { app, role, is_chosen, completed: Mutex::default(), damaged: Mutex::default() }
     }
 
     /// Why a message with this body need not be put on a queue of the role again; none where it may be needed.
@@ -86,7 +86,7 @@ impl<'a> Judge<'a> {
 
     /// What is right for a message with this body.
     pub(super) async fn judge(&self, body: &str) -> Result<Verdict> {
-        let backend = &self.shared.backend;
+        let backend = &self.app.backend;
         let needless = |why: &str| Ok(Verdict::Needless(why.to_owned()));
         let requests = match message::parse(self.role, body) {
             Ok(requests) => requests,
@@ -150,7 +150,7 @@ impl<'a> Judge<'a> {
             return Ok(Verdict::Needless("segment already complete".into()));
         }
         if let Some(lost) = self.lost(job.job_id, segment).await? {
-            return Ok(match mend::why_not_split_again(&self.shared.backend, job, lost).await? {
+            return Ok(match mend::why_not_split_again(&self.app.backend, job, lost).await? {
                 None => Verdict::SplitAgain(Box::new(job.clone()), lost),
                 Some(why) => Verdict::Skip(why),
             });
@@ -165,14 +165,14 @@ impl<'a> Judge<'a> {
 
     /// Why a segment can't be converted from what is stored; none where it can.
     async fn lost(&self, job_id: JobId, segment: keys::SegmentKey) -> Result<Option<Lost>> {
-        if !objects::exists(&*self.shared.backend.input.store, &keys::segment(segment)).await? {
+        if !objects::exists(&*self.app.backend.input.store, &keys::segment(segment)).await? {
             return Ok(Some(Lost::Gone));
         }
         Ok(self.is_damaged(job_id, segment.index).await?.then_some(Lost::Damaged))
     }
 
     async fn reassemble(&self, job: &Job) -> Result<Verdict> {
-        let (backend, job_id) = (&self.shared.backend, job.job_id);
+        let (backend, job_id) = (&self.app.backend, job.job_id);
         let skip = |why: String| Ok(Verdict::Skip(why));
         let Some(total) = job.total_segments else { return skip("its source is not split".into()) };
         let done = backend.jobs.count_completions(job_id).await?;
@@ -189,11 +189,11 @@ impl<'a> Judge<'a> {
         match backend.jobs.lock(job_id).await? {
             None => steps.push(Step::CreateLock(job_id)),
             Some(lock) => match (lock.reassembly_started_at, lock.lease_until) {
-                (Some(_), Some(until)) if until >= self.shared.now() => {
+                (Some(_), Some(until)) if until >= self.app.now() => {
                     return skip("a worker is joining the segments now".into());
                 }
-                (Some(started), None) if self.shared.now().since(started) < self.holder_presumed() => {
-                    return skip(views::presumed_at_work(started, self.holder_presumed(), self.shared.now()));
+                (Some(started), None) if self.app.now().since(started) < self.holder_presumed() => {
+                    return skip(views::presumed_at_work(started, self.holder_presumed(), self.app.now()));
                 }
                 (Some(observed), _) => steps.push(Step::ResetLock(job_id, observed)),
                 (None, _) => {}
@@ -203,12 +203,12 @@ impl<'a> Judge<'a> {
     }
 
     fn holder_presumed(&self) -> Duration {
-        self.shared.live.at_revision(|world, _| world.holder_presumed())
+        self.app.live.at_revision(|world, _| world.holder_presumed())
     }
 
     async fn is_completed(&self, job_id: JobId, index: u32) -> Result<bool> {
         let read = async || -> Result<BTreeSet<u32>> {
-            let completions = job_store::all_completions(&*self.shared.backend.jobs, job_id).await?;
+            let completions = job_store::all_completions(&*self.app.backend.jobs, job_id).await?;
             Ok(completions.iter().map(|completion| completion.segment_index).collect())
         };
         Ok(of_job(&self.completed, job_id).get_or_try_init(read).await?.contains(&index))
@@ -217,7 +217,7 @@ impl<'a> Judge<'a> {
     /// By all events ever told of the job: a process that started just now has not heard them.
     async fn is_damaged(&self, job_id: JobId, index: u32) -> Result<bool> {
         let read = async || -> Result<BTreeSet<u32>> {
-            let history = self.shared.store.job_history(job_id).await;
+            let history = self.app.store.job_history(job_id).await;
             let unreadable = |error| Error::with(Code::Internal, "the stored events can't be read", error);
             let mut progress = JobProgress::default();
             history.map_err(unreadable)?.iter().for_each(|event| progress.apply(event));

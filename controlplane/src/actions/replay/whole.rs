@@ -10,7 +10,8 @@ use stereospot_domain::plan::{ItemResult, Outcome, Plan};
 use stereospot_ports::Result as PortResult;
 
 use crate::actions::{Draft, attempted, item, result};
-use crate::shared::{Move, Moves, Shared};
+use crate::app::App;
+use crate::platform::{Move, Moves};
 
 /// A queue with more messages than this is long.
 pub(super) const LONG: usize = 1_000;
@@ -20,15 +21,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const MAX_MISSES: u32 = 10;
 
 /// The plan of a move. `needless` of the `seen` messages that were looked at need not be sent.
-pub(super) async fn draft(
-    shared: &Shared,
-    name: QueueName,
-    ready: u64,
-    seen: usize,
-    needless: usize,
-) -> PortResult<Draft> {
+pub(super) async fn draft(app: &App, name: QueueName, ready: u64, seen: usize, needless: usize) -> PortResult<Draft> {
     let main = QueueName::main(name.role);
-    let before = shared.backend.queue_named(main)?.stats().await?.ready;
+    let before = app.backend.queue_named(main)?.stats().await?.ready;
     let mut assumptions = vec![
         "the platform moves them as they are: none is looked at; they get new ids and new times of sending".to_owned(),
         format!("`stereospot queues stop-move {name}` stops it; what was moved stays moved"),
@@ -69,19 +64,19 @@ pub(super) fn is_one(name: QueueName, plan: &Plan) -> bool {
 }
 
 /// Starts the move and follows it to its end.
-pub(super) async fn apply(shared: &Shared, name: QueueName) -> Vec<ItemResult> {
+pub(super) async fn apply(app: &App, name: QueueName) -> Vec<ItemResult> {
     let id = name.to_string();
-    let Some(moves) = shared.platform.moves.get(&name) else {
+    let Some(moves) = app.platform.moves.get(&name) else {
         return vec![result(id, Outcome::Failed, "this platform moves no queues")];
     };
-    let began = shared.now();
+    let began = app.now();
     if let Err(error) = moves.start().await {
         return vec![attempted(id, Err(error))];
     }
     let mut misses = 0;
     loop {
         tokio::select! {
-            () = shared.stop.cancelled() => return vec![result(id, Outcome::Done, "started; it goes on by itself")],
+            () = app.stop.cancelled() => return vec![result(id, Outcome::Done, "started; it goes on by itself")],
             () = tokio::time::sleep(LOOK) => {}
         }
         let newest = moves.newest().await;
@@ -90,11 +85,11 @@ pub(super) async fn apply(shared: &Shared, name: QueueName) -> Vec<ItemResult> {
             Ok(Some(newest)) if newest.started_at >= began.minus(Duration::from_secs(60)) => {
                 misses = 0;
                 let said = progress(&newest);
-                shared.set_move(name, Some(newest.clone()));
+                app.set_move(name, Some(newest.clone()));
                 if newest.is_running {
                     continue;
                 }
-                shared.set_move(name, None);
+                app.set_move(name, None);
                 return vec![match newest.failure {
                     None => result(id, Outcome::Done, said),
                     Some(why) => result(id, Outcome::Failed, format!("{said}, then it ended: {why}")),
@@ -103,7 +98,7 @@ pub(super) async fn apply(shared: &Shared, name: QueueName) -> Vec<ItemResult> {
             other => {
                 misses += 1;
                 if misses >= MAX_MISSES {
-                    shared.set_move(name, None);
+                    app.set_move(name, None);
                     let why = other.err().map_or(String::new(), |error| format!(": {error}"));
                     return vec![result(id, Outcome::Done, format!("started; it can't be followed{why}"))];
                 }

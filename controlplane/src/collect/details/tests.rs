@@ -2,12 +2,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
+use stereospot_core::watch::collector::Collector;
 use stereospot_domain::{EventKind, Job, JobOptions, Timestamp};
 use stereospot_ports::memory::{self, ManualClock};
 use uuid::Uuid;
 
 use super::*;
-use crate::collect::SETTLED_JOBS;
 use crate::ingest::Source;
 use crate::{Config, Server};
 
@@ -18,10 +18,10 @@ async fn a_load_that_is_dropped_half_way_is_begun_again() {
     let mut config = Config::new(dir.path().to_owned(), SocketAddr::from(([127, 0, 0, 1], 0)));
     (config.poll, config.reconcile) = (Duration::from_secs(3600), Duration::from_secs(3600));
     let server = Server::start(memory::backend(&clock), config, None).await.unwrap();
-    let shared = &server.shared;
+    let app = &server.app;
     let job_id = JobId(Uuid::new_v4());
     let mut tick = tokio::time::interval(Duration::from_millis(5));
-    let has_run = || shared.live.with(|world| world.collectors.contains_key(SETTLED_JOBS));
+    let has_run = || app.live.with(|world| world.collectors.contains_key(&Collector::SettledJobs));
     // At its start the server loads the events of the jobs that are there.
     while !has_run() {
         tick.tick().await;
@@ -29,18 +29,18 @@ async fn a_load_that_is_dropped_half_way_is_begun_again() {
     // Ended long ago: from now on nobody else loads its events.
     clock.advance(KEEP_PROGRESS * 2);
     let job = Job { status: JobStatus::Completed, ..Job::new(job_id, JobOptions::default(), None, Timestamp(0)) };
-    shared.backend.jobs.create(&job).await.unwrap();
+    app.backend.jobs.create(&job).await.unwrap();
     let data = [("title", json!("clip"))];
-    shared.ingest.emit(Source::Server, EventKind::JobSubmitted, job_id, None, data).await;
-    refresh(shared, job_id).await.unwrap();
+    app.ingest.emit(Source::Server, EventKind::JobSubmitted, job_id, None, data).await;
+    refresh(app, job_id).await.unwrap();
 
-    let loading = Loading::begin(shared, job_id).expect("nobody has loaded them");
-    assert!(shared.live.with(|world| world.jobs[&job_id].progress.is_some()), "it has begun");
+    let loading = Loading::begin(app, job_id).expect("nobody has loaded them");
+    assert!(app.live.with(|world| world.jobs[&job_id].progress.is_some()), "it has begun");
     // What happens to it when the client goes away while the store is asked.
     drop(loading);
-    assert!(shared.live.with(|world| world.jobs[&job_id].progress.is_none()), "nothing is known yet");
-    load_events(shared, job_id).await.unwrap();
-    let last = shared.live.with(|world| world.jobs[&job_id].progress.as_ref()?.last_event.get().cloned());
+    assert!(app.live.with(|world| world.jobs[&job_id].progress.is_none()), "nothing is known yet");
+    load_events(app, job_id).await.unwrap();
+    let last = app.live.with(|world| world.jobs[&job_id].progress.as_ref()?.last_event.get().cloned());
     assert_eq!(last.as_deref(), Some("job.submitted"));
     server.stop().await;
 }

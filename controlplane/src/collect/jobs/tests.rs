@@ -1,9 +1,9 @@
+use stereospot_core::World;
 use stereospot_domain::diagnosis::Fact;
 use stereospot_domain::{Job, JobId, JobOptions, QueueName};
 use uuid::Uuid;
 
 use super::*;
-use crate::core::World;
 
 #[test]
 fn an_old_job_is_read_seldom_only_where_its_source_never_came() {

@@ -1,7 +1,7 @@
 //! What the control plane shows of the platform below it: services, log lines, what it found and what asking costs.
 
 use serde::{Deserialize, Serialize};
-use stereospot_domain::{QueueName, Timestamp};
+use stereospot_domain::{BackendKind, QueueName, Timestamp, Topology};
 use utoipa::ToSchema;
 
 /// One service of the platform: on AWS an ECS service, whose tasks do the work.
@@ -58,14 +58,12 @@ pub struct LogLine {
 /// What the control plane works on, and what asking it costs: `GET /v1/deployment`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DeploymentView {
-    /// `local` or `aws`.
-    pub backend: String,
+    pub backend: BackendKind,
     /// The region, where the platform has regions.
     pub region: Option<String>,
     /// First part of every name.
     pub prefix: Option<String>,
-    /// `A` or `B`.
-    pub topology: Option<String>,
+    pub topology: Option<Topology>,
     /// Its queues.
     pub queues: Vec<FoundQueue>,
     /// What was missing at the start, each with what to do.

@@ -20,7 +20,7 @@ fn a_whole_file_is_read() {
     assert_eq!(deployment.input_bucket.as_deref(), Some("in"));
     assert_eq!(deployment.queues.len(), 2);
     assert_eq!(deployment.queue_name(QueueRole::Chunking), Some("spot-chunking"));
-    assert_eq!(deployment.topology(), Topology::A);
+    assert_eq!(deployment.topology(), Topology::JobWorker);
     assert_eq!(deployment.tables.jobs.as_deref(), Some("spot-jobs"));
     assert_eq!(deployment.tables.locks, None);
     assert_eq!(deployment.long_poll, Duration::from_secs(20));
@@ -35,7 +35,7 @@ fn a_null_status_queue_means_topology_b() {
     for line in
         ["", "JOB_STATUS_EVENTS_QUEUE_URL=null", "JOB_STATUS_EVENTS_QUEUE_URL=\"\"", "job_status_events_queue_url="]
     {
-        assert_eq!(parse(&format!("REGION=a\n{line}")).unwrap().topology(), Topology::B, "{line}");
+        assert_eq!(parse(&format!("REGION=a\n{line}")).unwrap().topology(), Topology::VideoWorker, "{line}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use stereospot_domain::Topology;
 
 /// Everything that was found. Nothing was changed to find it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -16,7 +17,7 @@ pub struct Report {
     /// ARN of who is asking; absent as above.
     pub caller: Option<String>,
     /// `A` with a job-worker, `B` without.
-    pub topology: String,
+    pub topology: Topology,
     /// Buckets that the environment file names.
     pub buckets: Vec<BucketFound>,
     /// Queues that it names.
@@ -219,7 +220,7 @@ impl fmt::Display for Report {
         writeln!(f, "deployment {} in {}", self.name_prefix, self.region)?;
         writeln!(f, "  account   {}", self.account.as_ref().unwrap_or(&unknown))?;
         writeln!(f, "  caller    {}", self.caller.as_ref().unwrap_or(&unknown))?;
-        let meaning = if self.topology == "A" { "a job-worker sets statuses" } else { "no job-worker" };
+        let meaning = if self.topology == Topology::JobWorker { "a job-worker sets statuses" } else { "no job-worker" };
         writeln!(f, "  topology  {}: {meaning}", self.topology)?;
         if !self.buckets.is_empty() {
             writeln!(f, "buckets")?;

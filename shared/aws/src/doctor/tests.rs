@@ -133,7 +133,7 @@ async fn queues_are_shown_with_what_is_wrong_about_them() {
     assert!(says("hides messages for 600 s; 900 s is usual"));
     assert!(says("other-name forgets messages 4 days after they were first sent"));
     assert!(report.permissions.iter().all(|permission| permission.verdict == Verdict::Allowed), "root may do all");
-    assert_eq!(report.topology, "B");
+    assert_eq!(report.topology, Topology::VideoWorker);
     replay.finish();
 }
 
@@ -244,7 +244,7 @@ async fn a_topology_that_contradicts_its_services_is_said_to() {
     let workers = json!([service("media-worker"), service("video-worker")]);
     let a = format!("REGION=eu-central-1\nECS_CLUSTER_NAME=c\nJOB_STATUS_EVENTS_QUEUE_URL={QUEUE}");
     let report_of_a = report(&with(workers), &a).await;
-    assert_eq!(report_of_a.topology, "A");
+    assert_eq!(report_of_a.topology, Topology::JobWorker);
     assert!(report_of_a.problems.iter().any(|problem| problem.what.contains("no job-worker runs")));
     let all = json!([service("media-worker"), service("video-worker"), service("job-worker")]);
     let report_of_b = report(&with(all), "REGION=eu-central-1\nECS_CLUSTER_NAME=c").await;

@@ -9,8 +9,8 @@ use aws_config::retry::RetryConfig;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use stereospot_aws::provision::{Kind, Plan, Provisioner, State};
-use stereospot_aws::{AwsBackend, Connections, Deployment, Topology, doctor};
-use stereospot_domain::{QueueRole, message};
+use stereospot_aws::{AwsBackend, Connections, Deployment, doctor};
+use stereospot_domain::{QueueRole, Topology, message};
 use stereospot_ports::work_queue::Receive;
 use stereospot_ports::{Code, SystemClock};
 
@@ -58,7 +58,7 @@ async fn an_empty_account_becomes_a_deployment_that_works() {
 
     let env = provisioner.env(&after.account).await.unwrap();
     let deployment = Deployment::parse(&env, &|_| None).unwrap();
-    assert_eq!(deployment.topology(), Topology::B);
+    assert_eq!(deployment.topology(), Topology::VideoWorker);
     assert_eq!(deployment.tables.locks.as_deref(), Some("fresh-reassembly-triggered"));
     assert_eq!(deployment.cluster, None);
     let mut connections = emulator.connect(deployment).await;

@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 use stereospot_api::view::{ApiCalls, DeploymentView, FoundQueue};
-use stereospot_domain::QueueName;
+use stereospot_domain::{QueueName, Topology};
 
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::state::State;
@@ -57,10 +57,10 @@ fn lines(state: &State, view: &DeploymentView, columns: usize) -> Vec<Line> {
     let known = |value: &Option<String>| value.clone().unwrap_or_else(|| text::MISSING.into());
     let mut lines: Vec<Line> = Vec::new();
     let fact = |label: &str, words: String| vec![(format!("{label:<10}"), theme.dim), (words, aged(theme.text))];
-    let topology = match view.topology.as_deref() {
-        Some("A") => "A: its job-worker completes and triggers".to_owned(),
-        Some("B") => "B: its video worker completes and triggers".to_owned(),
-        other => other.unwrap_or(text::MISSING).to_owned(),
+    let topology = match view.topology {
+        Some(Topology::JobWorker) => "A: its job-worker completes and triggers",
+        Some(Topology::VideoWorker) => "B: its video worker completes and triggers",
+        None => text::MISSING,
     };
     let repairs = state.model.environment.as_ref().map_or("", |environment| match environment.repairs_by_itself {
         true => "; lost jobs are repaired without asking",
@@ -69,7 +69,7 @@ fn lines(state: &State, view: &DeploymentView, columns: usize) -> Vec<Line> {
     lines.push(fact("backend", format!("{}{repairs}", view.backend)));
     lines.push(fact("region", known(&view.region)));
     lines.push(fact("prefix", known(&view.prefix)));
-    lines.push(fact("topology", topology));
+    lines.push(fact("topology", topology.to_owned()));
     lines.push(Vec::new());
     let started = format!("  {} ago", text::whole_age(state.ago(view.started_at)));
     if view.missing.is_empty() {

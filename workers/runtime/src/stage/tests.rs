@@ -230,7 +230,7 @@ impl Handler for Refusing {
 #[tokio::test]
 async fn where_the_job_worker_keeps_the_books_only_chunking_fails_a_job() {
     let mut world = World::new();
-    world.context.bookkeeper = Bookkeeper::JobWorker;
+    world.context.topology = Topology::JobWorker;
     let (cut, uncut) = (world.job(1).await, world.job(2).await);
     world.send(source(uncut)).await;
     world.work(1, &Scripted(|_| Err(Failure::Refused("not a video".into())))).await;

@@ -10,12 +10,12 @@ use async_trait::async_trait;
 use serde_json::json;
 use stereospot_aws::sagemaker::{Matched, Sagemaker};
 use stereospot_domain::keys::{self, SegmentKey};
-use stereospot_domain::{EventKind, Job, QueueRole, Stage, message};
+use stereospot_domain::{EventKind, Job, QueueRole, Stage, Topology, message};
 use stereospot_ports::objects;
 use stereospot_ports::work_queue::Outgoing;
 use stereospot_runtime::events::About;
 use stereospot_runtime::job;
-use stereospot_runtime::stage::{Bookkeeper, Context, Failure, Handler, Task};
+use stereospot_runtime::stage::{Context, Failure, Handler, Task};
 
 use super::{InFlight, segment};
 use crate::inference::wanted;
@@ -77,7 +77,7 @@ impl Results for EndpointResults {
     async fn take(&self, context: &Context, about: &About, key: &str) -> Result<(), Failure> {
         let uri = context.backend.output.uri(key);
         self.in_flight.end(&uri);
-        if context.bookkeeper == Bookkeeper::JobWorker {
+        if context.topology == Topology::JobWorker {
             return Ok(());
         }
         let Some(matched) = self.sagemaker.matched(key).await? else {

@@ -10,11 +10,11 @@ use stereospot_aws::deployment::{InferenceBackend, key, suffix};
 use stereospot_aws::ecs::protection::EcsTask;
 use stereospot_aws::http_inference::HttpInference;
 use stereospot_aws::sagemaker::Sagemaker;
-use stereospot_aws::{AwsBackend, Connections, Deployment, Topology};
-use stereospot_domain::{JobId, QueueRole, Stage};
+use stereospot_aws::{AwsBackend, Connections, Deployment};
+use stereospot_domain::{JobId, QueueRole, Stage, Topology};
 use stereospot_ports::fleet::TaskProtection;
 use stereospot_ports::{Backend, Code, SystemClock};
-use stereospot_runtime::stage::{Bookkeeper, Handler, chain};
+use stereospot_runtime::stage::{Handler, chain};
 use stereospot_telemetry::catalogue::CallOutcome;
 use stereospot_telemetry::record;
 use stereospot_worker::managed::{Endpoint, EndpointResults, HttpServer, InFlight};
@@ -33,10 +33,6 @@ pub(super) async fn open(options: &Options, stages: &[Stage]) -> anyhow::Result<
     let (backend, connections) = (opened.backend, opened.connections);
     check(&backend, stages).await?;
     let deployment = &connections.deployment;
-    let bookkeeper = match deployment.topology() {
-        Topology::A => Bookkeeper::JobWorker,
-        Topology::B => Bookkeeper::Workers,
-    };
     let (managed, results) = if stages.contains(&Stage::Inference) {
         managed(inference, &connections, &backend).await?
     } else {
@@ -47,7 +43,7 @@ pub(super) async fn open(options: &Options, stages: &[Stage]) -> anyhow::Result<
         tracing::info!("this is an ECS task: it is protected from scaling in while it holds a message");
     }
     Ok(Platform {
-        bookkeeper,
+        topology: deployment.topology(),
         protection: protection.map(|task| Arc::new(task) as Arc<dyn TaskProtection>),
         segment_secs: options.segment_secs.unwrap_or(deployment.segment_length.as_secs_f64()),
         // A media-worker of the deployment's own may be the one who joins.
@@ -168,7 +164,7 @@ async fn managed(inference: InferenceKind, connections: &Connections, backend: &
                  sagemaker needs both",
             )?;
             ensure!(
-                deployment.topology() == Topology::A || backend.queue(QueueRole::OutputEvents).is_ok(),
+                deployment.topology() == Topology::JobWorker || backend.queue(QueueRole::OutputEvents).is_ok(),
                 "OUTPUT_EVENTS_QUEUE_URL is missing in the environment file: the endpoint's results are told there"
             );
             tracing::info!("at most {} segments at the endpoint at once", deployment.max_in_flight);

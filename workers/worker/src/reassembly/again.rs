@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use stereospot_domain::keys::{self, SegmentKey};
-use stereospot_domain::{Job, JobId, QueueRole, message};
+use stereospot_domain::{Job, JobId, QueueRole, Topology, message};
 use stereospot_ports::job_store::all_completions;
 use stereospot_ports::objects;
 use stereospot_ports::work_queue::{MAX_BATCH, Outgoing};
 use stereospot_runtime::job;
-use stereospot_runtime::stage::{Bookkeeper, Context, Failure, Task, told};
+use stereospot_runtime::stage::{Context, Failure, Task, told};
 
 use super::{AGAIN_AFTER, MOST_AGAIN};
 use crate::files;
@@ -44,7 +44,7 @@ pub(super) async fn lost(context: &Context, task: &Task, job: &Job, total: u32) 
 /// what isn't there: a crash in between leaves segments that nobody asked for, and the next look at them asks.
 pub(super) async fn convert_again(context: &Context, job: &Job, total: u32, segments: &[u32]) -> Result<(), Failure> {
     let Job { job_id, mode, .. } = *job;
-    if context.bookkeeper == Bookkeeper::Workers {
+    if context.topology == Topology::VideoWorker {
         for index in segments {
             if let Err(error) = context.backend.jobs.delete_completion(job_id, *index).await {
                 let error = told(&error);
@@ -91,7 +91,7 @@ async fn is_idle(context: &Context) -> Result<bool, Failure> {
 /// Of lost segments those that nobody asked for yet: their completions are still there. Where others keep the books that can't be
 /// told, and it is all of them.
 async fn not_asked_for(context: &Context, job_id: JobId, lost: &[u32]) -> Result<Vec<u32>, Failure> {
-    if context.bookkeeper == Bookkeeper::JobWorker {
+    if context.topology == Topology::JobWorker {
         return Ok(lost.to_vec());
     }
     let completions = all_completions(&*context.backend.jobs, job_id).await?;

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use object_store::ObjectStoreExt as _;
 use stereospot_aws::provision::Provisioner;
 use stereospot_aws::{AwsBackend, Connections, Deployment};
-use stereospot_domain::{Format, Job, JobId, JobOptions, JobStatus, keys};
+use stereospot_domain::{Format, Job, JobId, JobOptions, JobStatus, Topology, keys};
 use stereospot_ports::{Backend, Bucket, SystemClock, objects};
 use stereospot_runtime::events::Events;
-use stereospot_runtime::stage::{Bookkeeper, Context, Handler, step};
+use stereospot_runtime::stage::{Context, Handler, step};
 use stereospot_worker::chunking::Chunking;
 use stereospot_worker::inference::{Inference, Model};
 use stereospot_worker::reassembly::Reassembly;
@@ -48,7 +48,7 @@ impl World {
     /// As the job-worker's deployments are.
     pub(crate) async fn with_job_worker(more: &str) -> Self {
         let mut world = Self::new(more).await;
-        world.context.bookkeeper = Bookkeeper::JobWorker;
+        world.context.topology = Topology::JobWorker;
         world
     }
 

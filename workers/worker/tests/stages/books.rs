@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use object_store::{ObjectStoreExt, PutPayload};
-use stereospot_domain::{Job, JobId, JobStatus, QueueRole, SegmentCompletion, Timestamp, keys, message};
+use stereospot_domain::{Job, JobId, JobStatus, QueueRole, SegmentCompletion, Timestamp, Topology, keys, message};
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::work_queue::Outgoing;
 use stereospot_ports::wrapped::WrappedJobStore;
 use stereospot_ports::{Backend, Code, Error, JobStore, Result, objects};
-use stereospot_runtime::stage::{Bookkeeper, Context, step};
+use stereospot_runtime::stage::{Context, step};
 
 use crate::crash_points::{Workers, submit};
 use crate::fixture::{model, source};
@@ -106,7 +106,7 @@ async fn ours_write_objects_and_leave_the_books_alone() {
     let job_id = submit(&backend, &content).await;
     let books = Arc::new(Books { inner: Arc::clone(&backend.jobs), tried: Mutex::default() });
     let watched = Backend { jobs: books.clone(), ..backend.clone() };
-    let context = Context { bookkeeper: Bookkeeper::JobWorker, ..workers.context(watched) };
+    let context = Context { topology: Topology::JobWorker, ..workers.context(watched) };
     workers.work(&context, || false).await;
     let job = backend.jobs.get(job_id).await.unwrap().unwrap();
     assert_eq!((job.status, job.total_segments), (JobStatus::ChunkingComplete, Some(2)));

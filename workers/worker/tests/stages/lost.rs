@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use object_store::ObjectStoreExt;
-use stereospot_domain::{EventKind, JobStatus, QueueRole, keys};
+use stereospot_domain::{EventKind, JobStatus, QueueRole, Topology, keys};
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::{Backend, objects};
-use stereospot_runtime::stage::{Bookkeeper, Context, step};
+use stereospot_runtime::stage::{Context, step};
 
 use crate::crash_points::{Workers, submit};
 use crate::fixture::{model, source};
 
 /// Lets a job come as far as its assembly, loses both outputs, and lets the assembly look twice. Returns how many segments were
 /// asked for and how many counted as done then; healthy workers must complete the job.
-async fn check(bookkeeper: Bookkeeper) -> (u64, u32) {
+async fn check(topology: Topology) -> (u64, u32) {
     let folder = tempfile::tempdir().unwrap();
     let content = std::fs::read(source(folder.path())).unwrap();
     let workers = Workers::new(folder.path(), model());
@@ -29,7 +29,7 @@ async fn check(bookkeeper: Bookkeeper) -> (u64, u32) {
         let output = objects::path(&keys::output_segment(job_id, index)).unwrap();
         backend.output.store.delete(&output).await.unwrap();
     }
-    let context = Context { bookkeeper, ..ours.clone() };
+    let context = Context { topology, ..ours.clone() };
     assert!(step(&context, &**reassembly).await.unwrap());
     let asked = waiting(&backend).await;
     let counted = backend.jobs.count_completions(job_id).await.unwrap();
@@ -68,10 +68,10 @@ fn told(spool: &std::path::Path) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_lost_outputs_are_made_again_at_once_and_count_as_done_no_more() {
-    assert_eq!(check(Bookkeeper::Workers).await, (2, 0));
+    assert_eq!(check(Topology::VideoWorker).await, (2, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_a_job_worker_counts_its_count_is_left_alone() {
-    assert_eq!(check(Bookkeeper::JobWorker).await, (2, 2));
+    assert_eq!(check(Topology::JobWorker).await, (2, 2));
 }

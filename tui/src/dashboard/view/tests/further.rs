@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crossterm::event::KeyCode;
 use stereospot_api::view::{DeploymentView, FoundQueue, SegmentState};
-use stereospot_domain::{QueueName, QueueRole};
+use stereospot_domain::{QueueName, QueueRole, Topology};
 
 use super::{SIZES, full, text};
 use crate::dashboard::effect::Answer;
@@ -17,7 +17,7 @@ fn in_topology_a(columns: u16, rows: u16) -> Harness {
     let found =
         |name: QueueName| FoundQueue { name, physical: format!("p-{name}"), exists: true, note: None, read_at: None };
     let queues = snapshot.queues.iter().map(|queue| found(queue.name)).collect();
-    let view = DeploymentView { topology: Some("A".into()), queues, ..fixture::deployment() };
+    let view = DeploymentView { topology: Some(Topology::JobWorker), queues, ..fixture::deployment() };
     let mut dash = Harness::new(columns, rows);
     dash.snapshot(snapshot);
     dash.input(Input::Answer(Answer::Deployment(Ok(Box::new(view)))));

@@ -1,0 +1,298 @@
+//! Everything known of one job, gathered for the diagnosis.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use stereospot_domain::diagnosis::{
+    self, Code, DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment, Unknown, Unseen,
+};
+use stereospot_domain::queue::Settings;
+use stereospot_domain::{JobId, QueueName, QueueRole, Stage, Timestamp};
+
+use super::World;
+use super::flow::{Flow, LAG};
+use super::progress::SegmentProgress;
+use super::world::Entry;
+
+/// A reassembly queue's visibility timeout where it is not known: the longest that deployments are made with.
+const LONGEST_HIDDEN: Duration = Duration::from_secs(3600);
+/// An ingest queue's visibility timeout and max receives where they are not known: those that deployments are made with.
+const INGEST_HIDDEN: Duration = Duration::from_secs(1200);
+const INGEST_RECEIVES: u32 = 5;
+
+impl World {
+    /// Diagnoses a job anew. True when something else is wrong with it than before.
+    pub fn diagnose(&mut self, job_id: JobId, now: Timestamp, patience: Patience) -> bool {
+        let Some(facts) = self.facts(job_id, patience) else { return false };
+        let mut findings = diagnosis::diagnose(&facts, now, patience);
+        let Some(entry) = self.jobs.get_mut(&job_id) else { return false };
+        let unmended = entry.unmended.take().and_then(|(code, why)| {
+            let finding = findings.iter_mut().find(|finding| finding.code == code)?;
+            finding.evidence.push(format!("a repair was tried, and can't be done: {why}"));
+            Some((code, why))
+        });
+        entry.unmended = unmended;
+        if entry.findings == findings {
+            return false;
+        }
+        match findings.is_empty() {
+            true => self.flagged.remove(&job_id),
+            false => self.flagged.insert(job_id),
+        };
+        entry.findings = findings;
+        self.dirty.jobs.insert(job_id);
+        true
+    }
+
+    /// As [`World::diagnose`], of all jobs with findings: what these rest on is no longer known.
+    pub fn diagnose_flagged(&mut self, now: Timestamp, patience: Patience) {
+        for job_id in self.flagged.clone() {
+            self.diagnose(job_id, now, patience);
+        }
+    }
+
+    /// Keeps why a finding's repair failed, as long as there is such a finding; none for one that went well.
+    pub fn tried(&mut self, job_id: JobId, code: Code, failure: Option<String>) {
+        if let Some(entry) = self.jobs.get_mut(&job_id) {
+            entry.unmended = failure.map(|why| (code, why));
+        }
+    }
+
+    /// What is known of a job; none when there is no such job.
+    pub fn facts(&self, job_id: JobId, patience: Patience) -> Option<JobFacts> {
+        let entry = self.jobs.get(&job_id)?;
+        Some(JobFacts {
+            job: Fact::exact(entry.job.clone(), entry.observed_at),
+            completed: entry.truth.completed.clone(),
+            lock: entry.truth.lock.clone(),
+            gone: entry.truth.gone.clone(),
+            source_exists: exists(entry.truth.source.as_ref()),
+            result_exists: exists(entry.truth.result.as_ref()),
+            outputs: entry.truth.outputs.clone(),
+            dead_letters: self.dead_letters(entry),
+            unseen_sources: self.unseen_dead_letters(QueueRole::Chunking),
+            unseen_segments: self.unseen_dead_letters(QueueRole::Inference),
+            unseen_ingests: self.unseen_dead_letters(QueueRole::Ingest),
+            running: self.running(entry, patience),
+            failing: entry.failing(),
+            chunking_depth: self.depth_since(QueueRole::Chunking, entry.touched_at),
+            inference_depth: self.depth_since(QueueRole::Inference, entry.touched_at),
+            reassembly_depth: self.depth_since(QueueRole::Reassembly, entry.touched_at),
+            ingest_depth: self.depth_since(QueueRole::Ingest, entry.touched_at),
+            ingest_unknown: self.unknown(QueueRole::Ingest),
+            chunking_tries: self.tries(QueueRole::Chunking),
+            inference_tries: self.tries(QueueRole::Inference),
+            reassembly_tries: self.tries(QueueRole::Reassembly),
+            ingest_tries: self.tries(QueueRole::Ingest),
+            fetch_presumed: self.fetch_presumed(),
+            fetch_tries: self.fetch_tries(),
+            holder_presumed: self.holder_presumed(),
+            last_activity_at: entry.last_activity_at(),
+        })
+    }
+
+    /// How long a reassembly lock's holder that gave no lease is presumed to work: as long as the message that it received is
+    /// hidden from others.
+    pub fn holder_presumed(&self) -> Duration {
+        self.settings(QueueRole::Reassembly).map_or(LONGEST_HIDDEN, |settings| settings.visibility)
+    }
+
+    /// How long a source may be fetched in silence: as long as the message that asks for it is hidden from others.
+    pub fn fetch_presumed(&self) -> Duration {
+        self.settings(QueueRole::Ingest).map_or(INGEST_HIDDEN, |settings| settings.visibility)
+    }
+
+    /// How long that can be tried.
+    fn fetch_tries(&self) -> Duration {
+        let receives = self.settings(QueueRole::Ingest).and_then(|settings| settings.max_receives);
+        self.fetch_presumed().saturating_mul(receives.unwrap_or(INGEST_RECEIVES))
+    }
+
+    /// A queue's settings, as last read.
+    fn settings(&self, role: QueueRole) -> Option<Settings> {
+        self.queues.get(&QueueName::main(role)).and_then(Flow::settings)
+    }
+
+    /// Why nothing will be known of what may wait on a queue; none while it is read.
+    fn unknown(&self, role: QueueRole) -> Option<Unknown> {
+        let name = QueueName::main(role);
+        let Some(flow) = self.queues.get(&name) else { return Some(Unknown::NotDeployed) };
+        let fault = self.queue_faults.get(&name).filter(|_| flow.stats().is_none())?;
+        Some(Unknown::Unreadable(fault.error.clone()))
+    }
+
+    /// A queue's depth, unless it may have been read before a message that was put there at this time was counted.
+    fn depth_since(&self, role: QueueRole, sent_at: Timestamp) -> Option<Fact<u64>> {
+        self.depth(role).filter(|depth| depth.observed_at >= if depth.is_exact { sent_at } else { sent_at.plus(LAG) })
+    }
+
+    /// How long a message can be tried before it is dead; none where the queue's depth is exact, or messages wait there that
+    /// were perhaps never tried.
+    fn tries(&self, role: QueueRole) -> Option<Duration> {
+        let name = QueueName::main(role);
+        let flow = self.queues.get(&name).filter(|_| !self.queue_faults.contains_key(&name))?;
+        let ((stats, _), settings) = (flow.stats()?, flow.settings()?);
+        let is_known = !stats.is_exact && stats.ready == 0;
+        is_known.then_some(settings.visibility.saturating_mul(settings.max_receives?))
+    }
+
+    /// The job's messages on dead-letter queues.
+    pub fn dead_letters(&self, entry: &Entry) -> Vec<DeadLetter> {
+        let of_job = |(queue, seen): (&QueueName, &Vec<super::world::SeenDead>)| {
+            let queue = *queue;
+            seen.iter()
+                .filter_map(|dead| {
+                    let (job_id, segment_index) = dead.about?;
+                    (job_id == entry.job.job_id).then(|| DeadLetter {
+                        queue,
+                        message_id: dead.message_id.clone(),
+                        segment_index,
+                        since: dead.since,
+                        error: entry.last_error(queue.role, segment_index),
+                        is_damaged: segment_index.is_some_and(|index| entry.is_damaged(index)),
+                    })
+                })
+                .collect::<Vec<_>>()
+        };
+        self.dead.iter().flat_map(of_job).collect()
+    }
+
+    /// Jobs with a message on a dead-letter queue, as far as it was looked at.
+    pub fn dead_jobs(&self, name: QueueName) -> HashSet<JobId> {
+        self.dead.get(&name).into_iter().flatten().filter_map(|dead| Some(dead.about?.0)).collect()
+    }
+
+    /// Why a dead-letter queue may hold messages that were not seen there: it can't be read, holds more than were looked at, or was
+    /// not read since its main queue became empty, so that what left that may lie there.
+    pub fn unseen_dead_letters(&self, role: QueueRole) -> Option<Unseen> {
+        let name = QueueName::dead_letter(role);
+        let fault = self.queue_faults.get(&name);
+        let read_at = self.queues.get(&name).and_then(Flow::stats).map(|(_, at)| at);
+        match self.has_more_dead_letters(role) {
+            None => Some(fault.map_or(Unseen::NotRead, |fault| Unseen::Unreadable(fault.error.clone()))),
+            Some(true) => Some(Unseen::NotRead),
+            Some(false) => {
+                let settled_at = self.queues.get(&QueueName::main(role)).and_then(Flow::settled_at);
+                let is_behind = |read_at| fault.is_some() || settled_at.is_some_and(|at| read_at < at);
+                read_at.is_some_and(is_behind).then_some(Unseen::NotRead)
+            }
+        }
+    }
+
+    /// Whether a dead-letter queue holds more messages than were looked at; none where it can't be read, or was not read yet.
+    pub(super) fn has_more_dead_letters(&self, role: QueueRole) -> Option<bool> {
+        let name = QueueName::dead_letter(role);
+        let Some(flow) = self.queues.get(&name) else { return Some(false) };
+        let Some((stats, _)) = flow.stats() else {
+            // One that was deleted may have held anything. Where nothing is dead-lettered there never was one.
+            let is_missing = self.queue_faults.get(&name).is_some_and(|fault| fault.is_missing);
+            let has_none = self.settings(role).is_some_and(|settings| settings.max_receives.is_none());
+            return (is_missing && has_none).then_some(false);
+        };
+        Some(super::flow::total(stats) > self.dead.get(&name).map_or(0, |seen| seen.len() as u64))
+    }
+
+    /// True when a message of the job lies on a dead-letter queue, or may be one of those that were not looked at.
+    pub fn may_be_dead_lettered(&self, job_id: JobId, role: QueueRole) -> bool {
+        let of_job = |dead: &super::world::SeenDead| dead.about.is_some_and(|(dead, _)| dead == job_id);
+        let is_seen = self.dead.get(&QueueName::dead_letter(role)).is_some_and(|seen| seen.iter().any(of_job));
+        is_seen || self.unseen_dead_letters(role).is_some()
+    }
+
+    /// Segments that workers say they work on and may well work on.
+    pub fn running(&self, entry: &Entry, patience: Patience) -> Vec<RunningSegment> {
+        let Some(progress) = &entry.progress else { return Vec::new() };
+        let completed = entry.truth.completed.as_ref();
+        let is_done = |index: &u32| completed.is_some_and(|done| done.value.binary_search(index).is_ok());
+        // Who works on a segment holds its message: with no message left on the queue, nobody does.
+        let depth = self.depth(QueueRole::Inference);
+        let empty_since = depth.as_ref().filter(|depth| depth.value == 0).map(|depth| depth.observed_at);
+        let depth_at = depth.as_ref().filter(|depth| depth.value > 0).map(|depth| depth.observed_at);
+        progress
+            .segments
+            .iter()
+            .filter(|(index, segment)| segment.is_started() && !is_done(index))
+            .filter_map(|(index, segment)| {
+                let ((worker, boot), last_seen_at) = (segment.worker()?, segment.last_seen_at?);
+                let has_left = self.workers.get(worker).is_some_and(|worker| worker.has_left(*boot));
+                // A log tells of beginnings and ends only: as long as messages are left, the work may go on.
+                let is_log = super::world::is_observed(worker);
+                let last_seen_at = depth_at.filter(|_| is_log).map_or(last_seen_at, |at| last_seen_at.max(at));
+                let is_gone = empty_since.is_some_and(|at| at.since(last_seen_at) >= patience.step);
+                (!has_left && !is_gone).then(|| RunningSegment {
+                    segment_index: *index,
+                    worker: worker.clone(),
+                    last_seen_at,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Entry {
+    /// When anything was last heard or seen of the job.
+    pub fn last_activity_at(&self) -> Timestamp {
+        let heard = self.progress.as_ref().and_then(|progress| progress.last_activity_at);
+        let completed = self.job.completed_at.unwrap_or_default().max(self.job.uploaded_at.unwrap_or_default());
+        let told = self.job.created_at.max(completed).max(heard.unwrap_or_default());
+        told.max(self.touched_at).max(self.truth.newest())
+    }
+
+    /// True when a segment's last attempt found the stored segment damaged.
+    pub fn is_damaged(&self, segment_index: u32) -> bool {
+        let segment = self.progress.as_ref().and_then(|progress| progress.segments.get(&segment_index));
+        segment.is_some_and(SegmentProgress::is_damaged)
+    }
+
+    /// Steps whose last attempts failed.
+    fn failing(&self) -> Vec<FailingStep> {
+        let Some(progress) = &self.progress else { return Vec::new() };
+        let of_segments = progress.segments.iter().filter_map(|(index, segment)| {
+            Some((Stage::Inference, Some(*index), segment.failures.row()?, segment.error.get()?))
+        });
+        let of_stages = progress
+            .failures
+            .iter()
+            .filter_map(|(stage, failures)| Some((*stage, None, failures.row()?, progress.errors.get(stage)?.get()?)));
+        of_stages
+            .chain(of_segments)
+            .map(|(stage, segment_index, (attempts, since, last_failed_at), error)| FailingStep {
+                stage,
+                segment_index,
+                attempts,
+                since,
+                last_failed_at,
+                error: error.clone(),
+                is_out_of_space: says_full(error),
+            })
+            .collect()
+    }
+
+    /// The last error that a worker reported for the work of a queue.
+    pub fn last_error(&self, role: QueueRole, segment_index: Option<u32>) -> Option<String> {
+        let progress = self.progress.as_ref()?;
+        match role {
+            QueueRole::Chunking => progress.errors.get(&Stage::Chunking)?.get().cloned(),
+            QueueRole::Inference => progress.segments.get(&segment_index?)?.error.get().cloned(),
+            QueueRole::Reassembly => progress.errors.get(&Stage::Reassembly)?.get().cloned(),
+            QueueRole::OutputEvents
+            | QueueRole::JobStatusEvents
+            | QueueRole::Deletion
+            | QueueRole::Ingest
+            | QueueRole::JobEvents => None,
+        }
+    }
+}
+
+/// True for the errors that workers report while they wait for space: events carry the sentence, not its code.
+fn says_full(error: &str) -> bool {
+    let error = error.to_ascii_lowercase();
+    error.contains("no space left") || error.contains("the disk is full")
+}
+
+fn exists(size: Option<&Fact<Option<u64>>>) -> Option<Fact<bool>> {
+    size.map(|fact| Fact { value: fact.value.is_some(), observed_at: fact.observed_at, is_exact: fact.is_exact })
+}
+
+#[cfg(test)]
+mod tests;

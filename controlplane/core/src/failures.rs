@@ -1,0 +1,50 @@
+//! How often a step failed since it last ended for good.
+//!
+//! Invariant: as everywhere in the projection, neither the order nor the repetition of events matters: what is kept is the newest
+//! failures of those after the last settlement.
+
+use std::collections::BTreeSet;
+
+use stereospot_domain::{Event, Timestamp};
+
+use super::latest::{Moment, moment};
+
+/// Failures kept of one step; more say no more.
+const MAX_KEPT: usize = 20;
+
+/// The failed attempts of one step.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Failures {
+    /// When, since the settlement.
+    kept: BTreeSet<Moment>,
+    /// The last success, or the last failure after which no attempt follows: what comes later is a new beginning.
+    settled_at: Option<Moment>,
+}
+
+impl Failures {
+    /// Takes in a failed attempt.
+    pub fn failed(&mut self, event: &Event) {
+        if event.data.get("is_final").and_then(serde_json::Value::as_bool) == Some(true) {
+            return self.settled(event);
+        }
+        if self.settled_at.is_none_or(|settled| moment(event) > settled) {
+            self.kept.insert(moment(event));
+        }
+        while self.kept.len() > MAX_KEPT {
+            self.kept.pop_first();
+        }
+    }
+
+    /// Takes in an end: a success, or a failure after which the step is given up.
+    pub fn settled(&mut self, event: &Event) {
+        let settled = moment(event);
+        self.settled_at = self.settled_at.max(Some(settled));
+        self.kept.retain(|failed| *failed > settled);
+    }
+
+    /// How many attempts failed, and when the first and the last of those that are kept; none when the step does not fail.
+    pub fn row(&self) -> Option<(u32, Timestamp, Timestamp)> {
+        let ((first, _), (last, _)) = (self.kept.first()?, self.kept.last()?);
+        Some((self.kept.len() as u32, *first, *last))
+    }
+}

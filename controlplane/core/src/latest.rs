@@ -1,0 +1,41 @@
+//! The value with the greatest key: a join that knows neither order nor repetition.
+
+use stereospot_domain::{Event, Timestamp};
+use uuid::Uuid;
+
+/// Where an event stands in time. Two events never share one.
+pub type Moment = (Timestamp, Uuid);
+
+/// An event's moment.
+pub fn moment(event: &Event) -> Moment {
+    (event.time, event.id)
+}
+
+/// Keeps the value that was offered with the greatest moment, in whichever order the offers come and however often.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Latest<T>(Option<(Moment, T)>);
+
+impl<T> Default for Latest<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Latest<T> {
+    /// Takes the value when its moment is the greatest so far.
+    pub fn offer(&mut self, at: Moment, value: T) {
+        if self.0.as_ref().is_none_or(|(held, _)| at >= *held) {
+            self.0 = Some((at, value));
+        }
+    }
+
+    /// The value held.
+    pub fn get(&self) -> Option<&T> {
+        self.0.as_ref().map(|(_, value)| value)
+    }
+
+    /// When the held value's event happened.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.0.as_ref().map(|((time, _), _)| *time)
+    }
+}

@@ -1,0 +1,90 @@
+use stereospot_api::view::WorkerState;
+use stereospot_domain::queue::{Settings, Stats};
+use stereospot_domain::{Event, EventKind, QueueName, QueueRole, Stage};
+use uuid::Uuid;
+
+use super::*;
+
+const FULL: &str = "no space left in the data directory";
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_000_000 + secs)
+}
+
+/// A chunking worker, heard of last at 0, and a queue that has waited for it ever since.
+fn world() -> World {
+    let mut world = World::new(QueueName::all());
+    let started = Event {
+        v: 1,
+        id: Uuid::from_u128(1),
+        source: "chunking-1".into(),
+        boot: Uuid::nil(),
+        seq: 1,
+        kind: EventKind::WorkerStarted,
+        time: at(0),
+        job_id: None,
+        segment_index: None,
+        stage: Some(Stage::Chunking),
+        attempt: None,
+        traceparent: None,
+        data: Default::default(),
+    };
+    world.apply(&started, at(0));
+    let waiting = Stats { ready: 3, oldest_enqueued_at: Some(at(0)), ..Stats::default() };
+    let settings = Settings { visibility: Duration::from_secs(30), max_receives: Some(5) };
+    world.set_queue(QueueName::main(QueueRole::Chunking), waiting, settings, at(0));
+    world
+}
+
+fn lines(world: &World, secs: i64) -> Vec<String> {
+    world.attention_list(at(secs)).into_iter().map(|line| line.id).collect()
+}
+
+#[test]
+fn who_cannot_be_heard_is_not_called_silent() {
+    let mut world = world();
+    assert_eq!(lines(&world, 60), ["stage/chunking", "worker/chunking-1"]);
+    for secs in [10, 20, 30, 40, 50, 60] {
+        world.own_database_failed(100, FULL.into(), at(secs));
+        // A small write still finds room.
+        world.own_database_took(0, at(secs + 1));
+        world.own_database_took(3, at(secs + 2));
+        assert_eq!(lines(&world, secs + 3), ["collector/own-database"]);
+    }
+    let chunking = QueueName::main(QueueRole::Chunking);
+    assert_eq!(world.consumers(chunking, at(63)), 1);
+    assert_eq!(world.worker_views(at(63))[0].state, WorkerState::Idle);
+    // Of two as large one goes: that says little.
+    world.own_database_took(100, at(64));
+    assert_eq!(lines(&world, 64), ["collector/own-database"]);
+    // From now on the worker has time to tell what it held back.
+    world.own_database_took(100, at(65));
+    assert!(lines(&world, 65).is_empty());
+    assert_eq!(lines(&world, 90), ["stage/chunking", "worker/chunking-1"]);
+}
+
+#[test]
+fn a_stage_of_which_nothing_could_be_heard_is_not_called_idle() {
+    let mut world = world();
+    world.workers.clear();
+    assert_eq!(lines(&world, 40), ["stage/chunking"]);
+    world.own_database_failed(1, FULL.into(), at(40));
+    assert_eq!(lines(&world, 40), ["collector/own-database"]);
+}
+
+#[test]
+fn a_failure_is_over_when_nothing_failed_for_a_while() {
+    let mut world = world();
+    world.own_database_failed(100, FULL.into(), at(10));
+    world.own_database_took(0, at(24));
+    assert_eq!(lines(&world, 24), ["collector/own-database"]);
+    world.own_database_took(0, at(25));
+    assert!(lines(&world, 25).is_empty());
+}
+
+#[test]
+fn a_database_that_was_never_failing_is_not_told_of() {
+    let mut world = world();
+    world.own_database_took(0, at(1));
+    assert!(world.collectors.is_empty());
+}

@@ -1,0 +1,279 @@
+//! What a job's events say of it.
+//!
+//! Invariant: the projection is the same in whichever order the events come and however often each comes: every field is a
+//! maximum or a [`Latest`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+use stereospot_domain::{Event, EventKind, Stage, Timestamp};
+use uuid::Uuid;
+
+use super::failures::Failures;
+use super::latest::{Latest, Moment, moment};
+
+mod tellers;
+
+pub use tellers::Teller;
+use tellers::Tellers;
+
+/// Segments kept of one job; more are counted by the job store only.
+const MAX_SEGMENTS: usize = 100_000;
+/// Attempts kept of one job.
+const MAX_ATTEMPTS: usize = 200;
+/// Samples of frames kept of one job.
+const MAX_SAMPLES: usize = 4096;
+/// How far back the rate looks.
+const RATE_WINDOW: Duration = Duration::from_secs(30);
+
+/// One segment, by its events.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SegmentProgress {
+    /// Who told of attempts at it.
+    tellers: Tellers,
+    /// When an attempt last began.
+    begun: Option<Moment>,
+    /// When one last ended well.
+    ended: Option<Moment>,
+    /// Which did, and its frames.
+    done: Latest<(Teller, Option<u32>)>,
+    /// When the last attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it was done.
+    pub completed_at: Option<Timestamp>,
+    /// The last sign of life.
+    pub last_seen_at: Option<Timestamp>,
+    /// Frames in all.
+    pub frames: Latest<u32>,
+    /// The last error.
+    pub error: Latest<String>,
+    /// Whether the stored segment is at fault, as the last failed attempt at it saw it; one that starts knows better.
+    damaged: Latest<bool>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Attempts that failed since the last success.
+    pub failures: Failures,
+}
+
+impl SegmentProgress {
+    /// True when somebody works on it, as far as is heard.
+    pub fn is_started(&self) -> bool {
+        !self.is_done() && self.tellers.right().is_some_and(|word| word.is_at_work)
+    }
+
+    /// Who works on it, or did last, and in which of its lives; of one that is done, who did it.
+    pub fn worker(&self) -> Option<&Teller> {
+        match self.done.get() {
+            Some((teller, _)) if self.is_done() => Some(teller),
+            _ => self.tellers.right().map(|word| word.teller),
+        }
+    }
+
+    /// Frames converted so far.
+    pub fn frames_done(&self) -> Option<u32> {
+        match self.done.get() {
+            Some((_, frames)) if self.is_done() => *frames,
+            _ => self.tellers.right().and_then(|word| word.frames),
+        }
+    }
+
+    /// True when its last attempt failed because the stored segment is damaged: it has to be cut from the source again.
+    pub fn is_damaged(&self) -> bool {
+        !self.is_done() && self.damaged.get() == Some(&true)
+    }
+
+    /// An attempt that lost its lease goes on telling for a while: only one that begins later undoes the end of another.
+    fn is_done(&self) -> bool {
+        self.ended > self.begun
+    }
+}
+
+/// One attempt at a stage.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Attempt {
+    /// When it began.
+    pub started_at: Latest<()>,
+    /// When it ended, well or not.
+    pub ended_at: Latest<()>,
+    /// Who did it.
+    pub worker: Latest<String>,
+    /// Why it failed.
+    pub error: Latest<String>,
+}
+
+/// When, of which segment, by which life of a worker, how many frames.
+type Sample = (Timestamp, u32, Uuid, u32);
+
+/// A job, by its events.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct JobProgress {
+    /// Its segments.
+    pub segments: BTreeMap<u32, SegmentProgress>,
+    /// Attempts at chunking and reassembly; those at inference stand with the segments.
+    pub attempts: BTreeMap<(Stage, u32), Attempt>,
+    /// Frames of the whole source.
+    pub total_frames: Latest<u64>,
+    /// The last event's type, and its segment.
+    pub last_event: Latest<String>,
+    /// When each kind of event that is no progress was last told.
+    pub told: BTreeMap<EventKind, Timestamp>,
+    /// The last event's time.
+    pub last_activity_at: Option<Timestamp>,
+    /// Most attempts at any step.
+    pub most_attempts: u32,
+    /// The last error of chunking and of reassembly.
+    pub errors: BTreeMap<Stage, Latest<String>>,
+    /// Attempts at chunking and reassembly that failed since the last success.
+    pub failures: BTreeMap<Stage, Failures>,
+    /// Frames done over the last minute.
+    samples: BTreeSet<Sample>,
+}
+
+impl JobProgress {
+    /// Takes in one event of the job.
+    pub fn apply(&mut self, event: &Event) {
+        let at = moment(event);
+        self.last_activity_at = self.last_activity_at.max(Some(event.time));
+        self.most_attempts = self.most_attempts.max(event.attempt.unwrap_or(0));
+        if !event.kind.is_progress() {
+            let told = self.told.entry(event.kind).or_insert(event.time);
+            *told = event.time.max(*told);
+        }
+        let place = event.segment_index.map_or(String::new(), |index| format!(" {index}"));
+        self.last_event.offer(at, format!("{}{place}", event.kind));
+        match event.kind {
+            EventKind::ChunkingStarted | EventKind::ReassemblyStarted => self.attempt(event, |attempt| {
+                attempt.started_at.offer(at, ());
+                attempt.worker.offer(at, event.source.clone());
+            }),
+            EventKind::ChunkingCompleted | EventKind::ReassemblyCompleted => {
+                if let (EventKind::ChunkingCompleted, Some(frames)) = (event.kind, whole(event, "frames")) {
+                    self.total_frames.offer(at, frames);
+                }
+                self.attempt(event, |attempt| {
+                    attempt.ended_at.offer(at, ());
+                    attempt.worker.offer(at, event.source.clone());
+                });
+                self.failures.entry(stage_of(event)).or_default().settled(event);
+            }
+            EventKind::ChunkingFailed | EventKind::ReassemblyFailed => {
+                let error = event.text("error").unwrap_or("no reason given").to_owned();
+                self.attempt(event, |attempt| {
+                    attempt.ended_at.offer(at, ());
+                    attempt.worker.offer(at, event.source.clone());
+                    attempt.error.offer(at, error.clone());
+                });
+                self.errors.entry(stage_of(event)).or_default().offer(at, error);
+                self.failures.entry(stage_of(event)).or_default().failed(event);
+            }
+            EventKind::SegmentStarted
+            | EventKind::SegmentProgress
+            | EventKind::SegmentCompleted
+            | EventKind::SegmentFailed
+            | EventKind::LeaseExtended
+            | EventKind::LeaseLost => self.segment(event),
+            _ => {}
+        }
+    }
+
+    /// Frames a second over the last half minute; none when nothing was converted in it.
+    pub fn frames_per_second(&self, now: Timestamp) -> Option<f32> {
+        let from = now.minus(RATE_WINDOW);
+        let mut before: BTreeMap<(u32, Uuid), u32> = BTreeMap::new();
+        let (mut frames, mut first) = (0_u64, None);
+        let samples = self.samples.range((from, 0, Uuid::nil(), 0)..);
+        // An encoder holds its first frames back, forty and more: until it gives some, nothing can be said of the pace.
+        for (time, segment, boot, done) in samples.skip_while(|(.., done)| *done == 0) {
+            first.get_or_insert(*time);
+            if let Some(earlier) = before.insert((*segment, *boot), *done) {
+                // An attempt that starts anew counts from its own start.
+                frames += u64::from(done.saturating_sub(earlier));
+            }
+        }
+        let span = now.since(first?).as_secs_f32();
+        (frames > 0 && span >= 0.5).then(|| frames as f32 / span)
+    }
+
+    fn attempt(&mut self, event: &Event, change: impl FnOnce(&mut Attempt)) {
+        let key = (stage_of(event), event.attempt.unwrap_or(1));
+        if self.attempts.len() < MAX_ATTEMPTS || self.attempts.contains_key(&key) {
+            change(self.attempts.entry(key).or_default());
+        }
+    }
+
+    fn segment(&mut self, event: &Event) {
+        let Some(index) = event.segment_index else { return };
+        if self.segments.len() >= MAX_SEGMENTS && !self.segments.contains_key(&index) {
+            return;
+        }
+        let at = moment(event);
+        let segment = self.segments.entry(index).or_default();
+        segment.last_seen_at = segment.last_seen_at.max(Some(event.time));
+        segment.attempts = segment.attempts.max(event.attempt.unwrap_or(1));
+        if matches!(event.kind, EventKind::LeaseExtended | EventKind::LeaseLost) {
+            return;
+        }
+        if let Some(frames) = small(event, "frames") {
+            segment.frames.offer(at, frames);
+        }
+        let done = match event.kind {
+            EventKind::SegmentStarted => {
+                segment.started_at = segment.started_at.max(Some(event.time));
+                segment.begun = segment.begun.max(Some(at));
+                segment.damaged.offer(at, false);
+                Some(0)
+            }
+            EventKind::SegmentCompleted => {
+                segment.completed_at = segment.completed_at.max(Some(event.time));
+                segment.failures.settled(event);
+                segment.ended = segment.ended.max(Some(at));
+                let frames = small(event, "frames");
+                segment.done.offer(at, ((event.source.clone(), event.boot), frames));
+                frames
+            }
+            EventKind::SegmentFailed => {
+                segment.error.offer(at, event.text("error").unwrap_or("no reason given").to_owned());
+                segment.damaged.offer(at, event.data.get("is_damaged").and_then(Value::as_bool).unwrap_or(false));
+                segment.failures.failed(event);
+                None
+            }
+            _ => small(event, "frames_done"),
+        };
+        if event.kind != EventKind::SegmentCompleted {
+            segment.tellers.tell(event, done);
+        }
+        if let Some(done) = done {
+            self.sample((event.time, index, event.boot, done));
+        }
+    }
+
+    fn sample(&mut self, sample: Sample) {
+        self.samples.insert(sample);
+        let newest = self.samples.last().map_or(sample.0, |(time, ..)| *time);
+        let oldest_kept = newest.minus(RATE_WINDOW * 2);
+        while self.samples.len() > MAX_SAMPLES || self.samples.first().is_some_and(|(time, ..)| *time < oldest_kept) {
+            self.samples.pop_first();
+        }
+    }
+}
+
+fn stage_of(event: &Event) -> Stage {
+    match event.kind {
+        EventKind::ReassemblyStarted | EventKind::ReassemblyCompleted | EventKind::ReassemblyFailed => {
+            Stage::Reassembly
+        }
+        _ => Stage::Chunking,
+    }
+}
+
+fn whole(event: &Event, name: &str) -> Option<u64> {
+    event.data.get(name)?.as_u64()
+}
+
+fn small(event: &Event, name: &str) -> Option<u32> {
+    u32::try_from(whole(event, name)?).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! Taking in what the collectors read, and how their reading went.
+
+use std::time::Duration;
+
+use stereospot_api::view::{CollectorView, ServiceView};
+use stereospot_domain::error::Code;
+use stereospot_domain::queue::{Peeked, Settings, Stats};
+use stereospot_domain::{QueueName, Timestamp, message};
+
+use super::World;
+use super::flow::Flow;
+use super::known::{Fault, SeenDead};
+use crate::watch::collector::Collector;
+
+/// Numbers of a queue that can't be read are shown for so long.
+const NUMBERS_LAST: Duration = Duration::from_secs(60);
+
+impl World {
+    /// Takes in a queue's numbers; true when they differ from the last.
+    pub fn set_queue(&mut self, name: QueueName, stats: Stats, settings: Settings, at: Timestamp) -> bool {
+        self.queue_faults.remove(&name);
+        let flow = self.queues.entry(name).or_insert_with(|| Flow::new(name));
+        let is_due = flow.stats().is_none_or(|(_, last)| at.as_secs().div_euclid(5) != last.as_secs().div_euclid(5));
+        let is_changed = flow.observe(stats, settings, at);
+        if is_changed || is_due {
+            self.dirty.queues.insert(name);
+        }
+        is_changed
+    }
+
+    /// A queue could not be read. Where that will last (it is gone, or not for us), or has lasted, its old numbers are no longer
+    /// shown or used: nothing must rest on them. True when they were known until now.
+    pub fn queue_failed(&mut self, name: QueueName, code: Code, error: &str, at: Timestamp) -> bool {
+        let since = self.queue_faults.get(&name).map_or(at, |fault| fault.since);
+        let is_missing = code == Code::NotFound;
+        self.queue_faults.insert(name, Fault { error: error.to_owned(), since, is_missing });
+        let will_last = matches!(code, Code::NotFound | Code::Denied | Code::Invalid);
+        let has_lasted = at.since(since) >= NUMBERS_LAST;
+        let is_news = (will_last || has_lasted) && self.queues.get_mut(&name).is_some_and(Flow::forget_numbers);
+        if is_news {
+            self.dirty.queues.insert(name);
+        }
+        is_news
+    }
+
+    /// Takes in the services, read at a time; true when something of them is new.
+    pub fn set_services(&mut self, services: Vec<ServiceView>, at: Timestamp) -> bool {
+        let timeless = |services: &[ServiceView]| -> Vec<ServiceView> {
+            services.iter().map(|one| ServiceView { observed_at: Timestamp(0), ..one.clone() }).collect()
+        };
+        let is_changed = timeless(&services) != timeless(&self.services);
+        self.without_tasks.retain(|name, _| services.iter().any(|one| one.name == *name && one.running == 0));
+        for service in services.iter().filter(|service| service.running == 0) {
+            self.without_tasks.entry(service.name.clone()).or_insert(at);
+        }
+        self.services = services;
+        self.dirty.services = true;
+        is_changed
+    }
+
+    /// Takes in what lies on a dead-letter queue; true when it is other than before.
+    pub fn set_dead(&mut self, name: QueueName, messages: &[Peeked], at: Timestamp) -> bool {
+        let before = self.dead.remove(&name).unwrap_or_default();
+        let mut seen: Vec<SeenDead> = messages
+            .iter()
+            .map(|message| SeenDead {
+                message_id: message.id.clone(),
+                about: message::job_of(name.role, &message.body),
+                since: message.dead_lettered_at.unwrap_or_else(|| {
+                    before.iter().find(|seen| seen.message_id == message.id).map_or(at, |seen| seen.since)
+                }),
+            })
+            .collect();
+        // A look takes the messages for a moment. What could not be given back, or is in somebody's hand, is not seen, but counted.
+        let counted = self.queues.get(&name).and_then(Flow::stats).map_or(0, |(stats, _)| super::flow::total(stats));
+        let unseen = usize::try_from(counted).unwrap_or(usize::MAX).saturating_sub(seen.len());
+        let is_gone = |one: &&SeenDead| !messages.iter().any(|message| message.id == one.message_id);
+        let kept: Vec<SeenDead> = before.iter().filter(is_gone).take(unseen).cloned().collect();
+        seen.extend(kept);
+        let is_changed = seen != before;
+        if is_changed {
+            let concerned = before.iter().chain(&seen).filter_map(|seen| Some(seen.about?.0));
+            self.dirty.jobs.extend(concerned);
+        }
+        self.dead.insert(name, seen);
+        is_changed
+    }
+
+    /// Takes in how a collector's run went.
+    pub fn collector_ran(&mut self, name: Collector, interval: Duration, error: Option<String>, at: Timestamp) {
+        let view = self.collectors.entry(name).or_insert_with(|| CollectorView {
+            name: name.as_str().to_owned(),
+            last_success_at: None,
+            error: None,
+            lacks: None,
+            interval_secs: interval.as_secs_f32(),
+        });
+        let interval_secs = interval.as_secs_f32();
+        if error.is_none() {
+            view.last_success_at = Some(at);
+            view.interval_secs = interval_secs;
+        } else {
+            // That it runs less often while nothing is there to be read makes its last success no younger.
+            view.interval_secs = view.interval_secs.min(interval_secs);
+        }
+        self.first_ran.entry(name).or_insert(at);
+        view.error = error;
+        self.dirty.collectors.insert(name);
+    }
+
+    /// Takes in what a collector could not read, and why, while the rest went well; `now` is the time of the report.
+    pub fn collector_lacks(&mut self, name: Collector, lacks: Option<String>, now: Timestamp) {
+        let Some(view) = self.collectors.get_mut(&name) else { return };
+        view.lacks = lacks;
+        if view.error.is_none() && view.lacks.is_none() {
+            self.lacking_since.remove(&name);
+        } else {
+            self.lacking_since.entry(name).or_insert(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,372 @@
+//! What is read next. Pure: time comes in as an argument, and nothing is read here.
+//!
+//! Each target has a pause that grows while its readings bring nothing new and falls back when one does. Targets that are due
+//! share the budget by weight: numbers of queues before rows, rows before the details of jobs, those before the rest, and within
+//! one kind whoever waits longest. A kind that needs less than its share leaves the rest to the others, so with a budget that is
+//! too small everything gets older by about as much, and nothing stops.
+//!
+//! Invariant: a target is read by one reading at a time, and no reading begins that the budget does not grant.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use stereospot_domain::{JobId, QueueRole};
+
+use super::budget::Budget;
+use super::pace::{Pace, Pauses};
+
+mod target;
+
+pub use target::{Freshness, Next, Outcome, Pressure, Reading, Target, Watching};
+
+/// Time since the process began.
+pub type Moment = Duration;
+
+const TIERS: usize = 4;
+/// Shares of the budget, where all of it is wanted.
+const WEIGHTS: [u64; TIERS] = [4, 2, 3, 1];
+/// A multiple of all weights, so that shares are whole numbers.
+const WHOLE: u64 = 12;
+/// Readings of a kind that may run at once: one that hangs must not hold up all others.
+const AT_ONCE: [usize; TIERS] = [32, 4, 8, 2];
+/// A target that is late by more than this, and more than two of its own pauses, is told.
+const NOTED_LATE: Duration = Duration::from_secs(15);
+/// So many unchanged readings after its pause has become the longest, a failed job is left alone.
+const LAST_LOOKS: u32 = 24;
+/// As above for a job under way: its pauses grow on, to twice the longest.
+const LONG_QUIET: u32 = 30;
+/// A reading that takes longer than this may never end. A search of the logs may.
+const HANGS: Duration = Duration::from_secs(4);
+/// What took long to read is left alone for at most so long, or as long as it took: it may have hung, and answers again.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+/// The pause after a failure doubles so often.
+const LONGEST_RETRY: u32 = 3;
+
+#[derive(Debug)]
+struct Watch {
+    pause: Duration,
+    pauses: Pauses,
+    due: Moment,
+    is_running: bool,
+    /// Calls that its running reading was granted.
+    granted: u32,
+    /// When its running reading began, or its last.
+    began: Moment,
+    read_at: Option<Moment>,
+    /// When it was last read, and that went well: how old its value is.
+    good_at: Option<Moment>,
+    /// That reading asked nobody: it was known that there is nothing.
+    was_spared: bool,
+    with_row: bool,
+    /// It was nudged while it was being read.
+    again: bool,
+    watching: Watching,
+    looks: u32,
+    is_failing: bool,
+    /// Readings in a row that failed.
+    failures: u32,
+}
+
+/// All targets.
+#[derive(Debug)]
+pub struct Schedule {
+    pace: Pace,
+    budget: Budget,
+    watches: HashMap<Target, Watch>,
+    waiting: [BTreeSet<(Moment, Target)>; TIERS],
+    running: [usize; TIERS],
+    /// What each kind has used, by its weight (start-time fair queueing).
+    used: [u64; TIERS],
+    /// Where the sharing stands: a kind that rested goes on from here, without credit.
+    turn: u64,
+    /// When the budget last held a reading back.
+    blocked_at: Option<Moment>,
+    deferred: u64,
+}
+
+impl Schedule {
+    /// Watches nothing yet.
+    pub fn new(pace: Pace, budget: Budget) -> Self {
+        Self {
+            pace,
+            budget,
+            watches: HashMap::new(),
+            waiting: Default::default(),
+            running: [0; TIERS],
+            used: [0; TIERS],
+            turn: 0,
+            blocked_at: None,
+            deferred: 0,
+        }
+    }
+
+    /// The budget.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Watches something from now on. What is watched already stays as it is.
+    pub fn watch(&mut self, target: Target, now: Moment) {
+        if !self.watches.contains_key(&target) {
+            self.add(target, Watching::Active, now);
+        }
+    }
+
+    /// Watches a job in this way from now on; a change of the way has it read at once. A job that ended without having been
+    /// watched needs no last reading.
+    pub fn watch_job(&mut self, job_id: JobId, watching: Watching, now: Moment) {
+        let target = Target::Job(job_id);
+        let Some(watch) = self.watches.get(&target) else {
+            if watching != Watching::Last {
+                self.add(target, watching, now);
+            }
+            return;
+        };
+        if watch.watching != watching {
+            let (is_running, with_row) = (watch.is_running, watch.with_row);
+            let pauses = self.pauses(target, watching);
+            let watch = self.watches.get_mut(&target).expect("it was just found");
+            (watch.watching, watch.pauses, watch.pause, watch.looks) = (watching, pauses, pauses.0, 0);
+            let has_ended = matches!(watching, Watching::Last | Watching::Failed);
+            (watch.again, watch.with_row) = (is_running && has_ended, with_row);
+            let due = if watching == Watching::Idle { now + pauses.0 } else { now };
+            self.put_off(target, due);
+        }
+    }
+
+    /// Stops watching something.
+    pub fn forget(&mut self, target: Target) {
+        if let Some(watch) = self.watches.remove(&target) {
+            self.waiting[target.tier() as usize].remove(&(watch.due, target));
+            if watch.is_running {
+                self.running[target.tier() as usize] -= 1;
+            }
+        }
+    }
+
+    /// Has a job read soon, its row too: something was heard of it, or it is no longer where it was.
+    pub fn nudge(&mut self, job_id: JobId, now: Moment) {
+        let target = Target::Job(job_id);
+        let hush = self.pace.hush;
+        let Some(watch) = self.watches.get_mut(&target) else {
+            self.add(target, Watching::Last, now);
+            self.watches.get_mut(&target).expect("it was just added").with_row = true;
+            return;
+        };
+        watch.with_row = true;
+        watch.again = watch.is_running;
+        watch.pause = watch.pauses.0;
+        let soon = watch.read_at.map_or(now, |read_at| now.max(read_at + hush)).min(watch.due);
+        self.put_off(target, soon);
+    }
+
+    /// Has something read at once: it is known to have changed.
+    pub fn hurry(&mut self, target: Target, now: Moment) {
+        if let Some(watch) = self.watches.get_mut(&target) {
+            watch.pause = watch.pauses.0;
+            watch.again = watch.is_running;
+            let due = now.min(watch.due);
+            self.put_off(target, due);
+        }
+    }
+
+    /// What to read now. `cost` says how many calls a reading may take at most.
+    pub fn next(&mut self, now: Moment, cost: impl Fn(Target, bool) -> u32) -> Next {
+        let is_due = |set: &BTreeSet<(Moment, Target)>| set.first().is_some_and(|(due, _)| *due <= now);
+        let ready = (0..TIERS).filter(|tier| self.running[*tier] < AT_ONCE[*tier] && is_due(&self.waiting[*tier]));
+        let Some(tier) = ready.min_by_key(|tier| (self.used[*tier].max(self.turn), *tier)) else {
+            let free = (0..TIERS).filter(|tier| self.running[*tier] < AT_ONCE[*tier]);
+            return Next::Wait(free.filter_map(|tier| Some(self.waiting[tier].first()?.0)).min());
+        };
+        let (due, target) = *self.waiting[tier].first().expect("this kind was found to have a due target");
+        let with_row = self.watches.get(&target).is_some_and(|watch| watch.with_row);
+        let calls = cost(target, with_row);
+        if let Err(when) = self.budget.take(calls, now) {
+            self.blocked_at = Some(now);
+            return Next::Wait(Some(when));
+        }
+        let began = self.used[tier].max(self.turn);
+        self.turn = began;
+        self.used[tier] = began + u64::from(calls) * WHOLE / WEIGHTS[tier];
+        self.waiting[tier].remove(&(due, target));
+        self.running[tier] += 1;
+        if self.blocked_at.is_some_and(|at| at >= due) {
+            self.deferred += 1;
+        }
+        if let Some(watch) = self.watches.get_mut(&target) {
+            (watch.is_running, watch.with_row, watch.again, watch.granted) = (true, false, false, calls);
+            watch.began = now;
+        }
+        Next::Read(Reading { target, with_row, granted: calls })
+    }
+
+    /// A reading has ended, after this time, with so many calls: what it did not use is given back.
+    pub fn done(&mut self, target: Target, outcome: Outcome, took: Duration, calls: u32, now: Moment) {
+        let Some(watch) = self.watches.get_mut(&target) else { return };
+        if !std::mem::take(&mut watch.is_running) {
+            return;
+        }
+        self.budget.refund(watch.granted.saturating_sub(calls));
+        self.budget.overdraw(calls.saturating_sub(watch.granted), now);
+        self.running[target.tier() as usize] -= 1;
+        watch.read_at = Some(now);
+        watch.is_failing = outcome == Outcome::Failed;
+        if !watch.is_failing {
+            (watch.good_at, watch.was_spared) = (Some(now), calls == 0);
+        }
+        watch.failures = if watch.is_failing { watch.failures + 1 } else { 0 };
+        let is_last = watch.watching == Watching::Last && outcome != Outcome::Failed && !watch.again;
+        let is_at_longest = watch.pause >= watch.pauses.1;
+        watch.looks = if outcome == Outcome::Same && is_at_longest { watch.looks + 1 } else { 0 };
+        if is_last || (watch.watching == Watching::Failed && watch.looks > LAST_LOOKS) {
+            self.watches.remove(&target);
+            return;
+        }
+        let is_long_quiet = watch.watching == Watching::Active && watch.looks > LONG_QUIET;
+        let longest = if is_long_quiet { watch.pauses.1 * 2 } else { watch.pauses.1 };
+        watch.pause = match outcome {
+            Outcome::Changed | Outcome::More => watch.pauses.0,
+            Outcome::Same if matches!(target, Target::Job(_)) => (watch.pause * 3 / 2).min(longest),
+            Outcome::Same => (watch.pause * 3 / 2).min(watch.pauses.1),
+            // What is read seldom is tried again soon: its pauses are for what doesn't change, not for what is not known.
+            Outcome::Failed => self.pace.retry * (1 << watch.failures.min(LONGEST_RETRY)),
+        };
+        // A reading takes at most about a tenth of its target's time; one that took long because it hung, half of it.
+        let pause = watch.pause.max((took * 10).min(LONGEST_REST.max(took)));
+        watch.due = match outcome {
+            Outcome::More => now,
+            _ if std::mem::take(&mut watch.again) => now + self.pace.hush,
+            _ => now + pause,
+        };
+        self.waiting[target.tier() as usize].insert((watch.due, target));
+    }
+
+    /// Calls that were made without having been asked for here.
+    pub fn charge(&mut self, calls: u32, now: Moment) {
+        self.budget.charge(calls, now);
+    }
+
+    /// How fresh the values of those are that belong together.
+    pub fn freshness(&self, now: Moment, belongs: impl Fn(Target) -> bool) -> Freshness {
+        let mut all = Freshness::default();
+        for (target, watch) in self.watches.iter().filter(|(target, _)| belongs(**target)) {
+            all.targets += 1;
+            all.failing += usize::from(watch.is_failing);
+            all.hanging += usize::from(watch.hangs(*target, now) && !watch.is_failing);
+            if !watch.is_failing && !watch.is_running {
+                all.latest = all.latest.max(now.saturating_sub(watch.due));
+            }
+            if watch.counts(*target) {
+                all.pause = all.pause.max(Some(if watch.is_failing { watch.pauses.1 } else { watch.pause }));
+                all.oldest = all.oldest.max(self.value_age(*target, watch, now).filter(|_| !watch.is_failing));
+            }
+        }
+        all
+    }
+
+    /// Targets that are not answered: their reading failed or hangs, and began at this moment or later.
+    pub fn unanswered(&self, since: Moment, now: Moment) -> impl Iterator<Item = Target> {
+        self.watches.iter().filter_map(move |(target, watch)| {
+            let has_trouble = (watch.is_failing && !watch.is_running) || watch.hangs(*target, now);
+            (has_trouble && watch.began >= since).then_some(*target)
+        })
+    }
+
+    /// How old a target's value is. That there is nothing was told by the queue's count, and is as old as that.
+    fn value_age(&self, target: Target, watch: &Watch, now: Moment) -> Option<Duration> {
+        let good_at = match target {
+            Target::DeadLetters(name) if watch.was_spared => self.watches.get(&Target::Queue(name))?.good_at,
+            _ => watch.good_at,
+        };
+        Some(now.saturating_sub(good_at?))
+    }
+
+    /// Whether any of those that belong together has been read, well or not.
+    pub fn was_read(&self, belongs: impl Fn(Target) -> bool) -> bool {
+        self.watches.iter().any(|(target, watch)| belongs(*target) && watch.read_at.is_some())
+    }
+
+    /// Whether the budget has held any reading back lately.
+    pub fn is_held_back(&self, now: Moment) -> bool {
+        self.blocked_at.is_some_and(|at| now.saturating_sub(at) < NOTED_LATE)
+    }
+
+    /// Whether the budget holds readings back so much that it should be told.
+    pub fn pressure(&self, now: Moment) -> Option<Pressure> {
+        if !self.is_held_back(now) {
+            return None;
+        }
+        let due = self.waiting.iter().flat_map(|waiting| waiting.iter().take_while(|(due, _)| *due <= now));
+        let late = due.filter_map(|(due, target)| {
+            let (late, pause) = (now - *due, self.watches.get(target)?.pause);
+            (late >= NOTED_LATE && late > pause * 2).then_some(late)
+        });
+        let (waiting, latest) = late.fold((0, Duration::ZERO), |(count, latest), late| (count + 1, latest.max(late)));
+        (waiting > 0).then_some(Pressure { waiting, latest })
+    }
+
+    /// Readings that had to wait for the budget, since this was last asked.
+    pub fn take_deferred(&mut self) -> u64 {
+        std::mem::take(&mut self.deferred)
+    }
+
+    fn add(&mut self, target: Target, watching: Watching, now: Moment) {
+        let pauses = self.pauses(target, watching);
+        let watch = Watch {
+            pause: pauses.0,
+            pauses,
+            due: now,
+            is_running: false,
+            granted: 0,
+            began: now,
+            read_at: None,
+            good_at: None,
+            was_spared: false,
+            with_row: false,
+            again: false,
+            watching,
+            looks: 0,
+            is_failing: false,
+            failures: 0,
+        };
+        self.watches.insert(target, watch);
+        self.waiting[target.tier() as usize].insert((now, target));
+    }
+
+    fn pauses(&self, target: Target, watching: Watching) -> Pauses {
+        match watching {
+            Watching::Failed => self.pace.of_failed(),
+            Watching::Idle => self.pace.of_idle(),
+            Watching::Active | Watching::Last => self.pace.of(target),
+        }
+    }
+
+    /// Sets when a target is due, unless it is being read.
+    fn put_off(&mut self, target: Target, due: Moment) {
+        let Some(watch) = self.watches.get_mut(&target).filter(|watch| !watch.is_running) else { return };
+        let waiting = &mut self.waiting[target.tier() as usize];
+        waiting.remove(&(watch.due, target));
+        watch.due = due;
+        waiting.insert((due, target));
+    }
+}
+
+impl Watch {
+    fn hangs(&self, target: Target, now: Moment) -> bool {
+        self.is_running && target != Target::Logs && now.saturating_sub(self.began) >= HANGS
+    }
+
+    /// Whether it matters how old its value is. What hardly changes any more, and what nothing rests on, is read seldom, and shown
+    /// with its own age.
+    fn counts(&self, target: Target) -> bool {
+        match target {
+            Target::Queue(name) | Target::DeadLetters(name) => QueueRole::PIPELINE.contains(&name.role),
+            Target::Job(_) => self.watching == Watching::Active,
+            Target::All(_) => false,
+            Target::Active(_) | Target::Newest(_) | Target::Services | Target::Logs => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

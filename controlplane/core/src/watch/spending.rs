@@ -1,0 +1,185 @@
+//! What asking the platform costs. Pure: counts come in with their times.
+//!
+//! List prices of us-east-1 in the middle of 2026, on demand and beyond every free tier; they stand at aws.amazon.com under
+//! /sqs/pricing, /dynamodb/pricing/on-demand, /s3/pricing and /cloudwatch/pricing. ECS and Application Auto Scaling answer without
+//! a charge.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use stereospot_api::view::ApiCalls;
+
+use super::schedule::Moment;
+
+/// One request to a standard queue.
+pub const SQS_REQUEST_USD: f64 = 0.40e-6;
+/// One read request unit of DynamoDB: 4 KiB strongly consistent, or 8 KiB eventually.
+pub const READ_UNIT_USD: f64 = 0.125e-6;
+/// One write request unit: 1 KiB.
+pub const WRITE_UNIT_USD: f64 = 0.625e-6;
+/// One HEAD or GET of an object.
+pub const S3_READ_USD: f64 = 0.40e-6;
+/// One PUT, POST or LIST.
+pub const S3_WRITE_USD: f64 = 5.0e-6;
+/// One call of PutMetricData.
+pub const PUT_METRIC_USD: f64 = 10.0e-6;
+/// A gigabyte that Logs Insights scans.
+pub const LOG_GIGABYTE_USD: f64 = 0.005;
+/// AWS counts 730 hours in a month.
+pub const MONTH_MINUTES: f64 = 730.0 * 60.0;
+/// What a job's row takes in an index, about.
+const JOB_ROW_BYTES: f64 = 400.0;
+/// What a completion takes, about.
+const COMPLETION_BYTES: f64 = 200.0;
+
+/// How far back rates look.
+const WINDOW: Duration = Duration::from_secs(600);
+/// Time between two samples.
+const STEP: Duration = Duration::from_secs(15);
+
+/// Read units of one page of job rows, from the index, which is read eventually consistent.
+pub fn units_of_rows(rows: usize) -> f64 {
+    (rows as f64 * JOB_ROW_BYTES / 4096.0).ceil().max(1.0) / 2.0
+}
+
+/// Read units of a job's completions, strongly consistent.
+pub fn units_of_completions(rows: usize) -> f64 {
+    (rows as f64 * COMPLETION_BYTES / 4096.0).ceil().max(1.0)
+}
+
+/// Counts of one API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Attempts, the failed ones too: that is what is paid for.
+    pub attempts: u64,
+    /// Of these: asked to slow down.
+    pub throttled: u64,
+    /// Of these: failed otherwise.
+    pub failed: u64,
+}
+
+/// What was counted.
+#[derive(Debug, Default)]
+pub struct Spending {
+    /// What was counted when this was last told.
+    last: BTreeMap<String, Counts>,
+    /// Attempts by API over the window.
+    samples: VecDeque<(Moment, BTreeMap<String, u64>)>,
+    /// Read units of our own queries, and how many queries.
+    queries: (f64, u64),
+    /// Bytes that log searches scanned, by time.
+    scanned: VecDeque<(Moment, u64)>,
+}
+
+/// What watching costs now.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PollsView {
+    /// Calls by API; empty where calls cost nothing.
+    pub calls: Vec<ApiCalls>,
+    /// Calls a minute that watching may make; absent where calls cost nothing.
+    pub budget_per_minute: Option<u32>,
+    /// Calls in the last minutes, a minute.
+    pub calls_per_minute: f32,
+    /// What that costs in a month, in US dollars.
+    pub usd_per_month: f64,
+}
+
+impl Spending {
+    /// Takes in the counts as of now; returns what came since the last time.
+    pub fn observe(&mut self, counts: Vec<(String, Counts)>, now: Moment) -> Vec<(String, Counts)> {
+        let mut new = Vec::new();
+        let mut sample = BTreeMap::new();
+        for (api, counts) in counts {
+            let api = name_of(&api);
+            *sample.entry(api.clone()).or_default() += counts.attempts;
+            let last = self.last.insert(api.clone(), counts).unwrap_or_default();
+            let since = Counts {
+                attempts: counts.attempts.saturating_sub(last.attempts),
+                throttled: counts.throttled.saturating_sub(last.throttled),
+                failed: counts.failed.saturating_sub(last.failed),
+            };
+            if since != Counts::default() {
+                new.push((api, since));
+            }
+        }
+        if self.samples.back().is_none_or(|(at, _)| now.saturating_sub(*at) >= STEP) {
+            self.samples.push_back((now, sample));
+        }
+        while self.samples.get(1).is_some_and(|(at, _)| now.saturating_sub(*at) >= WINDOW) {
+            self.samples.pop_front();
+        }
+        while self.scanned.front().is_some_and(|(at, _)| now.saturating_sub(*at) > WINDOW) {
+            self.scanned.pop_front();
+        }
+        new
+    }
+
+    /// A query that took so many read units.
+    pub fn queried(&mut self, units: f64) {
+        self.queries.0 += units;
+        self.queries.1 += 1;
+    }
+
+    /// A log search scanned so many bytes.
+    pub fn scanned(&mut self, bytes: u64, now: Moment) {
+        self.scanned.push_back((now, bytes));
+    }
+
+    /// Calls, rates and prices as of the last counts.
+    pub fn view(&self, budget: Option<u32>, now: Moment) -> PollsView {
+        let (from, first) = self.samples.front().map(|(at, sample)| (*at, sample)).unzip();
+        let minutes = from.map_or(0.0, |from| now.saturating_sub(from).as_secs_f64() / 60.0);
+        let a_minute = |count: u64| if minutes < 0.05 { 0.0 } else { count as f64 / minutes };
+        let calls: Vec<ApiCalls> = self
+            .last
+            .iter()
+            .map(|(api, counts)| {
+                let before = first.and_then(|first| first.get(api)).copied().unwrap_or(0);
+                let per_minute = a_minute(counts.attempts.saturating_sub(before));
+                ApiCalls {
+                    api: api.clone(),
+                    attempts: counts.attempts,
+                    throttled: counts.throttled,
+                    failed: counts.failed,
+                    per_minute: per_minute as f32,
+                    usd_per_month: per_minute * MONTH_MINUTES * self.price(api),
+                }
+            })
+            .collect();
+        let scanned: u64 = self.scanned.iter().map(|(_, bytes)| bytes).sum();
+        let logs = a_minute(scanned) * MONTH_MINUTES / 1e9 * LOG_GIGABYTE_USD;
+        PollsView {
+            calls_per_minute: calls.iter().map(|calls| calls.per_minute).sum(),
+            usd_per_month: calls.iter().map(|calls| calls.usd_per_month).sum::<f64>() + logs,
+            budget_per_minute: budget,
+            calls,
+        }
+    }
+
+    /// Of one call, in US dollars.
+    fn price(&self, api: &str) -> f64 {
+        let (service, operation) = api.split_once('.').unwrap_or((api, ""));
+        match (service, operation) {
+            ("sqs", _) => SQS_REQUEST_USD,
+            ("dynamodb", "Query") => self.queries.0.max(1.0) / self.queries.1.max(1) as f64 * READ_UNIT_USD,
+            ("dynamodb", "GetItem") => READ_UNIT_USD,
+            ("dynamodb", _) => WRITE_UNIT_USD,
+            ("s3", "HEAD") => S3_READ_USD,
+            ("s3", "DELETE") => 0.0,
+            // A GET of ours is a LIST, but for the few results that are downloaded.
+            ("s3", _) => S3_WRITE_USD,
+            ("cloudwatch", "PutMetricData") => PUT_METRIC_USD,
+            _ => 0.0,
+        }
+    }
+}
+
+/// `service.Operation`, the service in lower case and without blanks.
+fn name_of(api: &str) -> String {
+    let (service, operation) = api.split_once(['.', ':', '/']).unwrap_or((api, ""));
+    let service = service.trim().to_lowercase().replace([' ', '_'], "-");
+    if operation.is_empty() { service } else { format!("{service}.{}", operation.trim()) }
+}
+
+#[cfg(test)]
+mod tests;

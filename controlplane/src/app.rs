@@ -1,0 +1,164 @@
+//! What every task and every request handler shares.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use stereospot_api::view::Environment;
+use stereospot_domain::{JobId, QueueName, Timestamp};
+use stereospot_ports::{Backend, reassembly};
+use stereospot_telemetry::Recorder;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::collect::Polls;
+use crate::config::Config;
+use crate::ingest::Ingest;
+use crate::live::Live;
+use crate::nudge::Nudge;
+use crate::platform::{Move, Platform};
+use crate::store::Store;
+
+/// A job that was read so shortly ago is not read again because somebody asks.
+const ASKED_FRESH: Duration = Duration::from_secs(5);
+
+/// Everything that tasks and handlers work with.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) backend: Backend,
+    /// What stands beside the backend.
+    pub(crate) platform: Platform,
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) live: Arc<Live>,
+    pub(crate) ingest: Ingest,
+    pub(crate) nudge: Nudge,
+    pub(crate) recorder: Option<Recorder>,
+    /// Jobs whose source is arriving.
+    pub(crate) uploads: Mutex<HashSet<JobId>>,
+    /// Held while a restore is applied; in it, messages that were put back though that could not be recorded.
+    pub(crate) put_back: tokio::sync::Mutex<HashSet<(Uuid, String)>>,
+    /// Jobs whose reassembly message was purged here, and when: it is not under way.
+    pub(crate) purged: Mutex<HashMap<JobId, Timestamp>>,
+    /// What is read when, and what that costs.
+    pub(crate) polls: Polls,
+    /// When this process began.
+    pub(crate) started_at: Timestamp,
+    /// Jobs that were read whole because somebody asked, and when.
+    pub(crate) asked: Mutex<HashMap<JobId, Timestamp>>,
+    /// Moves of whole queues that this process follows.
+    pub(crate) moving: Mutex<BTreeMap<QueueName, Move>>,
+    /// Cancelled when the server is to stop.
+    pub(crate) stop: CancellationToken,
+}
+
+/// A job's claim to be the only upload of its source; dropped, it ends.
+#[derive(Debug)]
+pub(crate) struct Upload<'a> {
+    app: &'a App,
+    job_id: JobId,
+}
+
+impl App {
+    /// How long the trigger check waits before it sends a reassembly message again.
+    pub(crate) fn trigger_patience(&self) -> reassembly::Patience {
+        reassembly::Patience { when_empty: self.config.resend_after, ..reassembly::Patience::default() }
+    }
+
+    /// How long after its sending an operator may not send a job's reassembly message again: not at all when it was purged.
+    pub(crate) fn resend_after(&self, job_id: JobId) -> Duration {
+        let usual = self.config.resend_after;
+        let purged_at = self.purged.lock().unwrap_or_else(PoisonError::into_inner).get(&job_id).copied();
+        if purged_at.is_some_and(|at| self.now().since(at) < usual) { Duration::ZERO } else { usual }
+    }
+
+    /// Notes that jobs' reassembly messages were purged, or that they were sent anew.
+    pub(crate) fn note_purged(&self, jobs: impl IntoIterator<Item = JobId>, is_purged: bool) {
+        let (now, usual) = (self.now(), self.config.resend_after);
+        let mut purged = self.purged.lock().unwrap_or_else(PoisonError::into_inner);
+        purged.retain(|_, at| now.since(*at) < usual);
+        for job_id in jobs {
+            match is_purged {
+                true => purged.insert(job_id, now),
+                false => purged.remove(&job_id),
+            };
+        }
+    }
+
+    /// Now, by the backend's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.backend.clock.now()
+    }
+
+    /// Where this control plane looks.
+    pub(crate) fn environment(&self) -> Environment {
+        Environment {
+            name: self.config.environment.clone(),
+            backend: self.backend.kind,
+            is_production: self.config.is_production,
+            is_read_only: self.config.is_read_only,
+            repairs_by_itself: self.config.reconciles(),
+            version: crate::VERSION.into(),
+            region: self.platform.facts.region.clone(),
+            topology: self.platform.facts.topology,
+            prefix: self.platform.facts.prefix.clone(),
+        }
+    }
+
+    /// Whether somebody who asks for a job has it read whole. Where calls are paid for it is not read again within a few seconds,
+    /// however many ask: what is known is told with its age.
+    pub(crate) fn is_due(&self, job_id: JobId) -> bool {
+        if !self.polls.is_metered() {
+            return true;
+        }
+        let now = self.now();
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.retain(|_, at| now.since(*at) < ASKED_FRESH);
+        match asked.entry(job_id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(vacant) => {
+                vacant.insert(now);
+                true
+            }
+        }
+    }
+
+    /// False for queues whose messages come as they like: they can only be gone through.
+    pub(crate) fn finds_by_id(&self, name: QueueName) -> bool {
+        !self.platform.moves.contains_key(&name)
+    }
+
+    /// Notes where the platform's move of a queue stands; none when it is over.
+    pub(crate) fn set_move(&self, name: QueueName, stands: Option<Move>) {
+        let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        match stands {
+            Some(stands) => moving.insert(name, stands),
+            None => moving.remove(&name),
+        };
+    }
+
+    /// Where the platform's move of a queue stands, if one was started here.
+    pub(crate) fn running_move(&self, name: QueueName) -> Option<Move> {
+        self.moving.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
+    }
+
+    /// Claims a job's upload; none while another runs.
+    pub(crate) fn claim_upload(&self, job_id: JobId) -> Option<Upload<'_>> {
+        let is_first = self.uploads.lock().unwrap_or_else(PoisonError::into_inner).insert(job_id);
+        is_first.then_some(Upload { app: self, job_id })
+    }
+}
+
+impl App {
+    /// True while a job's source is arriving.
+    pub(crate) fn is_uploading(&self, job_id: JobId) -> bool {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).contains(&job_id)
+    }
+}
+
+impl Drop for Upload<'_> {
+    fn drop(&mut self) {
+        self.app.uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.job_id);
+    }
+}
