@@ -15,14 +15,16 @@ use uuid::Uuid;
 
 mod deployment;
 mod named;
+mod output;
 mod stack;
 mod submit;
 
-pub use deployment::{Logs, Services, ServicesCommand};
-pub use stack::{BackendName, Doctor, Endpoint, Provision, Up, Watch};
-pub use submit::Submit;
+pub(crate) use deployment::{Logs, Services, ServicesCommand};
+pub(crate) use output::{Json, Write};
+pub(crate) use stack::{BackendName, Doctor, Endpoint, Provision, Up};
+pub(crate) use submit::Submit;
 
-use crate::dashboard::ThemeName;
+use crate::dashboard::theme::ThemeName;
 
 /// Converts 2D video to stereo 3D, and lets its operator see and repair everything.
 ///
@@ -40,7 +42,7 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 usage."
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// The control plane's address [default: that of the stack on the data directory; where there never was one, http://127.0.0.1:7847]
     #[arg(long, global = true, env = "STEREOSPOT_SERVER", value_name = "URL", value_hint = ValueHint::Url)]
     pub server: Option<String>,
@@ -59,8 +61,7 @@ impl Cli {
     /// The command line of this process; ends it with 2 and a sentence when it can't be understood. A variable of the environment
     /// that is set to nothing counts as not set, as shells and service files set one to be rid of it. A data directory on the command
     /// line outweighs a server in the environment: what was typed is what is meant.
-    #[must_use]
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let mut matches = without_empty_variables(Self::command()).get_matches();
         let is_typed = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
         let is_by_data_dir = is_typed("data_dir") && !is_typed("server");
@@ -83,7 +84,7 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 
 /// How the dashboard looks.
 #[derive(Debug, Clone, Args)]
-pub struct Look {
+pub(crate) struct Look {
     /// The dashboard's colours: dark, light or colour-blind; NO_COLOR in the environment turns them off
     #[arg(long, value_name = "NAME", default_value = "dark", value_parser = named::themes(), hide_possible_values = true)]
     pub theme: ThemeName,
@@ -97,7 +98,7 @@ pub struct Look {
 
 /// Every command.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Start a control plane and workers, with the dashboard
     #[command(after_help = "\
 Examples:
@@ -213,31 +214,9 @@ Examples:
     },
 }
 
-/// `--json`.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct Json {
-    /// Print JSON: the control plane's own types
-    #[arg(long, global = true)]
-    pub json: bool,
-}
-
-/// How a write is confirmed.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct Write {
-    /// Only show the plan
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Apply without asking
-    #[arg(long, short, conflicts_with = "dry_run")]
-    pub yes: bool,
-    /// Print JSON: the plan with --dry-run, else what became of it
-    #[command(flatten)]
-    pub json: Json,
-}
-
 /// `jobs`.
 #[derive(Debug, Clone, Args)]
-pub struct Jobs {
+pub(crate) struct Jobs {
     /// What to do; absent means `list`.
     #[command(subcommand)]
     pub command: Option<JobsCommand>,
@@ -248,7 +227,7 @@ pub struct Jobs {
 
 /// `jobs list`.
 #[derive(Debug, Clone, Args)]
-pub struct JobsList {
+pub(crate) struct JobsList {
     /// Only jobs with this status
     #[arg(long, value_parser = named::statuses())]
     pub status: Option<JobStatus>,
@@ -265,7 +244,7 @@ pub struct JobsList {
 
 /// `jobs …`.
 #[derive(Debug, Clone, Subcommand)]
-pub enum JobsCommand {
+pub(crate) enum JobsCommand {
     /// List jobs, newest first
     List(JobsList),
     /// Show one job: its segments, its stages, what is wrong with it
@@ -335,7 +314,7 @@ pub enum JobsCommand {
 
 /// `queues`.
 #[derive(Debug, Clone, Args)]
-pub struct Queues {
+pub(crate) struct Queues {
     /// What to do; absent means `list`.
     #[command(subcommand)]
     pub command: Option<QueuesCommand>,
@@ -346,7 +325,7 @@ pub struct Queues {
 
 /// `queues …`.
 #[derive(Debug, Clone, Subcommand)]
-pub enum QueuesCommand {
+pub(crate) enum QueuesCommand {
     /// List queues, each followed by its dead-letter queue
     List(Json),
     /// Show messages, oldest first, without touching them
@@ -406,7 +385,7 @@ pub enum QueuesCommand {
 
 /// `events`.
 #[derive(Debug, Clone, Args)]
-pub struct Events {
+pub(crate) struct Events {
     /// At most so many, the newest
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
@@ -417,7 +396,7 @@ pub struct Events {
 
 /// `actions`.
 #[derive(Debug, Clone, Args)]
-pub struct Actions {
+pub(crate) struct Actions {
     /// At most so many, newest first
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,

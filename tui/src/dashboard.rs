@@ -30,8 +30,7 @@ mod ring;
 mod signals;
 mod state;
 mod terminal;
-mod text;
-mod theme;
+pub(crate) mod theme;
 mod triage;
 mod update;
 mod view;
@@ -48,7 +47,6 @@ use tokio::sync::mpsc;
 
 pub use harness::Harness;
 pub use keys::{Error as KeysError, NotAKey};
-pub use theme::{ThemeName, UnknownTheme};
 
 use effect::{Effect, Runner};
 use input::Input;
@@ -56,7 +54,7 @@ use keys::Keymap;
 use signals::{Heard, Signals, Sleepers};
 use state::State;
 use terminal::Screen;
-use theme::Theme;
+use theme::{Theme, ThemeName};
 
 /// How the dashboard is to look and whom it talks to.
 #[derive(Debug, Clone)]

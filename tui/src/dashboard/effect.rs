@@ -16,7 +16,7 @@ use super::export::Export;
 use super::input::Input;
 use super::logs::MAX_LINES;
 use super::triage::MAX_MESSAGES;
-use crate::command::patience::unknown_end;
+use crate::text::unknown_end;
 
 /// Events of one job that are held.
 pub(crate) const JOB_EVENTS: u32 = 500;

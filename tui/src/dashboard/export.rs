@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::place::Place;
 use super::state::State;
-use super::text;
+use crate::text;
 
 /// A file to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(crate) fn export(state: &State) -> Result<Export, String> {
         }
         Place::Job(id) => {
             let data = state.detail.as_ref().filter(|detail| detail.id == *id).and_then(|detail| detail.data.as_ref());
-            json(format!("job {}", text::short_id(*id)), data.and_then(|data| some(data, false)))
+            json(format!("job {}", id.short()), data.and_then(|data| some(data, false)))
         }
         Place::Deployment => {
             let view = state.deployment.view.as_ref();
@@ -95,8 +95,8 @@ pub(crate) fn export(state: &State) -> Result<Export, String> {
     let (what, kind, text) = content.ok_or("there is nothing to write yet")?;
     let environment = state.model.environment.as_ref().map_or("stereospot", |environment| environment.name.as_str());
     let place = match &state.place {
-        Place::Job(id) => format!("job-{}", text::short_id(*id)),
-        Place::Logs(id) => format!("logs-{}", text::short_id(*id)),
+        Place::Job(id) => format!("job-{}", id.short()),
+        Place::Logs(id) => format!("logs-{}", id.short()),
         place => place.to_string().split('?').next().unwrap_or_default().to_owned(),
     };
     let name: String = format!("{environment}-{place}-{}", state.server_now().as_secs())

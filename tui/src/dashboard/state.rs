@@ -15,9 +15,9 @@ use super::logs::Logs;
 use super::model::{Link, Model};
 use super::mouse::Hits;
 use super::place::Place;
-use super::text;
 use super::theme::Theme;
 use super::triage::Triage;
+use crate::text;
 
 /// Rows stay where they are for this long after a key.
 pub(crate) const CALM: Duration = Duration::from_secs(2);
@@ -191,7 +191,7 @@ impl State {
     /// What is wrong with the connection, once something was heard or the first attempt has failed: until it is mended nobody can
     /// say that nothing else is.
     pub(crate) fn disconnected(&self) -> Option<String> {
-        let seen = self.model.silence(self.now).map(text::whole_age);
+        let seen = self.model.silence(self.now).map(text::age);
         match (&self.model.link, seen) {
             (Link::Lost { reason, .. }, None) => Some(reason.clone()),
             (Link::Lost { reason, .. }, Some(age)) => Some(format!("lost, all below is as it was {age} ago: {reason}")),

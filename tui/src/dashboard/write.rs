@@ -8,7 +8,6 @@ use super::keys::Command;
 use super::model::Link;
 use super::place::Place;
 use super::state::{PulseItem, State};
-use super::text::short_id;
 
 /// The commands that write.
 pub(crate) const WRITES: [Command; 8] = [
@@ -110,7 +109,7 @@ fn replay_of_job(state: &State, job_id: JobId) -> Result<Action, String> {
         Some(Repair::ReplayDeadLetters { queue, message_ids }) => Some((finding.code, *queue, message_ids.clone())),
         _ => None,
     });
-    let (code, queue, message_ids) = found.ok_or_else(|| format!("no dead letter of {} is known", short_id(job_id)))?;
+    let (code, queue, message_ids) = found.ok_or_else(|| format!("no dead letter of {} is known", job_id.short()))?;
     Ok(match queue.role {
         QueueRole::Reassembly => Action::Repair { job_id, code: code.as_str().into() },
         _ => Action::Replay { queue, message_ids: Some(message_ids) },
@@ -159,7 +158,7 @@ fn repair(state: &State) -> Result<Action, String> {
     let findings = findings(state, job_id);
     let finding = findings.iter().find(|finding| finding.repair.is_some()).ok_or_else(|| {
         if findings.is_empty() {
-            format!("nothing is found wrong with {}", short_id(job_id))
+            format!("nothing is found wrong with {}", job_id.short())
         } else {
             "no finding here has a safe repair: see its runbook page".into()
         }

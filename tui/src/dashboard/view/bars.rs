@@ -3,7 +3,6 @@
 use ratatui::style::{Modifier, Style};
 use stereospot_api::view::CollectorView;
 
-use crate::command::print::whereabouts;
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::keys::Command;
 use crate::dashboard::logs::Logs;
@@ -11,8 +10,9 @@ use crate::dashboard::model::Link;
 use crate::dashboard::mouse::Target;
 use crate::dashboard::place::{Place, Screen};
 use crate::dashboard::state::{Overlay, State};
-use crate::dashboard::text;
 use crate::dashboard::{triage, write};
+use crate::text;
+use crate::text::whereabouts;
 
 /// A part of the header: its spans and how much it matters (0 stays longest).
 struct Part {
@@ -79,7 +79,7 @@ fn link(state: &State, width: u16) -> Part {
     let theme = &state.theme;
     let label = if width >= 120 { "control plane " } else { "" };
     let bold = Modifier::BOLD;
-    let age = state.model.silence(state.now).map(text::age);
+    let age = state.model.silence(state.now).map(text::duration);
     let spans = match &state.model.link {
         Link::Live if state.is_stale() => vec![
             (label.into(), theme.dim),
@@ -119,7 +119,7 @@ fn link(state: &State, width: u16) -> Part {
 fn collector_part(state: &State, collector: &CollectorView) -> Part {
     let theme = &state.theme;
     let is_late = state.model.collector_is_late(collector, state.now);
-    let age = collector.last_success_at.map_or_else(|| "never".into(), |at| text::age(state.ago(at)));
+    let age = collector.last_success_at.map_or_else(|| "never".into(), |at| text::duration(state.ago(at)));
     let name = (format!("{} ", collector.name), theme.dim);
     if is_late || collector.error.is_some() || collector.lacks.is_some() {
         let word = match (&collector.error, &collector.lacks) {

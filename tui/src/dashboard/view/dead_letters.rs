@@ -8,8 +8,8 @@ use super::value;
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::mouse::List;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
 use crate::dashboard::triage::{MAX_MESSAGES, Pane};
+use crate::text;
 
 const GROUPS: [Column; 7] = [
     column(" ", 1, 0),
@@ -82,7 +82,7 @@ pub(super) fn draw(state: &State, queue: QueueName, canvas: &mut Canvas<'_>) {
 /// younger than they are: it says since when they are known to be the same number.
 fn ages(state: &State, queue: QueueName) -> Vec<String> {
     let triage = &state.triage;
-    let age = |at| text::whole_age(state.ago(at));
+    let age = |at| text::age(state.ago(at));
     let Some(at) = triage.read_at else {
         return vec![if triage.is_reading { "reading …" } else { "not read" }.to_owned()];
     };
@@ -147,11 +147,11 @@ fn messages(state: &State, canvas: &mut Canvas<'_>) {
         } else {
             Cell::default()
         };
-        let expires = message.expires_at.map(|at| text::whole_age(at.since(state.server_now())));
+        let expires = message.expires_at.map(|at| text::age(at.since(state.server_now())));
         vec![
             mark,
             Cell::new(message.id.clone(), theme.dim),
-            message.job_id.map_or_else(|| value::missing(state), |id| Cell::new(text::short_id(id), theme.accent)),
+            message.job_id.map_or_else(|| value::missing(state), |id| Cell::new(id.short(), theme.accent)),
             message.segment_index.map_or_else(|| value::missing(state), |at| Cell::new(at.to_string(), theme.text)),
             Cell::new(message.receive_count.to_string(), theme.dim),
             value::since(state, message.dead_lettered_at, theme.text),
@@ -170,7 +170,7 @@ fn body(state: &State, canvas: &mut Canvas<'_>) {
     lines.push((String::new(), theme.dim));
     let facts = format!(
         "sent {} ago, received {}",
-        text::whole_age(state.ago(message.enqueued_at)),
+        text::age(state.ago(message.enqueued_at)),
         text::plural(message.receive_count as usize, "time"),
     );
     lines.push((facts, theme.dim));

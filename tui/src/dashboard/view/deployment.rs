@@ -6,7 +6,7 @@ use stereospot_domain::QueueName;
 
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::text;
 
 type Line = Vec<(String, Style)>;
 
@@ -43,7 +43,7 @@ pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     let end = width.saturating_sub(1);
     canvas.text_right(end, 0, &more, theme.warn);
     if let Some(at) = deployment.read_at {
-        let age = format!(" asked {} ago ", text::whole_age(state.ago(at)));
+        let age = format!(" asked {} ago ", text::age(state.ago(at)));
         let end = end.saturating_sub(text::width(&more) as u16);
         if usize::from(x) + age.len() + 1 < usize::from(end) {
             canvas.text_right(end, 0, &age, theme.aged(theme.dim, state.is_stale()));
@@ -71,7 +71,7 @@ fn lines(state: &State, view: &DeploymentView, columns: usize) -> Vec<Line> {
     lines.push(fact("prefix", known(&view.prefix)));
     lines.push(fact("topology", topology));
     lines.push(Vec::new());
-    let started = format!("  {} ago", text::whole_age(state.ago(view.started_at)));
+    let started = format!("  {} ago", text::age(state.ago(view.started_at)));
     if view.missing.is_empty() {
         let words = ("nothing was missing at the start".into(), aged(theme.text));
         lines.push(vec![("✓ ".into(), aged(theme.good)), words, (started, aged(theme.dim))]);
@@ -137,7 +137,7 @@ fn cells(call: &ApiCalls) -> [String; 6] {
 fn row([api, minute, all, throttled, failed, month]: [String; 6], columns: usize) -> String {
     // The numbers take 43 columns; the longest name that there is, 48.
     let width = columns.saturating_sub(43).clamp(12, 48);
-    format!("  {:<width$} {minute:>6} {all:>7} {throttled:>9} {failed:>6} {month:>8}", text::fit(&api, width))
+    format!("  {:<width$} {minute:>6} {all:>7} {throttled:>9} {failed:>6} {month:>8}", text::truncate(&api, width))
 }
 
 fn queue_line(state: &State, queue: &FoundQueue) -> Line {
@@ -150,7 +150,7 @@ fn queue_line(state: &State, queue: &FoundQueue) -> Line {
     let note = match (&queue.note, queue.exists, read_at) {
         (Some(note), _, _) => format!("  {note}"),
         (None, false, _) => "  not deployed".to_owned(),
-        (None, true, Some(at)) => format!("  read {} ago", text::whole_age(state.ago(at))),
+        (None, true, Some(at)) => format!("  read {} ago", text::age(state.ago(at))),
         (None, true, None) => "  not read yet".to_owned(),
     };
     let note_style = if queue.exists && queue.note.is_some() { theme.accent } else { theme.dim };

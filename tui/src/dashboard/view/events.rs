@@ -5,7 +5,7 @@ use crate::dashboard::canvas::Canvas;
 use crate::dashboard::log;
 use crate::dashboard::mouse::List;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::text;
 
 const COLUMNS: [Column; 5] = [
     column("UTC", 8, 3),
@@ -22,7 +22,7 @@ pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     let (width, height) = (canvas.width(), canvas.height());
     let mut title = format!("EVENTS ({} of {}, without heartbeats)", events.shown_len(), events.len());
     if let Some(job) = events.only_job() {
-        title.push_str(&format!(" · only job {}", text::short_id(job)));
+        title.push_str(&format!(" · only job {}", job.short()));
     }
     if events.dropped() > 0 {
         title.push_str(&format!(" · {} older dropped", events.dropped()));

@@ -11,7 +11,7 @@ use crate::dashboard::canvas::Canvas;
 use crate::dashboard::detail::{Detail, Pane};
 use crate::dashboard::jobs::{JobRow, status_word};
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::text;
 
 /// Draws the screen.
 pub(super) fn draw(state: &State, id: JobId, canvas: &mut Canvas<'_>) {
@@ -23,7 +23,7 @@ pub(super) fn draw(state: &State, id: JobId, canvas: &mut Canvas<'_>) {
     let row = state.model.jobs.get(id).or(read.as_ref());
     let Some(row) = row else {
         let error = detail.and_then(|detail| detail.error.as_deref());
-        canvas.heading(0, &format!("JOB {}", text::short_id(id)), theme.title, theme.faint);
+        canvas.heading(0, &format!("JOB {}", id.short()), theme.title, theme.faint);
         match error {
             Some(error) => canvas.text(1, 1, error, theme.warn),
             None => canvas.text(1, 1, "reading …", theme.dim),
@@ -45,13 +45,13 @@ fn head(state: &State, row: &JobRow, detail: Option<&Detail>, canvas: &mut Canva
     let theme = &state.theme;
     let (width, height) = (canvas.width(), canvas.height());
     let aged = |style| theme.aged(style, state.is_stale() && row.is_active());
-    let mut x = canvas.text(1, 0, &text::short_id(row.id), theme.accent);
+    let mut x = canvas.text(1, 0, &row.id.short(), theme.accent);
     x = canvas.text(x + 2, 0, row.title.as_deref().unwrap_or("(no title)"), theme.title);
     x = canvas.text(x + 2, 0, status_word(row.status), aged(jobs::status_style(state, row)));
     canvas.text(x + 2, 0, row.format.as_str(), theme.dim);
     let read = detail.and_then(|detail| detail.read_at);
     let age = match read {
-        Some(at) => format!("read {} ago", text::whole_age(state.ago(at))),
+        Some(at) => format!("read {} ago", text::age(state.ago(at))),
         None if state.is_live() => "reading …".into(),
         None => "not read: not connected".into(),
     };
@@ -73,14 +73,14 @@ fn head(state: &State, row: &JobRow, detail: Option<&Detail>, canvas: &mut Canva
         numbers.push(format!("{} frames/s", text::rate(speed)));
     }
     if let Some(eta) = row.eta.filter(|_| row.is_active()) {
-        numbers.push(format!("ETA ≈{}", text::whole_age(eta.since(server_now))));
+        numbers.push(format!("ETA ≈{}", text::age(eta.since(server_now))));
     }
-    numbers.push(format!("age {}", text::whole_age(state.ago(row.created_at))));
+    numbers.push(format!("age {}", text::age(state.ago(row.created_at))));
     if row.is_active() {
-        numbers.push(format!("quiet {}", text::whole_age(state.ago(row.last_activity_at))));
+        numbers.push(format!("quiet {}", text::age(state.ago(row.last_activity_at))));
     }
     if let Some(bytes) = detail.and_then(|detail| detail.data.as_ref()).and_then(|data| data.result_bytes) {
-        numbers.push(format!("result {}", text::bytes(bytes)));
+        numbers.push(format!("result {}", text::size(bytes)));
     }
     let numbers = numbers.join("  ");
     let room = usize::from(width).saturating_sub(text::width(&numbers) + 10).min(60);

@@ -9,8 +9,8 @@ use crate::dashboard::canvas::Canvas;
 use crate::dashboard::jobs::{JobRow, status_word};
 use crate::dashboard::mouse::List;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
 use crate::dashboard::theme::severity_glyph;
+use crate::text;
 
 /// The columns of the jobs' screen.
 const FULL: [Column; 13] = [
@@ -149,7 +149,7 @@ fn eta(state: &State, row: &JobRow) -> Cell {
     match row.eta {
         Some(at) if row.is_active() => {
             let left = at.since(state.server_now());
-            Cell::new(format!("≈{}", text::whole_age(left)), theme.aged(theme.text, state.is_stale()))
+            Cell::new(format!("≈{}", text::age(left)), theme.aged(theme.text, state.is_stale()))
         }
         _ => value::missing(state),
     }
@@ -172,7 +172,7 @@ fn quiet(state: &State, row: &JobRow) -> Cell {
 pub(super) fn short_cells(state: &State, row: &JobRow, bar_columns: u16) -> Vec<Cell> {
     vec![
         mark(state, row),
-        Cell::new(text::short_id(row.id), state.theme.accent),
+        Cell::new(row.id.short(), state.theme.accent),
         title(state, row),
         Cell::new(status_word(row.status), status_style(state, row)),
         progress(state, row, bar_columns),
@@ -198,14 +198,14 @@ fn cells(state: &State, row: &JobRow, bar_columns: u16) -> Vec<Cell> {
     let last_event = row.last_event.as_ref().map(ToString::to_string);
     vec![
         mark(state, row),
-        Cell::new(text::short_id(row.id), theme.accent),
+        Cell::new(row.id.short(), theme.accent),
         title(state, row),
         Cell::new(row.format.as_str(), theme.dim),
         Cell::new(status_word(row.status), theme.aged(status_style(state, row), is_old)),
         progress(state, row, bar_columns),
         speed(state, row),
         eta(state, row),
-        Cell::new(text::whole_age(state.ago(row.created_at)), theme.dim),
+        Cell::new(text::age(state.ago(row.created_at)), theme.dim),
         quiet(state, row),
         value::live(state, last_event, theme.dim),
         Cell::new(row.attempts.to_string(), if row.attempts > 1 { theme.warn } else { theme.dim }),

@@ -8,8 +8,8 @@ use crate::dashboard::canvas::Canvas;
 use crate::dashboard::logs::{Entry, Level, Logs, MAX_LINES, Search};
 use crate::dashboard::mouse::{List, Target};
 use crate::dashboard::state::State;
-use crate::dashboard::text;
 use crate::dashboard::theme::Theme;
+use crate::text;
 
 const COLUMNS: [Column; 4] =
     [column("UTC", 8, 2), column("LEVEL", 5, 1), column("FROM", 12, 3), stretching("TEXT", 8, 1000, 0)];
@@ -25,7 +25,7 @@ pub(super) fn draw(state: &State, id: JobId, canvas: &mut Canvas<'_>) {
         (_, "") => format!(" · {}", text::plural(logs.len(), "line")),
         _ => format!(" · {} of {} match", logs.shown_len(), text::plural(logs.len(), "line")),
     };
-    let name = format!("LOGS {} {title}", text::short_id(id));
+    let name = format!("LOGS {} {title}", id.short());
     canvas.heading(0, &format!("{}{lines}", name.trim_end()), theme.title, theme.faint);
     let y = 1 + status(state, logs, &mut canvas.part(0, 1, width, height.saturating_sub(1)));
     let mut body = canvas.part(0, y, width, height.saturating_sub(y));
@@ -62,9 +62,9 @@ fn status(state: &State, logs: &Logs, canvas: &mut Canvas<'_>) -> u16 {
         parts.push((format!("follows: next search in {}s", next.as_secs()), theme.good));
     }
     if let Some(at) = logs.read_at {
-        parts.push((format!("read {} ago", text::whole_age(state.ago(at))), theme.aged(theme.dim, state.is_stale())));
+        parts.push((format!("read {} ago", text::age(state.ago(at))), theme.aged(theme.dim, state.is_stale())));
         let searches = if logs.searches > 1 { format!(" in {} searches", logs.searches) } else { String::new() };
-        parts.push((format!("{} scanned{searches}", text::bytes(logs.scanned)), theme.dim));
+        parts.push((format!("{} scanned{searches}", text::size(logs.scanned)), theme.dim));
         parts.push((text::plural(logs.searched.len(), "source"), theme.dim));
     }
     let mut x = 1;

@@ -10,8 +10,8 @@ use crate::dashboard::canvas::Canvas;
 use crate::dashboard::log;
 use crate::dashboard::mouse::List;
 use crate::dashboard::state::{PulseItem, State};
-use crate::dashboard::text;
 use crate::dashboard::theme::severity_glyph;
+use crate::text;
 
 /// Draws the screen.
 pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
@@ -87,7 +87,7 @@ fn attention(state: &State, here: Option<&PulseItem>, canvas: &mut Canvas<'_>) {
         let y = line as u16 + 1 + above;
         let style = theme.severity(item.severity);
         canvas.text(1, y, severity_glyph(item.severity), style);
-        let age = text::whole_age(state.ago(item.since));
+        let age = text::age(state.ago(item.since));
         let age_end = width.saturating_sub(if is_wide { next_columns + 4 } else { 1 });
         if is_wide {
             canvas.text(width.saturating_sub(next_columns + 1), y, &item.next, aged(theme.accent));

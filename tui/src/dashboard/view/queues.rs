@@ -11,7 +11,7 @@ use super::value;
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::mouse::List;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::text;
 
 const COLUMNS: [Column; 13] = [
     stretching("QUEUE", 17, 24, 0),
@@ -124,7 +124,7 @@ fn cells(state: &State, queue: &QueueView, spark_columns: u16) -> Vec<Cell> {
 
 fn duration(state: &State, secs: Option<f32>) -> Cell {
     match secs.and_then(|secs| std::time::Duration::try_from_secs_f32(secs).ok()) {
-        Some(duration) => Cell::new(text::whole_age(duration), state.theme.dim),
+        Some(duration) => Cell::new(text::age(duration), state.theme.dim),
         None => value::missing(state),
     }
 }
@@ -152,20 +152,18 @@ fn facts(state: &State, queue: &QueueView) -> Vec<(&'static str, String)> {
     let missing = || text::MISSING.to_owned();
     let secs = |secs: Option<f32>| {
         let duration = secs.and_then(|secs| std::time::Duration::try_from_secs_f32(secs).ok());
-        duration.map_or_else(missing, text::whole_age)
+        duration.map_or_else(missing, text::age)
     };
     let ago = |at: Option<stereospot_domain::Timestamp>| {
-        at.map_or_else(missing, |at| format!("{} ago", text::whole_age(state.ago(at))))
+        at.map_or_else(missing, |at| format!("{} ago", text::age(state.ago(at))))
     };
     let exact = [queue.ready, queue.in_flight, queue.delayed].into_iter().flatten().all(|value| value.is_exact);
     let mut facts = vec![
         ("read", format!("{}, {}", ago(value::read_at(state, queue)), if exact { "exact" } else { "≈ approximate" })),
-        ("oldest", queue.oldest_enqueued_at.map_or_else(missing, |at| text::whole_age(state.ago(at)))),
+        ("oldest", queue.oldest_enqueued_at.map_or_else(missing, |at| text::age(state.ago(at)))),
         (
             "last purge",
-            queue
-                .purged_at
-                .map_or_else(|| "none here".to_owned(), |at| format!("{} ago", text::whole_age(state.ago(at)))),
+            queue.purged_at.map_or_else(|| "none here".to_owned(), |at| format!("{} ago", text::age(state.ago(at)))),
         ),
     ];
     if !queue.name.is_dead_letter {

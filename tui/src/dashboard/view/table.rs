@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use ratatui::style::Style;
 
 use crate::dashboard::canvas::Canvas;
-use crate::dashboard::text;
 use crate::dashboard::theme::Theme;
+use crate::text;
 
 /// A column.
 pub(super) struct Column {

@@ -67,7 +67,7 @@ fn text(screen: &Buffer) -> String {
                 continue;
             }
             let symbol = screen[(x, y)].symbol();
-            skip = crate::dashboard::text::width(symbol).saturating_sub(1);
+            skip = crate::text::width(symbol).saturating_sub(1);
             line.push_str(symbol);
         }
         lines.push(line.trim_end().to_owned());

@@ -6,7 +6,7 @@ use stereospot_domain::{QueueName, Timestamp};
 
 use super::table::Cell;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::text;
 
 /// The collector that reads queues.
 const QUEUES: &str = "queues";
@@ -52,7 +52,7 @@ pub(super) fn live(state: &State, value: Option<String>, style: Style) -> Cell {
 
 /// How old something is.
 pub(super) fn since(state: &State, at: Option<Timestamp>, style: Style) -> Cell {
-    live(state, at.map(|at| text::whole_age(state.ago(at))), style)
+    live(state, at.map(|at| text::age(state.ago(at))), style)
 }
 
 /// When a queue's numbers were read or confirmed; none when they never were.
@@ -78,7 +78,7 @@ pub(super) fn drains_in(state: &State, queue: &QueueView) -> Cell {
         (_, Some(secs)) if secs < 60.0 => ("<1m".to_owned(), theme.text),
         (_, Some(secs)) => {
             let left = std::time::Duration::try_from_secs_f32(secs).unwrap_or(std::time::Duration::MAX);
-            (text::whole_age(left), theme.text)
+            (text::age(left), theme.text)
         }
         (_, None) if queue.out_per_minute.is_none() => (text::MISSING.to_owned(), theme.faint),
         // Workers have their first messages in hand: none can be done yet.

@@ -2,13 +2,14 @@
 
 use ratatui::style::Style;
 use stereospot_api::view::{ServiceView, WorkerState, WorkerView};
+use stereospot_domain::JobId;
 
 use super::table::{self, Cell, Column, column, number, stretching};
 use super::value;
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::mouse::List;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::text;
 
 /// The collector that reads services.
 const SERVICES_COLLECTOR: &str = "services";
@@ -148,7 +149,7 @@ fn cells(state: &State, worker: &WorkerView) -> Vec<Cell> {
         Cell::new(worker.name.clone(), theme.text),
         Cell::new(worker.stage.map_or("all", |stage| stage.as_str()), theme.dim),
         Cell::new(word, style),
-        value::live(state, worker.job_id.map(text::short_id), theme.accent),
+        value::live(state, worker.job_id.map(JobId::short), theme.accent),
         value::live(state, worker.segment_index.map(|index| index.to_string()), theme.text),
         value::live(state, speed.map(text::rate), theme.text),
         value::since(state, Some(worker.last_seen_at), if word == "silent" { theme.warn } else { theme.dim }),

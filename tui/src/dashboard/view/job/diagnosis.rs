@@ -8,9 +8,9 @@ use crate::dashboard::canvas::Canvas;
 use crate::dashboard::detail::{Detail, Pane};
 use crate::dashboard::keys::Command;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
 use crate::dashboard::theme::severity_glyph;
 use crate::dashboard::write;
+use crate::text;
 
 /// Rows that the whole diagnosis would take.
 pub(super) fn rows(state: &State, detail: &Detail, width: u16) -> u16 {
@@ -58,7 +58,7 @@ fn lines(state: &State, detail: &Detail, width: u16) -> Vec<Line> {
     }
     for finding in findings {
         let style = aged(theme.severity(finding.severity));
-        let since = text::whole_age(state.ago(finding.since));
+        let since = text::age(state.ago(finding.since));
         for (at, words) in text::wrap(finding.code.title(), columns).into_iter().enumerate() {
             let glyph = if at == 0 { severity_glyph(finding.severity) } else { " " };
             let mut line = vec![(format!("{glyph} "), style), (words, style)];

@@ -7,7 +7,7 @@ use super::heading;
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::detail::{Detail, Pane};
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::text;
 
 /// Columns of the row's first index.
 const MARGIN: u16 = 7;
@@ -156,12 +156,12 @@ fn under_cursor(state: &State, detail: &Detail, canvas: &mut Canvas<'_>) {
         words.push(format!("attempt {}", segment.attempts));
     }
     match (segment.completed_at, segment.last_seen_at) {
-        (Some(at), _) => words.push(format!("done {} ago", text::whole_age(state.ago(at)))),
-        (None, Some(at)) => words.push(format!("seen {} ago", text::whole_age(state.ago(at)))),
+        (Some(at), _) => words.push(format!("done {} ago", text::age(state.ago(at)))),
+        (None, Some(at)) => words.push(format!("seen {} ago", text::age(state.ago(at)))),
         (None, None) => {}
     }
     if let (Some(started), Some(completed)) = (segment.started_at, segment.completed_at) {
-        words.push(format!("took {}", text::age(completed.since(started))));
+        words.push(format!("took {}", text::duration(completed.since(started))));
     }
     canvas.text(x, 0, &words.join("  "), theme.dim);
     if let Some(error) = &segment.error {

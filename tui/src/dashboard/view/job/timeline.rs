@@ -7,7 +7,7 @@ use crate::dashboard::canvas::Canvas;
 use crate::dashboard::detail::{Detail, Pane};
 use crate::dashboard::log;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::text;
 
 /// Rows that the whole timeline would take.
 pub(super) fn rows(detail: &Detail) -> u16 {
@@ -47,7 +47,7 @@ pub(super) fn draw(state: &State, detail: &Detail, canvas: &mut Canvas<'_>) {
         canvas.text_right(
             24,
             y,
-            &text::age(took),
+            &text::duration(took),
             theme.aged(theme.text, state.is_stale() && entry.ended_at.is_none()),
         );
         if bar_columns >= 8 {

@@ -1,31 +1,16 @@
-//! How numbers, ages and long texts are written. One place, so that the same value looks the same on every screen.
+//! How values and long texts are written. Dashboard and commands share this, so that a value looks the same everywhere.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use ratatui::text::Span;
-use stereospot_domain::{JobId, Timestamp};
+use stereospot_api::client;
+use stereospot_api::view::Environment;
+use stereospot_domain::Timestamp;
 
-/// Stands for a value that is not known. Never a zero.
+pub(crate) use stereospot_domain::text::{age, duration, plural, size};
+
+/// Stands for an unknown value, which is never shown as 0.
 pub(crate) const MISSING: &str = "·";
-
-/// `0.4s`, `12s`, `4m10s`, `11m`, `1h05m`, `3d04h`: at most five characters wherever possible.
-pub(crate) fn age(duration: Duration) -> String {
-    let secs = duration.as_secs();
-    match secs {
-        0..10 => format!("{:.1}s", (duration.as_millis() / 100) as f64 / 10.0),
-        10..60 => format!("{secs}s"),
-        60..600 => format!("{}m{:02}s", secs / 60, secs % 60),
-        600..3600 => format!("{}m", secs / 60),
-        3600..86_400 => format!("{}h{:02}m", secs / 3600, secs % 3600 / 60),
-        _ => format!("{}d{:02}h", secs / 86_400, secs % 86_400 / 3600),
-    }
-}
-
-/// As [`age`], in whole seconds: for ages in lists, where tenths would only flicker.
-pub(crate) fn whole_age(duration: Duration) -> String {
-    if duration.as_secs() < 10 { format!("{}s", duration.as_secs()) } else { age(duration) }
-}
 
 /// `318`, `99999`, `123k`, `4.5M`.
 pub(crate) fn count(number: u64) -> String {
@@ -36,7 +21,7 @@ pub(crate) fn count(number: u64) -> String {
     }
 }
 
-/// `0`, `0.4`, `12`: a rate, with a decimal only where it tells something.
+/// `0`, `0.4`, `12`: a rate, with a decimal only below ten.
 pub(crate) fn rate(number: f32) -> String {
     // A sum of nothing is -0.0.
     let text = if number != 0.0 && number.abs() < 10.0 { format!("{number:.1}") } else { format!("{number:.0}") };
@@ -46,19 +31,32 @@ pub(crate) fn rate(number: f32) -> String {
     }
 }
 
-/// `812 B`, `4.2 MB`.
-pub(crate) fn bytes(number: u64) -> String {
-    let units = ["B", "kB", "MB", "GB", "TB"];
-    let power = (number.max(1).ilog10() / 3).min(4);
-    if power == 0 {
-        format!("{number} B")
+/// A price: `$0.004`, `$1.27`, `$140`; only as many decimals as matter.
+pub(crate) fn usd(dollars: f64) -> String {
+    if dollars < 0.0005 {
+        "$0".into()
+    } else if dollars < 0.1 {
+        format!("${dollars:.3}")
+    } else if dollars < 100.0 {
+        format!("${dollars:.2}")
     } else {
-        format!("{:.1} {}", number as f64 / 1000f64.powi(power as i32), units[power as usize])
+        format!("${dollars:.0}")
     }
 }
 
-/// A price in US dollars, written as commands write it.
-pub(crate) use crate::command::print::usd;
+/// Where an environment is, beside its name: `eu-west-1 stereo-spot topology B`; none where there is no more to say.
+pub(crate) fn whereabouts(environment: &Environment) -> Option<String> {
+    let prefix = environment.prefix.clone().filter(|prefix| *prefix != environment.name);
+    let topology = environment.topology.as_ref().map(|topology| format!("topology {topology}"));
+    let words: Vec<String> = [environment.region.clone(), prefix, topology].into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// What a failed call means for the plan it was to apply; none where the error says that the plan was not applied.
+pub(crate) fn unknown_end(error: &client::Error) -> Option<&'static str> {
+    matches!(error, client::Error::Broken { .. } | client::Error::Slow { .. })
+        .then_some("whether it was applied is not known: the action log says so once the control plane answers")
+}
 
 /// The time of day, UTC: `14:05:09`.
 pub(crate) fn time_of_day(at: Timestamp) -> String {
@@ -66,24 +64,13 @@ pub(crate) fn time_of_day(at: Timestamp) -> String {
     format!("{:02}:{:02}:{:02}", secs / 3600, secs % 3600 / 60, secs % 60)
 }
 
-/// The first eight digits of a job's id: enough to tell jobs apart and to find one again.
-pub(crate) fn short_id(id: JobId) -> String {
-    let mut buffer = [0; 36];
-    id.0.as_hyphenated().encode_lower(&mut buffer)[..8].to_owned()
-}
-
-/// `1 message`, `2 messages`.
-pub(crate) fn plural(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
 /// Columns that a text takes on the terminal.
 pub(crate) fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { Span::raw(text).width() }
 }
 
-/// A text cut to `columns`, with an ellipsis where something was cut.
-pub(crate) fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+/// Cuts a text to `columns`, with an ellipsis in place of what is missing.
+pub(crate) fn truncate(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
@@ -104,7 +91,7 @@ pub(crate) fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A text in lines of at most `columns`, broken at spaces where there are any. Control characters become spaces.
+/// Breaks a text into lines of at most `columns`, at spaces where there are any. Control characters become spaces.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
@@ -116,9 +103,9 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
                 lines.push(std::mem::take(&mut line));
             }
             while width(&word) > columns {
-                let head: String = fit_plain(&word, columns);
-                word = word[head.len()..].to_owned();
-                lines.push(head);
+                let first = head(&word, columns);
+                word = word[first.len()..].to_owned();
+                lines.push(first);
             }
             if !line.is_empty() && !word.is_empty() {
                 line.push(' ');
@@ -130,21 +117,21 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// As [`wrap`], for a line whose spaces matter: broken wherever it is full.
+/// Like [`wrap`], for a line whose spaces matter: it breaks wherever the line is full.
 pub(crate) fn wrap_kept(line: &str, columns: usize) -> Vec<String> {
     let mut rest: String = line.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     let mut lines = Vec::new();
     while width(&rest) > columns.max(1) {
-        let head = fit_plain(&rest, columns.max(1));
-        rest = rest[head.len()..].to_owned();
-        lines.push(head);
+        let first = head(&rest, columns.max(1));
+        rest = rest[first.len()..].to_owned();
+        lines.push(first);
     }
     lines.push(rest);
     lines
 }
 
 /// The longest head of `text` in `columns`, at least one character.
-fn fit_plain(text: &str, columns: usize) -> String {
+fn head(text: &str, columns: usize) -> String {
     let mut out = String::new();
     let mut used = 0;
     for letter in text.chars() {
@@ -160,18 +147,18 @@ fn fit_plain(text: &str, columns: usize) -> String {
 /// Block glyphs from empty to full.
 pub(crate) const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
-/// A row of block glyphs, newest at the right, one value a column; a zero is `▁`, so that "nothing" and "not known" differ.
+/// A row of block glyphs, one value a column, newest at the right. A zero is `▁`, so that it differs from an unknown value.
 pub(crate) fn spark(history: &[u64], columns: usize) -> String {
     let shown = &history[history.len().saturating_sub(columns)..];
     let top = shown.iter().copied().max().unwrap_or(0).max(1);
     let mut out = MISSING.repeat(columns - shown.len());
-    // Never quite full: rows of sparks under each other would run into one.
+    // Never quite full: the rows below each other would run together.
     out.extend(shown.iter().map(|value| EIGHTHS[1 + (*value * 6).div_ceil(top).min(6) as usize]));
     out
 }
 
-/// A bar of `columns`: its filled part and its rest, to half a column. Thin, so that bars under each other stay apart; told
-/// apart by weight, not only by colour.
+/// A bar of `columns`, to half a column: its filled part and its rest. It is thin, so that bars below each other stay apart; the
+/// two parts differ by weight, not only by colour.
 pub(crate) fn bar(share: f32, columns: usize) -> (String, String) {
     let halves = (share.clamp(0.0, 1.0) * columns as f32 * 2.0).floor() as usize;
     let (full, half) = (halves / 2, halves % 2);

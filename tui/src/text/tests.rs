@@ -1,18 +1,6 @@
 use super::*;
 
 #[test]
-fn ages_are_short_at_every_length() {
-    let check = |millis: u64, expected: &str| assert_eq!(age(Duration::from_millis(millis)), expected);
-    check(0, "0.0s");
-    check(449, "0.4s");
-    check(12_000, "12s");
-    check(250_000, "4m10s");
-    check(660_000, "11m");
-    check(3_900_000, "1h05m");
-    check(273_600_000, "3d04h");
-}
-
-#[test]
 fn nothing_is_no_less_than_zero() {
     for (number, expected) in [(-0.0, "0"), (0.0, "0"), (-0.01, "0"), (0.3, "0.3"), (-2.0, "-2.0"), (60.5, "60")] {
         assert_eq!(rate(number), expected);
@@ -21,10 +9,10 @@ fn nothing_is_no_less_than_zero() {
 
 #[test]
 fn cut_texts_say_so_and_never_exceed_their_room() {
-    assert_eq!(fit("inference", 9), "inference");
-    assert_eq!(fit("inference", 5), "infe…");
+    assert_eq!(truncate("inference", 9), "inference");
+    assert_eq!(truncate("inference", 5), "infe…");
     for columns in 0..12 {
-        assert!(width(&fit("日本語 video", columns)) <= columns);
+        assert!(width(&truncate("日本語 video", columns)) <= columns);
     }
 }
 
@@ -47,4 +35,11 @@ fn bars_and_sparks_fill_their_columns() {
     }
     assert_eq!(spark(&[0, 1, 8], 5), "··▁▂▇");
     assert_eq!(spark(&[], 2), "··");
+}
+
+#[test]
+fn prices_have_the_decimals_that_matter() {
+    for (dollars, expected) in [(0.0, "$0"), (0.0041, "$0.004"), (0.1, "$0.10"), (1.2749, "$1.27"), (139.6, "$140")] {
+        assert_eq!(usd(dollars), expected);
+    }
 }
