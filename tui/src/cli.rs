@@ -6,21 +6,21 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
-use stereospot_domain::diagnosis::Code;
-use stereospot_domain::{JobStatus, QueueName};
-use uuid::Uuid;
 
 mod deployment;
+mod jobs;
 mod named;
 mod output;
+mod queues;
 mod stack;
 mod submit;
 
 pub(crate) use deployment::{Logs, Services, ServicesCommand};
+pub(crate) use jobs::{Jobs, JobsCommand, JobsList};
 pub(crate) use output::{Json, Write};
+pub(crate) use queues::{Queues, QueuesCommand};
 pub(crate) use stack::{BackendName, Doctor, Endpoint, Provision, Up};
 pub(crate) use submit::Submit;
 
@@ -211,175 +211,6 @@ Examples:
         /// Write a page for each command into this folder, which must exist
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         dir: Option<PathBuf>,
-    },
-}
-
-/// `jobs`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Jobs {
-    /// What to do; absent means `list`.
-    #[command(subcommand)]
-    pub command: Option<JobsCommand>,
-    /// As `list`.
-    #[command(flatten)]
-    pub list: JobsList,
-}
-
-/// `jobs list`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct JobsList {
-    /// Only jobs with this status
-    #[arg(long, value_parser = named::statuses())]
-    pub status: Option<JobStatus>,
-    /// At most so many [default: 50]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: Option<u32>,
-    /// Go on where an earlier list ended: its `next`
-    #[arg(long)]
-    pub cursor: Option<String>,
-    /// `--json`.
-    #[command(flatten)]
-    pub json: Json,
-}
-
-/// `jobs …`.
-#[derive(Debug, Clone, Subcommand)]
-pub(crate) enum JobsCommand {
-    /// List jobs, newest first
-    List(JobsList),
-    /// Show one job: its segments, its stages, what is wrong with it
-    Show {
-        /// The job
-        id: String,
-        /// `--json`.
-        #[command(flatten)]
-        json: Json,
-    },
-    /// Have a job's segments joined now
-    Trigger {
-        /// The job
-        id: String,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-    /// Show a job's events, oldest first
-    Events {
-        /// The job
-        id: String,
-        /// At most so many, the newest
-        #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        limit: u32,
-        /// `--json`.
-        #[command(flatten)]
-        json: Json,
-    },
-    /// Carry out what a finding proposes
-    Repair {
-        /// The job
-        id: String,
-        /// The finding's code, as `jobs show` names it
-        #[arg(value_parser = PossibleValuesParser::new(Code::ALL.iter().map(|code| code.as_str())), hide_possible_values = true)]
-        code: String,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-    /// Give a job up: set it to failed
-    Fail {
-        /// The job
-        id: String,
-        /// Why, for whoever reads it later
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-    /// Fetch a job's result
-    Download {
-        /// The job
-        id: String,
-        /// The file to write
-        #[arg(value_hint = ValueHint::FilePath)]
-        out: PathBuf,
-        /// Overwrite OUT
-        #[arg(long)]
-        force: bool,
-        /// `--json`.
-        #[command(flatten)]
-        json: Json,
-    },
-}
-
-/// `queues`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Queues {
-    /// What to do; absent means `list`.
-    #[command(subcommand)]
-    pub command: Option<QueuesCommand>,
-    /// `--json`.
-    #[command(flatten)]
-    pub json: Json,
-}
-
-/// `queues …`.
-#[derive(Debug, Clone, Subcommand)]
-pub(crate) enum QueuesCommand {
-    /// List queues, each followed by its dead-letter queue
-    List(Json),
-    /// Show messages, oldest first, without touching them
-    Peek {
-        /// The queue
-        #[arg(value_parser = named::queues())]
-        queue: QueueName,
-        /// At most so many
-        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-        max: u32,
-        /// `--json`.
-        #[command(flatten)]
-        json: Json,
-    },
-    /// Send dead-lettered messages to their main queue again
-    Replay {
-        /// A dead-letter queue
-        #[arg(value_parser = named::dead_letter_queues())]
-        queue: QueueName,
-        /// Only this message; may be given several times
-        #[arg(long = "id", value_name = "MESSAGE")]
-        ids: Vec<String>,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-    /// Stop the platform's own move of a long dead-letter queue, which a replay started; what was moved stays moved
-    StopMove {
-        /// The dead-letter queue
-        #[arg(value_parser = named::dead_letter_queues())]
-        queue: QueueName,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-    /// Take messages off a queue, all or only some; copies are kept for `restore`
-    Purge {
-        /// The queue
-        #[arg(value_parser = named::queues())]
-        queue: QueueName,
-        /// Only this message; may be given several times
-        #[arg(long = "id", value_name = "MESSAGE")]
-        ids: Vec<String>,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-    /// Put back what a purge took away
-    Restore {
-        /// The purge's plan, as `actions` names it
-        plan: Uuid,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
     },
 }
 
