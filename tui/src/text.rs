@@ -64,6 +64,18 @@ pub(crate) fn time_of_day(at: Timestamp) -> String {
     format!("{:02}:{:02}:{:02}", secs / 3600, secs % 3600 / 60, secs % 60)
 }
 
+/// Whether `text` contains `needle`, which is in lower case already; ASCII letters match in either case.
+pub(crate) fn contains(text: &str, needle: &str) -> bool {
+    let (text, needle) = (text.as_bytes(), needle.as_bytes());
+    let Some(first) = needle.first() else { return true };
+    if text.len() < needle.len() {
+        return false;
+    }
+    (0..=text.len() - needle.len()).any(|start| {
+        text[start].to_ascii_lowercase() == *first && text[start..start + needle.len()].eq_ignore_ascii_case(needle)
+    })
+}
+
 /// Columns that a text takes on the terminal.
 pub(crate) fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { Span::raw(text).width() }

@@ -8,7 +8,7 @@ use stereospot_domain::{Event, JobId};
 use uuid::Uuid;
 
 use super::cursor::Cursor;
-use super::jobs::contains;
+use crate::text::contains;
 
 /// Events that are held; older ones are dropped and counted.
 pub(crate) const MAX_EVENTS: usize = 5000;

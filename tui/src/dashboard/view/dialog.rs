@@ -8,6 +8,7 @@ use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
 
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::dialog::{Dialog, Drawn, Face, Step};
+use crate::dashboard::keys::Command;
 use crate::dashboard::state::State;
 use crate::text;
 
@@ -164,7 +165,7 @@ fn lines(state: &State, dialog: &Dialog, columns: usize) -> (Vec<Line>, Vec<Line
             head.push(summary);
             head.push(Vec::new());
             if plan.keeps_copies() && done > 0 {
-                let key = state.keymap.hint(crate::dashboard::keys::Command::Undo).unwrap_or_default();
+                let key = state.keymap.hint(Command::Undo).unwrap_or_default();
                 let words = match done {
                     1 => format!("a copy is kept: {key} puts it back"),
                     _ => format!("copies are kept: {key} puts them back"),
