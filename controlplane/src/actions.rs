@@ -8,6 +8,7 @@ use std::time::Duration;
 use stereospot_api::view::Change;
 use stereospot_api::wire::Apply;
 use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, Plan, PlanItem};
+use stereospot_domain::text::{age, plural as count_of};
 use stereospot_domain::{JobId, QueueName, QueueRole, Timestamp};
 use stereospot_telemetry::catalogue::ActionOutcome;
 use stereospot_telemetry::record;
@@ -313,15 +314,10 @@ fn stale(shared: &Shared, action: &Action) -> Option<String> {
             let view = world.collectors.get(name)?;
             let since = down_since(view, now).filter(|_| view.error.is_some())?;
             let error = view.error.as_deref().unwrap_or("no answer");
-            let age = crate::core::attention::age(now.since(since));
+            let age = age(now.since(since));
             Some(format!("what is known of {name} is {age} old ({error}): try again once it is read"))
         })
     })
-}
-
-/// `1 message`, `3 messages`.
-fn count_of(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The options of a command about messages that were chosen one by one; none for a whole queue.
@@ -351,5 +347,5 @@ fn queue(shared: &Shared, name: QueueName) -> Result<&std::sync::Arc<dyn stereos
 
 /// The state of a purge's undo, for words.
 fn until(at: Timestamp, now: Timestamp) -> String {
-    crate::core::attention::age(at.since(now))
+    age(at.since(now))
 }

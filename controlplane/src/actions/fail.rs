@@ -7,7 +7,6 @@ use stereospot_domain::{JobId, JobStatus};
 use stereospot_ports::job_store::{Transition, Transitioned};
 
 use super::{Draft, Error, attempted, item, result};
-use crate::core::attention::short;
 use crate::ingest::Source;
 use crate::shared::Shared;
 
@@ -24,7 +23,7 @@ pub(super) async fn draft(shared: &Shared, job_id: JobId, reason: Option<&str>) 
         effect: "nobody works on it any more: messages that still ask for it are dropped as they are received; its objects stay"
             .into(),
         assumptions: vec!["the job has neither completed nor failed meanwhile".into()],
-        confirm: Some(format!("fail {}", short(job_id))),
+        confirm: Some(format!("fail {}", job_id.short())),
         refused: (!may).then(|| format!("the job is {} already", job.status)),
         command: format!("stereospot jobs fail {job_id}{told}"),
         ..Draft::default()

@@ -6,10 +6,10 @@ use stereospot_api::view::{Attention, CollectorView};
 use stereospot_domain::diagnosis::Severity;
 use stereospot_domain::{QueueRole, Timestamp};
 
-use super::age;
 use crate::collect::{DEAD_LETTERS, JOB_DETAILS, JOBS, LOGS, QUEUES, SERVICES, SETTLED_JOBS};
 use crate::core::World;
 use crate::core::world::Polling;
+use stereospot_domain::text::age;
 
 /// A collector that missed so many runs is down.
 const MISSED_RUNS: f32 = 3.0;
