@@ -11,6 +11,7 @@ use stereospot_core::World;
 use stereospot_core::attention::down_since;
 use stereospot_core::watch::collector::Collector;
 use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, Plan, PlanItem};
+use stereospot_domain::text::{age, plural as count_of};
 use stereospot_domain::{JobId, QueueName, QueueRole, Timestamp};
 use stereospot_ports::error::chain;
 use stereospot_telemetry::catalogue::ActionOutcome;
@@ -312,15 +313,10 @@ fn stale(app: &App, action: &Action) -> Option<String> {
             let view = world.collectors.get(name)?;
             let since = down_since(view, now).filter(|_| view.error.is_some())?;
             let error = view.error.as_deref().unwrap_or("no answer");
-            let age = stereospot_core::attention::age(now.since(since));
+            let age = age(now.since(since));
             Some(format!("what is known of {name} is {age} old ({error}): try again once it is read"))
         })
     })
-}
-
-/// `1 message`, `3 messages`.
-fn count_of(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The options of a command about messages that were chosen one by one; none for a whole queue.
@@ -350,5 +346,5 @@ fn queue(app: &App, name: QueueName) -> Result<&std::sync::Arc<dyn stereospot_po
 
 /// The state of a purge's undo, for words.
 fn until(at: Timestamp, now: Timestamp) -> String {
-    stereospot_core::attention::age(at.since(now))
+    age(at.since(now))
 }

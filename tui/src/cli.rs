@@ -6,23 +6,25 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
-use stereospot_domain::diagnosis::Code;
-use stereospot_domain::{JobStatus, QueueName};
-use uuid::Uuid;
 
 mod deployment;
+mod jobs;
 mod named;
+mod output;
+mod queues;
 mod stack;
 mod submit;
 
-pub use deployment::{Logs, Services, ServicesCommand};
-pub use stack::{BackendName, Doctor, Endpoint, Provision, Up, Watch};
-pub use submit::Submit;
+pub(crate) use deployment::{Logs, Services, ServicesCommand};
+pub(crate) use jobs::{Jobs, JobsCommand, JobsList};
+pub(crate) use output::{Json, Write};
+pub(crate) use queues::{Queues, QueuesCommand};
+pub(crate) use stack::{BackendName, Doctor, Endpoint, Provision, Up};
+pub(crate) use submit::Submit;
 
-use crate::dashboard::ThemeName;
+use crate::dashboard::theme::ThemeName;
 
 /// Converts 2D video to stereo 3D, and lets its operator see and repair everything.
 ///
@@ -40,7 +42,7 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 usage."
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// The control plane's address [default: that of the stack on the data directory; where there never was one, http://127.0.0.1:7847]
     #[arg(long, global = true, env = "STEREOSPOT_SERVER", value_name = "URL", value_hint = ValueHint::Url)]
     pub server: Option<String>,
@@ -59,8 +61,7 @@ impl Cli {
     /// The command line of this process; ends it with 2 and a sentence when it can't be understood. A variable of the environment
     /// that is set to nothing counts as not set, as shells and service files set one to be rid of it. A data directory on the command
     /// line outweighs a server in the environment: what was typed is what is meant.
-    #[must_use]
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let mut matches = without_empty_variables(Self::command()).get_matches();
         let is_typed = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
         let is_by_data_dir = is_typed("data_dir") && !is_typed("server");
@@ -83,7 +84,7 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 
 /// How the dashboard looks.
 #[derive(Debug, Clone, Args)]
-pub struct Look {
+pub(crate) struct Look {
     /// The dashboard's colours: dark, light or colour-blind; NO_COLOR in the environment turns them off
     #[arg(long, value_name = "NAME", default_value = "dark", value_parser = named::themes(), hide_possible_values = true)]
     pub theme: ThemeName,
@@ -97,7 +98,7 @@ pub struct Look {
 
 /// Every command.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Start a control plane and workers, with the dashboard
     #[command(after_help = "\
 Examples:
@@ -213,200 +214,9 @@ Examples:
     },
 }
 
-/// `--json`.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct Json {
-    /// Print JSON: the control plane's own types
-    #[arg(long, global = true)]
-    pub json: bool,
-}
-
-/// How a write is confirmed.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct Write {
-    /// Only show the plan
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Apply without asking
-    #[arg(long, short, conflicts_with = "dry_run")]
-    pub yes: bool,
-    /// Print JSON: the plan with --dry-run, else what became of it
-    #[command(flatten)]
-    pub json: Json,
-}
-
-/// `jobs`.
-#[derive(Debug, Clone, Args)]
-pub struct Jobs {
-    /// What to do; absent means `list`.
-    #[command(subcommand)]
-    pub command: Option<JobsCommand>,
-    /// As `list`.
-    #[command(flatten)]
-    pub list: JobsList,
-}
-
-/// `jobs list`.
-#[derive(Debug, Clone, Args)]
-pub struct JobsList {
-    /// Only jobs with this status
-    #[arg(long, value_parser = named::statuses())]
-    pub status: Option<JobStatus>,
-    /// At most so many [default: 50]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: Option<u32>,
-    /// Go on where an earlier list ended: its `next`
-    #[arg(long)]
-    pub cursor: Option<String>,
-    /// `--json`.
-    #[command(flatten)]
-    pub json: Json,
-}
-
-/// `jobs …`.
-#[derive(Debug, Clone, Subcommand)]
-pub enum JobsCommand {
-    /// List jobs, newest first
-    List(JobsList),
-    /// Show one job: its segments, its stages, what is wrong with it
-    Show {
-        /// The job
-        id: String,
-        /// `--json`.
-        #[command(flatten)]
-        json: Json,
-    },
-    /// Have a job's segments joined now
-    Trigger {
-        /// The job
-        id: String,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-    /// Show a job's events, oldest first
-    Events {
-        /// The job
-        id: String,
-        /// At most so many, the newest
-        #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        limit: u32,
-        /// `--json`.
-        #[command(flatten)]
-        json: Json,
-    },
-    /// Carry out what a finding proposes
-    Repair {
-        /// The job
-        id: String,
-        /// The finding's code, as `jobs show` names it
-        #[arg(value_parser = PossibleValuesParser::new(Code::ALL.iter().map(|code| code.as_str())), hide_possible_values = true)]
-        code: String,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-    /// Give a job up: set it to failed
-    Fail {
-        /// The job
-        id: String,
-        /// Why, for whoever reads it later
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-    /// Fetch a job's result
-    Download {
-        /// The job
-        id: String,
-        /// The file to write
-        #[arg(value_hint = ValueHint::FilePath)]
-        out: PathBuf,
-        /// Overwrite OUT
-        #[arg(long)]
-        force: bool,
-        /// `--json`.
-        #[command(flatten)]
-        json: Json,
-    },
-}
-
-/// `queues`.
-#[derive(Debug, Clone, Args)]
-pub struct Queues {
-    /// What to do; absent means `list`.
-    #[command(subcommand)]
-    pub command: Option<QueuesCommand>,
-    /// `--json`.
-    #[command(flatten)]
-    pub json: Json,
-}
-
-/// `queues …`.
-#[derive(Debug, Clone, Subcommand)]
-pub enum QueuesCommand {
-    /// List queues, each followed by its dead-letter queue
-    List(Json),
-    /// Show messages, oldest first, without touching them
-    Peek {
-        /// The queue
-        #[arg(value_parser = named::queues())]
-        queue: QueueName,
-        /// At most so many
-        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-        max: u32,
-        /// `--json`.
-        #[command(flatten)]
-        json: Json,
-    },
-    /// Send dead-lettered messages to their main queue again
-    Replay {
-        /// A dead-letter queue
-        #[arg(value_parser = named::dead_letter_queues())]
-        queue: QueueName,
-        /// Only this message; may be given several times
-        #[arg(long = "id", value_name = "MESSAGE")]
-        ids: Vec<String>,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-    /// Stop the platform's own move of a long dead-letter queue, which a replay started; what was moved stays moved
-    StopMove {
-        /// The dead-letter queue
-        #[arg(value_parser = named::dead_letter_queues())]
-        queue: QueueName,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-    /// Take messages off a queue, all or only some; copies are kept for `restore`
-    Purge {
-        /// The queue
-        #[arg(value_parser = named::queues())]
-        queue: QueueName,
-        /// Only this message; may be given several times
-        #[arg(long = "id", value_name = "MESSAGE")]
-        ids: Vec<String>,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-    /// Put back what a purge took away
-    Restore {
-        /// The purge's plan, as `actions` names it
-        plan: Uuid,
-        /// How it is confirmed.
-        #[command(flatten)]
-        write: Write,
-    },
-}
-
 /// `events`.
 #[derive(Debug, Clone, Args)]
-pub struct Events {
+pub(crate) struct Events {
     /// At most so many, the newest
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
@@ -417,7 +227,7 @@ pub struct Events {
 
 /// `actions`.
 #[derive(Debug, Clone, Args)]
-pub struct Actions {
+pub(crate) struct Actions {
     /// At most so many, newest first
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,

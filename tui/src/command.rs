@@ -1,97 +1,40 @@
-//! Runs what the command line asks for, and turns how it ended into an exit code.
+//! Runs what the command line asks for, and turns the result into an exit code.
 //!
-//! Invariant: 0 done, 1 failed, 2 usage; what went wrong is one sentence on stderr that says what to do.
+//! Invariant: 0 done, 1 failed, 2 usage. An error is one sentence on stderr that says what to do.
 
-use std::env;
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::CommandFactory;
-use stereospot_api::{Client, client};
-use stereospot_domain::Timestamp;
+use stereospot_api::Client;
 
-use crate::cli::{Cli, Command, Look};
-use crate::{dashboard, up};
-
-pub mod job_id;
-pub(crate) mod patience;
-pub mod print;
-pub mod target;
+use crate::cli::{Cli, Command};
 
 mod actions;
 mod controlplane;
+mod dashboard;
 mod deployment;
+mod error;
 mod events;
 mod fetch;
+mod job_id;
 mod jobs;
 mod logs;
+mod patience;
+mod print;
 mod queues;
 mod services;
+mod session;
 mod stack;
 mod status;
 mod submit;
+mod target;
 mod workers;
 mod write;
 
-/// Why a command did not do what it was asked to.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It was asked wrongly: exit code 2.
-    #[error("{0}")]
-    Usage(String),
-    /// It failed.
-    #[error("{0}")]
-    Failed(String),
-    /// A call of the control plane failed.
-    #[error(transparent)]
-    Api(#[from] client::Error),
-    /// A file could not be read or written.
-    #[error("{0}")]
-    File(String, #[source] io::Error),
-    /// The local stack could not be started or kept up.
-    #[error(transparent)]
-    Up(#[from] up::Error),
-    /// The dashboard could not be shown.
-    #[error(transparent)]
-    Dashboard(#[from] anyhow::Error),
-    /// Printing failed.
-    #[error("could not print")]
-    Print(#[source] io::Error),
-}
+use error::{Error, Result};
 
-impl Error {
-    /// 1 or 2; 0 when only the reader of the output went away.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Error::Usage(_) | Error::Api(client::Error::Address(_)) => 2,
-            Error::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            _ => 1,
-        }
-    }
-
-    /// The sentence, with the innermost cause after a colon where it adds something; none when there is nothing to say.
-    #[must_use]
-    pub fn sentence(&self) -> Option<String> {
-        if self.exit_code() == 0 {
-            return None;
-        }
-        let sentence = self.to_string();
-        let mut innermost: &dyn std::error::Error = self;
-        while let Some(source) = innermost.source() {
-            innermost = source;
-        }
-        let cause = innermost.to_string();
-        Some(if sentence.contains(&cause) { sentence } else { format!("{sentence}: {cause}") })
-    }
-}
-
-/// A command's end.
-pub type Result<T = ()> = std::result::Result<T, Error>;
-
-/// The whole program.
+/// The whole program, from the command line to the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::read();
@@ -100,32 +43,12 @@ pub fn main() -> ExitCode {
         Err(error) => return report(&Error::Failed(format!("could not start: {error}"))),
     };
     let end = runtime.block_on(run(cli));
-    // Reading a terminal or a file may hold a blocking thread: nobody waits for it.
+    // Don't wait for a blocking thread, which may still read a terminal or a file.
     runtime.shutdown_background();
     match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error),
     }
-}
-
-/// What `work` yields, or a failure with this sentence when Ctrl-C comes first; the work is dropped then, and cleans up.
-///
-/// # Errors
-/// The work's, or [`Error::Failed`].
-pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>, sentence: &str) -> Result<T> {
-    tokio::select! {
-        // In this order: from the work's first line on, Ctrl-C is heard.
-        biased;
-        _ = tokio::signal::ctrl_c() => Err(Error::Failed(sentence.into())),
-        end = work => end,
-    }
-}
-
-/// This machine's time.
-#[must_use]
-pub fn now() -> Timestamp {
-    let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn report(error: &Error) -> ExitCode {
@@ -139,7 +62,7 @@ async fn run(cli: Cli) -> Result {
     let client =
         || -> Result<Client> { Ok(Client::new(&target::server(cli.server.as_deref(), cli.data_dir.as_deref())?)?) };
     match cli.command {
-        None => open_dashboard(client()?, &cli.look).await,
+        None => dashboard::open(client()?, &cli.look).await,
         Some(Command::Up(options)) => stack::run(options, cli.data_dir.as_deref(), &cli.look).await,
         Some(Command::Doctor(options)) => controlplane::doctor(options),
         Some(Command::Provision(options)) => controlplane::provision(options),
@@ -161,45 +84,6 @@ async fn run(cli: Cli) -> Result {
         }
         Some(Command::Man { dir }) => man(dir),
     }
-}
-
-async fn open_dashboard(client: Client, look: &Look) -> Result {
-    if !look.linear && !is_at_terminal() {
-        let sentence =
-            "the dashboard needs a terminal: `stereospot status` prints the same once, --linear as it happens";
-        return Err(Error::Usage(sentence.into()));
-    }
-    show_dashboard(client, look).await
-}
-
-/// Opens the dashboard; returns when it is closed.
-async fn show_dashboard(client: Client, look: &Look) -> Result {
-    let options = dashboard::Options {
-        client,
-        theme: look.theme,
-        no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
-        who: who(),
-        keys: look.keys.clone().or_else(usual_keys),
-        is_linear: look.linear,
-    };
-    Ok(dashboard::run(options).await?)
-}
-
-fn is_at_terminal() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
-}
-
-/// The person at this machine, for the action log; `operator` where nobody says who that is.
-fn who() -> String {
-    let name = ["USER", "LOGNAME"].iter().find_map(|name| env::var(name).ok().filter(|name| !name.is_empty()));
-    name.unwrap_or_else(|| "operator".into())
-}
-
-/// The key file where people keep such files, if there is one.
-fn usual_keys() -> Option<PathBuf> {
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
-    Some(folder.join("stereospot").join("keys.toml")).filter(|path| path.is_file())
 }
 
 fn man(dir: Option<PathBuf>) -> Result {

@@ -8,8 +8,7 @@
 
 mod canvas;
 mod cursor;
-mod deployment;
-mod detail;
+mod deployment_reading;
 mod dialog;
 mod effect;
 mod export;
@@ -17,22 +16,24 @@ mod export;
 mod fixture;
 mod harness;
 mod input;
+mod job_reading;
 mod jobs;
 mod keys;
 mod linear;
 mod log;
-mod logs;
 mod model;
 mod mouse;
 mod network;
+mod palette;
 mod place;
 mod ring;
+mod runner;
+mod screen;
+mod screens;
 mod signals;
 mod state;
 mod terminal;
-mod text;
-mod theme;
-mod triage;
+pub(crate) mod theme;
 mod update;
 mod view;
 mod write;
@@ -48,15 +49,15 @@ use tokio::sync::mpsc;
 
 pub use harness::Harness;
 pub use keys::{Error as KeysError, NotAKey};
-pub use theme::{ThemeName, UnknownTheme};
 
-use effect::{Effect, Runner};
+use effect::Effect;
 use input::Input;
 use keys::Keymap;
+use runner::Runner;
 use signals::{Heard, Signals, Sleepers};
 use state::State;
 use terminal::Screen;
-use theme::Theme;
+use theme::{Theme, ThemeName};
 
 /// How the dashboard is to look and whom it talks to.
 #[derive(Debug, Clone)]
@@ -103,7 +104,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     };
     let theme = Theme::new(options.theme, options.no_color);
     let server = options.client.server().to_owned();
-    let mut state = State::new(theme, keymap, options.who.clone(), server);
+    let mut state = State::new(screens::all(), theme, keymap, options.who.clone(), server);
     let (sender, inputs) = mpsc::channel(WAITING);
     let follower = tokio::spawn(network::follow(options.client.clone(), sender.clone()));
     let ended = if options.is_linear {

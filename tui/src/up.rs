@@ -4,9 +4,6 @@
 //! Invariant: no child outlives `up`. Each reads from a pipe that `up` holds open and ends by itself when that closes, so that even
 //! after a kill -9 of `up` nothing runs on.
 
-use std::ffi::OsString;
-use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,105 +13,26 @@ use tokio_util::sync::CancellationToken;
 
 mod backoff;
 mod child;
+mod error;
 mod fleet;
 mod lock;
+mod options;
 mod programs;
 mod readiness;
+mod running;
 
-pub use child::Notice;
-pub use fleet::{Fleet, Wanted};
-pub use lock::lock_path;
-pub use programs::control_plane;
+pub(crate) use child::Notice;
+pub(crate) use error::Error;
+pub(crate) use fleet::{Fleet, Wanted};
+pub(crate) use lock::{is_held, lock_path};
+pub(crate) use options::{Backend, Options};
+pub(crate) use programs::control_plane;
+pub(crate) use running::Running;
 
 use backoff::Backoff;
 use child::Spec;
 use lock::StackLock;
 use programs::Programs;
-
-/// Why the local stack could not be started or kept up.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A program is missing.
-    #[error("the program {name} is neither beside {} nor on PATH: build it with `cargo build -p {name}`", beside.display())]
-    Program {
-        /// Its name.
-        name: &'static str,
-        /// Where it was looked for first.
-        beside: PathBuf,
-    },
-    /// The data directory can't be used.
-    #[error("the data directory {} can't be used: choose another with --data-dir", path.display())]
-    DataDir {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Another stack runs on it.
-    #[error("a stack runs on {} already: use it, stop it first, or choose another directory with --data-dir", .0.display())]
-    Locked(PathBuf),
-    /// The port is taken.
-    #[error(
-        "another program listens on {0} already: stop it, or choose another address with --listen, such as 127.0.0.1:0"
-    )]
-    PortTaken(SocketAddr),
-    /// The address can't be listened on.
-    #[error("can't listen on {listen}: choose another address with --listen")]
-    Listen {
-        /// Which.
-        listen: SocketAddr,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The control plane did not come up.
-    #[error("the control plane did not start: {why}; log: {}", log.display())]
-    NotReady {
-        /// What happened, with the last line of its log.
-        why: String,
-        /// Its log.
-        log: PathBuf,
-    },
-    /// It was told to stop before it was ready.
-    #[error("stopped before it was ready")]
-    Stopped,
-}
-
-/// Where the pipeline runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Backend {
-    /// In the data directory.
-    Local,
-    /// On AWS.
-    Aws {
-        /// The deployment's settings.
-        env_file: PathBuf,
-    },
-}
-
-/// What to start.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where the pipeline runs.
-    pub backend: Backend,
-    /// Where everything is kept that is kept here.
-    pub data_dir: PathBuf,
-    /// Where the control plane listens; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Further arguments of the control plane: how it watches.
-    pub watch: Vec<OsString>,
-    /// How many workers of each stage.
-    pub fleet: Fleet,
-    /// The depth model.
-    pub model: Option<PathBuf>,
-    /// What runs it.
-    pub provider: Option<String>,
-    /// Wanted length of a segment.
-    pub segment_secs: Option<f64>,
-    /// Where the programs lie, if not beside this one or on PATH.
-    pub bin_dir: Option<PathBuf>,
-}
 
 /// How long the control plane may take to be ready; it may have a database to migrate or to recover.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -130,7 +48,7 @@ const NOTICES: usize = 256;
 
 /// A running stack.
 #[derive(Debug)]
-pub struct Stack {
+pub(crate) struct Stack {
     server: String,
     data_dir: PathBuf,
     notices: mpsc::Receiver<Notice>,
@@ -163,7 +81,7 @@ impl Stack {
     ///
     /// # Errors
     /// [`Error`] when something is missing, in use, or does not come up; nothing runs then.
-    pub async fn start(options: &Options, stop: &CancellationToken) -> Result<Self, Error> {
+    pub(crate) async fn start(options: &Options, stop: &CancellationToken) -> Result<Self, Error> {
         let programs = Programs::find(options)?;
         let data_dir = prepare(&options.data_dir)?;
         let lock = StackLock::take(&data_dir)?;
@@ -194,19 +112,17 @@ impl Stack {
     }
 
     /// The control plane's address.
-    #[must_use]
-    pub fn server(&self) -> &str {
+    pub(crate) fn server(&self) -> &str {
         &self.server
     }
 
     /// Where the children's logs are.
-    #[must_use]
-    pub fn logs(&self) -> PathBuf {
+    pub(crate) fn logs(&self) -> PathBuf {
         self.data_dir.join("logs")
     }
 
     /// What happened to a child. Cancel-safe; never ends while the stack runs.
-    pub async fn notice(&mut self) -> Notice {
+    pub(crate) async fn notice(&mut self) -> Notice {
         match self.notices.recv().await {
             Some(notice) => notice,
             None => std::future::pending().await,
@@ -214,7 +130,7 @@ impl Stack {
     }
 
     /// Stops workers first, then the control plane: each is asked, and killed when it has not ended after 20 seconds.
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.workers.stop().await;
         self.control_plane.stop().await;
         readiness::forget(&self.data_dir);

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use stereospot_api::view::{Attention, WorkerState};
 use stereospot_domain::diagnosis::{Code, Finding, Repair, Severity};
-use stereospot_domain::{JobId, QueueName, QueueRole, Timestamp};
+use stereospot_domain::text::age;
+use stereospot_domain::{QueueName, QueueRole, Timestamp};
 
 use super::World;
 
@@ -93,7 +94,7 @@ impl World {
                 list.push(Attention {
                     id: format!("job/{job_id}/{}", finding.code),
                     severity: finding.severity,
-                    subject: format!("job {} {}", short(job_id), state_of(finding)),
+                    subject: format!("job {} {}", job_id.short(), state_of(finding)),
                     evidence: format!("{done}{}: {}", finding.code.title(), finding.evidence.join("; ")),
                     since: finding.since,
                     next: if is_unmended { UNMENDED } else { self.next_step(finding) }.into(),
@@ -205,7 +206,7 @@ impl World {
         for worker in workers.into_iter().filter(|worker| worker.state == WorkerState::Silent) {
             let doing = worker.job_id.map_or("it was idle".to_owned(), |job_id| {
                 let segment = worker.segment_index.map_or(String::new(), |index| format!(" segment {index}"));
-                format!("it worked on job {}{segment}", short(job_id))
+                format!("it worked on job {}{segment}", job_id.short())
             });
             list.push(Attention {
                 id: format!("worker/{}", worker.name),
@@ -255,21 +256,6 @@ fn consequence(role: QueueRole) -> &'static str {
 /// In one word, what is the matter with the job: one whose step is tried again is not stuck.
 fn state_of(finding: &Finding) -> &'static str {
     if finding.code == Code::StepFailing { "failing" } else { "stuck" }
-}
-
-/// The first group of a job's id, as screens show it.
-pub fn short(job_id: JobId) -> String {
-    job_id.to_string().chars().take(8).collect()
-}
-
-/// `8s`, `4m10s`, `3h05m`.
-pub fn age(passed: Duration) -> String {
-    let secs = passed.as_secs();
-    match secs {
-        0..60 => format!("{secs}s"),
-        60..3600 => format!("{}m{:02}s", secs / 60, secs % 60),
-        _ => format!("{}h{:02}m", secs / 3600, secs % 3600 / 60),
-    }
 }
 
 /// Among matters of equal gravity, the one that holds up most comes first.

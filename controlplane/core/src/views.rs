@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use stereospot_api::view::{JobDetail, JobView, QueueView, SegmentState, SegmentView, TimelineEntry, WorkerView};
 use stereospot_domain::diagnosis::Patience;
+use stereospot_domain::text::age;
 use stereospot_domain::trigger::{self, Decision, Why};
 use stereospot_domain::{Job, JobId, JobStatus, QueueName, QueueRole, Stage, Timestamp};
 
 use super::World;
-use super::attention::age;
 use super::progress::JobProgress;
 use super::world::Entry;
 

@@ -1,7 +1,6 @@
 //! Fail: give a job up, so that nothing waits for it any more.
 
 use serde_json::json;
-use stereospot_core::attention::short;
 use stereospot_domain::event::EventKind;
 use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem};
 use stereospot_domain::{JobId, JobStatus};
@@ -24,7 +23,7 @@ pub(super) async fn draft(app: &App, job_id: JobId, reason: Option<&str>) -> Res
         effect: "nobody works on it any more: messages that still ask for it are dropped as they are received; its objects stay"
             .into(),
         assumptions: vec!["the job has neither completed nor failed meanwhile".into()],
-        confirm: Some(format!("fail {}", short(job_id))),
+        confirm: Some(format!("fail {}", job_id.short())),
         refused: (!may).then(|| format!("the job is {} already", job.status)),
         command: format!("stereospot jobs fail {job_id}{told}"),
         ..Draft::default()

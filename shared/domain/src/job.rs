@@ -15,6 +15,14 @@ use crate::time::Timestamp;
 #[serde(transparent)]
 pub struct JobId(pub Uuid);
 
+impl JobId {
+    /// The first eight digits: enough to tell jobs apart on a screen and to find one again.
+    #[must_use]
+    pub fn short(self) -> String {
+        self.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())[..8].to_owned()
+    }
+}
+
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_hyphenated().fmt(f)

@@ -16,6 +16,7 @@ pub mod message;
 pub mod options;
 pub mod plan;
 pub mod queue;
+pub mod text;
 pub mod time;
 pub mod trigger;
 

@@ -2,11 +2,11 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Json, Write};
+use super::output::{Json, Write};
 
 /// `logs`.
 #[derive(Debug, Clone, Args)]
-pub struct Logs {
+pub(crate) struct Logs {
     /// The job
     pub id: String,
     /// Go on searching, and print what is new, until Ctrl-C
@@ -22,7 +22,7 @@ pub struct Logs {
 
 /// `services`.
 #[derive(Debug, Clone, Args)]
-pub struct Services {
+pub(crate) struct Services {
     /// What to do; absent means `list`.
     #[command(subcommand)]
     pub command: Option<ServicesCommand>,
@@ -33,7 +33,7 @@ pub struct Services {
 
 /// `services …`.
 #[derive(Debug, Clone, Subcommand)]
-pub enum ServicesCommand {
+pub(crate) enum ServicesCommand {
     /// List services
     List(Json),
     /// Set how many tasks a service should have

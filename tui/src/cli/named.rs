@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use stereospot_domain::job::JobStatus;
 use stereospot_domain::{Format, QueueName};
 
-use crate::dashboard::ThemeName;
+use crate::dashboard::theme::ThemeName;
 
 static QUEUES: LazyLock<Vec<String>> = LazyLock::new(|| QueueName::all().map(|name| name.to_string()).collect());
 

@@ -8,7 +8,7 @@ use stereospot_domain::JobOptions;
 
 /// Where the pipeline runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum BackendName {
+pub(crate) enum BackendName {
     /// On this machine: one SQLite file and a folder
     #[default]
     Local,
@@ -18,7 +18,7 @@ pub enum BackendName {
 
 /// `up`.
 #[derive(Debug, Clone, Args)]
-pub struct Up {
+pub(crate) struct Up {
     /// Where the pipeline runs: local, on this machine; aws, as the env file says
     #[arg(long, env = "STEREOSPOT_BACKEND", value_name = "NAME", default_value = "local", hide_possible_values = true)]
     pub backend: BackendName,
@@ -56,7 +56,7 @@ pub struct Up {
 
 /// How the control plane of a stack watches; given on to it.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Watch {
+pub(crate) struct Watch {
     /// The environment's name, shown on every screen [default: the deployment's name prefix, or `local`]
     #[arg(long, value_name = "NAME")]
     pub environment: Option<String>,
@@ -79,8 +79,7 @@ pub struct Watch {
 
 impl Watch {
     /// As the control plane's program takes it.
-    #[must_use]
-    pub fn args(&self) -> Vec<OsString> {
+    pub(crate) fn args(&self) -> Vec<OsString> {
         let number = |name: &str, value: Option<u64>| value.map(|value| [name.into(), value.to_string().into()]);
         let mut args: Vec<OsString> = Vec::new();
         args.extend(self.environment.iter().flat_map(|name| ["--environment".into(), name.into()]));
@@ -102,7 +101,7 @@ fn segment_secs(text: &str) -> Result<f64, String> {
 
 /// `doctor`: the control plane's own.
 #[derive(Debug, Clone, Args)]
-pub struct Doctor {
+pub(crate) struct Doctor {
     /// The deployment's settings: a `.env` as `stereospot provision` or Terraform writes it
     #[arg(long, env = "STEREOSPOT_ENV_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_file: PathBuf,
@@ -116,7 +115,7 @@ pub struct Doctor {
 
 /// `provision`: the control plane's own.
 #[derive(Debug, Clone, Args)]
-pub struct Provision {
+pub(crate) struct Provision {
     /// First part of every resource's name
     #[arg(long, value_name = "PREFIX")]
     pub name_prefix: String,
@@ -145,7 +144,7 @@ pub struct Provision {
 
 /// `endpoint`: the control plane's own.
 #[derive(Debug, Clone, Args)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// The deployment's settings: a `.env` as `stereospot provision` or Terraform writes it
     #[arg(long, env = "STEREOSPOT_ENV_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_file: PathBuf,

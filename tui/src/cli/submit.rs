@@ -7,7 +7,7 @@ use stereospot_domain::{Format, JobOptions};
 
 /// `submit`.
 #[derive(Debug, Clone, Args)]
-pub struct Submit {
+pub(crate) struct Submit {
     /// Video files
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
@@ -57,8 +57,7 @@ pub struct Submit {
 
 impl Submit {
     /// The job's options.
-    #[must_use]
-    pub fn options(&self) -> JobOptions {
+    pub(crate) fn options(&self) -> JobOptions {
         JobOptions {
             divergence: self.divergence,
             convergence: self.convergence,

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Error, Result};
+use super::error::{Error, Result};
 use crate::cli::{Doctor, Endpoint, Provision};
 use crate::up;
 

@@ -3,15 +3,16 @@
 use stereospot_api::Client;
 use stereospot_api::view::DeploymentView;
 
-use super::Result;
-use super::now;
+use super::error::Result;
 use super::patience::answered;
-use super::print::{Column, Table, age, json, known, line, rate, usd};
+use super::print::{age, json, known, line, rate, table};
+use super::session::now;
 use crate::cli::Json;
+use crate::text::usd;
 
 pub(super) async fn run(client: &Client, how: Json) -> Result {
     let mut deployment = answered(client, client.deployment()).await?;
-    // A sum of nothing is -0.0; as JSON it would be printed so.
+    // The sum of nothing is -0.0, which JSON would show.
     deployment.calls_per_minute += 0.0;
     deployment.usd_per_month += 0.0;
     if how.json { json(&deployment) } else { show(&deployment) }
@@ -34,52 +35,30 @@ fn show(deployment: &DeploymentView) -> Result {
             line(format!("  ! {missing}"))?;
         }
     }
-    let mut queues = Table::new(&[
-        Column::Left(" "),
-        Column::Left("QUEUE"),
-        Column::Left("STATE"),
-        Column::Left("NAME THERE"),
-        Column::Right("AGE"),
-        Column::Cut("NOTE"),
-    ]);
-    for queue in &deployment.queues {
-        queues.row([
-            if queue.exists { "✓" } else { "-" }.into(),
-            queue.name.to_string(),
-            if queue.exists { "found" } else { "not there" }.into(),
-            queue.physical.clone(),
-            age(queue.read_at, now),
-            queue.note.clone().unwrap_or_default(),
-        ]);
-    }
     line("")?;
-    queues.print()?;
+    table(&deployment.queues)
+        .left(" ", |queue| if queue.exists { "✓" } else { "-" }.into())
+        .left("QUEUE", |queue| queue.name.to_string())
+        .left("STATE", |queue| if queue.exists { "found" } else { "not there" }.into())
+        .left("NAME THERE", |queue| queue.physical.clone())
+        .right("AGE", |queue| age(queue.read_at, now))
+        .cut("NOTE", |queue| queue.note.clone().unwrap_or_default())
+        .print()?;
     if deployment.calls.is_empty() {
         return Ok(());
     }
-    let mut by_api = Table::new(&[
-        Column::Left("CALL"),
-        Column::Right("A MINUTE"),
-        Column::Right("IN ALL"),
-        Column::Right("THROTTLED"),
-        Column::Right("FAILED"),
-        Column::Right("A MONTH"),
-    ]);
-    for call in &deployment.calls {
-        by_api.row([
-            call.api.clone(),
-            rate(Some(call.per_minute)),
-            call.attempts.to_string(),
-            call.throttled.to_string(),
-            call.failed.to_string(),
-            format!("≈{}", usd(call.usd_per_month)),
-        ]);
-    }
     line("")?;
-    by_api.print()
+    table(&deployment.calls)
+        .left("CALL", |call| call.api.clone())
+        .right("A MINUTE", |call| rate(Some(call.per_minute)))
+        .right("IN ALL", |call| call.attempts.to_string())
+        .right("THROTTLED", |call| call.throttled.to_string())
+        .right("FAILED", |call| call.failed.to_string())
+        .right("A MONTH", |call| format!("≈{}", usd(call.usd_per_month)))
+        .print()
 }
 
-/// What watching costs in all, in words.
+/// What watching costs in all.
 fn calls(deployment: &DeploymentView) -> String {
     if deployment.calls.is_empty() && deployment.budget_per_minute.is_none() {
         return "none are counted: asking this platform costs nothing".into();

@@ -1,11 +1,12 @@
-//! `events`: what happened last, of all jobs and workers.
+//! `events`: the last events of all jobs and workers.
 
 use stereospot_api::Client;
-use stereospot_domain::Event;
+use stereospot_domain::{Event, JobId};
 
+use super::error::Result;
 use super::patience::answered;
-use super::print::{Column, Table, UNKNOWN, age, json, known, line};
-use super::{Result, now};
+use super::print::{UNKNOWN, age, json, known, line, table};
+use super::session::now;
 use crate::cli::Events;
 
 pub(super) async fn run(client: &Client, options: Events) -> Result {
@@ -18,29 +19,19 @@ pub(super) fn list(events: &[Event]) -> Result {
     if events.is_empty() {
         return line("no event was heard");
     }
-    let mut table = Table::new(&[
-        Column::Right("AGO"),
-        Column::Left(" "),
-        Column::Left("EVENT"),
-        Column::Left("JOB"),
-        Column::Right("SEGMENT"),
-        Column::Right("ATTEMPT"),
-        Column::Left("FROM"),
-        Column::Cut("DATA"),
-    ]);
     let now = now();
-    for event in events {
-        let data: Vec<String> = event.data.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        table.row([
-            age(Some(event.time), now),
-            if event.kind.is_error() { "✗" } else { "" }.into(),
-            event.kind.to_string(),
-            event.job_id.map_or_else(|| UNKNOWN.into(), |job_id| job_id.to_string()[..8].to_owned()),
-            known(event.segment_index),
-            known(event.attempt),
-            event.source.clone(),
-            data.join(" "),
-        ]);
-    }
-    table.print()
+    let data = |event: &Event| {
+        let facts: Vec<String> = event.data.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        facts.join(" ")
+    };
+    table(events)
+        .right("AGO", |event| age(Some(event.time), now))
+        .left(" ", |event| if event.kind.is_error() { "✗" } else { "" }.into())
+        .left("EVENT", |event| event.kind.to_string())
+        .left("JOB", |event| event.job_id.map_or_else(|| UNKNOWN.into(), JobId::short))
+        .right("SEGMENT", |event| known(event.segment_index))
+        .right("ATTEMPT", |event| known(event.attempt))
+        .left("FROM", |event| event.source.clone())
+        .cut("DATA", data)
+        .print()
 }

@@ -13,8 +13,8 @@ use stereospot_api::Client;
 use stereospot_domain::JobId;
 use tokio::io::AsyncWriteExt;
 
+use super::error::{Error, Result};
 use super::print::named;
-use super::{Error, Result};
 
 /// A file that may be written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use stereospot_api::Client;
 use stereospot_domain::JobId;
 
+use super::error::{Error, Result};
 use super::patience::answered;
-use super::{Error, Result};
 
 /// Fewest characters that name a job.
 const FEWEST: usize = 4;
@@ -13,7 +13,7 @@ const FEWEST: usize = 4;
 ///
 /// # Errors
 /// [`Error::Usage`] when that is no beginning of an id or is too short; [`Error::Failed`] when no job or several match.
-pub async fn resolve(client: &Client, text: &str) -> Result<JobId> {
+pub(super) async fn resolve(client: &Client, text: &str) -> Result<JobId> {
     if let Ok(job_id) = text.parse() {
         return Ok(job_id);
     }

@@ -4,11 +4,14 @@ use stereospot_api::Client;
 use stereospot_api::view::{JobDetail, JobView, SegmentState};
 use stereospot_domain::plan::Action;
 
+use super::error::{Error, Result};
 use super::fetch::Destination;
 use super::patience::answered;
-use super::print::{Column, Table, UNKNOWN, age, duration, json, known, line, mark, named, note, rate, size};
-use super::{Error, Result, events, fetch, job_id, now, unless_interrupted, write};
+use super::print::{UNKNOWN, age, json, known, line, mark, named, note, rate, table};
+use super::session::{now, unless_interrupted};
+use super::{events, fetch, job_id, write};
 use crate::cli::{Jobs, JobsCommand, JobsList};
+use crate::text::{duration, size};
 
 pub(super) async fn run(client: &Client, options: Jobs) -> Result {
     let given = &options.list;
@@ -61,37 +64,22 @@ async fn list(client: &Client, how: JobsList) -> Result {
             None => "no jobs yet: `stereospot submit FILE` makes one".into(),
         });
     }
-    let mut table = Table::new(&[
-        Column::Left("JOB"),
-        Column::Left("STATUS"),
-        Column::Right("SEGMENTS"),
-        Column::Right("DONE"),
-        Column::Right("FRAMES/S"),
-        Column::Right("LEFT"),
-        Column::Left("MODE"),
-        Column::Right("AGE"),
-        Column::Right("HEARD"),
-        Column::Cut("TITLE"),
-        Column::Cut("WRONG"),
-    ]);
     let now = now();
-    for view in &page.jobs {
-        let job = &view.job;
-        table.row([
-            job.job_id.to_string()[..8].to_owned(),
-            job.status.to_string(),
-            segments(view),
-            known(view.progress.map(|share| format!("{:.0} %", share * 100.0))),
-            rate(view.frames_per_second),
-            view.eta.filter(|_| !job.status.is_final()).map_or_else(|| UNKNOWN.into(), |eta| duration(eta.since(now))),
-            job.options.format.to_string(),
-            age(Some(job.created_at), now),
-            age(Some(view.last_activity_at), now),
-            known(job.title.clone()),
-            wrong(view),
-        ]);
-    }
-    table.print()?;
+    let left_for =
+        |view: &JobView| view.eta.filter(|_| !view.job.status.is_final()).map(|eta| duration(eta.since(now)));
+    table(&page.jobs)
+        .left("JOB", |view| view.job.job_id.short())
+        .left("STATUS", |view| view.job.status.to_string())
+        .right("SEGMENTS", segments)
+        .right("DONE", |view| known(view.progress.map(|share| format!("{:.0} %", share * 100.0))))
+        .right("FRAMES/S", |view| rate(view.frames_per_second))
+        .right("LEFT", |view| known(left_for(view)))
+        .left("MODE", |view| view.job.options.format.to_string())
+        .right("AGE", |view| age(Some(view.job.created_at), now))
+        .right("HEARD", |view| age(Some(view.last_activity_at), now))
+        .cut("TITLE", |view| known(view.job.title.as_ref()))
+        .cut("WRONG", wrong)
+        .print()?;
     if let Some(next) = page.next {
         note(format!("more: stereospot jobs --cursor {next}"));
     }
@@ -102,7 +90,7 @@ fn segments(view: &JobView) -> String {
     format!("{}/{}", view.segments_done, known(view.job.total_segments))
 }
 
-/// The gravest thing that is wrong with a job, in a few words.
+/// The most severe problem of a job, in a few words.
 fn wrong(view: &JobView) -> String {
     let finding = view.findings.first().map(|finding| format!("{} {}", mark(finding.severity), finding.code.title()));
     view.job.error.clone().or(finding).unwrap_or_default()
@@ -148,7 +136,7 @@ fn show(detail: &JobDetail) -> Result {
             line(format!("    {evidence}"))?;
         }
         if finding.repair.is_some() {
-            line(format!("    repair: stereospot jobs repair {} {}", &job.job_id.to_string()[..8], finding.code))?;
+            line(format!("    repair: stereospot jobs repair {} {}", job.job_id.short(), finding.code))?;
         }
     }
     shown_segments(detail)?;
@@ -159,61 +147,43 @@ fn shown_segments(detail: &JobDetail) -> Result {
     if detail.segments.is_empty() {
         return Ok(());
     }
-    let mut table = Table::new(&[
-        Column::Right("SEGMENT"),
-        Column::Left("STATE"),
-        Column::Right("FRAMES"),
-        Column::Right("ATTEMPTS"),
-        Column::Left("WORKER"),
-        Column::Right("HEARD"),
-        Column::Cut("ERROR"),
-    ]);
     let now = now();
-    for segment in &detail.segments {
-        let state = match segment.state {
-            SegmentState::Done => "done",
-            SegmentState::Running => "running",
-            SegmentState::Queued => "queued",
-            SegmentState::Missing => "! missing",
-            SegmentState::DeadLettered => "✗ dead-lettered",
-        };
-        table.row([
-            segment.index.to_string(),
-            state.into(),
-            format!("{}/{}", known(segment.frames_done), known(segment.frames)),
-            segment.attempts.to_string(),
-            known(segment.worker.clone()),
-            age(segment.last_seen_at, now),
-            segment.error.clone().unwrap_or_default(),
-        ]);
-    }
     line("")?;
-    table.print()
+    table(&detail.segments)
+        .right("SEGMENT", |segment| segment.index.to_string())
+        .left("STATE", |segment| state(segment.state).into())
+        .right("FRAMES", |segment| format!("{}/{}", known(segment.frames_done), known(segment.frames)))
+        .right("ATTEMPTS", |segment| segment.attempts.to_string())
+        .left("WORKER", |segment| known(segment.worker.as_ref()))
+        .right("HEARD", |segment| age(segment.last_seen_at, now))
+        .cut("ERROR", |segment| segment.error.clone().unwrap_or_default())
+        .print()
+}
+
+fn state(state: SegmentState) -> &'static str {
+    match state {
+        SegmentState::Done => "done",
+        SegmentState::Running => "running",
+        SegmentState::Queued => "queued",
+        SegmentState::Missing => "! missing",
+        SegmentState::DeadLettered => "✗ dead-lettered",
+    }
 }
 
 fn shown_timeline(detail: &JobDetail) -> Result {
     if detail.timeline.is_empty() {
         return Ok(());
     }
-    let mut table = Table::new(&[
-        Column::Left("STAGE"),
-        Column::Right("ATTEMPT"),
-        Column::Right("BEGAN"),
-        Column::Right("TOOK"),
-        Column::Left("WORKER"),
-        Column::Cut("ERROR"),
-    ]);
     let now = now();
-    for entry in &detail.timeline {
-        table.row([
-            entry.stage.to_string(),
-            entry.attempt.to_string(),
-            format!("{} ago", age(Some(entry.started_at), now)),
-            entry.ended_at.map_or_else(|| "running".into(), |at| duration(at.since(entry.started_at))),
-            known(entry.worker.clone()),
-            entry.error.clone().unwrap_or_default(),
-        ]);
-    }
     line("")?;
-    table.print()
+    table(&detail.timeline)
+        .left("STAGE", |entry| entry.stage.to_string())
+        .right("ATTEMPT", |entry| entry.attempt.to_string())
+        .right("BEGAN", |entry| format!("{} ago", age(Some(entry.started_at), now)))
+        .right("TOOK", |entry| {
+            entry.ended_at.map_or_else(|| "running".into(), |at| duration(at.since(entry.started_at)))
+        })
+        .left("WORKER", |entry| known(entry.worker.as_ref()))
+        .cut("ERROR", |entry| entry.error.clone().unwrap_or_default())
+        .print()
 }

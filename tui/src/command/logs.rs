@@ -1,6 +1,6 @@
 //! `logs`: a job's log lines, once or as they come.
 //!
-//! Invariant: a search that nobody waits for any more is dropped, which ends it at the server too, and with it what it costs.
+//! Invariant: an interrupted search is dropped, which ends it at the server too and so stops its cost.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,17 +10,20 @@ use stereospot_api::view::{LogLine, LogPage};
 use stereospot_domain::JobId;
 use tokio::time::{Instant, sleep};
 
-use super::print::{cut, json, json_line, line, note, size};
-use super::{Error, Result, job_id, unless_interrupted};
+use super::error::{Error, Result};
+use super::job_id;
+use super::print::{json, json_line, line, note};
+use super::session::unless_interrupted;
 use crate::cli::Logs;
+use crate::text::{plural, size, truncate};
 
-/// After this time somebody who waits is told what for.
+/// After this time a note says what the command is waiting for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Between two searches, where searching costs nothing.
+/// Pause between two searches where a search is free.
 const FREE_REST: Duration = Duration::from_secs(2);
 
-/// The same, where each search is paid for by the bytes it reads.
+/// Pause between two searches where each is billed by the bytes it reads.
 const PAID_REST: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(client: &Client, options: Logs) -> Result {
@@ -63,7 +66,7 @@ async fn follow(client: &Client, job_id: JobId, options: &Logs) -> Result {
     let mut is_first = true;
     loop {
         let page = match search(client, job_id, options.limit).await {
-            // A server that restarts, or a platform that is busy, is no reason to end.
+            // Following goes on over a restart of the server or a busy platform.
             Err(Error::Api(error)) if !is_first && error.retryable() => {
                 note(format!("{error}; trying again"));
                 sleep(rest).await;
@@ -89,7 +92,7 @@ async fn follow(client: &Client, job_id: JobId, options: &Logs) -> Result {
     }
 }
 
-/// What was printed already: a search finds it again.
+/// The lines printed so far: each search finds them again.
 #[derive(Debug, Default)]
 struct Printed {
     lines: HashMap<LineKey, u32>,
@@ -98,8 +101,8 @@ struct Printed {
 type LineKey = (i64, String, String, String);
 
 impl Printed {
-    /// Those lines that earlier searches did not find. The same line written twice is two lines, and lines may come late, so
-    /// that neither the newest time nor the number of lines tells what is new.
+    /// The lines that no earlier search found. Neither the newest time nor the count shows what is new: a line written twice is
+    /// two lines, and lines may arrive late.
     fn take_new<'l>(&mut self, lines: &'l [LogLine]) -> Vec<&'l LogLine> {
         let mut seen: HashMap<LineKey, u32> = HashMap::new();
         let mut new = Vec::new();
@@ -117,15 +120,15 @@ impl Printed {
     }
 }
 
-/// A line, with where it stands before it.
+/// A line, with its source and stream before it.
 fn words(line: &LogLine) -> String {
     let stream = line.stream.rsplit('/').next().unwrap_or_default();
     let source = line.source.rsplit('/').next().unwrap_or_default();
-    let stream = if stream.is_empty() { String::new() } else { format!("/{}", cut(stream, 12)) };
+    let stream = if stream.is_empty() { String::new() } else { format!("/{}", truncate(stream, 12)) };
     format!("{source}{stream}  {}", line.text.trim_end())
 }
 
-/// What else there is to say of a search.
+/// Notes about a search: what it could not search, how much it found, and whether there is more.
 fn about(page: &LogPage, limit: u32) {
     for missing in &page.missing {
         note(format!("not searched: {missing}"));
@@ -138,8 +141,7 @@ fn about(page: &LogPage, limit: u32) {
 
 /// How much was found, and where.
 fn found(page: &LogPage) -> String {
-    let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
-    let (lines, places) = (counted(page.lines.len(), "line"), counted(page.searched.len(), "place"));
+    let (lines, places) = (plural(page.lines.len(), "line"), plural(page.searched.len(), "place"));
     format!("{lines} in {places}, {} scanned", size(page.bytes_scanned))
 }
 

@@ -43,9 +43,3 @@ pub(super) async fn answered_after<T>(
         }
     }
 }
-
-/// What it means for a plan that its applying brought no answer; none where an error says that it was not applied.
-pub(crate) fn unknown_end(error: &client::Error) -> Option<&'static str> {
-    matches!(error, client::Error::Broken { .. } | client::Error::Slow { .. })
-        .then_some("whether it was applied is not known: the action log says so once the control plane answers")
-}

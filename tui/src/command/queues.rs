@@ -2,14 +2,17 @@
 
 use stereospot_api::Client;
 use stereospot_api::view::{DeploymentView, MessageView, QueueView};
-use stereospot_domain::QueueName;
 use stereospot_domain::plan::Action;
+use stereospot_domain::{JobId, QueueName};
 
+use super::error::{Error, Result};
 use super::patience::answered;
-use super::print::{Column, Table, UNKNOWN, age, duration, json, known, line, observed, rate};
+use super::print::{UNKNOWN, age, json, known, line, observed, rate, table};
+use super::session::now;
 use super::status::{consumers, drain};
-use super::{Error, Result, now, write};
+use super::write;
 use crate::cli::{Queues, QueuesCommand};
+use crate::text::duration;
 
 pub(super) async fn run(client: &Client, options: Queues) -> Result {
     match options.command.unwrap_or(QueuesCommand::List(options.json)) {
@@ -17,7 +20,7 @@ pub(super) async fn run(client: &Client, options: Queues) -> Result {
         QueuesCommand::List(_) => {
             let queues = answered(client, client.queues()).await?;
             let all_are_known = unknown(&queues).next().is_none();
-            // Why a number is missing is known to the deployment alone; a server that can't tell has the others all the same.
+            // Only the deployment knows why a number is missing. If it can't be read, the table is printed without the reasons.
             let deployment = if all_are_known { None } else { client.deployment().await.ok() };
             list(&queues, deployment.as_ref())
         }
@@ -29,7 +32,7 @@ pub(super) async fn run(client: &Client, options: Queues) -> Result {
             if messages.is_empty() {
                 return line(format!("{queue} holds no message that can be seen"));
             }
-            peeked(messages)
+            peeked(&messages)
         }
         QueuesCommand::Replay { queue, ids, write: how } => {
             if !queue.is_dead_letter {
@@ -51,12 +54,12 @@ pub(super) async fn run(client: &Client, options: Queues) -> Result {
     }
 }
 
-/// The messages that were named; none named means all.
+/// The named messages; all of them where none is named.
 fn chosen(ids: Vec<String>) -> Option<Vec<String>> {
     (!ids.is_empty()).then_some(ids)
 }
 
-/// Queues without numbers: of the pipeline, which should have them all, and of those that the server tells of.
+/// Queues without numbers: those of the pipeline that are missing, and those that the server lists without numbers.
 fn unknown(queues: &[QueueView]) -> impl Iterator<Item = QueueName> {
     QueueName::all().filter(|name| match queues.iter().find(|queue| queue.name == *name) {
         Some(queue) => queue.ready.is_none(),
@@ -65,38 +68,21 @@ fn unknown(queues: &[QueueView]) -> impl Iterator<Item = QueueName> {
 }
 
 fn list(queues: &[QueueView], deployment: Option<&DeploymentView>) -> Result {
-    let mut table = Table::new(&[
-        Column::Left("QUEUE"),
-        Column::Right("READY"),
-        Column::Right("IN FLIGHT"),
-        Column::Right("DELAYED"),
-        Column::Right("OLDEST"),
-        Column::Right("IN/MIN"),
-        Column::Right("OUT/MIN"),
-        Column::Right("DRAINS IN"),
-        Column::Right("CONSUMERS"),
-        Column::Right("VISIBILITY"),
-        Column::Right("RECEIVES"),
-        Column::Right("AGE"),
-    ]);
     let now = now();
-    for queue in queues {
-        table.row([
-            queue.name.to_string(),
-            observed(queue.ready),
-            observed(queue.in_flight),
-            observed(queue.delayed),
-            age(queue.oldest_enqueued_at, now),
-            rate(queue.in_per_minute),
-            rate(queue.out_per_minute),
-            drain(queue),
-            consumers(queue),
-            known(queue.visibility_secs.map(|secs| format!("{secs:.0}s"))),
-            known(queue.max_receives),
-            age(queue.ready.map(|ready| ready.at), now),
-        ]);
-    }
-    table.print()?;
+    table(queues)
+        .left("QUEUE", |queue| queue.name.to_string())
+        .right("READY", |queue| observed(queue.ready))
+        .right("IN FLIGHT", |queue| observed(queue.in_flight))
+        .right("DELAYED", |queue| observed(queue.delayed))
+        .right("OLDEST", |queue| age(queue.oldest_enqueued_at, now))
+        .right("IN/MIN", |queue| rate(queue.in_per_minute))
+        .right("OUT/MIN", |queue| rate(queue.out_per_minute))
+        .right("DRAINS IN", drain)
+        .right("CONSUMERS", consumers)
+        .right("VISIBILITY", |queue| known(queue.visibility_secs.map(|secs| format!("{secs:.0}s"))))
+        .right("RECEIVES", |queue| known(queue.max_receives))
+        .right("AGE", |queue| age(queue.ready.map(|ready| ready.at), now))
+        .print()?;
     let Some(deployment) = deployment else { return Ok(()) };
     for name in unknown(queues) {
         let found = deployment.queues.iter().find(|found| found.name == name);
@@ -108,29 +94,16 @@ fn list(queues: &[QueueView], deployment: Option<&DeploymentView>) -> Result {
     Ok(())
 }
 
-fn peeked(messages: Vec<MessageView>) -> Result {
-    let mut table = Table::new(&[
-        Column::Left("MESSAGE"),
-        Column::Left("JOB"),
-        Column::Right("SEGMENT"),
-        Column::Right("RECEIVED"),
-        Column::Right("SENT"),
-        Column::Right("EXPIRES IN"),
-        Column::Cut("ERROR"),
-        Column::Cut("BODY"),
-    ]);
+fn peeked(messages: &[MessageView]) -> Result {
     let now = now();
-    for message in messages {
-        table.row([
-            message.id,
-            message.job_id.map_or_else(|| UNKNOWN.into(), |job_id| job_id.to_string()[..8].to_owned()),
-            known(message.segment_index),
-            format!("{}×", message.receive_count),
-            age(Some(message.enqueued_at), now),
-            message.expires_at.map_or_else(|| UNKNOWN.into(), |at| duration(at.since(now))),
-            known(message.error),
-            message.body,
-        ]);
-    }
-    table.print()
+    table(messages)
+        .left("MESSAGE", |message| message.id.clone())
+        .left("JOB", |message| message.job_id.map_or_else(|| UNKNOWN.into(), JobId::short))
+        .right("SEGMENT", |message| known(message.segment_index))
+        .right("RECEIVED", |message| format!("{}×", message.receive_count))
+        .right("SENT", |message| age(Some(message.enqueued_at), now))
+        .right("EXPIRES IN", |message| known(message.expires_at.map(|at| duration(at.since(now)))))
+        .cut("ERROR", |message| known(message.error.as_ref()))
+        .cut("BODY", |message| message.body.clone())
+        .print()
 }

@@ -5,9 +5,10 @@ use stereospot_api::view::ServiceView;
 use stereospot_domain::Timestamp;
 use stereospot_domain::plan::Action;
 
+use super::error::{Error, Result};
 use super::patience::answered;
-use super::print::{Column, Table, UNKNOWN, age, json, line};
-use super::{Error, Result, write};
+use super::print::{UNKNOWN, age, json, line, table};
+use super::write;
 use crate::cli::{Services, ServicesCommand};
 
 pub(super) async fn run(client: &Client, options: Services) -> Result {
@@ -34,32 +35,19 @@ pub(super) async fn run(client: &Client, options: Services) -> Result {
 }
 
 fn list(services: &[ServiceView], now: Timestamp) -> Result {
-    let mut table = Table::new(&[
-        Column::Left(" "),
-        Column::Left("SERVICE"),
-        Column::Right("DESIRED"),
-        Column::Right("RUNNING"),
-        Column::Right("PENDING"),
-        Column::Left("SCALING"),
-        Column::Right("AGE"),
-        Column::Cut("NOTE"),
-    ]);
-    for service in services {
-        table.row([
-            if service.running < service.desired { "!" } else { " " }.into(),
-            service.name.clone(),
-            service.desired.to_string(),
-            service.running.to_string(),
-            service.pending.to_string(),
-            scaling(service),
-            age(Some(service.observed_at), now),
-            service.note.clone().unwrap_or_default(),
-        ]);
-    }
-    table.print()
+    table(services)
+        .left(" ", |service| if service.running < service.desired { "!" } else { " " }.into())
+        .left("SERVICE", |service| service.name.clone())
+        .right("DESIRED", |service| service.desired.to_string())
+        .right("RUNNING", |service| service.running.to_string())
+        .right("PENDING", |service| service.pending.to_string())
+        .left("SCALING", scaling)
+        .right("AGE", |service| age(Some(service.observed_at), now))
+        .cut("NOTE", |service| service.note.clone().unwrap_or_default())
+        .print()
 }
 
-/// Between which numbers the platform moves it by itself.
+/// The range in which the platform scales it automatically.
 fn scaling(service: &ServiceView) -> String {
     match (service.min, service.max) {
         (Some(min), Some(max)) if service.is_scaling_suspended => format!("{min}-{max} suspended"),

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::error::{Error, Result};
 use super::print::{line, note};
-use super::{Error, Result, target};
+use super::{dashboard, target};
 use crate::cli::{BackendName, Look, Up};
 use crate::up::{Backend, Fleet, Notice, Options, Stack};
 
@@ -32,7 +33,7 @@ pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -
     if let Some(model) = options.model.as_ref().filter(|model| !model.is_file()) {
         return Err(Error::Usage(format!("there is no model file {}: check --model", model.display())));
     }
-    let is_headless = options.headless || !(look.linear || super::is_at_terminal());
+    let is_headless = options.headless || !(look.linear || dashboard::is_at_terminal());
     let fleet = options.workers.map_or(usual_fleet, |wanted| wanted.or(usual_fleet));
     let reconcile = options.watch.reconcile.get_or_insert_with(|| usual_reconcile(&backend, fleet).to_owned());
     let is_repairing = reconcile == "on" && !options.watch.read_only;
@@ -129,11 +130,11 @@ async fn with_dashboard(options: &Options, look: &Look, stop: &CancellationToken
     let client = stereospot_api::Client::new(stack.server())?;
     let mut deaths = Vec::new();
     let end = {
-        let dashboard = super::show_dashboard(client, look);
-        tokio::pin!(dashboard);
+        let shown = dashboard::show(client, look);
+        tokio::pin!(shown);
         loop {
             tokio::select! {
-                end = &mut dashboard => break end,
+                end = &mut shown => break end,
                 // The screen is the dashboard's: what happens is kept, and told at the end.
                 notice = stack.notice() => {
                     keep(&journal, &notice);

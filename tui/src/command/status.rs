@@ -1,13 +1,14 @@
-//! `status`: what is wrong, the stages, and the numbers as a whole.
+//! `status`: what is wrong, the stages, and the totals.
 
 use stereospot_api::Client;
-use stereospot_api::view::{QueueView, ServiceView, Snapshot, WorkerState};
+use stereospot_api::view::{Observed, QueueView, ServiceView, Snapshot, WorkerState};
 use stereospot_domain::{JobStatus, QueueName, Stage};
 
-use super::Result;
+use super::error::Result;
 use super::patience::answered;
-use super::print::{self, Column, Table, UNKNOWN, age, duration, json, line, mark, observed, rate};
+use super::print::{UNKNOWN, age, json, line, mark, observed, rate, table};
 use crate::cli::Json;
+use crate::text::{duration, whereabouts};
 
 pub(super) async fn run(client: &Client, how: Json) -> Result {
     let snapshot = answered(client, client.snapshot()).await?;
@@ -23,7 +24,7 @@ pub(super) async fn run(client: &Client, how: Json) -> Result {
 fn headline(snapshot: &Snapshot, server: &str) -> String {
     let environment = &snapshot.environment;
     let mut parts = vec![environment.name.clone(), format!("control plane {} at {server}", environment.version)];
-    if let Some(place) = print::whereabouts(environment) {
+    if let Some(place) = whereabouts(environment) {
         parts.insert(1, place);
     }
     if environment.is_production {
@@ -47,62 +48,51 @@ fn attention(snapshot: &Snapshot) -> Result {
     if snapshot.attention.is_empty() {
         return line("nothing needs attention\n");
     }
-    let mut table = Table::new(&[
-        Column::Left(" "),
-        Column::Left("ATTENTION"),
-        Column::Cut("EVIDENCE"),
-        Column::Right("SINCE"),
-        Column::Cut("NEXT"),
-    ]);
-    for item in &snapshot.attention {
-        table.row([
-            mark(item.severity).into(),
-            item.subject.clone(),
-            item.evidence.clone(),
-            age(Some(item.since), snapshot.now),
-            item.command.as_ref().unwrap_or(&item.next).clone(),
-        ]);
-    }
-    table.print()?;
+    let now = snapshot.now;
+    table(&snapshot.attention)
+        .left(" ", |item| mark(item.severity).into())
+        .left("ATTENTION", |item| item.subject.clone())
+        .cut("EVIDENCE", |item| item.evidence.clone())
+        .right("SINCE", |item| age(Some(item.since), now))
+        .cut("NEXT", |item| item.command.as_ref().unwrap_or(&item.next).clone())
+        .print()?;
     line("")
+}
+
+/// A stage, its queue, and how many dead letters it has.
+struct StageRow<'a> {
+    stage: Stage,
+    queue: Option<&'a QueueView>,
+    letters: Option<Observed<u64>>,
 }
 
 fn stages(snapshot: &Snapshot) -> Result {
-    let mut table = Table::new(&[
-        Column::Left("STAGE"),
-        Column::Right("READY"),
-        Column::Right("IN FLIGHT"),
-        Column::Right("OLDEST"),
-        Column::Right("IN/MIN"),
-        Column::Right("OUT/MIN"),
-        Column::Right("DRAINS IN"),
-        Column::Right("CONSUMERS"),
-        Column::Right("DLQ"),
-        Column::Right("AGE"),
-    ]);
+    let now = snapshot.now;
     let find = |name: QueueName| snapshot.queues.iter().find(|queue| queue.name == name);
-    for stage in Stage::ALL {
-        let queue = find(QueueName::main(stage.queue()));
-        let dead = find(QueueName::dead_letter(stage.queue())).and_then(|dead| dead.ready);
-        let of = |value: fn(&QueueView) -> String| queue.map_or_else(|| UNKNOWN.into(), value);
-        table.row([
-            stage.to_string(),
-            of(|queue| observed(queue.ready)),
-            of(|queue| observed(queue.in_flight)),
-            age(queue.and_then(|queue| queue.oldest_enqueued_at), snapshot.now),
-            of(|queue| rate(queue.in_per_minute)),
-            of(|queue| rate(queue.out_per_minute)),
-            of(drain),
-            of(consumers),
-            observed(dead),
-            age(queue.and_then(|queue| queue.ready).map(|ready| ready.at), snapshot.now),
-        ]);
-    }
-    table.print()?;
+    let row = |stage: &Stage| StageRow {
+        stage: *stage,
+        queue: find(QueueName::main(stage.queue())),
+        letters: find(QueueName::dead_letter(stage.queue())).and_then(|letters| letters.ready),
+    };
+    let rows: Vec<StageRow<'_>> = Stage::ALL.iter().map(row).collect();
+    let of =
+        |value: fn(&QueueView) -> String| move |row: &StageRow<'_>| row.queue.map_or_else(|| UNKNOWN.into(), value);
+    table(&rows)
+        .left("STAGE", |row| row.stage.to_string())
+        .right("READY", of(|queue| observed(queue.ready)))
+        .right("IN FLIGHT", of(|queue| observed(queue.in_flight)))
+        .right("OLDEST", |row| age(row.queue.and_then(|queue| queue.oldest_enqueued_at), now))
+        .right("IN/MIN", of(|queue| rate(queue.in_per_minute)))
+        .right("OUT/MIN", of(|queue| rate(queue.out_per_minute)))
+        .right("DRAINS IN", of(drain))
+        .right("CONSUMERS", of(consumers))
+        .right("DLQ", |row| observed(row.letters))
+        .right("AGE", |row| age(row.queue.and_then(|queue| queue.ready).map(|ready| ready.at), now))
+        .print()?;
     line("")
 }
 
-/// How many are heard of at a queue.
+/// How many consumers a queue has.
 pub(super) fn consumers(queue: &QueueView) -> String {
     queue.consumers.map_or_else(|| UNKNOWN.into(), |count| count.to_string())
 }
@@ -127,7 +117,7 @@ fn totals(snapshot: &Snapshot) -> String {
     let of = if shown < snapshot.jobs_total { format!(" (of the newest {shown})") } else { String::new() };
     let jobs = snapshot.jobs_total;
     let frames: f32 = snapshot.jobs.iter().filter_map(|view| view.frames_per_second).sum();
-    let speed = if frames > 0.0 { format!(", {} frames/s", print::rate(Some(frames))) } else { String::new() };
+    let speed = if frames > 0.0 { format!(", {} frames/s", rate(Some(frames))) } else { String::new() };
     let tasks = match snapshot.services.as_slice() {
         [] => String::new(),
         services => {
@@ -135,7 +125,7 @@ fn totals(snapshot: &Snapshot) -> String {
             format!("tasks {}/{} running │ ", sum(|service| service.running), sum(|service| service.desired))
         }
     };
-    // Where there are services, their workers may be others than ours, of which nothing is heard.
+    // The workers of a deployment's services may not be ours: those send no events.
     let workers = match there {
         0 if !tasks.is_empty() => String::new(),
         _ => format!("workers {busy}/{there} busy{speed} │ "),

@@ -15,14 +15,17 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio_util::io::ReaderStream;
 
+use super::error::{Error, Result};
 use super::fetch::{self, Destination};
 use super::patience::{answered, answered_after};
-use super::print::{self, json, line, named, note};
-use super::{Error, Result, unless_interrupted};
+use super::print::{json, json_line, line, named, note};
+use super::session::unless_interrupted;
 use crate::cli::Submit;
+use crate::text::duration;
 
 mod follow;
 mod meter;
+mod progress;
 mod source;
 
 use meter::{Meter, UploadMeter};
@@ -79,7 +82,7 @@ pub(super) async fn run(client: &Client, options: Submit) -> Result {
         let end = if job.is_sent && is_waiting { job.finish(client, &options).await } else { Ok(()) };
         job.outcome.wall_secs = job.begun_at.elapsed().as_secs_f64();
         if options.json {
-            if is_single { json(&job.outcome)? } else { line(json_line(&job.outcome)?)? }
+            if is_single { json(&job.outcome)? } else { json_line(&job.outcome)? }
         } else if end.is_ok() && job.is_sent && is_waiting {
             line(job.told())?;
         }
@@ -175,7 +178,7 @@ impl Submission {
     }
 
     fn short(&self) -> String {
-        self.outcome.job_id.map_or_else(String::new, |job_id| job_id.to_string()[..8].to_owned())
+        self.outcome.job_id.map_or_else(String::new, JobId::short)
     }
 
     fn note_end(&mut self, detail: &JobDetail, frames: Option<u64>) {
@@ -188,17 +191,13 @@ impl Submission {
     }
 
     fn told(&self) -> String {
-        let took = print::duration(self.begun_at.elapsed());
+        let took = duration(self.begun_at.elapsed());
         let id = self.short();
         match &self.outcome.output {
             Some(output) => named(output),
             None => format!("job {id} completed in {took}; fetch it with: stereospot jobs download {id} OUT"),
         }
     }
-}
-
-fn json_line(outcome: &Outcome) -> Result<String> {
-    serde_json::to_string(outcome).map_err(|error| Error::Print(error.into()))
 }
 
 async fn upload(client: &Client, job_id: JobId, source: &Source) -> Result {

@@ -2,10 +2,12 @@
 
 use stereospot_api::Client;
 use stereospot_api::view::WorkerState;
+use stereospot_domain::JobId;
 
+use super::error::Result;
 use super::patience::answered;
-use super::print::{Column, Table, UNKNOWN, age, json, known, line, rate};
-use super::{Result, now};
+use super::print::{UNKNOWN, age, json, known, line, rate, table};
+use super::session::now;
 use crate::cli::Json;
 
 pub(super) async fn run(client: &Client, how: Json) -> Result {
@@ -19,41 +21,23 @@ pub(super) async fn run(client: &Client, how: Json) -> Result {
              of with --server, or on the control plane's own data directory",
         );
     }
-    let mut table = Table::new(&[
-        Column::Left("WORKER"),
-        Column::Left("STAGE"),
-        Column::Left("STATE"),
-        Column::Left("JOB"),
-        Column::Right("SEGMENT"),
-        Column::Right("FRAMES/S"),
-        Column::Right("HEARD"),
-        Column::Right("DONE"),
-        Column::Right("FAILED"),
-        Column::Right("LOST"),
-        Column::Right("SPOOLED"),
-        Column::Cut("PROVIDER"),
-        Column::Cut("VERSION"),
-    ]);
     let now = now();
-    for worker in workers {
-        table.row([
-            worker.name,
-            worker.stage.map_or_else(|| "all".into(), |stage| stage.to_string()),
-            state(worker.state).into(),
-            worker.job_id.map_or_else(|| UNKNOWN.into(), |job_id| job_id.to_string()[..8].to_owned()),
-            known(worker.segment_index),
-            // Of one that waits it would be its last segment's.
-            rate(worker.frames_per_second.filter(|_| worker.state == WorkerState::Busy)),
-            age(Some(worker.last_seen_at), now),
-            worker.done.to_string(),
-            worker.failed.to_string(),
-            worker.events_lost.to_string(),
-            worker.spooled.to_string(),
-            known(worker.provider),
-            known(worker.version),
-        ]);
-    }
-    table.print()
+    table(&workers)
+        .left("WORKER", |worker| worker.name.clone())
+        .left("STAGE", |worker| worker.stage.map_or_else(|| "all".into(), |stage| stage.to_string()))
+        .left("STATE", |worker| state(worker.state).into())
+        .left("JOB", |worker| worker.job_id.map_or_else(|| UNKNOWN.into(), JobId::short))
+        .right("SEGMENT", |worker| known(worker.segment_index))
+        // An idle worker still reports the speed of its last segment.
+        .right("FRAMES/S", |worker| rate(worker.frames_per_second.filter(|_| worker.state == WorkerState::Busy)))
+        .right("HEARD", |worker| age(Some(worker.last_seen_at), now))
+        .right("DONE", |worker| worker.done.to_string())
+        .right("FAILED", |worker| worker.failed.to_string())
+        .right("LOST", |worker| worker.events_lost.to_string())
+        .right("SPOOLED", |worker| worker.spooled.to_string())
+        .cut("PROVIDER", |worker| known(worker.provider.as_ref()))
+        .cut("VERSION", |worker| known(worker.version.as_ref()))
+        .print()
 }
 
 fn state(state: WorkerState) -> &'static str {

@@ -9,10 +9,12 @@ use stereospot_api::wire::{Applied, Apply};
 use stereospot_domain::QueueName;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
 
-use super::patience::{answered, unknown_end};
+use super::error::{Error, Result};
+use super::patience::answered;
 use super::print::{json, line, note};
-use super::{Error, Result, who};
+use super::session::who;
 use crate::cli::Write;
+use crate::text::unknown_end;
 
 /// Most items of a plan that are listed for people; `--json` has them all.
 const LISTED: usize = 20;

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::text;
+use crate::text;
 
 /// A rectangle to draw in, with its own origin. Positions outside it are ignored.
 pub(crate) struct Canvas<'a> {
@@ -56,7 +56,7 @@ impl<'a> Canvas<'a> {
             return x;
         }
         let room = usize::from(columns.min(self.area.width - x));
-        let shown = text::fit(text, room);
+        let shown = text::truncate(text, room);
         let (end, _) = self.buffer.set_stringn(self.area.x + x, self.area.y + y, shown, room, style);
         end - self.area.x
     }

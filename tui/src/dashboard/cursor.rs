@@ -84,6 +84,12 @@ impl<Id: PartialEq> Cursor<Id> {
     }
 }
 
+/// The next place after `from`, or before it where `by` is negative, that `is` what is sought.
+pub(crate) fn next(from: Option<usize>, len: usize, by: isize, is: impl Fn(usize) -> bool) -> Option<usize> {
+    let from = from?;
+    if by > 0 { (from + 1..len).find(|at| is(*at)) } else { (0..from.min(len)).rev().find(|at| is(*at)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,30 +1,25 @@
-//! What is shown, as a file: for a ticket, for somebody else, for later.
+//! What is shown, as a file: for a ticket, for a colleague, for later.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use stereospot_api::view::MessageView;
 use tokio::io::AsyncWriteExt;
-
-use super::place::Place;
-use super::state::State;
-use super::text;
 
 /// A file to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Export {
     /// Its name: environment, place and time.
     pub name: String,
-    /// What is in it, for people: `14 messages`.
+    /// What it holds, for people: `14 messages`.
     pub what: String,
     pub text: String,
 }
 
 impl Export {
-    /// Writes it into the folder that the dashboard was started in. Says what is where.
+    /// Writes it into the folder that the dashboard was started in. Says what was written where.
     ///
     /// # Errors
-    /// Why not, in words; a file that is there already is left as it is.
+    /// A sentence that says why not. An existing file is never overwritten.
     pub(crate) async fn write(self) -> Result<String, String> {
         let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         self.write_into(&folder).await
@@ -44,78 +39,20 @@ impl Export {
     }
 }
 
-/// What the screen shows, filtered as it is there.
-///
-/// # Errors
-/// Why there is nothing to write, or which command prints it.
-pub(crate) fn export(state: &State) -> Result<Export, String> {
-    let json = |what: String, text: Option<String>| text.map(|text| (what, "json", text));
-    let content = match &state.place {
-        Place::DeadLetters(_) => {
-            let messages = messages(state);
-            json(text::plural(messages.len(), "message"), some(&messages, messages.is_empty()))
-        }
-        Place::Queues => {
-            let queues = &state.model.queues;
-            json(text::plural(queues.len(), "queue"), some(queues, queues.is_empty()))
-        }
-        Place::Workers => {
-            let (services, workers) = (&state.model.services, state.model.workers.values().collect::<Vec<_>>());
-            let what =
-                format!("{}, {}", text::plural(services.len(), "service"), text::plural(workers.len(), "worker"));
-            let is_empty = services.is_empty() && workers.is_empty();
-            json(what, some(&serde_json::json!({ "services": services, "workers": workers }), is_empty))
-        }
-        Place::Pulse => {
-            let attention = &state.model.attention;
-            json(text::plural(attention.len(), "finding"), some(attention, attention.is_empty()))
-        }
-        Place::Job(id) => {
-            let data = state.detail.as_ref().filter(|detail| detail.id == *id).and_then(|detail| detail.data.as_ref());
-            json(format!("job {}", text::short_id(*id)), data.and_then(|data| some(data, false)))
-        }
-        Place::Deployment => {
-            let view = state.deployment.view.as_ref();
-            json("the deployment".into(), view.and_then(|view| some(view, false)))
-        }
-        Place::Logs(_) => state.open_logs().filter(|logs| logs.shown_len() > 0).map(|logs| {
-            let lines = (0..logs.shown_len()).map(|at| logs.shown(at));
-            let text = lines.map(|entry| format!("{} {}\n", entry.writer(), entry.line.text)).collect();
-            (text::plural(logs.shown_len(), "line"), "log", text)
-        }),
-        Place::Events { .. } => {
-            let log = &state.model.log;
-            let events = (0..log.shown_len()).filter_map(|at| log.shown(at));
-            let lines = events.filter_map(|entry| serde_json::to_string(&entry.event).ok());
-            let text: String = lines.map(|line| line + "\n").collect();
-            (!text.is_empty()).then(|| (text::plural(log.shown_len(), "event"), "jsonl", text))
-        }
-        Place::Jobs { .. } => return Err("`stereospot jobs --json` prints the jobs".into()),
-    };
-    let (what, kind, text) = content.ok_or("there is nothing to write yet")?;
-    let environment = state.model.environment.as_ref().map_or("stereospot", |environment| environment.name.as_str());
-    let place = match &state.place {
-        Place::Job(id) => format!("job-{}", text::short_id(*id)),
-        Place::Logs(id) => format!("logs-{}", text::short_id(*id)),
-        place => place.to_string().split('?').next().unwrap_or_default().to_owned(),
-    };
-    let name: String = format!("{environment}-{place}-{}", state.server_now().as_secs())
-        .chars()
-        .map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' })
-        .collect();
-    Ok(Export { name: format!("{name}.{kind}"), what, text })
+/// What a screen gives for a file.
+#[derive(Debug)]
+pub(crate) struct Content {
+    /// What it is, for people: `14 messages`.
+    pub what: String,
+    pub extension: &'static str,
+    pub text: String,
 }
 
-/// The marked messages, or all that the filter lets through.
-fn messages(state: &State) -> Vec<&MessageView> {
-    let triage = &state.triage;
-    let places = triage.groups.iter().flat_map(|group| &group.messages);
-    let shown = places.map(|at| &triage.messages[*at]);
-    shown.filter(|message| triage.marked.is_empty() || triage.marked.contains(&message.id)).collect()
-}
-
-fn some<T: Serialize>(value: &T, is_empty: bool) -> Option<String> {
-    (!is_empty).then(|| serde_json::to_string_pretty(value).ok()).flatten()
+impl Content {
+    /// A value as JSON.
+    pub(crate) fn json<T: Serialize>(what: String, value: &T) -> Option<Self> {
+        Some(Self { what, extension: "json", text: serde_json::to_string_pretty(value).ok()? })
+    }
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use stereospot_api::view::{Change, Snapshot};
 
+use super::effect::Effect;
 use super::input::{Input, Net};
 use super::keys::Keymap;
 use super::state::State;
 use super::theme::{Theme, ThemeName};
-use super::{update, view};
+use super::{screens, update, view};
 
 /// A dashboard that is fed by hand and draws into memory. Its clock stands still unless it is told to go on.
 #[derive(Debug)]
@@ -27,7 +28,8 @@ impl Harness {
     #[must_use]
     pub fn new(columns: u16, rows: u16) -> Self {
         let theme = Theme::new(ThemeName::Dark, false);
-        let state = State::new(theme, Keymap::default(), "alice".into(), "http://127.0.0.1:7847".into());
+        let state =
+            State::new(screens::all(), theme, Keymap::default(), "alice".into(), "http://127.0.0.1:7847".into());
         let Ok(terminal) = Terminal::new(TestBackend::new(columns, rows));
         Self { state, terminal, now: Duration::from_secs(1) }
     }
@@ -75,7 +77,7 @@ impl Harness {
         self.terminal.backend().buffer()
     }
 
-    pub(crate) fn input(&mut self, input: Input) -> Vec<super::effect::Effect> {
+    pub(crate) fn input(&mut self, input: Input) -> Vec<Effect> {
         update::update(&mut self.state, input, self.now)
     }
 }

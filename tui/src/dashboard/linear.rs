@@ -16,7 +16,6 @@ use super::jobs::status_word;
 use super::model::Link;
 use super::signals::Endings;
 use super::state::State;
-use super::text;
 use super::update;
 
 /// Time between two summaries.
@@ -97,7 +96,7 @@ pub(super) fn take(state: &mut State, told: &mut Told, input: Input, now: Durati
             let total = row.total.map_or_else(|| "?".to_owned(), |total| total.to_string());
             let title = row.title.as_deref().unwrap_or("(no title)");
             let error = row.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-            let id = text::short_id(row.id);
+            let id = row.id.short();
             lines.push(format!("job {id} {title}: {}, segment {} of {total}{error}", word.0, row.done));
         }
     }

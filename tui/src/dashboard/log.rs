@@ -8,8 +8,7 @@ use stereospot_domain::{Event, JobId};
 use uuid::Uuid;
 
 use super::cursor::Cursor;
-use super::jobs::contains;
-use super::text::short_id;
+use crate::text::contains;
 
 /// Events that are held; older ones are dropped and counted.
 pub(crate) const MAX_EVENTS: usize = 5000;
@@ -239,8 +238,8 @@ pub(crate) fn facts(event: &Event) -> String {
 /// What an event is about: `7f3a2c1e/17`, `7f3a2c1e`, or nothing.
 pub(crate) fn subject(event: &Event) -> String {
     match (event.job_id, event.segment_index) {
-        (Some(id), Some(index)) => format!("{}/{index}", short_id(id)),
-        (Some(id), None) => short_id(id),
+        (Some(id), Some(index)) => format!("{}/{index}", id.short()),
+        (Some(id), None) => id.short(),
         _ => String::new(),
     }
 }

@@ -1,25 +1,31 @@
-//! What the control plane told: a snapshot kept up to date by changes, with how fresh it is. Nothing in here is lost when the
-//! connection is.
+//! What is known of the pipeline: a snapshot kept up to date by changes, the readings beside it, and how fresh all that is. It
+//! survives a lost connection.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use stereospot_api::view::{
-    Attention, Change, CollectorView, Environment, Observed, QueueView, ServiceView, Snapshot, WorkerView,
+    Attention, Change, CollectorView, Environment, JobDetail, Observed, QueueView, ServiceView, Snapshot, WorkerView,
 };
+use stereospot_domain::diagnosis::Finding;
 use stereospot_domain::plan::{Action, AppliedPlan};
-use stereospot_domain::{EventKind, QueueName, Stage, Timestamp};
+use stereospot_domain::{EventKind, JobId, QueueName, QueueRole, Stage, Timestamp};
 
+use super::deployment_reading::DeploymentReading;
+use super::job_reading::JobReading;
 use super::jobs::Jobs;
 use super::log::Log;
 
 /// Applied plans that are held.
 const MAX_ACTIONS: usize = 100;
 
+/// Unfinished jobs on the landing screen.
+const ACTIVE_JOBS: usize = 40;
+
 /// A live value older than this is stale.
 const LIVE_FOR: Duration = Duration::from_secs(3);
 
-/// What is read less often than this is told at each reading.
+/// A collector that runs less often than this sends a change after each run, even an empty one.
 const TOLD_EACH: Duration = Duration::from_secs(5);
 
 /// Where the connection stands.
@@ -45,6 +51,12 @@ pub(crate) struct Model {
     pub log: Log,
     /// Newest first.
     pub actions: VecDeque<AppliedPlan>,
+    /// Unfinished jobs as the landing screen shows them: those with findings first.
+    pub active: Vec<JobId>,
+    active_is_old: bool,
+    /// The job that is open, or was last.
+    pub job_reading: Option<JobReading>,
+    pub deployment: DeploymentReading,
     pub link: Link,
     /// Changes taken in since the start.
     pub changes: u64,
@@ -67,6 +79,10 @@ impl Model {
             collectors: Vec::new(),
             log: Log::new(),
             actions: VecDeque::new(),
+            active: Vec::new(),
+            active_is_old: false,
+            job_reading: None,
+            deployment: DeploymentReading::default(),
             link: Link::Connecting { attempt: 1 },
             changes: 0,
             boot: None,
@@ -95,6 +111,25 @@ impl Model {
         self.services = snapshot.services;
         self.attention = snapshot.attention;
         self.collectors = snapshot.collectors;
+        self.jobs.rearrange();
+        self.active_is_old = true;
+        self.deployment.restart();
+        if let Some(reading) = &mut self.job_reading {
+            reading.restart();
+        }
+    }
+
+    pub(crate) fn needs_arranging(&self) -> bool {
+        self.active_is_old || self.jobs.needs_rearranging()
+    }
+
+    /// Brings the lists into order.
+    pub(crate) fn arrange(&mut self) {
+        self.jobs.rearrange();
+        if self.active_is_old {
+            self.active = self.jobs.active(ACTIVE_JOBS);
+            self.active_is_old = false;
+        }
     }
 
     /// Takes in a change. `keeps_order`: lists that the eye rests on keep their rows where they are. True when it changes more
@@ -116,8 +151,17 @@ impl Model {
             Change::Event(event) => event.kind != EventKind::WorkerHeartbeat,
             _ => true,
         };
+        if let Change::Event(event) = &change
+            && let Some(reading) = event.job_id.and_then(|id| self.reading_of(id))
+        {
+            reading.push(event);
+        }
         match change {
             Change::Job(view) => {
+                self.active_is_old = true;
+                if let Some(reading) = self.reading_of(view.job.job_id) {
+                    reading.outdate();
+                }
                 self.jobs.upsert(*view);
                 self.jobs_total = self.jobs_total.max(self.jobs.len() as u64 + self.jobs.dropped());
             }
@@ -134,7 +178,7 @@ impl Model {
                 self.attention = attention;
             }
             Change::Collector(view) => put(&mut self.collectors, view, |collector| collector.name.clone()),
-            // Heartbeats stand on the workers' screen; in the log they would push out everything else.
+            // The workers' screen shows heartbeats; in the log they would push out everything else.
             Change::Event(event) if event.kind == EventKind::WorkerHeartbeat => {}
             Change::Event(event) => self.log.push(*event),
             Change::Action(applied) => {
@@ -209,6 +253,36 @@ impl Model {
     /// A stage's queue and its dead-letter queue.
     pub(crate) fn stage(&self, stage: Stage) -> (Option<&QueueView>, Option<&QueueView>) {
         (self.queue(QueueName::main(stage.queue())), self.queue(QueueName::dead_letter(stage.queue())))
+    }
+
+    fn reading_of(&mut self, id: JobId) -> Option<&mut JobReading> {
+        self.job_reading.as_mut().filter(|reading| reading.id == id)
+    }
+
+    /// A job's detail, if it is the one that was read.
+    pub(crate) fn detail(&self, id: JobId) -> Option<&JobDetail> {
+        self.job_reading.as_ref().filter(|reading| reading.id == id)?.data.as_deref()
+    }
+
+    /// A job's findings, as last read.
+    pub(crate) fn findings(&self, id: JobId) -> &[Finding] {
+        match self.detail(id) {
+            Some(detail) => &detail.view.findings,
+            None => self.jobs.get(id).map(|row| &*row.findings).unwrap_or_default(),
+        }
+    }
+
+    /// True where each reading of the platform is billed.
+    pub(crate) fn is_paid(&self) -> bool {
+        self.environment.as_ref().is_some_and(|environment| environment.backend.is_metered())
+    }
+
+    /// Queues whose dead letters can be looked into: the pipeline's, and others that are there.
+    pub(crate) fn roles(&self) -> Vec<QueueRole> {
+        let is_there = |role: &QueueRole| {
+            QueueRole::PIPELINE.contains(role) || self.queue(QueueName::dead_letter(*role)).is_some()
+        };
+        QueueRole::ALL.iter().copied().filter(is_there).collect()
     }
 
     /// The last purge that can still be undone.

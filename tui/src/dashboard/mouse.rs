@@ -1,39 +1,24 @@
-//! Where things were drawn, so that a click means what it was made on.
+//! Where things were drawn, so that a click finds its target.
 //!
-//! Off until the operator asks for it: while a program has the mouse, the terminal can't select text.
+//! Off until the operator turns it on: while a program has the mouse, the terminal can't select text.
 
 use std::cell::RefCell;
 
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
-use super::place::Screen;
-
-/// A list that can be clicked into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum List {
-    Attention,
-    Stages,
-    ActiveJobs,
-    Queues,
-    Groups,
-    Messages,
-    Jobs,
-    Services,
-    Workers,
-    Events,
-    Logs,
-}
+use super::keys::Command;
 
 /// What a click can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
-    Screen(Screen),
-    /// A list's entry, by its place.
-    Row(List, usize),
+    /// A tab: the screen that this command opens.
+    Tab(Command),
+    /// An entry of one of the lists that the screen has numbered as its sections.
+    Row { section: usize, at: usize },
 }
 
-/// What stands where on the screen, as last drawn.
+/// The targets on the screen, as last drawn.
 #[derive(Debug, Default)]
 pub(crate) struct Hits {
     areas: RefCell<Vec<(Rect, Target)>>,
@@ -45,7 +30,7 @@ impl Hits {
         self.areas.borrow_mut().clear();
     }
 
-    /// This part of the canvas means `target`.
+    /// A click on this part of the canvas means `target`.
     pub(crate) fn put(&self, canvas: &Canvas<'_>, (x, y, width): (u16, u16, u16), target: Target) {
         let area = canvas.area();
         let hit = Rect { x: area.x.saturating_add(x), y: area.y.saturating_add(y), width, height: 1 };
@@ -55,17 +40,17 @@ impl Hits {
         }
     }
 
-    /// Rows from `y` on are the list's entries from `top` on.
-    pub(crate) fn rows(&self, canvas: &Canvas<'_>, y: u16, list: List, (top, count): (usize, usize)) {
+    /// Rows from `y` on are the section's entries from `top` on.
+    pub(crate) fn rows(&self, canvas: &Canvas<'_>, y: u16, section: usize, (top, count): (usize, usize)) {
         for (y, at) in (y..canvas.height()).zip(top..count) {
-            self.put(canvas, (0, y, canvas.width()), Target::Row(list, at));
+            self.put(canvas, (0, y, canvas.width()), Target::Row { section, at });
         }
     }
 
-    /// What stands there.
+    /// What a click there means.
     pub(crate) fn at(&self, x: u16, y: u16) -> Option<Target> {
         let areas = self.areas.borrow();
-        // What was drawn last lies on top.
+        // What was drawn last is on top.
         areas.iter().rev().find(|(area, _)| area.contains((x, y).into())).map(|(_, target)| *target)
     }
 }

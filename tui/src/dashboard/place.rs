@@ -1,136 +1,140 @@
-//! Where the operator is: a screen and what it is about, written as a locator that can be copied, shared and opened.
-
-use std::fmt;
+//! Where the operator is: a screen and what it is about. Written as a locator, a place can be copied, shared and opened.
 
 use stereospot_domain::{JobId, QueueName, QueueRole};
 
 use super::keys::Command;
 
-/// One of the screens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Screen {
-    Pulse,
-    Queues,
-    DeadLetters,
-    Jobs,
-    Job,
-    Workers,
-    Events,
-    Deployment,
-}
-
-impl Screen {
-    pub(crate) const ALL: [Screen; 8] = [
-        Screen::Pulse,
-        Screen::Queues,
-        Screen::DeadLetters,
-        Screen::Jobs,
-        Screen::Job,
-        Screen::Workers,
-        Screen::Events,
-        Screen::Deployment,
-    ];
-
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Screen::Pulse => "Pulse",
-            Screen::Queues => "Queues",
-            Screen::DeadLetters => "DLQ",
-            Screen::Jobs => "Jobs",
-            Screen::Job => "Job",
-            Screen::Workers => "Workers",
-            Screen::Events => "Events",
-            Screen::Deployment => "Deployment",
-        }
-    }
-
-    pub(crate) fn command(self) -> Command {
-        match self {
-            Screen::Pulse => Command::Pulse,
-            Screen::Queues => Command::Queues,
-            Screen::DeadLetters => Command::DeadLetters,
-            Screen::Jobs => Command::Jobs,
-            Screen::Job => Command::Job,
-            Screen::Workers => Command::Workers,
-            Screen::Events => Command::Events,
-            Screen::Deployment => Command::Deployment,
-        }
-    }
-
-    pub(crate) fn of(command: Command) -> Option<Screen> {
-        Screen::ALL.into_iter().find(|screen| screen.command() == command)
-    }
+/// What a screen is about, or what its cursor is put on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum About {
+    Nothing,
+    Queue(QueueName),
+    Job(JobId),
+    Service(String),
+    Worker(String),
 }
 
 /// A screen and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
-    Pulse,
-    Queues,
-    DeadLetters(QueueName),
-    Jobs {
-        filter: String,
-    },
-    Job(JobId),
-    /// A job's log lines.
-    Logs(JobId),
-    Workers,
-    Events {
-        filter: String,
-    },
-    Deployment,
+pub(crate) struct Place {
+    /// The command that opens the screen.
+    pub screen: Command,
+    pub about: About,
+    pub filter: String,
 }
 
 impl Place {
-    pub(crate) fn screen(&self) -> Screen {
-        match self {
-            Place::Pulse => Screen::Pulse,
-            Place::Queues => Screen::Queues,
-            Place::DeadLetters(_) => Screen::DeadLetters,
-            Place::Jobs { .. } => Screen::Jobs,
-            Place::Job(_) | Place::Logs(_) => Screen::Job,
-            Place::Workers => Screen::Workers,
-            Place::Events { .. } => Screen::Events,
-            Place::Deployment => Screen::Deployment,
-        }
+    pub(crate) fn new(screen: Command, about: About) -> Self {
+        Self { screen, about, filter: String::new() }
     }
 
-    /// Reads a locator, with or without the environment's name before it. `find` gives the job whose id begins so.
-    ///
-    /// # Errors
-    /// One sentence that says what is wrong with it.
-    pub(crate) fn parse(text: &str, find: impl Fn(&str) -> Option<JobId>) -> Result<Place, String> {
-        let (path, filter) = text.trim().split_once('?').unwrap_or((text.trim(), ""));
-        let filter = filter.strip_prefix("filter=").unwrap_or(filter).to_owned();
-        let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        const SCREENS: [&str; 8] = ["pulse", "queues", "dlq", "jobs", "job", "workers", "events", "deployment"];
-        let is_screen = |part: &&str| SCREENS.contains(part);
-        if parts.len() > 1 && !parts.first().is_some_and(is_screen) && parts.get(1).is_some_and(is_screen) {
-            parts.remove(0);
-        }
-        match parts.as_slice() {
-            ["pulse"] => Ok(Place::Pulse),
-            ["queues"] => Ok(Place::Queues),
-            ["jobs"] => Ok(Place::Jobs { filter }),
-            ["workers"] => Ok(Place::Workers),
-            ["events"] => Ok(Place::Events { filter }),
-            ["deployment"] => Ok(Place::Deployment),
-            ["dlq", name] => {
-                let role = name.trim_end_matches("-dlq");
-                let role = QueueRole::ALL.iter().copied().find(|known| known.as_str() == role);
-                role.map(|role| Place::DeadLetters(QueueName::dead_letter(role))).ok_or_else(|| {
-                    let known: Vec<&str> = QueueRole::ALL.iter().map(|role| role.as_str()).collect();
-                    format!("no queue `{name}`: {}", known.join(", "))
-                })
-            }
-            ["job", prefix] => job(prefix, find).map(Place::Job),
-            ["job", prefix, "logs"] => job(prefix, find).map(Place::Logs),
-            _ => Err(format!(
-                "no place `{}`: pulse, queues, dlq/QUEUE, jobs?TEXT, job/ID, job/ID/logs, workers, events?TEXT, deployment",
-                text.trim()
-            )),
+    pub(crate) fn filtered(screen: Command, filter: &str) -> Self {
+        Self { screen, about: About::Nothing, filter: filter.to_owned() }
+    }
+
+    pub(crate) fn job(id: JobId) -> Self {
+        Self::new(Command::Job, About::Job(id))
+    }
+
+    pub(crate) fn dead_letters(queue: QueueName) -> Self {
+        Self::new(Command::DeadLetters, About::Queue(queue))
+    }
+
+    /// The job that the place is about.
+    pub(crate) fn job_id(&self) -> Option<JobId> {
+        match self.about {
+            About::Job(id) => Some(id),
+            _ => None,
         }
     }
+}
+
+/// How a screen's places are written: `job/ID/logs`, `dlq/QUEUE`, `jobs?TEXT`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pattern {
+    pub screen: Command,
+    pub text: &'static str,
+}
+
+impl Pattern {
+    fn path(&self) -> impl Iterator<Item = &'static str> {
+        self.text.trim_end_matches("?TEXT").split('/')
+    }
+
+    fn has_filter(&self) -> bool {
+        self.text.ends_with("?TEXT")
+    }
+
+    fn name(&self) -> &'static str {
+        self.path().next().unwrap_or_default()
+    }
+
+    /// The part of it that is alike for all places.
+    pub(crate) fn fixed(&self) -> &'static str {
+        let path = self.text.trim_end_matches("?TEXT");
+        &path[..path.find(char::is_uppercase).unwrap_or(path.len())]
+    }
+
+    /// Writes a place of this screen.
+    pub(crate) fn write(&self, place: &Place) -> String {
+        let part = |part: &str| match (part, &place.about) {
+            ("ID", About::Job(id)) => id.to_string(),
+            ("QUEUE", About::Queue(queue)) => queue.role.as_str().to_owned(),
+            _ => part.to_owned(),
+        };
+        let path = self.path().map(part).collect::<Vec<_>>().join("/");
+        if self.has_filter() && !place.filter.is_empty() { format!("{path}?{}", place.filter) } else { path }
+    }
+
+    /// Reads a place of this screen; none where the path is that of another.
+    fn read(&self, path: &[&str], filter: &str, find: impl Fn(&str) -> Option<JobId>) -> Option<Result<Place, String>> {
+        let is_named = |(wanted, given): (&str, &&str)| matches!(wanted, "ID" | "QUEUE") || wanted == *given;
+        if self.path().count() != path.len() || !self.path().zip(path).all(is_named) {
+            return None;
+        }
+        let mut place = Place::filtered(self.screen, if self.has_filter() { filter } else { "" });
+        for (wanted, given) in self.path().zip(path) {
+            let about = match wanted {
+                "ID" => job(given, &find).map(About::Job),
+                "QUEUE" => dead_letters(given).map(About::Queue),
+                _ => continue,
+            };
+            match about {
+                Ok(about) => place.about = about,
+                Err(why) => return Some(Err(why)),
+            }
+        }
+        Some(Ok(place))
+    }
+}
+
+/// Reads a locator, with or without the environment's name before it. `find` yields the job whose id begins so.
+///
+/// # Errors
+/// One sentence that says what is wrong with the locator.
+pub(crate) fn parse(text: &str, patterns: &[Pattern], find: impl Fn(&str) -> Option<JobId>) -> Result<Place, String> {
+    let text = text.trim();
+    let (path, filter) = text.split_once('?').unwrap_or((text, ""));
+    let filter = filter.strip_prefix("filter=").unwrap_or(filter);
+    let mut path: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let is_screen = |part: &&str| patterns.iter().any(|pattern| pattern.name() == *part);
+    if path.len() > 1 && !is_screen(&path[0]) && is_screen(&path[1]) {
+        path.remove(0);
+    }
+    let place = patterns.iter().find_map(|pattern| pattern.read(&path, filter, &find));
+    place.unwrap_or_else(|| {
+        let known: Vec<&str> = patterns.iter().map(|pattern| pattern.text).collect();
+        Err(format!("no place `{text}`: {}", known.join(", ")))
+    })
+}
+
+fn dead_letters(name: &str) -> Result<QueueName, String> {
+    let wanted = name.trim_end_matches("-dlq");
+    let role = QueueRole::ALL.iter().find(|role| role.as_str() == wanted);
+    role.map(|role| QueueName::dead_letter(*role)).ok_or_else(|| {
+        let known: Vec<&str> = QueueRole::ALL.iter().map(|role| role.as_str()).collect();
+        format!("no queue `{name}`: {}", known.join(", "))
+    })
 }
 
 fn job(prefix: &str, find: impl Fn(&str) -> Option<JobId>) -> Result<JobId, String> {
@@ -138,46 +142,37 @@ fn job(prefix: &str, find: impl Fn(&str) -> Option<JobId>) -> Result<JobId, Stri
     found.ok_or_else(|| format!("no job's id begins with `{prefix}`"))
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let filtered = |f: &mut fmt::Formatter<'_>, name, filter: &str| match filter {
-            "" => f.write_str(name),
-            filter => write!(f, "{name}?{filter}"),
-        };
-        match self {
-            Place::Pulse => f.write_str("pulse"),
-            Place::Queues => f.write_str("queues"),
-            Place::DeadLetters(queue) => write!(f, "dlq/{}", queue.role.as_str()),
-            Place::Jobs { filter } => filtered(f, "jobs", filter),
-            Place::Job(id) => write!(f, "job/{id}"),
-            Place::Logs(id) => write!(f, "job/{id}/logs"),
-            Place::Workers => f.write_str("workers"),
-            Place::Events { filter } => filtered(f, "events", filter),
-            Place::Deployment => f.write_str("deployment"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::screens;
     use super::*;
 
     #[test]
     fn locators_round_trip() {
+        let patterns: Vec<Pattern> = screens::all().iter().map(|screen| screen.pattern()).collect();
         let id: JobId = "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f".parse().unwrap();
         let find = |prefix: &str| id.to_string().starts_with(prefix).then_some(id);
-        let check = |text: &str| assert_eq!(Place::parse(text, find).unwrap().to_string(), text);
-        for text in
-            ["pulse", "queues", "dlq/inference", "jobs", "jobs?failed", "workers", "events?!heartbeat", "deployment"]
-        {
-            check(text);
+        let read = |text: &str| parse(text, &patterns, find);
+        let write =
+            |place: Place| patterns.iter().find(|pattern| pattern.screen == place.screen).unwrap().write(&place);
+        for text in [
+            "pulse",
+            "queues",
+            "dlq/inference",
+            "jobs",
+            "jobs?failed",
+            "workers",
+            "events?!heartbeat",
+            "deployment",
+            "job/7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f",
+            "job/7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f/logs",
+        ] {
+            assert_eq!(write(read(text).unwrap()), text);
         }
-        check("job/7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f");
-        check("job/7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f/logs");
-        assert_eq!(Place::parse("prod/job/7f3a/logs", find), Ok(Place::Logs(id)));
-        assert_eq!(Place::parse("local/job/7F3A", find), Ok(Place::Job(id)));
-        assert_eq!(Place::parse(" prod/dlq/inference-dlq ", find).unwrap().to_string(), "dlq/inference");
-        assert_eq!(Place::parse("job/99", find), Err("no job's id begins with `99`".into()));
-        assert!(Place::parse("nowhere", find).unwrap_err().contains("jobs?TEXT"));
+        assert_eq!(read("prod/job/7f3a/logs"), Ok(Place::new(Command::Logs, About::Job(id))));
+        assert_eq!(read("local/job/7F3A"), Ok(Place::job(id)));
+        assert_eq!(write(read(" prod/dlq/inference-dlq ").unwrap()), "dlq/inference");
+        assert_eq!(read("job/99"), Err("no job's id begins with `99`".into()));
+        assert!(read("nowhere").unwrap_err().contains("jobs?TEXT"));
     }
 }

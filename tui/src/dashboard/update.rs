@@ -1,28 +1,26 @@
-//! What each input does to the state, and what it asks of the outside. Pure: no clock, no terminal, no network.
+//! What each input does to the state, and which effects it asks for. Pure: no clock, no terminal, no network.
 
 mod command;
-mod errors;
+mod keys;
 mod mouse;
-mod moves;
+mod places;
 mod typing;
 
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::KeyEventKind;
 use stereospot_api::view::Change;
 use stereospot_domain::plan;
 
-use super::dialog::{Outcome, Step};
+use super::dialog::Step;
 use super::effect::{Answer, Effect, Unapplied};
 use super::input::{Input, Net};
-use super::keys::Command;
 use super::model::Link;
-use super::place::{Place, Screen};
-use super::state::{ACTIVE_JOBS, Overlay, State};
+use super::state::{Overlay, State};
 
-pub(crate) use typing::completions;
+use places::settle;
 
-/// Lists are brought into order this often at most.
+/// Shortest pause between two sortings of the lists.
 const ARRANGE_EVERY: Duration = Duration::from_millis(250);
 
 /// Takes in one input. `now` is the time since the start.
@@ -34,13 +32,13 @@ pub(crate) fn update(state: &mut State, input: Input, now: Duration) -> Vec<Effe
         Input::Key(key) => {
             state.last_key = Some(now);
             state.is_dirty = true;
-            choose(state);
-            press(state, key, &mut effects);
+            state.screen_mut().0.choose();
+            keys::press(state, key, &mut effects);
         }
         Input::Mouse(event) => {
             state.last_key = Some(now);
             state.is_dirty = true;
-            choose(state);
+            state.screen_mut().0.choose();
             mouse::mouse(state, event, &mut effects);
         }
         Input::Paste(text) => typing::paste(state, &text),
@@ -51,24 +49,25 @@ pub(crate) fn update(state: &mut State, input: Input, now: Duration) -> Vec<Effe
     }
     arrange(state);
     if state.is_live() {
-        let is_paid = state.is_paid();
-        match (&state.place, &mut state.detail) {
-            (Place::Job(_), Some(detail)) => effects.extend(detail.due(is_paid, now)),
-            (Place::DeadLetters(_), _) => effects.extend(state.triage.due(is_paid, now)),
-            (Place::Logs(_), _) => {
-                effects.extend(state.open_logs_mut().and_then(|logs| logs.due(is_paid, now)));
-            }
-            _ => {}
-        }
-        let is_open = state.place == Place::Deployment;
-        effects.extend(state.deployment.due(is_open, is_paid, now));
+        effects.extend(readings_due(state));
     }
     effects
 }
 
+/// What the screens have to read now.
+fn readings_due(state: &mut State) -> Vec<Effect> {
+    let (here, now) = (state.screen().pattern().screen, state.now);
+    let model = &mut state.model;
+    let due = state.screens.iter_mut().map(|screen| {
+        let is_open = screen.pattern().screen == here;
+        screen.due(model, is_open, now)
+    });
+    due.flatten().collect()
+}
+
 fn tick(state: &mut State) {
     state.forget_note();
-    // Ages are shown in whole seconds for the most part: once a second is enough.
+    // Ages are shown in seconds: once a second is enough.
     let second = state.now.as_secs();
     if second != state.ticked_at {
         state.ticked_at = second;
@@ -85,14 +84,8 @@ fn net_input(state: &mut State, net: Net) {
         }
         Net::Snapshot(snapshot) => {
             state.model.take(*snapshot, state.now);
-            state.model.jobs.rearrange();
-            state.active_is_old = true;
             state.arranged_at = Duration::ZERO;
-            state.triage.restart();
-            state.deployment.restart();
-            if let Some(detail) = &mut state.detail {
-                detail.restart();
-            }
+            state.screens.iter_mut().for_each(|screen| screen.restart());
             settle(state);
         }
         Net::Jobs(page) => {
@@ -103,26 +96,7 @@ fn net_input(state: &mut State, net: Net) {
         Net::Events(events) => state.model.log.recall(events),
         Net::Actions(actions) => state.model.actions = actions.into(),
         Net::Change(change) => {
-            match &change {
-                Change::Job(view) => {
-                    state.active_is_old = true;
-                    if let Some(detail) = state.detail.as_mut().filter(|detail| detail.id == view.job.job_id) {
-                        detail.outdate();
-                    }
-                }
-                Change::Queue(view) if state.triage.queue == Some(view.name) => {
-                    let known = state.model.queue(view.name).and_then(|queue| queue.ready);
-                    if known.map(|ready| ready.value) != view.ready.map(|ready| ready.value) {
-                        state.triage.outdate();
-                    }
-                }
-                Change::Event(event) => {
-                    if let Some(detail) = state.detail.as_mut().filter(|detail| Some(detail.id) == event.job_id) {
-                        detail.push(event);
-                    }
-                }
-                _ => {}
-            }
+            state.screens.iter_mut().for_each(|screen| screen.heed(&change, &state.model));
             let keeps_order = state.keeps_order();
             let moves_rows = matches!(change, Change::Attention { .. } | Change::Worker(_) | Change::Services { .. });
             state.is_dirty |= state.model.change(change, state.now, keeps_order);
@@ -133,47 +107,16 @@ fn net_input(state: &mut State, net: Net) {
     }
 }
 
-/// Brings lists into order, when that is due and nobody's eye rests on them.
+/// Brings the lists into order, when that is due and the operator isn't reading them.
 fn arrange(state: &mut State) {
     let is_due = state.now.saturating_sub(state.arranged_at) >= ARRANGE_EVERY || state.arranged_at == Duration::ZERO;
-    if !is_due || state.keeps_order() || !(state.active_is_old || state.model.jobs.needs_rearranging()) {
+    if !is_due || state.keeps_order() || !state.model.needs_arranging() {
         return;
     }
     state.arranged_at = state.now.max(Duration::from_millis(1));
-    state.model.jobs.rearrange();
-    if state.active_is_old {
-        state.active = state.model.jobs.active(ACTIVE_JOBS);
-        state.active_is_old = false;
-    }
+    state.model.arrange();
     settle(state);
     state.is_dirty = true;
-}
-
-/// From the first key on a screen its cursor stays on what it stands on: the key means that one.
-fn choose(state: &mut State) {
-    match state.place {
-        Place::Pulse => state.pulse.choose(),
-        Place::Queues => state.queue.choose(),
-        Place::DeadLetters(_) => {
-            state.triage.group_cursor.choose();
-            state.triage.message_cursor.choose();
-        }
-        Place::Jobs { .. } => state.job.choose(),
-        Place::Workers => state.fleet.choose(),
-        Place::Job(_) | Place::Logs(_) | Place::Events { .. } | Place::Deployment => {}
-    }
-}
-
-/// Puts each cursor on what is under it, so that it stays there.
-fn settle(state: &mut State) {
-    let items = state.pulse_items();
-    state.pulse.settle(items.len(), |at| items[at].clone());
-    let queues = &state.model.queues;
-    state.queue.settle(queues.len(), |at| queues[at].name);
-    let jobs = &state.model.jobs;
-    state.job.settle(jobs.shown_len(), |at| jobs.shown(at).id);
-    let items = state.fleet_items();
-    state.fleet.settle(items.len(), |at| items[at].clone());
 }
 
 fn take_answer(state: &mut State, answer: Answer) {
@@ -196,7 +139,7 @@ fn take_answer(state: &mut State, answer: Answer) {
                 Err(Unapplied::Not(why)) => dialog.step = Step::Failed(why),
                 Err(Unapplied::Perhaps(why)) => dialog.step = Step::Unknown(why),
             },
-            // Its dialog was left: how it ended is told all the same.
+            // Its dialog is closed: a message at the bottom says how it ended.
             _ => match applied {
                 Ok(applied) => {
                     let count = |outcome| applied.results.iter().filter(|result| result.outcome == outcome).count();
@@ -208,97 +151,19 @@ fn take_answer(state: &mut State, answer: Answer) {
             },
         },
         Answer::Job { job_id, detail, events } => {
-            if let Some(open) = state.detail.as_mut().filter(|open| open.id == job_id) {
-                open.fill(detail, events, server_now);
+            if let Some(reading) = state.model.job_reading.as_mut().filter(|reading| reading.id == job_id) {
+                reading.fill(detail, events, server_now);
             }
         }
-        Answer::Messages { queue, messages } => {
-            if state.triage.queue == Some(queue) {
-                state.triage.is_reading = false;
-                match messages {
-                    Ok(messages) => state.triage.fill(messages, server_now),
-                    Err(why) => state.triage.error = Some(why),
-                }
-            }
-        }
-        Answer::Logs { job_id, page } => {
-            if let Some(logs) = state.logs.as_mut().filter(|logs| logs.id == job_id) {
-                logs.fill(page, server_now, now);
-            }
-        }
-        Answer::Deployment(view) => state.deployment.fill(view, server_now),
+        Answer::Deployment(view) => state.model.deployment.fill(view, server_now),
         Answer::Exported(Ok(said)) => state.say(format!("wrote {said}"), false),
         Answer::Exported(Err(said)) => state.say(said, true),
-    }
-}
-
-fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
-    let is_ctrl_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
-    if is_ctrl_c {
-        effects.push(Effect::Quit);
-        return;
-    }
-    // As everywhere on a terminal, also where text is typed.
-    let is_chord = key.modifiers.contains(KeyModifiers::CONTROL);
-    if is_chord && state.keymap.command(key) == Some(Command::Sleep) {
-        effects.push(Effect::Sleep);
-        return;
-    }
-    let server_now = state.server_now();
-    match &mut state.overlay {
-        Overlay::Plan(dialog) => match dialog.key(key, state.now, server_now) {
-            Outcome::Stay => {}
-            Outcome::Do(effect) => effects.push(effect),
-            Outcome::Close => {
-                state.overlay = Overlay::None;
-                // What was written has changed what is here.
-                command::reread(state);
-            }
-        },
-        Overlay::Palette { .. } => typing::type_in_palette(state, key, effects),
-        Overlay::Filter { .. } => typing::type_in_filter(state, key),
-        Overlay::Scale { .. } => typing::type_in_scale(state, key, effects),
-        Overlay::None | Overlay::Help { .. } | Overlay::Log { .. } | Overlay::Debug => {
-            if let Some(command) = state.keymap.command(key)
-                && !scroll_overlay(state, command)
-            {
-                command::run(state, command, key.code, effects);
-            }
+        // Only the screen that asked knows these; a late answer to another job or queue is dropped.
+        Answer::Messages { .. } | Answer::Logs { .. } => {
+            let _unclaimed =
+                state.screens.iter_mut().try_fold(answer, |answer, screen| screen.take(answer, server_now, now));
         }
     }
-}
-
-/// Keys of the overlays that only show. False when the key is not theirs.
-fn scroll_overlay(state: &mut State, command: Command) -> bool {
-    let scroll = match &mut state.overlay {
-        Overlay::Help { scroll } | Overlay::Log { scroll } => Some(scroll),
-        Overlay::Debug => None,
-        _ => return false,
-    };
-    let by: isize = match command {
-        Command::Up => -1,
-        Command::Down => 1,
-        Command::PageUp => -10,
-        Command::PageDown => 10,
-        Command::Quit | Command::Redraw => return false,
-        // Another key closes it; those that open a place or an overlay go on to do so.
-        other => {
-            let is_same = matches!(
-                (&state.overlay, other),
-                (Overlay::Help { .. }, Command::Help)
-                    | (Overlay::Log { .. }, Command::Log)
-                    | (Overlay::Debug, Command::Debug)
-            );
-            state.overlay = Overlay::None;
-            let goes_on = Screen::of(other).is_some()
-                || matches!(other, Command::Help | Command::Log | Command::Debug | Command::Palette);
-            return is_same || !goes_on;
-        }
-    };
-    if let Some(scroll) = scroll {
-        *scroll = scroll.saturating_add_signed(by);
-    }
-    true
 }
 
 #[cfg(test)]

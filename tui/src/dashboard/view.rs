@@ -1,40 +1,30 @@
-//! The state as a picture. Pure: draws what is, decides nothing.
+//! Draws the state: the frame around the screen, the screen, what lies over it. Pure: it decides nothing.
 //!
-//! Every size works: what doesn't fit is left out by priority or cut, down to one cell.
+//! Every size works, down to one cell: what doesn't fit is left out by priority or cut.
 
 mod actions;
 mod bars;
-mod dead_letters;
 mod debug;
-mod deployment;
 mod dialog;
-mod events;
 mod help;
-mod job;
-mod jobs;
-mod logs;
 mod palette;
-mod pulse;
-mod queues;
 mod scale;
-mod table;
-mod value;
-mod workers;
+pub(crate) mod table;
+pub(crate) mod value;
 
 use ratatui::Frame;
 
 use super::canvas::Canvas;
-use super::place::Place;
 use super::state::{Overlay, State};
 
-/// Draws the state.
+/// Draws the state on a terminal's frame.
 pub(crate) fn view(state: &State, frame: &mut Frame<'_>) {
     let area = frame.area();
     let mut canvas = Canvas::new(frame.buffer_mut(), area);
     draw(state, &mut canvas);
 }
 
-/// As [`view`], on a canvas.
+/// Draws the state on a canvas.
 pub(crate) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     state.hits.clear();
     let (width, height) = (canvas.width(), canvas.height());
@@ -46,17 +36,7 @@ pub(crate) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     }
     let top = 1 + tabs;
     let mut body = canvas.part(0, top, width, height.saturating_sub(top + foot));
-    match &state.place {
-        Place::Pulse => pulse::draw(state, &mut body),
-        Place::Queues => queues::draw(state, &mut body),
-        Place::DeadLetters(queue) => dead_letters::draw(state, *queue, &mut body),
-        Place::Jobs { .. } => jobs::draw(state, &mut body),
-        Place::Job(id) => job::draw(state, *id, &mut body),
-        Place::Logs(id) => logs::draw(state, *id, &mut body),
-        Place::Workers => workers::draw(state, &mut body),
-        Place::Events { .. } => events::draw(state, &mut body),
-        Place::Deployment => deployment::draw(state, &mut body),
-    }
+    state.screen().draw(state, &mut body);
     match &state.overlay {
         Overlay::None | Overlay::Filter { .. } => {}
         Overlay::Help { scroll } => help::draw(state, *scroll, &mut body),

@@ -1,14 +1,14 @@
-//! Which writes the keys offer here and now: the action, bound to the identity under the cursor, or why there is none.
+//! Which writes the keys offer here and now: the action, bound to what is under the cursor, or why there is none.
 
-use stereospot_domain::diagnosis::{Finding, Repair};
+use stereospot_api::view::Observed;
+use stereospot_domain::diagnosis::Repair;
 use stereospot_domain::plan::Action;
 use stereospot_domain::{JobId, QueueName, QueueRole};
 
 use super::keys::Command;
 use super::model::Link;
-use super::place::Place;
-use super::state::{PulseItem, State};
-use super::text::short_id;
+use super::screen::Chosen;
+use super::state::State;
 
 /// The commands that write.
 pub(crate) const WRITES: [Command; 8] = [
@@ -25,11 +25,14 @@ pub(crate) const WRITES: [Command; 8] = [
 /// The action that `command` asks for now.
 ///
 /// # Errors
-/// Why it can't be asked for: shown at the key, instead of doing nothing.
+/// Why it can't be asked for; shown beside the key.
 pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> {
-    // Whoever knows nothing can't say what is wrong with the thing itself.
+    // Without any answer yet, the missing connection is the only reason that can be given.
     if state.model.environment.is_none() {
         return Err(unheard(state).unwrap_or_else(|| "nothing is known yet".into()));
+    }
+    if let Some(why) = state.screen().blocks(command, &state.model) {
+        return Err(why.into());
     }
     let action = match command {
         Command::Replay => replay(state)?,
@@ -39,9 +42,9 @@ pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> 
         Command::Fail => fail(state)?,
         Command::Scale => scale(state)?,
         Command::StopMove => {
-            let queue = state.queue_of_cursor().filter(|queue| queue.is_dead_letter);
+            let queue = state.queue_under_cursor().filter(|queue| queue.is_dead_letter);
             let queue = queue.ok_or("no dead-letter queue under the cursor")?;
-            if !state.is_paid() {
+            if !state.model.is_paid() {
                 return Err("no platform moves queues here".into());
             }
             Action::StopMove { queue }
@@ -52,7 +55,7 @@ pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> 
         }
         _ => return Err("it writes nothing".into()),
     };
-    // After what concerns the thing itself: that tells more.
+    // Only after the reasons that concern the target itself, which say more.
     if let Some(why) = unheard(state) {
         return Err(why);
     }
@@ -62,7 +65,7 @@ pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> 
     Ok(action)
 }
 
-/// Why nothing can be asked now: nobody answers.
+/// Why the server can't be asked now.
 fn unheard(state: &State) -> Option<String> {
     let is_known = state.model.environment.is_some();
     match state.model.link {
@@ -79,10 +82,10 @@ fn unheard(state: &State) -> Option<String> {
 }
 
 fn replay(state: &State) -> Result<Action, String> {
-    if let Place::DeadLetters(queue) = state.place {
-        return Ok(Action::Replay { queue, message_ids: Some(targets(state, queue)?) });
+    if let Some(chosen) = state.screen().chosen() {
+        return Ok(Action::Replay { queue: chosen.queue, message_ids: Some(messages(state, chosen)?) });
     }
-    let name = match (state.queue_of_cursor(), state.job_under_cursor()) {
+    let name = match (state.queue_under_cursor(), state.job_under_cursor()) {
         (Some(name), _) => name,
         (None, Some(job_id)) => return replay_of_job(state, job_id),
         (None, None) => return Err("neither queue nor job under the cursor".into()),
@@ -94,38 +97,35 @@ fn replay(state: &State) -> Result<Action, String> {
     Ok(Action::Replay { queue, message_ids: None })
 }
 
-/// The messages that a key is about while a dead-letter queue is looked into.
-fn targets(state: &State, queue: QueueName) -> Result<Vec<String>, String> {
-    let targets = state.triage.targets();
-    match (targets.is_empty(), state.triage.read_at) {
-        (false, _) => Ok(targets),
-        (true, None) => Err(unheard(state).unwrap_or_else(|| format!("{queue} is still being read"))),
-        (true, Some(_)) => Err(format!("{queue} shows no message")),
+fn messages(state: &State, chosen: Chosen) -> Result<Vec<String>, String> {
+    let queue = chosen.queue;
+    match (chosen.ids.is_empty(), chosen.is_read) {
+        (false, _) => Ok(chosen.ids),
+        (true, false) => Err(unheard(state).unwrap_or_else(|| format!("{queue} is still being read"))),
+        (true, true) => Err(format!("{queue} shows no message")),
     }
 }
 
-/// A job's own dead letters. Reassembly's go through the finding's repair, which resets the lock that would make them useless.
+/// A job's own dead letters. Those of reassembly go through the finding's repair, which also resets the lock that would otherwise
+/// make the message useless.
 fn replay_of_job(state: &State, job_id: JobId) -> Result<Action, String> {
-    let found = findings(state, job_id).iter().find_map(|finding| match &finding.repair {
+    let found = state.model.findings(job_id).iter().find_map(|finding| match &finding.repair {
         Some(Repair::ReplayDeadLetters { queue, message_ids }) => Some((finding.code, *queue, message_ids.clone())),
         _ => None,
     });
-    let (code, queue, message_ids) = found.ok_or_else(|| format!("no dead letter of {} is known", short_id(job_id)))?;
+    let (code, queue, message_ids) = found.ok_or_else(|| format!("no dead letter of {} is known", job_id.short()))?;
     Ok(match queue.role {
         QueueRole::Reassembly => Action::Repair { job_id, code: code.as_str().into() },
         _ => Action::Replay { queue, message_ids: Some(message_ids) },
     })
 }
 
-/// Where a dead-letter queue is looked into, of the chosen messages; elsewhere of the whole queue.
+/// Of the chosen messages where a screen shows single ones; otherwise of the whole queue.
 fn purge(state: &State) -> Result<Action, String> {
-    if let Place::DeadLetters(queue) = state.place {
-        return Ok(Action::Purge { queue, message_ids: Some(targets(state, queue)?) });
+    if let Some(chosen) = state.screen().chosen() {
+        return Ok(Action::Purge { queue: chosen.queue, message_ids: Some(messages(state, chosen)?) });
     }
-    if let (Place::Pulse, Some(PulseItem::Stage(_))) = (&state.place, state.pulse_item()) {
-        return Err("a stage has two queues: choose one among the queues".into());
-    }
-    let queue = state.queue_of_cursor().ok_or("no queue under the cursor")?;
+    let queue = state.queue_under_cursor().ok_or("no queue under the cursor")?;
     if depth(state, queue) == Some(0) {
         return Err(format!("{queue} is empty"));
     }
@@ -134,8 +134,7 @@ fn purge(state: &State) -> Result<Action, String> {
 
 fn trigger(state: &State) -> Result<Action, String> {
     let job_id = state.job_under_cursor().ok_or("no job under the cursor")?;
-    let detail = state.detail.as_ref().filter(|detail| detail.id == job_id).and_then(|detail| detail.data.as_ref());
-    let blocked = match (detail, state.model.jobs.get(job_id)) {
+    let blocked = match (state.model.detail(job_id), state.model.jobs.get(job_id)) {
         (Some(detail), _) => (!detail.can_trigger).then(|| detail.trigger_note.clone()),
         (None, Some(row)) => row.why_no_trigger(),
         (None, None) => None,
@@ -156,10 +155,10 @@ fn fail(state: &State) -> Result<Action, String> {
 
 fn repair(state: &State) -> Result<Action, String> {
     let job_id = state.job_under_cursor().ok_or("no job under the cursor")?;
-    let findings = findings(state, job_id);
+    let findings = state.model.findings(job_id);
     let finding = findings.iter().find(|finding| finding.repair.is_some()).ok_or_else(|| {
         if findings.is_empty() {
-            format!("nothing is found wrong with {}", short_id(job_id))
+            format!("nothing is found wrong with {}", job_id.short())
         } else {
             "no finding here has a safe repair: see its runbook page".into()
         }
@@ -167,28 +166,20 @@ fn repair(state: &State) -> Result<Action, String> {
     Ok(Action::Repair { job_id, code: finding.code.as_str().into() })
 }
 
-/// The number is typed next: this one is what it should have now.
+/// The number is typed next; this one is what the service has now.
 fn scale(state: &State) -> Result<Action, String> {
     if state.model.services.is_empty() {
         return Err("there is no service here: only workers".into());
     }
-    let service = state.service_of_cursor().ok_or("no service under the cursor: choose one on the workers' screen")?;
+    let service =
+        state.screen().service(&state.model).ok_or("no service under the cursor: choose one on the workers' screen")?;
     Ok(Action::Scale { service: service.name.clone(), desired: service.desired })
 }
 
-/// What is wrong with a job, as last read.
-pub(crate) fn findings(state: &State, job_id: JobId) -> &[Finding] {
-    let detail = state.detail.as_ref().filter(|detail| detail.id == job_id).and_then(|detail| detail.data.as_ref());
-    match detail {
-        Some(detail) => &detail.view.findings,
-        None => state.model.jobs.get(job_id).map(|row| &*row.findings).unwrap_or_default(),
-    }
-}
-
-/// Messages on a queue, as last read; none where a part isn't known.
+/// Messages on a queue, as last read; none where a part is unknown.
 fn depth(state: &State, name: QueueName) -> Option<u64> {
     let queue = state.model.queue(name)?;
-    let exact = |value: Option<stereospot_api::view::Observed<u64>>| value.filter(|value| value.is_exact);
+    let exact = |value: Option<Observed<u64>>| value.filter(|value| value.is_exact);
     Some(
         exact(queue.ready)?.value
             + queue.in_flight.map_or(0, |value| value.value)

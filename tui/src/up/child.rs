@@ -33,7 +33,7 @@ pub(super) struct Spec {
 
 /// What happened to a child.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
+pub(crate) struct Notice {
     /// Which: `worker inference-1`.
     pub name: String,
     /// How it ended, and the last line it wrote: `ended (exit code 1): stereospot: no such model`.

@@ -10,7 +10,7 @@ const MOST: u32 = 64;
 
 /// Numbers of workers by stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fleet {
+pub(crate) struct Fleet {
     chunking: u32,
     inference: u32,
     reassembly: u32,
@@ -18,24 +18,22 @@ pub struct Fleet {
 
 impl Fleet {
     /// None at all: somebody else's workers do the work.
-    pub const NONE: Self = Self { chunking: 0, inference: 0, reassembly: 0 };
+    pub(crate) const NONE: Self = Self { chunking: 0, inference: 0, reassembly: 0 };
     /// What one machine gets.
-    pub const LOCAL: Self = Self { chunking: 1, inference: 2, reassembly: 1 };
+    pub(crate) const LOCAL: Self = Self { chunking: 1, inference: 2, reassembly: 1 };
 
     /// Each worker's stage and its number within the stage, from 1.
-    pub fn workers(self) -> impl Iterator<Item = (Stage, u32)> {
+    pub(crate) fn workers(self) -> impl Iterator<Item = (Stage, u32)> {
         Stage::ALL.iter().flat_map(move |stage| (1..=self.of(*stage)).map(|number| (*stage, number)))
     }
 
     /// True when no worker is wanted.
-    #[must_use]
-    pub fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self == Self::NONE
     }
 
     /// True when every stage has a worker: then the whole pipeline is run from here.
-    #[must_use]
-    pub fn is_whole(self) -> bool {
+    pub(crate) fn is_whole(self) -> bool {
         Stage::ALL.iter().all(|stage| self.of(*stage) > 0)
     }
 
@@ -50,7 +48,7 @@ impl Fleet {
 
 /// What was asked for: a number for some stages, or no worker at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// `none`, or nothing between the quotes.
     None,
     /// Stages that were named.
@@ -66,8 +64,7 @@ pub enum Wanted {
 
 impl Wanted {
     /// The fleet, where a stage that was not named has as many workers as in `usual`.
-    #[must_use]
-    pub fn or(self, usual: Fleet) -> Fleet {
+    pub(crate) fn or(self, usual: Fleet) -> Fleet {
         match self {
             Wanted::None => Fleet::NONE,
             Wanted::Some { chunking, inference, reassembly } => Fleet {
@@ -84,7 +81,7 @@ impl Wanted {
 #[error(
     "`{0}` is no number of workers: expected something like inference=2, of chunking, inference and reassembly, up to {MOST} each, or none"
 )]
-pub struct NotAFleet(String);
+pub(crate) struct NotAFleet(String);
 
 impl FromStr for Wanted {
     type Err = NotAFleet;

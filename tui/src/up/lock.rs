@@ -4,12 +4,19 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Error;
+use super::error::Error;
 
 /// What `up` locks as long as it lives.
-#[must_use]
-pub fn lock_path(data_dir: &Path) -> PathBuf {
+pub(crate) fn lock_path(data_dir: &Path) -> PathBuf {
     data_dir.join("run").join("up.lock")
+}
+
+/// Whether a process holds a lock file. A file that can't be opened counts as held: it belongs to another user.
+pub(crate) fn is_held(path: &Path) -> bool {
+    match File::open(path).map(|file| file.try_lock_shared()) {
+        Ok(locked) => matches!(locked, Err(TryLockError::WouldBlock)),
+        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+    }
 }
 
 /// How often it is tried: a command that looks whether it is held has it for an instant.

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use stereospot_domain::Stage;
 
 use super::child::Spec;
-use super::{Backend, Error, Options};
+use super::error::Error;
+use super::options::{Backend, Options};
 
 const CONTROL_PLANE: &str = "stereospot-controlplane";
 const WORKER: &str = "stereospot-worker";
@@ -26,7 +27,7 @@ pub(super) struct Programs {
 ///
 /// # Errors
 /// [`Error::Program`] when it is in none of them.
-pub fn control_plane(bin_dir: Option<&Path>) -> Result<PathBuf, Error> {
+pub(crate) fn control_plane(bin_dir: Option<&Path>) -> Result<PathBuf, Error> {
     find(CONTROL_PLANE, bin_dir)
 }
 

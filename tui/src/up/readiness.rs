@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Error;
 use super::child::Notice;
-use crate::command::target::Running;
+use super::error::Error;
+use super::running::Running;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);

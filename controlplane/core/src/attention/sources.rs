@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use stereospot_api::view::{Attention, CollectorView};
 use stereospot_domain::diagnosis::Severity;
+use stereospot_domain::text::age;
 use stereospot_domain::{QueueRole, Timestamp};
 
-use super::age;
 use crate::World;
 use crate::watch::collector::Collector;
 use crate::world::Polling;

@@ -5,7 +5,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::command::{Error, Result};
+use crate::command::error::{Error, Result};
 
 /// The variable that names one.
 const VARIABLE: &str = "STEREOSPOT_ENV_FILE";

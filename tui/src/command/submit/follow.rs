@@ -3,20 +3,18 @@
 //! Invariant: a change is never missed for good: each connection begins with the job as it stands, and every few seconds it is
 //! read again.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
-use stereospot_api::view::{Change, JobDetail, JobView};
+use stereospot_api::view::{Change, JobDetail};
 use stereospot_api::{Client, client};
-use stereospot_domain::{Event, EventKind, JobId, JobStatus, Timestamp};
+use stereospot_domain::JobId;
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
-use super::super::print::{duration, known, rate};
-use super::super::{Result, now};
+use super::super::error::Result;
 use super::meter::Meter;
+use super::progress::Progress;
 
 /// Between two readings of the job beside the stream.
 const READ_AGAIN: Duration = Duration::from_secs(5);
@@ -99,129 +97,3 @@ async fn connection(
         }
     }
 }
-
-/// Where a job stands, as far as was heard.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Progress {
-    /// Its status.
-    pub(super) status: JobStatus,
-    /// Segments with a completion.
-    pub(super) segments_done: u32,
-    segments: Option<u32>,
-    /// By segment: frames done, and frames in all where known.
-    by_segment: BTreeMap<u32, (u32, Option<u32>)>,
-    /// Frames of the whole job, as the chunking worker counted them.
-    frames: Option<u64>,
-    frames_per_second: Option<f32>,
-    eta: Option<Timestamp>,
-    told_share: Option<f32>,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self {
-            status: JobStatus::Created,
-            segments_done: 0,
-            segments: None,
-            by_segment: BTreeMap::new(),
-            frames: None,
-            frames_per_second: None,
-            eta: None,
-            told_share: None,
-        }
-    }
-}
-
-impl Progress {
-    /// Takes over a job as read.
-    pub(super) fn read(&mut self, detail: &JobDetail) {
-        self.note(&detail.view);
-        for segment in &detail.segments {
-            if let Some(done) = segment.frames_done.or(segment.completed_at.and(segment.frames)) {
-                self.by_segment.insert(segment.index, (done, segment.frames));
-            } else if segment.frames.is_some() {
-                self.by_segment.insert(segment.index, (0, segment.frames));
-            }
-        }
-    }
-
-    /// Takes over a job as told by the stream.
-    pub(super) fn note(&mut self, view: &JobView) {
-        self.status = view.job.status;
-        self.segments_done = view.segments_done;
-        self.segments = view.job.total_segments.or(self.segments);
-        self.frames_per_second = view.frames_per_second;
-        self.eta = view.eta;
-        self.told_share = view.progress;
-    }
-
-    /// Takes over an event of the job.
-    pub(super) fn hear(&mut self, event: &Event) {
-        let number = |name| event.number(name).map(|number| number as u32);
-        match (event.kind, event.segment_index) {
-            (EventKind::ChunkingCompleted, _) => self.frames = event.number("frames").map(|frames| frames as u64),
-            (EventKind::SegmentStarted, Some(index)) => {
-                self.by_segment.insert(index, (0, number("frames")));
-            }
-            (EventKind::SegmentProgress, Some(index)) => {
-                self.by_segment.insert(index, (number("frames_done").unwrap_or(0), number("frames")));
-            }
-            (EventKind::SegmentCompleted, Some(index)) => {
-                let frames = number("frames");
-                self.by_segment.insert(index, (frames.unwrap_or(0), frames));
-            }
-            _ => {}
-        }
-    }
-
-    /// Frames of the whole job, where they are known of every segment.
-    pub(super) fn frames(&self) -> Option<u64> {
-        let segments = self.segments?;
-        let all = (0..segments).map(|index| self.by_segment.get(&index)?.1.map(u64::from)).sum::<Option<u64>>();
-        all.or(self.frames)
-    }
-
-    /// The share that is done, 0 to 1.
-    pub(super) fn share(&self) -> f32 {
-        if self.status == JobStatus::Completed {
-            return 1.0;
-        }
-        let by_frames = self.frames().filter(|frames| *frames > 0).map(|all| self.frames_done() as f32 / all as f32);
-        let by_segments = self.segments.filter(|all| *all > 0).map(|all| self.segments_done as f32 / all as f32);
-        by_frames.or(self.told_share).or(by_segments).unwrap_or(0.0).clamp(0.0, 1.0)
-    }
-
-    fn frames_done(&self) -> u64 {
-        self.by_segment.values().map(|(done, _)| u64::from(*done)).sum()
-    }
-}
-
-impl fmt::Display for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.status)?;
-        if self.segments.is_some() {
-            write!(f, "  segments {}/{}", self.segments_done, known(self.segments))?;
-        }
-        if self.status == JobStatus::Completed {
-            // What was heard of single segments last may be older than their ends.
-            if let Some(frames) = self.frames() {
-                write!(f, "  frames {frames}/{frames}")?;
-            }
-        } else if !self.by_segment.is_empty() {
-            write!(f, "  frames {}/{}", self.frames_done(), known(self.frames()))?;
-        }
-        if self.status.is_final() {
-            return Ok(());
-        }
-        if self.frames_per_second.is_some_and(|rate| rate > 0.0) {
-            write!(f, "  {} frames/s", rate(self.frames_per_second))?;
-        }
-        if let Some(eta) = self.eta {
-            write!(f, "  {} left", duration(eta.since(now())))?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests;

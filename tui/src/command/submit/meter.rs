@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::super::print::{named, note, size};
-use super::follow::Progress;
+use super::super::print::{named, note};
+use super::progress::Progress;
+use crate::text::size;
 
 /// The bar's length; its position is the share that is done.
 const LENGTH: u64 = 1000;

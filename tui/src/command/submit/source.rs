@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::super::error::{Error, Result};
 use super::super::fetch::Destination;
 use super::super::print::named;
-use super::super::{Error, Result};
 use crate::cli::Submit;
 
 /// Characters that the control plane takes for a title; a file's name may have more.

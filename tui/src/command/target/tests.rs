@@ -1,3 +1,5 @@
+use std::fs::{self, File};
+
 use super::*;
 
 /// A data directory, as a control plane of this process would leave it.

@@ -1,3 +1,5 @@
+use stereospot_domain::Timestamp;
+
 use super::*;
 use crate::dashboard::fixture::{job, job_id, stuck_job};
 
@@ -76,7 +78,7 @@ fn what_needs_somebody_comes_first_in_that_order() {
     let mut jobs = jobs(5);
     jobs.upsert(stuck_job());
     jobs.upsert(job(2, "done", JobStatus::Completed));
-    jobs.set_order(Order::Attention);
+    jobs.set_order(jobs.order().next());
     let order = shown(&jobs);
     assert_eq!((order[0], order[4]), (job_id(1), job_id(2)));
     assert_eq!(jobs.active(2), [job_id(1), job_id(0)]);

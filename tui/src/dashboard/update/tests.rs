@@ -1,3 +1,4 @@
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use stereospot_api::view::Change;
 use stereospot_domain::plan::Action;
 use stereospot_domain::{EventKind, JobStatus, QueueRole};
@@ -5,6 +6,9 @@ use stereospot_domain::{EventKind, JobStatus, QueueRole};
 use super::*;
 use crate::dashboard::fixture::{self, NOW, event, job, job_id, message, plan, snapshot};
 use crate::dashboard::harness::Harness;
+use crate::dashboard::keys::Command;
+use crate::dashboard::place::{About, Place};
+use crate::dashboard::screens::DeadLetters;
 
 mod deployment;
 mod mouse;
@@ -95,7 +99,7 @@ fn a_marked_message_is_replayed_by_its_id() {
     dash.key('3');
     press(&mut dash, 'r');
     assert!(dash.state.note.as_ref().unwrap().text.contains("inference-dlq is still being read"));
-    let queue = dash.state.triage.queue.unwrap();
+    let queue = dash.state.get::<DeadLetters>().triage.queue.unwrap();
     let messages = |ids: std::ops::Range<u32>| Ok(ids.map(message).collect());
     dash.input(Input::Answer(Answer::Messages { queue, messages: messages(0..6) }));
     dash.code(KeyCode::Tab);
@@ -111,7 +115,7 @@ fn a_marked_message_is_replayed_by_its_id() {
 fn discarding_takes_what_replaying_takes_and_only_on_its_own_screen_the_whole_queue() {
     let mut dash = dash();
     dash.key('3');
-    let queue = dash.state.triage.queue.unwrap();
+    let queue = dash.state.get::<DeadLetters>().triage.queue.unwrap();
     press(&mut dash, 'x');
     assert!(dash.state.note.as_ref().unwrap().text.contains("inference-dlq is still being read"));
     dash.input(Input::Answer(Answer::Messages { queue, messages: Ok((0..6).map(message).collect()) }));
@@ -270,17 +274,17 @@ fn places_are_gone_back_to() {
     dash.key('2');
     dash.key('4');
     dash.key('[');
-    assert_eq!(dash.state.place, Place::Queues);
+    assert_eq!(dash.state.place().screen, Command::Queues);
     dash.key('[');
-    assert_eq!(dash.state.place, Place::Pulse);
+    assert_eq!(dash.state.place().screen, Command::Pulse);
     dash.key(']');
     dash.key(']');
-    assert_eq!(dash.state.place.screen(), Screen::Jobs);
+    assert_eq!(dash.state.place().screen, Command::Jobs);
     for letter in ":job/3c6e".chars() {
         dash.key(letter);
     }
     dash.code(KeyCode::Enter);
-    assert_eq!(dash.state.place, Place::Job(job_id(1)));
+    assert_eq!(dash.state.place(), Place::job(job_id(1)));
     assert_eq!(press(&mut dash, 'y'), [Effect::Copy(format!("local/job/{}", job_id(1)))]);
 }
 

@@ -1,16 +1,14 @@
-//! Lines being typed: the filter, the palette, and what is pasted into them.
+//! Lines being typed: the filter, the palette, a number of tasks, and what is pasted into them.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-
 use stereospot_domain::plan::Action;
-use stereospot_domain::{QueueName, QueueRole};
 
-use super::command::{go, plan, run};
-use crate::dashboard::cursor::Cursor;
+use super::command::{plan, run};
+use super::places::go;
 use crate::dashboard::effect::Effect;
 use crate::dashboard::keys::Command;
-use crate::dashboard::model::Model;
-use crate::dashboard::place::Place;
+use crate::dashboard::palette::completions;
+use crate::dashboard::place;
 use crate::dashboard::state::{Overlay, State};
 
 pub(super) fn paste(state: &mut State, text: &str) {
@@ -23,35 +21,14 @@ pub(super) fn paste(state: &mut State, text: &str) {
             let typed = typed.clone();
             set_filter(state, &typed);
         }
-        // What is to be typed by hand is not pasted.
+        // A confirmation or a number must be typed by hand.
         _ => {}
     }
 }
 
-pub(super) fn set_filter(state: &mut State, filter: &str) {
-    match &mut state.place {
-        Place::Jobs { filter: known } => {
-            *known = filter.to_owned();
-            state.model.jobs.set_filter(filter);
-            let jobs = &state.model.jobs;
-            state.job.settle(jobs.shown_len(), |at| jobs.shown(at).id);
-        }
-        Place::Events { filter: known } => {
-            *known = filter.to_owned();
-            state.model.log.set_filter(filter);
-        }
-        Place::Logs(_) => {
-            if let Some(logs) = state.open_logs_mut() {
-                logs.set_filter(filter);
-            }
-        }
-        Place::DeadLetters(_) => {
-            state.triage.filter = filter.to_owned();
-            state.triage.group_cursor = Cursor::default();
-            state.triage.regroup();
-        }
-        _ => {}
-    }
+fn set_filter(state: &mut State, filter: &str) {
+    let (screen, model) = state.screen_mut();
+    screen.set_filter(model, filter);
 }
 
 pub(super) fn type_in_filter(state: &mut State, key: KeyEvent) {
@@ -72,7 +49,7 @@ pub(super) fn type_in_filter(state: &mut State, key: KeyEvent) {
     }
 }
 
-/// Most tasks that can be typed: a slip of the finger is not to start thousands.
+/// Most tasks that can be typed, so that a typing error can't start thousands.
 const MOST_TASKS: u32 = 999;
 
 pub(super) fn type_in_scale(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
@@ -103,31 +80,16 @@ pub(super) fn type_in_scale(state: &mut State, key: KeyEvent, effects: &mut Vec<
 
 pub(super) fn type_in_palette(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
     let Overlay::Palette { typed, error } = &mut state.overlay else { return };
+    let text = typed.trim().to_owned();
     match key.code {
         KeyCode::Esc => state.overlay = Overlay::None,
         KeyCode::Tab => {
-            if let Some(first) = completions(&state.model, typed).first() {
-                *typed = (*first).to_owned();
+            let first = completions(state, &text).into_iter().next();
+            if let (Some(first), Overlay::Palette { typed, .. }) = (first, &mut state.overlay) {
+                *typed = first;
             }
         }
-        KeyCode::Enter => {
-            let text = typed.trim().to_owned();
-            let named = Command::ALL.iter().copied().find(|command| command.name() == text);
-            // A screen's name is also a locator's: the locator has the last word, since it needs no cursor.
-            match Place::parse(&text, |prefix| state.model.jobs.by_prefix(prefix)) {
-                Ok(place) => {
-                    state.overlay = Overlay::None;
-                    go(state, place);
-                }
-                Err(why) => match named {
-                    Some(command) => {
-                        state.overlay = Overlay::None;
-                        run(state, command, KeyCode::Enter, effects);
-                    }
-                    None => *error = Some(why),
-                },
-            }
-        }
+        KeyCode::Enter => go_to_typed(state, &text, effects),
         _ => {
             *error = None;
             edit(typed, key);
@@ -135,43 +97,30 @@ pub(super) fn type_in_palette(state: &mut State, key: KeyEvent, effects: &mut Ve
     }
 }
 
-/// What the palette offers for what was typed. Queues that only some deployments have are offered where there are any.
-pub(crate) fn completions(model: &Model, typed: &str) -> Vec<&'static str> {
-    const PLACES: [&str; 17] = [
-        "pulse",
-        "queues",
-        "dlq/inference",
-        "dlq/chunking",
-        "dlq/reassembly",
-        "dlq/output-events",
-        "dlq/job-status-events",
-        "dlq/deletion",
-        "dlq/ingest",
-        "dlq/job-events",
-        "jobs",
-        "jobs?stuck",
-        "jobs?failed",
-        "job/",
-        "workers",
-        "events",
-        "deployment",
-    ];
-    let is_there = |place: &&str| {
-        let role = place.strip_prefix("dlq/").and_then(|name| QueueRole::ALL.iter().find(|role| role.as_str() == name));
-        role.is_none_or(|role| {
-            QueueRole::PIPELINE.contains(role) || model.queue(QueueName::dead_letter(*role)).is_some()
-        })
-    };
-    let commands = Command::ALL.iter().map(|command| command.name());
-    let offered = PLACES.into_iter().filter(is_there).chain(commands);
-    let mut found: Vec<&str> = offered.filter(|name| name.starts_with(typed)).collect();
-    found.dedup();
-    let mut seen = std::collections::HashSet::new();
-    found.retain(|name| seen.insert(*name));
-    found
+/// Goes to the place that was typed, or runs the command of that name.
+fn go_to_typed(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
+    let named = Command::ALL.iter().copied().find(|command| command.name() == text);
+    // A screen's name is also a locator. The locator comes first, because it doesn't depend on the cursor.
+    match place::parse(text, &state.patterns(), |prefix| state.model.jobs.by_prefix(prefix)) {
+        Ok(place) => {
+            state.overlay = Overlay::None;
+            go(state, place);
+        }
+        Err(why) => match named {
+            Some(command) => {
+                state.overlay = Overlay::None;
+                run(state, command, KeyCode::Enter, effects);
+            }
+            None => {
+                if let Overlay::Palette { error, .. } = &mut state.overlay {
+                    *error = Some(why);
+                }
+            }
+        },
+    }
 }
 
-/// Changes a line that is being typed. False when the key is none of its keys.
+/// Edits a line that is being typed. False when the key doesn't edit.
 fn edit(typed: &mut String, key: KeyEvent) -> bool {
     match key.code {
         KeyCode::Char('u') if key.modifiers.contains(KeyModifiers::CONTROL) => typed.clear(),

@@ -4,7 +4,7 @@ use stereospot_domain::plan::Outcome;
 
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::text;
 
 /// Draws the overlay.
 pub(super) fn draw(state: &State, scroll: usize, canvas: &mut Canvas<'_>) {
@@ -33,7 +33,7 @@ pub(super) fn draw(state: &State, scroll: usize, canvas: &mut Canvas<'_>) {
         let mut x = inside.text(1, y, glyph, style);
         x = inside.text(x + 1, y, applied.plan.action.name(), theme.title);
         x = inside.text(x + 2, y, &applied.plan.scope, theme.text);
-        let when = format!("{} ago by {}", text::whole_age(state.ago(applied.applied_at)), applied.applied_by);
+        let when = format!("{} ago by {}", text::age(state.ago(applied.applied_at)), applied.applied_by);
         if usize::from(x) + when.len() + 3 < usize::from(inside.width()) {
             inside.text_right(inside.width() - 1, y, &when, theme.dim);
         }
@@ -42,7 +42,7 @@ pub(super) fn draw(state: &State, scroll: usize, canvas: &mut Canvas<'_>) {
         }
         let undo = match applied.undo_until {
             Some(until) if until > state.server_now() => {
-                format!("   can be undone for {}", text::whole_age(until.since(state.server_now())))
+                format!("   can be undone for {}", text::age(until.since(state.server_now())))
             }
             _ => String::new(),
         };

@@ -1,18 +1,17 @@
-//! What stands on every screen: header, tabs, footer.
+//! What every screen has: header, tabs, footer.
 
 use ratatui::style::{Modifier, Style};
 use stereospot_api::view::CollectorView;
 
-use crate::command::print::whereabouts;
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::keys::Command;
-use crate::dashboard::logs::Logs;
 use crate::dashboard::model::Link;
 use crate::dashboard::mouse::Target;
-use crate::dashboard::place::{Place, Screen};
+use crate::dashboard::screen::Screen;
 use crate::dashboard::state::{Overlay, State};
-use crate::dashboard::text;
-use crate::dashboard::{triage, write};
+use crate::dashboard::write;
+use crate::text;
+use crate::text::whereabouts;
 
 /// A part of the header: its spans and how much it matters (0 stays longest).
 struct Part {
@@ -79,7 +78,7 @@ fn link(state: &State, width: u16) -> Part {
     let theme = &state.theme;
     let label = if width >= 120 { "control plane " } else { "" };
     let bold = Modifier::BOLD;
-    let age = state.model.silence(state.now).map(text::age);
+    let age = state.model.silence(state.now).map(text::duration);
     let spans = match &state.model.link {
         Link::Live if state.is_stale() => vec![
             (label.into(), theme.dim),
@@ -119,7 +118,7 @@ fn link(state: &State, width: u16) -> Part {
 fn collector_part(state: &State, collector: &CollectorView) -> Part {
     let theme = &state.theme;
     let is_late = state.model.collector_is_late(collector, state.now);
-    let age = collector.last_success_at.map_or_else(|| "never".into(), |at| text::age(state.ago(at)));
+    let age = collector.last_success_at.map_or_else(|| "never".into(), |at| text::duration(state.ago(at)));
     let name = (format!("{} ", collector.name), theme.dim);
     if is_late || collector.error.is_some() || collector.lacks.is_some() {
         let word = match (&collector.error, &collector.lacks) {
@@ -129,45 +128,56 @@ fn collector_part(state: &State, collector: &CollectorView) -> Part {
         };
         Part { spans: vec![name, (format!("▲ {word} {age}"), theme.warn)], priority: 3 }
     } else {
-        // What everything rests on keeps its age longest.
+        // Everything depends on queues and jobs: their ages stay longest.
         let priority = if matches!(collector.name.as_str(), "queues" | "jobs") { 6 } else { 7 };
         Part { spans: vec![name, (age, theme.dim)], priority }
     }
 }
 
-/// The screens, with what there is to see on each.
+/// A screen's tab: its key, and its title with what it counts.
+struct Tab {
+    screen: Command,
+    key: String,
+    title: String,
+    is_here: bool,
+}
+
+/// The screens, each with what it counts.
 pub(super) fn tabs(state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
-    let here = state.place.screen();
-    let titles = |has_count: fn(Screen) -> bool| -> Vec<(String, Style, String, Style)> {
-        let title = |screen: &Screen| {
-            let key = state.keymap.hint(screen.command()).unwrap_or_default();
-            let count = if has_count(*screen) { tab_count(state, *screen) } else { String::new() };
-            let is_here = *screen == here;
-            let style = if is_here { theme.title.add_modifier(Modifier::UNDERLINED) } else { theme.dim };
-            (key, theme.accent, format!("{}{count}", screen.title()), style)
+    let here = state.screen().tab();
+    let all = |has_count: fn(&dyn Screen) -> bool| -> Vec<Tab> {
+        let tab = |screen: &dyn Screen| {
+            let count = if has_count(screen) { screen.count(state) } else { 0 };
+            let count = if count == 0 { String::new() } else { format!(" {}", text::count(count)) };
+            let command = screen.tab();
+            Tab {
+                screen: command,
+                key: state.keymap.hint(command).unwrap_or_default(),
+                title: format!("{}{count}", screen.title()),
+                is_here: command == here,
+            }
         };
-        Screen::ALL.iter().map(title).collect()
+        state.tabs().map(tab).collect()
     };
-    let fits = |titles: &[(String, Style, String, Style)]| {
-        let columns: usize = titles.iter().map(|(key, _, title, _)| text::width(key) + text::width(title) + 3).sum();
+    let fits = |tabs: &[Tab]| {
+        let columns: usize = tabs.iter().map(|tab| text::width(&tab.key) + text::width(&tab.title) + 3).sum();
         // The first stands one column in; the last needs no gap after it.
         columns < usize::from(canvas.width()) + 2
     };
-    // What should be 0 keeps its number longest; then the titles go.
-    let of_trouble = |screen| matches!(screen, Screen::Pulse | Screen::DeadLetters);
-    let full = [titles(|_| true), titles(of_trouble), titles(|_| false)];
-    let is_narrow = !full.iter().any(|titles| fits(titles));
-    let full = full.into_iter().find(|titles| fits(titles)).unwrap_or_else(|| titles(|_| true));
+    // Where there is no room, the counts that should be 0 stay longest; then the titles go.
+    let versions = [all(|_| true), all(|screen| screen.counts_trouble()), all(|_| false)];
+    let fitting = versions.into_iter().find(|tabs| fits(tabs));
+    let is_narrow = fitting.is_none();
     let mut x = 1;
-    for (at, (key, key_style, title, style)) in full.iter().enumerate() {
-        let is_here = Screen::ALL[at] == here;
+    for tab in fitting.unwrap_or_else(|| all(|_| true)) {
         let from = x;
-        x = canvas.text(x, 0, key, if is_here { theme.title } else { *key_style });
-        if !is_narrow || is_here {
-            x = canvas.text(x + 1, 0, title, *style);
+        x = canvas.text(x, 0, &tab.key, if tab.is_here { theme.title } else { theme.accent });
+        if !is_narrow || tab.is_here {
+            let style = if tab.is_here { theme.title.add_modifier(Modifier::UNDERLINED) } else { theme.dim };
+            x = canvas.text(x + 1, 0, &tab.title, style);
         }
-        state.hits.put(canvas, (from, 0, x - from), Target::Screen(Screen::ALL[at]));
+        state.hits.put(canvas, (from, 0, x - from), Target::Tab(tab.screen));
         x += if is_narrow { 1 } else { 2 };
     }
     let filter = state.filter();
@@ -176,33 +186,14 @@ pub(super) fn tabs(state: &State, canvas: &mut Canvas<'_>) {
     }
 }
 
-fn tab_count(state: &State, screen: Screen) -> String {
-    let count = match screen {
-        Screen::Pulse => state.model.attention.len() as u64 + u64::from(state.disconnected().is_some()),
-        Screen::DeadLetters => {
-            let letters = state.model.queues.iter().filter(|queue| queue.name.is_dead_letter);
-            letters.filter_map(|queue| queue.ready).map(|ready| ready.value).sum()
-        }
-        Screen::Jobs => state.model.jobs_total,
-        Screen::Workers => state.model.workers.len() as u64,
-        _ => 0,
-    };
-    if count == 0 { String::new() } else { format!(" {}", text::count(count)) }
-}
-
-/// The message of the moment, the line being typed, or what keys do here.
+/// The line being typed, a message, or what keys do here.
 pub(super) fn footer(state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     if let Overlay::Filter { typed, .. } = &state.overlay {
         let x = canvas.text(1, 0, "/", theme.accent);
         let x = canvas.text(x, 0, typed, theme.text);
         let x = canvas.text(x, 0, "█", theme.accent);
-        let matching = match state.place {
-            Place::Jobs { .. } => text::plural(state.model.jobs.shown_len(), "job"),
-            Place::Events { .. } => text::plural(state.model.log.shown_len(), "event"),
-            Place::Logs(_) => text::plural(state.open_logs().map_or(0, Logs::shown_len), "line"),
-            _ => text::plural(state.triage.groups.iter().map(|group| group.messages.len()).sum(), "message"),
-        };
+        let matching = state.screen().matching(&state.model);
         canvas.text(x + 2, 0, &format!("{matching}   enter keep   esc cancel   ! inverts"), theme.dim);
         return;
     }
@@ -217,13 +208,13 @@ pub(super) fn footer(state: &State, canvas: &mut Canvas<'_>) {
         canvas.text(1, 0, reason, theme.warn);
         return;
     }
-    // A dialog and the palette say themselves what keys do in them.
+    // A dialog and the palette have hints of their own.
     if !matches!(state.overlay, Overlay::Plan(_) | Overlay::Palette { .. } | Overlay::Scale { .. }) {
         hints(state, canvas);
     }
 }
 
-/// Keys that work here, then those that would but are blocked, with the reason; as many as fit.
+/// Keys that work here, then those that are blocked, with the reason; as many as fit.
 fn hints(state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let mut x = 1;
@@ -237,7 +228,7 @@ fn hints(state: &State, canvas: &mut Canvas<'_>) {
         x = canvas.text(x + 1, 0, words, style) + 2;
         true
     };
-    for (command, words) in commands_of(state) {
+    for (command, words) in state.screen().hints(state) {
         let Some(key) = state.keymap.hint(command) else { continue };
         if write::WRITES.contains(&command)
             && let Err(why) = write::action(state, command)
@@ -259,83 +250,4 @@ fn hints(state: &State, canvas: &mut Canvas<'_>) {
             return;
         }
     }
-}
-
-/// The commands worth a hint here.
-fn commands_of(state: &State) -> Vec<(Command, &'static str)> {
-    use Command::*;
-    match &state.place {
-        Place::Pulse if state.service_of_cursor().is_some() => {
-            vec![(Open, "open"), (Scale, "scale"), (NextPane, "section")]
-        }
-        Place::Pulse => {
-            vec![(Open, "open"), (Replay, "replay"), (Trigger, "trigger"), (Repair, "repair"), (NextPane, "section")]
-        }
-        Place::Queues => vec![(Open, "triage"), (Replay, "replay"), (Purge, "purge"), (Undo, "undo purge")],
-        Place::DeadLetters(_) => {
-            let (replay, discard) = match (state.triage.marked.is_empty(), state.triage.pane) {
-                (false, _) => ("replay marked", "discard marked"),
-                (true, triage::Pane::Groups) => ("replay group", "discard group"),
-                (true, triage::Pane::Messages) => ("replay message", "discard message"),
-            };
-            let mut commands = vec![(Mark, "mark"), (MarkAll, "all"), (Replay, replay), (Purge, discard)];
-            // Only where there is one: the hints are many here.
-            commands.extend(state.model.undoable(state.now).map(|_| (Undo, "undo")));
-            commands.extend([(NextPane, "pane"), (Right, "queue"), (Export, "write to a file")]);
-            // Only there does a platform move whole queues; whether it does is asked by the plan.
-            commands.extend(state.is_paid().then_some((StopMove, "stop its move, if one runs")));
-            commands
-        }
-        Place::Jobs { .. } => {
-            vec![
-                (Open, "open"),
-                (Filter, "filter"),
-                (Sort, "order"),
-                (Trigger, "trigger"),
-                (Repair, "repair"),
-                (Replay, "replay its dead letters"),
-            ]
-        }
-        Place::Job(_) => {
-            vec![
-                (NextPane, "pane"),
-                (Command::Logs, "logs"),
-                (Trigger, "trigger"),
-                (Repair, "repair"),
-                (SameJob, "its events"),
-                (Back, "back"),
-            ]
-        }
-        Place::Logs(_) => logs_commands(state),
-        Place::Workers if state.model.services.is_empty() => vec![(Open, "its job"), (Command::Logs, "its logs")],
-        Place::Workers if state.service_under_cursor().is_some() => vec![(Scale, "scale"), (NextPane, "section")],
-        Place::Workers => vec![(Open, "its job"), (Command::Logs, "its logs"), (NextPane, "section")],
-        Place::Deployment => vec![(Open, "read again"), (Export, "write to a file"), (Back, "back")],
-        Place::Events { .. } => {
-            vec![
-                (Filter, "filter"),
-                (NextError, "next error"),
-                (SameJob, "same job"),
-                (End, "follow"),
-                (Freeze, "freeze"),
-            ]
-        }
-    }
-}
-
-fn logs_commands(state: &State) -> Vec<(Command, &'static str)> {
-    use Command::*;
-    let logs = state.open_logs();
-    let is_searching = logs.is_some_and(crate::dashboard::logs::Logs::is_searching);
-    let follows = logs.is_some_and(|logs| logs.follows);
-    let first = if is_searching { (Back, "stop") } else { (Open, "search again") };
-    vec![
-        first,
-        (Filter, "filter"),
-        (NextError, "next error"),
-        (Live, if follows { "stop following" } else { "follow" }),
-        (Wrap, "wrap"),
-        (Export, "write to a file"),
-        (Copy, "copy line"),
-    ]
 }

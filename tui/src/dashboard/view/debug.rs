@@ -2,7 +2,7 @@
 
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::text;
 
 /// Draws the overlay.
 pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
@@ -11,11 +11,11 @@ pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     let millis = |duration: std::time::Duration| format!("{:.2} ms", duration.as_secs_f64() * 1000.0);
     let lines = [
         ("server", state.server.clone()),
-        ("up for", text::whole_age(state.now)),
+        ("up for", text::age(state.now)),
         ("frames drawn", text::count(meter.frames)),
         ("last draw", millis(meter.last_draw)),
         ("longest draw", millis(meter.longest_draw)),
-        ("bytes written", text::bytes(meter.bytes)),
+        ("bytes written", text::size(meter.bytes)),
         ("changes taken in", text::count(state.model.changes)),
         ("inputs waiting", meter.waiting.to_string()),
         ("jobs held", format!("{}, {} dropped", state.model.jobs.len(), state.model.jobs.dropped())),

@@ -8,8 +8,9 @@ use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
 
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::dialog::{Dialog, Drawn, Face, Step};
+use crate::dashboard::keys::Command;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::text;
 
 type Line = Vec<(String, Style)>;
 
@@ -89,7 +90,7 @@ fn title(state: &State, dialog: &Dialog) -> String {
             format!("PLAN {name} #{} ─ {valid} ─ nothing has been sent", short(plan))
         }
         Step::Applying(plan) => {
-            let since = text::whole_age(dialog.applying_for(state.now));
+            let since = text::age(dialog.applying_for(state.now));
             let how = if is_unanswered(state, dialog) { "no answer for" } else { "being applied for" };
             format!("PLAN {name} #{} ─ {how} {since}", short(plan))
         }
@@ -164,7 +165,7 @@ fn lines(state: &State, dialog: &Dialog, columns: usize) -> (Vec<Line>, Vec<Line
             head.push(summary);
             head.push(Vec::new());
             if plan.keeps_copies() && done > 0 {
-                let key = state.keymap.hint(crate::dashboard::keys::Command::Undo).unwrap_or_default();
+                let key = state.keymap.hint(Command::Undo).unwrap_or_default();
                 let words = match done {
                     1 => format!("a copy is kept: {key} puts it back"),
                     _ => format!("copies are kept: {key} puts them back"),
@@ -227,9 +228,9 @@ fn head(state: &State, plan: &Plan, columns: usize) -> Vec<Line> {
 /// What an item is about: `7f3a2c1e/17`, `7f3a2c1e`, or the start of its id.
 fn about_item(item: &PlanItem) -> String {
     match (item.job_id, item.segment_index) {
-        (Some(job), Some(index)) => format!("{}/{index}  ", text::short_id(job)),
-        (Some(job), None) => format!("{}  ", text::short_id(job)),
-        _ => format!("{}  ", text::fit(&item.id, 12)),
+        (Some(job), Some(index)) => format!("{}/{index}  ", job.short()),
+        (Some(job), None) => format!("{}  ", job.short()),
+        _ => format!("{}  ", text::truncate(&item.id, 12)),
     }
 }
 
@@ -304,7 +305,7 @@ fn result_lines(state: &State, plan: &Plan, results: &[ItemResult], columns: usi
                 Outcome::Failed => ("✗", theme.bad),
             };
             let item = plan.items.iter().find(|item| item.id == result.id);
-            let about = item.map_or_else(|| format!("{}  ", text::fit(&result.id, 12)), about_item);
+            let about = item.map_or_else(|| format!("{}  ", text::truncate(&result.id, 12)), about_item);
             let what = item.map_or("", |item| item.what.as_str());
             let words = if result.note.is_empty() { what } else { &result.note };
             item_lines(state, columns, (glyph, style), about, words)

@@ -3,8 +3,8 @@
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::keys::Command;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
 use crate::dashboard::write;
+use crate::text;
 
 /// Draws the overlay.
 pub(super) fn draw(state: &State, scroll: usize, canvas: &mut Canvas<'_>) {

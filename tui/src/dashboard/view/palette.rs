@@ -1,14 +1,15 @@
 //! Going to a place by its locator.
 
 use crate::dashboard::canvas::Canvas;
+use crate::dashboard::keys::Command;
+use crate::dashboard::palette;
 use crate::dashboard::state::State;
-use crate::dashboard::update::completions;
 
 /// Draws the overlay.
 pub(super) fn draw(state: &State, typed: &str, error: Option<&str>, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let width = canvas.width().min(72);
-    let offers = completions(&state.model, typed);
+    let offers = palette::completions(state, typed);
     let height = (offers.len().min(10) as u16 + 4).min(canvas.height());
     let x = (canvas.width() - width) / 2;
     let mut part = canvas.part(x, 1.min(canvas.height().saturating_sub(height)), width, height);
@@ -25,7 +26,7 @@ pub(super) fn draw(state: &State, typed: &str, error: Option<&str>, canvas: &mut
         let y = line as u16 + 2;
         let style = if line == 0 { theme.accent } else { theme.dim };
         inside.text(2, y, offer, style);
-        if let Some(command) = crate::dashboard::keys::Command::ALL.iter().find(|command| command.name() == *offer) {
+        if let Some(command) = Command::ALL.iter().find(|command| command.name() == offer) {
             inside.text(22, y, command.about(), theme.faint);
         }
     }

@@ -1,50 +1,70 @@
-//! Tables that lose columns, not rows, when the terminal is narrow, and that look only at the rows they show.
+//! Tables that lose columns, not rows, on a narrow terminal, and that look only at the rows they show.
+//!
+//! A column is one value: its title, its width and priority, and the function that makes its cell from a row.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 
 use ratatui::style::Style;
 
 use crate::dashboard::canvas::Canvas;
-use crate::dashboard::text;
+use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
+use crate::text;
 
-/// A column.
-pub(super) struct Column {
-    pub title: &'static str,
-    /// Its width; the least one for the column that takes what is left.
-    pub width: u16,
-    pub is_right: bool,
-    /// Columns with a greater number go first when there is no room; 0 stays.
-    pub priority: u8,
-    /// Takes what is left, up to this width; 0 takes nothing.
-    pub stretch: u16,
+/// Makes a column's cell from a row, for a width.
+type MakeCell<Row> = fn(&State, &Row, u16) -> Cell;
+
+/// A column of rows of one kind.
+pub(crate) struct Column<Row> {
+    title: &'static str,
+    /// For a stretching column, its least width.
+    width: u16,
+    /// The width up to which it takes what is left; 0 where it doesn't stretch.
+    stretch: u16,
+    is_right: bool,
+    /// The columns with the greatest number go first when there is no room; 0 always stays.
+    priority: u8,
+    /// True where its cell also stands in a row of which a note takes the place of the others.
+    is_beside_note: bool,
+    cell: MakeCell<Row>,
 }
 
 /// A column of fixed width.
-pub(super) const fn column(title: &'static str, width: u16, priority: u8) -> Column {
-    Column { title, width, is_right: false, priority, stretch: 0 }
+pub(crate) const fn column<Row>(title: &'static str, width: u16, priority: u8, cell: MakeCell<Row>) -> Column<Row> {
+    Column { title, width, stretch: 0, is_right: false, priority, is_beside_note: false, cell }
 }
 
-/// The same, for numbers.
-pub(super) const fn number(title: &'static str, width: u16, priority: u8) -> Column {
-    Column { title, width, is_right: true, priority, stretch: 0 }
+/// A column of fixed width for numbers.
+pub(crate) const fn number<Row>(title: &'static str, width: u16, priority: u8, cell: MakeCell<Row>) -> Column<Row> {
+    Column { is_right: true, ..column(title, width, priority, cell) }
 }
 
 /// A column that takes what is left, up to `most`.
-pub(super) const fn stretching(title: &'static str, width: u16, most: u16, priority: u8) -> Column {
-    Column { title, width, is_right: false, priority, stretch: most }
+pub(crate) const fn stretching<Row>(
+    title: &'static str,
+    width: u16,
+    most: u16,
+    priority: u8,
+    cell: MakeCell<Row>,
+) -> Column<Row> {
+    Column { stretch: most, ..column(title, width, priority, cell) }
 }
 
-/// What stands in one place of a row.
+/// The same column, whose cell also stands in a row that is only a note.
+pub(crate) const fn beside_note<Row>(column: Column<Row>) -> Column<Row> {
+    Column { is_beside_note: true, ..column }
+}
+
+/// The text of one column in one row.
 #[derive(Default)]
-pub(super) struct Cell(Vec<(Cow<'static, str>, Style)>);
+pub(crate) struct Cell(Vec<(Cow<'static, str>, Style)>);
 
 impl Cell {
-    pub(super) fn new(text: impl Into<Cow<'static, str>>, style: Style) -> Self {
+    pub(crate) fn new(text: impl Into<Cow<'static, str>>, style: Style) -> Self {
         Self(vec![(text.into(), style)])
     }
 
-    pub(super) fn and(mut self, text: impl Into<Cow<'static, str>>, style: Style) -> Self {
+    pub(crate) fn and(mut self, text: impl Into<Cow<'static, str>>, style: Style) -> Self {
         self.0.push((text.into(), style));
         self
     }
@@ -54,43 +74,38 @@ impl Cell {
     }
 }
 
-/// Where a column came to stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Placed {
-    /// Which column.
-    pub column: usize,
-    pub x: u16,
-    pub width: u16,
+/// A column that is shown, and where.
+struct Placed<'c, Row> {
+    column: &'c Column<Row>,
+    x: u16,
+    width: u16,
 }
 
 /// Columns between two columns.
 const GAP: u16 = 2;
 
 /// Chooses the columns that fit into `width` and places them.
-pub(super) fn arrange(columns: &[Column], width: u16) -> Vec<Placed> {
-    let mut kept: Vec<usize> = (0..columns.len()).collect();
-    let needed = |kept: &[usize]| {
-        kept.iter().map(|at| columns[*at].width).sum::<u16>() + GAP * (kept.len() as u16).saturating_sub(1)
+fn arrange<Row>(columns: &[Column<Row>], width: u16) -> Vec<Placed<'_, Row>> {
+    let mut kept: Vec<&Column<Row>> = columns.iter().collect();
+    let needed = |kept: &[&Column<Row>]| {
+        kept.iter().map(|column| column.width).sum::<u16>() + GAP * (kept.len() as u16).saturating_sub(1)
     };
     while needed(&kept) > width {
-        let Some(least) =
-            kept.iter().copied().filter(|at| columns[*at].priority > 0).max_by_key(|at| columns[*at].priority)
-        else {
-            break;
-        };
-        kept.retain(|at| *at != least);
+        let least = (0..kept.len()).filter(|at| kept[*at].priority > 0).max_by_key(|at| kept[*at].priority);
+        let Some(least) = least else { break };
+        kept.remove(least);
     }
     let mut left = width.saturating_sub(needed(&kept));
-    let mut widths: Vec<u16> = kept.iter().map(|at| columns[*at].width).collect();
-    // What is left goes to the stretching columns in equal parts, as far as each may grow.
+    let mut widths: Vec<u16> = kept.iter().map(|column| column.width).collect();
+    // The stretching columns share what is left in equal parts, as far as each may grow.
     loop {
-        let growing: Vec<usize> = (0..kept.len()).filter(|at| columns[kept[*at]].stretch > widths[*at]).collect();
+        let growing: Vec<usize> = (0..kept.len()).filter(|at| kept[*at].stretch > widths[*at]).collect();
         if growing.is_empty() || left == 0 {
             break;
         }
         let share = (left / growing.len() as u16).max(1);
         for at in growing {
-            let by = share.min(columns[kept[at]].stretch - widths[at]).min(left);
+            let by = share.min(kept[at].stretch - widths[at]).min(left);
             widths[at] += by;
             left -= by;
         }
@@ -106,38 +121,57 @@ pub(super) fn arrange(columns: &[Column], width: u16) -> Vec<Placed> {
         .collect()
 }
 
-/// What a table shows.
-pub(super) struct Rows {
+/// The rows of a table.
+pub(crate) struct Rows {
+    /// The number by which the screen knows the list in a click.
+    pub section: usize,
     pub count: usize,
-    /// The row under the cursor, and the first one shown.
     pub selected: Option<usize>,
+    /// The first row shown.
     pub top: usize,
 }
 
-/// Draws titles and rows; `cells` gives a row's cells, and is asked for the rows that are seen only.
-pub(super) fn draw(
+/// Draws titles and rows. `row` gives a row, and is asked only for those that are seen.
+pub(crate) fn draw<Row, Held: Borrow<Row>>(
+    state: &State,
     canvas: &mut Canvas<'_>,
-    theme: &Theme,
-    columns: &[Column],
+    columns: &[Column<Row>],
     rows: &Rows,
-    mut cells: impl FnMut(usize) -> Vec<Cell>,
+    row: impl Fn(usize) -> Held,
 ) {
+    draw_with_notes(state, canvas, columns, rows, row, |_, _| None);
+}
+
+/// As [`draw`], where `note` may give what stands in a row in place of its cells.
+pub(crate) fn draw_with_notes<Row, Held: Borrow<Row>>(
+    state: &State,
+    canvas: &mut Canvas<'_>,
+    columns: &[Column<Row>],
+    rows: &Rows,
+    row: impl Fn(usize) -> Held,
+    note: impl Fn(&State, &Row) -> Option<(String, Style)>,
+) {
+    let theme = &state.theme;
+    state.hits.rows(canvas, 1, rows.section, (rows.top, rows.count));
     let placed = arrange(columns, canvas.width().saturating_sub(3));
     for place in &placed {
-        let column = &columns[place.column];
-        if column.is_right {
-            canvas.text_right(1 + place.x + place.width, 0, column.title, theme.dim);
+        if place.column.is_right {
+            canvas.text_right(1 + place.x + place.width, 0, place.column.title, theme.dim);
         } else {
-            canvas.text_within(1 + place.x, 0, place.width, column.title, theme.dim);
+            canvas.text_within(1 + place.x, 0, place.width, place.column.title, theme.dim);
         }
     }
     let seen = usize::from(canvas.height().saturating_sub(1));
     for (line, index) in (rows.top..rows.count).take(seen).enumerate() {
         let y = line as u16 + 1;
-        let mut row: Vec<Option<Cell>> = cells(index).into_iter().map(Some).collect();
-        for place in &placed {
-            let Some(cell) = row.get_mut(place.column).and_then(Option::take) else { continue };
-            put(canvas, y, place, columns[place.column].is_right, &cell);
+        let held = row(index);
+        let row = held.borrow();
+        let note = note(state, row);
+        for place in placed.iter().filter(|place| note.is_none() || place.column.is_beside_note) {
+            put(canvas, y, place, &(place.column.cell)(state, row, place.width));
+        }
+        if let Some((words, style)) = note {
+            put_note(canvas, y, &placed, &words, style);
         }
         if rows.selected == Some(index) {
             canvas.text(0, y, "▌", theme.accent);
@@ -147,14 +181,22 @@ pub(super) fn draw(
     scrollbar(canvas, theme, rows, seen);
 }
 
-fn put(canvas: &mut Canvas<'_>, y: u16, place: &Placed, is_right: bool, cell: &Cell) {
+fn put<Row>(canvas: &mut Canvas<'_>, y: u16, place: &Placed<'_, Row>, cell: &Cell) {
     let room = usize::from(place.width);
     let used = cell.width().min(room);
-    let mut x = 1 + place.x + if is_right { (room - used) as u16 } else { 0 };
+    let mut x = 1 + place.x + if place.column.is_right { (room - used) as u16 } else { 0 };
     let end = 1 + place.x + place.width;
     for (part, style) in &cell.0 {
         x = canvas.text_within(x, y, end.saturating_sub(x), part, *style);
     }
+}
+
+/// Writes a note from the first column that it replaces to the next one that it doesn't.
+fn put_note<Row>(canvas: &mut Canvas<'_>, y: u16, placed: &[Placed<'_, Row>], words: &str, style: Style) {
+    let mut replaced = placed.iter().skip_while(|place| place.column.is_beside_note);
+    let Some(first) = replaced.next() else { return };
+    let end = replaced.find(|place| place.column.is_beside_note).map_or(canvas.width(), |place| place.x);
+    canvas.text_within(1 + first.x, y, end.saturating_sub(1 + first.x), words, style);
 }
 
 /// Shows at the right edge which part of the rows is seen.
@@ -178,13 +220,21 @@ mod tests {
 
     #[test]
     fn columns_go_by_priority_and_the_rest_stretches() {
-        let columns = [column("a", 4, 0), stretching("b", 4, 30, 0), number("c", 6, 2), number("d", 6, 1)];
-        let kept =
-            |width| arrange(&columns, width).iter().map(|placed| (placed.column, placed.width)).collect::<Vec<_>>();
-        assert_eq!(kept(26), [(0, 4), (1, 4), (2, 6), (3, 6)]);
-        assert_eq!(kept(25), [(0, 4), (1, 11), (3, 6)]);
-        assert_eq!(kept(10), [(0, 4), (1, 4)]);
-        assert_eq!(kept(0), [(0, 4), (1, 4)]);
-        assert_eq!(kept(200)[1], (1, 30));
+        let empty: MakeCell<()> = |_, _, _| Cell::default();
+        let columns = [
+            column("a", 4, 0, empty),
+            stretching("b", 4, 30, 0, empty),
+            number("c", 6, 2, empty),
+            number("d", 6, 1, empty),
+        ];
+        let kept = |width| {
+            let placed = arrange(&columns, width);
+            placed.iter().map(|place| (place.column.title, place.width)).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(26), [("a", 4), ("b", 4), ("c", 6), ("d", 6)]);
+        assert_eq!(kept(25), [("a", 4), ("b", 11), ("d", 6)]);
+        assert_eq!(kept(10), [("a", 4), ("b", 4)]);
+        assert_eq!(kept(0), [("a", 4), ("b", 4)]);
+        assert_eq!(kept(200)[1], ("b", 30));
     }
 }

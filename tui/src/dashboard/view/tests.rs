@@ -13,6 +13,7 @@ use crate::dashboard::effect::Answer;
 use crate::dashboard::fixture::{self, detail, event, job_id, message, plan, snapshot};
 use crate::dashboard::harness::Harness;
 use crate::dashboard::input::{Input, Net};
+use crate::dashboard::screens::DeadLetters;
 use crate::dashboard::state::Overlay;
 use crate::dashboard::theme::{Theme, ThemeName};
 
@@ -40,7 +41,7 @@ fn open(dash: &mut Harness, screen: char) {
     match screen {
         '3' => {
             dash.key('3');
-            let queue = dash.state.triage.queue.expect("the screen is about a queue");
+            let queue = dash.state.get::<DeadLetters>().triage.queue.expect("the screen is about a queue");
             let messages = Ok((0..7).map(message).collect());
             dash.input(Input::Answer(Answer::Messages { queue, messages }));
         }
@@ -67,7 +68,7 @@ fn text(screen: &Buffer) -> String {
                 continue;
             }
             let symbol = screen[(x, y)].symbol();
-            skip = crate::dashboard::text::width(symbol).saturating_sub(1);
+            skip = crate::text::width(symbol).saturating_sub(1);
             line.push_str(symbol);
         }
         lines.push(line.trim_end().to_owned());

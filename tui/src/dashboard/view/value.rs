@@ -1,4 +1,4 @@
-//! Values with their exactness and their age.
+//! Cells of values, with their exactness and their age.
 
 use ratatui::style::Style;
 use stereospot_api::view::{Observed, QueueView};
@@ -6,13 +6,13 @@ use stereospot_domain::{QueueName, Timestamp};
 
 use super::table::Cell;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::text;
 
 /// The collector that reads queues.
 const QUEUES: &str = "queues";
 
 /// A polled number: `≈` where it is approximate, `·` where it isn't known, faint where it is old.
-pub(super) fn polled(state: &State, value: Option<Observed<u64>>, style: Style) -> Cell {
+pub(crate) fn polled(state: &State, value: Option<Observed<u64>>, style: Style) -> Cell {
     match value {
         Some(seen) => {
             let mark = if seen.is_exact { "" } else { "≈" };
@@ -23,27 +23,27 @@ pub(super) fn polled(state: &State, value: Option<Observed<u64>>, style: Style) 
     }
 }
 
-/// As [`polled`], with a warning sign where there is something that should not be there.
-pub(super) fn polled_unwanted(state: &State, value: Option<Observed<u64>>) -> Cell {
+/// Like [`polled`], for what should be 0: with a warning sign where it isn't.
+pub(crate) fn polled_unwanted(state: &State, value: Option<Observed<u64>>) -> Cell {
     match value {
         Some(seen) if seen.value > 0 => polled(state, value, state.theme.bad).and(" ▲", state.theme.bad),
         _ => polled(state, value, state.theme.dim).and("  ", state.theme.dim),
     }
 }
 
-/// That a queue is not there, or why it can't be asked; none while its numbers are known.
-pub(super) fn absent(state: &State, name: QueueName) -> Option<String> {
+/// Why a queue has no numbers: it doesn't exist, or can't be read. None while its numbers are known.
+pub(crate) fn absent(state: &State, name: QueueName) -> Option<String> {
     let is_known = state.model.queue(name).is_some_and(|queue| queue.ready.is_some());
-    if is_known { None } else { state.deployment.absent(name) }
+    if is_known { None } else { state.model.deployment.absent(name) }
 }
 
-/// What isn't known.
-pub(super) fn missing(state: &State) -> Cell {
+/// The sign for an unknown value.
+pub(crate) fn missing(state: &State) -> Cell {
     Cell::new(text::MISSING, state.theme.faint)
 }
 
-/// A value or the sign for its absence; faint while the connection is stale.
-pub(super) fn live(state: &State, value: Option<String>, style: Style) -> Cell {
+/// A value or the sign for an unknown one; faint while the connection is stale.
+pub(crate) fn live(state: &State, value: Option<String>, style: Style) -> Cell {
     match value {
         Some(value) => Cell::new(value, state.theme.aged(style, state.is_stale())),
         None => missing(state),
@@ -51,23 +51,41 @@ pub(super) fn live(state: &State, value: Option<String>, style: Style) -> Cell {
 }
 
 /// How old something is.
-pub(super) fn since(state: &State, at: Option<Timestamp>, style: Style) -> Cell {
-    live(state, at.map(|at| text::whole_age(state.ago(at))), style)
+pub(crate) fn since(state: &State, at: Option<Timestamp>, style: Style) -> Cell {
+    live(state, at.map(|at| text::age(state.ago(at))), style)
 }
 
 /// When a queue's numbers were read or confirmed; none when they never were.
-pub(super) fn read_at(state: &State, queue: &QueueView) -> Option<Timestamp> {
+pub(crate) fn read_at(state: &State, queue: &QueueView) -> Option<Timestamp> {
     let values = [queue.ready, queue.in_flight, queue.delayed].into_iter().flatten();
     values.map(|value| state.model.read_at(value.at, QUEUES)).min()
 }
 
 /// True when a queue's numbers are old.
-pub(super) fn is_old(state: &State, queue: &QueueView) -> bool {
+pub(crate) fn is_old(state: &State, queue: &QueueView) -> bool {
     read_at(state, queue).is_none_or(|at| state.model.is_old(at, QUEUES, state.now))
 }
 
-/// In how long a queue is empty: `<1m`, `4m10s`, `empty`, `growing`, `stalled`, `·`.
-pub(super) fn drains_in(state: &State, queue: &QueueView) -> Cell {
+/// A style, faint where a queue's numbers are old.
+pub(crate) fn aged(state: &State, queue: &QueueView, style: Style) -> Style {
+    state.theme.aged(style, is_old(state, queue))
+}
+
+/// A queue's rate per minute.
+pub(crate) fn rate(state: &State, queue: &QueueView, rate: Option<f32>) -> Cell {
+    match rate {
+        Some(rate) => Cell::new(text::rate(rate), aged(state, queue, state.theme.text)),
+        None => missing(state),
+    }
+}
+
+/// A queue's last half hour.
+pub(crate) fn history(state: &State, queue: &QueueView, width: u16) -> Cell {
+    Cell::new(text::spark(&queue.history, usize::from(width)), aged(state, queue, state.theme.accent))
+}
+
+/// When a queue will be empty: `<1m`, `4m10s`, `empty`, `growing`, `stalled`, `·`.
+pub(crate) fn drains_in(state: &State, queue: &QueueView) -> Cell {
     let theme = &state.theme;
     let ready = queue.ready.map(|ready| ready.value);
     let rate = |rate: Option<f32>| rate.unwrap_or(0.0);
@@ -78,10 +96,10 @@ pub(super) fn drains_in(state: &State, queue: &QueueView) -> Cell {
         (_, Some(secs)) if secs < 60.0 => ("<1m".to_owned(), theme.text),
         (_, Some(secs)) => {
             let left = std::time::Duration::try_from_secs_f32(secs).unwrap_or(std::time::Duration::MAX);
-            (text::whole_age(left), theme.text)
+            (text::age(left), theme.text)
         }
         (_, None) if queue.out_per_minute.is_none() => (text::MISSING.to_owned(), theme.faint),
-        // Workers have their first messages in hand: none can be done yet.
+        // Workers hold their first messages, so that none can be done yet.
         (_, None) if rate(queue.out_per_minute) <= 0.0 && queue.consumers != Some(0) && is_in_hand => {
             (text::MISSING.to_owned(), theme.faint)
         }
@@ -91,8 +109,8 @@ pub(super) fn drains_in(state: &State, queue: &QueueView) -> Cell {
     Cell::new(words, theme.aged(style, is_old(state, queue)))
 }
 
-/// The number of dead letters: loud where there are any.
-pub(super) fn polled_letters(state: &State, value: Option<Observed<u64>>) -> Cell {
+/// The number of dead letters, highlighted where there are any.
+pub(crate) fn polled_letters(state: &State, value: Option<Observed<u64>>) -> Cell {
     match value {
         Some(seen) if seen.value > 0 => polled(state, value, state.theme.bad),
         _ => polled(state, value, state.theme.dim),

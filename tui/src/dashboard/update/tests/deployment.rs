@@ -1,8 +1,8 @@
 //! Logs, services, and what was found of a deployment.
 
 use super::*;
-use crate::dashboard::detail::Detail;
-use crate::dashboard::state::FleetItem;
+use crate::dashboard::job_reading::JobReading;
+use crate::dashboard::screens::{Deployment, FleetItem, Job, Logs, Workers};
 
 fn on_aws() -> Harness {
     let mut dash = Harness::new(120, 40);
@@ -33,11 +33,11 @@ fn a_search_is_dropped_by_esc_and_the_place_kept() {
     dash.code(KeyCode::Down);
     dash.key('v');
     assert_eq!(code(&mut dash, KeyCode::Esc), [Effect::StopSearch]);
-    assert_eq!(dash.state.place, Place::Logs(job_id(1)));
+    assert_eq!(dash.state.place(), Place::new(Command::Logs, About::Job(job_id(1))));
     assert_eq!(code(&mut dash, KeyCode::Enter), [Effect::SearchLogs { job_id: job_id(1) }], "enter searches again");
     code(&mut dash, KeyCode::Esc);
     assert_eq!(code(&mut dash, KeyCode::Esc), []);
-    assert_eq!(dash.state.place.screen(), Screen::Jobs, "with nothing to stop it goes back");
+    assert_eq!(dash.state.place().screen, Command::Jobs, "with nothing to stop it goes back");
 }
 
 #[test]
@@ -46,13 +46,13 @@ fn what_was_found_is_there_on_return_and_not_searched_again() {
     dash.key('1');
     dash.pass(Duration::from_secs(600));
     assert_eq!(press(&mut dash, '['), []);
-    assert_eq!(dash.state.open_logs().unwrap().len(), 20);
+    assert_eq!(dash.state.get::<Logs>().search.as_ref().unwrap().len(), 20);
 }
 
 #[test]
 fn an_open_job_is_read_less_often_where_each_reading_is_paid_for() {
-    let mut detail = Detail::new(job_id(1));
-    let is_due = |detail: &mut Detail, is_paid, secs| {
+    let mut detail = JobReading::new(job_id(1));
+    let is_due = |detail: &mut JobReading, is_paid, secs| {
         let is_due = detail.due(is_paid, Duration::from_secs(secs)).is_some();
         if is_due {
             detail.fill(Ok(Box::new(fixture::detail())), None, NOW);
@@ -75,8 +75,8 @@ fn an_answer_reaches_only_the_job_that_was_asked_for() {
     dash.key('v');
     let other = Answer::Logs { job_id: job_id(1), page: Ok(fixture::log_page(9)) };
     dash.input(Input::Answer(other));
-    assert_eq!(dash.state.open_logs().unwrap().len(), 0);
-    assert!(dash.state.open_logs().unwrap().is_searching());
+    assert_eq!(dash.state.get::<Logs>().search.as_ref().unwrap().len(), 0);
+    assert!(dash.state.get::<Logs>().search.as_ref().unwrap().is_searching());
 }
 
 #[test]
@@ -85,15 +85,15 @@ fn following_searches_on_the_open_screen_only() {
     assert_eq!(press(&mut dash, 'L'), [Effect::SearchLogs { job_id: job_id(1) }]);
     let page = || Answer::Logs { job_id: job_id(1), page: Ok(fixture::log_page(25)) };
     dash.input(Input::Answer(page()));
-    assert_eq!(dash.state.open_logs().unwrap().index(), Some(24), "on with the end");
+    assert_eq!(dash.state.get::<Logs>().search.as_ref().unwrap().index(), Some(24), "on with the end");
     dash.key('2');
     let waited = |dash: &mut Harness, secs| {
         dash.pass(Duration::from_secs(secs));
-        dash.state.logs.as_ref().unwrap().is_searching()
+        dash.state.get::<Logs>().search.as_ref().unwrap().is_searching()
     };
     assert!(!waited(&mut dash, 600));
     dash.key('[');
-    assert!(dash.state.open_logs().unwrap().is_searching());
+    assert!(dash.state.get::<Logs>().search.as_ref().unwrap().is_searching());
     dash.input(Input::Answer(page()));
     dash.key('L');
     assert!(!waited(&mut dash, 600), "no longer");
@@ -107,7 +107,7 @@ fn following_searches_on_the_open_screen_only() {
 fn errors_are_gone_to_on_every_screen() {
     let mut dash = logs(20);
     dash.key('g');
-    let at = |dash: &Harness| dash.state.open_logs().unwrap().index();
+    let at = |dash: &Harness| dash.state.get::<Logs>().search.as_ref().unwrap().index();
     dash.key('e');
     assert_eq!(at(&dash), Some(3));
     dash.key('e');
@@ -116,10 +116,10 @@ fn errors_are_gone_to_on_every_screen() {
     assert_eq!(at(&dash), Some(3));
     dash.key('2');
     dash.key('e');
-    assert_eq!(dash.state.queue_under_cursor().unwrap().name.to_string(), "inference-dlq");
+    assert_eq!(dash.state.queue_under_cursor().unwrap().to_string(), "inference-dlq");
     dash.key('6');
     dash.key('e');
-    assert_eq!(dash.state.service_under_cursor().unwrap().name, "video-worker");
+    assert_eq!(dash.state.screen().service(&dash.state.model).unwrap().name, "video-worker");
     dash.key('e');
     assert!(dash.state.note.as_ref().unwrap().text.contains("nothing further is wrong"));
     dash.key('1');
@@ -130,12 +130,12 @@ fn errors_are_gone_to_on_every_screen() {
     dash.input(Input::Answer(Answer::Job { job_id: job_id(1), detail, events: None }));
     for segment in [17, 22, 40] {
         dash.key('e');
-        assert_eq!(dash.state.detail.as_ref().unwrap().segment, segment);
+        assert_eq!(dash.state.get::<Job>().panes.segment, segment);
     }
     dash.key('3');
     dash.key('l');
     dash.key('E');
-    assert_eq!(dash.state.place.to_string(), "dlq/inference");
+    assert_eq!(dash.state.path(&dash.state.place()), "dlq/inference");
 }
 
 #[test]
@@ -214,15 +214,15 @@ fn a_matter_of_a_service_leads_to_it_and_scales_it() {
     assert!(matches!(&dash.state.overlay, Overlay::Scale { service, .. } if service == "video-worker"));
     dash.code(KeyCode::Esc);
     dash.code(KeyCode::Enter);
-    assert_eq!(dash.state.service_under_cursor().unwrap().name, "video-worker");
+    assert_eq!(dash.state.screen().service(&dash.state.model).unwrap().name, "video-worker");
     dash.key('1');
     dash.code(KeyCode::Down);
     dash.code(KeyCode::Enter);
-    assert_eq!(dash.state.place, Place::Deployment);
+    assert_eq!(dash.state.place().screen, Command::Deployment);
     dash.key('1');
     dash.code(KeyCode::Down);
     dash.code(KeyCode::Enter);
-    assert_eq!(dash.state.worker_under_cursor().unwrap().name, "chunking-1@box");
+    assert_eq!(dash.state.get::<Workers>().worker(&dash.state.model).unwrap().name, "chunking-1@box");
 }
 
 #[test]
@@ -233,9 +233,9 @@ fn what_was_scrolled_to_its_end_comes_back_with_one_key() {
     dash.key('8');
     dash.draw();
     dash.key('G');
-    let last = dash.state.deployment.scroll;
+    let last = dash.state.get::<Deployment>().scroll;
     dash.key('k');
-    assert_eq!(dash.state.deployment.scroll, last - 1);
+    assert_eq!(dash.state.get::<Deployment>().scroll, last - 1);
 }
 
 #[test]
@@ -261,11 +261,11 @@ fn the_cursor_stays_on_its_service_and_tab_goes_to_the_workers() {
     let mut dash = on_aws();
     dash.key('6');
     dash.code(KeyCode::Down);
-    let here = |dash: &Harness| dash.state.fleet_items()[dash.state.fleet_index().unwrap()].clone();
+    let here = |dash: &Harness| dash.state.get::<Workers>().item(&dash.state.model).unwrap();
     assert_eq!(here(&dash), FleetItem::Service("video-worker".into()));
     dash.code(KeyCode::Tab);
     assert_eq!(here(&dash), FleetItem::Worker("chunking-1@box".into()));
-    assert!(dash.state.service_under_cursor().is_none());
+    assert!(dash.state.screen().service(&dash.state.model).is_none());
     dash.code(KeyCode::Tab);
     assert_eq!(here(&dash), FleetItem::Service("media-worker".into()));
 }
@@ -285,7 +285,7 @@ fn what_is_shown_is_written_as_it_is_filtered() {
     assert_eq!(dash.state.note.as_ref().unwrap().text, "wrote 2 lines in /x");
 
     dash.key('3');
-    let queue = dash.state.triage.queue.unwrap();
+    let queue = dash.state.get::<DeadLetters>().triage.queue.unwrap();
     let messages = Ok((0..6).map(message).collect());
     dash.input(Input::Answer(Answer::Messages { queue, messages }));
     dash.code(KeyCode::Tab);

@@ -9,6 +9,7 @@ use crate::dashboard::effect::Answer;
 use crate::dashboard::fixture::{NOW, message, snapshot};
 use crate::dashboard::harness::Harness;
 use crate::dashboard::input::{Input, Net};
+use crate::dashboard::screens::DeadLetters;
 
 #[test]
 fn a_lost_or_silent_connection_is_the_first_thing_that_is_wrong() {
@@ -67,7 +68,7 @@ fn snapshot_subject() -> String {
 fn dead_letters_are_read_again_where_that_is_free_and_elsewhere_their_count_says_its_own_age() {
     let letters = |mut dash: Harness| {
         dash.key('3');
-        let queue = dash.state.triage.queue.unwrap();
+        let queue = dash.state.get::<DeadLetters>().triage.queue.unwrap();
         dash.input(Input::Answer(Answer::Messages { queue, messages: Ok((0..7).map(message).collect()) }));
         let mut readings = 0;
         // Half a minute, in which the collectors go on.
@@ -80,7 +81,7 @@ fn dead_letters_are_read_again_where_that_is_free_and_elsewhere_their_count_says
             dash.pass(Duration::from_millis(100));
             let effects = dash.input(Input::Tick);
             assert!(effects.is_empty());
-            if dash.state.triage.is_reading {
+            if dash.state.get::<DeadLetters>().triage.is_reading {
                 readings += 1;
                 dash.input(Input::Answer(Answer::Messages { queue, messages: Ok((0..7).map(message).collect()) }));
             }

@@ -43,10 +43,10 @@ fn dead_letters_of_every_deployed_queue_are_a_step_away() {
         dash.key(':');
         "dlq/chunking".chars().for_each(|letter| dash.key(letter));
         dash.code(KeyCode::Enter);
-        let mut seen = vec![dash.state.place.to_string()];
+        let mut seen = vec![dash.state.path(&dash.state.place())];
         loop {
             dash.key('l');
-            let place = dash.state.place.to_string();
+            let place = dash.state.path(&dash.state.place());
             if seen.contains(&place) {
                 return seen;
             }

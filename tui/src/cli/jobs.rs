@@ -1,0 +1,109 @@
+//! `jobs`.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand, ValueHint};
+use stereospot_domain::JobStatus;
+use stereospot_domain::diagnosis::Code;
+
+use super::named;
+use super::output::{Json, Write};
+
+/// `jobs`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Jobs {
+    /// What to do; absent means `list`.
+    #[command(subcommand)]
+    pub command: Option<JobsCommand>,
+    /// As `list`.
+    #[command(flatten)]
+    pub list: JobsList,
+}
+
+/// `jobs list`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct JobsList {
+    /// Only jobs with this status
+    #[arg(long, value_parser = named::statuses())]
+    pub status: Option<JobStatus>,
+    /// At most so many [default: 50]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: Option<u32>,
+    /// Go on where an earlier list ended: its `next`
+    #[arg(long)]
+    pub cursor: Option<String>,
+    /// `--json`.
+    #[command(flatten)]
+    pub json: Json,
+}
+
+/// `jobs …`.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum JobsCommand {
+    /// List jobs, newest first
+    List(JobsList),
+    /// Show one job: its segments, its stages, what is wrong with it
+    Show {
+        /// The job
+        id: String,
+        /// `--json`.
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Have a job's segments joined now
+    Trigger {
+        /// The job
+        id: String,
+        /// How it is confirmed.
+        #[command(flatten)]
+        write: Write,
+    },
+    /// Show a job's events, oldest first
+    Events {
+        /// The job
+        id: String,
+        /// At most so many, the newest
+        #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        /// `--json`.
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Carry out what a finding proposes
+    Repair {
+        /// The job
+        id: String,
+        /// The finding's code, as `jobs show` names it
+        #[arg(value_parser = PossibleValuesParser::new(Code::ALL.iter().map(|code| code.as_str())), hide_possible_values = true)]
+        code: String,
+        /// How it is confirmed.
+        #[command(flatten)]
+        write: Write,
+    },
+    /// Give a job up: set it to failed
+    Fail {
+        /// The job
+        id: String,
+        /// Why, for whoever reads it later
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// How it is confirmed.
+        #[command(flatten)]
+        write: Write,
+    },
+    /// Fetch a job's result
+    Download {
+        /// The job
+        id: String,
+        /// The file to write
+        #[arg(value_hint = ValueHint::FilePath)]
+        out: PathBuf,
+        /// Overwrite OUT
+        #[arg(long)]
+        force: bool,
+        /// `--json`.
+        #[command(flatten)]
+        json: Json,
+    },
+}

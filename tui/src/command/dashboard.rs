@@ -1,0 +1,45 @@
+//! Opens the dashboard.
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use stereospot_api::Client;
+
+use super::error::{Error, Result};
+use super::session::who;
+use crate::cli::Look;
+use crate::dashboard;
+
+pub(super) async fn open(client: Client, look: &Look) -> Result {
+    if !look.linear && !is_at_terminal() {
+        let sentence =
+            "the dashboard needs a terminal: `stereospot status` prints the same once, --linear as it happens";
+        return Err(Error::Usage(sentence.into()));
+    }
+    show(client, look).await
+}
+
+/// Shows the dashboard until it is closed.
+pub(super) async fn show(client: Client, look: &Look) -> Result {
+    let options = dashboard::Options {
+        client,
+        theme: look.theme,
+        no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        who: who(),
+        keys: look.keys.clone().or_else(usual_keys),
+        is_linear: look.linear,
+    };
+    Ok(dashboard::run(options).await?)
+}
+
+pub(super) fn is_at_terminal() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// The key file in the user's configuration folder, if there is one.
+fn usual_keys() -> Option<PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
+    Some(folder.join("stereospot").join("keys.toml")).filter(|path| path.is_file())
+}
