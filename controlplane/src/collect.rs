@@ -1,7 +1,7 @@
 //! Collectors: each reads one kind of truth from the backend again and again, and says how that went.
 //!
-//! One task hands out readings as [`schedule`] says, each reading is a task of its own. So a queue that was deleted, or a call that
-//! hangs until the SDK's time limit, is its own fault only.
+//! One task hands out readings as [`stereospot_core::watch::schedule`] says, each reading is a task of its own. So a queue that was
+//! deleted, or a call that hangs until the SDK's time limit, is its own fault only.
 //!
 //! Invariant: nothing is read here that the budget did not grant; what others read is charged to it afterwards.
 

@@ -96,7 +96,7 @@ pub enum Outcome {
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Begin this reading, and tell [`Schedule::done`] when it has ended.
+    /// Begin this reading, and tell [`super::Schedule::done`] when it has ended.
     Read(Reading),
     /// Nothing before this moment, unless something is nudged or ends.
     Wait(Option<Moment>),
