@@ -5,8 +5,16 @@
 //! Invariant: there is no backend code here. Everything shown or changed goes through the control plane's HTTP interface, and the
 //! local stack runs as separate programs, so that this binary stays small and free of native libraries.
 
-pub mod cli;
+mod cli;
 pub mod command;
 pub mod dashboard;
 mod text;
 mod up;
+
+/// Parses a command line without running it. The runbook tests check with it that every command on a page exists.
+///
+/// # Errors
+/// What is wrong with the command line, as the user would see it.
+pub fn check_command_line<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<(), clap::Error> {
+    <cli::Cli as clap::Parser>::try_parse_from(args).map(drop)
+}

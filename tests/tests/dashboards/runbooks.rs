@@ -3,9 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clap::Parser as _;
 use regex::Regex;
-use stereospot::cli::Cli;
 use stereospot_domain::QueueName;
 use stereospot_domain::diagnosis::Code;
 
@@ -93,7 +91,7 @@ fn every_command_is_one_that_the_program_knows() {
                 "CODE" => "trigger-missed",
                 word => word,
             });
-            if let Err(error) = Cli::try_parse_from(["stereospot"].into_iter().chain(given)) {
+            if let Err(error) = stereospot::check_command_line(["stereospot"].into_iter().chain(given)) {
                 unknown.push(format!("{name}: stereospot {}: {error}", words.join(" ")));
             }
             count += 1;
