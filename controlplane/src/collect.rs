@@ -13,7 +13,7 @@ use stereospot_core::watch::collector::Collector;
 use stereospot_core::watch::polls::TICK;
 use stereospot_core::watch::schedule::{Next, Outcome, Reading, Target};
 use stereospot_ports::error::chain;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 use stereospot_telemetry::record;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
@@ -111,7 +111,7 @@ async fn read(app: Arc<App>, reading: Reading) {
     let longest = if target == Target::Logs { LONGEST_SEARCH } else { LONGEST };
     let result = tokio::time::timeout(longest, reads).await.unwrap_or_else(|_| {
         let sentence = format!("no answer within {} s: is the network up?", longest.as_secs());
-        Err(Error::new(Code::Unavailable, sentence))
+        Err(Error::new(ErrorCode::Unavailable, sentence))
     });
     let took = began.elapsed();
     let (outcome, calls) = match &result {

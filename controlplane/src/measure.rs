@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use stereospot_api::view::{SegmentState, ServiceView, WorkerState as State};
-use stereospot_domain::diagnosis::Code;
+use stereospot_domain::diagnosis::FindingCode;
 use stereospot_domain::{JobStatus, QueueName, Timestamp};
 use stereospot_ports::work_queue::Stats;
 use stereospot_telemetry::catalogue::{self, JobOutcome, QueueState, TaskState, Values, WorkerState};
@@ -63,7 +63,7 @@ pub(crate) fn jobs(app: &App) {
     let (by_status, segments, findings, workers) = app.live.with(|world| {
         let mut segments: BTreeMap<&str, u64> =
             ["done", "running", "queued", "missing", "dead_lettered"].into_iter().map(|state| (state, 0)).collect();
-        let mut findings: BTreeMap<Code, u64> = Code::ALL.iter().map(|code| (*code, 0)).collect();
+        let mut findings: BTreeMap<FindingCode, u64> = FindingCode::ALL.iter().map(|code| (*code, 0)).collect();
         for job_id in world.unfinished() {
             for state in world.segment_states(job_id) {
                 *segments.entry(segment_state(state)).or_default() += 1;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 use stereospot_core::world::Entry;
-use stereospot_domain::diagnosis::{Code, Finding, Severity};
+use stereospot_domain::diagnosis::{Finding, FindingCode, Severity};
 use stereospot_domain::plan::{Action, ItemResult, Outcome};
 use stereospot_domain::trigger::{self, Decision};
 use stereospot_domain::{EventKind, Job, JobId, JobStatus, QueueRole, Timestamp, Topology};
@@ -43,7 +43,7 @@ struct Sighting {
     failed_at: Option<Timestamp>,
 }
 
-type Sightings = HashMap<(JobId, Code), Sighting>;
+type Sightings = HashMap<(JobId, FindingCode), Sighting>;
 /// Jobs that are left alone until then.
 type Rests = HashMap<JobId, Instant>;
 
@@ -247,21 +247,23 @@ async fn look_for_source(app: &App, job: &Job, born_at: Timestamp) -> Result<()>
 }
 
 async fn source_told(app: &App, job_id: JobId, done: &str) {
-    let action = Action::Repair { job_id, code: Code::SourceMissing.as_str().into() };
+    let action = Action::Repair { job_id, code: FindingCode::SourceMissing.as_str().into() };
     let results = vec![actions::result("source", Outcome::Done, done)];
     actions::keep_unasked(app, action, format!("the source of job {job_id}"), results).await;
 }
 
 /// Repairs that can do no harm, however often they are done and whoever else does them.
 fn is_safe(finding: &Finding) -> bool {
-    let is_safe_code =
-        matches!(finding.code, Code::CompletionLost | Code::SourceIgnored | Code::IngestLost | Code::SegmentLost);
+    let is_safe_code = matches!(
+        finding.code,
+        FindingCode::CompletionLost | FindingCode::SourceIgnored | FindingCode::IngestLost | FindingCode::SegmentLost
+    );
     // What only its age tells, an operator judges.
     is_safe_code && finding.severity == Severity::Critical && finding.repair.is_some()
 }
 
 /// Carries out a finding's repair; false when all of it failed.
-async fn mend(app: &App, job_id: JobId, code: Code) -> Result<bool> {
+async fn mend(app: &App, job_id: JobId, code: FindingCode) -> Result<bool> {
     // Once more by what is true now: what was seen may have been settled meanwhile.
     details::refresh(app, job_id).await?;
     let found = app.live.with(|world| {
@@ -299,7 +301,7 @@ async fn mend(app: &App, job_id: JobId, code: Code) -> Result<bool> {
     Ok(is_mended)
 }
 
-async fn told(app: &App, job_id: JobId, code: Code, what: &str, done: &str) {
+async fn told(app: &App, job_id: JobId, code: FindingCode, what: &str, done: &str) {
     let index = what.strip_prefix("segment ").and_then(|index| index.parse().ok());
     let data =
         [("by", json!("reconciler")), ("code", json!(code.as_str())), ("item", json!(what)), ("done", json!(done))];

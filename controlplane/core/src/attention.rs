@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stereospot_api::view::{Attention, WorkerState};
-use stereospot_domain::diagnosis::{Code, Finding, Repair, Severity};
+use stereospot_domain::diagnosis::{Finding, FindingCode, Repair, Severity};
 use stereospot_domain::text::age;
 use stereospot_domain::{QueueName, QueueRole, Timestamp};
 
@@ -226,7 +226,7 @@ impl World {
     /// What an operator can do about a finding, by the dashboard's keys.
     fn next_step(&self, finding: &Finding) -> &'static str {
         match &finding.repair {
-            None if finding.code == Code::IngestLost && !self.is_read_only => "Enter: show; F: give up",
+            None if finding.code == FindingCode::IngestLost && !self.is_read_only => "Enter: show; F: give up",
             None => "Enter: show",
             Some(_) if self.is_read_only => "Enter: show (read-only)",
             Some(Repair::ReplayDeadLetters { .. }) => "r: replay",
@@ -255,7 +255,7 @@ fn consequence(role: QueueRole) -> &'static str {
 
 /// In one word, what is the matter with the job: one whose step is tried again is not stuck.
 fn state_of(finding: &Finding) -> &'static str {
-    if finding.code == Code::StepFailing { "failing" } else { "stuck" }
+    if finding.code == FindingCode::StepFailing { "failing" } else { "stuck" }
 }
 
 /// Among matters of equal gravity, the one that holds up most comes first.

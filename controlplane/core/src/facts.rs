@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use stereospot_domain::diagnosis::{
-    self, Code, DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment, Unknown, Unseen,
+    self, DeadLetter, Fact, FailingStep, FindingCode, JobFacts, Patience, RunningSegment, Unknown, Unseen,
 };
 use stereospot_domain::queue::Settings;
 use stereospot_domain::{JobId, QueueName, QueueRole, Stage, Timestamp};
@@ -52,7 +52,7 @@ impl World {
     }
 
     /// Keeps why a finding's repair failed, as long as there is such a finding; none for one that went well.
-    pub fn tried(&mut self, job_id: JobId, code: Code, failure: Option<String>) {
+    pub fn tried(&mut self, job_id: JobId, code: FindingCode, failure: Option<String>) {
         if let Some(entry) = self.jobs.get_mut(&job_id) {
             entry.unmended = failure.map(|why| (code, why));
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use stereospot_domain::diagnosis::{Code, Fact, Finding};
+use stereospot_domain::diagnosis::{Fact, Finding, FindingCode};
 use stereospot_domain::{Job, JobId, Lock, QueueName, Timestamp};
 
 use super::observed::Untold;
@@ -115,7 +115,7 @@ pub struct Entry {
     /// What is wrong with it.
     pub findings: Vec<Finding>,
     /// Which finding's repair was tried last and failed, and why.
-    pub unmended: Option<(Code, String)>,
+    pub unmended: Option<(FindingCode, String)>,
     /// What was last shown of it, by its hash, and when.
     pub shown: Option<(u64, Timestamp)>,
     /// What was seen to have happened, since when, and nobody has told yet.

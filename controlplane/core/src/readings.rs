@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stereospot_api::view::{CollectorView, ServiceView};
-use stereospot_domain::error::Code;
+use stereospot_domain::ErrorCode;
 use stereospot_domain::queue::{Peeked, Settings, Stats};
 use stereospot_domain::{QueueName, Timestamp, message};
 
@@ -30,11 +30,11 @@ impl World {
 
     /// A queue could not be read. Where that will last (it is gone, or not for us), or has lasted, its old numbers are no longer
     /// shown or used: nothing must rest on them. True when they were known until now.
-    pub fn queue_failed(&mut self, name: QueueName, code: Code, error: &str, at: Timestamp) -> bool {
+    pub fn queue_failed(&mut self, name: QueueName, code: ErrorCode, error: &str, at: Timestamp) -> bool {
         let since = self.queue_faults.get(&name).map_or(at, |fault| fault.since);
-        let is_missing = code == Code::NotFound;
+        let is_missing = code == ErrorCode::NotFound;
         self.queue_faults.insert(name, Fault { error: error.to_owned(), since, is_missing });
-        let will_last = matches!(code, Code::NotFound | Code::Denied | Code::Invalid);
+        let will_last = matches!(code, ErrorCode::NotFound | ErrorCode::Denied | ErrorCode::Invalid);
         let has_lasted = at.since(since) >= NUMBERS_LAST;
         let is_news = (will_last || has_lasted) && self.queues.get_mut(&name).is_some_and(Flow::forget_numbers);
         if is_news {

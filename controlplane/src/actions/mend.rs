@@ -9,7 +9,7 @@ use stereospot_domain::trigger::Facts;
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, SegmentCompletion, keys, message};
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::work_queue::{Outgoing, Receipt};
-use stereospot_ports::{Backend, Code, Error, Result, WorkQueue, job_store, objects, reassembly};
+use stereospot_ports::{Backend, Error, ErrorCode, Result, WorkQueue, job_store, objects, reassembly};
 
 use crate::app::App;
 use stereospot_core::views::{self, Waits};
@@ -43,13 +43,13 @@ pub(crate) fn waits(app: &App, job_id: JobId) -> Waits {
 pub(crate) async fn trigger(app: &App, job_id: JobId) -> Result<String> {
     let backend = &app.backend;
     let Some((facts, completed)) = facts(backend, job_id).await? else {
-        return Err(Error::new(Code::NotFound, format!("there is no job {job_id}")));
+        return Err(Error::new(ErrorCode::NotFound, format!("there is no job {job_id}")));
     };
     let now = app.now();
     let waits = waits(app, job_id);
     let (may, why) = views::explain(&facts, &completed, waits, now);
     if !may {
-        return Err(Error::new(Code::Conflict, why));
+        return Err(Error::new(ErrorCode::Conflict, why));
     }
     let mut did = Vec::new();
     if facts.result_exists {
@@ -90,7 +90,7 @@ pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(Str
             let mut results = Vec::new();
             for index in segments {
                 let tried = match resend_segment(backend, job, *index).await {
-                    Err(error) if error.code() == Code::NotFound => split_again(backend, job, Lost::Gone).await,
+                    Err(error) if error.code() == ErrorCode::NotFound => split_again(backend, job, Lost::Gone).await,
                     tried => tried,
                 };
                 results.push((format!("segment {index}"), tried));
@@ -129,8 +129,8 @@ pub(crate) async fn give_back(queue: &dyn WorkQueue, receipt: &Receipt) {
 async fn changed(backend: &Backend, job_id: JobId, transition: &Transition) -> Result<()> {
     match backend.jobs.transition(job_id, transition).await? {
         Transitioned::Changed(_) => Ok(()),
-        Transitioned::Refused(status) => Err(Error::new(Code::Conflict, format!("the job is {status} meanwhile"))),
-        Transitioned::Missing => Err(Error::new(Code::NotFound, "the job's row is gone")),
+        Transitioned::Refused(status) => Err(Error::new(ErrorCode::Conflict, format!("the job is {status} meanwhile"))),
+        Transitioned::Missing => Err(Error::new(ErrorCode::NotFound, "the job's row is gone")),
     }
 }
 
@@ -144,7 +144,7 @@ fn not_ended_well() -> Vec<JobStatus> {
 async fn resend_source(backend: &Backend, job: &Job) -> Result<String> {
     let key = keys::source(job.job_id);
     if !objects::exists(&*backend.input.store, &key).await? {
-        return Err(Error::new(Code::NotFound, "the source is gone"));
+        return Err(Error::new(ErrorCode::NotFound, "the source is gone"));
     }
     let is_ingesting = job.status == JobStatus::Ingesting;
     if is_ingesting {
@@ -160,11 +160,11 @@ async fn resend_source(backend: &Backend, job: &Job) -> Result<String> {
 
 pub(crate) async fn resend_segment(backend: &Backend, job: &Job, index: u32) -> Result<String> {
     let Some(total) = job.total_segments.filter(|total| index < *total) else {
-        return Err(Error::new(Code::Invalid, "the job has no such segment"));
+        return Err(Error::new(ErrorCode::Invalid, "the job has no such segment"));
     };
     let key = keys::segment(keys::SegmentKey { job_id: job.job_id, index, total, mode: job.mode });
     if !objects::exists(&*backend.input.store, &key).await? {
-        return Err(Error::new(Code::NotFound, format!("segment {index} is gone")));
+        return Err(Error::new(ErrorCode::NotFound, format!("segment {index} is gone")));
     }
     let body = message::object_created(&backend.input.name, &key);
     backend.queue(QueueRole::Inference)?.send(&[Outgoing::now(body)]).await?;
@@ -227,7 +227,7 @@ pub(crate) async fn why_not_split_again(backend: &Backend, job: &Job, lost: Lost
 /// source that nobody was told of, which is found and mended as such.
 pub(crate) async fn split_again(backend: &Backend, job: &Job, lost: Lost) -> Result<String> {
     if let Some(why) = why_not_split_again(backend, job, lost).await? {
-        return Err(Error::new(Code::NotFound, why));
+        return Err(Error::new(ErrorCode::NotFound, why));
     }
     let from = vec![JobStatus::Failed, JobStatus::ChunkingComplete];
     let transition = Transition { from, ..Transition::to(JobStatus::Created) };
@@ -239,8 +239,8 @@ pub(crate) async fn split_again(backend: &Backend, job: &Job, lost: Lost) -> Res
         Transitioned::Refused(JobStatus::Created | JobStatus::ChunkingInProgress) => {
             Ok(format!("{lost}: the source is being split again"))
         }
-        Transitioned::Refused(status) => Err(Error::new(Code::Conflict, format!("the job is {status} meanwhile"))),
-        Transitioned::Missing => Err(Error::new(Code::NotFound, "the job's row is gone")),
+        Transitioned::Refused(status) => Err(Error::new(ErrorCode::Conflict, format!("the job is {status} meanwhile"))),
+        Transitioned::Missing => Err(Error::new(ErrorCode::NotFound, "the job's row is gone")),
     }
 }
 
@@ -249,7 +249,7 @@ async fn put_completion(app: &App, job_id: JobId, index: u32) -> Result<String> 
     let backend = &app.backend;
     let key = keys::output_segment(job_id, index);
     if !objects::exists(&*backend.output.store, &key).await? {
-        return Err(Error::new(Code::NotFound, "its output is gone"));
+        return Err(Error::new(ErrorCode::NotFound, "its output is gone"));
     }
     if let Ok(events) = backend.queue(QueueRole::JobStatusEvents) {
         events.send(&[Outgoing::now(message::object_created(&backend.output.name, &key))]).await?;

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, message};
-use stereospot_ports::Code;
+use stereospot_ports::ErrorCode;
 use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::Message;
 
@@ -25,7 +25,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     let messages = match queue.peek(MAX_ITEMS).await {
         Ok(messages) => messages,
         // Looking would count as a receiving, and after a few of these a message is dead-lettered.
-        Err(error) if error.code() == Code::Invalid => {
+        Err(error) if error.code() == ErrorCode::Invalid => {
             return Ok(match ids {
                 None => whole::draft(app, name, stats),
                 Some(ids) => chosen::refused(name, ids),
@@ -211,7 +211,7 @@ async fn batch(
         let id = &message.id;
         match queue.delete(&message.receipt).await {
             Ok(()) => results.push(result(id, Outcome::Done, "copied and removed")),
-            Err(error) if error.code() == Code::LeaseLost => {
+            Err(error) if error.code() == ErrorCode::LeaseLost => {
                 stayed.push(id.clone());
                 results.push(result(id, Outcome::Failed, chain(&error)));
             }

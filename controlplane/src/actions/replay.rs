@@ -11,7 +11,7 @@ use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem};
 use stereospot_domain::{JobId, QueueName, QueueRole, message};
 use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Stats};
-use stereospot_ports::{Code, Result as PortResult, WorkQueue};
+use stereospot_ports::{ErrorCode, Result as PortResult, WorkQueue};
 
 use super::taking::Taking;
 use super::{Draft, Error, MAX_ITEMS, count_of, dropped, mend, named, result};
@@ -240,7 +240,7 @@ async fn batch(
     for (message, sent) in taken.iter().zip(sent) {
         let sent = match sent {
             // Another message of the same batch has just taken the same job back.
-            Err(error) if error.code() == Code::Conflict => one(app, name, message, &judge).await,
+            Err(error) if error.code() == ErrorCode::Conflict => one(app, name, message, &judge).await,
             sent => sent,
         };
         results.push(match sent {

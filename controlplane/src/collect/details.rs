@@ -10,7 +10,7 @@ use stereospot_core::watch::spending::units_of_completions;
 use stereospot_core::world::{Entry, KEEP_PROGRESS, Seen};
 use stereospot_domain::diagnosis::Fact;
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, Timestamp, keys};
-use stereospot_ports::{Code, Error, Result, job_store, objects};
+use stereospot_ports::{Error, ErrorCode, Result, job_store, objects};
 
 use super::{Brought, Read};
 use crate::actions::mend;
@@ -141,7 +141,7 @@ pub(crate) async fn load_events(app: &App, job_id: JobId) -> Result<()> {
         app.live.with(|world| world.join_progress(job_id, Some(history)));
     }
     drop(loading);
-    history.map(drop).map_err(|error| Error::with(Code::Internal, "the stored events can't be read", error))
+    history.map(drop).map_err(|error| Error::with(ErrorCode::Internal, "the stored events can't be read", error))
 }
 
 /// A job whose earlier events are being read; dropped before they are joined, the job is as if it had not begun.

@@ -11,7 +11,7 @@ use stereospot_domain::{Event, EventKind, JobId, event};
 use stereospot_ports::error::chain;
 use stereospot_ports::log_source::derive::{Derived, stable_id};
 use stereospot_ports::log_source::{Line, line};
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -70,7 +70,7 @@ fn is_ours(line: &Line) -> bool {
 async fn tell(app: &App, events: Vec<Event>) -> Result<()> {
     for batch in events.chunks(stereospot_api::wire::MAX_EVENTS) {
         let accepted = app.ingest.accept(batch.to_vec()).await;
-        accepted.map_err(|error| Error::with(Code::Internal, "observed events can't be kept", error))?;
+        accepted.map_err(|error| Error::with(ErrorCode::Internal, "observed events can't be kept", error))?;
     }
     Ok(())
 }

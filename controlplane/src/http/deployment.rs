@@ -7,7 +7,7 @@ use axum::extract::State;
 use futures::future;
 use stereospot_api::view::{DeploymentView, FoundQueue};
 use stereospot_domain::QueueName;
-use stereospot_ports::{Code, WorkQueue};
+use stereospot_ports::{ErrorCode, WorkQueue};
 
 use crate::actions;
 use crate::app::App;
@@ -49,7 +49,7 @@ async fn queue(app: &App, name: QueueName, queue: &dyn WorkQueue) -> FoundQueue 
         // It has not been its turn yet.
         (None, None) => match queue.settings().await {
             Ok(_) => (true, moved),
-            Err(error) => (error.code() != Code::NotFound, Some(error.to_string())),
+            Err(error) => (error.code() != ErrorCode::NotFound, Some(error.to_string())),
         },
     };
     FoundQueue { name, physical, exists, note, read_at }

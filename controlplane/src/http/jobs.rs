@@ -13,7 +13,7 @@ use stereospot_api::wire::NewJob;
 use stereospot_core::progress::JobProgress;
 use stereospot_domain::{Event, EventKind, Job, JobId, JobStatus, Timestamp};
 use stereospot_ports::error::chain;
-use stereospot_ports::{Code, Error};
+use stereospot_ports::{Error, ErrorCode};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -81,7 +81,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Ans
     }
     let job = Job::new(JobId(Uuid::new_v4()), new.options, new.title, app.now());
     app.backend.jobs.create(&job).await.map_err(|error| match error.code() {
-        Code::Full => Error::new(Code::Full, format!("no job was made: {error} and submit again")),
+        ErrorCode::Full => Error::new(ErrorCode::Full, format!("no job was made: {error} and submit again")),
         _ => error,
     })?;
     app.live.with(|world| world.set_job(job.clone(), job.created_at));

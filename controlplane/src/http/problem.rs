@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use stereospot_api::Problem;
 use stereospot_api::problem::MEDIA_TYPE;
-use stereospot_ports::Code;
+use stereospot_ports::ErrorCode;
 use stereospot_ports::error::chain;
 
 use crate::{actions, ingest, store};
@@ -82,13 +82,13 @@ impl From<stereospot_ports::Error> for Failure {
     fn from(error: stereospot_ports::Error) -> Self {
         let detail = error.to_string();
         match error.code() {
-            Code::NotFound => Self::not_found(detail),
-            Code::Conflict | Code::LeaseLost => Self::conflict(detail),
-            Code::Invalid => Self::invalid(detail),
-            Code::Full => Self::full(detail),
-            Code::Throttled | Code::Unavailable => Self::unavailable(detail),
-            Code::Denied => Self::denied(detail),
-            Code::Corrupt | Code::Internal => Self::internal(&error),
+            ErrorCode::NotFound => Self::not_found(detail),
+            ErrorCode::Conflict | ErrorCode::LeaseLost => Self::conflict(detail),
+            ErrorCode::Invalid => Self::invalid(detail),
+            ErrorCode::Full => Self::full(detail),
+            ErrorCode::Throttled | ErrorCode::Unavailable => Self::unavailable(detail),
+            ErrorCode::Denied => Self::denied(detail),
+            ErrorCode::Corrupt | ErrorCode::Internal => Self::internal(&error),
         }
     }
 }

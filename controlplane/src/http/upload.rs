@@ -14,7 +14,7 @@ use stereospot_api::Problem;
 use stereospot_domain::{EventKind, Job, JobId, JobStatus, keys};
 use stereospot_ports::error::chain;
 use stereospot_ports::job_store::{Transition, Transitioned};
-use stereospot_ports::{Code, Error, objects};
+use stereospot_ports::{Error, ErrorCode, objects};
 
 use super::body;
 use super::jobs::{no_such_job, submitted};
@@ -114,13 +114,13 @@ async fn begin_anew(app: &App, job_id: JobId) -> Answer<Job> {
 async fn not_stored(app: &App, job_id: JobId, key: &str, error: Error) -> Failure {
     let why = chain(&error);
     tracing::warn!(%job_id, error = %why, "a source could not be stored");
-    let is_passing = matches!(error.code(), Code::Throttled | Code::Unavailable);
+    let is_passing = matches!(error.code(), ErrorCode::Throttled | ErrorCode::Unavailable);
     // The object may be there and only its notice not be sent: then the job goes on.
     let may_be_there = objects::exists(&*app.backend.input.store, key).await.unwrap_or(true);
     if is_passing || may_be_there {
         return error.into();
     }
-    let hint = if error.code() == Code::Full { " and submit again" } else { ": submit again" };
+    let hint = if error.code() == ErrorCode::Full { " and submit again" } else { ": submit again" };
     let reason = format!("{BROKE_OFF}: {error}{hint}");
     let failed = Transition { from: vec![JobStatus::Created], ..Transition::failed(reason.clone()) };
     match app.backend.jobs.transition(job_id, &failed).await {

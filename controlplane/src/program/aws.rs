@@ -10,7 +10,7 @@ use stereospot_aws::{AwsBackend, Connections, Deployment, Opened, doctor};
 use stereospot_aws::{ecs::EcsFleet, logs::CloudLogs};
 use stereospot_controlplane::{Moves, Platform, PlatformFacts, StuckJobsAlarm};
 use stereospot_domain::QueueName;
-use stereospot_ports::{Code, Fleet, SystemClock};
+use stereospot_ports::{ErrorCode, Fleet, SystemClock};
 
 use super::args;
 
@@ -52,7 +52,7 @@ fn told(done: anyhow::Result<bool>) -> anyhow::Result<bool> {
 /// The error in our words, which say what to do; what the SDK says beyond that only where we have none.
 fn sentence(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<stereospot_ports::Error>() {
-        Some(known) if known.code() != Code::Internal => anyhow::Error::msg(known.to_string()),
+        Some(known) if known.code() != ErrorCode::Internal => anyhow::Error::msg(known.to_string()),
         _ => error,
     }
 }

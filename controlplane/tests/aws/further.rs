@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stereospot_api::Client;
 use stereospot_api::wire::{Applied, Apply};
-use stereospot_domain::diagnosis::{Code, Finding, Repair, Severity};
+use stereospot_domain::diagnosis::{Finding, FindingCode, Repair, Severity};
 use stereospot_domain::plan::{Action, Outcome, Plan};
 use stereospot_domain::{JobId, QueueName, QueueRole, Topology, keys, message};
 use uuid::Uuid;
@@ -101,7 +101,7 @@ async fn dead_letters_of_other_services_are_shown_and_sent_again() {
             let found = findings(client, ingested_job).await;
             let is_replay =
                 |finding: &Finding| matches!(finding.repair, Some(Repair::ReplayDeadLetters { queue, .. }) if queue.role == QueueRole::Ingest);
-            (found.len() == 1 && found[0].code == Code::IngestDeadLettered && is_replay(&found[0])).then_some(())
+            (found.len() == 1 && found[0].code == FindingCode::IngestDeadLettered && is_replay(&found[0])).then_some(())
         })
         .await;
     let snapshot = serving
@@ -159,7 +159,7 @@ async fn a_source_that_was_fetched_and_never_told_of_is_split() {
         })
         .await;
     let told: Vec<_> = found.iter().map(|finding| (finding.code, finding.repair.clone())).collect();
-    assert_eq!(told, [(Code::IngestLost, Some(Repair::ResendSource))], "{found:#?}");
+    assert_eq!(told, [(FindingCode::IngestLost, Some(Repair::ResendSource))], "{found:#?}");
     let before = emulator.bodies("fetched-chunking").await;
     act(&serving, Action::Repair { job_id, code: "ingest-lost".into() }).await;
     assert_eq!(status(&emulator, "fetched", job_id).await, "created");
@@ -177,7 +177,7 @@ async fn a_source_that_nobody_can_fetch_is_told_and_given_up() {
     let job_id = put_job(&emulator, "unfetched", "ingesting", None).await;
     let serving = Serving::start(&file, dir.path());
     let found = serving.eventually("what is wrong with it", async |client| findings(client, job_id).await.pop()).await;
-    assert_eq!((found.code, found.severity, found.repair), (Code::IngestLost, Severity::Warning, None));
+    assert_eq!((found.code, found.severity, found.repair), (FindingCode::IngestLost, Severity::Warning, None));
     assert_eq!(found.evidence[..2], ["no source object exists", "this deployment has no ingest queue"]);
     act(&serving, Action::Fail { job_id, reason: None }).await;
     assert_eq!(status(&emulator, "unfetched", job_id).await, "failed");

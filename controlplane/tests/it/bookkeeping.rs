@@ -12,7 +12,7 @@ use stereospot_domain::{QueueName, QueueRole};
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::work_queue::{Outgoing, Receipt};
 use stereospot_ports::wrapped::WrappedQueue;
-use stereospot_ports::{Code, Error, Result, WorkQueue};
+use stereospot_ports::{Error, ErrorCode, Result, WorkQueue};
 
 use crate::harness::Plane;
 
@@ -33,10 +33,10 @@ impl WrappedQueue for Stubborn {
 
     async fn delete(&self, receipt: &Receipt) -> Result<()> {
         match self.deletions.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
-            0 => Err(Error::new(Code::LeaseLost, "somebody else has it")),
+            0 => Err(Error::new(ErrorCode::LeaseLost, "somebody else has it")),
             1 => {
                 self.inner.delete(receipt).await?;
-                Err(Error::new(Code::Unavailable, "no answer"))
+                Err(Error::new(ErrorCode::Unavailable, "no answer"))
             }
             _ => self.inner.delete(receipt).await,
         }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use stereospot_domain::{Job, JobId, JobOptions, JobStatus, Lock, SegmentCompletion, Timestamp, Topology};
 use stereospot_ports::job_store::{Acquired, Page, Transition, Transitioned};
 use stereospot_ports::memory::ManualClock;
-use stereospot_ports::{Clock, Code, Error, JobStore, Result};
+use stereospot_ports::{Clock, Error, ErrorCode, JobStore, Result};
 use uuid::Uuid;
 
 use crate::foreign;
@@ -53,7 +53,7 @@ impl Crowd {
 }
 
 fn nobody_writes<T>() -> Result<T> {
-    Err(Error::new(Code::Internal, "nobody writes here"))
+    Err(Error::new(ErrorCode::Internal, "nobody writes here"))
 }
 
 #[async_trait]

@@ -14,7 +14,7 @@ use stereospot_local::{LocalBackend, Options};
 use stereospot_ports::memory::ManualClock;
 use stereospot_ports::work_queue::{Outgoing, Peeked, Receipt, Receive, Stats};
 use stereospot_ports::wrapped::WrappedQueue;
-use stereospot_ports::{Backend, Code, Result, WorkQueue};
+use stereospot_ports::{Backend, ErrorCode, Result, WorkQueue};
 
 use crate::harness::Plane;
 
@@ -186,7 +186,7 @@ impl WrappedQueue for AsOnSqs {
 
     async fn peek(&self, max: usize) -> Result<Vec<Peeked>> {
         match self.is_main {
-            true => Err(stereospot_ports::Error::new(Code::Invalid, "can't look at the messages")),
+            true => Err(stereospot_ports::Error::new(ErrorCode::Invalid, "can't look at the messages")),
             false => self.inner.peek(max).await,
         }
     }

@@ -17,7 +17,7 @@ use stereospot_ports::job_store::Page;
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::work_queue::{Outgoing, Peeked, Stats};
 use stereospot_ports::wrapped::{WrappedJobStore, WrappedQueue};
-use stereospot_ports::{Code, Error, JobStore, Result, WorkQueue};
+use stereospot_ports::{Error, ErrorCode, JobStore, Result, WorkQueue};
 
 use crate::harness::{Plane, Side};
 
@@ -27,7 +27,7 @@ struct Uncounted {
     inner: Arc<dyn WorkQueue>,
     is_down: Arc<AtomicBool>,
     /// What it fails with; without, it never answers.
-    code: Option<Code>,
+    code: Option<ErrorCode>,
 }
 
 #[async_trait]
@@ -67,14 +67,14 @@ impl WrappedJobStore for Unlisted {
 
     async fn list(&self, status: JobStatus, after: Option<&str>, limit: usize) -> Result<Page<Job>> {
         match self.is_down.load(Ordering::SeqCst) {
-            true => Err(Error::new(Code::Denied, "the credentials have expired")),
+            true => Err(Error::new(ErrorCode::Denied, "the credentials have expired")),
             false => self.inner.list(status, after, limit).await,
         }
     }
 }
 
 /// A control plane some of whose queues can't be counted while the flag is set.
-async fn plane(code: Option<Code>, is_uncounted: impl Fn(QueueName) -> bool) -> (Plane, Arc<AtomicBool>) {
+async fn plane(code: Option<ErrorCode>, is_uncounted: impl Fn(QueueName) -> bool) -> (Plane, Arc<AtomicBool>) {
     let clock = ManualClock::default();
     let mut backend = memory::backend(&clock);
     let is_down = Arc::new(AtomicBool::new(false));
@@ -86,7 +86,7 @@ async fn plane(code: Option<Code>, is_uncounted: impl Fn(QueueName) -> bool) -> 
 
 #[tokio::test]
 async fn what_is_not_read_is_said_and_no_plan_rests_on_it() {
-    let (plane, is_down) = plane(Some(Code::Unavailable), |_| true).await;
+    let (plane, is_down) = plane(Some(ErrorCode::Unavailable), |_| true).await;
     let inference = QueueName::main(QueueRole::Inference);
     plane.backend.queues[&inference].send(&[Outgoing::now("body")]).await.unwrap();
     plane.depth_is_read(inference, 1).await;
@@ -113,7 +113,7 @@ async fn what_is_not_read_is_said_and_no_plan_rests_on_it() {
 #[tokio::test]
 async fn a_queue_that_is_not_read_is_its_own_fault() {
     let lost = QueueName::main(QueueRole::Chunking);
-    let (plane, is_down) = plane(Some(Code::Unavailable), |name| name == lost).await;
+    let (plane, is_down) = plane(Some(ErrorCode::Unavailable), |name| name == lost).await;
     let inference = QueueName::main(QueueRole::Inference);
     plane.depth_is_read(lost, 0).await;
     is_down.store(true, Ordering::SeqCst);
@@ -157,8 +157,11 @@ async fn that_nobody_answers_stands_first_until_somebody_does() {
     let mut backend = memory::backend(&clock);
     let (no_queues, no_rows) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     for queue in backend.queues.values_mut() {
-        *queue =
-            Arc::new(Uncounted { inner: queue.clone(), is_down: no_queues.clone(), code: Some(Code::Unavailable) });
+        *queue = Arc::new(Uncounted {
+            inner: queue.clone(),
+            is_down: no_queues.clone(),
+            code: Some(ErrorCode::Unavailable),
+        });
     }
     backend.jobs = Arc::new(Unlisted { inner: backend.jobs.clone(), is_down: no_rows.clone() });
     let letters = QueueName::dead_letter(QueueRole::Inference);
@@ -219,7 +222,8 @@ async fn that_queues_and_rows_do_not_answer_is_one_line_though_others_do() {
     let mut backend = memory::backend(&clock);
     let is_down = Arc::new(AtomicBool::new(false));
     for queue in backend.queues.values_mut() {
-        *queue = Arc::new(Uncounted { inner: queue.clone(), is_down: is_down.clone(), code: Some(Code::Unavailable) });
+        *queue =
+            Arc::new(Uncounted { inner: queue.clone(), is_down: is_down.clone(), code: Some(ErrorCode::Unavailable) });
     }
     backend.jobs = Arc::new(Unlisted { inner: backend.jobs.clone(), is_down: is_down.clone() });
     let service = Service { name: "media-worker".into(), desired: 0, running: 0, pending: 0, limits: None, note: None };
@@ -249,7 +253,7 @@ async fn that_queues_and_rows_do_not_answer_is_one_line_though_others_do() {
 #[tokio::test]
 async fn what_may_have_lain_on_a_deleted_queue_is_not_sent_again_unasked() {
     let gone = QueueName::dead_letter(QueueRole::Inference);
-    let (plane, is_down) = plane(Some(Code::NotFound), |name| name == gone).await;
+    let (plane, is_down) = plane(Some(ErrorCode::NotFound), |name| name == gone).await;
     plane.depth_is_read(gone, 0).await;
     let main = QueueName::main(QueueRole::Inference);
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
@@ -271,7 +275,7 @@ async fn what_may_have_lain_on_a_deleted_queue_is_not_sent_again_unasked() {
         })
         .await;
     let (finding, line) = found;
-    assert_eq!((finding.code, finding.severity), (diagnosis::Code::SegmentLost, Severity::Warning));
+    assert_eq!((finding.code, finding.severity), (diagnosis::FindingCode::SegmentLost, Severity::Warning));
     assert_eq!(finding.evidence[2], "inference-dlq, where it may lie, can't be read: no answer from the queue");
     assert_eq!(line.next, "f: repair", "that is for an operator to judge");
     plane.reconciled().await;

@@ -12,7 +12,7 @@ use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, keys, message};
 use stereospot_ports::memory::ManualClock;
 use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Receive, Stats};
 use stereospot_ports::wrapped::WrappedQueue;
-use stereospot_ports::{Code, WorkQueue};
+use stereospot_ports::{ErrorCode, WorkQueue};
 
 use crate::harness::Plane;
 use crate::platform::{passive, platform};
@@ -35,11 +35,11 @@ impl WrappedQueue for Unseen {
     }
 
     async fn peek(&self, _: usize) -> stereospot_ports::Result<Vec<Peeked>> {
-        Err(stereospot_ports::Error::new(Code::Invalid, "can't look at the messages"))
+        Err(stereospot_ports::Error::new(ErrorCode::Invalid, "can't look at the messages"))
     }
 
     async fn lease(&self, _: &[String], _: Duration) -> stereospot_ports::Result<Vec<Message>> {
-        Err(stereospot_ports::Error::new(Code::Invalid, "can't lease by id"))
+        Err(stereospot_ports::Error::new(ErrorCode::Invalid, "can't lease by id"))
     }
 }
 

@@ -11,7 +11,7 @@ use stereospot_ports::job_store::Transition;
 use stereospot_ports::log_source::{Found, Line, LogSource, Progress, Search, memory::MemoryLogs};
 use stereospot_ports::memory::ManualClock;
 use stereospot_ports::work_queue::{Outgoing, Receive};
-use stereospot_ports::{Code, Error, JobStore, Result};
+use stereospot_ports::{Error, ErrorCode, JobStore, Result};
 
 use crate::foreign;
 use crate::harness::{Plane, Side};
@@ -420,17 +420,17 @@ struct Forbidden;
 #[async_trait::async_trait]
 impl Fleet for Forbidden {
     async fn services(&self) -> Result<Vec<Service>> {
-        Err(Error::new(Code::Denied, "ecs:DescribeServices is not allowed: add it to the role in use"))
+        Err(Error::new(ErrorCode::Denied, "ecs:DescribeServices is not allowed: add it to the role in use"))
     }
     async fn scale(&self, _: &str, _: u32) -> Result<Scaled> {
-        Err(Error::new(Code::Denied, "ecs:UpdateService is not allowed"))
+        Err(Error::new(ErrorCode::Denied, "ecs:UpdateService is not allowed"))
     }
 }
 
 #[async_trait::async_trait]
 impl LogSource for Forbidden {
     async fn lines(&self, _: &Search, _: &tokio::sync::watch::Sender<Progress>) -> Result<Found> {
-        Err(Error::new(Code::NotFound, "no log group exists in this region: is LOGS_REGION right?"))
+        Err(Error::new(ErrorCode::NotFound, "no log group exists in this region: is LOGS_REGION right?"))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use stereospot_domain::{QueueRole, Topology};
-use stereospot_ports::Code;
+use stereospot_ports::ErrorCode;
 
 use crate::env::Env;
 
@@ -259,7 +259,7 @@ fn also(notes: &[String]) -> String {
 /// What is said where a part is asked for that the file does not name.
 pub(crate) fn absent(key: &str, what: &str) -> stereospot_ports::Error {
     let message = format!("this deployment has no {what}: {key} is missing in the environment file");
-    stereospot_ports::Error::new(Code::NotFound, message)
+    stereospot_ports::Error::new(ErrorCode::NotFound, message)
 }
 
 struct Source<'a> {

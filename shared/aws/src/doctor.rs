@@ -5,7 +5,7 @@
 use aws_config::{Region, SdkConfig};
 use stereospot_domain::Topology;
 use stereospot_ports::fleet::Fleet;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 use crate::config::Connections;
 use crate::deployment::Deployment;
@@ -27,7 +27,7 @@ use report::{EndpointFound, Problem, Report, ServiceFound, Severity, Verdict};
 /// Looks at everything that a deployment's environment file names, and at what the credentials may do.
 ///
 /// # Errors
-/// [`stereospot_ports::Code::Invalid`] when no region is set; nothing else is an error, all else stands in the report.
+/// [`stereospot_ports::ErrorCode::Invalid`] when no region is set; nothing else is an error, all else stands in the report.
 pub async fn examine(connections: &Connections) -> Result<Report> {
     let doctor = Doctor::new(connections)?;
     let (mut report, account) = doctor.survey().await;
@@ -93,7 +93,7 @@ impl Complaints {
 
     /// Whether a thing is there that did not show itself: AWS says that it is not, or could not be asked.
     fn gone_or_unasked(&mut self, severity: Severity, error: Error) -> Option<bool> {
-        let is_gone = error.code() == Code::NotFound;
+        let is_gone = error.code() == ErrorCode::NotFound;
         self.unasked(severity, error);
         is_gone.then_some(false)
     }
@@ -110,7 +110,7 @@ impl Complaints {
 fn once_each(unasked: Vec<(Severity, Error)>) -> Vec<Problem> {
     let mut problems: Vec<(Problem, bool, usize)> = Vec::new();
     for (severity, error) in unasked {
-        let (what, is_away) = (error.to_string(), error.code() == Code::Unavailable);
+        let (what, is_away) = (error.to_string(), error.code() == ErrorCode::Unavailable);
         match problems.iter_mut().find(|(problem, away, _)| problem.what == what || (is_away && *away)) {
             Some((problem, _, others)) => {
                 problem.severity = problem.severity.min(severity);

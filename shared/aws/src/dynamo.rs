@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, Select};
 use stereospot_domain::{Job, JobId, JobStatus, Lock, SegmentCompletion, Timestamp};
 use stereospot_ports::job_store::{Acquired, Page, Transition, Transitioned};
-use stereospot_ports::{Code, Error, JobStore, Result};
+use stereospot_ports::{Error, ErrorCode, JobStore, Result};
 
 use crate::Connections;
 use crate::deployment::absent;
@@ -136,7 +136,7 @@ impl JobStore for DynamoJobs {
         if self.insert(&self.jobs, rows::from_job(job)?).await? {
             return Ok(());
         }
-        Err(Error::new(Code::Conflict, format!("the job {} exists already", job.job_id)))
+        Err(Error::new(ErrorCode::Conflict, format!("the job {} exists already", job.job_id)))
     }
 
     async fn get(&self, job_id: JobId) -> Result<Option<Job>> {
@@ -192,7 +192,7 @@ impl JobStore for DynamoJobs {
             .only_if("attribute_exists(job_id)");
         match self.update(&self.jobs, key(job_id), change).await? {
             Changed::Yes(_) => Ok(()),
-            Changed::No(_) => Err(Error::new(Code::NotFound, format!("there is no job {job_id}"))),
+            Changed::No(_) => Err(Error::new(ErrorCode::NotFound, format!("there is no job {job_id}"))),
         }
     }
 
@@ -354,7 +354,7 @@ fn start_of_completions(job_id: JobId, cursor: &str) -> Result<Item> {
 }
 
 fn no_cursor(cursor: impl fmt::Display) -> Error {
-    Error::new(Code::Invalid, format!("`{cursor}` is no cursor of this list"))
+    Error::new(ErrorCode::Invalid, format!("`{cursor}` is no cursor of this list"))
 }
 
 #[cfg(test)]

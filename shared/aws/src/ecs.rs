@@ -8,7 +8,7 @@ use aws_config::SdkConfig;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stereospot_ports::fleet::{Fleet, Limits, Scaled, Service, unknown};
-use stereospot_ports::{Code, Result};
+use stereospot_ports::{ErrorCode, Result};
 
 use crate::calls::Calls;
 use crate::config::Connections;
@@ -32,7 +32,7 @@ impl EcsFleet {
     /// The services of `cluster` (a name or an ARN). Asks nothing yet.
     ///
     /// # Errors
-    /// [`Code::Invalid`] when no region is set.
+    /// [`ErrorCode::Invalid`] when no region is set.
     pub fn new(config: &SdkConfig, calls: &Calls, cluster: &str) -> Result<Self> {
         Ok(Self {
             ecs: Api::new(config, calls, &ECS)?,
@@ -116,7 +116,7 @@ impl Fleet for EcsFleet {
         match self.ecs.json::<Value>(on("UpdateService", "service", service), input).await {
             Ok(_) => Ok(scaled),
             // Deleted since it was described.
-            Err(error) if error.code() == Code::NotFound => Err(unknown(service)),
+            Err(error) if error.code() == ErrorCode::NotFound => Err(unknown(service)),
             Err(error) => Err(error),
         }
     }

@@ -7,7 +7,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use stereospot_ports::{Code, Error};
+use stereospot_ports::{Error, ErrorCode};
 
 /// What was being done, for the sentence.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ where
             from_code(call, code, service.err().message().unwrap_or_default())
         }
         SdkError::ResponseError(_) => (
-            Code::Unavailable,
+            ErrorCode::Unavailable,
             format!("what answered {call} is not AWS: is the endpoint right, and no proxy or login page in between?"),
         ),
         SdkError::TimeoutError(_) => no_answer(call),
@@ -60,17 +60,17 @@ fn code_of_status(status: u16) -> &'static str {
 
 /// Of an entry of a batch, or of a service that is called without its SDK: its error code and message.
 #[must_use]
-pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (Code, String) {
+pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (ErrorCode, String) {
     let Call { action, kind, resource } = call;
     // `AWS.SimpleQueueService.NonExistentQueue`, `com.amazonaws.dynamodb.v20120810#ResourceNotFoundException`
     let name = code.rsplit(['#', '.']).next().unwrap_or(code);
     match name {
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => (
-            Code::Denied,
+            ErrorCode::Denied,
             "the AWS credentials have expired: renew them (`aws sso login`, or new session keys) and try again".into(),
         ),
         _ if is_skew(name, message) => (
-            Code::Denied,
+            ErrorCode::Denied,
             "AWS refuses the signature's time: this machine's clock is off by five minutes or more; set it (NTP)"
                 .into(),
         ),
@@ -85,27 +85,27 @@ pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (Code, String) {
         | "MissingAuthenticationTokenException"
         | "AuthFailure"
         | "InvalidToken" => (
-            Code::Denied,
+            ErrorCode::Denied,
             "AWS does not know these credentials: check AWS_PROFILE, the keys, and that they belong to this partition"
                 .into(),
         ),
         _ if is_forbidden_code(name) => (
-            Code::Denied,
+            ErrorCode::Denied,
             format!(
                 "{action} on the {kind} {resource} is not allowed: add the action to the policy of the role in use"
             ),
         ),
         "PurgeQueueInProgress" => {
-            (Code::Throttled, format!("the {kind} {resource} was purged within the last 60 s: wait that long"))
+            (ErrorCode::Throttled, format!("the {kind} {resource} was purged within the last 60 s: wait that long"))
         }
         "OverLimit" => (
-            Code::Throttled,
+            ErrorCode::Throttled,
             format!(
                 "the {kind} {resource} has about 120,000 messages in flight: none can be received until some are done"
             ),
         ),
         _ if is_throttle(name) => (
-            Code::Throttled,
+            ErrorCode::Throttled,
             format!("AWS throttles {action} on the {kind} {resource}: it takes more calls again in a moment"),
         ),
         "QueueDoesNotExist"
@@ -119,13 +119,13 @@ pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (Code, String) {
         | "ServiceNotFoundException"
         | "ResourceNotFound"
         | "TableNotFoundException" => (
-            Code::NotFound,
+            ErrorCode::NotFound,
             format!(
                 "the {kind} {resource} does not exist: was it deleted, or does the environment file name another region?"
             ),
         ),
         "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => (
-            Code::Invalid,
+            ErrorCode::Invalid,
             format!("the {kind} {resource} lies in another region than the environment file says: correct REGION"),
         ),
         "ReceiptHandleIsInvalid" | "InvalidReceiptHandle" | "MessageNotInflight" => lease_lost(),
@@ -136,7 +136,7 @@ pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (Code, String) {
             lease_lost()
         }
         "ConditionalCheckFailedException" | "ResourceInUseException" | "TransactionConflictException" => {
-            (Code::Conflict, format!("the {kind} {resource} is not as {action} wants it"))
+            (ErrorCode::Conflict, format!("the {kind} {resource} is not as {action} wants it"))
         }
         "InternalServerError"
         | "InternalError"
@@ -147,15 +147,18 @@ pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (Code, String) {
         | "ServerException"
         | "RequestTimeout"
         | "RequestTimeoutException" => (
-            Code::Unavailable,
+            ErrorCode::Unavailable,
             format!("AWS failed at {action} on the {kind} {resource}: this usually passes by itself"),
         ),
-        "ItemCollectionSizeLimitExceededException" => (Code::Full, format!("the {kind} {resource} is full")),
+        "ItemCollectionSizeLimitExceededException" => (ErrorCode::Full, format!("the {kind} {resource} is full")),
         _ if name.contains("Invalid") || name.contains("Validation") || name.contains("TooLong") => {
-            (Code::Invalid, format!("AWS refuses {action} on the {kind} {resource}: {name}: {message}"))
+            (ErrorCode::Invalid, format!("AWS refuses {action} on the {kind} {resource}: {name}: {message}"))
         }
-        "" => (Code::Internal, format!("{action} on the {kind} {resource} failed in a way that AWS gave no code for")),
-        _ => (Code::Internal, format!("{action} on the {kind} {resource} failed: {name}: {message}")),
+        "" => (
+            ErrorCode::Internal,
+            format!("{action} on the {kind} {resource} failed in a way that AWS gave no code for"),
+        ),
+        _ => (ErrorCode::Internal, format!("{action} on the {kind} {resource} failed: {name}: {message}")),
     }
 }
 
@@ -195,8 +198,8 @@ pub fn is_forbidden_code(code: &str) -> bool {
 
 /// The receipt is void.
 #[must_use]
-pub(crate) fn lease_lost() -> (Code, String) {
-    (Code::LeaseLost, "the lease on the message ran out, and somebody else may have it".into())
+pub(crate) fn lease_lost() -> (ErrorCode, String) {
+    (ErrorCode::LeaseLost, "the lease on the message ran out, and somebody else may have it".into())
 }
 
 fn is_skew(name: &str, message: &str) -> bool {
@@ -205,12 +208,12 @@ fn is_skew(name: &str, message: &str) -> bool {
         || message.contains("Signature not yet current")
 }
 
-fn no_answer(call: Call<'_>) -> (Code, String) {
-    (Code::Unavailable, format!("no answer in time to {call}: is the network up, and the endpoint right?"))
+fn no_answer(call: Call<'_>) -> (ErrorCode, String) {
+    (ErrorCode::Unavailable, format!("no answer in time to {call}: is the network up, and the endpoint right?"))
 }
 
 /// What stands in the chain of causes when no service answered.
-fn from_chain(call: Call<'_>, error: &(dyn StdError + 'static)) -> (Code, String) {
+fn from_chain(call: Call<'_>, error: &(dyn StdError + 'static)) -> (ErrorCode, String) {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(credentials) = error.downcast_ref::<CredentialsError>() {
@@ -218,27 +221,27 @@ fn from_chain(call: Call<'_>, error: &(dyn StdError + 'static)) -> (Code, String
         }
         cause = error.source();
     }
-    (Code::Unavailable, format!("no connection for {call}: is the network up, and the endpoint right?"))
+    (ErrorCode::Unavailable, format!("no connection for {call}: is the network up, and the endpoint right?"))
 }
 
 /// Why there are no credentials to sign with.
 #[must_use]
-pub(crate) fn from_credentials(error: &CredentialsError) -> (Code, String) {
+pub(crate) fn from_credentials(error: &CredentialsError) -> (ErrorCode, String) {
     match error {
         CredentialsError::CredentialsNotLoaded(_) => (
-            Code::Denied,
+            ErrorCode::Denied,
             "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run \
              `aws sso login`, or give the task or instance a role"
                 .into(),
         ),
         CredentialsError::ProviderTimedOut(_) => {
-            (Code::Unavailable, "the source of the AWS credentials did not answer in time".into())
+            (ErrorCode::Unavailable, "the source of the AWS credentials did not answer in time".into())
         }
         CredentialsError::InvalidConfiguration(_) => {
-            (Code::Denied, "the AWS profile is wrong: check AWS_PROFILE and ~/.aws/config".into())
+            (ErrorCode::Denied, "the AWS profile is wrong: check AWS_PROFILE and ~/.aws/config".into())
         }
         _ => (
-            Code::Denied,
+            ErrorCode::Denied,
             "the AWS credentials can't be loaded; an expired SSO session is the usual reason: run `aws sso login`"
                 .into(),
         ),

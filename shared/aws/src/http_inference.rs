@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use serde_json::Value;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 use crate::calls::Calls;
 use crate::config::Connections;
@@ -37,12 +37,12 @@ impl HttpInference {
     /// conversion, capped at [`LONGEST_CONVERSION`]. Asks nothing yet.
     ///
     /// # Errors
-    /// [`Code::Invalid`] when the address is no `http://` or `https://` one.
+    /// [`ErrorCode::Invalid`] when the address is no `http://` or `https://` one.
     pub fn new(config: &SdkConfig, calls: &Calls, address: &str, timeout: Duration) -> Result<Self> {
         let address = address.trim().trim_end_matches('/');
         let (host, base) = split(address).ok_or_else(|| {
             let message = format!("INFERENCE_HTTP_URL is `{address}`, but must be an http:// or https:// address");
-            Error::new(Code::Invalid, message)
+            Error::new(ErrorCode::Invalid, message)
         })?;
         let timeout = timeout.clamp(Duration::from_secs(1), LONGEST_CONVERSION);
         Ok(Self {
@@ -67,7 +67,7 @@ impl HttpInference {
     /// stop the server; doing it again converts the segment again, into the same output.
     ///
     /// # Errors
-    /// [`Code::Invalid`] when the server refuses the segment (trying again is no use), [`Code::Unavailable`] when it can't be
+    /// [`ErrorCode::Invalid`] when the server refuses the segment (trying again is no use), [`ErrorCode::Unavailable`] when it can't be
     /// reached or fails; both with the server's own words where it gave any.
     pub async fn convert(&self, segment: &Segment) -> Result<()> {
         let call = Call {
@@ -84,7 +84,7 @@ impl HttpInference {
     /// Whether the server is there and ready.
     ///
     /// # Errors
-    /// [`Code::Unavailable`] or what else it says when it is not.
+    /// [`ErrorCode::Unavailable`] or what else it says when it is not.
     pub async fn ping(&self) -> Result<()> {
         let call = Call {
             action: "ping",

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stereospot_domain::{BackendKind, QueueName};
-use stereospot_ports::{Backend, Clock, Code, Error, Result, SystemClock, WorkQueue};
+use stereospot_ports::{Backend, Clock, Error, ErrorCode, Result, SystemClock, WorkQueue};
 
 pub mod calls;
 pub mod config;
@@ -51,7 +51,7 @@ impl AwsBackend {
     /// at each call. SQS is asked once for each main queue, for its dead-letter queue.
     ///
     /// # Errors
-    /// One sentence that says what to do: [`Code::Denied`] without good credentials, [`Code::Unavailable`] when AWS does not
+    /// One sentence that says what to do: [`ErrorCode::Denied`] without good credentials, [`ErrorCode::Unavailable`] when AWS does not
     /// answer. A queue that is not there, or that may not be asked, is no error here:
     /// its own calls say so.
     pub async fn open(deployment: &Deployment) -> Result<Backend> {
@@ -102,7 +102,7 @@ async fn queues(connections: &Connections, clock: &Arc<dyn Clock>) -> Result<BTr
 
 /// Whether another queue may still answer: this one does not exist, or only the permission for the call is missing.
 fn is_of_this_queue(error: &Error) -> bool {
-    error.code() == Code::NotFound || sqs::is_forbidden(error)
+    error.code() == ErrorCode::NotFound || sqs::is_forbidden(error)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use stereospot_domain::JobId;
 use stereospot_ports::log_source::{Found, Line, LogSource, MAX_LINES, Progress, Search, line};
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 use tokio::sync::watch;
 
 use crate::calls::Calls;
@@ -40,7 +40,7 @@ impl CloudLogs {
     /// The log groups of the deployment with this name prefix, in the region where its logs are. Asks nothing yet.
     ///
     /// # Errors
-    /// [`Code::Invalid`] when no region is set.
+    /// [`ErrorCode::Invalid`] when no region is set.
     pub fn new(config: &SdkConfig, calls: &Calls, name_prefix: &str, region: &str) -> Result<Self> {
         let config = config.to_builder().region(Region::new(region.to_owned())).build();
         Ok(Self { api: Api::new(&config, calls, &LOGS)?, prefix: name_prefix.into() })
@@ -103,7 +103,7 @@ impl CloudLogs {
             Some((_, said)) if said.contains("retention") => {
                 let message = "the lines of that time are no longer kept, or not yet written: the log groups keep lines only \
                                for their retention";
-                Error::with(Code::NotFound, message, error)
+                Error::with(ErrorCode::NotFound, message, error)
             }
             _ => error,
         })?;
@@ -118,7 +118,7 @@ impl LogSource for CloudLogs {
         let groups = self.groups().await?;
         if groups.existing.is_empty() {
             let message = format!("no log group of {} exists in this region: is LOGS_REGION right?", self.prefix);
-            return Err(Error::new(Code::NotFound, message));
+            return Err(Error::new(ErrorCode::NotFound, message));
         }
         let searched = groups.existing;
         progress.send_replace(Progress { searched: searched.clone(), ..Progress::default() });
@@ -143,11 +143,11 @@ impl LogSource for CloudLogs {
                 "Failed" | "Cancelled" | "Timeout" => {
                     running.is_over = true;
                     let message = format!("the log search ended as {}: narrow its time window", results.status);
-                    return Err(Error::new(Code::Unavailable, message));
+                    return Err(Error::new(ErrorCode::Unavailable, message));
                 }
                 _ => {
                     let message = format!("the log search took over {} s: narrow its time window", PATIENCE.as_secs());
-                    return Err(Error::new(Code::Unavailable, message));
+                    return Err(Error::new(ErrorCode::Unavailable, message));
                 }
             }
         };

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use aws_config::SdkConfig;
 use serde::Serialize;
 use stereospot_domain::QueueRole;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 use crate::calls::Calls;
 use crate::deployment;
@@ -54,7 +54,7 @@ impl Account {
         let answer = sts.query(on("GetCallerIdentity", "account", "of these credentials"), &[]).await?;
         let caller = xml::first(&answer, "Arn").unwrap_or_default();
         let id = xml::first(&answer, "Account").filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| Error::new(Code::Corrupt, "AWS did not say whose credentials these are"))?;
+        let id = id.ok_or_else(|| Error::new(ErrorCode::Corrupt, "AWS did not say whose credentials these are"))?;
         let partition = caller.split(':').nth(1).filter(|part| !part.is_empty()).unwrap_or("aws").to_owned();
         Ok(Self { id, region: region.into(), partition, caller })
     }
@@ -165,7 +165,7 @@ impl Provisioner {
     /// For the deployment with this name prefix. Asks nothing yet.
     ///
     /// # Errors
-    /// [`Code::Invalid`] when no region is set, or the prefix can't begin a bucket's name.
+    /// [`ErrorCode::Invalid`] when no region is set, or the prefix can't begin a bucket's name.
     pub fn new(config: &SdkConfig, calls: &Calls, name_prefix: &str) -> Result<Self> {
         check_prefix(name_prefix)?;
         let api = |service| Api::new(config, calls, service);
@@ -200,13 +200,13 @@ impl Provisioner {
     /// as it stands afterwards. A step that fails does not keep the others from being tried.
     ///
     /// # Errors
-    /// [`Code::Conflict`] when the credentials meanwhile belong to another account.
+    /// [`ErrorCode::Conflict`] when the credentials meanwhile belong to another account.
     pub async fn apply(&self, plan: &Plan, progress: &mut (dyn FnMut(&Step) + Send)) -> Result<Plan> {
         let account = Account::look(&self.sts, &self.region).await?;
         if account.id != plan.account.id || self.prefix != plan.name_prefix {
             let message =
                 format!("the plan is for account {}, these credentials are of {}", plan.account.id, account.id);
-            return Err(Error::new(Code::Conflict, message));
+            return Err(Error::new(ErrorCode::Conflict, message));
         }
         let mut steps = Vec::new();
         for resource in resource::all(&self.prefix, &account) {
@@ -314,7 +314,7 @@ impl Provisioner {
 fn step(resource: Resource, found: Result<State>) -> Step {
     let (state, problem, is_refused) = match found {
         Ok(state) => (Some(state), None, false),
-        Err(error) => (None, Some(error.to_string()), error.code() == Code::Denied),
+        Err(error) => (None, Some(error.to_string()), error.code() == ErrorCode::Denied),
     };
     Step { kind: resource.kind, name: resource.name, state, problem, is_refused }
 }
@@ -332,7 +332,7 @@ fn check_prefix(prefix: &str) -> Result<()> {
     let message = format!(
         "`{prefix}` can't be a name prefix: 1 to {MAX_PREFIX} small letters, digits and hyphens, no hyphen at either end"
     );
-    Err(Error::new(Code::Invalid, message))
+    Err(Error::new(ErrorCode::Invalid, message))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut, S3CopyIfNotExists};
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
-use stereospot_ports::{Bucket, Code, Error, Result};
+use stereospot_ports::{Bucket, Error, ErrorCode, Result};
 
 use crate::Connections;
 
@@ -22,7 +22,7 @@ mod transport;
 /// Opens a bucket; asks nothing of AWS yet.
 ///
 /// # Errors
-/// [`Code::Invalid`] for an endpoint or a name that no request can be made of.
+/// [`ErrorCode::Invalid`] for an endpoint or a name that no request can be made of.
 pub fn bucket(connections: &Connections, name: &str) -> Result<Bucket> {
     let deployment = &connections.deployment;
     let mut builder = AmazonS3Builder::new()
@@ -46,12 +46,12 @@ pub fn bucket(connections: &Connections, name: &str) -> Result<Bucket> {
         None => builder.with_virtual_hosted_style_request(!name.contains('.')),
     };
     let store = builder.build().map_err(|error| {
-        Error::with(Code::Invalid, format!("the bucket {name} can't be opened: check its name"), error)
+        Error::with(ErrorCode::Invalid, format!("the bucket {name} can't be opened: check its name"), error)
     })?;
     Ok(Bucket { name: name.into(), scheme: "s3", store: Arc::new(store) as Arc<dyn ObjectStore> })
 }
 
-/// In place of a bucket that the environment file does not name: each call fails with [`Code::NotFound`] and says so.
+/// In place of a bucket that the environment file does not name: each call fails with [`ErrorCode::NotFound`] and says so.
 pub(crate) fn not_deployed(key: &'static str, what: &'static str) -> Bucket {
     Bucket { name: String::new(), scheme: "s3", store: Arc::new(absent::Absent { key, what }) }
 }

@@ -14,7 +14,7 @@ use object_store::path::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stereospot_domain::{JobId, Mode, Timestamp, keys};
-use stereospot_ports::{Bucket, Code, Error, Result};
+use stereospot_ports::{Bucket, Error, ErrorCode, Result};
 
 use crate::calls::Calls;
 use crate::config::Connections;
@@ -103,7 +103,7 @@ impl Sagemaker {
     /// take, capped at [`LONGEST_INVOCATION`]. Asks nothing yet.
     ///
     /// # Errors
-    /// [`Code::Invalid`] when no region is set.
+    /// [`ErrorCode::Invalid`] when no region is set.
     pub fn new(
         config: &SdkConfig,
         calls: &Calls,
@@ -138,7 +138,7 @@ impl Sagemaker {
     /// Doing it again converts the segment again, into the same output.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when endpoint or table don't exist; otherwise what S3, SageMaker or DynamoDB say. The message must
+    /// [`ErrorCode::NotFound`] when endpoint or table don't exist; otherwise what S3, SageMaker or DynamoDB say. The message must
     /// then stay.
     pub async fn invoke(&self, segment: &Segment, now: Timestamp) -> Result<Invocation> {
         let key = request_key(segment.job_id, segment.index);
@@ -223,7 +223,7 @@ impl Sagemaker {
         };
         let answer = self.runtime.send(on("InvokeEndpointAsync", "endpoint", &self.endpoint), call).await?;
         let success_uri = answer.header("x-amzn-sagemaker-outputlocation").map(str::to_owned).ok_or_else(|| {
-            Error::new(Code::Corrupt, "SageMaker took the invocation but did not say where its result will be")
+            Error::new(ErrorCode::Corrupt, "SageMaker took the invocation but did not say where its result will be")
         })?;
         let failure_uri = answer.header("x-amzn-sagemaker-failurelocation").map(str::to_owned);
         Ok(Invocation { success_uri, failure_uri })
@@ -316,7 +316,8 @@ struct Number {
 
 impl Row {
     fn matched(self, job_id: JobId, failure: Option<String>) -> Result<Matched> {
-        let corrupt = |what: &str| Error::new(Code::Corrupt, format!("the row of an invocation has no usable {what}"));
+        let corrupt =
+            |what: &str| Error::new(ErrorCode::Corrupt, format!("the row of an invocation has no usable {what}"));
         Ok(Matched {
             job_id,
             index: self.segment_index.text.parse().map_err(|_| corrupt("segment_index"))?,

@@ -36,7 +36,7 @@ use aws_types::region::{Region, SigningRegion};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 pub(crate) mod fault;
 #[cfg(test)]
@@ -119,10 +119,10 @@ impl Api {
     /// counted in `calls`.
     ///
     /// # Errors
-    /// [`Code::Invalid`] when no region is set.
+    /// [`ErrorCode::Invalid`] when no region is set.
     pub(crate) fn new(config: &SdkConfig, calls: &Calls, service: &'static Service) -> Result<Self> {
         let region = config.region().map(Region::as_ref).ok_or_else(|| {
-            Error::new(Code::Invalid, "no AWS region is set: set REGION in the env file, or AWS_REGION")
+            Error::new(ErrorCode::Invalid, "no AWS region is set: set REGION in the env file, or AWS_REGION")
         })?;
         let region = service.fixed_region.unwrap_or(region).to_owned();
         let endpoint = service.endpoint(config, &region);
@@ -141,10 +141,10 @@ impl Api {
     /// A call in JSON: `{"TableName": …}` to `DynamoDB_20120810.DescribeTable`.
     ///
     /// # Errors
-    /// What the service says, in the port's words; [`Code::Corrupt`] when its answer has another shape than documented.
+    /// What the service says, in the port's words; [`ErrorCode::Corrupt`] when its answer has another shape than documented.
     pub(crate) async fn json<A: DeserializeOwned>(&self, on: On<'_>, input: Value) -> Result<A> {
         let Protocol::Json { version, target } = self.service.protocol else {
-            return Err(Error::new(Code::Invalid, format!("{} has no JSON calls", self.service.name)));
+            return Err(Error::new(ErrorCode::Invalid, format!("{} has no JSON calls", self.service.name)));
         };
         let call = Call {
             action: on.action,
@@ -161,7 +161,7 @@ impl Api {
         let body = if answer.body.is_empty() { b"{}".as_slice() } else { &answer.body };
         serde_json::from_slice(body).map_err(|error| {
             let message = format!("{} answered {} in an unknown shape", self.service.name, on.action);
-            Error::with(Code::Corrupt, message, error)
+            Error::with(ErrorCode::Corrupt, message, error)
         })
     }
 
@@ -171,7 +171,7 @@ impl Api {
     /// What the service says, in the port's words.
     pub(crate) async fn query(&self, on: On<'_>, parameters: &[(String, String)]) -> Result<String> {
         let Protocol::Query { version } = self.service.protocol else {
-            return Err(Error::new(Code::Invalid, format!("{} has no query calls", self.service.name)));
+            return Err(Error::new(ErrorCode::Invalid, format!("{} has no query calls", self.service.name)));
         };
         let mut body = format!("Action={}&Version={version}", on.action);
         for (name, value) in parameters {

@@ -6,7 +6,7 @@
 //!   process are passed on as they are.
 //! - Nothing can be looked at without receiving it, which raises receive counts and so pushes messages of a queue with a
 //!   redrive policy toward their dead-letter queue. There [`WorkQueue::peek`] and [`WorkQueue::lease`] are refused with
-//!   [`stereospot_ports::Code::Invalid`]. On queues without one, the dead-letter queues, they receive, give back what is not
+//!   [`stereospot_ports::ErrorCode::Invalid`]. On queues without one, the dead-letter queues, they receive, give back what is not
 //!   wanted, and raise the count by one. Messages in flight and delayed ones are not seen. See `sweep`.
 //! - Counts are approximate and lag up to a minute; the age of the oldest message is not among them.
 //! - Seconds are whole: waits, delays and leases are rounded up.

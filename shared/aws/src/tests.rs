@@ -31,6 +31,6 @@ async fn without_the_permission_to_ask_a_dead_letter_queue_is_named_after_its_qu
 async fn expired_credentials_are_said_at_once() {
     let error =
         open(r#"{"__type":"com.amazon.coral.service#ExpiredTokenException","message":"expired"}"#).await.unwrap_err();
-    assert_eq!(error.code(), Code::Denied);
+    assert_eq!(error.code(), ErrorCode::Denied);
     assert!(error.to_string().starts_with("the AWS credentials have expired: renew them"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! Why is this job stuck? A pure function from facts to findings.
 //!
-//! Each [`Code`] is one known way in which a job gets lost or stalls. It has a page of the same name in `dashboards/runbooks/`,
+//! Each [`FindingCode`] is one known way in which a job gets lost or stalls. It has a page of the same name in `dashboards/runbooks/`,
 //! and a test with the facts that yield it. A finding says what is wrong, by which evidence, since when, and which repair is
 //! safe; it never guesses: a fact that is not known yields no finding.
 
@@ -20,7 +20,7 @@ mod facts;
 mod failing;
 mod ingest;
 
-pub use code::Code;
+pub use code::FindingCode;
 pub use facts::{DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment, Unknown, Unseen};
 
 /// How much a finding matters.
@@ -76,7 +76,7 @@ pub enum Repair {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     /// Which known way.
-    pub code: Code,
+    pub code: FindingCode,
     /// How much it matters.
     pub severity: Severity,
     /// Since when.
@@ -110,7 +110,7 @@ pub fn diagnose(facts: &JobFacts, now: Timestamp, patience: Patience) -> Vec<Fin
         && completed.value.len() as u64 > u64::from(total)
     {
         findings.push(Finding {
-            code: Code::TooManyCompletions,
+            code: FindingCode::TooManyCompletions,
             severity: Severity::Notice,
             since: facts.last_activity_at,
             evidence: vec![format!("{} completions of {total} segments", completed.value.len())],
@@ -131,7 +131,7 @@ fn not_split(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mu
     match &facts.source_exists {
         Some(source) if !source.value && is_dead(QueueRole::Ingest) => {}
         Some(source) if !source.value => findings.push(Finding {
-            code: Code::SourceMissing,
+            code: FindingCode::SourceMissing,
             severity: Severity::Warning,
             since,
             evidence: vec!["no source object exists".into(), "submit the video again".into()],
@@ -144,7 +144,7 @@ fn not_split(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mu
             let mut evidence = vec!["the source object exists".into()];
             evidence.extend(gone.evidence);
             findings.push(Finding {
-                code: Code::SourceIgnored,
+                code: FindingCode::SourceIgnored,
                 severity: gone.severity,
                 since,
                 evidence,
@@ -210,7 +210,7 @@ fn after_chunking(facts: &JobFacts, now: Timestamp, patience: Patience, findings
     {
         if quiet {
             findings.push(Finding {
-                code: Code::CompletedStatusLost,
+                code: FindingCode::CompletedStatusLost,
                 severity: Severity::Warning,
                 since: facts.last_activity_at,
                 evidence: vec!["final.mp4 exists".into(), format!("the status is still {}", job.status)],
@@ -236,7 +236,7 @@ fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, 
     let gone = |since| message_gone(QueueRole::Reassembly, depth, tries, since, now);
     match &lock.value {
         None => findings.push(Finding {
-            code: Code::TriggerMissed,
+            code: FindingCode::TriggerMissed,
             severity: Severity::Critical,
             since: facts.last_activity_at,
             evidence: vec!["every completion is recorded".into(), "no reassembly lock exists".into()],
@@ -250,7 +250,7 @@ fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, 
                     let mut evidence = vec!["the lock was made and never acquired".into()];
                     evidence.extend(gone.evidence);
                     findings.push(Finding {
-                        code: Code::ReassemblyMessageLost,
+                        code: FindingCode::ReassemblyMessageLost,
                         severity: gone.severity,
                         since: lock.triggered_at,
                         evidence,
@@ -277,7 +277,7 @@ fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, 
             let mut evidence = vec![format!("the lock was acquired{owner}"), "final.mp4 does not exist".into()];
             evidence.extend(gone.evidence);
             findings.push(Finding {
-                code: Code::ReassemblyDied,
+                code: FindingCode::ReassemblyDied,
                 severity: gone.severity,
                 since: started,
                 evidence,
@@ -297,7 +297,7 @@ fn missing_segments(facts: &JobFacts, total: u32, completed: &[u32], now: Timest
     let (unrecorded, open): (Vec<u32>, Vec<u32>) = missing.into_iter().partition(has_output);
     if !unrecorded.is_empty() {
         findings.push(Finding {
-            code: Code::CompletionLost,
+            code: FindingCode::CompletionLost,
             severity: Severity::Critical,
             since: facts.last_activity_at,
             evidence: vec![format!("output exists, completion does not: {}", list(&unrecorded))],
@@ -315,7 +315,7 @@ fn missing_segments(facts: &JobFacts, total: u32, completed: &[u32], now: Timest
         let mut evidence = vec![format!("neither completed{nor_dead}: {}", list(&lost))];
         evidence.extend(gone.evidence);
         findings.push(Finding {
-            code: Code::SegmentLost,
+            code: FindingCode::SegmentLost,
             severity: gone.severity,
             since: facts.last_activity_at,
             evidence,
@@ -328,7 +328,7 @@ fn failed(facts: &JobFacts, findings: &mut Vec<Finding>) {
     let job = &facts.job.value;
     if facts.result_exists.as_ref().is_some_and(|result| result.value) {
         findings.push(Finding {
-            code: Code::StatusContradictsResult,
+            code: FindingCode::StatusContradictsResult,
             severity: Severity::Critical,
             since: facts.last_activity_at,
             evidence: vec!["final.mp4 exists".into(), "the status is failed".into()],
@@ -338,7 +338,7 @@ fn failed(facts: &JobFacts, findings: &mut Vec<Finding>) {
         && completed.value.len() as u64 >= u64::from(total)
     {
         findings.push(Finding {
-            code: Code::FailedButComplete,
+            code: FindingCode::FailedButComplete,
             severity: Severity::Critical,
             since: facts.last_activity_at,
             evidence: vec![format!("all {total} completions are recorded"), "the status is failed".into()],
@@ -356,7 +356,7 @@ fn silent_segments(facts: &JobFacts, now: Timestamp, patience: Patience, finding
     if let Some(since) = silent.iter().map(|running| running.last_seen_at).min() {
         let segments: Vec<u32> = silent.iter().map(|running| running.segment_index).collect();
         findings.push(Finding {
-            code: Code::SegmentSilent,
+            code: FindingCode::SegmentSilent,
             severity: Severity::Warning,
             since,
             evidence: vec![

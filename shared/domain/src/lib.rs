@@ -8,7 +8,7 @@
 
 pub mod deployment;
 pub mod diagnosis;
-pub mod error;
+pub mod error_code;
 pub mod event;
 pub mod job;
 pub mod keys;
@@ -21,6 +21,7 @@ pub mod time;
 pub mod trigger;
 
 pub use deployment::{BackendKind, Topology};
+pub use error_code::ErrorCode;
 pub use event::{Event, EventKind, Stage};
 pub use job::{Job, JobId, JobStatus, Lock, SegmentCompletion};
 pub use options::{Format, JobOptions, Mode};

@@ -13,7 +13,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection};
 use stereospot_domain::{QueueName, Timestamp};
-use stereospot_ports::{Clock, Code, Error, Result};
+use stereospot_ports::{Clock, Error, ErrorCode, Result};
 use tokio::sync::Notify;
 
 use crate::Options;
@@ -127,17 +127,17 @@ fn unusable(folder: &Path, error: io::Error) -> Error {
     let shown = folder.display();
     match error.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-            Error::with(Code::Invalid, format!("{shown} is not a directory: choose another data directory"), error)
+            Error::with(ErrorCode::Invalid, format!("{shown} is not a directory: choose another data directory"), error)
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::with(
-            Code::Denied,
+            ErrorCode::Denied,
             format!("the data directory {shown} can't be written: allow it or choose another"),
             error,
         ),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Error::with(Code::Full, format!("no space left in the data directory {shown}: free some"), error)
+            Error::with(ErrorCode::Full, format!("no space left in the data directory {shown}: free some"), error)
         }
-        _ => Error::with(Code::Unavailable, format!("the data directory {shown} can't be used"), error),
+        _ => Error::with(ErrorCode::Unavailable, format!("the data directory {shown} can't be used"), error),
     }
 }
 
@@ -146,9 +146,9 @@ fn at(data_dir: &Path, error: sqlx::Error) -> Error {
     let shown = data_dir.display();
     let plain = from_sqlx(error);
     let message = match plain.code() {
-        Code::Corrupt => format!("{shown}/{DAMAGED}"),
-        Code::Denied => format!("the data directory {shown} can't be written: allow it or choose another"),
-        Code::Full => format!("no space left in the data directory {shown}: free some"),
+        ErrorCode::Corrupt => format!("{shown}/{DAMAGED}"),
+        ErrorCode::Denied => format!("the data directory {shown} can't be written: allow it or choose another"),
+        ErrorCode::Full => format!("no space left in the data directory {shown}: free some"),
         _ => format!("the database {shown}/stereospot.db can't be opened"),
     };
     Error::with(plain.code(), message, plain)
@@ -171,7 +171,7 @@ async fn migrate(connection: &mut SqliteConnection, data_dir: &Path) -> Result<(
     let Some(missing) = MIGRATIONS.get(done..) else {
         let known = MIGRATIONS.len();
         return Err(Error::new(
-            Code::Conflict,
+            ErrorCode::Conflict,
             format!(
                 "the data directory {} was made by a newer version (schema {version}, this one knows {known}): update, or \
                  choose another data directory",

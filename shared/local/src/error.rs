@@ -1,6 +1,6 @@
 //! What SQLite's failures mean to a caller.
 
-use stereospot_ports::{Code, Error};
+use stereospot_ports::{Error, ErrorCode};
 
 /// What a database means that is damaged or none, and what can be done.
 pub(crate) const DAMAGED: &str = "stereospot.db is damaged or no database: stop everything that runs on this data directory and \
@@ -10,18 +10,22 @@ pub(crate) const DAMAGED: &str = "stereospot.db is damaged or no database: stop 
 /// A failure of SQLite in the port's words, with what to do where something can be done.
 pub(crate) fn from_sqlx(error: sqlx::Error) -> Error {
     let (code, message) = match primary_code(&error) {
-        Some(FULL) => (Code::Full, "no space left in the data directory: free some"),
-        Some(BUSY | LOCKED) => (Code::Unavailable, "the database is busy: another process holds it too long"),
-        Some(CORRUPT | NOTADB) => (Code::Corrupt, DAMAGED),
-        Some(READONLY | PERM | AUTH | CANTOPEN) => (Code::Denied, "no permission to write the database"),
-        Some(IOERR) => (Code::Internal, "the disk failed under the database"),
+        Some(FULL) => (ErrorCode::Full, "no space left in the data directory: free some"),
+        Some(BUSY | LOCKED) => (ErrorCode::Unavailable, "the database is busy: another process holds it too long"),
+        Some(CORRUPT | NOTADB) => (ErrorCode::Corrupt, DAMAGED),
+        Some(READONLY | PERM | AUTH | CANTOPEN) => (ErrorCode::Denied, "no permission to write the database"),
+        Some(IOERR) => (ErrorCode::Internal, "the disk failed under the database"),
         _ => match &error {
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => (Code::Unavailable, "no free database connection"),
-            sqlx::Error::Io(io) if stereospot_ports::error::is_full(io) => {
-                (Code::Full, "no space left in the data directory: free some")
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+                (ErrorCode::Unavailable, "no free database connection")
             }
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => (Code::Corrupt, "a stored row can't be read"),
-            _ => (Code::Internal, "the database failed"),
+            sqlx::Error::Io(io) if stereospot_ports::error::is_full(io) => {
+                (ErrorCode::Full, "no space left in the data directory: free some")
+            }
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                (ErrorCode::Corrupt, "a stored row can't be read")
+            }
+            _ => (ErrorCode::Internal, "the database failed"),
         },
     };
     Error::with(code, message, error)

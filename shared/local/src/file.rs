@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 /// A file as it was when it was opened.
 #[derive(Debug, Clone)]
@@ -37,8 +37,8 @@ impl OpenFile {
             self.path.display()
         );
         Err(match found {
-            Ok(_) => Error::new(Code::Unavailable, message),
-            Err(error) => Error::with(Code::Unavailable, message, error),
+            Ok(_) => Error::new(ErrorCode::Unavailable, message),
+            Err(error) => Error::with(ErrorCode::Unavailable, message, error),
         })
     }
 }
@@ -47,7 +47,7 @@ impl OpenFile {
 pub(crate) fn may_be_made(path: &Path, data_dir: &Path) -> Result<()> {
     let objects = data_dir.join("objects");
     let in_the_way =
-        |error| Error::with(Code::Unavailable, format!("{} can't be looked at", data_dir.display()), error);
+        |error| Error::with(ErrorCode::Unavailable, format!("{} can't be looked at", data_dir.display()), error);
     if path.try_exists().map_err(in_the_way)? {
         return Ok(());
     }
@@ -56,7 +56,7 @@ pub(crate) fn may_be_made(path: &Path, data_dir: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(
-        Code::NotFound,
+        ErrorCode::NotFound,
         format!(
             "{} is gone, and with it the jobs and queues that {} belong to: put it back; if it is lost, stop everything \
              that runs on this data directory, move objects/ away too and submit the videos in its input/ again",

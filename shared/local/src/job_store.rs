@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row};
 use stereospot_domain::{Job, JobId, JobStatus, Lock, SegmentCompletion, Timestamp};
 use stereospot_ports::job_store::{Acquired, Page, Transition, Transitioned};
-use stereospot_ports::{Code, Error, JobStore, Result};
+use stereospot_ports::{Error, ErrorCode, JobStore, Result};
 
 use crate::database::{Database, named};
 use crate::error::{corrupt, from_sqlx};
@@ -31,7 +31,7 @@ impl JobStore for LocalJobs {
         if self.database.write(writes::Create { job: job.clone() }).await? {
             return Ok(());
         }
-        Err(Error::new(Code::Conflict, format!("the job {} exists already", job.job_id)))
+        Err(Error::new(ErrorCode::Conflict, format!("the job {} exists already", job.job_id)))
     }
 
     async fn get(&self, job_id: JobId) -> Result<Option<Job>> {
@@ -72,7 +72,7 @@ impl JobStore for LocalJobs {
         if self.database.write(writes::SetUploaded { job_id, at, bytes }).await? {
             return Ok(());
         }
-        Err(Error::new(Code::NotFound, format!("there is no job {job_id}")))
+        Err(Error::new(ErrorCode::NotFound, format!("there is no job {job_id}")))
     }
 
     async fn put_completion(&self, completion: &SegmentCompletion) -> Result<()> {
@@ -221,5 +221,5 @@ fn job_cursor(cursor: &str) -> Result<(i64, String)> {
 }
 
 fn no_cursor(cursor: &str) -> Error {
-    Error::new(Code::Invalid, format!("`{cursor}` is no cursor of this list"))
+    Error::new(ErrorCode::Invalid, format!("`{cursor}` is no cursor of this list"))
 }

@@ -43,7 +43,7 @@ pub struct Options {
     /// After so many receivings of a message the next one dead-letters it; at least 1.
     pub max_receives: u32,
     /// Bound on the database's size in bytes; absent means the disk's own. Above it writes fail with
-    /// [`stereospot_ports::Code::Full`].
+    /// [`stereospot_ports::ErrorCode::Full`].
     pub max_database_bytes: Option<u64>,
 }
 
@@ -63,10 +63,10 @@ impl LocalBackend {
     ///
     /// # Errors
     /// One sentence that says what to do:
-    /// [`stereospot_ports::Code::Invalid`] when the path is no directory, [`stereospot_ports::Code::Denied`] when it can't be
-    /// written, [`stereospot_ports::Code::Conflict`] when a newer version made it, [`stereospot_ports::Code::Corrupt`] when
-    /// its database is damaged, [`stereospot_ports::Code::NotFound`] when it is gone though its objects are there,
-    /// [`stereospot_ports::Code::Full`] when there is no space.
+    /// [`stereospot_ports::ErrorCode::Invalid`] when the path is no directory, [`stereospot_ports::ErrorCode::Denied`] when it can't be
+    /// written, [`stereospot_ports::ErrorCode::Conflict`] when a newer version made it, [`stereospot_ports::ErrorCode::Corrupt`] when
+    /// its database is damaged, [`stereospot_ports::ErrorCode::NotFound`] when it is gone though its objects are there,
+    /// [`stereospot_ports::ErrorCode::Full`] when there is no space.
     pub async fn open(data_dir: &Path, options: Options) -> Result<Backend> {
         let database = Database::open(data_dir, &options).await?;
         let mut queues: BTreeMap<QueueName, Arc<dyn WorkQueue>> = BTreeMap::new();

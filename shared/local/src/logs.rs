@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use stereospot_ports::log_source::{Found, Line, LogSource, Progress, Search, line};
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 use tokio::sync::watch;
 
 /// Lines read between two looks at whether anybody still waits.
@@ -46,7 +46,7 @@ impl LogSource for LocalLogs {
         // Dropping this future drops `stop`, and the reading ends at its next look.
         tokio::task::spawn_blocking(move || reading.run())
             .await
-            .map_err(|error| Error::with(Code::Internal, "reading the log files broke off", error))?
+            .map_err(|error| Error::with(ErrorCode::Internal, "reading the log files broke off", error))?
     }
 }
 
@@ -89,7 +89,7 @@ impl Reading {
     fn files(&self) -> Result<Vec<PathBuf>> {
         let missing = |error| {
             let message = format!("there are no log files in {}: did `stereospot up` run here?", self.folder.display());
-            Error::with(Code::NotFound, message, error)
+            Error::with(ErrorCode::NotFound, message, error)
         };
         let entries = std::fs::read_dir(&self.folder).map_err(missing)?;
         let mut files: Vec<PathBuf> = entries

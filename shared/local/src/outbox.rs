@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
 use stereospot_domain::{QueueName, Timestamp};
 use stereospot_ports::notifying::{Notice, Outbox};
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 use tokio::time::Instant;
 
 use crate::database::{Database, named};
@@ -91,7 +91,7 @@ pub(crate) async fn recover(database: &Database, data_dir: &Path) -> Result<()> 
         let file: PathBuf = data_dir.join("objects").join(side).join(&key);
         let is_sent = tokio::fs::try_exists(&file)
             .await
-            .map_err(|error| Error::with(Code::Unavailable, format!("can't look for the object {key}"), error))?;
+            .map_err(|error| Error::with(ErrorCode::Unavailable, format!("can't look for the object {key}"), error))?;
         tracing::info!(key, is_sent, "a notice left by a process that died is settled");
         if let Some(queue) = database.write(Settle { id, is_sent, now }).await? {
             database.arrival(queue).notify_waiters();

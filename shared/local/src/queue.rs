@@ -15,7 +15,7 @@ use stereospot_ports::work_queue::{
     MAX_VISIBILITY, Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats, check_receive, check_send,
     check_visibility,
 };
-use stereospot_ports::{Code, Error, Result, WorkQueue};
+use stereospot_ports::{Error, ErrorCode, Result, WorkQueue};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
@@ -229,7 +229,7 @@ fn impossible_from(now: Timestamp) -> Timestamp {
 }
 
 fn lease_lost() -> Error {
-    Error::new(Code::LeaseLost, "the lease on the message ran out, and somebody else may have it")
+    Error::new(ErrorCode::LeaseLost, "the lease on the message ran out, and somebody else may have it")
 }
 
 fn receipt(id: Uuid, lease_no: i64) -> Receipt {

@@ -9,7 +9,7 @@
 use async_trait::async_trait;
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::from_sqlx;
@@ -55,7 +55,7 @@ impl Writer {
 }
 
 fn stopped() -> Error {
-    Error::new(Code::Unavailable, "the database's writer has stopped")
+    Error::new(ErrorCode::Unavailable, "the database's writer has stopped")
 }
 
 /// A write of any kind, with its caller.

@@ -8,7 +8,7 @@ use object_store::ObjectStoreExt;
 use stereospot_domain::QueueRole;
 use stereospot_local::{LocalBackend, Options};
 use stereospot_ports::work_queue::{Outgoing, Receive};
-use stereospot_ports::{Code, Error, objects};
+use stereospot_ports::{Error, ErrorCode, objects};
 
 #[tokio::test]
 #[ignore = "needs a small disk of its own, named by STEREOSPOT_SMALL_DISK"]
@@ -19,7 +19,7 @@ async fn a_full_disk_says_so_and_recovers() {
     let large = vec![0_u8; 16 * 1024 * 1024];
     let put = backend.input.store.put(&objects::path("large.bin").unwrap(), large.into()).await.map_err(Error::from);
     let error = put.expect_err("it is larger than the disk");
-    assert_eq!(error.code(), Code::Full, "{error:?}");
+    assert_eq!(error.code(), ErrorCode::Full, "{error:?}");
     assert!(!objects::exists(&*backend.input.store, "large.bin").await.unwrap());
 
     let queue = backend.queue(QueueRole::Chunking).unwrap();
@@ -32,11 +32,11 @@ async fn a_full_disk_says_so_and_recovers() {
         }
         assert!(sent < 100_000, "it never became full");
     };
-    assert_eq!(error.code(), Code::Full, "{error:?}");
+    assert_eq!(error.code(), ErrorCode::Full, "{error:?}");
     assert_eq!(queue.peek(100_000).await.unwrap().len(), sent);
     // Something else is taken off the disk, and it goes on by itself.
     let again = LocalBackend::open(folder.path(), Options::default()).await;
-    assert!(again.is_ok() || again.is_err_and(|error| error.code() == Code::Full));
+    assert!(again.is_ok() || again.is_err_and(|error| error.code() == ErrorCode::Full));
     let how = Receive { max: 10, wait: Duration::ZERO, visibility: None };
     let received = queue.receive(how).await.map(|messages| messages.len()).map_err(|error| error.code());
     println!("{sent} sent; receiving on a full disk: {received:?}");

@@ -10,7 +10,7 @@ use object_store::ObjectStoreExt;
 use stereospot_domain::{Job, JobId, JobOptions, QueueRole, Timestamp};
 use stereospot_local::{LocalBackend, Options};
 use stereospot_ports::work_queue::{Outgoing, Receive};
-use stereospot_ports::{Backend, Code, Error, objects};
+use stereospot_ports::{Backend, Error, ErrorCode, objects};
 
 async fn open(folder: &Path) -> Result<Backend, Error> {
     LocalBackend::open(folder, Options::default()).await
@@ -35,7 +35,7 @@ async fn all_calls_fail(backend: &Backend) {
             said.contains("stereospot.db was moved, deleted or replaced while in use: put it back"),
             "{call}: {said}"
         );
-        assert_eq!(error.code(), Code::Unavailable, "{call}");
+        assert_eq!(error.code(), ErrorCode::Unavailable, "{call}");
     }
 }
 
@@ -78,7 +78,7 @@ async fn nobody_makes_a_new_one_beside_the_objects_of_the_old() {
     backend.output.store.put(&objects::path("jobs/a/final.mp4").unwrap(), "x".into()).await.unwrap();
     fs::rename(&file, folder.path().join("away.db")).unwrap();
     let error = open(folder.path()).await.unwrap_err();
-    assert_eq!(error.code(), Code::NotFound);
+    assert_eq!(error.code(), ErrorCode::NotFound);
     assert!(error.to_string().contains("put it back; if it is lost"), "{error}");
     assert!(!file.exists(), "it would take the place of the one that is to be put back");
     // What the sentence says helps: folders without a file are no objects.

@@ -14,14 +14,14 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use stereospot_domain::{Job, JobId, JobOptions, QueueRole, Timestamp};
 use stereospot_local::{LocalBackend, Options};
 use stereospot_ports::work_queue::{Outgoing, Receive};
-use stereospot_ports::{Backend, Code, Error, objects};
+use stereospot_ports::{Backend, Error, ErrorCode, objects};
 
 async fn open(folder: &Path) -> Result<Backend, Error> {
     LocalBackend::open(folder, Options::default()).await
 }
 
 /// The opening is refused with this code and one sentence that names the place and holds these words.
-async fn refuses(folder: &Path, code: Code, words: &str) {
+async fn refuses(folder: &Path, code: ErrorCode, words: &str) {
     let error = open(folder).await.unwrap_err();
     let sentence = error.to_string();
     assert_eq!(error.code(), code, "{error:?}");
@@ -77,9 +77,9 @@ async fn a_file_is_no_directory() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a-file");
     fs::write(&file, "x").unwrap();
-    refuses(&file, Code::Invalid, "is not a directory").await;
+    refuses(&file, ErrorCode::Invalid, "is not a directory").await;
     let below = file.join("below");
-    refuses(&below, Code::Invalid, "is not a directory").await;
+    refuses(&below, ErrorCode::Invalid, "is not a directory").await;
 }
 
 #[tokio::test]
@@ -90,9 +90,9 @@ async fn a_directory_without_permission_is_refused() {
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).unwrap();
     if fs::write(closed.join("probe"), "x").is_ok() {
         // Root may write anywhere; a place where nobody may make a folder takes the part of the closed one.
-        refuses(Path::new("/proc/closed"), Code::Unavailable, "can't be used").await;
+        refuses(Path::new("/proc/closed"), ErrorCode::Unavailable, "can't be used").await;
     } else {
-        refuses(&closed, Code::Denied, "can't be written").await;
+        refuses(&closed, ErrorCode::Denied, "can't be written").await;
     }
 }
 
@@ -103,7 +103,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let url = format!("sqlite://{}", folder.path().join("stereospot.db").display());
     let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
     sqlx::raw_sql("PRAGMA user_version = 99").execute(&pool).await.unwrap();
-    refuses(folder.path(), Code::Conflict, "newer version").await;
+    refuses(folder.path(), ErrorCode::Conflict, "newer version").await;
     let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await.unwrap();
     assert_eq!(version, 99);
 }
@@ -113,7 +113,7 @@ async fn a_damaged_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("stereospot.db"), "this is no database, whatever its name says. ".repeat(200))
         .unwrap();
-    refuses(folder.path(), Code::Corrupt, "restore it from a copy; without one, jobs and queues are lost").await;
+    refuses(folder.path(), ErrorCode::Corrupt, "restore it from a copy; without one, jobs and queues are lost").await;
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn a_database_that_is_damaged_later_says_what_can_be_done() {
         Err(error) => error,
         Ok(backend) => backend.queue(QueueRole::Chunking).unwrap().peek(1_000).await.unwrap_err(),
     };
-    assert_eq!(error.code(), Code::Corrupt, "{error:?}");
+    assert_eq!(error.code(), ErrorCode::Corrupt, "{error:?}");
     assert!(error.to_string().contains("without one, jobs and queues are lost"), "{error}");
 }
 
@@ -160,13 +160,13 @@ async fn a_full_database_says_so_and_recovers() {
         }
         assert!(sent < 1000, "it never became full");
     };
-    assert_eq!(error.code(), Code::Full);
+    assert_eq!(error.code(), ErrorCode::Full);
     assert!(error.retryable());
     assert!(error.to_string().contains("no space left"), "{error}");
     // An object whose notification finds no space is not acknowledged either, and says why.
     let path = objects::path(&format!("input/{}/source.mp4", "x".repeat(9_000))).unwrap();
     let put = backend.input.store.put(&path, "x".into()).await.map_err(Error::from);
-    assert_eq!(put.map(|_| ()).map_err(|error| error.code()), Err(Code::Full));
+    assert_eq!(put.map(|_| ()).map_err(|error| error.code()), Err(ErrorCode::Full));
     // What was acknowledged is all there, and taking some away makes space for more.
     assert_eq!(queue.peek(10_000).await.unwrap().len(), sent);
     let how = Receive { max: 10, wait: Duration::ZERO, visibility: None };

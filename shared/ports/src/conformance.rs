@@ -168,7 +168,7 @@ fn holds(what: &str, holds: bool) -> Outcome {
 }
 
 /// Fails unless the call was refused with this code.
-fn refused<T: fmt::Debug>(what: &str, got: crate::Result<T>, code: crate::Code) -> Outcome {
+fn refused<T: fmt::Debug>(what: &str, got: crate::Result<T>, code: crate::ErrorCode) -> Outcome {
     same(what, got.map(|value| format!("{value:?}")).map_err(|error| error.code()), Err(code))
 }
 

@@ -3,11 +3,11 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-pub use stereospot_domain::error::Code;
+pub use stereospot_domain::ErrorCode;
 
 /// A backend's error: a code, a sentence for people, and the library's own error as its source.
 pub struct Error {
-    code: Code,
+    code: ErrorCode,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -17,25 +17,25 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// An error of our own.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), source: None }
     }
 
     /// An error that a library's error caused.
-    pub fn with(code: Code, message: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
+    pub fn with(code: ErrorCode, message: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
         Self { code, message: message.into(), source: Some(Box::new(source)) }
     }
 
     /// What kind of failure.
     #[must_use]
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> ErrorCode {
         self.code
     }
 
     /// True when the same call may succeed later, unchanged.
     #[must_use]
     pub fn retryable(&self) -> bool {
-        matches!(self.code, Code::Throttled | Code::Unavailable | Code::Full | Code::Internal)
+        matches!(self.code, ErrorCode::Throttled | ErrorCode::Unavailable | ErrorCode::Full | ErrorCode::Internal)
     }
 }
 
@@ -65,18 +65,18 @@ impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error as Object;
         let (code, message) = match &error {
-            Object::NotFound { path, .. } => (Code::NotFound, format!("no object at {path}")),
-            Object::AlreadyExists { path, .. } => (Code::Conflict, format!("an object exists already at {path}")),
-            Object::Precondition { path, .. } => (Code::Conflict, format!("the object at {path} has changed")),
+            Object::NotFound { path, .. } => (ErrorCode::NotFound, format!("no object at {path}")),
+            Object::AlreadyExists { path, .. } => (ErrorCode::Conflict, format!("an object exists already at {path}")),
+            Object::Precondition { path, .. } => (ErrorCode::Conflict, format!("the object at {path} has changed")),
             Object::PermissionDenied { path, .. } | Object::Unauthenticated { path, .. } => {
-                (Code::Denied, format!("no permission for the object at {path}"))
+                (ErrorCode::Denied, format!("no permission for the object at {path}"))
             }
-            Object::InvalidPath { .. } => (Code::Invalid, "not a valid object key".into()),
-            _ if is_full(&error) => (Code::Full, "no space left for objects: free some".into()),
+            Object::InvalidPath { .. } => (ErrorCode::Invalid, "not a valid object key".into()),
+            _ if is_full(&error) => (ErrorCode::Full, "no space left for objects: free some".into()),
             _ => match of_ours(&error) {
                 // The notification of the object failed: what that means for the caller is said already.
                 Some(ours) => (ours.code, ours.message.clone()),
-                None => (Code::Internal, "the object store failed".into()),
+                None => (ErrorCode::Internal, "the object store failed".into()),
             },
         };
         let cause = match &error {

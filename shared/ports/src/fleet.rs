@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stereospot_domain::Timestamp;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod memory;
@@ -87,13 +87,13 @@ pub trait Fleet: fmt::Debug + Send + Sync + 'static {
     /// afterwards: see [`Fleet::services`]. The platform's scaling may change the number again: [`Scaled::warning`] says so.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when there is no such service.
+    /// [`ErrorCode::NotFound`] when there is no such service.
     async fn scale(&self, service: &str, desired: u32) -> Result<Scaled>;
 
     /// Makes sure that a service should have at least one task. Where it should already, nothing is changed.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when there is no such service.
+    /// [`ErrorCode::NotFound`] when there is no such service.
     async fn force_one(&self, service: &str) -> Result<Scaled> {
         let services = self.services().await?;
         let found = services.into_iter().find(|found| found.name == service).ok_or_else(|| unknown(service))?;
@@ -125,7 +125,7 @@ pub trait TaskProtection: fmt::Debug + Send + Sync + 'static {
 /// There is no service of this name.
 #[must_use]
 pub fn unknown(service: &str) -> Error {
-    Error::new(Code::NotFound, format!("there is no service named {service} in this deployment"))
+    Error::new(ErrorCode::NotFound, format!("there is no service named {service} in this deployment"))
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Makes a job's row.
     ///
     /// # Errors
-    /// [`crate::Code::Conflict`] when it exists.
+    /// [`crate::ErrorCode::Conflict`] when it exists.
     async fn create(&self, job: &Job) -> Result<()>;
 
     /// A job's row.
@@ -105,7 +105,7 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Jobs of a status, newest first, at most `limit` of them.
     ///
     /// # Errors
-    /// [`crate::Code::Invalid`] for a cursor that is none.
+    /// [`crate::ErrorCode::Invalid`] for a cursor that is none.
     async fn list(&self, status: JobStatus, cursor: Option<&str>, limit: usize) -> Result<Page<Job>>;
 
     /// Changes a row in one conditional write.
@@ -117,7 +117,7 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Records that the source arrived, whatever the status.
     ///
     /// # Errors
-    /// [`crate::Code::NotFound`] when there is no such job.
+    /// [`crate::ErrorCode::NotFound`] when there is no such job.
     async fn set_uploaded(&self, job_id: JobId, at: Timestamp, bytes: u64) -> Result<()>;
 
     /// Records a completion; writing the same segment again replaces it.
@@ -135,7 +135,7 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Completions of a job by segment index, at most `limit` of them.
     ///
     /// # Errors
-    /// [`crate::Code::Invalid`] for a cursor that is none.
+    /// [`crate::ErrorCode::Invalid`] for a cursor that is none.
     async fn list_completions(
         &self,
         job_id: JobId,

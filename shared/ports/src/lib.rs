@@ -28,7 +28,7 @@ pub mod work_queue;
 #[cfg(any(test, feature = "conformance"))]
 pub mod wrapped;
 
-pub use error::{Code, Error, Result};
+pub use error::{Error, ErrorCode, Result};
 pub use fleet::Fleet;
 pub use job_store::JobStore;
 pub use log_source::LogSource;
@@ -90,7 +90,7 @@ impl Backend {
     /// The queue of a role.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when it is not deployed.
+    /// [`ErrorCode::NotFound`] when it is not deployed.
     pub fn queue(&self, role: QueueRole) -> Result<&Arc<dyn WorkQueue>> {
         self.queue_named(QueueName::main(role))
     }
@@ -98,8 +98,10 @@ impl Backend {
     /// Any queue by name.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when it is not deployed.
+    /// [`ErrorCode::NotFound`] when it is not deployed.
     pub fn queue_named(&self, name: QueueName) -> Result<&Arc<dyn WorkQueue>> {
-        self.queues.get(&name).ok_or_else(|| Error::new(Code::NotFound, format!("this deployment has no queue {name}")))
+        self.queues
+            .get(&name)
+            .ok_or_else(|| Error::new(ErrorCode::NotFound, format!("this deployment has no queue {name}")))
     }
 }

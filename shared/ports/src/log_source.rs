@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use stereospot_domain::{Job, JobId, Timestamp};
 use tokio::sync::watch;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 
 pub mod derive;
 pub mod line;
@@ -63,13 +63,16 @@ impl Search {
     /// Refuses a search that no source can do; sources call it first.
     ///
     /// # Errors
-    /// [`Code::Invalid`] for a limit out of range or a window that ends before it begins.
+    /// [`ErrorCode::Invalid`] for a limit out of range or a window that ends before it begins.
     pub fn check(&self) -> Result<()> {
         if !(1..=MAX_LINES).contains(&self.limit) {
-            return Err(Error::new(Code::Invalid, format!("can't return {} log lines: 1 to {MAX_LINES}", self.limit)));
+            return Err(Error::new(
+                ErrorCode::Invalid,
+                format!("can't return {} log lines: 1 to {MAX_LINES}", self.limit),
+            ));
         }
         if self.until < self.from {
-            return Err(Error::new(Code::Invalid, "the time window ends before it begins"));
+            return Err(Error::new(ErrorCode::Invalid, "the time window ends before it begins"));
         }
         Ok(())
     }
@@ -126,7 +129,7 @@ pub trait LogSource: fmt::Debug + Send + Sync + 'static {
     /// searched all the same. A line may be missing for some minutes after it was written, where the backend takes so long.
     ///
     /// # Errors
-    /// [`Code::Invalid`] as [`Search::check`]; [`Code::NotFound`] when not a single group or file is there; otherwise when the
+    /// [`ErrorCode::Invalid`] as [`Search::check`]; [`ErrorCode::NotFound`] when not a single group or file is there; otherwise when the
     /// backend can't be asked.
     async fn lines(&self, search: &Search, progress: &watch::Sender<Progress>) -> Result<Found>;
 }

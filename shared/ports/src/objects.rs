@@ -5,7 +5,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use stereospot_domain::Timestamp;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 
 /// Whether an object exists.
 ///
@@ -60,7 +60,7 @@ pub async fn is_any_below(store: &dyn ObjectStore, prefix: &str) -> Result<bool>
 /// A key as the store's own path type.
 ///
 /// # Errors
-/// [`Code::Invalid`] for a key that no store takes.
+/// [`ErrorCode::Invalid`] for a key that no store takes.
 pub fn path(key: &str) -> Result<Path> {
-    Path::parse(key).map_err(|error| Error::with(Code::Invalid, format!("`{key}` is no object key"), error))
+    Path::parse(key).map_err(|error| Error::with(ErrorCode::Invalid, format!("`{key}` is no object key"), error))
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 pub use stereospot_domain::queue::{Peeked, Settings, Stats};
 use stereospot_domain::{QueueName, Timestamp};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 
 /// Largest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -67,16 +67,16 @@ pub struct Message {
 /// Refuses a batch that no queue takes; backends call it first.
 ///
 /// # Errors
-/// [`Code::Invalid`] for an empty or too large batch, body or delay.
+/// [`ErrorCode::Invalid`] for an empty or too large batch, body or delay.
 pub fn check_send(messages: &[Outgoing]) -> Result<()> {
     check_count("send", messages.len())?;
     for message in messages {
         if message.body.is_empty() {
-            return Err(Error::new(Code::Invalid, "a message needs a body"));
+            return Err(Error::new(ErrorCode::Invalid, "a message needs a body"));
         }
         if message.body.len() > MAX_BODY_BYTES {
             let bytes = message.body.len();
-            return Err(Error::new(Code::Invalid, format!("a body of {bytes} bytes is above {MAX_BODY_BYTES}")));
+            return Err(Error::new(ErrorCode::Invalid, format!("a body of {bytes} bytes is above {MAX_BODY_BYTES}")));
         }
         check_within("a delay", message.delay, MAX_DELAY)?;
     }
@@ -86,7 +86,7 @@ pub fn check_send(messages: &[Outgoing]) -> Result<()> {
 /// Refuses a receive that no queue takes; backends call it first.
 ///
 /// # Errors
-/// [`Code::Invalid`] for a number or a visibility timeout out of range.
+/// [`ErrorCode::Invalid`] for a number or a visibility timeout out of range.
 pub fn check_receive(how: Receive) -> Result<()> {
     check_count("receive", how.max)?;
     how.visibility.map_or(Ok(()), check_visibility)
@@ -95,7 +95,7 @@ pub fn check_receive(how: Receive) -> Result<()> {
 /// Refuses a visibility timeout above [`MAX_VISIBILITY`].
 ///
 /// # Errors
-/// [`Code::Invalid`] then.
+/// [`ErrorCode::Invalid`] then.
 pub fn check_visibility(visibility: Duration) -> Result<()> {
     check_within("a visibility timeout", visibility, MAX_VISIBILITY)
 }
@@ -104,14 +104,14 @@ fn check_count(what: &str, count: usize) -> Result<()> {
     if (1..=MAX_BATCH).contains(&count) {
         return Ok(());
     }
-    Err(Error::new(Code::Invalid, format!("can't {what} {count} messages at once: 1 to {MAX_BATCH}")))
+    Err(Error::new(ErrorCode::Invalid, format!("can't {what} {count} messages at once: 1 to {MAX_BATCH}")))
 }
 
 fn check_within(what: &str, given: Duration, most: Duration) -> Result<()> {
     if given <= most {
         return Ok(());
     }
-    Err(Error::new(Code::Invalid, format!("{what} of {} s is above {} s", given.as_secs(), most.as_secs())))
+    Err(Error::new(ErrorCode::Invalid, format!("{what} of {} s is above {} s", given.as_secs(), most.as_secs())))
 }
 
 /// One queue. Delivery is at least once and in no order.
@@ -129,7 +129,7 @@ pub trait WorkQueue: fmt::Debug + Send + Sync + 'static {
     /// Sends up to [`MAX_BATCH`] messages and returns their ids in order. When it returns `Ok` they are durable, all of them.
     ///
     /// # Errors
-    /// [`crate::Code::Invalid`] for an empty or too large batch, body or delay: then nothing was sent.
+    /// [`crate::ErrorCode::Invalid`] for an empty or too large batch, body or delay: then nothing was sent.
     async fn send(&self, messages: &[Outgoing]) -> Result<Vec<String>>;
 
     /// Leases up to `max` messages. A message that was already received `max_receives` times goes to the dead-letter queue
@@ -142,19 +142,19 @@ pub trait WorkQueue: fmt::Debug + Send + Sync + 'static {
     /// Hides the message for `visibility` from now on; at most [`MAX_VISIBILITY`].
     ///
     /// # Errors
-    /// [`crate::Code::LeaseLost`] when the receipt is void.
+    /// [`crate::ErrorCode::LeaseLost`] when the receipt is void.
     async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<()>;
 
     /// Gives the message back, to be received again after `delay`. Its receive count stays.
     ///
     /// # Errors
-    /// [`crate::Code::LeaseLost`] when the receipt is void.
+    /// [`crate::ErrorCode::LeaseLost`] when the receipt is void.
     async fn release(&self, receipt: &Receipt, delay: Duration) -> Result<()>;
 
     /// Removes the message for good.
     ///
     /// # Errors
-    /// [`crate::Code::LeaseLost`] when the receipt is void: then somebody else has it, and it was not removed.
+    /// [`crate::ErrorCode::LeaseLost`] when the receipt is void: then somebody else has it, and it was not removed.
     async fn delete(&self, receipt: &Receipt) -> Result<()>;
 
     /// Counts.
@@ -179,6 +179,6 @@ pub trait WorkQueue: fmt::Debug + Send + Sync + 'static {
     /// Removes every message, in flight and delayed ones too, and returns how many there were.
     ///
     /// # Errors
-    /// [`crate::Code::Throttled`] where the backend allows it only so often.
+    /// [`crate::ErrorCode::Throttled`] where the backend allows it only so often.
     async fn purge(&self) -> Result<u64>;
 }

@@ -20,7 +20,7 @@ pub fn started(version: &str) {
     set(catalogue::START_TIMESTAMP, &[], unix_seconds(SystemTime::now()));
 }
 
-/// Counts a failed call to a backend; `code` is `stereospot_ports::Code::as_str`.
+/// Counts a failed call to a backend; `code` is `stereospot_ports::ErrorCode::as_str`.
 pub fn backend_error(code: &str) {
     add(catalogue::BACKEND_ERRORS, &[code], 1);
 }

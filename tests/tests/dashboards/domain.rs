@@ -33,9 +33,9 @@ fn sets_with_a_list_are_the_same() {
     check(&catalogue::STAGE, Stage::ALL);
     check(&catalogue::WORKER_STAGE, Stage::ALL.iter().map(|stage| stage.as_str()).chain(["all"]));
     check(&catalogue::JOB_STATUS, JobStatus::ALL);
-    check(&catalogue::DIAGNOSIS_CODE, diagnosis::Code::ALL);
+    check(&catalogue::DIAGNOSIS_CODE, diagnosis::FindingCode::ALL);
     check(&catalogue::EVENT_TYPE, EventKind::ALL);
-    check(&catalogue::ERROR_CODE, stereospot_ports::Code::ALL.iter().map(|code| code.as_str()));
+    check(&catalogue::ERROR_CODE, stereospot_ports::ErrorCode::ALL.iter().map(|code| code.as_str()));
     check(&catalogue::JOB_OUTCOME, [JobStatus::Completed, JobStatus::Failed]);
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 use serde::Deserialize;
-use stereospot_domain::diagnosis::Code;
+use stereospot_domain::diagnosis::FindingCode;
 
 use super::{dashboards, expression, promtool, read};
 
@@ -134,7 +134,7 @@ fn every_diagnosis_has_exactly_one_alert() {
     let matcher = Regex::new(r#"code(=~|!~|=)"([^"]+)""#).unwrap();
     let job_alerts: Vec<(String, Rule)> =
         alerts().into_iter().filter(|(_, rule)| rule.expr.contains("stereospot_stuck_jobs")).collect();
-    for code in Code::ALL {
+    for code in FindingCode::ALL {
         let firing: Vec<&str> = job_alerts
             .iter()
             .filter(|(name, rule)| {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 use stereospot_domain::QueueName;
-use stereospot_domain::diagnosis::Code;
+use stereospot_domain::diagnosis::FindingCode;
 
 use super::{dashboards, rules};
 
@@ -21,8 +21,8 @@ fn pages() -> BTreeMap<String, String> {
         .collect()
 }
 
-fn code(name: &str) -> Option<Code> {
-    Code::ALL.iter().copied().find(|code| code.as_str() == name)
+fn code(name: &str) -> Option<FindingCode> {
+    FindingCode::ALL.iter().copied().find(|code| code.as_str() == name)
 }
 
 #[test]
@@ -31,7 +31,8 @@ fn there_is_a_page_for_each_diagnosis_and_each_alert_and_no_other() {
         .into_iter()
         .filter(|(_, rule)| !rule.expr.contains("stereospot_stuck_jobs"))
         .map(|(name, _)| rules::page(&name));
-    let expected: BTreeSet<String> = Code::ALL.iter().map(|code| code.as_str().to_owned()).chain(of_alerts).collect();
+    let expected: BTreeSet<String> =
+        FindingCode::ALL.iter().map(|code| code.as_str().to_owned()).chain(of_alerts).collect();
     assert_eq!(pages().into_keys().collect::<BTreeSet<_>>(), expected);
 }
 
@@ -123,8 +124,13 @@ fn writes_are_the_right_ones_for_the_page() {
         }
     }
     // These findings have no repair, so their pages must not offer one.
-    let without = [Code::SourceMissing, Code::TooManyCompletions, Code::SegmentSilent, Code::StepFailing];
+    let without = [
+        FindingCode::SourceMissing,
+        FindingCode::TooManyCompletions,
+        FindingCode::SegmentSilent,
+        FindingCode::StepFailing,
+    ];
     let expected: BTreeSet<String> =
-        Code::ALL.iter().filter(|code| !without.contains(code)).map(|code| code.as_str().to_owned()).collect();
+        FindingCode::ALL.iter().filter(|code| !without.contains(code)).map(|code| code.as_str().to_owned()).collect();
     assert_eq!(repairs, expected);
 }

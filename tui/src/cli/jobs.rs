@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueHint};
 use stereospot_domain::JobStatus;
-use stereospot_domain::diagnosis::Code;
+use stereospot_domain::diagnosis::FindingCode;
 
 use super::named;
 use super::output::{Json, Write};
@@ -75,7 +75,7 @@ pub(crate) enum JobsCommand {
         /// The job
         id: String,
         /// The finding's code, as `jobs show` names it
-        #[arg(value_parser = PossibleValuesParser::new(Code::ALL.iter().map(|code| code.as_str())), hide_possible_values = true)]
+        #[arg(value_parser = PossibleValuesParser::new(FindingCode::ALL.iter().map(|code| code.as_str())), hide_possible_values = true)]
         code: String,
         /// How it is confirmed.
         #[command(flatten)]

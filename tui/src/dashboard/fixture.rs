@@ -6,7 +6,7 @@ use stereospot_api::view::{
     Attention, CollectorView, Environment, JobDetail, JobView, MessageView, Observed, QueueView, SegmentState,
     SegmentView, Snapshot, TimelineEntry, WorkerState, WorkerView,
 };
-use stereospot_domain::diagnosis::{Code, Finding, Repair, Severity};
+use stereospot_domain::diagnosis::{Finding, FindingCode, Repair, Severity};
 use stereospot_domain::plan::{Action, Plan, PlanItem};
 use stereospot_domain::{
     BackendKind, Event, EventKind, Format, Job, JobId, JobOptions, JobStatus, QueueName, QueueRole, Stage, Timestamp,
@@ -64,7 +64,7 @@ pub(crate) fn stuck_job() -> JobView {
     (view.segments_dead, view.attempts, view.last_activity_at) = (Some(1), 3, ago(540));
     view.findings = vec![
         Finding {
-            code: Code::SegmentDeadLettered,
+            code: FindingCode::SegmentDeadLettered,
             severity: Severity::Critical,
             since: ago(540),
             evidence: vec![
@@ -77,7 +77,7 @@ pub(crate) fn stuck_job() -> JobView {
             }),
         },
         Finding {
-            code: Code::SegmentLost,
+            code: FindingCode::SegmentLost,
             severity: Severity::Critical,
             since: ago(540),
             evidence: vec![

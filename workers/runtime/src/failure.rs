@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stereospot_ports::Code;
+use stereospot_ports::ErrorCode;
 
 /// Why a message's work did not get done.
 #[derive(Debug, thiserror::Error)]
@@ -20,11 +20,11 @@ pub enum Failure {
     /// The backend does not answer, or asks for fewer calls. That is no fault of the message: the worker keeps it and tries
     /// again, and after a while gives it back. No attempt failed.
     #[error("{1}")]
-    Away(Code, String),
+    Away(ErrorCode, String),
     /// The backend refuses or fails: an expired credential, a table that is gone, or something about this message. The worker
     /// keeps it and tries again; after a while the attempt has failed.
     #[error("{1}")]
-    Hindered(Code, String),
+    Hindered(ErrorCode, String),
     /// There is no space for it. The worker keeps the message and tries again until there is: a full disk is not the message's
     /// fault, so it costs no attempt.
     #[error("{0}")]
@@ -53,10 +53,10 @@ impl From<stereospot_ports::Error> for Failure {
     fn from(error: stereospot_ports::Error) -> Self {
         let (code, error) = (error.code(), told(&error));
         match code {
-            Code::Full => Failure::NoSpace(error),
-            Code::Throttled | Code::Unavailable => Failure::Away(code, error),
+            ErrorCode::Full => Failure::NoSpace(error),
+            ErrorCode::Throttled | ErrorCode::Unavailable => Failure::Away(code, error),
             // What a backend does not find is a table or a queue: rows and objects are asked for as such.
-            Code::Denied | Code::Internal | Code::NotFound => Failure::Hindered(code, error),
+            ErrorCode::Denied | ErrorCode::Internal | ErrorCode::NotFound => Failure::Hindered(code, error),
             _ => Failure::Retry(error),
         }
     }
@@ -65,7 +65,7 @@ impl From<stereospot_ports::Error> for Failure {
 impl From<object_store::Error> for Failure {
     fn from(error: object_store::Error) -> Self {
         match stereospot_ports::Error::from(error) {
-            error if error.code() == Code::NotFound => Failure::Retry(told(&error)),
+            error if error.code() == ErrorCode::NotFound => Failure::Retry(told(&error)),
             error => error.into(),
         }
     }
@@ -75,7 +75,7 @@ impl From<object_store::Error> for Failure {
 #[must_use]
 pub fn told(error: &stereospot_ports::Error) -> String {
     match error.code() {
-        Code::Throttled | Code::Unavailable | Code::Denied | Code::NotFound => error.to_string(),
+        ErrorCode::Throttled | ErrorCode::Unavailable | ErrorCode::Denied | ErrorCode::NotFound => error.to_string(),
         _ => chain(error),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use stereospot_domain::EventKind;
 use stereospot_ports::work_queue::Receipt;
-use stereospot_ports::{Code, WorkQueue};
+use stereospot_ports::{ErrorCode, WorkQueue};
 use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -54,7 +54,9 @@ impl Lease {
                         events.emit(EventKind::LeaseExtended, &about, data);
                     }
                     // Where it was refused before, that the lease is over by now is nothing new.
-                    Err(error) if error.code() == Code::Denied || is_refused && error.code() == Code::LeaseLost => {
+                    Err(error)
+                        if error.code() == ErrorCode::Denied || is_refused && error.code() == ErrorCode::LeaseLost =>
+                    {
                         if !is_refused {
                             is_refused = true;
                             record::backend_error(error.code().as_str());
@@ -71,7 +73,7 @@ impl Lease {
                         }
                     }
                     // A hiccup is no loss while the last extension still holds.
-                    Err(error) if error.code() != Code::LeaseLost && tokio::time::Instant::now() < valid_until => {
+                    Err(error) if error.code() != ErrorCode::LeaseLost && tokio::time::Instant::now() < valid_until => {
                         tracing::warn!("the lease on a message of {name} was not extended: {error}");
                     }
                     Err(error) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stereospot_ports::work_queue::{MAX_DELAY, Message, Outgoing};
-use stereospot_ports::{Code, Result, WorkQueue};
+use stereospot_ports::{ErrorCode, Result, WorkQueue};
 use stereospot_telemetry::record;
 
 use crate::events::About;
@@ -66,10 +66,10 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
         Ok(()) if is_done => record::message_deleted(role),
         Ok(()) => record::message_released(role),
         // Then the message comes again, to this worker or another, and finds its work done.
-        Err(error) if error.code() == Code::LeaseLost => {
+        Err(error) if error.code() == ErrorCode::LeaseLost => {
             tracing::warn!("a message of {name} came back before it was settled: {error}");
         }
-        Err(error) if error.code() == Code::Denied && !is_done => {
+        Err(error) if error.code() == ErrorCode::Denied && !is_done => {
             record::backend_error(error.code().as_str());
             let secs = ended.visibility.as_secs();
             tracing::warn!("a message of {name} comes again by itself, {secs} s after it came last: {}", told(&error));
@@ -115,7 +115,7 @@ async fn give_back(ended: &Ended<'_>, after: Duration) -> Result<()> {
         return send_anew(ended, after).await;
     }
     match queue.release(&message.receipt, after).await {
-        Err(error) if error.code() == Code::Denied => send_anew(ended, after).await.map_err(|_| error),
+        Err(error) if error.code() == ErrorCode::Denied => send_anew(ended, after).await.map_err(|_| error),
         released => released,
     }
 }

@@ -9,7 +9,7 @@ use stereospot_domain::keys::OutputKey;
 use stereospot_domain::message::{self, Request};
 use stereospot_domain::{QueueRole, Stage, Topology};
 use stereospot_ports::work_queue::{Message, Receive, Settings};
-use stereospot_ports::{Backend, Code, WorkQueue};
+use stereospot_ports::{Backend, ErrorCode, WorkQueue};
 use stereospot_telemetry::catalogue::StepOutcome;
 use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
@@ -142,7 +142,7 @@ impl At {
                 Ok(Self { queue, settings, visibility: Some(LEAST_VISIBILITY) })
             }
             Ok(settings) => Ok(Self { queue, settings, visibility: None }),
-            Err(error) if error.code() == Code::Denied => {
+            Err(error) if error.code() == ErrorCode::Denied => {
                 tracing::warn!("{error}; until then its messages are hidden for {} s", UNKNOWN_VISIBILITY.as_secs());
                 let settings = Settings { visibility: UNKNOWN_VISIBILITY, max_receives: None };
                 Ok(Self { queue, settings, visibility: Some(UNKNOWN_VISIBILITY) })

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use stereospot_domain::keys::SegmentKey;
 use stereospot_domain::{Job, JobId, keys};
 use stereospot_media::manifest::Manifest;
-use stereospot_ports::{Code, objects};
+use stereospot_ports::{ErrorCode, objects};
 use stereospot_runtime::stage::{Context, Failure};
 
 use crate::files;
@@ -94,7 +94,7 @@ pub async fn keep(context: &Context, job_id: JobId, plan: Plan) -> Result<Plan, 
     match context.backend.input.store.put_opts(&path, content.clone().into(), options).await {
         Ok(_) => return Ok(plan),
         Err(error) => match stereospot_ports::Error::from(error) {
-            error if error.code() == Code::Conflict => {}
+            error if error.code() == ErrorCode::Conflict => {}
             error => return Err(error.into()),
         },
     }

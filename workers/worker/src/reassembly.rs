@@ -14,7 +14,7 @@ use stereospot_media::join::{JoinSummary, join};
 use stereospot_media::manifest::{Manifest, StereoLayout};
 use stereospot_media::{Cancel, Error};
 use stereospot_ports::job_store::Acquired;
-use stereospot_ports::{Code, objects};
+use stereospot_ports::{ErrorCode, objects};
 use stereospot_runtime::job;
 use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task, chain};
 use stereospot_telemetry::record;
@@ -180,7 +180,7 @@ impl Reassembly {
         }
         match published {
             Ok(()) => Ok(Some(bytes)),
-            Err(error) if error.code() == Code::Conflict => {
+            Err(error) if error.code() == ErrorCode::Conflict => {
                 tracing::info!("job_id={job_id} has a result already");
                 Ok(None)
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stereospot_ports::Code;
+use stereospot_ports::ErrorCode;
 use stereospot_runtime::stage::chain;
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +38,7 @@ async fn given_space_every<T>(
 }
 
 fn is_for_space(error: &anyhow::Error) -> bool {
-    let is_full = |ours: &stereospot_ports::Error| ours.code() == Code::Full;
+    let is_full = |ours: &stereospot_ports::Error| ours.code() == ErrorCode::Full;
     stereospot_ports::error::is_full(error.as_ref())
         || error.chain().any(|cause| cause.downcast_ref().is_some_and(is_full))
 }
@@ -66,7 +66,7 @@ mod tests {
     async fn a_start_waits_for_space_and_for_nothing_else() {
         let stop = CancellationToken::new();
         let full = || Err::<(), _>(Error::from(ErrorKind::StorageFull)).context("the lock can't be written");
-        let database = stereospot_ports::Error::new(Code::Full, "no space left in the data directory: free some");
+        let database = stereospot_ports::Error::new(ErrorCode::Full, "no space left in the data directory: free some");
         let failures = vec![full().unwrap_err(), database.into()];
         let (done, tried) = check(failures, &stop).await;
         done.unwrap();

@@ -1,7 +1,7 @@
 use stereospot_api::view::ServiceView;
-use stereospot_domain::diagnosis::{Code, Patience};
+use stereospot_domain::diagnosis::{FindingCode, Patience};
 use stereospot_domain::queue::{Peeked, Settings, Stats};
-use stereospot_domain::{Event, EventKind, Job, JobId, JobOptions, JobStatus, Stage, error, message};
+use stereospot_domain::{ErrorCode, Event, EventKind, Job, JobId, JobOptions, JobStatus, Stage, message};
 use uuid::Uuid;
 
 use super::sources::FAILS_FOR;
@@ -47,7 +47,7 @@ fn what_is_wrong_is_listed_gravest_first() {
     world.collector_ran(Collector::Services, Duration::from_secs(1), Some("no answer".into()), NOW);
     world.collector_ran(Collector::Jobs, Duration::from_secs(1), None, NOW);
 
-    let stuck_id = format!("job/{job_id}/{}", Code::ReassemblyDeadLettered);
+    let stuck_id = format!("job/{job_id}/{}", FindingCode::ReassemblyDeadLettered);
     assert_eq!(
         lines(&world),
         [
@@ -119,8 +119,8 @@ fn a_queue_that_cannot_be_read_and_a_budget_that_is_used_up_are_a_line_each() {
         world.set_queue(name, empty, SETTINGS, NOW);
     }
     assert_eq!(world.depth(QueueRole::Reassembly).map(|depth| depth.value), Some(0));
-    world.queue_failed(name, error::Code::NotFound, gone, NOW);
-    world.queue_failed(name, error::Code::NotFound, gone, NOW.plus(Duration::from_secs(9)));
+    world.queue_failed(name, ErrorCode::NotFound, gone, NOW);
+    world.queue_failed(name, ErrorCode::NotFound, gone, NOW.plus(Duration::from_secs(9)));
     assert_eq!(world.depth(QueueRole::Reassembly), None, "nothing rests on its last numbers");
     world.collector_ran(Collector::Queues, Duration::from_secs(1), None, NOW.minus(Duration::from_secs(60)));
     let since = NOW.minus(Duration::from_secs(40));
@@ -157,7 +157,7 @@ fn that_nobody_answers_is_one_line_before_all_others() {
         world.collector_lacks(name, None, ago(40));
     }
     for name in QueueName::all().take(3) {
-        world.queue_failed(name, error::Code::Denied, expired, ago(40));
+        world.queue_failed(name, ErrorCode::Denied, expired, ago(40));
     }
     world.outage = Some(Outage { since: ago(9), error: expired.into(), of_aws: true, others_answer: false });
     let ids = |world: &World| -> Vec<String> { lines(world).into_iter().map(|(id, _)| id).collect() };
@@ -188,8 +188,8 @@ fn what_is_missing_stands_before_what_it_holds_up_and_a_part_that_fails_is_told(
     let gone = "the queue does not exist";
     let stuck = Stats { ready: 5, oldest_enqueued_at: Some(NOW.minus(Duration::from_secs(660))), ..Stats::default() };
     world.set_queue(QueueName::main(QueueRole::Inference), stuck, SETTINGS, NOW);
-    world.queue_failed(QueueName::main(QueueRole::Chunking), error::Code::NotFound, gone, NOW);
-    world.queue_failed(QueueName::main(QueueRole::Ingest), error::Code::NotFound, gone, NOW);
+    world.queue_failed(QueueName::main(QueueRole::Chunking), ErrorCode::NotFound, gone, NOW);
+    world.queue_failed(QueueName::main(QueueRole::Ingest), ErrorCode::NotFound, gone, NOW);
     world.collector_ran(Collector::Jobs, Duration::from_secs(10), None, NOW);
     world.collector_lacks(
         Collector::Jobs,
@@ -217,7 +217,7 @@ fn what_is_missing_stands_before_what_it_holds_up_and_a_part_that_fails_is_told(
 #[test]
 fn the_next_step_is_one_that_can_be_taken() {
     let finding = |repair| Finding {
-        code: Code::SegmentLost,
+        code: FindingCode::SegmentLost,
         severity: Severity::Critical,
         since: NOW,
         evidence: Vec::new(),

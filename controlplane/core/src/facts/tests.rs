@@ -1,4 +1,4 @@
-use stereospot_domain::error::Code;
+use stereospot_domain::ErrorCode;
 use stereospot_domain::queue::{Peeked, Settings, Stats};
 use stereospot_domain::{Job, JobOptions, JobStatus};
 use uuid::Uuid;
@@ -53,12 +53,12 @@ fn what_left_a_queue_may_be_dead_until_the_dead_letter_queue_is_read() {
         assert_eq!(unseen(&world), Some(Unseen::NotRead));
         world.set_queue(dead, holds(0), settings, at(10 + lags));
         assert_eq!(unseen(&world), None);
-        world.queue_failed(dead, Code::Unavailable, "no answer", at(20 + lags));
+        world.queue_failed(dead, ErrorCode::Unavailable, "no answer", at(20 + lags));
         assert_eq!(unseen(&world), Some(Unseen::NotRead), "a moment's failure");
         let fails = |world: &mut World, code| world.queue_failed(dead, code, "why", at(20 + lags));
-        fails(&mut world, Code::Denied);
+        fails(&mut world, ErrorCode::Denied);
         assert_eq!(unseen(&world), Some(Unseen::Unreadable("why".into())));
-        fails(&mut world, Code::NotFound);
+        fails(&mut world, ErrorCode::NotFound);
         assert_eq!(unseen(&world), Some(Unseen::Unreadable("why".into())), "what it held is not known");
         world.set_queue(main, holds(0), Settings { max_receives: None, ..settings }, at(20 + lags));
         assert_eq!(unseen(&world), None, "there never was one");
@@ -82,14 +82,19 @@ fn a_finding_goes_with_the_numbers_that_it_rests_on() {
     assert!(world.flagged.contains(&job_id), "its message is lost");
     assert!(world.queue_failed(
         QueueName::main(QueueRole::Chunking),
-        Code::NotFound,
+        ErrorCode::NotFound,
         "the queue does not exist",
         at(1010)
     ));
     world.diagnose_flagged(at(1010), Patience::default());
     assert!(!world.flagged.contains(&job_id), "nobody knows");
     assert!(
-        !world.queue_failed(QueueName::main(QueueRole::Chunking), Code::NotFound, "the queue does not exist", at(1020)),
+        !world.queue_failed(
+            QueueName::main(QueueRole::Chunking),
+            ErrorCode::NotFound,
+            "the queue does not exist",
+            at(1020)
+        ),
         "that is no news"
     );
 }
@@ -165,7 +170,7 @@ fn what_is_known_of_the_ingest_queue_is_told_and_what_is_not_too() {
     assert_eq!(facts.unseen_ingests, Some(Unseen::NotRead), "what left it may be dead");
     world.set_queue(dead, holds(0), settings, at(190));
     assert_eq!(of(&world).unseen_ingests, None);
-    world.queue_failed(main, Code::Denied, "why", at(200));
+    world.queue_failed(main, ErrorCode::Denied, "why", at(200));
     let facts = of(&world);
     assert_eq!(
         (facts.ingest_depth.as_ref(), facts.ingest_unknown.as_ref()),

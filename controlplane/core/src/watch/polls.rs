@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stereospot_domain::error::Code;
+use stereospot_domain::ErrorCode;
 use stereospot_domain::{BackendKind, JobId, JobStatus, QueueName, QueueRole, Timestamp};
 
 use super::budget::Budget;
@@ -22,7 +22,7 @@ pub const TICK: Duration = Duration::from_millis(10);
 /// Why a target was not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Failure {
-    code: Code,
+    code: ErrorCode,
     sentence: String,
 }
 
@@ -155,7 +155,7 @@ impl PollState {
     }
 
     /// Keeps a target's error; true when it failed not already.
-    pub fn note_error(&mut self, target: Target, code: Code, sentence: String, now: Moment) -> bool {
+    pub fn note_error(&mut self, target: Target, code: ErrorCode, sentence: String, now: Moment) -> bool {
         let before = self.errors.get(&target);
         let since = before.filter(|(_, other)| other.code == code).map_or(now, |(since, _)| *since);
         self.errors.insert(target, (since, Failure { code, sentence })).is_none()

@@ -9,7 +9,7 @@ use stereospot_core::views;
 use stereospot_domain::keys::OutputKey;
 use stereospot_domain::message::{self, Request};
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, Timestamp, keys};
-use stereospot_ports::{Backend, Code, Error, Result, job_store, objects};
+use stereospot_ports::{Backend, Error, ErrorCode, Result, job_store, objects};
 use tokio::sync::OnceCell;
 
 use crate::actions::mend::{self, Lost};
@@ -218,7 +218,7 @@ impl<'a> Judge<'a> {
     async fn is_damaged(&self, job_id: JobId, index: u32) -> Result<bool> {
         let read = async || -> Result<BTreeSet<u32>> {
             let history = self.app.store.job_history(job_id).await;
-            let unreadable = |error| Error::with(Code::Internal, "the stored events can't be read", error);
+            let unreadable = |error| Error::with(ErrorCode::Internal, "the stored events can't be read", error);
             let mut progress = JobProgress::default();
             history.map_err(unreadable)?.iter().for_each(|event| progress.apply(event));
             let damaged = progress.segments.iter().filter(|(_, segment)| segment.is_damaged());

@@ -9,7 +9,7 @@ use stereospot_aws::provision::alarm::StuckJobs;
 use stereospot_aws::sqs::{MoveState, MoveTask};
 use stereospot_controlplane::{CallCounts, Counts, Move, Moves, StuckJobsAlarm};
 use stereospot_domain::Timestamp;
-use stereospot_ports::{Code, Result};
+use stereospot_ports::{ErrorCode, Result};
 
 /// Counts of all calls to AWS.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Moves for QueueMoves {
         let Some(handle) = running.and_then(|task| task.handle) else { return Ok(false) };
         match self.0.cancel_move(&handle).await {
             Ok(_) => Ok(true),
-            Err(error) if error.code() == Code::NotFound => Ok(false),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
             Err(error) => Err(error),
         }
     }

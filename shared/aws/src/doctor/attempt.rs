@@ -2,7 +2,7 @@
 //! nobody's row, receipts that no queue gave, log queries that never ran.
 
 use serde_json::{Value, json};
-use stereospot_ports::Code;
+use stereospot_ports::ErrorCode;
 
 use super::report::{Permission, Verdict};
 use crate::deployment::Deployment;
@@ -43,10 +43,10 @@ pub(super) async fn verdict(apis: &Apis<'_>, deployment: &Deployment, permission
         None => Verdict::NotKnown,
         Some(Ok(())) => Verdict::Allowed,
         Some(Err(error)) => match error.code() {
-            Code::Denied => Verdict::Missing,
+            ErrorCode::Denied => Verdict::Missing,
             // The condition was looked at, the receipt, the name: so the caller was let in.
-            Code::Conflict | Code::LeaseLost => Verdict::Allowed,
-            Code::NotFound if permission.action.starts_with("logs:") => Verdict::Allowed,
+            ErrorCode::Conflict | ErrorCode::LeaseLost => Verdict::Allowed,
+            ErrorCode::NotFound if permission.action.starts_with("logs:") => Verdict::Allowed,
             _ => Verdict::NotKnown,
         },
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use serde_json::Value;
 use stereospot_domain::QueueRole;
-use stereospot_ports::Code;
+use stereospot_ports::ErrorCode;
 
 use super::report::{BucketFound, DeadLetterFound, Depth, QueueFound, Severity, TableFound};
 use super::{Complaints, Doctor, permissions};
@@ -147,14 +147,14 @@ impl Doctor<'_> {
         let url = queue_url.rsplit_once('/').map_or(name.clone(), |(base, _)| format!("{base}/{name}"));
         let (is_there, depth) = match queue::attributes(&self.sqs, &name, &url).await {
             Ok(attributes) => (Some(true), Some(depth(&attributes, None))),
-            Err(error) if error.code() == Code::NotFound && !is_policy_known => return None,
-            Err(error) if error.code() == Code::NotFound && !is_in_policy => {
+            Err(error) if error.code() == ErrorCode::NotFound && !is_policy_known => return None,
+            Err(error) if error.code() == ErrorCode::NotFound && !is_in_policy => {
                 complaints.warn(format!(
                     "{queue_name} has no dead-letter queue: failing messages are tried for ever; make {name}"
                 ));
                 return None;
             }
-            Err(error) if error.code() == Code::NotFound => {
+            Err(error) if error.code() == ErrorCode::NotFound => {
                 complaints.error(format!(
                     "{queue_name} dead-letters to {name}, which does not exist or may not be seen: failing messages are \
                      lost if it is gone; make it, or allow sqs:GetQueueAttributes on it"

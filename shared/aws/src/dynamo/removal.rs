@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 use stereospot_domain::JobId;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::rows::{Item, number, text};
 use super::{DynamoJobs, call, key};
@@ -60,7 +60,7 @@ async fn delete(store: &DynamoJobs, table: &str, keys: &[Item]) -> Result<()> {
         let request = DeleteRequest::builder()
             .set_key(Some(key.clone()))
             .build()
-            .map_err(|error| Error::with(Code::Internal, "a batch entry lacks a field", error))?;
+            .map_err(|error| Error::with(ErrorCode::Internal, "a batch entry lacks a field", error))?;
         open.push(WriteRequest::builder().delete_request(request).build());
     }
     let mut failures = 0;
@@ -83,7 +83,7 @@ async fn delete(store: &DynamoJobs, table: &str, keys: &[Item]) -> Result<()> {
                 "the table {table} takes no more deletions just now: {} rows are left, try again later",
                 open.len()
             );
-            return Err(Error::new(Code::Throttled, why));
+            return Err(Error::new(ErrorCode::Throttled, why));
         }
         tokio::time::sleep(PAUSE * 2_u32.pow(failures - 1)).await;
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use aws_sdk_dynamodb::types::AttributeValue;
 use stereospot_domain::{Job, JobId, JobOptions, JobStatus, Lock, Mode, SegmentCompletion, Timestamp};
 use stereospot_ports::job_store::Transition;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::change::Change;
 
@@ -27,7 +27,7 @@ pub(super) fn secs(at: Timestamp) -> AttributeValue {
 
 pub(super) fn from_job(job: &Job) -> Result<Item> {
     let options = serde_json::to_string(&job.options)
-        .map_err(|error| Error::with(Code::Invalid, "the job's options can't be stored", error))?;
+        .map_err(|error| Error::with(ErrorCode::Invalid, "the job's options can't be stored", error))?;
     let mut item = Item::from([
         ("job_id".into(), text(job.job_id)),
         ("mode".into(), text(job.mode)),
@@ -51,9 +51,8 @@ pub(super) fn to_job(item: &Item) -> Result<Job> {
     let row = Row { kind: "job", item };
     let mode: Mode = row.wanted("mode", row.parsed("mode")?)?;
     let options = match row.text("options") {
-        Some(json) => {
-            serde_json::from_str(json).map_err(|error| Error::with(Code::Corrupt, row.unreadable("options"), error))?
-        }
+        Some(json) => serde_json::from_str(json)
+            .map_err(|error| Error::with(ErrorCode::Corrupt, row.unreadable("options"), error))?,
         // A job of an existing service.
         None => JobOptions::of(mode.into()),
     };
@@ -130,7 +129,10 @@ impl<'a> Row<'a> {
 
     fn parsed<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(&self, name: &str) -> Result<Option<T>> {
         let parse = |text: &str| text.parse::<T>();
-        self.text(name).map(parse).transpose().map_err(|error| Error::with(Code::Corrupt, self.unreadable(name), error))
+        self.text(name)
+            .map(parse)
+            .transpose()
+            .map_err(|error| Error::with(ErrorCode::Corrupt, self.unreadable(name), error))
     }
 
     /// A whole number; a fraction that another program wrote is cut off.
@@ -142,12 +144,14 @@ impl<'a> Row<'a> {
         let number = value.as_n().ok().and_then(|text| {
             text.parse::<i64>().ok().or_else(|| text.parse::<f64>().ok().filter(|n| n.is_finite()).map(|n| n as i64))
         });
-        number.map(Some).ok_or_else(|| Error::new(Code::Corrupt, self.unreadable(name)))
+        number.map(Some).ok_or_else(|| Error::new(ErrorCode::Corrupt, self.unreadable(name)))
     }
 
     fn number<T: TryFrom<i64>>(&self, name: &str) -> Result<Option<T>> {
         let whole = self.whole(name)?;
-        whole.map(|whole| T::try_from(whole).map_err(|_| Error::new(Code::Corrupt, self.unreadable(name)))).transpose()
+        whole
+            .map(|whole| T::try_from(whole).map_err(|_| Error::new(ErrorCode::Corrupt, self.unreadable(name))))
+            .transpose()
     }
 
     fn time(&self, name: &str) -> Result<Option<Timestamp>> {
@@ -155,7 +159,7 @@ impl<'a> Row<'a> {
     }
 
     fn wanted<T>(&self, name: &str, value: Option<T>) -> Result<T> {
-        value.ok_or_else(|| Error::new(Code::Corrupt, self.unreadable(name)))
+        value.ok_or_else(|| Error::new(ErrorCode::Corrupt, self.unreadable(name)))
     }
 
     fn unreadable(&self, name: &str) -> String {

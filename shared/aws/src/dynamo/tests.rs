@@ -38,7 +38,7 @@ async fn an_unreadable_row_is_named_and_hides_no_other() {
     let (store, _) =
         store(&[(200, &format!(r#"{{"Item":{bad}}}"#)), (200, &format!(r#"{{"Items":[{bad},{good}],"Count":2}}"#))]);
     let error = store.get(id()).await.unwrap_err();
-    assert_eq!(error.code(), Code::Corrupt);
+    assert_eq!(error.code(), ErrorCode::Corrupt);
     assert!(error.to_string().contains("its `status` is missing or not what it should be"), "{error}");
     let page = store.list(JobStatus::Created, None, 10).await.unwrap();
     assert_eq!(page.items.len(), 1);
@@ -148,7 +148,7 @@ async fn deleting_completions_is_given_up_when_nothing_goes() {
     answers.extend([(200, all.as_str()); 5]);
     let (store, replay) = store(&answers);
     let error = store.delete_completions(id()).await.unwrap_err();
-    assert_eq!((error.code(), replay.asked().len()), (Code::Throttled, 6));
+    assert_eq!((error.code(), replay.asked().len()), (ErrorCode::Throttled, 6));
     let said = "the table p-segment-completions takes no more deletions just now: 2 rows are left, try again later";
     assert_eq!(error.to_string(), said);
 }
@@ -162,7 +162,7 @@ async fn a_table_that_is_not_deployed_is_named_and_the_others_answer() {
     let said = "this deployment has no table of segment completions: SEGMENT_COMPLETIONS_TABLE_NAME is missing in the \
                 environment file";
     for error in [store.count_completions(id()).await.unwrap_err(), store.delete_completions(id()).await.unwrap_err()] {
-        assert_eq!((error.code(), error.to_string().as_str()), (Code::NotFound, said));
+        assert_eq!((error.code(), error.to_string().as_str()), (ErrorCode::NotFound, said));
     }
     let error = store.delete_lock(id()).await.unwrap_err();
     assert!(error.to_string().contains("REASSEMBLY_TRIGGERED_TABLE_NAME is missing"), "{error}");

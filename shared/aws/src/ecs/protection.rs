@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use stereospot_domain::Timestamp;
 use stereospot_ports::fleet::TaskProtection;
 use stereospot_ports::log_source::line;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 use crate::calls::Calls;
 use crate::config::Connections;
@@ -37,9 +37,9 @@ impl EcsTask {
     /// The agent at `address`, the value of [`VARIABLE`]. Where that is not set, this is no ECS task and nothing protects it.
     ///
     /// # Errors
-    /// [`Code::Invalid`] when the address is none.
+    /// [`ErrorCode::Invalid`] when the address is none.
     pub fn at(config: &SdkConfig, calls: &Calls, address: &str) -> Result<Self> {
-        let invalid = || Error::new(Code::Invalid, format!("{VARIABLE} is no http address: {address}"));
+        let invalid = || Error::new(ErrorCode::Invalid, format!("{VARIABLE} is no http address: {address}"));
         let rest = address.strip_prefix("http://").ok_or_else(invalid)?;
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         if host.is_empty() {
@@ -72,13 +72,13 @@ impl EcsTask {
         };
         let answer = self.agent.send(on("UpdateTaskProtection", "task", "of this process"), call).await?;
         let state: State = serde_json::from_slice(&answer.body)
-            .map_err(|error| Error::with(Code::Corrupt, "the ECS agent answered in an unknown shape", error))?;
+            .map_err(|error| Error::with(ErrorCode::Corrupt, "the ECS agent answered in an unknown shape", error))?;
         let refused = state.failure.map(|failure| failure.reason).or(state.error.map(|error| error.message));
         match (state.protection, refused) {
             (Some(protection), None) => Ok(protection),
             (_, why) => {
                 let why = why.unwrap_or_else(|| "it gave no reason".into());
-                Err(Error::new(Code::Denied, format!("ECS does not protect this task: {why}")))
+                Err(Error::new(ErrorCode::Denied, format!("ECS does not protect this task: {why}")))
             }
         }
     }

@@ -80,7 +80,7 @@ async fn the_same_number_again_changes_nothing_and_a_missing_service_is_said() {
         .answer("DescribeScalableTargets", json!({ "ScalableTargets": [] }));
     let fleet = fleet(&replay);
     assert_eq!(fleet.scale("video-worker", 1).await.unwrap().warning, None, "suspended scaling changes nothing");
-    assert_eq!(fleet.scale("gpu-worker", 1).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(fleet.scale("gpu-worker", 1).await.unwrap_err().code(), ErrorCode::NotFound);
     replay.finish();
 }
 

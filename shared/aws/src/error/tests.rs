@@ -2,7 +2,7 @@ use super::*;
 
 const CALL: Call<'_> = Call { action: "sqs:PurgeQueue", kind: "queue", resource: "p-chunking-dlq" };
 
-fn check(code: &str, message: &str, expected: Code, says: &str) {
+fn check(code: &str, message: &str, expected: ErrorCode, says: &str) {
     let (got, sentence) = from_code(CALL, code, message);
     assert_eq!(got, expected, "{code}: {sentence}");
     assert!(sentence.contains(says), "{code}: {sentence}");
@@ -10,36 +10,41 @@ fn check(code: &str, message: &str, expected: Code, says: &str) {
 
 #[test]
 fn each_failure_has_a_code_and_says_what_to_do() {
-    check("ExpiredToken", "", Code::Denied, "aws sso login");
-    check("ExpiredTokenException", "", Code::Denied, "have expired");
-    check("InvalidClientTokenId", "", Code::Denied, "does not know these credentials");
-    check("RequestTimeTooSkewed", "", Code::Denied, "clock");
-    check("InvalidSignatureException", "Signature expired: 2026… is now earlier than …", Code::Denied, "clock");
+    check("ExpiredToken", "", ErrorCode::Denied, "aws sso login");
+    check("ExpiredTokenException", "", ErrorCode::Denied, "have expired");
+    check("InvalidClientTokenId", "", ErrorCode::Denied, "does not know these credentials");
+    check("RequestTimeTooSkewed", "", ErrorCode::Denied, "clock");
+    check("InvalidSignatureException", "Signature expired: 2026… is now earlier than …", ErrorCode::Denied, "clock");
     check(
         "InvalidSignatureException",
         "The request signature we calculated does not match",
-        Code::Denied,
+        ErrorCode::Denied,
         "does not know",
     );
-    check("AccessDenied", "", Code::Denied, "sqs:PurgeQueue on the queue p-chunking-dlq is not allowed");
-    check("AWS.SimpleQueueService.PurgeQueueInProgress", "", Code::Throttled, "60 s");
-    check("AWS.SimpleQueueService.NonExistentQueue", "", Code::NotFound, "p-chunking-dlq does not exist");
-    check("com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "", Code::NotFound, "does not exist");
-    check("com.amazon.coral.service#ThrottlingException", "", Code::Throttled, "throttles");
-    check("ProvisionedThroughputExceededException", "", Code::Throttled, "throttles");
-    check("ReceiptHandleIsInvalid", "", Code::LeaseLost, "ran out");
+    check("AccessDenied", "", ErrorCode::Denied, "sqs:PurgeQueue on the queue p-chunking-dlq is not allowed");
+    check("AWS.SimpleQueueService.PurgeQueueInProgress", "", ErrorCode::Throttled, "60 s");
+    check("AWS.SimpleQueueService.NonExistentQueue", "", ErrorCode::NotFound, "p-chunking-dlq does not exist");
+    check("com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "", ErrorCode::NotFound, "does not exist");
+    check("com.amazon.coral.service#ThrottlingException", "", ErrorCode::Throttled, "throttles");
+    check("ProvisionedThroughputExceededException", "", ErrorCode::Throttled, "throttles");
+    check("ReceiptHandleIsInvalid", "", ErrorCode::LeaseLost, "ran out");
     check(
         "InvalidParameterValue",
         "Value … for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.",
-        Code::LeaseLost,
+        ErrorCode::LeaseLost,
         "ran out",
     );
-    check("InvalidParameterValue", "Value 50000 for parameter VisibilityTimeout is invalid", Code::Invalid, "50000");
-    check("ConditionalCheckFailedException", "", Code::Conflict, "");
-    check("InternalServerError", "", Code::Unavailable, "passes by itself");
-    check("PermanentRedirect", "", Code::Invalid, "another region");
-    check("SomethingNew", "odd", Code::Internal, "SomethingNew: odd");
-    check("", "", Code::Internal, "no code");
+    check(
+        "InvalidParameterValue",
+        "Value 50000 for parameter VisibilityTimeout is invalid",
+        ErrorCode::Invalid,
+        "50000",
+    );
+    check("ConditionalCheckFailedException", "", ErrorCode::Conflict, "");
+    check("InternalServerError", "", ErrorCode::Unavailable, "passes by itself");
+    check("PermanentRedirect", "", ErrorCode::Invalid, "another region");
+    check("SomethingNew", "odd", ErrorCode::Internal, "SomethingNew: odd");
+    check("", "", ErrorCode::Internal, "no code");
 }
 
 #[test]
@@ -56,7 +61,7 @@ fn missing_credentials_say_how_to_give_some() {
         CredentialsError::not_loaded("no providers in chain provided credentials"),
     );
     let error = from_sdk(CALL, error);
-    assert_eq!(error.code(), Code::Denied);
+    assert_eq!(error.code(), ErrorCode::Denied);
     assert!(error.to_string().starts_with("no AWS credentials were found"), "{error}");
     assert!(StdError::source(&error).is_some());
 }

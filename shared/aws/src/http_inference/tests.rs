@@ -39,7 +39,7 @@ async fn a_segment_is_posted_unsigned_and_tried_again_once_when_the_server_fails
 async fn the_servers_words_reach_the_reader() {
     let refused = Replay::default().raw("POST /invocations", 400, &[], r#"{"error": "mode must be anaglyph or sbs"}"#);
     let error = server(&refused, "http://h").unwrap().convert(&segment()).await.unwrap_err();
-    assert_eq!(error.code(), Code::Invalid);
+    assert_eq!(error.code(), ErrorCode::Invalid);
     assert_eq!(error.to_string(), "the inference server failed: mode must be anaglyph or sbs");
     refused.finish();
 
@@ -57,7 +57,7 @@ async fn health_is_one_quick_question() {
     let server = server(&replay, "https://h").unwrap();
     server.ping().await.unwrap();
     let error = server.ping().await.unwrap_err();
-    assert_eq!(error.code(), Code::Unavailable);
+    assert_eq!(error.code(), ErrorCode::Unavailable);
     assert_eq!(error.to_string(), "the inference server failed: it answered with status 503");
     replay.finish();
 }
@@ -77,5 +77,5 @@ async fn a_server_that_never_answers_is_given_up() {
     let config = SdkConfig::builder().build();
     let server = HttpInference::new(&config, &Calls::default(), &address, Duration::from_secs(1)).unwrap();
     let error = server.convert(&segment()).await.unwrap_err();
-    assert_eq!(error.code(), Code::Unavailable);
+    assert_eq!(error.code(), ErrorCode::Unavailable);
 }

@@ -130,7 +130,7 @@ async fn a_query_that_never_ends_or_fails_is_an_error_with_advice() {
     failed.finish();
     let none = Replay::default().answer("DescribeLogGroups", json!({})).answer("DescribeLogGroups", json!({}));
     let error = logs(&none).lines(&search(10), &watch::Sender::new(Progress::default())).await.unwrap_err();
-    assert_eq!(error.code(), Code::NotFound);
+    assert_eq!(error.code(), ErrorCode::NotFound);
     let over = "end date and time is either before the log groups creation time or exceeds the log groups log retention settings";
     let old = with_groups().refuse("StartQuery", "MalformedQueryException", over);
     let error = logs(&old).lines(&search(10), &watch::Sender::new(Progress::default())).await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use stereospot_domain::Timestamp;
-use stereospot_ports::{Code, Result};
+use stereospot_ports::{ErrorCode, Result};
 
 use super::State;
 use super::resource::{DEPLOYMENT, NAMESPACE, STUCK_JOBS, stuck_jobs_alarm};
@@ -34,7 +34,7 @@ impl StuckJobs {
     /// For the deployment with this name prefix. Asks nothing yet.
     ///
     /// # Errors
-    /// [`Code::Invalid`] when no region is set.
+    /// [`ErrorCode::Invalid`] when no region is set.
     pub fn new(config: &aws_config::SdkConfig, calls: &Calls, name_prefix: &str) -> Result<Self> {
         Ok(Self { api: Api::new(config, calls, &CLOUDWATCH)?, prefix: name_prefix.into() })
     }
@@ -86,7 +86,7 @@ pub(super) async fn make(api: &Api, name: &str, wanted: &Value) -> Result<()> {
 
 pub(super) async fn unmake(api: &Api, name: &str) -> Result<()> {
     match api.json::<Value>(on("DeleteAlarms", "alarm", name), json!({ "AlarmNames": [name] })).await {
-        Err(error) if error.code() == Code::NotFound => Ok(()),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
         other => other.map(drop),
     }
 }

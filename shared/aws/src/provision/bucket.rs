@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::State;
 use super::resource::Rule;
@@ -38,7 +38,7 @@ pub(crate) async fn look(api: &Api, name: &str) -> Result<State> {
     // Not HEAD, whose answer has no body to say what is wrong; it needs the same permission.
     match send(api, "ListBucket", "GET", name, "?list-type=2&max-keys=1", String::new()).await {
         Ok(_) => Ok(State::Fits),
-        Err(error) if error.code() == Code::NotFound => Ok(State::Missing),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(State::Missing),
         Err(error) => Err(error),
     }
 }
@@ -55,7 +55,7 @@ pub(super) async fn make(api: &Api, name: &str, region: &str) -> Result<()> {
     };
     match send(api, "CreateBucket", "PUT", name, "", body).await {
         // Made by us meanwhile, or by an earlier try.
-        Err(error) if error.code() == Code::Conflict && look(api, name).await.is_ok() => Ok(()),
+        Err(error) if error.code() == ErrorCode::Conflict && look(api, name).await.is_ok() => Ok(()),
         other => other.map(drop),
     }
 }
@@ -63,7 +63,7 @@ pub(super) async fn make(api: &Api, name: &str, region: &str) -> Result<()> {
 pub(super) async fn look_notifications(api: &Api, name: &str, wanted: &[Rule]) -> Result<State> {
     let found = match send(api, "GetBucketNotification", "GET", name, "?notification=", String::new()).await {
         Ok(answer) => answer.text().into_owned(),
-        Err(error) if error.code() == Code::NotFound => return Ok(State::Missing),
+        Err(error) if error.code() == ErrorCode::NotFound => return Ok(State::Missing),
         Err(error) => return Err(error),
     };
     let missing = missing(&found, wanted);
@@ -104,7 +104,7 @@ pub(super) async fn make_notifications(api: &Api, name: &str, wanted: &[Rule]) -
 pub(crate) async fn content(api: &Api, name: &str) -> Result<Option<String>> {
     let (keys, has_more) = match page(api, name).await {
         Ok(page) => page,
-        Err(error) if error.code() == Code::NotFound => return Ok(None),
+        Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     Ok(Some(format!("{}{} objects", keys.len(), if has_more { " or more" } else { "" })))
@@ -114,7 +114,7 @@ pub(crate) async fn content(api: &Api, name: &str) -> Result<Option<String>> {
 pub(super) async fn unmake(api: &Api, name: &str) -> Result<()> {
     loop {
         let (keys, has_more) = match page(api, name).await {
-            Err(error) if error.code() == Code::NotFound => return Ok(()),
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(()),
             page => page?,
         };
         let deletions = keys.iter().map(async |key| {
@@ -136,7 +136,8 @@ async fn page(api: &Api, name: &str) -> Result<(Vec<String>, bool)> {
     let answer = send(api, "ListBucket", "GET", name, "?list-type=2&max-keys=1000", String::new()).await?;
     let xml = answer.text();
     let keys: Option<Vec<String>> = all(&xml, "Contents").into_iter().map(|object| first(object, "Key")).collect();
-    let keys = keys.ok_or_else(|| Error::new(Code::Corrupt, format!("the listing of {name} has an unknown shape")))?;
+    let keys =
+        keys.ok_or_else(|| Error::new(ErrorCode::Corrupt, format!("the listing of {name} has an unknown shape")))?;
     Ok((keys, first(&xml, "IsTruncated").as_deref() == Some("true")))
 }
 

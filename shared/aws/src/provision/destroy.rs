@@ -1,7 +1,7 @@
 //! Takes a deployment's resources away. Nothing of it can be undone, so the name prefix must be typed.
 
 use serde::Serialize;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::resource::{self, Kind, Resource};
 use super::{Account, Provisioner, alarm, bucket, log_group, queue, table};
@@ -66,7 +66,7 @@ impl Provisioner {
     /// operator typed. Doing it again goes on where it stopped.
     ///
     /// # Errors
-    /// [`Code::Invalid`] when the prefix was not typed exactly, [`Code::Conflict`] when the credentials meanwhile belong to
+    /// [`ErrorCode::Invalid`] when the prefix was not typed exactly, [`ErrorCode::Conflict`] when the credentials meanwhile belong to
     /// another account: then nothing was removed.
     pub async fn destroy(
         &self,
@@ -76,11 +76,14 @@ impl Provisioner {
     ) -> Result<Vec<Removal>> {
         if typed != plan.name_prefix || plan.name_prefix != self.prefix {
             let message = format!("nothing was removed: type `{}` to remove all of it", self.prefix);
-            return Err(Error::new(Code::Invalid, message));
+            return Err(Error::new(ErrorCode::Invalid, message));
         }
         let account = Account::look(&self.sts, &self.region).await?;
         if account != plan.account {
-            return Err(Error::new(Code::Conflict, "nothing was removed: these credentials are not those of the plan"));
+            return Err(Error::new(
+                ErrorCode::Conflict,
+                "nothing was removed: these credentials are not those of the plan",
+            ));
         }
         let mut left = Vec::new();
         for removal in &plan.removals {

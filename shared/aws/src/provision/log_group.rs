@@ -1,7 +1,7 @@
 //! Log groups with their retention, and the field by which lines are found without reading all of them.
 
 use serde_json::{Value, json};
-use stereospot_ports::{Code, Result};
+use stereospot_ports::{ErrorCode, Result};
 
 use super::State;
 use crate::signed::{Api, on};
@@ -22,7 +22,7 @@ pub(super) async fn look(api: &Api, name: &str) -> Result<State> {
 
 pub(super) async fn make(api: &Api, name: &str) -> Result<()> {
     match api.json::<Value>(on("CreateLogGroup", "log group", name), json!({ "logGroupName": name })).await {
-        Err(error) if error.code() == Code::Conflict => {}
+        Err(error) if error.code() == ErrorCode::Conflict => {}
         other => drop(other?),
     }
     let input = json!({ "logGroupName": name, "retentionInDays": RETENTION_DAYS });
@@ -32,7 +32,7 @@ pub(super) async fn make(api: &Api, name: &str) -> Result<()> {
 pub(super) async fn look_index(api: &Api, name: &str, field: &str) -> Result<State> {
     let about = on("DescribeIndexPolicies", "log group", name);
     let answer = match api.json::<Value>(about, json!({ "logGroupIdentifiers": [name] })).await {
-        Err(error) if error.code() == Code::NotFound => return Ok(State::Missing),
+        Err(error) if error.code() == ErrorCode::NotFound => return Ok(State::Missing),
         answer => answer?,
     };
     let fields = fields(&answer);
@@ -58,7 +58,7 @@ pub(super) async fn content(api: &Api, name: &str) -> Result<Option<String>> {
 
 pub(super) async fn unmake(api: &Api, name: &str) -> Result<()> {
     match api.json::<Value>(on("DeleteLogGroup", "log group", name), json!({ "logGroupName": name })).await {
-        Err(error) if error.code() == Code::NotFound => Ok(()),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
         other => other.map(drop),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::resource::{MAX_RECEIVES, QueueWanted, RETENTION_SECS};
 use super::{Account, State};
@@ -27,7 +27,7 @@ pub(crate) async fn url(api: &Api, name: &str) -> Result<Option<String>> {
     }
     match api.json::<Answer>(on("GetQueueUrl", "queue", name), json!({ "QueueName": name })).await {
         Ok(answer) => Ok(Some(answer.url)),
-        Err(error) if error.code() == Code::NotFound => Ok(None),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -93,7 +93,7 @@ pub(super) async fn make(api: &Api, name: &str, wanted: &QueueWanted, account: &
                 }
             }
             let message = format!("the queue {name} was deleted less than a minute ago: try again then");
-            Err(Error::new(Code::Throttled, message))
+            Err(Error::new(ErrorCode::Throttled, message))
         }
         Some(url) => {
             let input = json!({ "QueueUrl": url, "Attributes": set });
@@ -151,7 +151,7 @@ fn policy(found: Option<&String>, queue_arn: &str, sender_arn: &str, account: &A
     let mut policy: Value = match found.filter(|text| !text.is_empty()) {
         None => json!({ "Version": "2012-10-17", "Statement": [] }),
         Some(text) => serde_json::from_str(text)
-            .map_err(|error| Error::with(Code::Corrupt, format!("the policy of {queue_arn} is no JSON"), error))?,
+            .map_err(|error| Error::with(ErrorCode::Corrupt, format!("the policy of {queue_arn} is no JSON"), error))?,
     };
     // A lone statement may stand without a list.
     let mut statements = match policy["Statement"].take() {

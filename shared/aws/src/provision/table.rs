@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::State;
 use crate::signed::{Api, on};
@@ -17,7 +17,7 @@ const LOOKS: u32 = 200;
 pub(crate) async fn describe(api: &Api, name: &str) -> Result<Option<Value>> {
     match api.json::<Value>(on("DescribeTable", "table", name), json!({ "TableName": name })).await {
         Ok(mut answer) => Ok(Some(answer["Table"].take())),
-        Err(error) if error.code() == Code::NotFound => Ok(None),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -27,7 +27,7 @@ pub(super) async fn look(api: &Api, name: &str, wanted: &Value) -> Result<State>
     if found["KeySchema"] != wanted["KeySchema"] {
         let message =
             format!("the table {name} exists with another key: it belongs to something else; use another prefix");
-        return Err(Error::new(Code::Conflict, message));
+        return Err(Error::new(ErrorCode::Conflict, message));
     }
     let missing = missing_indexes(&found, wanted);
     Ok(State::of(missing.iter().map(|index| format!("index {} is added", index_name(index))).collect()))
@@ -57,14 +57,14 @@ pub(super) async fn make(api: &Api, name: &str, wanted: &Value) -> Result<()> {
 pub(super) async fn look_ttl(api: &Api, name: &str, attribute: &str) -> Result<State> {
     let about = on("DescribeTimeToLive", "table", name);
     let answer = match api.json::<Value>(about, json!({ "TableName": name })).await {
-        Err(error) if error.code() == Code::NotFound => return Ok(State::Missing),
+        Err(error) if error.code() == ErrorCode::NotFound => return Ok(State::Missing),
         answer => answer?,
     };
     let found = &answer["TimeToLiveDescription"];
     let is_on = matches!(found["TimeToLiveStatus"].as_str(), Some("ENABLED" | "ENABLING"));
     match found["AttributeName"].as_str() {
         Some(other) if is_on && other != attribute => Err(Error::new(
-            Code::Conflict,
+            ErrorCode::Conflict,
             format!(
                 "the table {name} forgets rows by {other}, not by {attribute}: turn that off first, it takes an hour"
             ),
@@ -89,7 +89,7 @@ pub(super) async fn content(api: &Api, name: &str) -> Result<Option<String>> {
 
 pub(super) async fn unmake(api: &Api, name: &str) -> Result<()> {
     match api.json::<Value>(on("DeleteTable", "table", name), json!({ "TableName": name })).await {
-        Err(error) if error.code() == Code::NotFound => Ok(()),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
         other => other.map(drop),
     }
 }
@@ -107,7 +107,10 @@ async fn settle(api: &Api, name: &str) -> Result<()> {
         }
         api.pause(PAUSE).await;
     }
-    Err(Error::new(Code::Unavailable, format!("the table {name} is still being made: run it again in some minutes")))
+    Err(Error::new(
+        ErrorCode::Unavailable,
+        format!("the table {name} is still being made: run it again in some minutes"),
+    ))
 }
 
 fn missing_indexes<'w>(found: &Value, wanted: &'w Value) -> Vec<&'w Value> {

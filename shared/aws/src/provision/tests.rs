@@ -71,7 +71,7 @@ fn prefixes_that_cannot_begin_a_buckets_name_are_refused() {
         assert!(check_prefix(good).is_ok(), "{good}");
     }
     for bad in ["", "-a", "a-", "Stereo", "a_b", "a/b", &"a".repeat(44)] {
-        assert_eq!(check_prefix(bad).unwrap_err().code(), Code::Invalid, "{bad}");
+        assert_eq!(check_prefix(bad).unwrap_err().code(), ErrorCode::Invalid, "{bad}");
     }
 }
 
@@ -255,7 +255,7 @@ async fn destroying_needs_the_prefix_typed_and_the_same_account() {
         assert!(error.to_string().contains("type `p`"), "{error}");
     }
     let error = provisioner.destroy(&plan, "p", &mut |_| panic!("removed")).await.unwrap_err();
-    assert_eq!(error.code(), Code::Conflict);
+    assert_eq!(error.code(), ErrorCode::Conflict);
     replay.finish();
 }
 
@@ -279,7 +279,7 @@ async fn tables_of_another_shape_are_refused_and_missing_indexes_added() {
         .answer("DescribeTable", table(key, json!([index, { "IndexStatus": "CREATING" }]), "UPDATING"))
         .answer("DescribeTable", table(key, json!([index, { "IndexStatus": "ACTIVE" }]), "ACTIVE"));
     let dynamodb = api(&replay, &DYNAMODB);
-    assert_eq!(table::look(&dynamodb, "p-jobs", &wanted).await.unwrap_err().code(), Code::Conflict);
+    assert_eq!(table::look(&dynamodb, "p-jobs", &wanted).await.unwrap_err().code(), ErrorCode::Conflict);
     let state = table::look(&dynamodb, "p-jobs", &wanted).await.unwrap();
     assert_eq!(state, State::Differs(vec!["index status-created_at is added".into()]));
     table::make(&dynamodb, "p-jobs", &wanted).await.unwrap();

@@ -20,7 +20,7 @@ use object_store::client::{
     ClientOptions, HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
     HttpService,
 };
-use stereospot_ports::{Code, Error};
+use stereospot_ports::{Error, ErrorCode};
 
 use crate::calls::{Calls, Outcome, outcome};
 use crate::config::READ_TIMEOUT;
@@ -133,7 +133,7 @@ fn refusal(method: &str, bucket: &str, status: u16, body: &Bytes) -> Option<Erro
     let is_of_bucket = matches!(code.as_str(), "NoSuchBucket" | "PermanentRedirect" | "AuthorizationHeaderMalformed");
     let (known, message) = from_code(call, &code, &tagged("Message").unwrap_or_default());
     let is_passing = status >= 500 || status == 429;
-    (known == Code::Denied || is_of_bucket || is_passing).then(|| Error::new(known, message))
+    (known == ErrorCode::Denied || is_of_bucket || is_passing).then(|| Error::new(known, message))
 }
 
 /// The permission that a request needs.
@@ -162,7 +162,7 @@ fn body(body: SdkBody, stall: Duration) -> HttpResponseBody {
 }
 
 fn late(message: &str) -> HttpError {
-    HttpError::new(HttpErrorKind::Timeout, Error::new(Code::Unavailable, message))
+    HttpError::new(HttpErrorKind::Timeout, Error::new(ErrorCode::Unavailable, message))
 }
 
 fn from_connector(error: ConnectorError) -> HttpError {
@@ -174,7 +174,7 @@ fn from_connector(error: ConnectorError) -> HttpError {
         HttpErrorKind::Unknown
     };
     let error =
-        Error::with(Code::Unavailable, "no connection to S3: is the network up, and the endpoint right?", error);
+        Error::with(ErrorCode::Unavailable, "no connection to S3: is the network up, and the endpoint right?", error);
     HttpError::new(kind, error)
 }
 

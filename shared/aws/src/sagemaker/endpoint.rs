@@ -10,7 +10,7 @@ use aws_config::SdkConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stereospot_domain::Timestamp;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 use tokio::sync::watch;
 
 use crate::calls::Calls;
@@ -83,7 +83,7 @@ impl Endpoints {
     /// The endpoints of the configuration's region. Asks nothing yet.
     ///
     /// # Errors
-    /// [`Code::Invalid`] when no region is set.
+    /// [`ErrorCode::Invalid`] when no region is set.
     pub fn new(config: &SdkConfig, calls: &Calls) -> Result<Self> {
         Ok(Self { api: Api::new(config, calls, &SAGEMAKER)? })
     }
@@ -91,7 +91,7 @@ impl Endpoints {
     /// Where an endpoint stands now.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when there is none of this name.
+    /// [`ErrorCode::NotFound`] when there is none of this name.
     pub async fn state(&self, endpoint: &str) -> Result<EndpointState> {
         let input = json!({ "EndpointName": endpoint });
         let described: Described = self.api.json(on("DescribeEndpoint", "endpoint", endpoint), input).await?;
@@ -101,10 +101,10 @@ impl Endpoints {
     /// What a change would do. Changes nothing. `now` goes into the new names.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when there is no such endpoint; [`Code::Invalid`] for an image that has no name.
+    /// [`ErrorCode::NotFound`] when there is no such endpoint; [`ErrorCode::Invalid`] for an image that has no name.
     pub async fn plan(&self, endpoint: &str, change: &Change, now: Timestamp) -> Result<EndpointPlan> {
         if change.image.as_deref().is_some_and(|image| image.trim().is_empty()) {
-            return Err(Error::new(Code::Invalid, "the new image has no name"));
+            return Err(Error::new(ErrorCode::Invalid, "the new image has no name"));
         }
         let state = self.state(endpoint).await?;
         let input = json!({ "EndpointConfigName": state.config });
@@ -131,7 +131,7 @@ impl Endpoints {
     /// [`Endpoints::settled`]. Applied again, the same plan goes on where it stopped.
     ///
     /// # Errors
-    /// [`Code::Conflict`] when the endpoint is not as it was planned for, or is changing already. What was made until then
+    /// [`ErrorCode::Conflict`] when the endpoint is not as it was planned for, or is changing already. What was made until then
     /// stays and costs nothing.
     pub async fn apply(&self, plan: &EndpointPlan) -> Result<()> {
         let state = self.state(&plan.endpoint).await?;
@@ -140,7 +140,7 @@ impl Endpoints {
         }
         if state.config != plan.old_config || !state.is_settled() {
             let message = format!("the endpoint {} has changed since ({}): plan it again", plan.endpoint, state.status);
-            return Err(Error::new(Code::Conflict, message));
+            return Err(Error::new(ErrorCode::Conflict, message));
         }
         self.make("CreateModel", "model", &plan.new_model, plan.model.clone()).await?;
         self.make("CreateEndpointConfig", "endpoint configuration", &plan.new_config, plan.config.clone()).await?;

@@ -47,7 +47,7 @@ async fn a_throttled_call_is_tried_again_and_both_attempts_are_counted() {
     replay.finish();
 }
 
-async fn check(status: u16, headers: &[(&'static str, &str)], body: &str, code: Code, says: &str) {
+async fn check(status: u16, headers: &[(&'static str, &str)], body: &str, code: ErrorCode, says: &str) {
     let replay = Replay::default().raw("UpdateService", status, headers, body);
     let about = on("UpdateService", "service", "video-worker");
     let error = ecs(&replay, &Calls::default()).json::<Value>(about, json!({})).await.unwrap_err();
@@ -58,20 +58,32 @@ async fn check(status: u16, headers: &[(&'static str, &str)], body: &str, code: 
 #[tokio::test]
 async fn refusals_in_every_form_become_sentences() {
     let denied = r#"{"__type":"AccessDeniedException","message":"User: x is not authorized"}"#;
-    check(400, &[], denied, Code::Denied, "ecs:UpdateService on the service video-worker is not allowed").await;
-    check(400, &[], r#"{"__type":"com.amazonaws.ecs#ServiceNotFoundException","message":"m"}"#, Code::NotFound, "")
-        .await;
-    check(400, &[("x-amzn-errortype", "ClusterNotFoundException:http://x/")], "{}", Code::NotFound, "").await;
-    check(400, &[], r#"{"__type":"ExpiredTokenException"}"#, Code::Denied, "have expired").await;
+    check(400, &[], denied, ErrorCode::Denied, "ecs:UpdateService on the service video-worker is not allowed").await;
+    check(
+        400,
+        &[],
+        r#"{"__type":"com.amazonaws.ecs#ServiceNotFoundException","message":"m"}"#,
+        ErrorCode::NotFound,
+        "",
+    )
+    .await;
+    check(400, &[("x-amzn-errortype", "ClusterNotFoundException:http://x/")], "{}", ErrorCode::NotFound, "").await;
+    check(400, &[], r#"{"__type":"ExpiredTokenException"}"#, ErrorCode::Denied, "have expired").await;
     let xml = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>m</Message></Error></ErrorResponse>";
-    check(403, &[], xml, Code::Denied, "is not allowed").await;
-    check(403, &[], "<html>", Code::Denied, "").await;
-    check(503, &[], "", Code::Unavailable, "").await;
-    check(400, &[], r#"{"__type":"ValidationException","message":"Could not find endpoint"}"#, Code::NotFound, "")
+    check(403, &[], xml, ErrorCode::Denied, "is not allowed").await;
+    check(403, &[], "<html>", ErrorCode::Denied, "").await;
+    check(503, &[], "", ErrorCode::Unavailable, "").await;
+    check(400, &[], r#"{"__type":"ValidationException","message":"Could not find endpoint"}"#, ErrorCode::NotFound, "")
         .await;
-    check(301, &[("x-amz-bucket-region", "eu-west-1")], "", Code::Invalid, "it lies in eu-west-1: set REGION to that")
-        .await;
-    check(200, &[], "<html>", Code::Corrupt, "unknown shape").await;
+    check(
+        301,
+        &[("x-amz-bucket-region", "eu-west-1")],
+        "",
+        ErrorCode::Invalid,
+        "it lies in eu-west-1: set REGION to that",
+    )
+    .await;
+    check(200, &[], "<html>", ErrorCode::Corrupt, "unknown shape").await;
 }
 
 #[tokio::test]
@@ -79,7 +91,7 @@ async fn no_connection_and_no_credentials_are_told_apart() {
     let replay = Replay::default();
     let about = on("ListServices", "cluster", "c");
     let error = ecs(&replay, &Calls::default()).json::<Value>(about, json!({})).await.unwrap_err();
-    assert_eq!(error.code(), Code::Unavailable);
+    assert_eq!(error.code(), ErrorCode::Unavailable);
     let without = SdkConfig::builder().region(Region::new("eu-central-1")).http_client(replay.clone()).build();
     let api = Api::new(&without, &Calls::default(), &ECS).unwrap();
     assert!(api.json::<Value>(about, json!({})).await.is_err());
@@ -154,6 +166,6 @@ async fn a_connection_that_hangs_is_given_up() {
     let calls = Calls::default();
     let api = Api::new(&config, &calls, &ECS).unwrap();
     let error = api.json::<Value>(on("ListServices", "cluster", "c"), json!({})).await.unwrap_err();
-    assert_eq!(error.code(), Code::Unavailable);
+    assert_eq!(error.code(), ErrorCode::Unavailable);
     assert_eq!(calls.snapshot()[&("ecs".into(), "ListServices".into())].failed, 1);
 }

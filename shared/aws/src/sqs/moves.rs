@@ -6,7 +6,7 @@
 
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use stereospot_domain::Timestamp;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::SqsQueue;
 use crate::error::from_sdk;
@@ -53,11 +53,14 @@ impl SqsQueue {
     /// task's handle; follow it with [`SqsQueue::moves`].
     ///
     /// # Errors
-    /// [`Code::Invalid`] for a rate out of range, and where SQS refuses: a task runs already, or the queue is nobody's
+    /// [`ErrorCode::Invalid`] for a rate out of range, and where SQS refuses: a task runs already, or the queue is nobody's
     /// dead-letter queue.
     pub async fn start_move(&self, per_second: Option<u32>) -> Result<String> {
         if per_second.is_some_and(|rate| !(1..=MAX_MOVES_PER_SECOND).contains(&rate)) {
-            return Err(Error::new(Code::Invalid, format!("SQS moves 1 to {MAX_MOVES_PER_SECOND} messages a second")));
+            return Err(Error::new(
+                ErrorCode::Invalid,
+                format!("SQS moves 1 to {MAX_MOVES_PER_SECOND} messages a second"),
+            ));
         }
         let source = self.known().await?.arn;
         let destination = self.only_source(&source).await;
@@ -72,7 +75,7 @@ impl SqsQueue {
             .send()
             .await
             .map_err(|error| from_sdk(self.call("sqs:StartMessageMoveTask"), error))?;
-        answer.task_handle.ok_or_else(|| Error::new(Code::Internal, "SQS started a move without naming it"))
+        answer.task_handle.ok_or_else(|| Error::new(ErrorCode::Internal, "SQS started a move without naming it"))
     }
 
     /// The last moves of this dead-letter queue, at most ten, newest first.
@@ -111,13 +114,13 @@ impl SqsQueue {
     /// Stops a move, and returns how many messages it had moved, about.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when it runs no longer.
+    /// [`ErrorCode::NotFound`] when it runs no longer.
     pub async fn cancel_move(&self, handle: &str) -> Result<u64> {
         let answer = self.client.cancel_message_move_task().task_handle(handle).send().await.map_err(|error| {
             match error.code() {
                 // Only what runs can be stopped.
                 Some("UnsupportedOperation" | "ResourceNotFoundException") => {
-                    Error::with(Code::NotFound, "no such move runs", error)
+                    Error::with(ErrorCode::NotFound, "no such move runs", error)
                 }
                 _ => from_sdk(self.call("sqs:CancelMessageMoveTask"), error),
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use stereospot_ports::work_queue::{MAX_BATCH, MAX_BODY_BYTES, Outgoing};
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::{SqsQueue, whole_secs};
 use crate::error::{from_code, from_sdk};
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) async fn send(queue: &SqsQueue, messages: &[Outgoing]) -> Result<Vec<String>> {
     if let Some(strange) = messages.iter().find_map(|message| message.body.chars().find(|c| !is_taken(*c))) {
         return Err(Error::new(
-            Code::Invalid,
+            ErrorCode::Invalid,
             format!("SQS takes no body with the character {:?}: encode it", strange),
         ));
     }
@@ -45,7 +45,7 @@ async fn send_batch(queue: &SqsQueue, messages: &[Outgoing]) -> Result<Vec<(usiz
                 .message_body(&messages[*at].body)
                 .set_delay_seconds(Some(whole_secs(messages[*at].delay)).filter(|secs| *secs > 0))
                 .build()
-                .map_err(|error| Error::with(Code::Internal, "a batch entry lacks a field", error))?;
+                .map_err(|error| Error::with(ErrorCode::Internal, "a batch entry lacks a field", error))?;
             entries.push(entry);
         }
         let answer = queue
@@ -68,9 +68,10 @@ async fn send_batch(queue: &SqsQueue, messages: &[Outgoing]) -> Result<Vec<(usiz
         attempt += 1;
         let failed = answer.failed.first();
         if attempt == ATTEMPTS || failed.is_some_and(|entry| entry.sender_fault) {
-            let (code, why) = failed.map_or((Code::Internal, "SQS answered for too few of a batch".into()), |entry| {
-                from_code(queue.call("sqs:SendMessage"), &entry.code, entry.message.as_deref().unwrap_or_default())
-            });
+            let (code, why) =
+                failed.map_or((ErrorCode::Internal, "SQS answered for too few of a batch".into()), |entry| {
+                    from_code(queue.call("sqs:SendMessage"), &entry.code, entry.message.as_deref().unwrap_or_default())
+                });
             return Err(Error::new(
                 code,
                 format!("{} of {} messages were not sent: {why}", open.len(), messages.len()),

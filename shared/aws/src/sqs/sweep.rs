@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
 use stereospot_ports::work_queue::{MAX_BATCH, Message, Peeked};
-use stereospot_ports::{Code, Error, Result, WorkQueue as _};
+use stereospot_ports::{Error, ErrorCode, Result, WorkQueue as _};
 use tokio::time::Instant;
 
 use super::{Attributes, SqsQueue};
@@ -63,7 +63,7 @@ async fn sweepable(queue: &SqsQueue, what: &str) -> Result<Attributes> {
     let attributes = queue.known().await?;
     let Some(policy) = &attributes.redrive else { return Ok(attributes) };
     Err(Error::new(
-        Code::Invalid,
+        ErrorCode::Invalid,
         format!(
             "can't {what} the messages of {}: SQS would count it as a receiving of each, and after {} it dead-letters them; its \
              counts, its dead-letter queue and a purge of all of it are there",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stereospot_domain::{QueueName, QueueRole};
-use stereospot_ports::{Code, SystemClock};
+use stereospot_ports::{ErrorCode, SystemClock};
 
 use super::*;
 use crate::replay::Replay;
@@ -38,7 +38,7 @@ async fn sqs_is_left_to_find_where_messages_came_from_when_that_may_not_be_asked
 async fn a_move_that_can_t_be_cancelled_does_not_run() {
     let unsupported = r#"{"__type":"com.amazonaws.sqs#UnsupportedOperation","message":"not running"}"#;
     let (queue, ..) = queue(&[(400, unsupported)]);
-    assert_eq!(queue.cancel_move("h").await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(queue.cancel_move("h").await.unwrap_err().code(), ErrorCode::NotFound);
 }
 
 #[tokio::test]
@@ -55,9 +55,9 @@ async fn a_receipt_whose_lease_ran_out_never_reaches_sqs() {
     queue.extend(&message.receipt, Duration::from_secs(5)).await.unwrap();
     clock.advance(Duration::from_secs(5));
     // SQS would answer with success here, and delete nothing or another's message.
-    assert_eq!(queue.delete(&message.receipt).await.unwrap_err().code(), Code::LeaseLost);
-    assert_eq!(queue.extend(&message.receipt, Duration::from_secs(5)).await.unwrap_err().code(), Code::LeaseLost);
-    assert_eq!(queue.release(&message.receipt, Duration::ZERO).await.unwrap_err().code(), Code::LeaseLost);
+    assert_eq!(queue.delete(&message.receipt).await.unwrap_err().code(), ErrorCode::LeaseLost);
+    assert_eq!(queue.extend(&message.receipt, Duration::from_secs(5)).await.unwrap_err().code(), ErrorCode::LeaseLost);
+    assert_eq!(queue.release(&message.receipt, Duration::ZERO).await.unwrap_err().code(), ErrorCode::LeaseLost);
     let asked: Vec<String> = replay.asked().into_iter().map(|asked| asked.what).collect();
     assert_eq!(asked, ["AmazonSQS.ReceiveMessage", "AmazonSQS.ChangeMessageVisibility"]);
 }
@@ -69,8 +69,8 @@ async fn sqs_itself_may_say_that_a_lease_is_over() {
     let (queue, ..) =
         queue(&[(400, over), (400, r#"{"__type":"com.amazonaws.sqs#ReceiptHandleIsInvalid","message":""}"#)]);
     let receipt = Receipt("of another process".into());
-    assert_eq!(queue.extend(&receipt, Duration::from_secs(5)).await.unwrap_err().code(), Code::LeaseLost);
-    assert_eq!(queue.delete(&receipt).await.unwrap_err().code(), Code::LeaseLost);
+    assert_eq!(queue.extend(&receipt, Duration::from_secs(5)).await.unwrap_err().code(), ErrorCode::LeaseLost);
+    assert_eq!(queue.delete(&receipt).await.unwrap_err().code(), ErrorCode::LeaseLost);
 }
 
 #[tokio::test]
@@ -90,21 +90,21 @@ async fn a_batch_that_keeps_failing_says_why() {
         r#"{"Successful":[],"Failed":[{"Id":"0","SenderFault":true,"Code":"KmsAccessDenied","Message":"no key"}]}"#;
     let (queue, replay, _) = queue(&[(200, refused)]);
     let error = queue.send(&[Outgoing::now("a")]).await.unwrap_err();
-    assert_eq!(error.code(), Code::Denied);
+    assert_eq!(error.code(), ErrorCode::Denied);
     assert!(error.to_string().starts_with("1 of 1 messages were not sent: sqs:SendMessage on the queue"), "{error}");
     assert_eq!(replay.asked().len(), 1);
     let error = queue.send(&[Outgoing::now("bell \u{7}")]).await.unwrap_err();
-    assert_eq!(error.code(), Code::Invalid);
+    assert_eq!(error.code(), ErrorCode::Invalid);
 }
 
 #[tokio::test]
 async fn a_main_queue_is_not_looked_at_by_receiving() {
     let (queue, replay, _) = queue(&[(200, POLICY)]);
     let error = queue.peek(10).await.unwrap_err();
-    assert_eq!(error.code(), Code::Invalid);
+    assert_eq!(error.code(), ErrorCode::Invalid);
     assert!(error.to_string().contains("after 5 it dead-letters them"), "{error}");
     let error = queue.lease(&["m".into()], Duration::from_secs(30)).await.unwrap_err();
-    assert_eq!(error.code(), Code::Invalid);
+    assert_eq!(error.code(), ErrorCode::Invalid);
     assert_eq!(replay.asked().len(), 1, "settings are asked for once, and nothing is received");
 }
 
@@ -134,8 +134,15 @@ async fn failures_are_sentences_and_counted() {
     }
     let error = queue.purge().await.unwrap_err();
     said.push((error.code(), error.to_string()));
-    let codes: Vec<Code> = said.iter().map(|(code, _)| *code).collect();
-    let expected = [Code::NotFound, Code::Denied, Code::Denied, Code::Throttled, Code::Unavailable, Code::Throttled];
+    let codes: Vec<ErrorCode> = said.iter().map(|(code, _)| *code).collect();
+    let expected = [
+        ErrorCode::NotFound,
+        ErrorCode::Denied,
+        ErrorCode::Denied,
+        ErrorCode::Throttled,
+        ErrorCode::Unavailable,
+        ErrorCode::Throttled,
+    ];
     assert_eq!(codes, expected, "{said:?}");
     assert!(said[1].1.contains("sqs:GetQueueAttributes on the queue p-chunking-dlq is not allowed"), "{said:?}");
     assert!(said[2].1.contains("have expired"), "{said:?}");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use stereospot_aws::Connections;
 use stereospot_aws::sagemaker::endpoint::{Change, EndpointState, Endpoints};
 use stereospot_domain::Timestamp;
-use stereospot_ports::Code;
+use stereospot_ports::ErrorCode;
 use tokio::sync::watch;
 
 use crate::emulator::Emulator;
@@ -99,7 +99,7 @@ async fn an_endpoint_moves_over_to_another_image_and_other_variables() {
     endpoints.apply(&plan).await.unwrap();
     let state = endpoints.state("e").await.unwrap();
     assert_eq!((state.config.as_str(), state.images), ("c1", vec!["repo:1".to_owned()]), "until the new one answers");
-    assert_eq!(endpoints.apply(&plan).await.unwrap_err().code(), Code::Conflict, "it is under way");
+    assert_eq!(endpoints.apply(&plan).await.unwrap_err().code(), ErrorCode::Conflict, "it is under way");
 
     let state = follow(&endpoints).await;
     let expected = EndpointState {
@@ -131,7 +131,7 @@ async fn a_change_that_stopped_half_way_goes_on_where_it_stopped() {
         let denied = format!("fail?api=sagemaker.{action}&status=400&code=AccessDeniedException");
         emulator.control(&denied).await;
         let error = endpoints.apply(&plan).await.unwrap_err();
-        assert_eq!(error.code(), Code::Denied);
+        assert_eq!(error.code(), ErrorCode::Denied);
         assert!(error.to_string().starts_with(&format!("sagemaker:{action} on the endpoint")), "{error}");
         emulator.control("heal").await;
     }
@@ -158,7 +158,7 @@ async fn a_change_that_fails_says_why_and_the_old_one_goes_on() {
     assert_eq!((state.status.as_str(), state.failure.as_deref()), ("Failed", Some("no instance left")));
     let plan = endpoints.plan("e", &image("repo:3"), Timestamp::from_secs(1_795_290_700)).await.unwrap();
     let error = endpoints.apply(&plan).await.unwrap_err();
-    assert_eq!(error.code(), Code::Invalid);
+    assert_eq!(error.code(), ErrorCode::Invalid);
     assert!(error.to_string().contains("Cannot update failed endpoint"), "{error}");
 }
 
@@ -167,6 +167,6 @@ async fn an_endpoint_that_is_not_there_is_said_to_be_missing() {
     let emulator = Emulator::start();
     let endpoints = endpoint(&emulator).await;
     let error = endpoints.state("f").await.unwrap_err();
-    assert_eq!(error.code(), Code::NotFound);
+    assert_eq!(error.code(), ErrorCode::NotFound);
     assert!(error.to_string().starts_with("the endpoint f does not exist"), "{error}");
 }

@@ -10,7 +10,7 @@ use object_store::ObjectStoreExt as _;
 use stereospot_aws::{AwsBackend, Connections, Deployment, config};
 use stereospot_domain::{JobId, QueueRole};
 use stereospot_ports::work_queue::{Outgoing, Receive};
-use stereospot_ports::{Code, Error, SystemClock, objects};
+use stereospot_ports::{Error, ErrorCode, SystemClock, objects};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -35,7 +35,7 @@ async fn a_queue_deleted_while_running_hides_no_other() {
         gone.send(&[Outgoing::now("a")]).await.unwrap_err(),
         gone.stats().await.unwrap_err(),
     ] {
-        assert_eq!(error.code(), Code::NotFound);
+        assert_eq!(error.code(), ErrorCode::NotFound);
         assert!(error.to_string().contains("-chunking does not exist: was it deleted"), "{error}");
     }
     backend.queue(QueueRole::Inference).unwrap().send(&[Outgoing::now("a")]).await.unwrap();
@@ -53,7 +53,7 @@ async fn a_missing_table_or_bucket_is_named() {
     let backend = open(emulator.connect(deployment).await).await.unwrap();
     let job_id = JobId(Uuid::new_v4());
     let error = backend.jobs.lock(job_id).await.unwrap_err();
-    assert_eq!(error.code(), Code::NotFound);
+    assert_eq!(error.code(), ErrorCode::NotFound);
     assert!(error.to_string().starts_with("the table no-such-table does not exist"), "{error}");
     assert_eq!(backend.jobs.get(job_id).await.unwrap(), None, "the other tables answer");
     let error = backend.output.store.put(&objects::path("a").unwrap(), "b".into()).await.unwrap_err();
@@ -68,7 +68,7 @@ async fn a_deployment_may_lack_queues_and_buckets() {
     deployment.queues.remove(&QueueRole::Reassembly);
     let backend = open(emulator.connect(deployment.clone()).await).await.unwrap();
     assert_eq!(backend.queues.len(), 6);
-    assert_eq!(backend.queue(QueueRole::Reassembly).unwrap_err().code(), Code::NotFound);
+    assert_eq!(backend.queue(QueueRole::Reassembly).unwrap_err().code(), ErrorCode::NotFound);
     deployment.input_bucket = None;
     let backend = open(emulator.connect(deployment).await).await.unwrap();
     let said =
@@ -81,7 +81,7 @@ async fn a_deployment_may_lack_queues_and_buckets() {
         Error::from(store.put(&key, "b".into()).await.unwrap_err()),
         Error::from(store.delete(&key).await.unwrap_err()),
     ] {
-        assert_eq!((error.code(), error.to_string().as_str()), (Code::NotFound, said));
+        assert_eq!((error.code(), error.to_string().as_str()), (ErrorCode::NotFound, said));
     }
     backend.output.store.put(&key, "b".into()).await.unwrap();
 }
@@ -115,7 +115,7 @@ async fn an_endpoint_that_never_answers_is_given_up() {
     });
     let began = Instant::now();
     let error = open(impatient(deployment(&endpoint)).await).await.unwrap_err();
-    assert_eq!(error.code(), Code::Unavailable);
+    assert_eq!(error.code(), ErrorCode::Unavailable);
     assert!(
         error.to_string().starts_with("no answer in time to sqs:GetQueueAttributes on the queue p-chunking"),
         "{error}"
@@ -131,7 +131,7 @@ async fn an_endpoint_that_is_not_there_is_named() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let connections = impatient(deployment(&format!("http://{address}"))).await;
     let error = open(connections.clone()).await.unwrap_err();
-    assert_eq!(error.code(), Code::Unavailable, "{error:?}");
+    assert_eq!(error.code(), ErrorCode::Unavailable, "{error:?}");
     let counts = connections.calls.snapshot();
     assert!(counts[&("sqs".into(), "GetQueueAttributes".into())].failed >= 1, "{counts:?}");
 }
@@ -166,11 +166,11 @@ async fn without_credentials_it_says_how_to_give_some() {
             config::loader(&deployment).credentials_provider(SharedCredentialsProvider::new(NoCredentials(cause)));
         let connections = Connections::with_loader(deployment, loader).await;
         let error = open(connections.clone()).await.unwrap_err();
-        assert_eq!(error.code(), Code::Denied, "{error:?}");
+        assert_eq!(error.code(), ErrorCode::Denied, "{error:?}");
         assert!(error.to_string().starts_with(says), "{error}");
         let bucket = stereospot_aws::s3::bucket(&connections, "in").unwrap();
         let error = Error::from(bucket.store.head(&objects::path("a").unwrap()).await.unwrap_err());
-        assert_eq!(error.code(), Code::Denied, "{error:?}");
+        assert_eq!(error.code(), ErrorCode::Denied, "{error:?}");
         assert!(error.to_string().starts_with(says), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use stereospot_aws::sqs::{MoveState, MoveTask};
 use stereospot_aws::{AwsBackend, Opened, SqsQueue};
 use stereospot_domain::{QueueName, QueueRole};
 use stereospot_ports::work_queue::{Outgoing, Receive};
-use stereospot_ports::{Code, SystemClock, WorkQueue as _};
+use stereospot_ports::{ErrorCode, SystemClock, WorkQueue as _};
 
 use crate::emulator::{Emulator, Shape};
 use crate::queues::{DEAD, MAIN, fill, open, take};
@@ -65,7 +65,7 @@ async fn a_move_is_stopped_half_way_and_another_moves_the_rest() {
     dead_letters(&emulator, &opened, 100).await;
     let handle = dead.start_move(Some(1)).await.unwrap();
     let second = dead.start_move(None).await.unwrap_err();
-    assert_eq!(second.code(), Code::Invalid);
+    assert_eq!(second.code(), ErrorCode::Invalid);
     assert!(second.to_string().contains("There is already a task running"), "{second}");
     emulator.control("pass?ms=40000").await;
     let moved = dead.cancel_move(&handle).await.unwrap();
@@ -75,7 +75,7 @@ async fn a_move_is_stopped_half_way_and_another_moves_the_rest() {
     assert_eq!((stopped.state, stopped.moved, stopped.handle), (MoveState::Cancelled, moved, None));
     emulator.control("pass?ms=60000").await;
     assert_eq!((depth(&emulator, main).await, depth(&emulator, dead).await), (moved, 100 - moved));
-    assert_eq!(dead.cancel_move(&handle).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(dead.cancel_move(&handle).await.unwrap_err().code(), ErrorCode::NotFound);
 
     dead.start_move(Some(500)).await.unwrap();
     emulator.control("pass?ms=5000").await;
@@ -90,18 +90,21 @@ async fn what_is_no_dead_letter_queue_or_no_rate_is_refused() {
     let emulator = Emulator::start();
     let opened = open(&emulator).await;
     let error = opened.queues[&MAIN].start_move(None).await.unwrap_err();
-    assert_eq!(error.code(), Code::Invalid);
+    assert_eq!(error.code(), ErrorCode::Invalid);
     assert!(error.to_string().contains("Source queue must be configured as a Dead Letter Queue"), "{error}");
     for rate in [0, 501] {
         let error = opened.queues[&DEAD].start_move(Some(rate)).await.unwrap_err();
-        assert_eq!((error.code(), error.to_string()), (Code::Invalid, "SQS moves 1 to 500 messages a second".into()));
+        assert_eq!(
+            (error.code(), error.to_string()),
+            (ErrorCode::Invalid, "SQS moves 1 to 500 messages a second".into())
+        );
     }
     let dead = &opened.queues[&DEAD];
     dead.attributes().await.unwrap();
     let client = aws_sdk_sqs::Client::new(&opened.connections.config);
     client.delete_queue().queue_url(dead.url()).send().await.unwrap();
-    assert_eq!(dead.start_move(None).await.unwrap_err().code(), Code::NotFound);
-    assert_eq!(dead.moves().await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(dead.start_move(None).await.unwrap_err().code(), ErrorCode::NotFound);
+    assert_eq!(dead.moves().await.unwrap_err().code(), ErrorCode::NotFound);
 }
 
 #[tokio::test]

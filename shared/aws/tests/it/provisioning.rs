@@ -12,7 +12,7 @@ use stereospot_aws::provision::{Kind, Plan, Provisioner, State};
 use stereospot_aws::{AwsBackend, Connections, Deployment, doctor};
 use stereospot_domain::{QueueRole, Topology, message};
 use stereospot_ports::work_queue::Receive;
-use stereospot_ports::{Code, SystemClock};
+use stereospot_ports::{ErrorCode, SystemClock};
 
 use crate::emulator::Emulator;
 
@@ -116,7 +116,7 @@ async fn what_was_changed_by_hand_is_put_right_and_all_of_it_goes_when_the_prefi
     assert_eq!(bucket.content, "3 objects");
     assert_eq!(plan.removals.iter().filter(|removal| removal.kind == Kind::Queue).count(), 8);
     let refused = provisioner.destroy(&plan, "stereo-spot", &mut |_| {}).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Invalid);
+    assert_eq!(refused.code(), ErrorCode::Invalid);
     assert_eq!(provisioner.destroy_plan().await.unwrap().removals.len(), plan.removals.len());
 
     let left = provisioner.destroy(&plan, "gone", &mut |_| {}).await.unwrap();

@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use stereospot_aws::{AwsBackend, Opened};
 use stereospot_domain::{QueueName, QueueRole};
 use stereospot_ports::work_queue::{MAX_BODY_BYTES, Message, Outgoing, Receive};
-use stereospot_ports::{Code, SystemClock, WorkQueue};
+use stereospot_ports::{ErrorCode, SystemClock, WorkQueue};
 
 use crate::emulator::{Emulator, Shape};
 
@@ -81,9 +81,9 @@ async fn a_queue_that_dead_letters_is_not_looked_at() {
     let queue = &opened.queues[&MAIN];
     let ids = fill(&**queue, 1).await;
     let error = queue.peek(10).await.unwrap_err();
-    assert_eq!(error.code(), Code::Invalid);
+    assert_eq!(error.code(), ErrorCode::Invalid);
     assert!(error.to_string().starts_with("can't look at the messages of inference: SQS would count it"), "{error}");
-    assert_eq!(queue.lease(&ids, Duration::from_secs(60)).await.unwrap_err().code(), Code::Invalid);
+    assert_eq!(queue.lease(&ids, Duration::from_secs(60)).await.unwrap_err().code(), ErrorCode::Invalid);
     assert_eq!(take(&**queue).await[0].receive_count, 1, "and it was not received for that");
 }
 
@@ -95,7 +95,7 @@ async fn purging_twice_within_a_minute_is_throttled() {
     fill(&**queue, 3).await;
     assert_eq!(queue.purge().await.unwrap(), 3);
     let error = queue.purge().await.unwrap_err();
-    assert_eq!(error.code(), Code::Throttled);
+    assert_eq!(error.code(), ErrorCode::Throttled);
     assert!(error.to_string().contains("was purged within the last 60 s"), "{error}");
     emulator.control("pass?ms=61000").await;
     assert_eq!(queue.purge().await.unwrap(), 0);

@@ -6,7 +6,7 @@ use stereospot_aws::ecs::EcsFleet;
 use stereospot_aws::sagemaker::{Sagemaker, Segment};
 use stereospot_aws::{Connections, s3};
 use stereospot_domain::{Mode, Timestamp};
-use stereospot_ports::Code;
+use stereospot_ports::ErrorCode;
 use stereospot_ports::fleet::{Fleet as _, Limits};
 
 use crate::emulator::{Emulator, Shape};
@@ -47,9 +47,9 @@ async fn services_are_shown_scaled_and_forced() {
     assert_eq!(fleet.services().await.unwrap()[1].desired, 3);
     assert_eq!(fleet.force_one("video-worker").await.unwrap().desired, 3);
     assert_eq!(fleet.force_one("media-worker").await.unwrap().desired, 1);
-    assert_eq!(fleet.scale("job-worker", 1).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(fleet.scale("job-worker", 1).await.unwrap_err().code(), ErrorCode::NotFound);
     let elsewhere = EcsFleet::new(&config, &calls, "other").unwrap();
-    assert_eq!(elsewhere.services().await.unwrap_err().code(), Code::NotFound, "no such cluster");
+    assert_eq!(elsewhere.services().await.unwrap_err().code(), ErrorCode::NotFound, "no such cluster");
 }
 
 #[tokio::test]

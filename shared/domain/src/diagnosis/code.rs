@@ -10,22 +10,22 @@ macro_rules! codes {
         /// One known way of losing a job.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "kebab-case")]
-        pub enum Code { $($(#[$doc])* $variant),+ }
+        pub enum FindingCode { $($(#[$doc])* $variant),+ }
 
-        impl Code {
+        impl FindingCode {
             /// Every code.
-            pub const ALL: &'static [Code] = &[$(Code::$variant),+];
+            pub const ALL: &'static [FindingCode] = &[$(FindingCode::$variant),+];
 
             /// The name, which is also the runbook page's.
             #[must_use]
             pub fn as_str(self) -> &'static str {
-                match self { $(Code::$variant => $name),+ }
+                match self { $(FindingCode::$variant => $name),+ }
             }
 
             /// What is wrong, in a few words.
             #[must_use]
             pub fn title(self) -> &'static str {
-                match self { $(Code::$variant => $title),+ }
+                match self { $(FindingCode::$variant => $title),+ }
             }
         }
     };
@@ -70,7 +70,7 @@ codes! {
     StepFailing "step-failing" "a step of the job keeps failing and is tried again",
 }
 
-impl fmt::Display for Code {
+impl fmt::Display for FindingCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }

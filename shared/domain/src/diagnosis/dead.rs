@@ -1,6 +1,6 @@
 //! Dead-lettered messages: which step gave up, and whether sending them again is of use.
 
-use super::{Code, DeadLetter, Finding, JobFacts, Repair, Severity, list};
+use super::{DeadLetter, Finding, FindingCode, JobFacts, Repair, Severity, list};
 use crate::job::JobStatus;
 use crate::queue::{QueueName, QueueRole};
 
@@ -11,10 +11,10 @@ pub(super) fn letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
         return;
     }
     let codes = [
-        (Ingest, Code::IngestDeadLettered),
-        (Chunking, Code::SourceDeadLettered),
-        (Inference, Code::SegmentDeadLettered),
-        (Reassembly, Code::ReassemblyDeadLettered),
+        (Ingest, FindingCode::IngestDeadLettered),
+        (Chunking, FindingCode::SourceDeadLettered),
+        (Inference, FindingCode::SegmentDeadLettered),
+        (Reassembly, FindingCode::ReassemblyDeadLettered),
     ];
     for (role, code) in codes {
         if role == Ingest && !waits_for_source(facts) {

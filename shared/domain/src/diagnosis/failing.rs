@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Code, DeadLetter, FailingStep, Finding, JobFacts, Severity};
+use super::{DeadLetter, FailingStep, Finding, FindingCode, JobFacts, Severity};
 use crate::event::Stage;
 use crate::job::JobStatus;
 use crate::time::Timestamp;
@@ -34,7 +34,13 @@ pub(super) fn steps(facts: &JobFacts, now: Timestamp, patience: Duration, findin
     if failing.len() > MOST_NAMED {
         evidence.push(format!("and {} more", failing.len() - MOST_NAMED));
     }
-    findings.push(Finding { code: Code::StepFailing, severity: Severity::Warning, since, evidence, repair: None });
+    findings.push(Finding {
+        code: FindingCode::StepFailing,
+        severity: Severity::Warning,
+        since,
+        evidence,
+        repair: None,
+    });
 }
 
 /// True when the job still needs the step.

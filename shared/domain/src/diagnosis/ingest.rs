@@ -1,6 +1,6 @@
 //! Sources that are to be fetched from an address (existing deployments only), by a service that tells nothing while it does.
 
-use super::{Code, Finding, Gone, JobFacts, Repair, Severity, Unknown, message_gone};
+use super::{Finding, FindingCode, Gone, JobFacts, Repair, Severity, Unknown, message_gone};
 use crate::queue::{QueueName, QueueRole};
 use crate::time::Timestamp;
 
@@ -33,7 +33,7 @@ pub(super) fn lost(facts: &JobFacts, now: Timestamp, findings: &mut Vec<Finding>
         evidence.push("its address stood only in the message: submit it again".into());
         evidence.push(format!("`stereospot jobs fail {}` gives this job up", facts.job.value.job_id));
     }
-    findings.push(Finding { code: Code::IngestLost, severity: gone.severity, since, evidence, repair });
+    findings.push(Finding { code: FindingCode::IngestLost, severity: gone.severity, since, evidence, repair });
 }
 
 /// Why the message is taken for lost. Where its queue can't be asked, that all its tries are over is a warning that says so.

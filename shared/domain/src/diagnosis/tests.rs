@@ -61,8 +61,8 @@ fn letter(role: QueueRole, segment_index: Option<u32>) -> DeadLetter {
     }
 }
 
-fn check(facts: &JobFacts, expected: &[(Code, bool)]) {
-    let found: Vec<(Code, bool)> = diagnose(facts, NOW, Patience::default())
+fn check(facts: &JobFacts, expected: &[(FindingCode, bool)]) {
+    let found: Vec<(FindingCode, bool)> = diagnose(facts, NOW, Patience::default())
         .into_iter()
         .map(|finding| (finding.code, finding.repair.is_some()))
         .collect();
@@ -74,42 +74,42 @@ fn each_known_way_of_losing_a_job_is_found() {
     // The numbers are those of the list of failures that existing deployments show.
     let mut one = healthy(JobStatus::ChunkingComplete);
     one.lock = lock(None, None);
-    check(&one, &[(Code::ReassemblyMessageLost, true)]);
+    check(&one, &[(FindingCode::ReassemblyMessageLost, true)]);
 
     let mut two = healthy(JobStatus::ChunkingComplete);
     two.completed = Some(Fact::exact(vec![0, 2], NOW));
-    check(&two, &[(Code::CompletionLost, true)]);
+    check(&two, &[(FindingCode::CompletionLost, true)]);
 
-    check(&healthy(JobStatus::ChunkingComplete), &[(Code::TriggerMissed, true)]); // and 12
+    check(&healthy(JobStatus::ChunkingComplete), &[(FindingCode::TriggerMissed, true)]); // and 12
 
     let mut four = healthy(JobStatus::Reassembling);
     four.lock = lock(Some(LONG_AGO), None);
-    check(&four, &[(Code::ReassemblyDied, true)]);
+    check(&four, &[(FindingCode::ReassemblyDied, true)]);
 
-    check(&healthy(JobStatus::Created), &[(Code::SourceIgnored, true)]);
-    check(&healthy(JobStatus::ChunkingInProgress), &[(Code::SourceIgnored, true)]);
+    check(&healthy(JobStatus::Created), &[(FindingCode::SourceIgnored, true)]);
+    check(&healthy(JobStatus::ChunkingInProgress), &[(FindingCode::SourceIgnored, true)]);
 
     let mut six = healthy(JobStatus::Reassembling);
     six.result_exists = Some(Fact::exact(true, NOW));
-    check(&six, &[(Code::CompletedStatusLost, true)]);
+    check(&six, &[(FindingCode::CompletedStatusLost, true)]);
 
     let mut seven = healthy(JobStatus::ChunkingComplete);
     (seven.completed, seven.outputs) = (Some(Fact::exact(vec![0], NOW)), Some(Fact::exact(vec![0], NOW)));
-    check(&seven, &[(Code::SegmentLost, true)]);
+    check(&seven, &[(FindingCode::SegmentLost, true)]);
 
     let mut eight = healthy(JobStatus::Failed);
     eight.result_exists = Some(Fact::exact(true, NOW));
-    check(&eight, &[(Code::StatusContradictsResult, true)]);
+    check(&eight, &[(FindingCode::StatusContradictsResult, true)]);
 
-    check(&healthy(JobStatus::Failed), &[(Code::FailedButComplete, true)]); // 9
+    check(&healthy(JobStatus::Failed), &[(FindingCode::FailedButComplete, true)]); // 9
 
     let mut ten = healthy(JobStatus::ChunkingInProgress);
     ten.dead_letters = vec![letter(QueueRole::Chunking, None)];
-    check(&ten, &[(Code::SourceDeadLettered, true)]);
+    check(&ten, &[(FindingCode::SourceDeadLettered, true)]);
 
     let mut eleven = healthy(JobStatus::Completed);
     eleven.completed = Some(Fact::exact(vec![0, 1, 2, 3], NOW));
-    check(&eleven, &[(Code::TooManyCompletions, false)]);
+    check(&eleven, &[(FindingCode::TooManyCompletions, false)]);
 }
 
 #[test]
@@ -123,13 +123,13 @@ fn what_goes_on_is_not_stuck() {
     busy.running = vec![running(1), running(2)];
     check(&busy, &[]);
     busy.running[0].last_seen_at = LONG_AGO;
-    check(&busy, &[(Code::SegmentSilent, false)]);
+    check(&busy, &[(FindingCode::SegmentSilent, false)]);
 
     let mut leased = healthy(JobStatus::Reassembling);
     leased.lock = lock(Some(LONG_AGO), Some(NOW.plus(Duration::from_secs(1))));
     check(&leased, &[]);
     leased.lock = lock(Some(LONG_AGO), Some(NOW.minus(Duration::from_secs(1))));
-    check(&leased, &[(Code::ReassemblyDied, true)]);
+    check(&leased, &[(FindingCode::ReassemblyDied, true)]);
 
     let mut young = healthy(JobStatus::ChunkingComplete);
     young.last_activity_at = NOW;
@@ -175,7 +175,7 @@ fn a_step_that_keeps_failing_is_found_with_its_last_error() {
     facts.failing = vec![failing(Stage::Inference, Some(1), 1)];
     check(&facts, &[]);
     facts.failing[0].attempts = 2;
-    check(&facts, &[(Code::StepFailing, false)]);
+    check(&facts, &[(FindingCode::StepFailing, false)]);
     let finding = diagnose(&facts, NOW, Patience::default()).remove(0);
     assert_eq!(finding.evidence, ["segment 1 failed 2 times: out of memory"]);
     assert_eq!((finding.severity, finding.since), (Severity::Warning, LONG_AGO));
@@ -197,10 +197,10 @@ fn a_step_that_is_over_or_dead_is_not_failing() {
     check(&facts, &[]);
     // Its work is recorded, but its worker can't get on.
     facts.failing[0].last_failed_at = NOW.minus(Duration::from_secs(30));
-    check(&facts, &[(Code::StepFailing, false)]);
+    check(&facts, &[(FindingCode::StepFailing, false)]);
     facts.failing = vec![failing(Stage::Inference, Some(1), 4)];
     facts.dead_letters = vec![letter(QueueRole::Inference, Some(1))];
-    check(&facts, &[(Code::SegmentDeadLettered, true)]);
+    check(&facts, &[(FindingCode::SegmentDeadLettered, true)]);
     facts.dead_letters.clear();
     facts.job.value.status = JobStatus::Failed;
     check(&facts, &[]);
@@ -208,18 +208,18 @@ fn a_step_that_is_over_or_dead_is_not_failing() {
     let mut splitting = healthy(JobStatus::ChunkingInProgress);
     splitting.chunking_depth = Some(Fact::exact(1, NOW));
     splitting.failing = vec![failing(Stage::Chunking, None, 2)];
-    check(&splitting, &[(Code::StepFailing, false)]);
+    check(&splitting, &[(FindingCode::StepFailing, false)]);
     let mut joining = healthy(JobStatus::Reassembling);
     joining.lock = lock(Some(LONG_AGO), Some(NOW.plus(Duration::from_secs(1))));
     joining.failing = vec![failing(Stage::Reassembly, None, 2)];
-    check(&joining, &[(Code::StepFailing, false)]);
+    check(&joining, &[(FindingCode::StepFailing, false)]);
 }
 
 #[test]
 fn no_segment_is_lost_while_dead_letters_are_unseen() {
     let mut facts = converting();
     facts.inference_depth = Some(Fact::exact(0, NOW));
-    check(&facts, &[(Code::SegmentLost, true)]);
+    check(&facts, &[(FindingCode::SegmentLost, true)]);
     facts.unseen_segments = Some(Unseen::NotRead);
     check(&facts, &[]);
 }
@@ -234,7 +234,9 @@ fn what_may_lie_on_a_queue_that_cannot_be_read_is_a_warning_that_says_so() {
     let said = |queue: &str| format!("{queue}-dlq, where it may lie, can't be read: no right to read it");
     let segments = ["neither completed nor running: segments 1, 2", "the inference queue is empty", &said("inference")];
     let source = ["the source object exists", "the chunking queue is empty", &said("chunking")];
-    for (facts, code, evidence) in [(&lost, Code::SegmentLost, segments), (&ignored, Code::SourceIgnored, source)] {
+    for (facts, code, evidence) in
+        [(&lost, FindingCode::SegmentLost, segments), (&ignored, FindingCode::SourceIgnored, source)]
+    {
         let found = diagnose(facts, NOW, Patience::default());
         assert_eq!(found.len(), 1, "{found:#?}");
         assert_eq!((found[0].code, found[0].severity), (code, Severity::Warning), "{found:#?}");
@@ -242,7 +244,7 @@ fn what_may_lie_on_a_queue_that_cannot_be_read_is_a_warning_that_says_so() {
     }
     // What was seen there is known, whatever else may lie there.
     lost.dead_letters = vec![letter(QueueRole::Inference, Some(1)), letter(QueueRole::Inference, Some(2))];
-    check(&lost, &[(Code::SegmentDeadLettered, true)]);
+    check(&lost, &[(FindingCode::SegmentDeadLettered, true)]);
     let mut waiting = converting();
     waiting.unseen_segments = unreadable;
     check(&waiting, &[]);
@@ -252,7 +254,7 @@ fn what_may_lie_on_a_queue_that_cannot_be_read_is_a_warning_that_says_so() {
 fn no_source_is_ignored_while_its_dead_letter_queue_is_unseen() {
     for status in [JobStatus::Created, JobStatus::ChunkingInProgress] {
         let mut facts = healthy(status);
-        check(&facts, &[(Code::SourceIgnored, true)]);
+        check(&facts, &[(FindingCode::SourceIgnored, true)]);
         facts.unseen_sources = Some(Unseen::NotRead);
         check(&facts, &[]);
     }
@@ -267,14 +269,14 @@ fn a_holder_without_a_lease_is_presumed_to_work_as_long_as_its_message_is_hidden
     facts.lock = lock(Some(NOW.minus(Duration::from_secs(599))), None);
     assert_eq!(of(&facts), None);
     facts.lock = lock(Some(NOW.minus(Duration::from_secs(601))), None);
-    assert_eq!(of(&facts), Some((Code::ReassemblyDied, Severity::Critical)));
+    assert_eq!(of(&facts), Some((FindingCode::ReassemblyDied, Severity::Critical)));
     // Others' messages are on the queue: only its age tells.
     facts.reassembly_depth = Some(Fact::exact(1, NOW));
     assert_eq!(of(&facts), None);
     facts.lock = lock(Some(NOW.minus(Duration::from_secs(1201))), None);
-    assert_eq!(of(&facts), Some((Code::ReassemblyDied, Severity::Warning)));
+    assert_eq!(of(&facts), Some((FindingCode::ReassemblyDied, Severity::Warning)));
     facts.reassembly_depth = None;
-    assert_eq!(of(&facts), Some((Code::ReassemblyDied, Severity::Warning)));
+    assert_eq!(of(&facts), Some((FindingCode::ReassemblyDied, Severity::Warning)));
 }
 
 #[test]
@@ -288,7 +290,11 @@ fn what_is_older_than_all_tries_is_told_though_the_queue_is_never_empty() {
     let mut unsent = healthy(JobStatus::ChunkingComplete);
     unsent.lock = lock(None, None);
     (unsent.reassembly_depth, unsent.reassembly_tries) = (one_in_flight, tries);
-    let cases = [(ignored, Code::SourceIgnored), (lost, Code::SegmentLost), (unsent, Code::ReassemblyMessageLost)];
+    let cases = [
+        (ignored, FindingCode::SourceIgnored),
+        (lost, FindingCode::SegmentLost),
+        (unsent, FindingCode::ReassemblyMessageLost),
+    ];
     for (mut facts, code) in cases {
         let found = diagnose(&facts, NOW, Patience::default());
         assert_eq!(found.len(), 1, "{found:#?}");

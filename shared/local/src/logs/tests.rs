@@ -56,7 +56,7 @@ async fn broken_text_and_missing_files_are_no_panic() {
     assert_eq!(found.lines, []);
     for empty in [folder(&[]), tempfile::tempdir().unwrap()] {
         let error = LocalLogs::of(empty.path()).lines(&search(10), &progress).await.unwrap_err();
-        assert_eq!(error.code(), Code::NotFound);
+        assert_eq!(error.code(), ErrorCode::NotFound);
     }
 }
 

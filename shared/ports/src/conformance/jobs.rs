@@ -6,7 +6,7 @@ use stereospot_domain::{Format, Job, JobId, JobOptions, JobStatus, SegmentComple
 use uuid::Uuid;
 
 use super::{Outcome, Stop, World, cases, holds, refused, same};
-use crate::Code;
+use crate::ErrorCode;
 use crate::job_store::{Transition, Transitioned, all_completions};
 
 cases!(
@@ -85,7 +85,7 @@ async fn a_job_is_created_once(world: &World) -> Outcome {
     let job = new_job(world);
     world.backend.jobs.create(&job).await?;
     let other = Job { title: Some("other".into()), ..job.clone() };
-    refused("again", world.backend.jobs.create(&other).await, Code::Conflict)?;
+    refused("again", world.backend.jobs.create(&other).await, ErrorCode::Conflict)?;
     same("the first stays", get(world, job.job_id).await?, job)
 }
 
@@ -114,7 +114,7 @@ async fn what_is_not_there_is_none(world: &World) -> Outcome {
     same("made by the attempt", jobs.get(id).await?, None)?;
     same("count", jobs.count_completions(id).await?, 0)?;
     same("completions", jobs.list_completions(id, None, 10).await?.items, vec![])?;
-    refused("upload", jobs.set_uploaded(id, now(world), 1).await, Code::NotFound)
+    refused("upload", jobs.set_uploaded(id, now(world), 1).await, ErrorCode::NotFound)
 }
 
 async fn every_pair_of_statuses_is_guarded(world: &World) -> Outcome {
@@ -262,9 +262,9 @@ async fn a_cursor_that_is_none_is_refused(world: &World) -> Outcome {
     let (jobs, job) = (&world.backend.jobs, new_job(world));
     jobs.create(&job).await?;
     for made_up in ["", "nonsense", "1.2", "."] {
-        refused("jobs", jobs.list(JobStatus::Created, Some(made_up), 3).await, Code::Invalid)?;
+        refused("jobs", jobs.list(JobStatus::Created, Some(made_up), 3).await, ErrorCode::Invalid)?;
     }
-    refused("completions", jobs.list_completions(job.job_id, Some("nonsense"), 3).await, Code::Invalid)
+    refused("completions", jobs.list_completions(job.job_id, Some("nonsense"), 3).await, ErrorCode::Invalid)
 }
 
 pub(super) fn completion(world: &World, job_id: JobId, segment_index: u32) -> SegmentCompletion {

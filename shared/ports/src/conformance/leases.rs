@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{LEASE, Outcome, Stop, World, bodies, cases, holds, refused, same, send_one, take, take_one};
-use crate::Code;
+use crate::ErrorCode;
 use crate::work_queue::{MAX_VISIBILITY, Message, Receipt, Receive};
 
 cases!(
@@ -63,7 +63,7 @@ async fn extending_may_shorten(world: &World) -> Outcome {
     world.expire().await?;
     same("receive count", take_one(queue).await?.receive_count, 2)?;
     let too_long = MAX_VISIBILITY + Duration::from_secs(1);
-    refused("half a day and more", queue.extend(&message.receipt, too_long).await, Code::Invalid)
+    refused("half a day and more", queue.extend(&message.receipt, too_long).await, ErrorCode::Invalid)
 }
 
 async fn a_released_message_comes_back_at_once(world: &World) -> Outcome {
@@ -108,7 +108,7 @@ async fn overtaken(world: &World) -> Result<(Message, Message), Stop> {
 async fn a_void_receipt_deletes_nothing(world: &World) -> Outcome {
     let queue = world.queue()?;
     let (void, valid) = overtaken(world).await?;
-    refused("deleting", queue.delete(&void.receipt).await, Code::LeaseLost)?;
+    refused("deleting", queue.delete(&void.receipt).await, ErrorCode::LeaseLost)?;
     same("still there", bodies(queue).await?, vec!["a".to_string()])?;
     queue.delete(&valid.receipt).await?;
     same("left", bodies(queue).await?, vec![])
@@ -117,8 +117,8 @@ async fn a_void_receipt_deletes_nothing(world: &World) -> Outcome {
 async fn a_void_receipt_extends_and_releases_nothing(world: &World) -> Outcome {
     let queue = world.queue()?;
     let (void, valid) = overtaken(world).await?;
-    refused("extending", queue.extend(&void.receipt, Duration::from_secs(600)).await, Code::LeaseLost)?;
-    refused("releasing", queue.release(&void.receipt, Duration::ZERO).await, Code::LeaseLost)?;
+    refused("extending", queue.extend(&void.receipt, Duration::from_secs(600)).await, ErrorCode::LeaseLost)?;
+    refused("releasing", queue.release(&void.receipt, Duration::ZERO).await, ErrorCode::LeaseLost)?;
     same("still leased", take(queue, 1).await?, vec![])?;
     queue.extend(&valid.receipt, LEASE).await?;
     Ok(())
@@ -129,8 +129,8 @@ async fn a_receipt_that_never_was_is_void(world: &World) -> Outcome {
     send_one(queue, "a").await?;
     for made_up in ["", "nonsense", "00000000-0000-0000-0000-000000000000/1", "/", "1/x"] {
         let receipt = Receipt(made_up.into());
-        refused("deleting", queue.delete(&receipt).await, Code::LeaseLost)?;
-        refused("extending", queue.extend(&receipt, LEASE).await, Code::LeaseLost)?;
+        refused("deleting", queue.delete(&receipt).await, ErrorCode::LeaseLost)?;
+        refused("extending", queue.extend(&receipt, LEASE).await, ErrorCode::LeaseLost)?;
     }
     same("still there", bodies(queue).await?, vec!["a".to_string()])
 }
@@ -264,7 +264,7 @@ async fn a_lease_by_id_is_a_real_lease(world: &World) -> Outcome {
     same("received while leased", take(queue, 1).await?, vec![])?;
     world.expire().await?;
     let second = take_one(queue).await?;
-    refused("the first receipt", queue.delete(&first[0].receipt).await, Code::LeaseLost)?;
+    refused("the first receipt", queue.delete(&first[0].receipt).await, ErrorCode::LeaseLost)?;
     queue.delete(&second.receipt).await?;
     Ok(())
 }

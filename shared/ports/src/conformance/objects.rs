@@ -7,7 +7,7 @@ use stereospot_domain::{Mode, QueueName, QueueRole};
 
 use super::jobs::new_id;
 use super::{Outcome, Stop, World, bodies, cases, holds, refused, same};
-use crate::{Bucket, Code, objects};
+use crate::{Bucket, ErrorCode, objects};
 
 cases!(
     an_object_comes_back,
@@ -139,7 +139,7 @@ async fn a_second_conditional_put_is_refused_and_silent(world: &World) -> Outcom
     let create = || PutOptions::from(PutMode::Create);
     store.put_opts(&path, PutPayload::from_static(b"first"), create()).await?;
     let second = store.put_opts(&path, PutPayload::from_static(b"second"), create()).await;
-    refused("the second", second.map_err(crate::Error::from), Code::Conflict)?;
+    refused("the second", second.map_err(crate::Error::from), ErrorCode::Conflict)?;
     same("content", store.get(&path).await?.bytes().await?.as_ref(), b"first".as_slice())?;
     same("messages", heard(world).await?.len(), 1)
 }
@@ -199,9 +199,9 @@ async fn renaming_announces_the_new_name(world: &World) -> Outcome {
 async fn a_copy_of_nothing_is_silent(world: &World) -> Outcome {
     let (from, to) = (objects::path("nothing.tmp")?, objects::path(&keys::source(new_id()))?);
     let copied = world.backend.input.store.copy(&from, &to).await;
-    refused("copy", copied.map_err(crate::Error::from), Code::NotFound)?;
+    refused("copy", copied.map_err(crate::Error::from), ErrorCode::NotFound)?;
     let renamed = world.backend.input.store.rename(&from, &to).await;
-    refused("rename", renamed.map_err(crate::Error::from), Code::NotFound)?;
+    refused("rename", renamed.map_err(crate::Error::from), ErrorCode::NotFound)?;
     same("messages", heard(world).await?, vec![])
 }
 
@@ -210,7 +210,7 @@ async fn a_refused_copy_is_silent(world: &World) -> Outcome {
     put(&world.backend.input, "upload.tmp").await?;
     put(&world.backend.input, to.as_ref()).await?;
     let copied = world.backend.input.store.copy_if_not_exists(&from, &to).await;
-    refused("copy", copied.map_err(crate::Error::from), Code::Conflict)?;
+    refused("copy", copied.map_err(crate::Error::from), ErrorCode::Conflict)?;
     same("messages", heard(world).await?.len(), 1)
 }
 
@@ -235,7 +235,7 @@ async fn a_deleted_object_is_gone_and_silent(world: &World) -> Outcome {
     store.delete(&path).await?;
     same("object", objects::exists(&**store, path.as_ref()).await?, false)?;
     let read = store.get(&path).await.map(|result| result.meta);
-    refused("reading", read.map_err(crate::Error::from), Code::NotFound)?;
+    refused("reading", read.map_err(crate::Error::from), ErrorCode::NotFound)?;
     same("messages", heard(world).await?.len(), 1)
 }
 

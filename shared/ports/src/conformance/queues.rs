@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Outcome, Stop, World, bodies, cases, holds, refused, same, send_one, take, take_one};
 use crate::work_queue::{MAX_BATCH, MAX_BODY_BYTES, MAX_DELAY, MAX_VISIBILITY, Outgoing, Receive};
-use crate::{Backend, Code};
+use crate::{Backend, ErrorCode};
 
 cases!(
     every_queue_is_there_with_its_settings,
@@ -87,11 +87,11 @@ async fn a_send_out_of_bounds_sends_nothing(world: &World) -> Outcome {
     let good = Outgoing::now("good");
     let too_large = Outgoing::now("x".repeat(MAX_BODY_BYTES + 1));
     let too_late = Outgoing { body: "late".into(), delay: MAX_DELAY + Duration::from_secs(1) };
-    refused("an empty batch", queue.send(&[]).await, Code::Invalid)?;
-    refused("eleven", queue.send(&vec![good.clone(); MAX_BATCH + 1]).await, Code::Invalid)?;
-    refused("a body too large", queue.send(&[good.clone(), too_large]).await, Code::Invalid)?;
-    refused("a delay too long", queue.send(&[good.clone(), too_late]).await, Code::Invalid)?;
-    refused("an empty body", queue.send(&[good, Outgoing::now("")]).await, Code::Invalid)?;
+    refused("an empty batch", queue.send(&[]).await, ErrorCode::Invalid)?;
+    refused("eleven", queue.send(&vec![good.clone(); MAX_BATCH + 1]).await, ErrorCode::Invalid)?;
+    refused("a body too large", queue.send(&[good.clone(), too_large]).await, ErrorCode::Invalid)?;
+    refused("a delay too long", queue.send(&[good.clone(), too_late]).await, ErrorCode::Invalid)?;
+    refused("an empty body", queue.send(&[good, Outgoing::now("")]).await, ErrorCode::Invalid)?;
     same("what is on the queue", bodies(queue).await?, vec![])
 }
 
@@ -100,9 +100,9 @@ async fn a_receive_out_of_bounds_is_refused(world: &World) -> Outcome {
     send_one(queue, "a").await?;
     let how = Receive { max: 1, wait: Duration::ZERO, visibility: None };
     let too_long = Some(MAX_VISIBILITY + Duration::from_secs(1));
-    refused("none", queue.receive(Receive { max: 0, ..how }).await, Code::Invalid)?;
-    refused("eleven", queue.receive(Receive { max: MAX_BATCH + 1, ..how }).await, Code::Invalid)?;
-    refused("half a day and more", queue.receive(Receive { visibility: too_long, ..how }).await, Code::Invalid)?;
+    refused("none", queue.receive(Receive { max: 0, ..how }).await, ErrorCode::Invalid)?;
+    refused("eleven", queue.receive(Receive { max: MAX_BATCH + 1, ..how }).await, ErrorCode::Invalid)?;
+    refused("half a day and more", queue.receive(Receive { visibility: too_long, ..how }).await, ErrorCode::Invalid)?;
     same("receive count", take_one(queue).await?.receive_count, 1)
 }
 
@@ -131,7 +131,7 @@ async fn queues_do_not_mix(world: &World) -> Outcome {
         same("body", message.body, name.to_string())?;
         for other in QueueName::pipeline().filter(|other| *other != name) {
             let other = world.backend.queue_named(other)?;
-            refused("another queue's receipt", other.delete(&message.receipt).await, Code::LeaseLost)?;
+            refused("another queue's receipt", other.delete(&message.receipt).await, ErrorCode::LeaseLost)?;
         }
         queue.delete(&message.receipt).await?;
     }
@@ -219,7 +219,7 @@ async fn purging_takes_all_of_this_queue_only(world: &World) -> Outcome {
     queue.send(&[Outgoing { body: "delayed".into(), delay: Duration::from_secs(60) }]).await?;
     same("number", queue.purge().await?, 3)?;
     same("left", bodies(queue).await?, vec![])?;
-    refused("the leased one", queue.delete(&leased.receipt).await, Code::LeaseLost)?;
+    refused("the leased one", queue.delete(&leased.receipt).await, ErrorCode::LeaseLost)?;
     same("the other queue", bodies(other).await?, vec!["c".to_string()])
 }
 

@@ -2,8 +2,11 @@ use super::*;
 
 #[test]
 fn what_the_notification_of_an_object_says_is_said_once() {
-    let ours = Error::new(Code::Unavailable, "no answer in time to sqs.SendMessage");
+    let ours = Error::new(ErrorCode::Unavailable, "no answer in time to sqs.SendMessage");
     let error = object_store::Error::Generic { store: "notifying", source: Box::new(ours) };
     let error = Error::from(error);
-    assert_eq!((error.code(), chain(&error).as_str()), (Code::Unavailable, "no answer in time to sqs.SendMessage"));
+    assert_eq!(
+        (error.code(), chain(&error).as_str()),
+        (ErrorCode::Unavailable, "no answer in time to sqs.SendMessage")
+    );
 }

@@ -13,7 +13,7 @@ async fn forcing_one_task_leaves_a_service_alone_that_has_one() {
     fleet.scale("video-worker", 3).await.unwrap();
     let forced = fleet.force_one("video-worker").await.unwrap();
     assert_eq!((forced.before, forced.desired), (3, 3));
-    assert_eq!(fleet.force_one("web").await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(fleet.force_one("web").await.unwrap_err().code(), ErrorCode::NotFound);
 }
 
 #[test]

@@ -35,9 +35,9 @@ fn searches_that_make_no_sense_are_refused() {
     let job: JobId = "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f".parse().unwrap();
     let code = |search: Search| search.check().map_err(|error| error.code());
     assert_eq!(code(search(job)), Ok(()));
-    assert_eq!(code(Search { limit: 0, ..search(job) }), Err(Code::Invalid));
-    assert_eq!(code(Search { limit: MAX_LINES + 1, ..search(job) }), Err(Code::Invalid));
-    assert_eq!(code(Search { until: Timestamp(9), ..search(job) }), Err(Code::Invalid));
+    assert_eq!(code(Search { limit: 0, ..search(job) }), Err(ErrorCode::Invalid));
+    assert_eq!(code(Search { limit: MAX_LINES + 1, ..search(job) }), Err(ErrorCode::Invalid));
+    assert_eq!(code(Search { until: Timestamp(9), ..search(job) }), Err(ErrorCode::Invalid));
 }
 
 #[test]

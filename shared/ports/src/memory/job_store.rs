@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use stereospot_domain::{Job, JobId, JobStatus, Lock, SegmentCompletion, Timestamp};
 
 use crate::job_store::{Acquired, Page, Transition, Transitioned};
-use crate::{Code, Error, JobStore, Result};
+use crate::{Error, ErrorCode, JobStore, Result};
 
 #[derive(Debug, Default)]
 pub(super) struct MemoryJobs {
@@ -44,7 +44,7 @@ impl JobStore for MemoryJobs {
     async fn create(&self, job: &Job) -> Result<()> {
         let jobs = &mut self.tables().jobs;
         if jobs.contains_key(&job.job_id) {
-            return Err(Error::new(Code::Conflict, format!("the job {} exists already", job.job_id)));
+            return Err(Error::new(ErrorCode::Conflict, format!("the job {} exists already", job.job_id)));
         }
         jobs.insert(job.job_id, job.clone());
         Ok(())
@@ -82,8 +82,9 @@ impl JobStore for MemoryJobs {
 
     async fn set_uploaded(&self, job_id: JobId, at: Timestamp, bytes: u64) -> Result<()> {
         let jobs = &mut self.tables().jobs;
-        let job =
-            jobs.get_mut(&job_id).ok_or_else(|| Error::new(Code::NotFound, format!("there is no job {job_id}")))?;
+        let job = jobs
+            .get_mut(&job_id)
+            .ok_or_else(|| Error::new(ErrorCode::NotFound, format!("there is no job {job_id}")))?;
         job.uploaded_at = Some(at);
         job.source_file_size_bytes = Some(bytes);
         Ok(())
@@ -198,5 +199,5 @@ fn job_cursor(cursor: &str) -> Option<(Timestamp, JobId)> {
 }
 
 fn no_cursor(cursor: &str) -> Error {
-    Error::new(Code::Invalid, format!("`{cursor}` is no cursor of this list"))
+    Error::new(ErrorCode::Invalid, format!("`{cursor}` is no cursor of this list"))
 }

@@ -14,7 +14,7 @@ use super::ManualClock;
 use crate::work_queue::{
     Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats, check_receive, check_send, check_visibility,
 };
-use crate::{Clock, Code, Error, Result, WorkQueue};
+use crate::{Clock, Error, ErrorCode, Result, WorkQueue};
 
 /// All queues under one lock, so that dead-lettering is one step.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl MemoryQueue {
     fn with_leased<T>(&self, receipt: &Receipt, change: impl FnOnce(&mut Vec<Entry>, usize) -> T) -> Result<T> {
         self.with(|entries| {
             let at = entries.iter().position(|entry| entry.receipt.as_ref() == Some(receipt)).ok_or_else(|| {
-                Error::new(Code::LeaseLost, "the lease on the message ran out, and somebody else may have it")
+                Error::new(ErrorCode::LeaseLost, "the lease on the message ran out, and somebody else may have it")
             })?;
             Ok(change(entries, at))
         })

@@ -52,7 +52,7 @@ pub fn segments(state: &str, count: u64) {
     set(table::SEGMENTS, &[state], number(count));
 }
 
-/// Says how many jobs have a finding; `code` is `diagnosis::Code::as_str`. Set the codes without jobs to 0.
+/// Says how many jobs have a finding; `code` is `diagnosis::FindingCode::as_str`. Set the codes without jobs to 0.
 pub fn stuck_jobs(code: &str, count: u64) {
     set(table::STUCK_JOBS, &[code], number(count));
 }
@@ -93,7 +93,7 @@ pub fn collector_fresh(collector: &'static str, at: SystemTime) {
     set(table::COLLECTOR_LAST_SUCCESS, &[collector], unix_seconds(at));
 }
 
-/// Records a collector's run that failed; `code` is `stereospot_ports::Code::as_str`.
+/// Records a collector's run that failed; `code` is `stereospot_ports::ErrorCode::as_str`.
 pub fn collector_failed(collector: &'static str, took: Duration, code: &str) {
     set(table::COLLECTOR_UP, &[collector], 0.0);
     add(table::COLLECTOR_ERRORS, &[collector, code], 1);

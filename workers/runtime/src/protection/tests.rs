@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use stereospot_domain::Timestamp;
-use stereospot_ports::{Code, Error, Result};
+use stereospot_ports::{Error, ErrorCode, Result};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -16,7 +16,7 @@ struct Platform {
 impl TaskProtection for Platform {
     async fn protect(&self, _: Duration) -> Result<Option<Timestamp>> {
         self.asked.send("protect").unwrap();
-        if self.refuses { Err(Error::new(Code::Denied, "no")) } else { Ok(None) }
+        if self.refuses { Err(Error::new(ErrorCode::Denied, "no")) } else { Ok(None) }
     }
 
     async fn release(&self) -> Result<()> {

@@ -170,11 +170,11 @@ async fn a_backend_that_stays_away_costs_no_attempt_and_one_that_refuses_does() 
     world.context.patience = Duration::ZERO;
     let job_id = world.job(1).await;
     world.send(source(job_id)).await;
-    let away = || Err(stereospot_ports::Error::new(Code::Throttled, "slowly").into());
+    let away = || Err(stereospot_ports::Error::new(ErrorCode::Throttled, "slowly").into());
     world.work(4 * MAX_RECEIVES, &Scripted(|_| away())).await;
     assert_eq!(world.counts().await, (1, 0));
     assert_eq!(world.status(job_id).await.0, JobStatus::Created);
-    let denied = || Err(stereospot_ports::Error::new(Code::Denied, "not allowed").into());
+    let denied = || Err(stereospot_ports::Error::new(ErrorCode::Denied, "not allowed").into());
     world.work(2 * MAX_RECEIVES, &Scripted(|_| denied())).await;
     assert_eq!(world.counts().await, (0, 1));
     assert_eq!(world.status(job_id).await.0, JobStatus::Failed);
@@ -203,7 +203,7 @@ async fn what_passes_is_waited_for_with_the_message_in_hand() {
     let world = World::new();
     let job_id = world.job(1).await;
     world.send(source(job_id)).await;
-    let tries = Mutex::new(vec![Code::Denied, Code::Unavailable]);
+    let tries = Mutex::new(vec![ErrorCode::Denied, ErrorCode::Unavailable]);
     // Three seconds of real time: the pauses are the point.
     let handler = Scripted(|_| match tries.lock().unwrap().pop() {
         Some(code) => Err(stereospot_ports::Error::new(code, "a bad day").into()),
@@ -253,7 +253,7 @@ async fn where_the_job_worker_keeps_the_books_only_chunking_fails_a_job() {
 struct Restricted(Arc<dyn WorkQueue>, AtomicBool);
 
 fn forbidden<T>() -> stereospot_ports::Result<T> {
-    Err(stereospot_ports::Error::new(Code::Denied, "sqs:ChangeMessageVisibility is not allowed"))
+    Err(stereospot_ports::Error::new(ErrorCode::Denied, "sqs:ChangeMessageVisibility is not allowed"))
 }
 
 #[async_trait]
@@ -268,7 +268,7 @@ impl WrappedQueue for Restricted {
 
     async fn extend(&self, _: &Receipt, _: Duration) -> stereospot_ports::Result<()> {
         if self.1.swap(true, Ordering::SeqCst) {
-            return Err(stereospot_ports::Error::new(Code::LeaseLost, "the lease ran out"));
+            return Err(stereospot_ports::Error::new(ErrorCode::LeaseLost, "the lease ran out"));
         }
         forbidden()
     }

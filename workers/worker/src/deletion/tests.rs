@@ -121,7 +121,7 @@ impl Stopping {
             return Ok(());
         }
         stopped.push(at);
-        Err(stereospot_ports::Error::new(stereospot_ports::Code::Unavailable, format!("stopped at {at}")))
+        Err(stereospot_ports::Error::new(stereospot_ports::ErrorCode::Unavailable, format!("stopped at {at}")))
     }
 }
 

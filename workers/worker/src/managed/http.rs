@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use stereospot_aws::http_inference::HttpInference;
 use stereospot_domain::{EventKind, QueueRole, keys};
-use stereospot_ports::{Code, objects};
+use stereospot_ports::{ErrorCode, objects};
 use stereospot_runtime::job;
 use stereospot_runtime::stage::{Context, Failure, Handler, Task};
 use stereospot_telemetry::record;
@@ -40,7 +40,7 @@ impl Handler for HttpServer {
         tokio::select! {
             // The error's own sentence holds the server's words already.
             converted = self.server.convert(&segment) => converted.map_err(|error| match error.code() {
-                Code::Invalid => Failure::Refused(format!("{error}; change what it says and submit the video again")),
+                ErrorCode::Invalid => Failure::Refused(format!("{error}; change what it says and submit the video again")),
                 // The server was there a moment ago: this segment may be what it fails at, so the attempt counts.
                 _ => Failure::Retry(error.to_string()),
             })?,

@@ -13,7 +13,7 @@ use stereospot_aws::sagemaker::Sagemaker;
 use stereospot_aws::{AwsBackend, Connections, Deployment};
 use stereospot_domain::{JobId, QueueRole, Stage, Topology};
 use stereospot_ports::fleet::TaskProtection;
-use stereospot_ports::{Backend, Code, SystemClock};
+use stereospot_ports::{Backend, ErrorCode, SystemClock};
 use stereospot_runtime::stage::{Handler, chain};
 use stereospot_telemetry::catalogue::CallOutcome;
 use stereospot_telemetry::record;
@@ -117,7 +117,7 @@ async fn check(backend: &Backend, stages: &[Stage]) -> anyhow::Result<()> {
                     settings.max_receives.map_or("no dead-letter queue".to_owned(), |most| format!("{most} receives"));
                 tracing::info!("found the {stage} queue: visibility {} s, {receives}", settings.visibility.as_secs());
             }
-            Err(error) if error.code() == Code::Denied => tracing::warn!("the {stage} queue: {error}"),
+            Err(error) if error.code() == ErrorCode::Denied => tracing::warn!("the {stage} queue: {error}"),
             Err(error) => return Err(sentence(error)),
         }
     }

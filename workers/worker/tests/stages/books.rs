@@ -10,7 +10,7 @@ use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::work_queue::Outgoing;
 use stereospot_ports::wrapped::WrappedJobStore;
-use stereospot_ports::{Backend, Code, Error, JobStore, Result, objects};
+use stereospot_ports::{Backend, Error, ErrorCode, JobStore, Result, objects};
 use stereospot_runtime::stage::{Context, step};
 
 use crate::crash_points::{Workers, submit};
@@ -26,7 +26,7 @@ struct Books {
 impl Books {
     fn refuse<T>(&self, what: String) -> Result<T> {
         self.tried.lock().unwrap().push(what);
-        Err(Error::new(Code::Denied, "the job-worker's"))
+        Err(Error::new(ErrorCode::Denied, "the job-worker's"))
     }
 }
 

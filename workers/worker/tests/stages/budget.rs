@@ -17,7 +17,7 @@ use stereospot_domain::{Job, JobId, QueueName, SegmentCompletion, Timestamp};
 use stereospot_ports::job_store::{Acquired, Transition, Transitioned};
 use stereospot_ports::work_queue::{Outgoing, Receipt};
 use stereospot_ports::wrapped::{WrappedJobStore, WrappedQueue};
-use stereospot_ports::{Backend, Bucket, Code, Error, JobStore, Result, WorkQueue};
+use stereospot_ports::{Backend, Bucket, Error, ErrorCode, JobStore, Result, WorkQueue};
 use tokio_util::sync::CancellationToken;
 
 /// So many writes, and no more.
@@ -66,7 +66,7 @@ impl Budget {
         }
         self.left.store(-1, Ordering::SeqCst);
         self.killed.cancel();
-        Err(Error::new(Code::Unavailable, "killed"))
+        Err(Error::new(ErrorCode::Unavailable, "killed"))
     }
 
     fn spend_on_object(&self) -> object_store::Result<()> {

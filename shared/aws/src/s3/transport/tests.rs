@@ -18,7 +18,7 @@ fn connections(answers: &[(u16, &str)]) -> (Connections, Replay) {
     (replay.connections(deployment), replay)
 }
 
-async fn check(status: u16, code: &str, expected: Code, says: &str) {
+async fn check(status: u16, code: &str, expected: ErrorCode, says: &str) {
     let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>m</Message></Error>");
     let (connections, _) = connections(&[(status, &body)]);
     let bucket = crate::s3::bucket(&connections, "in").unwrap();
@@ -30,13 +30,14 @@ async fn check(status: u16, code: &str, expected: Code, says: &str) {
 
 #[tokio::test]
 async fn each_failure_is_a_sentence() {
-    check(404, "NoSuchKey", Code::NotFound, "no object at a").await;
-    check(404, "NoSuchBucket", Code::NotFound, "the bucket in does not exist").await;
-    check(403, "AccessDenied", Code::Denied, "s3:GetObject (or s3:ListBucket) on the bucket in is not allowed").await;
-    check(400, "ExpiredToken", Code::Denied, "have expired").await;
-    check(403, "InvalidAccessKeyId", Code::Denied, "does not know these credentials").await;
-    check(301, "PermanentRedirect", Code::Invalid, "another region").await;
-    check(403, "RequestTimeTooSkewed", Code::Denied, "clock is off").await;
+    check(404, "NoSuchKey", ErrorCode::NotFound, "no object at a").await;
+    check(404, "NoSuchBucket", ErrorCode::NotFound, "the bucket in does not exist").await;
+    check(403, "AccessDenied", ErrorCode::Denied, "s3:GetObject (or s3:ListBucket) on the bucket in is not allowed")
+        .await;
+    check(400, "ExpiredToken", ErrorCode::Denied, "have expired").await;
+    check(403, "InvalidAccessKeyId", ErrorCode::Denied, "does not know these credentials").await;
+    check(301, "PermanentRedirect", ErrorCode::Invalid, "another region").await;
+    check(403, "RequestTimeTooSkewed", ErrorCode::Denied, "clock is off").await;
 }
 
 #[test]
@@ -46,10 +47,15 @@ fn what_passes_is_a_sentence_and_tried_again() {
         assert_eq!((error.code(), error.retryable()), (expected, true), "{error}");
         assert!(error.to_string().contains(says), "{error}");
     };
-    check(503, "<Error><Code>SlowDown</Code></Error>", Code::Throttled, "AWS throttles s3:PutObject on the bucket in");
-    check(500, "<Error><Code>InternalError</Code></Error>", Code::Unavailable, "AWS failed at s3:PutObject");
-    check(503, "", Code::Unavailable, "AWS failed at s3:PutObject on the bucket in");
-    check(429, "", Code::Throttled, "AWS throttles s3:PutObject");
+    check(
+        503,
+        "<Error><Code>SlowDown</Code></Error>",
+        ErrorCode::Throttled,
+        "AWS throttles s3:PutObject on the bucket in",
+    );
+    check(500, "<Error><Code>InternalError</Code></Error>", ErrorCode::Unavailable, "AWS failed at s3:PutObject");
+    check(503, "", ErrorCode::Unavailable, "AWS failed at s3:PutObject on the bucket in");
+    check(429, "", ErrorCode::Throttled, "AWS throttles s3:PutObject");
     assert!(refusal("PUT", "in", 412, &Bytes::from_static(b"<Code>PreconditionFailed</Code>")).is_none());
 }
 

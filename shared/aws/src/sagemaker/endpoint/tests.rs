@@ -69,8 +69,8 @@ async fn an_endpoint_that_changed_meanwhile_is_left_alone() {
         .answer("DescribeEndpoint", endpoint("c1", "Updating", 2));
     let endpoints = endpoints(&replay);
     let plan = endpoints.plan("e", &change(), Timestamp::from_secs(5)).await.unwrap();
-    assert_eq!(endpoints.apply(&plan).await.unwrap_err().code(), Code::Conflict);
-    assert_eq!(endpoints.apply(&plan).await.unwrap_err().code(), Code::Conflict, "a change is under way");
+    assert_eq!(endpoints.apply(&plan).await.unwrap_err().code(), ErrorCode::Conflict);
+    assert_eq!(endpoints.apply(&plan).await.unwrap_err().code(), ErrorCode::Conflict, "a change is under way");
     replay.finish();
 }
 

@@ -16,7 +16,7 @@ fn only(facts: &JobFacts) -> Finding {
 fn a_source_that_nobody_fetches_is_found() {
     let mut facts = fetching();
     let finding = only(&facts);
-    assert_eq!((finding.code, finding.severity, finding.repair), (Code::IngestLost, Severity::Critical, None));
+    assert_eq!((finding.code, finding.severity, finding.repair), (FindingCode::IngestLost, Severity::Critical, None));
     let (id, address) = (JobId(uuid::Uuid::nil()), "its address stood only in the message: submit it again");
     let given_up = format!("`stereospot jobs fail {id}` gives this job up");
     assert_eq!(finding.evidence, ["no source object exists", "the ingest queue is empty", address, &given_up]);
@@ -31,12 +31,12 @@ fn a_source_that_nobody_fetches_is_found() {
 fn a_source_that_may_still_be_fetched_is_not_lost() {
     for source in [true, false] {
         let facts = JobFacts { source_exists: Some(Fact::exact(source, NOW)), ..fetching() };
-        check(&facts, &[(Code::IngestLost, source)]);
+        check(&facts, &[(FindingCode::IngestLost, source)]);
         check(&JobFacts { fetch_presumed: Duration::from_secs(1001), ..facts.clone() }, &[]);
         check(&JobFacts { ingest_depth: Some(Fact::exact(1, NOW)), ..facts.clone() }, &[]);
         check(&JobFacts { ingest_depth: None, ..facts.clone() }, &[]);
         // Whether its message is dead matters only while it is needed.
-        let is_found: &[_] = if source { &[(Code::IngestLost, true)] } else { &[] };
+        let is_found: &[_] = if source { &[(FindingCode::IngestLost, true)] } else { &[] };
         check(&JobFacts { unseen_ingests: Some(Unseen::NotRead), ..facts }, is_found);
     }
     check(&JobFacts { source_exists: None, ..fetching() }, &[]);
@@ -48,7 +48,7 @@ fn a_dead_lettered_ingest_is_replayed_while_its_source_is_wanted() {
     for status in [JobStatus::Ingesting, JobStatus::Created] {
         let facts = JobFacts { dead_letters: dead(), source_exists: Some(Fact::exact(false, NOW)), ..healthy(status) };
         let finding = only(&facts);
-        assert_eq!(finding.code, Code::IngestDeadLettered);
+        assert_eq!(finding.code, FindingCode::IngestDeadLettered);
         assert_eq!(finding.evidence, ["1 message(s) in ingest-dlq", "out of memory"]);
         let (queue, message_ids) = (QueueName::dead_letter(QueueRole::Ingest), vec!["m".to_owned()]);
         assert_eq!(finding.repair, Some(Repair::ReplayDeadLetters { queue, message_ids }));
@@ -57,7 +57,7 @@ fn a_dead_lettered_ingest_is_replayed_while_its_source_is_wanted() {
     let mut facts = JobFacts { dead_letters: dead(), ..healthy(JobStatus::Ingesting) };
     facts.ingest_depth = Some(Fact::exact(3, NOW));
     let finding = only(&facts);
-    assert_eq!((finding.code, finding.repair), (Code::IngestLost, Some(Repair::ResendSource)));
+    assert_eq!((finding.code, finding.repair), (FindingCode::IngestLost, Some(Repair::ResendSource)));
     assert_eq!(finding.evidence[1], "its message, needed no more, is in ingest-dlq");
     let mut split = healthy(JobStatus::ChunkingInProgress);
     (split.dead_letters, split.chunking_depth) = (dead(), Some(Fact::exact(1, NOW)));
@@ -86,7 +86,7 @@ fn an_ingest_queue_that_cannot_be_asked_is_said_and_nothing_acts_on_it() {
     ];
     for (facts, said) in cases {
         let finding = only(&facts);
-        assert_eq!((finding.code, finding.severity), (Code::IngestLost, Severity::Warning), "{finding:#?}");
+        assert_eq!((finding.code, finding.severity), (FindingCode::IngestLost, Severity::Warning), "{finding:#?}");
         assert!(finding.evidence.iter().any(|evidence| evidence == said), "{finding:#?}");
     }
     for unknown in [Some(Unknown::NotDeployed), unreadable("denied")] {

@@ -1,7 +1,7 @@
 //! What is wrong with the job: evidence, repair, and the page that tells more.
 
 use ratatui::style::Style;
-use stereospot_domain::diagnosis::{Code, Finding, Repair};
+use stereospot_domain::diagnosis::{Finding, FindingCode, Repair};
 
 use super::heading;
 use super::panes::{Pane, Panes};
@@ -102,12 +102,12 @@ fn repair_lines(state: &State, finding: &Finding, columns: usize) -> Vec<Line> {
 }
 
 /// What a repair does, in words.
-fn words(code: Code, repair: &Repair) -> String {
+fn words(code: FindingCode, repair: &Repair) -> String {
     match repair {
         Repair::SendReassembly => "send the reassembly message again".into(),
         Repair::Trigger => "make the lock and send the reassembly message".into(),
         Repair::ResetLockAndSend { .. } => "take the dead holder's mark off the lock, then send".into(),
-        Repair::ResendSource if code == Code::IngestLost => {
+        Repair::ResendSource if code == FindingCode::IngestLost => {
             "set the status to created, then send the source's notification".into()
         }
         Repair::ResendSource => "send the source's notification again".into(),
