@@ -9,14 +9,14 @@ use std::{fs, io};
 
 use stereospot_ports::notifying::Side;
 
-use crate::objects;
+use crate::layout;
 
 /// Nobody writes any longer to a file that was not written to for so long.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Removes what uploads left that ended a day ago or more. What can't be removed stays, and is logged.
 pub(crate) async fn sweep(data_dir: &Path) {
-    let folders = [Side::Input, Side::Output].map(|side| objects::folder(data_dir, side));
+    let folders = [Side::Input, Side::Output].map(|side| layout::bucket(data_dir, side));
     let swept = tokio::task::spawn_blocking(move || {
         // The files' times are the system's, whatever clock the messages go by.
         let now = SystemTime::now();

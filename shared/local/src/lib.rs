@@ -26,6 +26,7 @@ mod database;
 mod error;
 mod file;
 mod job_store;
+mod layout;
 mod leftovers;
 pub mod logs;
 mod objects;

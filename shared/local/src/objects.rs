@@ -1,6 +1,6 @@
 //! Objects as files, synced before they are acknowledged.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use object_store::ObjectStore;
@@ -9,20 +9,16 @@ use stereospot_ports::Result;
 use stereospot_ports::notifying::{NotifyingStore, Side};
 
 use crate::database::{Database, make_folder};
+use crate::layout;
 use crate::outbox::LocalOutbox;
-
-/// Where a bucket's files lie.
-pub(crate) fn folder(data_dir: &Path, side: Side) -> PathBuf {
-    data_dir.join("objects").join(side.as_str())
-}
 
 /// Opens a bucket's folder, making it where it does not exist.
 ///
 /// # Errors
 /// When the folder can't be made or used.
 pub(crate) fn open(data_dir: &Path, side: Side, database: &Database) -> Result<Arc<dyn ObjectStore>> {
-    let folder = folder(data_dir, side);
-    make_folder(&data_dir.join("objects"))?;
+    let folder = layout::bucket(data_dir, side);
+    make_folder(&layout::objects(data_dir))?;
     make_folder(&folder)?;
     let files = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true).with_automatic_cleanup(false);
     Ok(Arc::new(NotifyingStore::new(Arc::new(files), side, Arc::new(LocalOutbox::new(database.clone())))))

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use crate::database::{Database, named};
 use crate::error::from_sqlx;
-use crate::leftovers;
 use crate::queue::{SendRow, insert};
 use crate::writer::Write;
+use crate::{layout, leftovers};
 
 /// A notice so old belongs to a process that died between file and message: publishing a written file takes far less.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
@@ -88,7 +88,7 @@ pub(crate) async fn recover(database: &Database, data_dir: &Path) -> Result<()> 
             .await
             .map_err(from_sqlx)?;
     for (id, side, key) in left {
-        let file: PathBuf = data_dir.join("objects").join(side).join(&key);
+        let file: PathBuf = layout::objects(data_dir).join(side).join(&key);
         let is_sent = tokio::fs::try_exists(&file)
             .await
             .map_err(|error| Error::with(ErrorCode::Unavailable, format!("can't look for the object {key}"), error))?;

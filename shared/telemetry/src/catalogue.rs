@@ -9,7 +9,14 @@ mod table;
 pub use label::*;
 pub use table::*;
 
-use crate::recorder::Process;
+/// The process that exports: it decides which series are at 0 from the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Process {
+    /// The control plane.
+    ControlPlane,
+    /// A worker of any stage.
+    Worker,
+}
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -14,7 +14,8 @@ mod recorder;
 mod serve;
 mod target;
 
+pub use catalogue::Process;
 pub use logging::{Error as LoggingError, FILTER_VARIABLE, init_logging};
-pub use recorder::{CONTENT_TYPE, Error, Process, Recorder, install};
+pub use recorder::{CONTENT_TYPE, Error, Recorder, install};
 pub use serve::{Server, serve};
 pub use target::Target;

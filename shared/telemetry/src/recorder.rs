@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::catalogue::{self, Kind, Unit};
+use crate::catalogue::{self, Kind, Process, Unit};
 use crate::record;
 
 /// The `Content-Type` of [`Recorder::render`]'s text.
@@ -17,15 +17,6 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// How often observations are moved into their buckets.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
-
-/// Which process exports: it decides which series stand at 0 from the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Process {
-    /// The control plane.
-    ControlPlane,
-    /// A worker of any stage.
-    Worker,
-}
 
 /// Why metrics can't be kept.
 #[derive(Debug, thiserror::Error)]

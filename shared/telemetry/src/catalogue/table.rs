@@ -1,9 +1,9 @@
 //! The metrics themselves.
 
 use super::Kind::{Counter, Gauge, Histogram};
+use super::Process::{ControlPlane, Worker};
 use super::Unit::{Bytes, Count, Flag, Seconds, UnixSeconds};
-use super::{Metric, label::*};
-use crate::recorder::Process::{self, ControlPlane, Worker};
+use super::{Metric, Process, label::*};
 
 /// Anything that answers within a request: half a millisecond to ten seconds.
 const REQUEST_BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

@@ -1,5 +1,5 @@
-use crate::catalogue::Provider;
-use crate::recorder::{Process, with_local};
+use crate::catalogue::{Process, Provider};
+use crate::recorder::with_local;
 
 #[test]
 fn guards_count_only_while_they_live() {

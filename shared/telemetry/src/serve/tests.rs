@@ -3,7 +3,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::recorder::{Process, install};
+use crate::catalogue::Process;
+use crate::recorder::install;
 
 async fn ask(addr: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(addr).await.unwrap();
