@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, QueryBuilder, Sqlite};
 use stereospot_controlplane::{Config, Server};
-use stereospot_domain::{Event, EventKind, JobId, Stage, Timestamp};
+use stereospot_domain::event::{SegmentCompleted, SegmentProgress, Unread};
+use stereospot_domain::{Event, JobId, Payload, Stage, Timestamp};
 use stereospot_ports::memory::{self, ManualClock};
 use uuid::Uuid;
 
@@ -54,14 +55,17 @@ fn events(connection: usize, count: usize) -> Vec<Event> {
             source: format!("inference-{connection}@bench"),
             boot,
             seq: n as u64 + 1,
-            kind: if n % 50 == 0 { EventKind::SegmentCompleted } else { EventKind::SegmentProgress },
             time: Timestamp(1_780_000_000_000 + n as i64),
             job_id: Some(job_id),
             segment_index: Some((n / 50) as u32 % 64),
             stage: Some(Stage::Inference),
             attempt: Some(1),
             traceparent: None,
-            data: serde_json::json!({"frames_done": n % 50, "frames": 50}).as_object().cloned().unwrap_or_default(),
+            payload: match n % 50 {
+                0 => Payload::SegmentCompleted(SegmentCompleted { frames: Some(50), ..SegmentCompleted::default() }),
+                done => Payload::SegmentProgress(SegmentProgress { frames_done: Some(done as u64), frames: Some(50) }),
+            },
+            unread: Unread::default(),
         })
         .collect()
 }
@@ -124,7 +128,7 @@ async fn bare_inserts(batch: usize) -> f64 {
                     .push_bind(event.time.as_millis())
                     .push_bind(event.time.as_millis())
                     .push_bind(event.job_id.map(|job_id| job_id.0.as_bytes().to_vec()))
-                    .push_bind(event.kind.is_progress())
+                    .push_bind(event.kind().is_progress())
                     .push_bind(body.clone());
             });
             query.build().execute(&mut *transaction).await.expect("an insert");

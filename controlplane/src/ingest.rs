@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
 use stereospot_api::wire::EventsAccepted;
-use stereospot_domain::{Event, EventKind, JobId, event};
+use stereospot_domain::event::Unread;
+use stereospot_domain::{Event, EventKind, JobId, Payload, event};
 use stereospot_ports::Clock;
 use stereospot_ports::error::chain;
 use stereospot_telemetry::catalogue::RejectReason;
@@ -114,14 +114,7 @@ impl Ingest {
 
     /// Makes an event of our own durable, and writes it as a log line. A failure is logged: what the event tells of has
     /// happened all the same.
-    pub(crate) async fn emit(
-        &self,
-        from: Source,
-        kind: EventKind,
-        job_id: JobId,
-        segment_index: Option<u32>,
-        data: impl IntoIterator<Item = (&'static str, Value)>,
-    ) {
+    pub(crate) async fn emit(&self, from: Source, payload: Payload, job_id: JobId, segment_index: Option<u32>) {
         let (source, seq) = match from {
             Source::Server => (OWN_SOURCE.to_owned(), &self.own.seq),
             Source::Reconciler => (format!("{OWN_SOURCE}/reconciler"), &self.own.reconciler_seq),
@@ -132,14 +125,14 @@ impl Ingest {
             source,
             boot: self.own.boot,
             seq: seq.fetch_add(1, Ordering::Relaxed) + 1,
-            kind,
             time: self.clock.now(),
             job_id: Some(job_id),
             segment_index,
             stage: None,
             attempt: None,
             traceparent: None,
-            data: data.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>(),
+            payload,
+            unread: Unread::default(),
         };
         tracing::info!("{}", event.log_line());
         if let Err(error) = self.submit(vec![event]).await {
@@ -234,7 +227,7 @@ impl Writer {
         });
         self.live.publish_events(fresh.iter().map(|row| row.body));
         // What was seen of a job was just read: no need to read it again.
-        let is_news = |row: &&&NewRow<'_>| !row.event.kind.is_progress() && row.event.source != OBSERVED_SOURCE;
+        let is_news = |row: &&&NewRow<'_>| !row.event.kind().is_progress() && row.event.source != OBSERVED_SOURCE;
         self.nudge.jobs(fresh.iter().filter(is_news).filter_map(|row| row.event.job_id));
         measure(&fresh, rows.len(), ingested.lost_change);
         let mut is_new = ingested.is_new.iter();
@@ -249,7 +242,7 @@ impl Writer {
 fn measure(fresh: &[&NewRow<'_>], received: usize, lost_change: i64) {
     let mut by_kind: BTreeMap<EventKind, u64> = BTreeMap::new();
     for row in fresh {
-        *by_kind.entry(row.event.kind).or_default() += 1;
+        *by_kind.entry(row.event.kind()).or_default() += 1;
     }
     for (kind, count) in by_kind {
         record::events_ingested(kind.as_str(), count);

@@ -11,12 +11,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::json;
 use stereospot_core::world::Entry;
 use stereospot_domain::diagnosis::{Finding, FindingCode, Severity};
+use stereospot_domain::event::{JobFailed, JobRepaired, RepairedItem, Triggered};
 use stereospot_domain::plan::{Action, ItemResult, Outcome};
 use stereospot_domain::trigger::{self, Decision};
-use stereospot_domain::{EventKind, Job, JobId, JobStatus, QueueRole, Timestamp, Topology};
+use stereospot_domain::{ErrorCode, Job, JobId, JobStatus, Payload, QueueRole, Timestamp, Topology};
 use stereospot_ports::error::chain;
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::{Result, objects, reassembly};
@@ -42,6 +42,9 @@ struct Sighting {
     /// When its repair last failed: it is tried again after another patience.
     failed_at: Option<Timestamp>,
 }
+
+/// Who did it, in events.
+const NAME: &str = "reconciler";
 
 type Sightings = HashMap<(JobId, FindingCode), Sighting>;
 /// Jobs that are left alone until then.
@@ -185,22 +188,20 @@ async fn check(app: &App, job_id: JobId) -> Result<bool> {
     if !checked.has_acted {
         return Ok(false);
     }
-    let (kind, decision) = match checked.decision {
-        Decision::CreateLockAndSend => (EventKind::ReassemblyTriggered, "create_lock_and_send"),
-        Decision::SendAgain => (EventKind::ReassemblyTriggered, "send_again"),
-        Decision::MarkReassembling => (EventKind::ReassemblyTriggered, "mark_reassembling"),
-        Decision::MarkCompleted => (EventKind::JobCompleted, "mark_completed"),
+    let (label, done) = match checked.decision {
+        Decision::CreateLockAndSend => ("create_lock_and_send", "the lock was made and reassembly asked for"),
+        Decision::SendAgain => ("send_again", "reassembly was asked for again"),
+        Decision::MarkReassembling => ("mark_reassembling", "the job was set to reassembling"),
+        Decision::MarkCompleted => ("mark_completed", "the job was set to completed"),
         Decision::Wait(_) => return Ok(false),
     };
-    record::reconciler_act(decision);
-    let data = [("by", json!("reconciler")), ("decision", json!(decision))];
-    app.ingest.emit(Source::Reconciler, kind, job_id, None, data).await;
-    let done = match checked.decision {
-        Decision::CreateLockAndSend => "the lock was made and reassembly asked for",
-        Decision::SendAgain => "reassembly was asked for again",
-        Decision::MarkReassembling => "the job was set to reassembling",
-        _ => "the job was set to completed",
+    record::reconciler_act(label);
+    let triggered = Triggered { by: Some(NAME.into()), decision: Some(checked.decision) };
+    let payload = match checked.decision {
+        Decision::MarkCompleted => Payload::JobCompleted(triggered),
+        _ => Payload::ReassemblyTriggered(triggered),
     };
+    app.ingest.emit(Source::Reconciler, payload, job_id, None).await;
     let results = vec![actions::result(job_id.to_string(), Outcome::Done, done)];
     actions::keep_unasked(app, Action::Trigger { job_id }, format!("reassembly of job {job_id}"), results).await;
     Ok(true)
@@ -239,8 +240,13 @@ async fn look_for_source(app: &App, job: &Job, born_at: Timestamp) -> Result<()>
     }
     let failed = Transition { from: vec![JobStatus::Created], ..Transition::failed(NO_SOURCE) };
     if let Transitioned::Changed(_) = app.backend.jobs.transition(job_id, &failed).await? {
-        let data = [("by", json!("reconciler")), ("error", json!(NO_SOURCE))];
-        app.ingest.emit(Source::Reconciler, EventKind::JobFailed, job_id, None, data).await;
+        let failed = JobFailed {
+            error: Some(NO_SOURCE.into()),
+            code: Some(ErrorCode::NotFound),
+            by: Some(NAME.into()),
+            ..JobFailed::default()
+        };
+        app.ingest.emit(Source::Reconciler, Payload::JobFailed(failed), job_id, None).await;
         source_told(app, job_id, "the job was set to failed: its source never came").await;
     }
     Ok(())
@@ -276,9 +282,9 @@ async fn mend(app: &App, job_id: JobId, code: FindingCode) -> Result<bool> {
     let is_mended = results.iter().any(|(_, tried)| tried.is_ok());
     let failure = results.iter().find_map(|(_, tried)| tried.as_ref().err().map(|error| chain(error)));
     app.live.with(|world| world.tried(job_id, code, failure.filter(|_| !is_mended)));
-    let of_log = |(what, tried): &(String, Result<String>)| match tried {
-        Ok(done) => actions::result(what, Outcome::Done, done),
-        Err(error) => actions::result(what, Outcome::Failed, chain(error)),
+    let of_log = |(item, tried): &(RepairedItem, Result<String>)| match tried {
+        Ok(done) => actions::result(item.to_string(), Outcome::Done, done),
+        Err(error) => actions::result(item.to_string(), Outcome::Failed, chain(error)),
     };
     let kept: Vec<ItemResult> = results.iter().map(of_log).collect();
     if is_mended {
@@ -290,20 +296,18 @@ async fn mend(app: &App, job_id: JobId, code: FindingCode) -> Result<bool> {
         let action = Action::Repair { job_id, code: code.as_str().into() };
         actions::keep_unasked(app, action, format!("{} (job {job_id})", code.title()), kept).await;
     }
-    for (what, tried) in results {
+    for (item, tried) in results {
         match tried {
-            Ok(done) => told(app, job_id, code, &what, &done).await,
+            Ok(done) => {
+                let (by, code) = (Some(NAME.into()), Some(code));
+                let repaired = JobRepaired { by, code, item: Some(item), done: Some(done) };
+                let payload = Payload::JobRepaired(repaired);
+                app.ingest.emit(Source::Reconciler, payload, job_id, item.segment_index()).await;
+            }
             Err(error) => {
-                tracing::warn!(%job_id, code = code.as_str(), what, error = %chain(&error), "a repair failed");
+                tracing::warn!(%job_id, code = code.as_str(), %item, error = %chain(&error), "a repair failed");
             }
         }
     }
     Ok(is_mended)
-}
-
-async fn told(app: &App, job_id: JobId, code: FindingCode, what: &str, done: &str) {
-    let index = what.strip_prefix("segment ").and_then(|index| index.parse().ok());
-    let data =
-        [("by", json!("reconciler")), ("code", json!(code.as_str())), ("item", json!(what)), ("done", json!(done))];
-    app.ingest.emit(Source::Reconciler, EventKind::JobRepaired, job_id, index, data).await;
 }

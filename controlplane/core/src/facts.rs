@@ -7,7 +7,7 @@ use stereospot_domain::diagnosis::{
     self, DeadLetter, Fact, FailingStep, FindingCode, JobFacts, Patience, RunningSegment, Unknown, Unseen,
 };
 use stereospot_domain::queue::Settings;
-use stereospot_domain::{JobId, QueueName, QueueRole, Stage, Timestamp};
+use stereospot_domain::{ErrorCode, JobId, QueueName, QueueRole, Stage, Timestamp};
 
 use super::World;
 use super::flow::{Flow, LAG};
@@ -256,14 +256,14 @@ impl Entry {
             .filter_map(|(stage, failures)| Some((*stage, None, failures.row()?, progress.errors.get(stage)?.get()?)));
         of_stages
             .chain(of_segments)
-            .map(|(stage, segment_index, (attempts, since, last_failed_at), error)| FailingStep {
+            .map(|(stage, segment_index, (attempts, since, last_failed_at), reported)| FailingStep {
                 stage,
                 segment_index,
                 attempts,
                 since,
                 last_failed_at,
-                error: error.clone(),
-                is_out_of_space: says_full(error),
+                error: reported.error.clone(),
+                is_out_of_space: reported.code == Some(ErrorCode::Full),
             })
             .collect()
     }
@@ -271,23 +271,18 @@ impl Entry {
     /// The last error that a worker reported for the work of a queue.
     pub fn last_error(&self, role: QueueRole, segment_index: Option<u32>) -> Option<String> {
         let progress = self.progress.as_ref()?;
-        match role {
-            QueueRole::Chunking => progress.errors.get(&Stage::Chunking)?.get().cloned(),
-            QueueRole::Inference => progress.segments.get(&segment_index?)?.error.get().cloned(),
-            QueueRole::Reassembly => progress.errors.get(&Stage::Reassembly)?.get().cloned(),
+        let reported = match role {
+            QueueRole::Chunking => progress.errors.get(&Stage::Chunking)?,
+            QueueRole::Inference => &progress.segments.get(&segment_index?)?.error,
+            QueueRole::Reassembly => progress.errors.get(&Stage::Reassembly)?,
             QueueRole::OutputEvents
             | QueueRole::JobStatusEvents
             | QueueRole::Deletion
             | QueueRole::Ingest
-            | QueueRole::JobEvents => None,
-        }
+            | QueueRole::JobEvents => return None,
+        };
+        Some(reported.get()?.error.clone())
     }
-}
-
-/// True for the errors that workers report while they wait for space: events carry the sentence, not its code.
-fn says_full(error: &str) -> bool {
-    let error = error.to_ascii_lowercase();
-    error.contains("no space left") || error.contains("the disk is full")
 }
 
 fn exists(size: Option<&Fact<Option<u64>>>) -> Option<Fact<bool>> {

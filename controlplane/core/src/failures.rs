@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use stereospot_domain::event::StepFailed;
 use stereospot_domain::{Event, Timestamp};
 
 use super::latest::{Moment, moment};
@@ -23,8 +24,8 @@ pub struct Failures {
 
 impl Failures {
     /// Takes in a failed attempt.
-    pub fn failed(&mut self, event: &Event) {
-        if event.data.get("is_final").and_then(serde_json::Value::as_bool) == Some(true) {
+    pub fn failed(&mut self, event: &Event, failed: &StepFailed) {
+        if failed.is_final == Some(true) {
             return self.settled(event);
         }
         if self.settled_at.is_none_or(|settled| moment(event) > settled) {

@@ -29,6 +29,13 @@ impl<T> Latest<T> {
         }
     }
 
+    /// As [`Latest::offer`], if there is a value.
+    pub fn offer_known(&mut self, at: Moment, value: Option<T>) {
+        if let Some(value) = value {
+            self.offer(at, value);
+        }
+    }
+
     /// The value held.
     pub fn get(&self) -> Option<&T> {
         self.0.as_ref().map(|(_, value)| value)

@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-use stereospot_domain::{EventKind, JobId, JobStatus, Stage, Timestamp};
+use stereospot_domain::event::{
+    ChunkingCompleted, JobFailed, JobSubmitted, ReassemblyCompleted, SegmentCompleted, StepFailed, Triggered,
+};
+use stereospot_domain::{EventKind, JobId, JobStatus, Payload, Stage, Timestamp};
 
 use super::World;
 use super::progress::JobProgress;
@@ -28,16 +30,13 @@ pub type Untold = BTreeMap<(EventKind, Option<u32>), (Timestamp, Implied)>;
 /// Something that must have happened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Implied {
-    /// What.
-    pub kind: EventKind,
+    pub payload: Payload,
     /// The segment it is about.
     pub segment_index: Option<u32>,
     /// The stage it comes from.
     pub stage: Option<Stage>,
     /// When; where nothing says so, when it was seen.
     pub time: Timestamp,
-    /// Facts.
-    pub data: Map<String, Value>,
     /// Tells one happening of this kind from another; empty where there is one in a job's life.
     pub which: String,
 }
@@ -53,7 +52,7 @@ impl World {
         entry.untold = untold
             .into_iter()
             .map(|one| {
-                let key = (one.kind, one.segment_index);
+                let key = (one.payload.kind(), one.segment_index);
                 (key, before.remove(&key).unwrap_or((now, one)))
             })
             .collect();
@@ -111,13 +110,18 @@ impl World {
         let segment = derived.segment_index.and_then(|index| progress.segments.get(&index));
         // What lies ahead of us is told by a clock that is wrong: as of now.
         let is_ahead = derived.time.since(now) > SAME;
+        let kind = derived.payload.kind();
+        use EventKind::*;
         is_ahead
-            || match derived.kind {
-                EventKind::SegmentCompleted => segment.is_some_and(|segment| segment.completed_at.is_some()),
-                EventKind::SegmentStarted => segment.and_then(|segment| segment.started_at).is_some_and(is_near),
-                EventKind::SegmentFailed => segment.and_then(|segment| segment.error.time()).is_some_and(is_near),
-                EventKind::JobSubmitted | EventKind::JobCompleted => progress.told.contains_key(&derived.kind),
-                kind => progress.told.get(&kind).copied().is_some_and(is_near),
+            || match kind {
+                SegmentCompleted => segment.is_some_and(|segment| segment.completed_at.is_some()),
+                SegmentStarted => segment.and_then(|segment| segment.started_at).is_some_and(is_near),
+                SegmentFailed => segment.and_then(|segment| segment.error.time()).is_some_and(is_near),
+                JobSubmitted | JobCompleted => progress.told.contains_key(&kind),
+                JobFailed | JobRepaired | ChunkingStarted | ChunkingCompleted | ChunkingFailed | SegmentProgress
+                | LeaseExtended | LeaseLost | ReassemblyTriggered | ReassemblyStarted | ReassemblyCompleted
+                | ReassemblyFailed | WorkerStarted | WorkerHeartbeat | WorkerDraining | WorkerStopped
+                | SpoolDropped | Unknown => progress.told.get(&kind).copied().is_some_and(is_near),
             }
     }
 
@@ -129,15 +133,20 @@ impl World {
 
 /// True when it was told, by whomever.
 fn is_told(progress: &JobProgress, one: &Implied) -> bool {
-    match one.kind {
-        EventKind::SegmentCompleted => one
+    use EventKind::*;
+    let kind = one.payload.kind();
+    match kind {
+        SegmentCompleted => one
             .segment_index
             .and_then(|index| progress.segments.get(&index))
             .is_some_and(|segment| segment.completed_at.is_some()),
-        EventKind::ReassemblyTriggered | EventKind::ReassemblyStarted => {
-            progress.told.get(&one.kind).is_some_and(|told| *told >= one.time.minus(SAME))
+        ReassemblyTriggered | ReassemblyStarted => {
+            progress.told.get(&kind).is_some_and(|told| *told >= one.time.minus(SAME))
         }
-        kind => progress.told.contains_key(&kind),
+        JobSubmitted | JobCompleted | JobFailed | JobRepaired | ChunkingStarted | ChunkingCompleted
+        | ChunkingFailed | SegmentStarted | SegmentProgress | SegmentFailed | LeaseExtended | LeaseLost
+        | ReassemblyCompleted | ReassemblyFailed | WorkerStarted | WorkerHeartbeat | WorkerDraining | WorkerStopped
+        | SpoolDropped | Unknown => progress.told.contains_key(&kind),
     }
 }
 
@@ -153,58 +162,58 @@ fn implied(entry: &Entry) -> Vec<Implied> {
     let is_split = job.total_segments.is_some();
     let has_result = truth.result.as_ref().is_some_and(|result| result.value.is_some());
     let mut all = Vec::new();
-    let mut add = |kind: EventKind, stage, time, data: &[(&str, Value)]| {
-        let data = data.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        all.push(Implied { kind, segment_index: None, stage, time, data, which: String::new() });
+    let mut add = |payload, stage, time| {
+        all.push(Implied { payload, segment_index: None, stage, time, which: String::new() });
     };
+    let (chunking, reassembly) = (Some(Stage::Chunking), Some(Stage::Reassembly));
     // A job may fail, or wait, without its source ever having come.
     let has_source = job.uploaded_at.is_some() || is_split || matches!(job.status, ChunkingInProgress | Completed);
     if has_source {
-        let data = [("title", Value::from(job.title.clone())), ("bytes", Value::from(job.source_file_size_bytes))];
-        add(EventKind::JobSubmitted, None, job.uploaded_at.unwrap_or(job.created_at), &data);
+        let submitted = JobSubmitted { title: job.title.clone(), bytes: job.source_file_size_bytes };
+        add(Payload::JobSubmitted(submitted), None, job.uploaded_at.unwrap_or(job.created_at));
     }
+    let split_at = seen_at.min(first_done.unwrap_or(seen_at));
     if is_split || job.status == ChunkingInProgress {
-        add(EventKind::ChunkingStarted, Some(Stage::Chunking), seen_at.min(first_done.unwrap_or(seen_at)), &[]);
+        add(Payload::ChunkingStarted, chunking, split_at);
     }
     if let Some(total) = job.total_segments {
-        let data = [("segments", Value::from(total))];
-        add(EventKind::ChunkingCompleted, Some(Stage::Chunking), seen_at.min(first_done.unwrap_or(seen_at)), &data);
+        let completed = ChunkingCompleted { segments: Some(total), ..ChunkingCompleted::default() };
+        add(Payload::ChunkingCompleted(completed), chunking, split_at);
     }
-    let reassembly = Some(Stage::Reassembly);
+    let joined = || Payload::ReassemblyCompleted(ReassemblyCompleted::default());
     if job.status == Completed {
         let at = job.completed_at.unwrap_or(seen_at);
-        add(EventKind::ReassemblyCompleted, reassembly, at, &[]);
-        add(EventKind::JobCompleted, None, at, &[]);
+        add(joined(), reassembly, at);
+        add(Payload::JobCompleted(Triggered::default()), None, at);
     } else if has_result {
-        add(EventKind::ReassemblyCompleted, reassembly, seen_at, &[]);
+        add(joined(), reassembly, seen_at);
     }
     if job.status == Failed {
-        let error = job.error.clone().unwrap_or_else(|| "the deployment's workers gave no reason".into());
-        let data = [("error", Value::from(error)), ("is_final", Value::from(true))];
+        let error = Some(job.error.clone().unwrap_or_else(|| "the deployment's workers gave no reason".into()));
+        let failed = StepFailed { error: error.clone(), is_final: Some(true), ..StepFailed::default() };
         let is_joining = lock.is_some_and(|lock| lock.reassembly_started_at.is_some());
         match (is_split, is_joining) {
-            (false, _) if has_source => add(EventKind::ChunkingFailed, Some(Stage::Chunking), seen_at, &data),
-            (true, true) if !has_result => add(EventKind::ReassemblyFailed, reassembly, seen_at, &data),
+            (false, _) if has_source => add(Payload::ChunkingFailed(failed), chunking, seen_at),
+            (true, true) if !has_result => add(Payload::ReassemblyFailed(failed), reassembly, seen_at),
             _ => {}
         }
-        add(EventKind::JobFailed, None, seen_at, &data[..1]);
+        add(Payload::JobFailed(JobFailed { error, ..JobFailed::default() }), None, seen_at);
     }
     if let Some(lock) = lock {
-        let mut of_lock = |kind, time: Timestamp| {
+        let mut of_lock = |payload, time: Timestamp| {
             let which = time.as_secs().to_string();
-            all.push(Implied { kind, segment_index: None, stage: reassembly, time, data: Map::new(), which });
+            all.push(Implied { payload, segment_index: None, stage: reassembly, time, which });
         };
-        of_lock(EventKind::ReassemblyTriggered, lock.triggered_at);
+        of_lock(Payload::ReassemblyTriggered(Triggered::default()), lock.triggered_at);
         if let Some(started) = lock.reassembly_started_at {
-            of_lock(EventKind::ReassemblyStarted, started);
+            of_lock(Payload::ReassemblyStarted, started);
         }
     }
     all.extend(truth.completions().map(|(index, time)| Implied {
-        kind: EventKind::SegmentCompleted,
+        payload: Payload::SegmentCompleted(SegmentCompleted::default()),
         segment_index: Some(index),
         stage: Some(Stage::Inference),
         time,
-        data: Map::new(),
         which: String::new(),
     }));
     all

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde_json::Value;
-use stereospot_domain::{Event, EventKind, Stage, Timestamp};
+use stereospot_domain::event::StepFailed;
+use stereospot_domain::{ErrorCode, Event, EventKind, Payload, Stage, Timestamp};
 use uuid::Uuid;
 
 use super::failures::Failures;
@@ -16,7 +16,7 @@ use super::latest::{Latest, Moment, moment};
 mod tellers;
 
 pub use tellers::Teller;
-use tellers::Tellers;
+use tellers::{Said, Tellers};
 
 /// Segments kept of one job; more are counted by the job store only.
 const MAX_SEGMENTS: usize = 100_000;
@@ -46,8 +46,8 @@ pub struct SegmentProgress {
     pub last_seen_at: Option<Timestamp>,
     /// Frames in all.
     pub frames: Latest<u32>,
-    /// The last error.
-    pub error: Latest<String>,
+    /// Of the last failed attempt.
+    pub error: Latest<Reported>,
     /// Whether the stored segment is at fault, as the last failed attempt at it saw it; one that starts knows better.
     damaged: Latest<bool>,
     /// Attempts so far.
@@ -89,6 +89,21 @@ impl SegmentProgress {
     }
 }
 
+/// Why an attempt failed, as its worker reported it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    pub error: String,
+    /// Absent in events of earlier versions, and in those derived from log lines.
+    pub code: Option<ErrorCode>,
+}
+
+impl From<&StepFailed> for Reported {
+    fn from(failed: &StepFailed) -> Self {
+        let error = failed.error.clone().unwrap_or_else(|| "no reason given".into());
+        Self { error, code: failed.code }
+    }
+}
+
 /// One attempt at a stage.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Attempt {
@@ -123,7 +138,7 @@ pub struct JobProgress {
     /// Most attempts at any step.
     pub most_attempts: u32,
     /// The last error of chunking and of reassembly.
-    pub errors: BTreeMap<Stage, Latest<String>>,
+    pub errors: BTreeMap<Stage, Latest<Reported>>,
     /// Attempts at chunking and reassembly that failed since the last success.
     pub failures: BTreeMap<Stage, Failures>,
     /// Frames done over the last minute.
@@ -136,44 +151,65 @@ impl JobProgress {
         let at = moment(event);
         self.last_activity_at = self.last_activity_at.max(Some(event.time));
         self.most_attempts = self.most_attempts.max(event.attempt.unwrap_or(0));
-        if !event.kind.is_progress() {
-            let told = self.told.entry(event.kind).or_insert(event.time);
+        if !event.kind().is_progress() {
+            let told = self.told.entry(event.kind()).or_insert(event.time);
             *told = event.time.max(*told);
         }
         let place = event.segment_index.map_or(String::new(), |index| format!(" {index}"));
-        self.last_event.offer(at, format!("{}{place}", event.kind));
-        match event.kind {
-            EventKind::ChunkingStarted | EventKind::ReassemblyStarted => self.attempt(event, |attempt| {
-                attempt.started_at.offer(at, ());
-                attempt.worker.offer(at, event.source.clone());
+        self.last_event.offer(at, format!("{}{place}", event.payload.name()));
+        use Payload::*;
+        match &event.payload {
+            ChunkingStarted => self.started(Stage::Chunking, event),
+            ReassemblyStarted => self.started(Stage::Reassembly, event),
+            ChunkingCompleted(completed) => {
+                self.total_frames.offer_known(at, completed.frames);
+                self.completed(Stage::Chunking, event);
+            }
+            ReassemblyCompleted(_) => self.completed(Stage::Reassembly, event),
+            ChunkingFailed(failed) => self.failed(Stage::Chunking, event, failed),
+            ReassemblyFailed(failed) => self.failed(Stage::Reassembly, event, failed),
+            SegmentStarted(begun) => self.segment(event, |segment| {
+                segment.started_at = segment.started_at.max(Some(event.time));
+                segment.begun = segment.begun.max(Some(at));
+                segment.damaged.offer(at, false);
+                segment.frames.offer_known(at, small(begun.frames));
+                segment.tellers.tell(event, Said::Begun, Some(0));
+                Some(0)
             }),
-            EventKind::ChunkingCompleted | EventKind::ReassemblyCompleted => {
-                if let (EventKind::ChunkingCompleted, Some(frames)) = (event.kind, whole(event, "frames")) {
-                    self.total_frames.offer(at, frames);
-                }
-                self.attempt(event, |attempt| {
-                    attempt.ended_at.offer(at, ());
-                    attempt.worker.offer(at, event.source.clone());
-                });
-                self.failures.entry(stage_of(event)).or_default().settled(event);
-            }
-            EventKind::ChunkingFailed | EventKind::ReassemblyFailed => {
-                let error = event.text("error").unwrap_or("no reason given").to_owned();
-                self.attempt(event, |attempt| {
-                    attempt.ended_at.offer(at, ());
-                    attempt.worker.offer(at, event.source.clone());
-                    attempt.error.offer(at, error.clone());
-                });
-                self.errors.entry(stage_of(event)).or_default().offer(at, error);
-                self.failures.entry(stage_of(event)).or_default().failed(event);
-            }
-            EventKind::SegmentStarted
-            | EventKind::SegmentProgress
-            | EventKind::SegmentCompleted
-            | EventKind::SegmentFailed
-            | EventKind::LeaseExtended
-            | EventKind::LeaseLost => self.segment(event),
-            _ => {}
+            SegmentProgress(progress) => self.segment(event, |segment| {
+                let done = small(progress.frames_done);
+                segment.frames.offer_known(at, small(progress.frames));
+                segment.tellers.tell(event, Said::Working, done);
+                done
+            }),
+            SegmentCompleted(completed) => self.segment(event, |segment| {
+                let frames = small(completed.frames);
+                segment.completed_at = segment.completed_at.max(Some(event.time));
+                segment.failures.settled(event);
+                segment.ended = segment.ended.max(Some(at));
+                segment.frames.offer_known(at, frames);
+                segment.done.offer(at, ((event.source.clone(), event.boot), frames));
+                frames
+            }),
+            SegmentFailed(failed) => self.segment(event, |segment| {
+                segment.error.offer(at, failed.into());
+                segment.damaged.offer(at, failed.is_damaged == Some(true));
+                segment.failures.failed(event, failed);
+                segment.tellers.tell(event, Said::Failed, None);
+                None
+            }),
+            LeaseExtended(_) | LeaseLost(_) => self.segment(event, |_| None),
+            JobSubmitted(_)
+            | JobCompleted(_)
+            | JobFailed(_)
+            | JobRepaired(_)
+            | ReassemblyTriggered(_)
+            | WorkerStarted(_)
+            | WorkerHeartbeat(_)
+            | WorkerDraining
+            | WorkerStopped(_)
+            | SpoolDropped(_)
+            | Unknown(_) => {}
         }
     }
 
@@ -195,55 +231,46 @@ impl JobProgress {
         (frames > 0 && span >= 0.5).then(|| frames as f32 / span)
     }
 
-    fn attempt(&mut self, event: &Event, change: impl FnOnce(&mut Attempt)) {
-        let key = (stage_of(event), event.attempt.unwrap_or(1));
+    fn started(&mut self, stage: Stage, event: &Event) {
+        let at = moment(event);
+        self.attempt(stage, event, |attempt| attempt.started_at.offer(at, ()));
+    }
+
+    fn completed(&mut self, stage: Stage, event: &Event) {
+        let at = moment(event);
+        self.attempt(stage, event, |attempt| attempt.ended_at.offer(at, ()));
+        self.failures.entry(stage).or_default().settled(event);
+    }
+
+    fn failed(&mut self, stage: Stage, event: &Event, failed: &StepFailed) {
+        let (at, reported) = (moment(event), Reported::from(failed));
+        self.attempt(stage, event, |attempt| {
+            attempt.ended_at.offer(at, ());
+            attempt.error.offer(at, reported.error.clone());
+        });
+        self.errors.entry(stage).or_default().offer(at, reported);
+        self.failures.entry(stage).or_default().failed(event, failed);
+    }
+
+    fn attempt(&mut self, stage: Stage, event: &Event, change: impl FnOnce(&mut Attempt)) {
+        let key = (stage, event.attempt.unwrap_or(1));
         if self.attempts.len() < MAX_ATTEMPTS || self.attempts.contains_key(&key) {
-            change(self.attempts.entry(key).or_default());
+            let attempt = self.attempts.entry(key).or_default();
+            attempt.worker.offer(moment(event), event.source.clone());
+            change(attempt);
         }
     }
 
-    fn segment(&mut self, event: &Event) {
+    /// Changes the event's segment; `change` returns the frames that the attempt has converted so far.
+    fn segment(&mut self, event: &Event, change: impl FnOnce(&mut SegmentProgress) -> Option<u32>) {
         let Some(index) = event.segment_index else { return };
         if self.segments.len() >= MAX_SEGMENTS && !self.segments.contains_key(&index) {
             return;
         }
-        let at = moment(event);
         let segment = self.segments.entry(index).or_default();
         segment.last_seen_at = segment.last_seen_at.max(Some(event.time));
         segment.attempts = segment.attempts.max(event.attempt.unwrap_or(1));
-        if matches!(event.kind, EventKind::LeaseExtended | EventKind::LeaseLost) {
-            return;
-        }
-        if let Some(frames) = small(event, "frames") {
-            segment.frames.offer(at, frames);
-        }
-        let done = match event.kind {
-            EventKind::SegmentStarted => {
-                segment.started_at = segment.started_at.max(Some(event.time));
-                segment.begun = segment.begun.max(Some(at));
-                segment.damaged.offer(at, false);
-                Some(0)
-            }
-            EventKind::SegmentCompleted => {
-                segment.completed_at = segment.completed_at.max(Some(event.time));
-                segment.failures.settled(event);
-                segment.ended = segment.ended.max(Some(at));
-                let frames = small(event, "frames");
-                segment.done.offer(at, ((event.source.clone(), event.boot), frames));
-                frames
-            }
-            EventKind::SegmentFailed => {
-                segment.error.offer(at, event.text("error").unwrap_or("no reason given").to_owned());
-                segment.damaged.offer(at, event.data.get("is_damaged").and_then(Value::as_bool).unwrap_or(false));
-                segment.failures.failed(event);
-                None
-            }
-            _ => small(event, "frames_done"),
-        };
-        if event.kind != EventKind::SegmentCompleted {
-            segment.tellers.tell(event, done);
-        }
-        if let Some(done) = done {
+        if let Some(done) = change(segment) {
             self.sample((event.time, index, event.boot, done));
         }
     }
@@ -258,21 +285,9 @@ impl JobProgress {
     }
 }
 
-fn stage_of(event: &Event) -> Stage {
-    match event.kind {
-        EventKind::ReassemblyStarted | EventKind::ReassemblyCompleted | EventKind::ReassemblyFailed => {
-            Stage::Reassembly
-        }
-        _ => Stage::Chunking,
-    }
-}
-
-fn whole(event: &Event, name: &str) -> Option<u64> {
-    event.data.get(name)?.as_u64()
-}
-
-fn small(event: &Event, name: &str) -> Option<u32> {
-    u32::try_from(whole(event, name)?).ok()
+/// A segment's number of frames; one that does not fit is none that a segment can have.
+fn small(frames: Option<u64>) -> Option<u32> {
+    u32::try_from(frames?).ok()
 }
 
 #[cfg(test)]

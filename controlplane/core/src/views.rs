@@ -134,7 +134,7 @@ impl World {
                     // What went wrong before it was done is history, and stands with the events.
                     error: segment
                         .filter(|_| state != SegmentState::Done)
-                        .and_then(|segment| segment.error.get().cloned()),
+                        .and_then(|segment| Some(segment.error.get()?.error.clone())),
                 }
             })
             .collect()
@@ -260,7 +260,9 @@ fn timeline(entry: &Entry) -> Vec<TimelineEntry> {
                 1 => workers.first().map(|name| (*name).clone()),
                 more => Some(format!("{more} workers")),
             },
-            error: failed.filter_map(|(index, one)| Some(format!("segment {index}: {}", one.error.get()?))).next(),
+            error: failed
+                .filter_map(|(index, one)| Some(format!("segment {index}: {}", one.error.get()?.error)))
+                .next(),
         });
     }
     entries.sort_by_key(|entry| (entry.started_at, entry.stage, entry.attempt));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stereospot_api::view::{WorkerState, WorkerView};
-use stereospot_domain::{Event, EventKind, JobId, Stage, Timestamp};
+use stereospot_domain::{Event, JobId, Payload, Stage, Timestamp};
 use uuid::Uuid;
 
 use super::latest::{Latest, moment};
@@ -147,44 +147,66 @@ impl Worker {
 
 impl Boot {
     fn apply(&mut self, event: &Event) {
-        use EventKind::*;
+        use Payload::*;
         let at = moment(event);
+        let segment = event.job_id.zip(event.segment_index);
         self.last_event_at = self.last_event_at.max(event.time);
-        if let Some(provider) = event.text("provider") {
-            self.provider.offer(at, provider.to_owned());
-        }
-        match event.kind {
-            WorkerStarted => {
+        match &event.payload {
+            WorkerStarted(begun) => {
                 self.started_at.offer(at, ());
                 self.stage.offer(at, event.stage);
-                if let Some(version) = event.text("version") {
-                    self.version.offer(at, version.to_owned());
-                }
+                self.version.offer_known(at, begun.version.clone());
+                self.provider.offer_known(at, begun.provider.clone());
             }
-            WorkerHeartbeat => {
-                let is_busy = event.data.get("busy").is_some_and(|busy| {
-                    busy.as_bool().unwrap_or_else(|| busy.as_f64().is_some_and(|number| number > 0.0))
-                });
+            WorkerHeartbeat(beat) => {
+                let is_busy = beat.busy == Some(true);
                 self.busy.offer(at, is_busy);
-                self.spooled.offer(at, event.data.get("spooled").and_then(serde_json::Value::as_u64).unwrap_or(0));
+                self.spooled.offer(at, beat.spooled.unwrap_or(0));
                 if !is_busy {
                     self.work.offer(at, None);
                 }
             }
             WorkerDraining => self.ending.offer(at, WorkerState::Draining),
-            WorkerStopped => {
+            WorkerStopped(stopped) => {
                 self.ending.offer(at, WorkerState::Stopped);
                 self.work.offer(at, None);
-                if let Some(error) = event.text("error") {
-                    self.error.offer(at, error.to_owned());
+                self.error.offer_known(at, stopped.error.clone());
+            }
+            ChunkingStarted | ReassemblyStarted => self.works(event),
+            SegmentStarted(begun) => {
+                self.works(event);
+                self.provider.offer_known(at, begun.provider.clone());
+                self.segment_started.offer_known(at, segment);
+            }
+            SegmentProgress(progress) => {
+                self.works(event);
+                if segment.is_some() && self.segment_started.get() == segment.as_ref() {
+                    let started = self.segment_started.time().unwrap_or(event.time);
+                    self.rate
+                        .offer_known(at, rate(progress.frames_done, Some(event.time.since(started).as_secs_f64())));
                 }
             }
-            ChunkingStarted | SegmentStarted | SegmentProgress | ReassemblyStarted => {
-                self.work.offer(at, event.job_id.map(|job_id| (job_id, event.segment_index)));
+            SegmentCompleted(completed) => {
+                self.work.offer(at, None);
+                self.provider.offer_known(at, completed.provider.clone());
+                if segment.is_some() {
+                    self.rate.offer_known(at, rate(completed.frames, completed.wall_secs));
+                }
             }
-            ChunkingCompleted | ChunkingFailed | SegmentCompleted | SegmentFailed | ReassemblyCompleted
-            | ReassemblyFailed => self.work.offer(at, None),
-            _ => {}
+            ChunkingCompleted(_)
+            | ChunkingFailed(_)
+            | SegmentFailed(_)
+            | ReassemblyCompleted(_)
+            | ReassemblyFailed(_) => self.work.offer(at, None),
+            JobSubmitted(_)
+            | JobCompleted(_)
+            | JobFailed(_)
+            | JobRepaired(_)
+            | LeaseExtended(_)
+            | LeaseLost(_)
+            | ReassemblyTriggered(_)
+            | SpoolDropped(_)
+            | Unknown(_) => {}
         }
         if self.stage.get().is_none()
             && let Some(stage) = event.stage
@@ -192,30 +214,17 @@ impl Boot {
             // The start was not heard: what it does tells its stage.
             self.stage.offer((Timestamp(i64::MIN), Uuid::nil()), Some(stage));
         }
-        self.rate(event);
     }
 
-    fn rate(&mut self, event: &Event) {
-        let (Some(job_id), Some(index), at) = (event.job_id, event.segment_index, moment(event)) else { return };
-        let per_second = |frames: f64, secs: f64| (frames > 0.0 && secs > 0.05).then(|| (frames / secs) as f32);
-        match event.kind {
-            EventKind::SegmentStarted => self.segment_started.offer(at, (job_id, index)),
-            EventKind::SegmentProgress if self.segment_started.get() == Some(&(job_id, index)) => {
-                let started = self.segment_started.time().unwrap_or(event.time);
-                let frames = event.number("frames_done").unwrap_or(0.0);
-                if let Some(rate) = per_second(frames, event.time.since(started).as_secs_f64()) {
-                    self.rate.offer(at, rate);
-                }
-            }
-            EventKind::SegmentCompleted => {
-                let (frames, secs) = (event.number("frames").unwrap_or(0.0), event.number("wall_secs").unwrap_or(0.0));
-                if let Some(rate) = per_second(frames, secs) {
-                    self.rate.offer(at, rate);
-                }
-            }
-            _ => {}
-        }
+    fn works(&mut self, event: &Event) {
+        self.work.offer(moment(event), event.job_id.map(|job_id| (job_id, event.segment_index)));
     }
+}
+
+/// Frames a second; none when the time is too short to measure.
+fn rate(frames: Option<u64>, secs: Option<f64>) -> Option<f32> {
+    let (frames, secs) = (frames?, secs?);
+    (frames > 0 && secs > 0.05).then(|| (frames as f64 / secs) as f32)
 }
 
 #[cfg(test)]

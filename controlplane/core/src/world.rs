@@ -105,11 +105,15 @@ impl World {
     pub fn apply(&mut self, event: &Event, received_at: Timestamp) {
         self.apply_to_worker(event, received_at);
         self.apply_to_job(event);
-        let stage = match event.kind {
-            EventKind::ChunkingCompleted => Stage::Chunking,
-            EventKind::SegmentCompleted => Stage::Inference,
-            EventKind::ReassemblyCompleted => Stage::Reassembly,
-            _ => return,
+        use EventKind::*;
+        let stage = match event.kind() {
+            ChunkingCompleted => Stage::Chunking,
+            SegmentCompleted => Stage::Inference,
+            ReassemblyCompleted => Stage::Reassembly,
+            JobSubmitted | JobCompleted | JobFailed | JobRepaired | ChunkingStarted | ChunkingFailed
+            | SegmentStarted | SegmentProgress | SegmentFailed | LeaseExtended | LeaseLost | ReassemblyTriggered
+            | ReassemblyStarted | ReassemblyFailed | WorkerStarted | WorkerHeartbeat | WorkerDraining
+            | WorkerStopped | SpoolDropped | Unknown => return,
         };
         // At the first sight of a deployment much is told that happened long ago: it is no part of the present rate.
         let is_history = is_observed(&event.source) && received_at.since(event.time) > HISTORY_AFTER;

@@ -1,7 +1,6 @@
 //! Fail: give a job up, so that nothing waits for it any more.
 
-use serde_json::json;
-use stereospot_domain::event::EventKind;
+use stereospot_domain::event::{JobFailed, Payload};
 use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem};
 use stereospot_domain::{JobId, JobStatus};
 use stereospot_ports::job_store::{Transition, Transitioned};
@@ -35,8 +34,8 @@ pub(super) async fn apply(app: &App, job_id: JobId, reason: Option<&str>, plan: 
     let error = format!("given up by {}{why}", plan.who);
     vec![match app.backend.jobs.transition(job_id, &Transition::failed(error.as_str())).await {
         Ok(Transitioned::Changed(_)) => {
-            let data = [("by", json!(plan.who)), ("error", json!(error))];
-            app.ingest.emit(Source::Server, EventKind::JobFailed, job_id, None, data).await;
+            let failed = JobFailed { error: Some(error), by: Some(plan.who.clone()), ..JobFailed::default() };
+            app.ingest.emit(Source::Server, Payload::JobFailed(failed), job_id, None).await;
             result(job_id.to_string(), Outcome::Done, "set to failed")
         }
         Ok(Transitioned::Refused(status)) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future;
 use stereospot_domain::diagnosis::Repair;
+use stereospot_domain::event::RepairedItem;
 use stereospot_domain::trigger::Facts;
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, SegmentCompletion, keys, message};
 use stereospot_ports::job_store::{Transition, Transitioned};
@@ -79,13 +80,13 @@ pub(crate) async fn trigger(app: &App, job_id: JobId) -> Result<String> {
 }
 
 /// Carries out a repair of single steps; a replay of messages is the replay's own. Says for each item what became of it.
-pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(String, Result<String>)> {
+pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(RepairedItem, Result<String>)> {
     let (backend, job_id) = (&app.backend, job.job_id);
     match repair {
         Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted => {
-            vec![(job_id.to_string(), trigger(app, job_id).await)]
+            vec![(RepairedItem::Job(job_id), trigger(app, job_id).await)]
         }
-        Repair::ResendSource => vec![("source".into(), resend_source(backend, job).await)],
+        Repair::ResendSource => vec![(RepairedItem::Source, resend_source(backend, job).await)],
         Repair::ResendSegments { segments } => {
             let mut results = Vec::new();
             for index in segments {
@@ -93,20 +94,20 @@ pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(Str
                     Err(error) if error.code() == ErrorCode::NotFound => split_again(backend, job, Lost::Gone).await,
                     tried => tried,
                 };
-                results.push((format!("segment {index}"), tried));
+                results.push((RepairedItem::Segment(*index), tried));
             }
             results
         }
         Repair::PutCompletions { segments } => {
             let mut results = Vec::new();
             for index in segments {
-                results.push((format!("segment {index}"), put_completion(app, job_id, *index).await));
+                results.push((RepairedItem::Segment(*index), put_completion(app, job_id, *index).await));
             }
             // The last completion may be the one that everybody waits for. In topology A the job-worker looks.
             if backend.queue(QueueRole::JobStatusEvents).is_err()
                 && let Err(error) = reassembly::check_with(backend, job_id, app.trigger_patience()).await
             {
-                results.push((job_id.to_string(), Err(error)));
+                results.push((RepairedItem::Job(job_id), Err(error)));
             }
             results
         }

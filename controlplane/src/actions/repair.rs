@@ -102,7 +102,7 @@ pub(super) async fn apply(app: &App, job_id: JobId, code: &str, items: &[PlanIte
         Some(Repair::ReplayDeadLetters { queue, .. }) => replay::send(app, *queue, items, true).await,
         Some(repair) => {
             let results = mend::carry_out(app, &job, repair).await;
-            results.into_iter().map(|(id, tried)| attempted(id, tried)).collect()
+            results.into_iter().map(|(item, tried)| attempted(item.to_string(), tried)).collect()
         }
         None => Vec::new(),
     }

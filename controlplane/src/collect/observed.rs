@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stereospot_domain::event::Unread;
 use stereospot_domain::{Event, EventKind, JobId, event};
 use stereospot_ports::error::chain;
 use stereospot_ports::log_source::derive::{Derived, stable_id};
@@ -49,8 +50,8 @@ pub(super) async fn from_lines(app: &App, derived: Vec<(Derived, &Line)>) -> Res
     let events = derived
         .into_iter()
         .map(|(derived, line)| {
-            let Derived { id, kind, time, job_id, segment_index, stage, data } = derived;
-            (id, job_id, Implied { kind, segment_index, stage, time, data, which: String::new() }, line)
+            let Derived { id, payload, time, job_id, segment_index, stage } = derived;
+            (id, job_id, Implied { payload, segment_index, stage, time, which: String::new() }, line)
         })
         .filter(|(_, job_id, implied, line)| {
             let is_ours = is_ours(line);
@@ -80,7 +81,7 @@ fn of_state(app: &App, job_id: JobId, implied: Implied) -> Event {
     let id = stable_id(&[
         OBSERVED_SOURCE.as_bytes(),
         job_id.0.as_bytes(),
-        implied.kind.as_str().as_bytes(),
+        implied.payload.kind().as_str().as_bytes(),
         segment.as_bytes(),
         implied.which.as_bytes(),
     ]);
@@ -101,13 +102,13 @@ fn event(app: &App, source: String, id: Uuid, job_id: JobId, implied: Implied) -
         source,
         boot,
         seq,
-        kind: implied.kind,
         time: implied.time,
         job_id: Some(job_id),
         segment_index: implied.segment_index,
         stage: implied.stage,
         attempt: None,
         traceparent: None,
-        data: implied.data,
+        payload: implied.payload,
+        unread: Unread::default(),
     }
 }

@@ -6,12 +6,12 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
 use serde::Deserialize;
-use serde_json::json;
 use stereospot_api::Problem;
 use stereospot_api::view::{JobDetail, JobPage};
 use stereospot_api::wire::NewJob;
 use stereospot_core::progress::JobProgress;
-use stereospot_domain::{Event, EventKind, Job, JobId, JobStatus, Timestamp};
+use stereospot_domain::event::JobSubmitted;
+use stereospot_domain::{Event, Job, JobId, JobStatus, Payload, Timestamp};
 use stereospot_ports::error::chain;
 use stereospot_ports::{Error, ErrorCode};
 use utoipa::IntoParams;
@@ -90,8 +90,8 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Ans
 
 /// Tells that a source was taken in.
 pub(super) async fn submitted(app: &App, job: &Job, bytes: u64) {
-    let data = [("title", json!(job.title)), ("bytes", json!(bytes))];
-    app.ingest.emit(Source::Server, EventKind::JobSubmitted, job.job_id, None, data).await;
+    let submitted = JobSubmitted { title: job.title.clone(), bytes: Some(bytes) };
+    app.ingest.emit(Source::Server, Payload::JobSubmitted(submitted), job.job_id, None).await;
 }
 
 /// Jobs, newest first.

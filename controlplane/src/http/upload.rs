@@ -9,9 +9,9 @@ use axum::extract::{Path, Request, State};
 use axum::http::header;
 use futures::StreamExt;
 use object_store::{ObjectStoreExt, WriteMultipart};
-use serde_json::json;
 use stereospot_api::Problem;
-use stereospot_domain::{EventKind, Job, JobId, JobStatus, keys};
+use stereospot_domain::event::JobFailed;
+use stereospot_domain::{Job, JobId, JobStatus, Payload, keys};
 use stereospot_ports::error::chain;
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::{Error, ErrorCode, objects};
@@ -125,8 +125,9 @@ async fn not_stored(app: &App, job_id: JobId, key: &str, error: Error) -> Failur
     let failed = Transition { from: vec![JobStatus::Created], ..Transition::failed(reason.clone()) };
     match app.backend.jobs.transition(job_id, &failed).await {
         Ok(Transitioned::Changed(_)) => {
-            let data = [("error", json!(reason))];
-            app.ingest.emit(Source::Server, EventKind::JobFailed, job_id, None, data).await;
+            let code = Some(error.code());
+            let failed = JobFailed { error: Some(reason.clone()), code, ..JobFailed::default() };
+            app.ingest.emit(Source::Server, Payload::JobFailed(failed), job_id, None).await;
             app.nudge.jobs(std::iter::once(job_id));
         }
         Ok(_) => {}

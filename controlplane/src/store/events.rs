@@ -176,7 +176,7 @@ pub(crate) fn insertion(rows: &[NewRow<'_>], now: Timestamp) -> QueryBuilder<Sql
             .push_bind(row.event.time.as_millis())
             .push_bind(now.as_millis())
             .push_bind(row.event.job_id.map(|job_id| job_id.0.as_bytes().to_vec()))
-            .push_bind(row.event.kind.is_progress())
+            .push_bind(row.event.kind().is_progress())
             .push_bind(row.body.to_owned());
     });
     query.push(" ON CONFLICT DO NOTHING");
@@ -209,11 +209,13 @@ async fn count(
         change.max_seq = change.max_seq.max(seq);
         change.received += 1;
         use EventKind::*;
-        match event.kind {
+        match event.kind() {
             ChunkingCompleted | SegmentCompleted | ReassemblyCompleted => change.done += 1,
             ChunkingFailed | SegmentFailed | ReassemblyFailed => change.failed += 1,
             WorkerStarted => change.started = Some(row.body),
-            _ => {}
+            JobSubmitted | JobCompleted | JobFailed | JobRepaired | ChunkingStarted | SegmentStarted
+            | SegmentProgress | LeaseExtended | LeaseLost | ReassemblyTriggered | ReassemblyStarted
+            | WorkerHeartbeat | WorkerDraining | WorkerStopped | SpoolDropped | Unknown => {}
         }
         if change.latest.is_none_or(|(time, _)| event.time >= time) {
             change.latest = Some((event.time, row.body));

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use stereospot_core::worker::BootCount;
-use stereospot_domain::{Event, EventKind, JobId, QueueName, QueueRole, Timestamp};
+use stereospot_domain::event::{SegmentCompleted, Unread};
+use stereospot_domain::{Event, JobId, Payload, QueueName, QueueRole, Timestamp};
 use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::{Message, Receipt};
 use uuid::Uuid;
@@ -18,14 +19,14 @@ fn event(seq: u64, job_id: Option<JobId>) -> Event {
         source: "w".into(),
         boot: Uuid::nil(),
         seq,
-        kind: EventKind::SegmentCompleted,
         time: NOW,
         job_id,
         segment_index: None,
         stage: None,
         attempt: None,
         traceparent: None,
-        data: Default::default(),
+        payload: Payload::SegmentCompleted(SegmentCompleted::default()),
+        unread: Unread::default(),
     }
 }
 

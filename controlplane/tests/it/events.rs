@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-use stereospot_api::view::WorkerState;
+use futures::StreamExt;
+use serde_json::{Value, json};
+use stereospot_api::view::{Change, WorkerState};
 use stereospot_api::wire::EventsAccepted;
 use stereospot_domain::{EventKind, JobStatus, Stage};
 
@@ -41,6 +42,29 @@ async fn a_gap_is_counted_until_the_late_event_fills_it() {
     assert_eq!(lost(&plane).await, 2);
     plane.client.send_events(events).await.unwrap();
     assert_eq!(lost(&plane).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_not_known_is_kept_and_passed_on_as_it_came() {
+    let plane = Plane::passive().await;
+    let lines = include_str!("../../../shared/domain/golden/events-strange.jsonl").lines();
+    let given: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let url = format!("{}/v1/events", plane.client.server());
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let position = plane.client.snapshot().await.unwrap();
+    let mut changes = Box::pin(plane.client.changes(position.revision, position.boot).await.unwrap());
+    let body = json!({ "events": given }).to_string();
+    let sent = http.post(&url).header("content-type", "application/json").body(body).send().await.unwrap();
+    assert!(sent.status().is_success(), "{}", sent.status());
+    let kept = http.get(&url).send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(serde_json::from_slice::<Vec<Value>>(&kept).unwrap(), given);
+    let mut streamed = Vec::new();
+    while streamed.len() < given.len() {
+        if let (_, Change::Event(event)) = changes.next().await.unwrap().unwrap() {
+            streamed.push(serde_json::to_value(*event).unwrap());
+        }
+    }
+    assert_eq!(streamed, given);
 }
 
 #[tokio::test]

@@ -7,10 +7,11 @@ use stereospot_api::Client;
 use stereospot_api::view::Snapshot;
 use stereospot_api::wire::{Applied, Apply};
 use stereospot_controlplane::{Config, Platform, Server};
+use stereospot_domain::event::Unread;
 use stereospot_domain::plan::{Action, Plan};
 use stereospot_domain::{
-    Event, EventKind, Job, JobId, JobOptions, JobStatus, QueueName, QueueRole, SegmentCompletion, Stage, Timestamp,
-    keys,
+    Event, EventKind, Job, JobId, JobOptions, JobStatus, Payload, QueueName, QueueRole, SegmentCompletion, Stage,
+    Timestamp, keys,
 };
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::memory::{self, ManualClock};
@@ -253,20 +254,21 @@ impl Worker {
         data: serde_json::Value,
     ) -> Event {
         self.seq += 1;
+        let (payload, data) = Payload::read(kind.as_str(), data.as_object().cloned().unwrap_or_default());
         Event {
             v: 1,
             id: Uuid::now_v7(),
             source: self.name.into(),
             boot: self.boot,
             seq: self.seq,
-            kind,
             time,
             job_id: about.map(|(job_id, _)| job_id),
             segment_index: about.and_then(|(_, index)| index),
             stage: Some(self.stage),
             attempt: Some(1),
             traceparent: None,
-            data: data.as_object().cloned().unwrap_or_default(),
+            payload,
+            unread: Unread { data, ..Unread::default() },
         }
     }
 }

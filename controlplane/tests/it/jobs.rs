@@ -42,7 +42,7 @@ async fn a_video_goes_in_and_its_result_comes_out() {
     assert_eq!(peeked[0].body, message::object_created("input", &keys::source(job.job_id)));
     assert_eq!(peeked[0].job_id, Some(job.job_id));
     let events = plane.client.job_events(job.job_id, 10).await.unwrap();
-    assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::JobSubmitted]);
+    assert_eq!(events.iter().map(|event| event.kind()).collect::<Vec<_>>(), [EventKind::JobSubmitted]);
 
     let another = plane.client.upload_source(job.job_id, 1, body(&[b"x"])).await.unwrap_err();
     assert_eq!(refused(another).0, 409);
@@ -225,7 +225,7 @@ async fn a_job_whose_source_never_comes_is_failed() {
     plane
         .eventually("it is told", async |plane| {
             let events = plane.client.job_events(job_id, 10).await.unwrap();
-            events.into_iter().find(|event| event.kind == EventKind::JobFailed)
+            events.into_iter().find(|event| event.kind() == EventKind::JobFailed)
         })
         .await;
 }
@@ -259,7 +259,7 @@ async fn a_step_that_keeps_failing_is_shown_until_it_succeeds() {
 
     // One look at a full disk is enough.
     plane.clock.advance(Duration::from_secs(1));
-    let full = json!({"error": "no space left for /tmp/x: free some, then it goes on by itself", "is_final": false});
+    let full = json!({"error": "no space left for /tmp/x", "code": "full", "is_final": false});
     let full = worker.event(EventKind::SegmentFailed, plane.now(), Some((job_id, Some(3))), full);
     plane.client.send_events(vec![full]).await.unwrap();
     plane.findings(job_id, &["step-failing"]).await;

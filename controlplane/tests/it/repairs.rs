@@ -35,7 +35,7 @@ async fn told(plane: &Plane, job_id: JobId, kind: EventKind) {
     plane
         .eventually(&format!("event {kind}"), async |plane| {
             let events = plane.client.job_events(job_id, 100).await.unwrap();
-            events.into_iter().find(|event| event.kind == kind && event.source == "controlplane/reconciler")
+            events.into_iter().find(|event| event.kind() == kind && event.source == "controlplane/reconciler")
         })
         .await;
 }
@@ -387,7 +387,7 @@ async fn what_nobody_can_mend_says_why_and_can_be_given_up() {
     assert_eq!(job.error.unwrap(), "given up by tester: the source was deleted");
     plane.snapshot("a quiet list", |snapshot| snapshot.attention.iter().all(|line| line.job_id != Some(job_id))).await;
     let events = plane.client.job_events(job_id, 100).await.unwrap();
-    assert!(events.iter().any(|event| event.kind == EventKind::JobFailed), "{events:?}");
+    assert!(events.iter().any(|event| event.kind() == EventKind::JobFailed), "{events:?}");
 
     let again = plane.client.plan(Action::Fail { job_id, reason }, None).await.unwrap();
     assert_eq!(again.refused.unwrap(), "the job is failed already");

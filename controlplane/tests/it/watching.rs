@@ -260,7 +260,7 @@ async fn told(plane: &Plane, job_id: JobId) -> Vec<String> {
     let events = plane.client.job_events(job_id, 100).await.unwrap();
     let place =
         |event: &stereospot_domain::Event| event.segment_index.map_or(String::new(), |index| format!(" {index}"));
-    events.iter().map(|event| format!("{}{} {}", event.kind, place(event), event.source)).collect()
+    events.iter().map(|event| format!("{}{} {}", event.payload.name(), place(event), event.source)).collect()
 }
 
 #[tokio::test]

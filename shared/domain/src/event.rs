@@ -1,259 +1,192 @@
-//! What workers tell the control plane: facts with a job id, in a closed set of kinds.
+//! What workers report to the control plane: an envelope, and one of a closed set of payloads.
+//!
+//! Invariant: reading an event and writing it again changes nothing. Kinds and fields that this version does not know, and fields
+//! that it can't read, are kept as they came and passed on: a spool may be sent by a newer worker than the control plane, or read
+//! by a newer control plane than the one that wrote it.
 
 use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use utoipa::openapi::{AllOf, RefOr, Schema};
 use uuid::Uuid;
 
 use crate::job::JobId;
-use crate::options::UnknownName;
-use crate::queue::QueueRole;
+use crate::stage::Stage;
 use crate::time::Timestamp;
 
-/// A stage of the pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// The source is split.
-    Chunking,
-    /// A segment is converted.
-    Inference,
-    /// Segments are joined.
-    Reassembly,
-}
+mod field;
+mod item;
+mod payload;
 
-impl Stage {
-    /// Every stage, in the order of a job's way.
-    pub const ALL: &'static [Stage] = &[Stage::Chunking, Stage::Inference, Stage::Reassembly];
-
-    /// The name that operators use; also the metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Stage::Chunking => "chunking",
-            Stage::Inference => "inference",
-            Stage::Reassembly => "reassembly",
-        }
-    }
-
-    /// The queue that feeds it.
-    #[must_use]
-    pub fn queue(self) -> QueueRole {
-        match self {
-            Stage::Chunking => QueueRole::Chunking,
-            Stage::Inference => QueueRole::Inference,
-            Stage::Reassembly => QueueRole::Reassembly,
-        }
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $variant:ident $name:literal),+ $(,)?) => {
-        /// What happened.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-        pub enum EventKind { $($(#[$doc])* #[serde(rename = $name)] $variant),+ }
-
-        impl EventKind {
-            /// Every kind.
-            pub const ALL: &'static [EventKind] = &[$(EventKind::$variant),+];
-
-            /// The name on the wire and in logs.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(EventKind::$variant => $name),+ }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// A source was taken in. Data: `title`, `bytes`.
-    JobSubmitted "job.submitted",
-    /// The result exists and the row says so.
-    JobCompleted "job.completed",
-    /// The job ended without a result. Data: `error`.
-    JobFailed "job.failed",
-    /// Something lost on its way was made good. Data: `by`, `code`, `item`, `done`.
-    JobRepaired "job.repaired",
-    /// A chunking worker took the job.
-    ChunkingStarted "chunking.started",
-    /// All segments are written. Data: `segments`, `frames`, `duration_secs`, `wall_secs`.
-    ChunkingCompleted "chunking.completed",
-    /// This attempt failed. Data: `error`, `is_final`.
-    ChunkingFailed "chunking.failed",
-    /// An inference worker took the segment. Data: `frames`.
-    SegmentStarted "segment.started",
-    /// Data: `frames_done`, `frames`.
-    SegmentProgress "segment.progress",
-    /// The output is written. Data: `frames`, `bytes`, `wall_secs`, `provider`.
-    SegmentCompleted "segment.completed",
-    /// This attempt failed. Data: `error`, `is_final`; `is_damaged` where the stored segment is at fault: it has to be cut anew.
-    SegmentFailed "segment.failed",
-    /// The message's lease was extended. Data: `queue`, `lease_secs`.
-    LeaseExtended "lease.extended",
-    /// The lease could not be extended; another worker may have the message. Data: `queue`, `error`.
-    LeaseLost "lease.lost",
-    /// The lock was made and the message sent. Data: `by`.
-    ReassemblyTriggered "reassembly.triggered",
-    /// A reassembly worker has the lock.
-    ReassemblyStarted "reassembly.started",
-    /// The result is written. Data: `frames`, `duration_secs`, `bytes`, `wall_secs`.
-    ReassemblyCompleted "reassembly.completed",
-    /// This attempt failed. Data: `error`, `is_final`.
-    ReassemblyFailed "reassembly.failed",
-    /// A worker process began. Data: `version`, `provider`, `model`.
-    WorkerStarted "worker.started",
-    /// It is alive. Data: `busy`, `spooled`.
-    WorkerHeartbeat "worker.heartbeat",
-    /// It takes no more work and finishes or gives back what it has.
-    WorkerDraining "worker.draining",
-    /// It ended in order.
-    WorkerStopped "worker.stopped",
-    /// Events were dropped from a full spool. Data: `dropped`.
-    SpoolDropped "spool.dropped",
-}
-
-impl EventKind {
-    /// True when a later event of the same kind says all that this one said. A full spool drops these first; the others never.
-    #[must_use]
-    pub fn is_progress(self) -> bool {
-        matches!(self, EventKind::SegmentProgress | EventKind::LeaseExtended | EventKind::WorkerHeartbeat)
-    }
-
-    /// True when it tells of something going wrong.
-    #[must_use]
-    pub fn is_error(self) -> bool {
-        use EventKind::*;
-        matches!(self, JobFailed | ChunkingFailed | SegmentFailed | ReassemblyFailed | LeaseLost | SpoolDropped)
-    }
-}
-
-impl fmt::Display for EventKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for EventKind {
-    type Err = UnknownName;
-
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        EventKind::ALL.iter().copied().find(|kind| kind.as_str() == text).ok_or_else(|| UnknownName {
-            what: "event type",
-            given: text.into(),
-            known: EventKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", "),
-        })
-    }
-}
+pub use item::RepairedItem;
+pub use payload::{
+    ChunkingCompleted, EventKind, JobFailed, JobRepaired, JobSubmitted, LeaseExtended, LeaseLost, Payload,
+    ReassemblyCompleted, SegmentCompleted, SegmentProgress, SegmentStarted, SpoolDropped, StepFailed, Triggered,
+    WorkerHeartbeat, WorkerStarted, WorkerStopped,
+};
 
 /// The version that [`Event::v`] carries.
 pub const VERSION: u8 = 1;
 
 /// One event. `(source, id)` is its identity; `(source, boot, seq)` counts up by one, so that a gap shows a lost event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "Wire")]
 pub struct Event {
-    /// Version of this shape: 1.
     pub v: u8,
     /// A UUIDv7 made when the event happened.
     pub id: Uuid,
-    /// Which worker, for people: `inference-1@host`. Stable over restarts.
+    /// The worker's name for people: `inference-1@host`. Stable over restarts.
     pub source: String,
     /// A new id at each start of the source.
     pub boot: Uuid,
     /// Counts up by one from 1 within a boot.
     pub seq: u64,
-    /// What happened.
-    #[serde(rename = "type")]
-    pub kind: EventKind,
-    /// When, by the source's clock.
+    /// By the source's clock.
     pub time: Timestamp,
-    /// The job it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<JobId>,
-    /// The segment it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment_index: Option<u32>,
-    /// The stage it comes from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
-    /// Which attempt: the message's receive count.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The message's receive count.
     pub attempt: Option<u32>,
     /// W3C trace context, where the source has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
-    /// Flat facts by name; which ones stands at each kind.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schema(value_type = Object)]
+    pub payload: Payload,
+    pub unread: Unread,
+}
+
+/// Fields that this version does not know or can't read, as they came.
+///
+/// A field of the right meaning in an unusual form (`5` for `5.0`) is in the payload and here too, and written from here.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Unread {
+    /// Fields of the event itself.
+    pub envelope: Map<String, Value>,
+    /// Fields of its `data`; of an unknown kind all of them.
     pub data: Map<String, Value>,
 }
 
 impl Event {
-    /// A text among the data.
     #[must_use]
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.data.get(name)?.as_str()
+    pub fn kind(&self) -> EventKind {
+        self.payload.kind()
     }
 
-    /// A number among the data.
+    /// The payload's fields by name, as they are written. For display only: code that needs a field matches on the payload.
     #[must_use]
-    pub fn number(&self, name: &str) -> Option<f64> {
-        self.data.get(name)?.as_f64()
+    pub fn data(&self) -> Map<String, Value> {
+        match serde_json::to_value(self.payload.data(&self.unread.data)) {
+            Ok(Value::Object(data)) => data,
+            Ok(_) | Err(_) => unreachable!("the fields of a payload are an object"),
+        }
     }
 
-    /// The same fact as one log line, with the `job_id=` and `segment_index=` that log queries look for.
+    /// The event as a log line, with the `job_id=` and `segment_index=` that log queries look for.
     #[must_use]
     pub fn log_line(&self) -> String {
-        let mut line = self.kind.as_str().to_owned();
-        if let Some(job_id) = self.job_id {
-            line.push_str(&format!(" job_id={job_id}"));
+        let mut line = self.payload.name().to_owned();
+        let mut add = |name: &str, value: &dyn fmt::Display| line.push_str(&format!(" {name}={value}"));
+        if let Some(job_id) = &self.job_id {
+            add("job_id", job_id);
         }
-        if let Some(index) = self.segment_index {
-            line.push_str(&format!(" segment_index={index}"));
+        if let Some(index) = &self.segment_index {
+            add("segment_index", index);
         }
-        if let Some(attempt) = self.attempt {
-            line.push_str(&format!(" attempt={attempt}"));
+        if let Some(attempt) = &self.attempt {
+            add("attempt", attempt);
         }
-        for (name, value) in &self.data {
-            line.push_str(&format!(" {name}={value}"));
+        for (name, value) in &self.data() {
+            add(name, value);
         }
         line
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// One event. `(source, id)` is its identity; `(source, boot, seq)` counts up by one, so that a gap shows a lost event. `type` and
+/// `data` may be others than those listed: a reader passes over what it does not know.
+#[derive(Deserialize, ToSchema)]
+struct Wire {
+    /// Version of this shape: 1.
+    v: u8,
+    /// A UUIDv7 made when the event happened.
+    id: Uuid,
+    /// The worker's name for people: `inference-1@host`. Stable over restarts.
+    source: String,
+    /// A new id at each start of the source.
+    boot: Uuid,
+    /// Counts up by one from 1 within a boot.
+    seq: u64,
+    /// What happened.
+    #[serde(rename = "type")]
+    kind: String,
+    /// When, by the source's clock.
+    time: Timestamp,
+    job_id: Option<JobId>,
+    segment_index: Option<u32>,
+    stage: Option<Stage>,
+    /// The message's receive count.
+    attempt: Option<u32>,
+    /// W3C trace context, where the source has one.
+    traceparent: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    data: Map<String, Value>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    rest: Map<String, Value>,
+}
 
-    #[test]
-    fn kinds_round_trip_and_state_events_are_not_progress() {
-        for kind in EventKind::ALL {
-            assert_eq!(kind.as_str().parse::<EventKind>().unwrap(), *kind);
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
-            assert!(!(kind.is_progress() && kind.is_error()));
-        }
-    }
-
-    #[test]
-    fn a_log_line_can_be_found_by_job_and_segment() {
-        let event: Event = serde_json::from_value(serde_json::json!({
-            "v": 1, "id": "01890a5d-ac96-774b-bcce-b302099a8057", "source": "inference-1", "boot":
-            "01890a5d-ac96-774b-bcce-b302099a8057", "seq": 4, "type": "segment.completed", "time": 5,
-            "job_id": "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f", "segment_index": 3, "attempt": 1, "data": {"frames": 25}
-        }))
-        .unwrap();
-        assert_eq!(
-            event.log_line(),
-            "segment.completed job_id=7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f segment_index=3 attempt=1 frames=25"
-        );
+impl From<Wire> for Event {
+    fn from(wire: Wire) -> Self {
+        let Wire { v, id, source, boot, seq, kind, time, job_id, segment_index, stage, attempt, traceparent, .. } =
+            wire;
+        let (payload, data) = Payload::read(&kind, wire.data);
+        let unread = Unread { envelope: wire.rest, data };
+        Self { v, id, source, boot, seq, time, job_id, segment_index, stage, attempt, traceparent, payload, unread }
     }
 }
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("v", &self.v)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("source", &self.source)?;
+        map.serialize_entry("boot", &self.boot)?;
+        map.serialize_entry("seq", &self.seq)?;
+        map.serialize_entry("type", self.payload.name())?;
+        map.serialize_entry("time", &self.time)?;
+        let envelope = &self.unread.envelope;
+        field::write(&mut map, "job_id", self.job_id.as_ref(), envelope)?;
+        field::write(&mut map, "segment_index", self.segment_index.as_ref(), envelope)?;
+        field::write(&mut map, "stage", self.stage.as_ref(), envelope)?;
+        field::write(&mut map, "attempt", self.attempt.as_ref(), envelope)?;
+        field::write(&mut map, "traceparent", self.traceparent.as_ref(), envelope)?;
+        let data = self.payload.data(&self.unread.data);
+        if !data.is_empty() {
+            map.serialize_entry("data", &data)?;
+        }
+        for (name, value) in envelope {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl utoipa::PartialSchema for Event {
+    fn schema() -> RefOr<Schema> {
+        AllOf::builder().item(Wire::schema()).item(Payload::schema()).into()
+    }
+}
+
+impl ToSchema for Event {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Wire::schemas(schemas);
+        Payload::schemas(schemas);
+    }
+}
+
+#[cfg(test)]
+mod tests;

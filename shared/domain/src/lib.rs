@@ -16,14 +16,16 @@ pub mod message;
 pub mod options;
 pub mod plan;
 pub mod queue;
+pub mod stage;
 pub mod text;
 pub mod time;
 pub mod trigger;
 
 pub use deployment::{BackendKind, Topology};
 pub use error_code::ErrorCode;
-pub use event::{Event, EventKind, Stage};
+pub use event::{Event, EventKind, Payload};
 pub use job::{Job, JobId, JobStatus, Lock, SegmentCompletion};
 pub use options::{Format, JobOptions, Mode};
 pub use queue::{QueueName, QueueRole};
+pub use stage::Stage;
 pub use time::Timestamp;

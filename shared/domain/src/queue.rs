@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::event::Stage;
 use crate::options::UnknownName;
+use crate::stage::Stage;
 
 mod reading;
 
@@ -99,6 +99,18 @@ impl QueueRole {
         match self {
             QueueRole::OutputEvents => Duration::from_secs(15),
             _ => Duration::from_secs(30),
+        }
+    }
+}
+
+impl Stage {
+    /// The queue that feeds it.
+    #[must_use]
+    pub fn queue(self) -> QueueRole {
+        match self {
+            Stage::Chunking => QueueRole::Chunking,
+            Stage::Inference => QueueRole::Inference,
+            Stage::Reassembly => QueueRole::Reassembly,
         }
     }
 }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use stereospot_ports::{Error, ErrorCode, Result};
 
+use crate::layout;
+
 /// A file as it was when it was opened.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenFile {
@@ -45,7 +47,7 @@ impl OpenFile {
 
 /// Fails where a new database would take the place of one that is gone: what else the directory holds belongs to that one.
 pub(crate) fn may_be_made(path: &Path, data_dir: &Path) -> Result<()> {
-    let objects = data_dir.join("objects");
+    let objects = layout::objects(data_dir);
     let in_the_way =
         |error| Error::with(ErrorCode::Unavailable, format!("{} can't be looked at", data_dir.display()), error);
     if path.try_exists().map_err(in_the_way)? {

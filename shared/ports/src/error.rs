@@ -1,7 +1,7 @@
 //! Why a backend could not do what was asked.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::{fmt, io};
 
 pub use stereospot_domain::ErrorCode;
 
@@ -135,17 +135,32 @@ fn of_ours<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
     None
 }
 
-/// True when a full disk stands anywhere in the chain of causes.
+/// True when a full disk is anywhere in the chain of causes.
 #[must_use]
 pub fn is_full(error: &(dyn StdError + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return matches!(io.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return io_code(error.kind()) == ErrorCode::Full;
         }
         cause = error.source();
     }
     false
+}
+
+/// The code of an error of the operating system.
+#[must_use]
+pub fn io_code(kind: io::ErrorKind) -> ErrorCode {
+    use io::ErrorKind::*;
+    match kind {
+        StorageFull | QuotaExceeded => ErrorCode::Full,
+        NotFound => ErrorCode::NotFound,
+        PermissionDenied | ReadOnlyFilesystem => ErrorCode::Denied,
+        AlreadyExists => ErrorCode::Conflict,
+        TimedOut => ErrorCode::Unavailable,
+        InvalidData | UnexpectedEof => ErrorCode::Corrupt,
+        _ => ErrorCode::Internal,
+    }
 }
 
 #[cfg(test)]

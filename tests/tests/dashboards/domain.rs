@@ -34,7 +34,7 @@ fn sets_with_a_list_are_the_same() {
     check(&catalogue::WORKER_STAGE, Stage::ALL.iter().map(|stage| stage.as_str()).chain(["all"]));
     check(&catalogue::JOB_STATUS, JobStatus::ALL);
     check(&catalogue::DIAGNOSIS_CODE, diagnosis::FindingCode::ALL);
-    check(&catalogue::EVENT_TYPE, EventKind::ALL);
+    check(&catalogue::EVENT_TYPE, EventKind::ALL.iter().chain([&EventKind::Unknown]));
     check(&catalogue::ERROR_CODE, stereospot_ports::ErrorCode::ALL.iter().map(|code| code.as_str()));
     check(&catalogue::JOB_OUTCOME, [JobStatus::Completed, JobStatus::Failed]);
 }

@@ -21,13 +21,13 @@ pub(super) fn list(events: &[Event]) -> Result {
     }
     let now = now();
     let data = |event: &Event| {
-        let facts: Vec<String> = event.data.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let facts: Vec<String> = event.data().iter().map(|(name, value)| format!("{name}={value}")).collect();
         facts.join(" ")
     };
     table(events)
         .right("AGO", |event| age(Some(event.time), now))
-        .left(" ", |event| if event.kind.is_error() { "✗" } else { "" }.into())
-        .left("EVENT", |event| event.kind.to_string())
+        .left(" ", |event| if event.kind().is_error() { "✗" } else { "" }.into())
+        .left("EVENT", |event| event.payload.name().to_owned())
         .left("JOB", |event| event.job_id.map_or_else(|| UNKNOWN.into(), JobId::short))
         .right("SEGMENT", |event| known(event.segment_index))
         .right("ATTEMPT", |event| known(event.attempt))

@@ -7,9 +7,11 @@ use stereospot_api::view::{
     SegmentView, Snapshot, TimelineEntry, WorkerState, WorkerView,
 };
 use stereospot_domain::diagnosis::{Finding, FindingCode, Repair, Severity};
+use stereospot_domain::event::Unread;
 use stereospot_domain::plan::{Action, Plan, PlanItem};
 use stereospot_domain::{
-    BackendKind, Event, EventKind, Format, Job, JobId, JobOptions, JobStatus, QueueName, QueueRole, Stage, Timestamp,
+    BackendKind, Event, EventKind, Format, Job, JobId, JobOptions, JobStatus, Payload, QueueName, QueueRole, Stage,
+    Timestamp,
 };
 use uuid::Uuid;
 
@@ -304,20 +306,22 @@ pub(crate) fn detail() -> JobDetail {
 }
 
 pub(crate) fn event(number: u32, kind: EventKind) -> Event {
+    let frames = [("frames".to_owned(), 96.into())];
+    let (payload, data) = Payload::read(kind.as_str(), frames.into_iter().collect());
     Event {
         v: 1,
         id: Uuid::from_u128(u128::from(number) + 1),
         source: "inference-1@box".into(),
         boot: Uuid::from_u128(1),
         seq: u64::from(number) + 1,
-        kind,
         time: NOW.plus(Duration::from_secs(u64::from(number))),
         job_id: Some(job_id(number % 2)),
         segment_index: Some(number),
         stage: Some(Stage::Inference),
         attempt: Some(1 + number % 2),
         traceparent: None,
-        data: [("frames".to_owned(), serde_json::json!(96))].into_iter().collect(),
+        payload,
+        unread: Unread { data, ..Unread::default() },
     }
 }
 

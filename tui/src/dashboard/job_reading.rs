@@ -98,7 +98,7 @@ impl JobReading {
         if !is_known {
             self.events.push(event.clone());
         }
-        if !event.kind.is_progress() || event.kind == EventKind::SegmentProgress {
+        if !event.kind().is_progress() || event.kind() == EventKind::SegmentProgress {
             self.outdate();
         }
     }

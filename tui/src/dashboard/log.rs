@@ -172,7 +172,7 @@ impl Log {
     /// To the next event that tells of an error, in the direction of `by`.
     pub(crate) fn seek_error(&mut self, by: isize) -> bool {
         let Some(index) = self.index() else { return false };
-        let is_error = |at: &usize| self.shown(*at).is_some_and(|entry| entry.event.kind.is_error());
+        let is_error = |at: &usize| self.shown(*at).is_some_and(|entry| entry.event.kind().is_error());
         let found = if by > 0 { (index + 1..self.shown.len()).find(is_error) } else { (0..index).rev().find(is_error) };
         if let Some(at) = found {
             self.cursor.select(at, self.shown[at]);
@@ -209,7 +209,7 @@ impl Log {
             return true;
         }
         let event = &entry.event;
-        let holds = contains(event.kind.as_str(), needle)
+        let holds = contains(event.payload.name(), needle)
             || contains(&event.source, needle)
             || contains(&entry.facts, needle)
             || event.job_id.is_some_and(|id| contains(&id.to_string(), needle));
@@ -220,7 +220,7 @@ impl Log {
 /// An event's own facts in one line, as `name=value`.
 pub(crate) fn facts(event: &Event) -> String {
     let mut line = String::new();
-    for (name, value) in &event.data {
+    for (name, value) in &event.data() {
         if !line.is_empty() {
             line.push(' ');
         }

@@ -148,7 +148,7 @@ impl Model {
                     known.error != view.error || known.lacks != view.lacks || self.collector_is_late(known, now)
                 })
             }
-            Change::Event(event) => event.kind != EventKind::WorkerHeartbeat,
+            Change::Event(event) => event.kind() != EventKind::WorkerHeartbeat,
             _ => true,
         };
         if let Change::Event(event) = &change
@@ -179,7 +179,7 @@ impl Model {
             }
             Change::Collector(view) => put(&mut self.collectors, view, |collector| collector.name.clone()),
             // The workers' screen shows heartbeats; in the log they would push out everything else.
-            Change::Event(event) if event.kind == EventKind::WorkerHeartbeat => {}
+            Change::Event(event) if event.kind() == EventKind::WorkerHeartbeat => {}
             Change::Event(event) => self.log.push(*event),
             Change::Action(applied) => {
                 self.actions.retain(|known| known.plan.id != applied.plan.id);

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Map, Value};
 use stereospot_api::client::Error;
 use stereospot_api::wire::MAX_EVENTS;
 use stereospot_api::{Client, Problem};
-use stereospot_domain::{Event, EventKind, JobId, Stage, event};
+use stereospot_domain::event::Unread;
+use stereospot_domain::{Event, JobId, Payload, Stage, event};
 use stereospot_ports::Clock;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -91,10 +91,9 @@ impl Events {
         self.shared.boot
     }
 
-    /// Records that something happened: in the spool, and as a log line. What there is nothing to say of (null) is left out.
-    pub fn emit<const N: usize>(&self, kind: EventKind, about: &About, data: [(&str, Value); N]) {
-        let data = data.into_iter().filter(|(_, value)| !value.is_null());
-        let data: Map<String, Value> = data.map(|(name, value)| (name.to_owned(), value)).collect();
+    /// Records that something happened: in the spool, and as a log line.
+    pub fn emit(&self, payload: Payload, about: &About) {
+        let kind = payload.kind();
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let event = Event {
             v: event::VERSION,
@@ -102,14 +101,14 @@ impl Events {
             source: self.shared.source.clone(),
             boot: self.shared.boot,
             seq: state.next_seq,
-            kind,
             time: self.shared.clock.now(),
             job_id: about.job_id,
             segment_index: about.segment_index,
             stage: about.stage,
             attempt: about.attempt,
             traceparent: None,
-            data,
+            payload,
+            unread: Unread::default(),
         };
         // A dropped event leaves a gap in the numbers, by which the control plane counts it as lost.
         state.next_seq += 1;

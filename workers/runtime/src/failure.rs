@@ -11,8 +11,8 @@ pub enum Failure {
     #[error("{0}")]
     Refused(String),
     /// It may succeed later: the message goes back, and to the dead-letter queue after too many attempts.
-    #[error("{0}")]
-    Retry(String),
+    #[error("{1}")]
+    Retry(ErrorCode, String),
     /// What was stored between two stages is damaged. As [`Failure::Retry`], but its events say so: once the message lies in the
     /// dead-letter queue, sending it again would do nothing, what it names has to be made anew.
     #[error("{0}")]
@@ -31,8 +31,8 @@ pub enum Failure {
     NoSpace(String),
     /// The worker's own folder can't be used: it is gone, read-only, or its disk fails. That is no fault of the message: the
     /// worker keeps it and tries again, and after a while gives it back, for another worker to take. No attempt failed.
-    #[error("{0}")]
-    NoScratch(String),
+    #[error("{1}")]
+    NoScratch(ErrorCode, String),
     /// It was told to stop. The message goes back at once.
     #[error("stopped before it was done")]
     Cancelled,
@@ -49,6 +49,23 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// What events about it carry; none where nothing has failed, or nothing about the message.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Failure::Refused(_) => Some(ErrorCode::Invalid),
+            Failure::Damaged(_) => Some(ErrorCode::Corrupt),
+            Failure::NoSpace(_) => Some(ErrorCode::Full),
+            Failure::Retry(code, _)
+            | Failure::Away(code, _)
+            | Failure::Hindered(code, _)
+            | Failure::NoScratch(code, _) => Some(*code),
+            Failure::Cancelled | Failure::Broken(_) | Failure::Later { .. } => None,
+        }
+    }
+}
+
 impl From<stereospot_ports::Error> for Failure {
     fn from(error: stereospot_ports::Error) -> Self {
         let (code, error) = (error.code(), told(&error));
@@ -57,7 +74,9 @@ impl From<stereospot_ports::Error> for Failure {
             ErrorCode::Throttled | ErrorCode::Unavailable => Failure::Away(code, error),
             // What a backend does not find is a table or a queue: rows and objects are asked for as such.
             ErrorCode::Denied | ErrorCode::Internal | ErrorCode::NotFound => Failure::Hindered(code, error),
-            _ => Failure::Retry(error),
+            ErrorCode::Conflict | ErrorCode::LeaseLost | ErrorCode::Invalid | ErrorCode::Corrupt => {
+                Failure::Retry(code, error)
+            }
         }
     }
 }
@@ -65,7 +84,7 @@ impl From<stereospot_ports::Error> for Failure {
 impl From<object_store::Error> for Failure {
     fn from(error: object_store::Error) -> Self {
         match stereospot_ports::Error::from(error) {
-            error if error.code() == ErrorCode::NotFound => Failure::Retry(told(&error)),
+            error if error.code() == ErrorCode::NotFound => Failure::Retry(error.code(), told(&error)),
             error => error.into(),
         }
     }

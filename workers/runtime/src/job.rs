@@ -1,11 +1,12 @@
 //! What stages say of a job: to the job store, and by events.
 
-use serde_json::json;
+use stereospot_domain::event::{JobFailed, StepFailed, Triggered};
 use stereospot_domain::trigger::Decision;
-use stereospot_domain::{EventKind, JobId, JobStatus, SegmentCompletion, Stage, Topology, keys};
+use stereospot_domain::{ErrorCode, JobId, JobStatus, Payload, SegmentCompletion, Stage, Topology, keys};
 use stereospot_ports::job_store::{Transition, Transitioned};
 
 use crate::events::About;
+use crate::failure::Failure;
 use crate::stage::Context;
 
 /// True where a failed job is ours to write down. Until its segments are cut a job is known to the workers only.
@@ -17,11 +18,17 @@ pub(crate) fn may_fail(context: &Context, about: &About) -> bool {
 ///
 /// # Errors
 /// When the job store can't be asked.
-pub async fn fail_job(context: &Context, about: &About, reason: &str) -> stereospot_ports::Result<()> {
+pub async fn fail_job(
+    context: &Context,
+    about: &About,
+    reason: &str,
+    code: Option<ErrorCode>,
+) -> stereospot_ports::Result<()> {
     let Some(job_id) = about.job_id.filter(|_| may_fail(context, about)) else { return Ok(()) };
     if let Transitioned::Changed(_) = context.backend.jobs.transition(job_id, &Transition::failed(reason)).await? {
         let about = About { job_id: Some(job_id), ..About::default() };
-        context.events.emit(EventKind::JobFailed, &about, [("error", json!(reason))]);
+        let failed = JobFailed { error: Some(reason.to_owned()), code, ..JobFailed::default() };
+        context.events.emit(Payload::JobFailed(failed), &about);
     }
     Ok(())
 }
@@ -35,7 +42,8 @@ pub async fn complete_job(context: &Context, job_id: JobId) -> stereospot_ports:
         return Ok(());
     }
     if stereospot_ports::reassembly::mark_completed(&context.backend, job_id).await? {
-        context.events.emit(EventKind::JobCompleted, &About { job_id: Some(job_id), ..About::default() }, []);
+        let about = About { job_id: Some(job_id), ..About::default() };
+        context.events.emit(Payload::JobCompleted(Triggered::default()), &about);
     }
     Ok(())
 }
@@ -73,10 +81,10 @@ pub async fn check_trigger(context: &Context, job_id: JobId) -> stereospot_ports
         let about = About { job_id: Some(job_id), stage: Some(Stage::Reassembly), ..About::default() };
         match checked.decision {
             Decision::CreateLockAndSend | Decision::SendAgain => {
-                let by = json!(context.events.source());
-                context.events.emit(EventKind::ReassemblyTriggered, &about, [("by", by)]);
+                let triggered = Triggered { by: Some(context.events.source().to_owned()), ..Triggered::default() };
+                context.events.emit(Payload::ReassemblyTriggered(triggered), &about);
             }
-            Decision::MarkCompleted => context.events.emit(EventKind::JobCompleted, &about, []),
+            Decision::MarkCompleted => context.events.emit(Payload::JobCompleted(Triggered::default()), &about),
             Decision::MarkReassembling | Decision::Wait(_) => {}
         }
     }
@@ -93,23 +101,20 @@ pub async fn is_over(context: &Context, job_id: JobId) -> stereospot_ports::Resu
     Ok(status.is_none_or(|status| matches!(status, JobStatus::Completed | JobStatus::Failed | JobStatus::Deleted)))
 }
 
-/// Tells that an attempt at a stage failed.
-pub fn emit_failed(context: &Context, about: &About, error: &str, is_final: bool) {
-    emit_failed_by(context, about, error, is_final, None);
-}
-
-/// Tells that an attempt at a stage failed because of what it was given to work on.
-pub(crate) fn emit_damaged(context: &Context, about: &About, error: &str, is_final: bool) {
-    emit_failed_by(context, about, error, is_final, Some(true));
-}
-
-fn emit_failed_by(context: &Context, about: &About, error: &str, is_final: bool, is_damaged: Option<bool>) {
-    let kind = match about.stage {
-        Some(Stage::Chunking) => EventKind::ChunkingFailed,
-        Some(Stage::Inference) => EventKind::SegmentFailed,
-        Some(Stage::Reassembly) => EventKind::ReassemblyFailed,
-        None => return tracing::warn!("an output notification could not be acted on: {error}"),
+/// Reports that an attempt at a stage failed.
+pub(crate) fn emit_failed(context: &Context, about: &About, failure: &Failure, is_final: bool) {
+    let failed = StepFailed {
+        error: Some(failure.to_string()),
+        code: failure.code(),
+        is_final: Some(is_final),
+        is_damaged: matches!(failure, Failure::Damaged(_)).then_some(true),
+        ..StepFailed::default()
     };
-    let data = [("error", json!(error)), ("is_final", json!(is_final)), ("is_damaged", json!(is_damaged))];
-    context.events.emit(kind, about, data);
+    let payload = match about.stage {
+        Some(Stage::Chunking) => Payload::ChunkingFailed(failed),
+        Some(Stage::Inference) => Payload::SegmentFailed(failed),
+        Some(Stage::Reassembly) => Payload::ReassemblyFailed(failed),
+        None => return tracing::warn!("an output notification could not be acted on: {failure}"),
+    };
+    context.events.emit(payload, about);
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
-use stereospot_domain::EventKind;
+use stereospot_domain::Payload;
+use stereospot_domain::event::{LeaseExtended, LeaseLost};
 use stereospot_ports::work_queue::Receipt;
-use stereospot_ports::{ErrorCode, WorkQueue};
+use stereospot_ports::{Error, ErrorCode, WorkQueue};
 use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -39,8 +39,13 @@ impl Lease {
         let lost = parent.child_token();
         let token = lost.clone();
         let task = tokio::spawn(async move {
-            let name = queue.name().to_string();
-            let role = queue.name().role.as_str();
+            let name = queue.name();
+            let role = name.role.as_str();
+            let lost = |error: &Error| {
+                record::lease_lost(role);
+                let (code, error) = (Some(error.code()), Some(error.to_string()));
+                events.emit(Payload::LeaseLost(LeaseLost { queue: Some(name), error, code }), &about);
+            };
             let mut valid_until = tokio::time::Instant::now() + visibility;
             let (mut is_refused, mut is_over) = (false, false);
             loop {
@@ -50,8 +55,8 @@ impl Lease {
                         valid_until = tokio::time::Instant::now() + visibility;
                         (is_refused, is_over) = (false, false);
                         record::lease_extended(role);
-                        let data = [("queue", json!(name)), ("lease_secs", json!(visibility.as_secs_f64()))];
-                        events.emit(EventKind::LeaseExtended, &about, data);
+                        let lease_secs = Some(visibility.as_secs_f64());
+                        events.emit(Payload::LeaseExtended(LeaseExtended { queue: Some(name), lease_secs }), &about);
                     }
                     // Where it was refused before, that the lease is over by now is nothing new.
                     Err(error)
@@ -67,9 +72,7 @@ impl Lease {
                         }
                         if !is_over && tokio::time::Instant::now() >= valid_until {
                             is_over = true;
-                            record::lease_lost(role);
-                            let data = [("queue", json!(name)), ("error", json!(error.to_string()))];
-                            events.emit(EventKind::LeaseLost, &about, data);
+                            lost(&error);
                         }
                     }
                     // A hiccup is no loss while the last extension still holds.
@@ -77,9 +80,7 @@ impl Lease {
                         tracing::warn!("the lease on a message of {name} was not extended: {error}");
                     }
                     Err(error) => {
-                        record::lease_lost(role);
-                        let data = [("queue", json!(name)), ("error", json!(error.to_string()))];
-                        events.emit(EventKind::LeaseLost, &about, data);
+                        lost(&error);
                         token.cancel();
                         return;
                     }

@@ -12,7 +12,7 @@ use stereospot_telemetry::record;
 
 use crate::events::About;
 use crate::failure::{Failure, told};
-use crate::job::{emit_damaged, emit_failed, fail_job};
+use crate::job::{emit_failed, fail_job};
 use crate::stage::Context;
 
 /// A message whose work has ended.
@@ -35,7 +35,7 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
         Ok(()) => queue.delete(&message.receipt).await,
         Err(
             failure @ (Failure::Refused(_)
-            | Failure::Retry(_)
+            | Failure::Retry(..)
             | Failure::Damaged(_)
             | Failure::Hindered(..)
             | Failure::NoSpace(_)),
@@ -45,8 +45,8 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
             let delay = if is_last { Duration::ZERO } else { retry_delay(message.receive_count) };
             queue.release(&message.receipt, delay).await
         }
-        Err(Failure::Away(_, error) | Failure::NoScratch(error)) => {
-            emit_failed(context, about, &error, false);
+        Err(failure @ (Failure::Away(..) | Failure::NoScratch(..))) => {
+            emit_failed(context, about, &failure, false);
             give_back(&ended, retry_delay(message.receive_count)).await
         }
         Err(Failure::Cancelled) => {
@@ -87,19 +87,15 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
 async fn failed(context: &Context, ended: &Ended<'_>, failure: &Failure) -> bool {
     let Ended { message, max_receives, about, .. } = ended;
     let is_last = max_receives.is_some_and(|max| message.receive_count >= max);
-    let error = failure.to_string();
-    match failure {
-        Failure::Damaged(_) => emit_damaged(context, about, &error, is_last),
-        _ => emit_failed(context, about, &error, is_last),
-    }
+    emit_failed(context, about, failure, is_last);
     if !is_last {
         return false;
     }
     record::message_dead(ended.queue.name().role.as_str());
     if let Some(stage) = about.stage {
         let what = about.segment_index.map_or(stage.to_string(), |index| format!("segment {index}"));
-        let reason = format!("{what} failed {} times: {error}", message.receive_count);
-        if let Err(error) = fail_job(context, about, &reason).await {
+        let reason = format!("{what} failed {} times: {failure}", message.receive_count);
+        if let Err(error) = fail_job(context, about, &reason, failure.code()).await {
             let job_id = about.job_id.map_or(String::new(), |job_id| format!("job_id={job_id} "));
             tracing::error!("{job_id}could not be marked failed: {}", told(&error));
         }

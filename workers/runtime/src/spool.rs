@@ -94,7 +94,7 @@ impl Spool {
     /// # Errors
     /// When it can't be written, on a full disk say; then it is not in the spool.
     pub fn append(&mut self, event: &Event) -> io::Result<Appended> {
-        if event.kind.is_progress() && self.waiting().bytes >= self.limit_bytes {
+        if event.kind().is_progress() && self.waiting().bytes >= self.limit_bytes {
             return Ok(Appended::Dropped);
         }
         let mut line = serde_json::to_vec(event)?;

@@ -250,7 +250,7 @@ async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message
             let (name, bytes) = (at.queue.name(), message.body.len());
             tracing::error!("a message of {name} can't be read: {error} (id {}, {bytes} bytes)", message.id);
             let about = About { stage: stage_of(role), attempt: Some(message.receive_count), ..About::default() };
-            settle(context, at.ended(&message, &about), Err(Failure::Retry(error))).await;
+            settle(context, at.ended(&message, &about), Err(Failure::Retry(ErrorCode::Invalid, error))).await;
             return Ok(());
         }
     };
@@ -270,7 +270,7 @@ async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message
             Ok(()) => {}
             // What else the message asks for may fare better: it is tried all the same.
             Err(
-                failure @ (Failure::Retry(_)
+                failure @ (Failure::Retry(..)
                 | Failure::Damaged(_)
                 | Failure::Hindered(..)
                 | Failure::NoSpace(_)
@@ -308,13 +308,13 @@ async fn timed(context: &Context, handler: &dyn Handler, task: &Task) -> Result<
     if let Some(stage) = task.about.stage {
         record::step(stage.as_str(), step_outcome(&outcome), started.elapsed());
     }
-    let Err(Failure::Refused(reason)) = &outcome else { return outcome };
+    let Err(failure @ Failure::Refused(reason)) = &outcome else { return outcome };
     if !job::may_fail(context, &task.about) {
         // The reason can't be written down, so the message must tell it: from the dead-letter queue.
-        return Err(Failure::Retry(reason.clone()));
+        return Err(Failure::Retry(ErrorCode::Invalid, reason.clone()));
     }
-    job::emit_failed(context, &task.about, reason, true);
-    job::fail_job(context, &task.about, reason).await?;
+    job::emit_failed(context, &task.about, failure, true);
+    job::fail_job(context, &task.about, reason, failure.code()).await?;
     Ok(())
 }
 
@@ -328,16 +328,16 @@ async fn handle_in_time(context: &Context, handler: &dyn Handler, task: &Task) -
             record::backend_error(code.as_str());
         }
         let pause = match outcome {
-            Err(Failure::NoSpace(error)) => {
-                job::emit_failed(context, &task.about, &error, false);
+            Err(failure @ Failure::NoSpace(_)) => {
+                job::emit_failed(context, &task.about, &failure, false);
                 let pause = until_space;
                 until_space = (until_space * 2).min(MOST_UNTIL_SPACE);
                 pause
             }
-            Err(Failure::Away(_, error) | Failure::Hindered(_, error) | Failure::NoScratch(error))
+            Err(failure @ (Failure::Away(..) | Failure::Hindered(..) | Failure::NoScratch(..)))
                 if away_since.get_or_insert_with(Instant::now).elapsed() < context.patience =>
             {
-                job::emit_failed(context, &task.about, &error, false);
+                job::emit_failed(context, &task.about, &failure, false);
                 let pause = while_away;
                 while_away = (while_away * 2).min(MOST_WHILE_AWAY);
                 pause
@@ -374,12 +374,12 @@ fn step_outcome(outcome: &Result<(), Failure>) -> StepOutcome {
         Ok(()) => StepOutcome::Completed,
         Err(Failure::Refused(_)) => StepOutcome::Refused,
         Err(
-            Failure::Retry(_)
+            Failure::Retry(..)
             | Failure::Damaged(_)
             | Failure::Away(..)
             | Failure::Hindered(..)
             | Failure::NoSpace(_)
-            | Failure::NoScratch(_)
+            | Failure::NoScratch(..)
             | Failure::Broken(_),
         ) => StepOutcome::Failed,
         Err(Failure::Cancelled | Failure::Later { .. }) => StepOutcome::Released,

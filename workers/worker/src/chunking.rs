@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use serde_json::json;
+use stereospot_domain::event::ChunkingCompleted;
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::Request;
-use stereospot_domain::{EventKind, Job, JobId, JobStatus, QueueRole, Stage};
+use stereospot_domain::{Job, JobId, JobStatus, Payload, QueueRole, Stage};
 use stereospot_media::soundtrack::add_part_of_sound;
 use stereospot_media::split::Split;
 use stereospot_media::{Cancel, Manifest};
+use stereospot_ports::ErrorCode;
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_runtime::job;
 use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task};
@@ -44,7 +45,7 @@ impl Handler for Chunking {
         let Asked::Of(Request::Chunk(job_id)) = task.asked else { return Ok(()) };
         let Some(job) = begin(context, job_id).await? else { return Ok(()) };
         let started = Instant::now();
-        context.events.emit(EventKind::ChunkingStarted, &task.about, []);
+        context.events.emit(Payload::ChunkingStarted, &task.about);
         let folder = self.scratch.folder()?;
         let source = folder.path().join("source.mp4");
         files::download(&context.backend.input, &keys::source(job_id), &source, &task.cancel).await?;
@@ -62,9 +63,10 @@ impl Handler for Chunking {
         let plan = plan::keep(context, job_id, Plan { target_secs, has_sound, files: written, manifest }).await?;
         let manifest = &plan.manifest;
         if manifest != split.manifest() {
-            return Err(Failure::Retry(format!(
-                "job_id={job_id} was cut otherwise before, by another version perhaps: submit the video again"
-            )));
+            return Err(Failure::Retry(
+                ErrorCode::Conflict,
+                format!("job_id={job_id} was cut otherwise before, by another version perhaps: submit the video again"),
+            ));
         }
         let total = u32::try_from(paths.len()).expect("the number of segments fits the key's five digits");
         for (index, path) in (0..).zip(&paths) {
@@ -75,17 +77,14 @@ impl Handler for Chunking {
         let changed = context.backend.jobs.transition(job_id, &transition).await?;
         if matches!(changed, Transitioned::Changed(_)) {
             record::frames(Stage::Chunking.as_str(), manifest.frames);
-            context.events.emit(
-                EventKind::ChunkingCompleted,
-                &task.about,
-                [
-                    ("segments", json!(total)),
-                    ("frames", json!(manifest.frames)),
-                    ("duration_secs", json!(manifest.duration_secs())),
-                    ("reencoded", json!(split.is_recut())),
-                    ("wall_secs", json!(started.elapsed().as_secs_f64())),
-                ],
-            );
+            let completed = ChunkingCompleted {
+                segments: Some(total),
+                frames: Some(manifest.frames),
+                duration_secs: Some(manifest.duration_secs()),
+                reencoded: Some(split.is_recut()),
+                wall_secs: Some(started.elapsed().as_secs_f64()),
+            };
+            context.events.emit(Payload::ChunkingCompleted(completed), &task.about);
         }
         // Completions may all be there already, and then nobody else looks again.
         job::check_trigger(context, job_id).await?;
@@ -107,7 +106,8 @@ async fn begin(context: &Context, job_id: JobId) -> Result<Option<Job>, Failure>
             Ok(None)
         }
         Transitioned::Missing => {
-            Err(Failure::Retry(format!("no job row exists for job_id={job_id}, though its source arrived")))
+            let why = format!("no job row exists for job_id={job_id}, though its source arrived");
+            Err(Failure::Retry(ErrorCode::NotFound, why))
         }
     }
 }

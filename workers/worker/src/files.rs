@@ -6,7 +6,8 @@ use std::path::Path;
 use futures::StreamExt;
 use object_store::buffered::BufWriter;
 use object_store::{ObjectStoreExt, PutPayload};
-use stereospot_ports::{Bucket, objects};
+use stereospot_ports::error::io_code;
+use stereospot_ports::{Bucket, ErrorCode, objects};
 use stereospot_runtime::stage::Failure;
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
@@ -82,10 +83,11 @@ pub async fn get(bucket: &Bucket, key: &str) -> Result<Option<Vec<u8>>, Failure>
 /// A failure to use a scratch file: never the fault of the message that the worker has in hand.
 #[must_use]
 pub fn io_failure(path: &Path, error: &std::io::Error) -> Failure {
-    if stereospot_ports::error::is_full(error) {
-        Failure::NoSpace(format!("no space left for {}: free some, then it goes on by itself", path.display()))
-    } else {
-        no_scratch(path, error)
+    match io_code(error.kind()) {
+        ErrorCode::Full => {
+            Failure::NoSpace(format!("no space left for {}: free some, then it goes on by itself", path.display()))
+        }
+        _ => no_scratch(path, error),
     }
 }
 
@@ -95,12 +97,13 @@ pub fn no_scratch(path: &Path, error: &std::io::Error) -> Failure {
     let path = path.display();
     // That of a temporary file names its path itself.
     let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    Failure::NoScratch(format!("this worker can't use {path} ({why}): once it can, it goes on by itself"))
+    let why = format!("this worker can't use {path} ({why}): once it can, it goes on by itself");
+    Failure::NoScratch(io_code(error.kind()), why)
 }
 
 fn object_failure(key: &str, error: std::io::Error) -> Failure {
     match error.downcast::<object_store::Error>() {
         Ok(error) => error.into(),
-        Err(error) => Failure::Retry(format!("the object {key} can't be written: {error}")),
+        Err(error) => Failure::Retry(io_code(error.kind()), format!("the object {key} can't be written: {error}")),
     }
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use serde_json::json;
+use stereospot_domain::event::{SegmentCompleted, SegmentProgress, SegmentStarted};
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::Request;
-use stereospot_domain::{EventKind, Job, JobOptions, QueueRole, Stage};
+use stereospot_domain::{ErrorCode, Job, JobOptions, Payload, QueueRole, Stage};
 use stereospot_media::foreign::with_sound_of;
 use stereospot_media::manifest::{Manifest, SegmentSpec};
 use stereospot_media::split::Split;
@@ -65,7 +65,8 @@ impl Handler for Inference {
         let (conversion, sound, written) = prepare(context, task, key, &job, folder.path(), self.threads).await?;
         let conversion = Arc::new(conversion);
         let frames = conversion.spec.frames;
-        context.events.emit(EventKind::SegmentStarted, &task.about, [("frames", json!(frames))]);
+        let begun = SegmentStarted { frames: Some(frames), ..SegmentStarted::default() };
+        context.events.emit(Payload::SegmentStarted(begun), &task.about);
         let converted = match self.convert(context, task, &conversion).await? {
             Err(convert::Error::Media(Error::SegmentDamaged { index, why })) => {
                 let found = Found { index, why, is_ours: sound != Sound::Foreign, written };
@@ -81,20 +82,17 @@ impl Handler for Inference {
         };
         let output_key = keys::output_segment(key.job_id, key.index);
         files::upload(&output, &context.backend.output, &output_key, &task.cancel).await?;
-        context.events.emit(
-            EventKind::SegmentCompleted,
-            &task.about,
-            [
-                ("frames", json!(converted.frames)),
-                ("bytes", json!(converted.bytes)),
-                ("wall_secs", json!(started.elapsed().as_secs_f64())),
-                ("decode_secs", json!(converted.decode.as_secs_f64())),
-                ("depth_secs", json!(converted.depth.as_secs_f64())),
-                ("warp_secs", json!(converted.warp.as_secs_f64())),
-                ("encode_secs", json!(converted.encode.as_secs_f64())),
-                ("provider", json!(self.model.provider)),
-            ],
-        );
+        let completed = SegmentCompleted {
+            frames: Some(converted.frames),
+            bytes: Some(converted.bytes),
+            wall_secs: Some(started.elapsed().as_secs_f64()),
+            decode_secs: Some(converted.decode.as_secs_f64()),
+            depth_secs: Some(converted.depth.as_secs_f64()),
+            warp_secs: Some(converted.warp.as_secs_f64()),
+            encode_secs: Some(converted.encode.as_secs_f64()),
+            provider: Some(self.model.provider.into()),
+        };
+        context.events.emit(Payload::SegmentCompleted(completed), &task.about);
         Ok(job::record_completion(context, key.job_id, key.index).await?)
     }
 }
@@ -147,13 +145,14 @@ impl Inference {
             tokio::select! {
                 ended = &mut work => break ended,
                 _ = ticks.tick() => {
-                    let done = frames_done.frames_done();
-                    let data = [("frames_done", json!(done)), ("frames", json!(frames))];
-                    context.events.emit(EventKind::SegmentProgress, &task.about, data);
+                    let frames_done = Some(frames_done.frames_done());
+                    let progress = SegmentProgress { frames_done, frames: Some(frames) };
+                    context.events.emit(Payload::SegmentProgress(progress), &task.about);
                 }
             }
         };
-        let (model, converted) = ended.map_err(|error| Failure::Retry(format!("the conversion broke off: {error}")))?;
+        let (model, converted) =
+            ended.map_err(|error| Failure::Retry(ErrorCode::Internal, format!("the conversion broke off: {error}")))?;
         *self.model.model.lock().unwrap_or_else(PoisonError::into_inner) = Some(model);
         Ok(converted)
     }
@@ -162,7 +161,7 @@ impl Inference {
 fn conversion_failure(error: &convert::Error) -> Failure {
     match error {
         convert::Error::Media(error) => media_failure(error),
-        convert::Error::Depth(error) => Failure::Retry(chain(error)),
+        convert::Error::Depth(error) => Failure::Retry(ErrorCode::Internal, chain(error)),
         convert::Error::Cancelled => Failure::Cancelled,
     }
 }
@@ -212,7 +211,8 @@ async fn prepare(
         }
     };
     let spec = manifest.segments.iter().find(|spec| spec.index == key.index).cloned().ok_or_else(|| {
-        Failure::Retry(format!("the manifest of job_id={} knows no segment {}", key.job_id, key.index))
+        let why = format!("the manifest of job_id={} knows no segment {}", key.job_id, key.index);
+        Failure::Retry(ErrorCode::NotFound, why)
     })?;
     let previous = match manifest.segments.iter().find(|previous| previous.index + 1 == key.index) {
         Some(previous) if sound != Sound::Foreign && !spec.starts_at_scene_cut => {

@@ -6,6 +6,8 @@
 use std::io::ErrorKind;
 
 use stereospot_media::Error;
+use stereospot_ports::ErrorCode;
+use stereospot_ports::error::io_code;
 use stereospot_runtime::stage::{Failure, chain};
 
 pub mod chunking;
@@ -36,6 +38,7 @@ pub(crate) fn media_failure(error: &Error) -> Failure {
             files::no_scratch(path, source)
         }
         error if error.is_bad_source() => Failure::Refused(chain(error)),
-        error => Failure::Retry(chain(error)),
+        Error::Io { source, .. } => Failure::Retry(io_code(source.kind()), chain(error)),
+        error => Failure::Retry(ErrorCode::Internal, chain(error)),
     }
 }

@@ -45,9 +45,9 @@ impl Plan {
 /// [`Failure::Retry`] when it can't be read.
 pub async fn load(context: &Context, job_id: JobId) -> Result<Option<Plan>, Failure> {
     let Some(content) = files::get(&context.backend.input, &keys::manifest(job_id)).await? else { return Ok(None) };
-    serde_json::from_slice(&content)
-        .map(Some)
-        .map_err(|error| Failure::Retry(format!("the manifest of job_id={job_id} can't be read: {error}")))
+    serde_json::from_slice(&content).map(Some).map_err(|error| {
+        Failure::Retry(ErrorCode::Corrupt, format!("the manifest of job_id={job_id} can't be read: {error}"))
+    })
 }
 
 /// Who cut a segment.
@@ -99,7 +99,8 @@ pub async fn keep(context: &Context, job_id: JobId, plan: Plan) -> Result<Plan, 
         },
     }
     let kept = load(context, job_id).await?;
-    let kept = kept.ok_or_else(|| Failure::Retry(format!("the manifest of job_id={job_id} came and went")))?;
+    let kept = kept
+        .ok_or_else(|| Failure::Retry(ErrorCode::NotFound, format!("the manifest of job_id={job_id} came and went")))?;
     if kept.manifest != plan.manifest || kept == plan {
         return Ok(kept);
     }

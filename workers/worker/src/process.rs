@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde_json::json;
 use stereospot_api::Client;
-use stereospot_domain::{EventKind, QueueRole, Stage};
+use stereospot_domain::event::{SpoolDropped, WorkerHeartbeat, WorkerStarted, WorkerStopped};
+use stereospot_domain::{Payload, QueueRole, Stage};
 use stereospot_ports::SystemClock;
 use stereospot_runtime::events::{About, Events, SPOOL_LIMIT_BYTES};
 use stereospot_runtime::protection::Protection;
@@ -84,7 +84,7 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
 
     // Who watches sees no terminal: a worker that can't start, or not go on, says why.
     let error = ended.as_ref().err().map(|error| chain(error.as_ref()));
-    events.emit(EventKind::WorkerStopped, &about, [("error", json!(error))]);
+    events.emit(Payload::WorkerStopped(WorkerStopped { error }), &about);
     events_done.cancel();
     if let Some(sending) = sending {
         let _ = tokio::time::timeout(LAST_EVENTS, sending).await;
@@ -166,16 +166,13 @@ async fn serve(
             }
         }
     }
-    events.emit(
-        EventKind::WorkerStarted,
-        about,
-        [
-            ("version", json!(env!("CARGO_PKG_VERSION"))),
-            ("provider", json!(provider)),
-            ("model", json!(model_name)),
-            ("pid", json!(std::process::id())),
-        ],
-    );
+    let begun = WorkerStarted {
+        version: Some(env!("CARGO_PKG_VERSION").into()),
+        provider: provider.map(str::to_owned),
+        model: model_name,
+        pid: Some(std::process::id()),
+    };
+    events.emit(Payload::WorkerStarted(begun), about);
     if let Some(provider) = provider {
         for known in stereospot_telemetry::catalogue::Provider::ALL {
             if known.as_str() == provider {
@@ -237,7 +234,7 @@ async fn run_stages(
             }
             () = context.stop.cancelled(), if !is_draining => {
                 is_draining = true;
-                context.events.emit(EventKind::WorkerDraining, about, []);
+                context.events.emit(Payload::WorkerDraining, about);
             }
         }
     }
@@ -247,13 +244,13 @@ fn heartbeat(context: &Context, about: &About, busy: &[Arc<AtomicBool>]) {
     let dropped = context.events.take_dropped();
     if dropped > 0 {
         record::spool_dropped(dropped);
-        context.events.emit(EventKind::SpoolDropped, about, [("dropped", json!(dropped))]);
+        context.events.emit(Payload::SpoolDropped(SpoolDropped { dropped: Some(dropped) }), about);
     }
     let waiting = context.events.spooled();
     record::spool(waiting.events, waiting.bytes, SPOOL_LIMIT_BYTES);
     let is_busy = busy.iter().any(|busy| busy.load(Ordering::Relaxed));
-    let data = [("busy", json!(is_busy)), ("spooled", json!(waiting.events))];
-    context.events.emit(EventKind::WorkerHeartbeat, about, data);
+    let beat = WorkerHeartbeat { busy: Some(is_busy), spooled: Some(waiting.events) };
+    context.events.emit(Payload::WorkerHeartbeat(beat), about);
 }
 
 async fn serve_metrics(

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use object_store::ObjectStoreExt;
-use serde_json::json;
+use stereospot_domain::event::ReassemblyCompleted;
 use stereospot_domain::keys;
 use stereospot_domain::message::Request;
-use stereospot_domain::{EventKind, Job, JobId, QueueRole, Stage, Topology};
+use stereospot_domain::{Job, JobId, Payload, QueueRole, Stage, Topology};
 use stereospot_media::foreign::lay_out;
 use stereospot_media::join::{JoinSummary, join};
 use stereospot_media::manifest::{Manifest, StereoLayout};
@@ -72,7 +72,7 @@ impl Handler for Reassembly {
             }
             Acquired::Missing if context.topology == Topology::JobWorker => {
                 let why = format!("job_id={job_id} has no reassembly lock: the job-worker makes it before it sends");
-                return Err(Failure::Retry(why));
+                return Err(Failure::Retry(ErrorCode::NotFound, why));
             }
             Acquired::Missing => {
                 // A message without a lock is a replayed or foreign one. The check makes the lock and sends its own.
@@ -102,12 +102,13 @@ impl Reassembly {
         cancel: &CancellationToken,
     ) -> Result<(), Failure> {
         let (job_id, started) = (job.job_id, Instant::now());
-        context.events.emit(EventKind::ReassemblyStarted, &task.about, []);
+        context.events.emit(Payload::ReassemblyStarted, &task.about);
         let folder = self.scratch.folder()?;
         let cut = plan::of_job(context, job).await?;
         let total = cut.as_ref().map(Plan::total).or(job.total_segments);
         let total = total.filter(|total| *total > 0).ok_or_else(|| {
-            Failure::Retry(format!("job_id={job_id} has no number of segments: its cutting is not complete"))
+            let why = format!("job_id={job_id} has no number of segments: its cutting is not complete");
+            Failure::Retry(ErrorCode::NotFound, why)
         })?;
         again::lost(context, task, job, total).await?;
         let source = folder.path().join("source.mp4");
@@ -135,7 +136,7 @@ impl Reassembly {
                 let key = objects::path(&keys::output_segment(job_id, index))?;
                 context.backend.output.store.delete(&key).await?;
                 again::convert_again(context, job, total, &[index]).await?;
-                return Err(Failure::Retry(format!("{}; it is converted again", chain(&error))));
+                return Err(Failure::Retry(ErrorCode::Conflict, format!("{}; it is converted again", chain(&error))));
             }
             Err(error) => return Err(media_failure(&error)),
         };
@@ -146,17 +147,14 @@ impl Reassembly {
             return finish(context, job_id).await;
         };
         record::frames(Stage::Reassembly.as_str(), summary.frames);
-        context.events.emit(
-            EventKind::ReassemblyCompleted,
-            &task.about,
-            [
-                ("frames", json!(summary.frames)),
-                ("duration_secs", json!(summary.duration_secs)),
-                ("bytes", json!(bytes)),
-                ("warnings", json!(summary.warnings.join("; "))),
-                ("wall_secs", json!(started.elapsed().as_secs_f64())),
-            ],
-        );
+        let completed = ReassemblyCompleted {
+            frames: Some(summary.frames),
+            duration_secs: Some(summary.duration_secs),
+            bytes: Some(bytes),
+            warnings: Some(summary.warnings.join("; ")),
+            wall_secs: Some(started.elapsed().as_secs_f64()),
+        };
+        context.events.emit(Payload::ReassemblyCompleted(completed), &task.about);
         finish(context, job_id).await
     }
 

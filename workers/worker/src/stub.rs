@@ -1,8 +1,8 @@
 //! No conversion at all: segments are copied. To try a deployment's plumbing without a model, as existing services can.
 
 use async_trait::async_trait;
-use serde_json::json;
-use stereospot_domain::{EventKind, QueueRole, keys};
+use stereospot_domain::event::{SegmentCompleted, SegmentStarted};
+use stereospot_domain::{Payload, QueueRole, keys};
 use stereospot_runtime::job;
 use stereospot_runtime::stage::{Context, Failure, Handler, Task};
 
@@ -25,14 +25,15 @@ impl Handler for Stub {
 
     async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
         let Some((key, _)) = wanted(context, task).await? else { return Ok(()) };
-        context.events.emit(EventKind::SegmentStarted, &task.about, []);
+        context.events.emit(Payload::SegmentStarted(SegmentStarted::default()), &task.about);
         let folder = self.scratch.folder()?;
         let file = folder.path().join("segment.mp4");
         files::download(&context.backend.input, &keys::segment(key), &file, &task.cancel).await?;
         let output = keys::output_segment(key.job_id, key.index);
         let bytes = files::upload(&file, &context.backend.output, &output, &task.cancel).await?;
-        let data = [("bytes", json!(bytes)), ("provider", json!("stub"))];
-        context.events.emit(EventKind::SegmentCompleted, &task.about, data);
+        let completed =
+            SegmentCompleted { bytes: Some(bytes), provider: Some("stub".into()), ..SegmentCompleted::default() };
+        context.events.emit(Payload::SegmentCompleted(completed), &task.about);
         Ok(job::record_completion(context, key.job_id, key.index).await?)
     }
 }

@@ -1,7 +1,8 @@
 use stereospot_api::view::ServiceView;
 use stereospot_domain::diagnosis::{FindingCode, Patience};
+use stereospot_domain::event::{Unread, WorkerStarted};
 use stereospot_domain::queue::{Peeked, Settings, Stats};
-use stereospot_domain::{ErrorCode, Event, EventKind, Job, JobId, JobOptions, JobStatus, Stage, message};
+use stereospot_domain::{ErrorCode, Event, Job, JobId, JobOptions, JobStatus, Payload, Stage, message};
 use uuid::Uuid;
 
 use super::sources::FAILS_FOR;
@@ -96,14 +97,14 @@ fn a_queue_of_a_service_without_tasks_is_served_by_a_worker_of_ours() {
         source: "chunking-1".into(),
         boot: Uuid::nil(),
         seq: 1,
-        kind: EventKind::WorkerStarted,
         time: NOW,
         job_id: None,
         segment_index: None,
         stage: Some(Stage::Chunking),
         attempt: None,
         traceparent: None,
-        data: serde_json::Map::new(),
+        payload: Payload::WorkerStarted(WorkerStarted::default()),
+        unread: Unread::default(),
     };
     world.apply(&started, NOW);
     assert_eq!(ids(&world), ["service/media-worker/ingest"], "it deletes, but fetches nothing");

@@ -1,3 +1,5 @@
+use serde_json::Map;
+use stereospot_domain::event::Unread;
 use stereospot_domain::{Job, JobOptions, Lock, QueueName};
 use uuid::Uuid;
 
@@ -27,7 +29,11 @@ fn told(world: &mut World, now: Timestamp) -> Vec<(String, Timestamp)> {
     let taken = world.take_untold(now).into_iter();
     taken
         .map(|(_, one)| {
-            (one.segment_index.map_or(one.kind.to_string(), |index| format!("{} {index}", one.kind)), one.time)
+            (
+                one.segment_index
+                    .map_or(one.payload.kind().to_string(), |index| format!("{} {index}", one.payload.kind())),
+                one.time,
+            )
         })
         .collect()
 }
@@ -92,6 +98,11 @@ fn what_a_jobs_state_implies_is_told_with_the_times_that_stand_in_it() {
     );
 }
 
+/// A payload without fields.
+fn payload(kind: EventKind) -> Payload {
+    Payload::read(kind.as_str(), Map::new()).0
+}
+
 /// An event of a worker.
 fn event(kind: EventKind, stage: Stage, job_id: JobId, segment_index: Option<u32>) -> stereospot_domain::Event {
     stereospot_domain::Event {
@@ -100,14 +111,14 @@ fn event(kind: EventKind, stage: Stage, job_id: JobId, segment_index: Option<u32
         source: format!("{stage}-1"),
         boot: Uuid::nil(),
         seq: 1,
-        kind,
         time: after(20),
         job_id: Some(job_id),
         segment_index,
         stage: Some(stage),
         attempt: Some(1),
         traceparent: None,
-        data: Map::new(),
+        payload: payload(kind),
+        unread: Unread::default(),
     }
 }
 
@@ -130,11 +141,10 @@ fn what_a_worker_tells_is_not_told_for_it_and_its_stage_has_time() {
 fn a_log_line_is_not_told_where_it_was_told_or_will_be() {
     let (mut world, job_id) = world(|_, _| {});
     let line = |kind, time| Implied {
-        kind,
+        payload: payload(kind),
         segment_index: Some(0),
         stage: Some(Stage::Inference),
         time,
-        data: Map::new(),
         which: String::new(),
     };
     let started = line(EventKind::SegmentStarted, after(20));

@@ -1,6 +1,7 @@
 use stereospot_api::view::WorkerState;
+use stereospot_domain::event::{Unread, WorkerStarted};
 use stereospot_domain::queue::{Settings, Stats};
-use stereospot_domain::{Event, EventKind, QueueName, QueueRole, Stage};
+use stereospot_domain::{Event, Payload, QueueName, QueueRole, Stage};
 use uuid::Uuid;
 
 use super::*;
@@ -20,14 +21,14 @@ fn world() -> World {
         source: "chunking-1".into(),
         boot: Uuid::nil(),
         seq: 1,
-        kind: EventKind::WorkerStarted,
         time: at(0),
         job_id: None,
         segment_index: None,
         stage: Some(Stage::Chunking),
         attempt: None,
         traceparent: None,
-        data: Default::default(),
+        payload: Payload::WorkerStarted(WorkerStarted::default()),
+        unread: Unread::default(),
     };
     world.apply(&started, at(0));
     let waiting = Stats { ready: 3, oldest_enqueued_at: Some(at(0)), ..Stats::default() };

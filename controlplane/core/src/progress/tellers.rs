@@ -6,7 +6,7 @@
 //! Invariant: as everywhere in the projection, neither the order nor the repetition of events matters: of each teller there is
 //! kept what is a minimum, a maximum or a [`Latest`], and who is right follows from what is kept.
 
-use stereospot_domain::{Event, EventKind};
+use stereospot_domain::Event;
 use uuid::Uuid;
 
 use crate::latest::{Latest, Moment, moment};
@@ -16,6 +16,14 @@ const MAX_TELLERS: usize = 16;
 
 /// Who sent an event, and in which of its lives.
 pub type Teller = (String, Uuid);
+
+/// What an attempt reports of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    Begun,
+    Working,
+    Failed,
+}
 
 /// The word of the one who is right.
 pub(super) struct Word<'a> {
@@ -47,21 +55,19 @@ struct Telling {
 pub(super) struct Tellers(Vec<(Teller, Telling)>);
 
 impl Tellers {
-    /// Takes in that an attempt began, goes on or failed, with the frames that it has converted.
-    pub(super) fn tell(&mut self, event: &Event, frames: Option<u32>) {
+    /// Takes in what an attempt reports, with the frames that it has converted.
+    pub(super) fn tell(&mut self, event: &Event, said: Said, frames: Option<u32>) {
         let at = Some(moment(event));
         let Some(telling) = self.of((event.source.clone(), event.boot)) else { return };
         telling.first = telling.first.min(at).or(at);
-        match event.kind {
-            EventKind::SegmentFailed => telling.failed = telling.failed.max(at),
-            _ => telling.worked = telling.worked.max(at),
+        match said {
+            Said::Failed => telling.failed = telling.failed.max(at),
+            Said::Begun | Said::Working => telling.worked = telling.worked.max(at),
         }
-        if event.kind == EventKind::SegmentStarted {
+        if said == Said::Begun {
             telling.begun = telling.begun.max(at);
         }
-        if let Some(frames) = frames {
-            telling.frames.offer(moment(event), frames);
-        }
+        telling.frames.offer_known(moment(event), frames);
     }
 
     /// The word of the one who is right; none where nobody told.

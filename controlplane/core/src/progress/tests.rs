@@ -1,27 +1,27 @@
 use proptest::prelude::*;
 use serde_json::json;
 use stereospot_domain::JobId;
+use stereospot_domain::event::Unread;
 
 use super::*;
 
 fn event(n: u128, kind: EventKind, time: i64, segment: Option<u32>, attempt: u32, frames_done: u32) -> Event {
+    let data = json!({"frames_done": frames_done, "frames": 100, "error": format!("error {n}")});
+    let (payload, _) = Payload::read(kind.as_str(), data.as_object().cloned().unwrap_or_default());
     Event {
         v: 1,
         id: Uuid::from_u128(n),
         source: format!("w{}", n % 3),
         boot: Uuid::nil(),
         seq: 1,
-        kind,
         time: Timestamp(time),
         job_id: Some(JobId(Uuid::nil())),
         segment_index: segment,
         stage: None,
         attempt: Some(attempt),
         traceparent: None,
-        data: json!({"frames_done": frames_done, "frames": 100, "error": format!("error {n}")})
-            .as_object()
-            .cloned()
-            .unwrap_or_default(),
+        payload,
+        unread: Unread::default(),
     }
 }
 
@@ -42,10 +42,13 @@ prop_compose! {
 
 prop_compose! {
     /// Of one segment, by more tellers than are kept.
-    fn any_word()(event in any_event(), kind in 0..4_usize, boot in 0_u128..40) -> Event {
+    fn any_word()(any in any_event(), kind in 0..4_usize, boot in 0_u128..40, done in 0_u32..100) -> Event {
         let kinds =
             [EventKind::SegmentStarted, EventKind::SegmentProgress, EventKind::SegmentFailed, EventKind::SegmentCompleted];
-        Event { kind: kinds[kind], segment_index: Some(0), boot: Uuid::from_u128(boot), ..event }
+        // The id stands for everything else, as it does in life.
+        let id = any.id.as_u128() * 400 + kind as u128 * 100 + u128::from(done);
+        let event = event(id, kinds[kind], any.time.as_millis(), Some(0), any.attempt.unwrap_or(1), done);
+        Event { source: any.source, boot: Uuid::from_u128(boot), ..event }
     }
 }
 
@@ -114,7 +117,7 @@ fn a_segment_that_failed_is_not_running() {
     ]);
     let segment = &progress.segments[&0];
     assert!(!segment.is_started());
-    assert_eq!(segment.error.get().map(String::as_str), Some("error 2"));
+    assert_eq!(segment.error.get().map(|reported| reported.error.as_str()), Some("error 2"));
 }
 
 #[test]
@@ -142,8 +145,9 @@ fn a_lost_attempt_does_not_undo_the_end_of_another() {
 
 #[test]
 fn a_segment_is_damaged_until_another_attempt_says_otherwise() {
-    let mut damaged = event(2, EventKind::SegmentFailed, 1_000, Some(0), 1, 0);
-    damaged.data.insert("is_damaged".into(), true.into());
+    let failed = StepFailed { is_damaged: Some(true), ..StepFailed::default() };
+    let damaged = event(2, EventKind::SegmentFailed, 1_000, Some(0), 1, 0);
+    let damaged = Event { payload: Payload::SegmentFailed(failed), ..damaged };
     let mut told = vec![event(1, EventKind::SegmentStarted, 0, Some(0), 1, 0), damaged];
     let is_damaged = |told: &[Event]| project(told.iter().rev()).segments[&0].is_damaged();
     assert!(!is_damaged(&told[..1]) && is_damaged(&told));
@@ -217,9 +221,8 @@ fn the_pace_begins_with_the_first_frames() {
 #[test]
 fn failures_are_counted_since_the_last_end() {
     let failed = |n, time, is_final: bool| {
-        let mut failed = event(n, EventKind::SegmentFailed, time, Some(0), 1, 0);
-        failed.data.insert("is_final".into(), is_final.into());
-        failed
+        let failed = StepFailed { is_final: Some(is_final), ..StepFailed::default() };
+        Event { payload: Payload::SegmentFailed(failed), ..event(n, EventKind::SegmentFailed, time, Some(0), 1, 0) }
     };
     let row =
         |events: &[Event]| project(events).segments[&0].failures.row().map(|(attempts, since, _)| (attempts, since));
@@ -231,4 +234,31 @@ fn failures_are_counted_since_the_last_end() {
     assert_eq!(row(&events), None, "given up: a replay begins anew");
     events.extend((0..50).map(|n| failed(100 + n, 40 + n as i64, false)));
     assert_eq!(row(&events).map(|(attempts, _)| attempts), Some(20));
+}
+
+/// One event of each kind, and several of some, as version 0.1 wrote them.
+const OLD: &str = include_str!("../../../../shared/domain/golden/events-0.1.jsonl");
+/// Unknown kinds, unknown fields, and fields of a wrong type.
+const STRANGE: &str = include_str!("../../../../shared/domain/golden/events-strange.jsonl");
+
+#[test]
+fn events_of_version_0_1_and_of_others_are_projected() {
+    let events: Vec<Event> =
+        OLD.lines().chain(STRANGE.lines()).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let progress = project(&events);
+    assert_eq!(progress.total_frames.get(), Some(&150));
+    assert_eq!(progress.told.len(), EventKind::ALL.len() - 3 + 1, "all but progress, and an unknown one");
+    let chunking = progress.errors[&Stage::Chunking].get().unwrap();
+    assert!(chunking.error.starts_with("no space left") && chunking.code.is_none(), "{chunking:?}");
+    assert!(progress.attempts[&(Stage::Reassembly, 2)].ended_at.get().is_some());
+    let done = |index| progress.segments[&index].completed_at.is_some();
+    assert_eq!([0, 1, 3].map(done), [true; 3]);
+    assert_eq!(progress.segments[&3].frames_done(), Some(75));
+    let failed = &progress.segments[&4];
+    let reported = Reported { error: "too hot".into(), code: None };
+    assert_eq!(
+        (failed.error.get(), failed.is_damaged()),
+        (Some(&reported), false),
+        "fields of a wrong type are absent"
+    );
 }

@@ -1,4 +1,6 @@
 use serde_json::json;
+use stereospot_domain::EventKind;
+use stereospot_domain::event::Unread;
 
 use super::*;
 
@@ -9,14 +11,14 @@ fn event(n: u128, boot: u128, kind: EventKind, time: i64, data: serde_json::Valu
         source: "w".into(),
         boot: Uuid::from_u128(boot),
         seq: 1,
-        kind,
         time: Timestamp(time),
         job_id: Some(JobId(Uuid::nil())),
         segment_index: Some(1),
         stage: Some(Stage::Inference),
         attempt: None,
         traceparent: None,
-        data: data.as_object().cloned().unwrap_or_default(),
+        payload: Payload::read(kind.as_str(), data.as_object().cloned().unwrap_or_default()).0,
+        unread: Unread::default(),
     }
 }
 
@@ -76,4 +78,17 @@ fn only_so_many_lives_are_kept() {
     let worker = worker(&lives);
     assert_eq!(worker.boots.len(), MAX_BOOTS);
     assert!(!worker.has_left(Uuid::from_u128(19)));
+}
+
+#[test]
+fn a_worker_of_version_0_1_is_projected() {
+    let lines = include_str!("../../../../shared/domain/golden/events-0.1.jsonl").lines();
+    let events: Vec<Event> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |name: &str| -> Vec<Event> { events.iter().filter(|event| event.source == name).cloned().collect() };
+    let first = worker(&of("inference-1@host")).view("inference-1@host", Timestamp(0)).unwrap();
+    assert_eq!((first.state, first.spooled, first.frames_per_second), (WorkerState::Stopped, 3, Some(6.0)));
+    assert_eq!((first.version.as_deref(), first.provider.as_deref()), (Some("0.1.0"), Some("cpu")));
+    let second = worker(&of("inference-2@host")).view("inference-2@host", Timestamp(0)).unwrap();
+    assert_eq!(second.provider.as_deref(), Some("sagemaker"));
+    assert_eq!(second.error.as_deref(), Some("this worker can't go on: no model"));
 }

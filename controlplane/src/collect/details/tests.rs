@@ -1,9 +1,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde_json::json;
 use stereospot_core::watch::collector::Collector;
-use stereospot_domain::{EventKind, Job, JobOptions, Timestamp};
+use stereospot_domain::event::JobSubmitted;
+use stereospot_domain::{Job, JobOptions, Payload, Timestamp};
 use stereospot_ports::memory::{self, ManualClock};
 use uuid::Uuid;
 
@@ -30,8 +30,8 @@ async fn a_load_that_is_dropped_half_way_is_begun_again() {
     clock.advance(KEEP_PROGRESS * 2);
     let job = Job { status: JobStatus::Completed, ..Job::new(job_id, JobOptions::default(), None, Timestamp(0)) };
     app.backend.jobs.create(&job).await.unwrap();
-    let data = [("title", json!("clip"))];
-    app.ingest.emit(Source::Server, EventKind::JobSubmitted, job_id, None, data).await;
+    let submitted = JobSubmitted { title: Some("clip".into()), bytes: None };
+    app.ingest.emit(Source::Server, Payload::JobSubmitted(submitted), job_id, None).await;
     refresh(app, job_id).await.unwrap();
 
     let loading = Loading::begin(app, job_id).expect("nobody has loaded them");

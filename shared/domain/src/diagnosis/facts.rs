@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::event::Stage;
 use crate::job::{Job, Lock};
 use crate::queue::QueueName;
+use crate::stage::Stage;
 use crate::time::Timestamp;
 
 /// Something known, with where it comes from and when it was true.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{DeadLetter, FailingStep, Finding, FindingCode, JobFacts, Severity};
-use crate::event::Stage;
 use crate::job::JobStatus;
+use crate::stage::Stage;
 use crate::time::Timestamp;
 
 /// Failed attempts in a row from which on a step counts as failing: a single one is what retries are for.

@@ -1,8 +1,8 @@
 use super::*;
-use crate::event::Stage;
 use crate::job::{Job, Lock};
 use crate::options::JobOptions;
 use crate::queue::QueueRole;
+use crate::stage::Stage;
 use crate::{JobId, JobStatus};
 
 mod ingest;

@@ -3,8 +3,11 @@
 //! Existing deployments send no events; their log lines say the same in words. Only wordings that mark a change of state are
 //! known here; every other line yields nothing. A derived event is a report, not a proof: rows and objects are the truth.
 
-use serde_json::{Map, Value};
-use stereospot_domain::{EventKind, JobId, Stage, Timestamp};
+use stereospot_domain::event::{
+    ChunkingCompleted, JobFailed, JobSubmitted, ReassemblyCompleted, SegmentCompleted, SegmentStarted, StepFailed,
+    Triggered,
+};
+use stereospot_domain::{EventKind, JobId, Payload, Stage, Timestamp};
 use uuid::Uuid;
 
 use super::Line;
@@ -16,7 +19,7 @@ pub struct Derived {
     /// The same for the same line however often it is read: made of group, stream, time and text.
     pub id: Uuid,
     /// What happened.
-    pub kind: EventKind,
+    pub payload: Payload,
     /// When, by the writer's clock.
     pub time: Timestamp,
     /// The job it is about.
@@ -25,8 +28,6 @@ pub struct Derived {
     pub segment_index: Option<u32>,
     /// The stage it comes from.
     pub stage: Option<Stage>,
-    /// Facts, by the names that [`EventKind`] gives them.
-    pub data: Map<String, Value>,
 }
 
 /// The event that a line tells of; none when it names no job or tells of no change.
@@ -34,20 +35,19 @@ pub struct Derived {
 pub fn event(line: &Line) -> Option<Derived> {
     let parsed = parse(&line.text);
     let job_id = parsed.job_id?;
-    let (kind, data) = of_ours(&parsed).or_else(|| of_existing(&parsed))?;
+    let payload = of_ours(&parsed).or_else(|| of_existing(&parsed))?;
     Some(Derived {
         id: id(line),
-        kind,
         time: parsed.time.unwrap_or(line.time),
         job_id,
         segment_index: parsed.segment_index,
-        stage: stage(kind),
-        data,
+        stage: stage(payload.kind()),
+        payload,
     })
 }
 
 /// Our own lines begin with the event's name: `segment.completed job_id=… frames=25`.
-fn of_ours(parsed: &Parsed<'_>) -> Option<(EventKind, Map<String, Value>)> {
+fn of_ours(parsed: &Parsed<'_>) -> Option<Payload> {
     let mut words = parsed.text.split_whitespace();
     let kind: EventKind = words.next()?.parse().ok()?;
     let data = words
@@ -55,71 +55,70 @@ fn of_ours(parsed: &Parsed<'_>) -> Option<(EventKind, Map<String, Value>)> {
         .filter(|(name, _)| !matches!(*name, "job_id" | "segment_index" | "attempt"))
         .filter_map(|(name, value)| Some((name.to_owned(), serde_json::from_str(value).ok()?)))
         .collect();
-    Some((kind, data))
+    Some(Payload::read(kind.as_str(), data).0)
 }
 
 /// Lines of existing services begin with the part of the service that wrote them: `chunking: job_id=… start (key=…)`. The
 /// inference container and web-ui have none.
-fn of_existing(parsed: &Parsed<'_>) -> Option<(EventKind, Map<String, Value>)> {
+fn of_existing(parsed: &Parsed<'_>) -> Option<Payload> {
     let (part, text) = match parsed.text.split_once(": ") {
         Some((part, text)) if !part.contains(['=', ' ']) => (part, text),
         _ => ("", parsed.text),
     };
     let says = |words: &str| text.contains(words);
     let is_error = matches!(parsed.level, Some("ERROR" | "CRITICAL"));
-    let failed = |kind| {
+    let error = || {
         let error = text.split_once("failed").map_or(text, |(_, after)| after);
         let error = error.trim_start_matches([':', ' ']);
-        let error = if error.is_empty() { text } else { error };
-        // A worker's failure is one attempt: the queue delivers the message again.
-        Some((kind, map([("error", Value::from(error)), ("is_final", Value::from(kind == EventKind::JobFailed))])))
+        Some(if error.is_empty() { text } else { error }.to_owned())
     };
-    let plain = |kind| Some((kind, Map::new()));
-    match part {
-        "chunking" if says(" start ") || text.ends_with(" start") => plain(EventKind::ChunkingStarted),
+    // A worker's failure is one attempt: the queue delivers the message again.
+    let failed = || StepFailed { error: error(), is_final: Some(false), ..StepFailed::default() };
+    let converted =
+        |wall_secs| Payload::SegmentCompleted(SegmentCompleted { wall_secs, ..SegmentCompleted::default() });
+    let begun = || Payload::SegmentStarted(SegmentStarted::default());
+    Some(match part {
+        "chunking" if says(" start ") || text.ends_with(" start") => Payload::ChunkingStarted,
         "chunking" if says(" complete ") => {
-            let segments = number_after(text, "total_segments=").map(|number| ("segments", Value::from(number as u64)));
-            Some((EventKind::ChunkingCompleted, map(segments)))
+            let segments = number_after(text, "total_segments=").map(|number| number as u32);
+            Payload::ChunkingCompleted(ChunkingCompleted { segments, ..ChunkingCompleted::default() })
         }
-        "chunking" if is_error || says(" failed") => failed(EventKind::ChunkingFailed),
-        "video-worker" if says(" marked failed") => failed(EventKind::JobFailed),
-        "video-worker" if says(" start") || says(" invoking ") => plain(EventKind::SegmentStarted),
-        "video-worker" if says(" complete ") => plain(EventKind::SegmentCompleted),
-        "video-worker" if is_error || says(" failed") => failed(EventKind::SegmentFailed),
+        "chunking" if is_error || says(" failed") => Payload::ChunkingFailed(failed()),
+        "video-worker" if says(" marked failed") => {
+            Payload::JobFailed(JobFailed { error: error(), is_final: Some(true), ..JobFailed::default() })
+        }
+        "video-worker" if says(" start") || says(" invoking ") => begun(),
+        "video-worker" if says(" complete ") => converted(None),
+        "video-worker" if is_error || says(" failed") => Payload::SegmentFailed(failed()),
         "output-events" | "job-status-events" if says("reassembly complete -> completed") => {
-            plain(EventKind::JobCompleted)
+            Payload::JobCompleted(Triggered::default())
         }
-        "output-events" | "job-status-events" if says("SageMaker failure") => failed(EventKind::SegmentFailed),
+        "output-events" | "job-status-events" if says("SageMaker failure") => Payload::SegmentFailed(failed()),
         "output-events" | "job-status-events" if says("segment file -> completion") || says("SageMaker success") => {
-            plain(EventKind::SegmentCompleted)
+            converted(None)
         }
         "reassembly-trigger" if says(" sending to reassembly queue") => {
-            Some((EventKind::ReassemblyTriggered, map([("by", Value::from("video-worker"))])))
+            Payload::ReassemblyTriggered(Triggered { by: Some("video-worker".into()), ..Triggered::default() })
         }
-        "reassembly" if says(" concat ") => plain(EventKind::ReassemblyStarted),
-        "reassembly" if says(" completed (") => plain(EventKind::ReassemblyCompleted),
-        "reassembly" if is_error || says(" failed") => failed(EventKind::ReassemblyFailed),
-        "" if says(" invocations failed") => failed(EventKind::SegmentFailed),
-        "" if says(" invocations complete") => {
-            let wall = number_after(text, "duration_seconds=").map(|number| ("wall_secs", Value::from(number)));
-            Some((EventKind::SegmentCompleted, map(wall)))
-        }
-        "" if says(" invocations start") => plain(EventKind::SegmentStarted),
-        "" if says(" created mode=") || says(" created from URL ") => plain(EventKind::JobSubmitted),
-        _ => None,
-    }
-}
-
-fn map<'n>(facts: impl IntoIterator<Item = (&'n str, Value)>) -> Map<String, Value> {
-    facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        "reassembly" if says(" concat ") => Payload::ReassemblyStarted,
+        "reassembly" if says(" completed (") => Payload::ReassemblyCompleted(ReassemblyCompleted::default()),
+        "reassembly" if is_error || says(" failed") => Payload::ReassemblyFailed(failed()),
+        "" if says(" invocations failed") => Payload::SegmentFailed(failed()),
+        "" if says(" invocations complete") => converted(number_after(text, "duration_seconds=")),
+        "" if says(" invocations start") => begun(),
+        "" if says(" created mode=") || says(" created from URL ") => Payload::JobSubmitted(JobSubmitted::default()),
+        _ => return None,
+    })
 }
 
 fn stage(kind: EventKind) -> Option<Stage> {
-    match kind.as_str().split_once('.')?.0 {
-        "chunking" => Some(Stage::Chunking),
-        "segment" => Some(Stage::Inference),
-        "reassembly" => Some(Stage::Reassembly),
-        _ => None,
+    use EventKind::*;
+    match kind {
+        ChunkingStarted | ChunkingCompleted | ChunkingFailed => Some(Stage::Chunking),
+        SegmentStarted | SegmentProgress | SegmentCompleted | SegmentFailed => Some(Stage::Inference),
+        ReassemblyTriggered | ReassemblyStarted | ReassemblyCompleted | ReassemblyFailed => Some(Stage::Reassembly),
+        JobSubmitted | JobCompleted | JobFailed | JobRepaired | LeaseExtended | LeaseLost | WorkerStarted
+        | WorkerHeartbeat | WorkerDraining | WorkerStopped | SpoolDropped | Unknown => None,
     }
 }
 

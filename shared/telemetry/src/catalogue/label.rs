@@ -256,7 +256,7 @@ pub const ERROR_CODE: Label = closed(
         "internal",
     ],
 );
-/// An event's type.
+/// An event's type; `unknown` for those of newer versions.
 pub const EVENT_TYPE: Label = closed(
     "type",
     &[
@@ -282,6 +282,7 @@ pub const EVENT_TYPE: Label = closed(
         "worker.draining",
         "worker.stopped",
         "spool.dropped",
+        "unknown",
     ],
 );
 /// Why events were not taken in.

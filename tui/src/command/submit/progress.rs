@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use stereospot_api::view::{JobDetail, JobView};
-use stereospot_domain::{Event, EventKind, JobStatus, Timestamp};
+use stereospot_domain::{Event, JobStatus, Payload, Timestamp};
 
 use super::super::print::{known, rate};
 use super::super::session::now;
@@ -67,20 +67,38 @@ impl Progress {
 
     /// Takes over an event of the job.
     pub(super) fn hear(&mut self, event: &Event) {
-        let number = |name| event.number(name).map(|number| number as u32);
-        match (event.kind, event.segment_index) {
-            (EventKind::ChunkingCompleted, _) => self.frames = event.number("frames").map(|frames| frames as u64),
-            (EventKind::SegmentStarted, Some(index)) => {
-                self.by_segment.insert(index, (0, number("frames")));
+        use Payload::*;
+        let small = |frames: Option<u64>| frames.and_then(|frames| u32::try_from(frames).ok());
+        let (done, frames) = match &event.payload {
+            ChunkingCompleted(fields) => {
+                self.frames = fields.frames;
+                return;
             }
-            (EventKind::SegmentProgress, Some(index)) => {
-                self.by_segment.insert(index, (number("frames_done").unwrap_or(0), number("frames")));
-            }
-            (EventKind::SegmentCompleted, Some(index)) => {
-                let frames = number("frames");
-                self.by_segment.insert(index, (frames.unwrap_or(0), frames));
-            }
-            _ => {}
+            SegmentStarted(fields) => (Some(0), fields.frames),
+            SegmentProgress(fields) => (fields.frames_done, fields.frames),
+            SegmentCompleted(fields) => (fields.frames, fields.frames),
+            JobSubmitted(_)
+            | JobCompleted(_)
+            | JobFailed(_)
+            | JobRepaired(_)
+            | ChunkingStarted
+            | ChunkingFailed(_)
+            | SegmentFailed(_)
+            | LeaseExtended(_)
+            | LeaseLost(_)
+            | ReassemblyTriggered(_)
+            | ReassemblyStarted
+            | ReassemblyCompleted(_)
+            | ReassemblyFailed(_)
+            | WorkerStarted(_)
+            | WorkerHeartbeat(_)
+            | WorkerDraining
+            | WorkerStopped(_)
+            | SpoolDropped(_)
+            | Unknown(_) => return,
+        };
+        if let Some(index) = event.segment_index {
+            self.by_segment.insert(index, (small(done).unwrap_or(0), small(frames)));
         }
     }
 

@@ -13,7 +13,7 @@ fn log(count: u32) -> Log {
 }
 
 fn kinds(log: &Log) -> Vec<EventKind> {
-    (0..log.shown_len()).map(|at| log.shown(at).unwrap().event.kind).collect()
+    (0..log.shown_len()).map(|at| log.shown(at).unwrap().event.kind()).collect()
 }
 
 #[test]

@@ -1,4 +1,6 @@
-use stereospot_domain::{EventKind, Timestamp};
+use serde_json::Map;
+use stereospot_domain::event::Unread;
+use stereospot_domain::{EventKind, Payload, Timestamp};
 use uuid::Uuid;
 
 use super::*;
@@ -10,14 +12,14 @@ fn event(seq: u64, kind: EventKind) -> Event {
         source: "test".into(),
         boot: Uuid::nil(),
         seq,
-        kind,
         time: Timestamp(1),
         job_id: None,
         segment_index: None,
         stage: None,
         attempt: None,
         traceparent: None,
-        data: serde_json::Map::new(),
+        payload: Payload::read(kind.as_str(), Map::new()).0,
+        unread: Unread::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 use std::sync::Mutex;
 
-use stereospot_domain::{Event, EventKind, Job, JobId, JobOptions, JobStatus, QueueName, keys};
+use stereospot_domain::event::StepFailed;
+use stereospot_domain::{Event, Job, JobId, JobOptions, JobStatus, Payload, QueueName, keys};
 use stereospot_ports::memory::{self, MAX_RECEIVES, ManualClock};
 use stereospot_ports::work_queue::{Outgoing, Receipt};
 use stereospot_ports::wrapped::WrappedQueue;
@@ -69,6 +70,16 @@ impl World {
     }
 }
 
+fn chunking_failures(events: &[Event]) -> Vec<&StepFailed> {
+    events
+        .iter()
+        .filter_map(|event| match &event.payload {
+            Payload::ChunkingFailed(failed) => Some(failed),
+            _ => None,
+        })
+        .collect()
+}
+
 fn source(job_id: JobId) -> String {
     message::object_created("input", &keys::source(job_id))
 }
@@ -78,7 +89,7 @@ async fn the_last_failed_attempt_fails_the_job_and_leaves_the_message_for_the_de
     let world = World::new();
     let job_id = world.job(1).await;
     world.send(source(job_id)).await;
-    let handler = Scripted(|_| Err(Failure::Retry("the moon is wrong".into())));
+    let handler = Scripted(|_| Err(Failure::Retry(ErrorCode::Internal, "the moon is wrong".into())));
     world.work(MAX_RECEIVES - 1, &handler).await;
     assert_eq!(world.status(job_id).await.0, JobStatus::Created);
     world.work(2, &handler).await;
@@ -186,14 +197,20 @@ async fn a_worker_whose_own_folder_cannot_be_used_fails_nobodys_job_and_says_why
     world.context.patience = Duration::ZERO;
     let job_id = world.job(1).await;
     world.send(source(job_id)).await;
-    let gone = || Err(Failure::NoScratch("this worker can't use its folder".into()));
+    let gone = || Err(Failure::NoScratch(ErrorCode::Denied, "this worker can't use its folder".into()));
     world.work(4 * MAX_RECEIVES, &Scripted(|_| gone())).await;
     assert_eq!(world.counts().await, (1, 0));
     assert_eq!(world.status(job_id).await, (JobStatus::Created, None));
     let told = world.context.events.take_spooled();
-    let failed = |event: &&Event| event.kind == EventKind::ChunkingFailed && event.data["is_final"] == false;
-    assert_eq!(told.iter().filter(failed).count(), 4 * MAX_RECEIVES as usize);
-    assert_eq!(told[0].data["error"], "this worker can't use its folder");
+    let failures = chunking_failures(&told);
+    assert_eq!(failures.len(), 4 * MAX_RECEIVES as usize);
+    let expected = StepFailed {
+        error: Some("this worker can't use its folder".into()),
+        code: Some(ErrorCode::Denied),
+        is_final: Some(false),
+        ..StepFailed::default()
+    };
+    assert!(failures.iter().all(|failed| **failed == expected), "{failures:?}");
     world.work(1, &Scripted(|_| Ok(()))).await;
     assert_eq!(world.counts().await, (0, 0), "done once it can be used");
 }
@@ -314,7 +331,7 @@ async fn where_leases_cannot_be_extended_work_goes_on_past_them() {
     world.work(1, &Scripted(|_| Ok(()))).await;
     // One that fails can't be given back either: it comes again by itself.
     world.send(source(job_id)).await;
-    world.work(2, &Scripted(|_| Err(Failure::Retry("the moon is wrong".into())))).await;
+    world.work(2, &Scripted(|_| Err(Failure::Retry(ErrorCode::Internal, "the moon is wrong".into())))).await;
     world.work(1, &Scripted(|_| Ok(()))).await;
     assert_eq!(world.counts().await, (0, 0));
 }
@@ -329,12 +346,18 @@ async fn what_is_damaged_is_dead_lettered_and_its_events_say_so() {
     let reason = "chunking failed 5 times: segment 1 is damaged";
     assert_eq!(world.status(job_id).await, (JobStatus::Failed, Some(reason.into())));
     let told: Vec<Event> = world.context.events.take_spooled();
-    let failures: Vec<&Event> = told.iter().filter(|event| event.kind == EventKind::ChunkingFailed).collect();
+    let failures = chunking_failures(&told);
     assert_eq!(failures.len(), MAX_RECEIVES as usize);
-    assert!(failures.iter().all(|event| event.data["is_damaged"] == true), "{failures:?}");
+    let is_damaged = |failed: &&StepFailed| (failed.is_damaged, failed.code) == (Some(true), Some(ErrorCode::Corrupt));
+    assert!(failures.iter().all(is_damaged), "{failures:?}");
+    let ended = told.iter().find_map(|event| match &event.payload {
+        Payload::JobFailed(failed) => Some(failed.code),
+        _ => None,
+    });
+    assert_eq!(ended, Some(Some(ErrorCode::Corrupt)));
     // Another failure says nothing of the kind.
     world.send(source(world.job(2).await)).await;
-    world.work(1, &Scripted(|_| Err(Failure::Retry("the moon is wrong".into())))).await;
+    world.work(1, &Scripted(|_| Err(Failure::Retry(ErrorCode::Internal, "the moon is wrong".into())))).await;
     let told = world.context.events.take_spooled();
-    assert!(told.iter().all(|event| !event.data.contains_key("is_damaged")), "{told:?}");
+    assert!(chunking_failures(&told).iter().all(|failed| failed.is_damaged.is_none()), "{told:?}");
 }

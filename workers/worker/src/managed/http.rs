@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use serde_json::json;
 use stereospot_aws::http_inference::HttpInference;
-use stereospot_domain::{EventKind, QueueRole, keys};
+use stereospot_domain::event::{SegmentCompleted, SegmentStarted};
+use stereospot_domain::{Payload, QueueRole, keys};
 use stereospot_ports::{ErrorCode, objects};
 use stereospot_runtime::job;
 use stereospot_runtime::stage::{Context, Failure, Handler, Task};
@@ -36,27 +36,28 @@ impl Handler for HttpServer {
         let segment = segment(context, &job, key)?;
         self.wait_until_ready(task).await?;
         let started = Instant::now();
-        context.events.emit(EventKind::SegmentStarted, &task.about, []);
+        context.events.emit(Payload::SegmentStarted(SegmentStarted::default()), &task.about);
         tokio::select! {
             // The error's own sentence holds the server's words already.
             converted = self.server.convert(&segment) => converted.map_err(|error| match error.code() {
                 ErrorCode::Invalid => Failure::Refused(format!("{error}; change what it says and submit the video again")),
                 // The server was there a moment ago: this segment may be what it fails at, so the attempt counts.
-                _ => Failure::Retry(error.to_string()),
+                code => Failure::Retry(code, error.to_string()),
             })?,
             () = task.cancel.cancelled() => return Err(Failure::Cancelled),
         }
         let output = keys::output_segment(key.job_id, key.index);
         let Some(bytes) = objects::size(&*context.backend.output.store, &output).await? else {
             let why = format!("the inference server says that it converted the segment, but there is no {output}");
-            return Err(Failure::Retry(why));
+            return Err(Failure::Retry(ErrorCode::NotFound, why));
         };
-        let data = [
-            ("bytes", json!(bytes)),
-            ("wall_secs", json!(started.elapsed().as_secs_f64())),
-            ("provider", json!("http")),
-        ];
-        context.events.emit(EventKind::SegmentCompleted, &task.about, data);
+        let completed = SegmentCompleted {
+            bytes: Some(bytes),
+            wall_secs: Some(started.elapsed().as_secs_f64()),
+            provider: Some("http".into()),
+            ..SegmentCompleted::default()
+        };
+        context.events.emit(Payload::SegmentCompleted(completed), &task.about);
         Ok(job::record_completion(context, key.job_id, key.index).await?)
     }
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::json;
 use stereospot_aws::sagemaker::{Matched, Sagemaker};
+use stereospot_domain::event::{SegmentCompleted, SegmentStarted, StepFailed};
 use stereospot_domain::keys::{self, SegmentKey};
-use stereospot_domain::{EventKind, Job, QueueRole, Stage, Topology, message};
-use stereospot_ports::objects;
+use stereospot_domain::{Job, Payload, QueueRole, Stage, Topology, message};
 use stereospot_ports::work_queue::Outgoing;
+use stereospot_ports::{ErrorCode, objects};
 use stereospot_runtime::events::About;
 use stereospot_runtime::job;
 use stereospot_runtime::stage::{Context, Failure, Handler, Task};
@@ -54,7 +54,8 @@ impl Handler for Endpoint {
         self.in_flight.room(context, &task.cancel).await?;
         let invocation = self.sagemaker.invoke(&segment, context.backend.clock.now()).await?;
         self.in_flight.add(key.job_id, key.index, invocation, context.backend.clock.now());
-        context.events.emit(EventKind::SegmentStarted, &task.about, [("provider", json!("sagemaker"))]);
+        let begun = SegmentStarted { provider: Some("sagemaker".into()), ..SegmentStarted::default() };
+        context.events.emit(Payload::SegmentStarted(begun), &task.about);
         Ok(())
     }
 }
@@ -109,11 +110,17 @@ async fn succeeded(context: &Context, about: &About, matched: &Matched) -> Resul
     }
     let key = keys::output_segment(job_id, index);
     let Some(bytes) = objects::size(&*context.backend.output.store, &key).await? else {
-        return Err(Failure::Retry(format!("the endpoint says that it converted the segment, but there is no {key}")));
+        let why = format!("the endpoint says that it converted the segment, but there is no {key}");
+        return Err(Failure::Retry(ErrorCode::NotFound, why));
     };
     let wall_secs = matched.invoked_at.map(|at| context.backend.clock.now().since(at).as_secs_f64());
-    let data = [("bytes", json!(bytes)), ("wall_secs", json!(wall_secs)), ("provider", json!("sagemaker"))];
-    context.events.emit(EventKind::SegmentCompleted, about, data);
+    let completed = SegmentCompleted {
+        bytes: Some(bytes),
+        wall_secs,
+        provider: Some("sagemaker".into()),
+        ..SegmentCompleted::default()
+    };
+    context.events.emit(Payload::SegmentCompleted(completed), about);
     Ok(job::record_completion(context, job_id, index).await?)
 }
 
@@ -126,11 +133,16 @@ impl EndpointResults {
         };
         let failures = self.sagemaker.count_failure(job_id, index, context.backend.clock.now()).await?;
         let is_final = failures >= MOST_FAILURES;
-        let data = [("error", json!(reason)), ("is_final", json!(is_final)), ("failures", json!(failures))];
-        context.events.emit(EventKind::SegmentFailed, about, data);
+        let failed = StepFailed {
+            error: Some(reason.to_owned()),
+            is_final: Some(is_final),
+            failures: Some(failures),
+            ..StepFailed::default()
+        };
+        context.events.emit(Payload::SegmentFailed(failed), about);
         if is_final {
             let reason = format!("the endpoint failed {failures} times at segment {index}: {reason}");
-            return Ok(job::fail_job(context, about, &reason).await?);
+            return Ok(job::fail_job(context, about, &reason, None).await?);
         }
         send_again(context, &job, matched).await
     }
@@ -139,7 +151,8 @@ impl EndpointResults {
 async fn send_again(context: &Context, job: &Job, matched: &Matched) -> Result<(), Failure> {
     let Matched { job_id, index, .. } = *matched;
     let total = matched.total.or(job.total_segments).ok_or_else(|| {
-        Failure::Retry(format!("segment {index} of job_id={job_id} can't be named: its number of segments is unknown"))
+        let why = format!("segment {index} of job_id={job_id} can't be named: its number of segments is unknown");
+        Failure::Retry(ErrorCode::NotFound, why)
     })?;
     let key = keys::segment(SegmentKey { job_id, index, total, mode: job.mode });
     let body = message::object_created(&context.backend.input.name, &key);

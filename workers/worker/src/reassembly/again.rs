@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
+use stereospot_domain::event::StepFailed;
 use stereospot_domain::keys::{self, SegmentKey};
-use stereospot_domain::{Job, JobId, QueueRole, Topology, message};
+use stereospot_domain::{ErrorCode, Job, JobId, Payload, QueueRole, Topology, message};
 use stereospot_ports::job_store::all_completions;
 use stereospot_ports::objects;
 use stereospot_ports::work_queue::{MAX_BATCH, Outgoing};
-use stereospot_runtime::job;
 use stereospot_runtime::stage::{Context, Failure, Task, told};
 
 use super::{AGAIN_AFTER, MOST_AGAIN};
@@ -36,7 +36,13 @@ pub(super) async fn lost(context: &Context, task: &Task, job: &Job, total: u32) 
     convert_again(context, job, total, &asked).await?;
     let why = words(&lost);
     // Told each time, so that who watches knows what the job waits for.
-    job::emit_failed(context, &task.about, &why, false);
+    let failed = StepFailed {
+        error: Some(why.clone()),
+        code: Some(ErrorCode::NotFound),
+        is_final: Some(false),
+        ..StepFailed::default()
+    };
+    context.events.emit(Payload::ReassemblyFailed(failed), &task.about);
     Err(Failure::Later { why: format!("job_id={}: {why}", job.job_id), after: AGAIN_AFTER })
 }
 

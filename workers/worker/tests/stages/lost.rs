@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use object_store::ObjectStoreExt;
-use stereospot_domain::{EventKind, JobStatus, QueueRole, Topology, keys};
+use stereospot_domain::{JobStatus, Payload, QueueRole, Topology, keys};
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::{Backend, objects};
 use stereospot_runtime::stage::{Context, step};
@@ -62,8 +62,11 @@ fn told(spool: &std::path::Path) -> Vec<String> {
         let text = std::fs::read_to_string(file).unwrap();
         text.lines().map(|line| serde_json::from_str::<stereospot_domain::Event>(line).unwrap()).collect::<Vec<_>>()
     });
-    let failed = events.filter(|event| event.kind == EventKind::ReassemblyFailed);
-    failed.map(|event| event.text("error").unwrap().to_owned()).collect()
+    let failed = events.filter_map(|event| match event.payload {
+        Payload::ReassemblyFailed(failed) => failed.error,
+        _ => None,
+    });
+    failed.collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

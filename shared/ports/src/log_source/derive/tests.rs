@@ -14,7 +14,7 @@ fn line(level: &str, text: &str) -> Line {
 fn check(level: &str, text: &str, expected: Option<EventKind>) {
     let text = text.replace("JOB", JOB);
     let derived = event(&line(level, &text));
-    assert_eq!(derived.as_ref().map(|derived| derived.kind), expected, "{text}");
+    assert_eq!(derived.as_ref().map(|derived| derived.payload.kind()), expected, "{text}");
     if let Some(derived) = derived {
         assert_eq!(derived.time, Timestamp(1_795_290_597_000), "the line's own time");
     }
@@ -59,13 +59,16 @@ fn lines_that_tell_of_no_change_yield_nothing() {
 #[test]
 fn facts_come_along() {
     let derived = event(&line("INFO", &format!("chunking: job_id={JOB} complete total_segments=12"))).unwrap();
-    assert_eq!((derived.stage, &derived.data["segments"]), (Some(Stage::Chunking), &Value::from(12)));
+    let completed = ChunkingCompleted { segments: Some(12), ..ChunkingCompleted::default() };
+    assert_eq!((derived.stage, derived.payload), (Some(Stage::Chunking), Payload::ChunkingCompleted(completed)));
     let failed = event(&line("ERROR", &format!("reassembly: job_id={JOB} upload failed: no space"))).unwrap();
-    assert_eq!(failed.data["error"], "no space");
+    let expected = StepFailed { error: Some("no space".into()), is_final: Some(false), ..StepFailed::default() };
+    assert_eq!(failed.payload, Payload::ReassemblyFailed(expected));
     let ours =
-        event(&line("INFO", &format!("segment.completed job_id={JOB} segment_index=3 attempt=1 frames=25"))).unwrap();
-    assert_eq!((ours.kind, ours.segment_index), (EventKind::SegmentCompleted, Some(3)));
-    assert_eq!(ours.data, map([("frames", Value::from(25))]));
+        event(&line("INFO", &format!("segment.completed job_id={JOB} segment_index=3 attempt=1 frames=25 watts=7")))
+            .unwrap();
+    let completed = SegmentCompleted { frames: Some(25), ..SegmentCompleted::default() };
+    assert_eq!((ours.payload, ours.segment_index), (Payload::SegmentCompleted(completed), Some(3)));
 }
 
 #[test]

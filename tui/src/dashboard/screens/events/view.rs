@@ -12,8 +12,8 @@ use crate::text;
 const COLUMNS: &[Column<Entry>] = &[
     column("UTC", 8, 3, |state, entry, _| Cell::new(text::time_of_day(entry.event.time), state.theme.dim)),
     stretching("EVENT", 20, 22, 0, |state, entry, _| {
-        let mark = if entry.event.kind.is_error() { "✗ " } else { "" };
-        Cell::new(format!("{mark}{}", entry.event.kind), style(state, &entry.event))
+        let mark = if entry.event.kind().is_error() { "✗ " } else { "" };
+        Cell::new(format!("{mark}{}", entry.event.payload.name()), style(state, &entry.event))
     }),
     stretching("JOB/SEGMENT", 8, 14, 0, |state, entry, _| Cell::new(log::subject(&entry.event), state.theme.accent)),
     stretching("FROM", 14, 24, 2, |state, entry, _| Cell::new(entry.event.source.clone(), state.theme.dim)),
@@ -25,7 +25,7 @@ const COLUMNS: &[Column<Entry>] = &[
 ];
 
 fn style(state: &State, event: &Event) -> Style {
-    match event.kind {
+    match event.kind() {
         kind if kind.is_error() => state.theme.bad,
         kind if kind.is_progress() => state.theme.dim,
         _ => state.theme.text,

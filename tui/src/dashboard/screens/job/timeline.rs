@@ -82,13 +82,13 @@ pub(super) fn events(state: &State, panes: &Panes, reading: &JobReading, canvas:
     let room = usize::from(canvas.height().saturating_sub(1));
     for (line, event) in reading.events.iter().rev().skip(scroll).take(room).enumerate() {
         let y = line as u16 + 1;
-        let style = match event.kind {
+        let style = match event.kind() {
             kind if kind.is_error() => theme.bad,
             kind if kind.is_progress() => theme.dim,
             _ => theme.text,
         };
         canvas.text(1, y, &text::time_of_day(event.time), theme.dim);
-        canvas.text_within(11, y, 22, event.kind.as_str(), style);
+        canvas.text_within(11, y, 22, event.payload.name(), style);
         let segment = event.segment_index.map(|index| index.to_string()).unwrap_or_default();
         canvas.text_right(38, y, &segment, theme.accent);
         canvas.text(40, y, &log::facts(event), theme.dim);

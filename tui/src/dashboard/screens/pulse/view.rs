@@ -227,13 +227,13 @@ fn newest_events(state: &State, canvas: &mut Canvas<'_>) {
     if state.model.log.len() == 0 {
         canvas.text(1, 1, "none came in since this dashboard began", theme.dim);
     }
-    let telling = state.model.log.newest().filter(|entry| !entry.event.kind.is_progress());
+    let telling = state.model.log.newest().filter(|entry| !entry.event.kind().is_progress());
     for (line, entry) in telling.take(room).enumerate() {
         let (event, y) = (&entry.event, line as u16 + 1);
-        let style = if event.kind.is_error() { theme.bad } else { theme.text };
+        let style = if event.kind().is_error() { theme.bad } else { theme.text };
         let aged = |style| theme.aged(style, state.is_stale());
         canvas.text(1, y, &text::time_of_day(event.time), theme.dim);
-        canvas.text_within(11, y, 22, event.kind.as_str(), aged(style));
+        canvas.text_within(11, y, 22, event.payload.name(), aged(style));
         canvas.text_within(34, y, 14, &log::subject(event), aged(theme.accent));
         canvas.text(49, y, &entry.facts, theme.dim);
     }
