@@ -1,4 +1,4 @@
-//! Telling the control plane, and the log, what happens.
+//! Reports to the control plane, and to the log, what happens.
 
 use std::io;
 use std::path::Path;
@@ -18,14 +18,14 @@ use uuid::Uuid;
 
 use crate::spool::{Appended, Spool, Waiting};
 
-/// Bytes of spool from which on progress events are dropped.
+/// From this size of the spool on, progress events are dropped.
 pub const SPOOL_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
-/// How long events gather before they are sent.
+/// How long events gather before they are sent as one batch.
 const LINGER: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Where a worker's facts go. Cheap to clone; callable from any thread; never waits for the network.
+/// Where a worker's events go. Cheap to clone; callable from any thread; never waits for the network.
 #[derive(Debug, Clone)]
 pub struct Events {
     shared: Arc<Shared>,
@@ -47,21 +47,18 @@ struct State {
     next_seq: u64,
 }
 
-/// What an event is about; the rest is filled in.
+/// What an event is about; the rest of its envelope is filled in.
 #[derive(Debug, Clone, Default)]
 pub struct About {
-    /// The job.
     pub job_id: Option<JobId>,
-    /// The segment.
     pub segment_index: Option<u32>,
-    /// The stage.
     pub stage: Option<Stage>,
     /// The message's receive count.
     pub attempt: Option<u32>,
 }
 
 impl Events {
-    /// Opens the spool in a folder. `source` names the worker.
+    /// Opens the spool in a folder. `source` is the worker's name.
     ///
     /// # Errors
     /// When the folder can't be used.
@@ -85,13 +82,13 @@ impl Events {
         &self.shared.source
     }
 
-    /// This start's id.
+    /// The id of this start of the worker.
     #[must_use]
     pub fn boot(&self) -> Uuid {
         self.shared.boot
     }
 
-    /// Records that something happened: in the spool, and as a log line.
+    /// Records an event: in the spool, and as a log line.
     pub fn emit(&self, payload: Payload, about: &About) {
         let kind = payload.kind();
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,13 +131,13 @@ impl Events {
         self.shared.has_new.notify_one();
     }
 
-    /// How much waits to be sent.
+    /// How many events wait to be sent, and their size.
     #[must_use]
     pub fn spooled(&self) -> Waiting {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).spool.waiting()
     }
 
-    /// What waits to be sent, taken out.
+    /// Takes all waiting events out of the spool.
     #[cfg(test)]
     pub(crate) fn take_spooled(&self) -> Vec<Event> {
         let mut state = self.shared.state.lock().unwrap();
@@ -152,12 +149,13 @@ impl Events {
         events
     }
 
-    /// Events dropped since the last call.
+    /// Returns the number of events dropped since the last call.
     pub fn take_dropped(&self) -> u64 {
         self.shared.dropped.swap(0, Ordering::Relaxed)
     }
 
-    /// Sends what is spooled, for ever, with growing pauses while nobody answers. After `stop` it tries to send the rest once.
+    /// Sends the spool's events until `stop`, pausing longer and longer while the control plane does not answer. After `stop`
+    /// it tries once to send the rest.
     pub async fn send_to(&self, client: Client, stop: CancellationToken) {
         let mut pause = FIRST_PAUSE;
         let mut is_away = false;
@@ -215,12 +213,12 @@ impl Events {
         }
     }
 
-    /// Sends a batch. One that is refused is sent event by event, so that only what is really refused is lost, said aloud.
+    /// Sends a batch. A refused batch is sent again event by event, so that only the refused event is lost, and logged.
     async fn send_batch(&self, client: &Client, batch: &[Event]) -> Result<(), Error> {
         let refused = match client.send_events(batch.to_vec()).await {
             Ok(_) => return Ok(()),
             Err(Error::Refused(problem)) if !is_passing(&problem) => problem,
-            // Whatever else answers there is not the control plane: as good as away.
+            // Any other answer comes from something else than the control plane: treat it as not reachable.
             Err(error) => return Err(error),
         };
         if let [event] = batch {

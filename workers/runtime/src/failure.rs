@@ -1,10 +1,10 @@
-//! Why a message's work did not get done.
+//! Why a message's work was not done.
 
 use std::time::Duration;
 
 use stereospot_ports::ErrorCode;
 
-/// Why a message's work did not get done.
+/// Why a message's work was not done; this decides what becomes of the message.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// It can never be done: the source is bad. The job fails with this sentence and the message is deleted.
@@ -13,44 +13,42 @@ pub enum Failure {
     /// It may succeed later: the message goes back, and to the dead-letter queue after too many attempts.
     #[error("{1}")]
     Retry(ErrorCode, String),
-    /// What was stored between two stages is damaged. As [`Failure::Retry`], but its events say so: once the message lies in the
-    /// dead-letter queue, sending it again would do nothing, what it names has to be made anew.
+    /// What one stage stored for the next is damaged. Like [`Failure::Retry`], but the events say so: sending the dead letter
+    /// again would fail again, since the stored object has to be made again first.
     #[error("{0}")]
     Damaged(String),
-    /// The backend does not answer, or asks for fewer calls. That is no fault of the message: the worker keeps it and tries
-    /// again, and after a while gives it back. No attempt failed.
+    /// The backend does not answer, or asks for fewer calls. The message is not at fault: the worker keeps it and tries again,
+    /// and gives it back after a while. No attempt failed.
     #[error("{1}")]
     Away(ErrorCode, String),
-    /// The backend refuses or fails: an expired credential, a table that is gone, or something about this message. The worker
-    /// keeps it and tries again; after a while the attempt has failed.
+    /// The backend refuses or fails: an expired credential, a missing table, or something about this message. The worker keeps
+    /// the message and tries again; after a while the attempt counts as failed.
     #[error("{1}")]
     Hindered(ErrorCode, String),
-    /// There is no space for it. The worker keeps the message and tries again until there is: a full disk is not the message's
-    /// fault, so it costs no attempt.
+    /// The disk is full. The message is not at fault, so this costs no attempt: the worker keeps the message and tries again
+    /// until there is space.
     #[error("{0}")]
     NoSpace(String),
-    /// The worker's own folder can't be used: it is gone, read-only, or its disk fails. That is no fault of the message: the
-    /// worker keeps it and tries again, and after a while gives it back, for another worker to take. No attempt failed.
+    /// The worker's own folder can't be used: it is gone, read-only, or its disk fails. The message is not at fault: the worker
+    /// keeps it and tries again, and gives it back after a while, so that another worker can take it. No attempt failed.
     #[error("{1}")]
     NoScratch(ErrorCode, String),
-    /// It was told to stop. The message goes back at once.
+    /// The worker was asked to stop. The message goes back at once.
     #[error("stopped before it was done")]
     Cancelled,
     /// This worker can't go on, though another can: the message goes back and the process ends.
     #[error("{0}")]
     Broken(String),
-    /// Somebody else is at it; look again after a while. No attempt failed.
+    /// Another worker is on it; look again after a while. No attempt failed.
     #[error("not now: {why}")]
     Later {
-        /// What it waits for.
         why: String,
-        /// How long.
         after: Duration,
     },
 }
 
 impl Failure {
-    /// What events about it carry; none where nothing has failed, or nothing about the message.
+    /// The code that events about the failure carry; none when no attempt failed.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
@@ -72,7 +70,7 @@ impl From<stereospot_ports::Error> for Failure {
         match code {
             ErrorCode::Full => Failure::NoSpace(error),
             ErrorCode::Throttled | ErrorCode::Unavailable => Failure::Away(code, error),
-            // What a backend does not find is a table or a queue: rows and objects are asked for as such.
+            // When a backend reports `NotFound` here, a table or queue is missing: missing rows and objects are not errors.
             ErrorCode::Denied | ErrorCode::Internal | ErrorCode::NotFound => Failure::Hindered(code, error),
             ErrorCode::Conflict | ErrorCode::LeaseLost | ErrorCode::Invalid | ErrorCode::Corrupt => {
                 Failure::Retry(code, error)
@@ -90,7 +88,7 @@ impl From<object_store::Error> for Failure {
     }
 }
 
-/// A backend's error in one line: its own sentence, and the causes where that does not say it all.
+/// A backend's error in one line: its own sentence, with its causes where the sentence does not name them.
 #[must_use]
 pub fn told(error: &stereospot_ports::Error) -> String {
     match error.code() {
@@ -106,7 +104,7 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        // Many libraries repeat their cause in their own words, or show their own structures.
+        // Many libraries repeat their cause in their own words, or print their own structures.
         if !line.contains(&text) && !text.contains(" { ") {
             line.push_str(": ");
             line.push_str(&text);

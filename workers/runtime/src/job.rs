@@ -1,4 +1,4 @@
-//! What stages say of a job: to the job store, and by events.
+//! Job changes that every stage makes, in the job store and as events.
 
 use stereospot_domain::event::{JobFailed, StepFailed, Triggered};
 use stereospot_domain::trigger::Decision;
@@ -9,15 +9,17 @@ use crate::events::About;
 use crate::failure::Failure;
 use crate::stage::Context;
 
-/// True where a failed job is ours to write down. Until its segments are cut a job is known to the workers only.
+/// True when this worker may mark the job failed. Before the segments are cut, only the workers know of a job, so chunking
+/// always may.
 pub(crate) fn may_fail(context: &Context, about: &About) -> bool {
     context.topology == Topology::VideoWorker || about.stage == Some(Stage::Chunking)
 }
 
-/// Marks the job failed, with the reason; tells so if this call did it. Does nothing where that is another's to write.
+/// Marks the job failed, with the reason, and emits an event if this call changed it. Does nothing when the deployment's
+/// job-worker writes statuses.
 ///
 /// # Errors
-/// When the job store can't be asked.
+/// When the job store can't be reached.
 pub async fn fail_job(
     context: &Context,
     about: &About,
@@ -33,10 +35,11 @@ pub async fn fail_job(
     Ok(())
 }
 
-/// Marks a job completed; tells so if this call did it. Does nothing where that is another's to write.
+/// Marks a job completed, and emits an event if this call changed it. Does nothing when the deployment's job-worker writes
+/// statuses.
 ///
 /// # Errors
-/// When the job store can't be asked.
+/// When the job store can't be reached.
 pub async fn complete_job(context: &Context, job_id: JobId) -> stereospot_ports::Result<()> {
     if context.topology == Topology::JobWorker {
         return Ok(());
@@ -48,10 +51,11 @@ pub async fn complete_job(context: &Context, job_id: JobId) -> stereospot_ports:
     Ok(())
 }
 
-/// Records that a segment's output exists, then runs the trigger check. Does nothing where that is another's to write.
+/// Records that a segment's output exists, then runs the trigger check. Does nothing when the deployment's job-worker writes
+/// completions.
 ///
 /// # Errors
-/// When the backend can't be asked.
+/// When the backend can't be reached.
 pub async fn record_completion(context: &Context, job_id: JobId, segment_index: u32) -> stereospot_ports::Result<()> {
     if context.topology == Topology::JobWorker {
         return Ok(());
@@ -66,10 +70,10 @@ pub async fn record_completion(context: &Context, job_id: JobId, segment_index: 
     check_trigger(context, job_id).await
 }
 
-/// Runs the trigger check; tells so if this call triggered. Does nothing where that is another's to do.
+/// Runs the trigger check, and emits an event if this call triggered. Does nothing when the deployment's job-worker triggers.
 ///
 /// # Errors
-/// When the backend can't be asked.
+/// When the backend can't be reached.
 pub async fn check_trigger(context: &Context, job_id: JobId) -> stereospot_ports::Result<()> {
     if context.topology == Topology::JobWorker {
         return Ok(());
@@ -91,17 +95,17 @@ pub async fn check_trigger(context: &Context, job_id: JobId) -> stereospot_ports
     Ok(())
 }
 
-/// True when nothing more is to be done for a job: it ended, or there is no row of it.
+/// True when nothing is left to do for a job: it ended, or has no row.
 ///
 /// # Errors
-/// When the job store can't be asked.
+/// When the job store can't be reached.
 pub async fn is_over(context: &Context, job_id: JobId) -> stereospot_ports::Result<bool> {
     let job = context.backend.jobs.get(job_id).await?;
     let status = job.map(|job| job.status);
     Ok(status.is_none_or(|status| matches!(status, JobStatus::Completed | JobStatus::Failed | JobStatus::Deleted)))
 }
 
-/// Reports that an attempt at a stage failed.
+/// Emits the event that an attempt at a stage failed.
 pub(crate) fn emit_failed(context: &Context, about: &About, failure: &Failure, is_final: bool) {
     let failed = StepFailed {
         error: Some(failure.to_string()),

@@ -1,4 +1,4 @@
-//! Keeping a message while its work goes on.
+//! Keeps a message leased while its work goes on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +16,17 @@ use crate::events::{About, Events};
 /// Extends a message's lease until it is dropped. When the lease is lost, `lost` is cancelled: the work must stop, since
 /// another worker may have the message.
 ///
-/// Where extending is not allowed, that is said once and the work goes on, past the lease too: the next worker could not extend
-/// it either, so stopping would only mean that long work never ends. Work that is done twice does no harm.
+/// When extending is not allowed, this is logged once and the work goes on, even past the lease. The next worker could not
+/// extend it either, so stopping would mean that long work never ends; work done twice does no harm.
 #[derive(Debug)]
 pub struct Lease {
-    /// Cancelled when the message is no longer ours.
+    /// Cancelled when another worker may have the message.
     pub lost: CancellationToken,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Lease {
-    /// Starts extending, three times in each visibility timeout.
+    /// Starts to extend the lease, three times in each visibility timeout.
     #[must_use]
     pub fn keep(
         queue: Arc<dyn WorkQueue>,
@@ -58,7 +58,7 @@ impl Lease {
                         let lease_secs = Some(visibility.as_secs_f64());
                         events.emit(Payload::LeaseExtended(LeaseExtended { queue: Some(name), lease_secs }), &about);
                     }
-                    // Where it was refused before, that the lease is over by now is nothing new.
+                    // After a refusal the lease is expected to run out: losing it then is no news.
                     Err(error)
                         if error.code() == ErrorCode::Denied || is_refused && error.code() == ErrorCode::LeaseLost =>
                     {
@@ -75,7 +75,7 @@ impl Lease {
                             lost(&error);
                         }
                     }
-                    // A hiccup is no loss while the last extension still holds.
+                    // A failed extension loses nothing while the last one still holds.
                     Err(error) if error.code() != ErrorCode::LeaseLost && tokio::time::Instant::now() < valid_until => {
                         tracing::warn!("the lease on a message of {name} was not extended: {error}");
                     }

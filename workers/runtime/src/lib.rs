@@ -1,10 +1,9 @@
-//! What every worker does besides its work: lease, heartbeat, acknowledge, cancel, and tell the control plane.
+//! What every worker does around its work: lease, heartbeat, acknowledge, cancel, and report to the control plane.
 //!
-//! A stage implements [`stage::Handler`]; [`stage::run`] receives messages, keeps their leases alive while the handler works, and
-//! deletes a message last. [`events::Events`] writes facts to a spool on disk and sends them from there.
+//! A stage implements [`stage::Handler`]; [`stage::run`] receives messages, keeps their leases alive while the handler works,
+//! and deletes a message last. [`events::Events`] writes events to a spool on disk and sends them from there.
 //!
-//! Invariant: a message is deleted only after everything that it asked for is durable. Whatever happens before leaves it on the
-//! queue.
+//! Invariant: a message is deleted only after everything that it asked for is durable. Any earlier end leaves it on the queue.
 
 pub mod events;
 mod failure;

@@ -1,7 +1,7 @@
-//! Keeping the platform from ending this process while it holds a lease.
+//! Keeps the platform from ending this process while it holds a lease.
 //!
-//! Invariant: protection is asked for as soon as a message is held, renewed while one is, and ended when none is. It never holds
-//! work up: a platform that refuses it only makes scaling in ruder.
+//! Invariant: protection is requested as soon as a message is held, renewed while one is held, and ended when none is. Work
+//! never waits for it: if the platform refuses, scaling in may interrupt work.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use stereospot_ports::fleet::TaskProtection;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How protection is kept.
+/// The times by which protection is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Times {
-    /// How long the platform protects, should this process never ask again.
+    /// How long the platform protects this process without another request.
     lasts: Duration,
     renewed_every: Duration,
-    /// The next message usually comes at once: ending and asking again for each would be two calls a message.
+    /// The next message usually comes at once: ending and requesting protection for each would cost two calls a message.
     lingers: Duration,
-    /// The next try after a refusal.
+    /// How long to wait after a refusal.
     again_after: Duration,
 }
 
@@ -36,13 +36,13 @@ pub struct Protection {
     _task: Arc<AbortOnDropHandle<()>>,
 }
 
-/// A message is held as long as this lives.
+/// Protects while it lives.
 #[derive(Debug)]
 #[must_use = "protection ends once this is dropped"]
 pub struct Held(Arc<watch::Sender<usize>>);
 
 impl Protection {
-    /// Starts, unprotected.
+    /// Starts without protection.
     #[must_use]
     pub fn start(platform: Arc<dyn TaskProtection>) -> Self {
         Self::start_with(platform, TIMES)
@@ -54,7 +54,7 @@ impl Protection {
         Self { held: Arc::new(held), _task: Arc::new(AbortOnDropHandle::new(task)) }
     }
 
-    /// Protects until the answer is dropped.
+    /// Protects until the returned guard is dropped.
     pub fn hold(&self) -> Held {
         self.held.send_modify(|held| *held += 1);
         Held(Arc::clone(&self.held))
@@ -67,7 +67,7 @@ impl Drop for Held {
     }
 }
 
-/// Until the process ends, and the platform's protection with it.
+/// Runs until the process ends, which ends the platform's protection too.
 async fn keep(platform: Arc<dyn TaskProtection>, mut held: watch::Receiver<usize>, times: Times) {
     let mut is_refused = false;
     while held.wait_for(|held| *held > 0).await.is_ok() {

@@ -1,7 +1,7 @@
 //! What becomes of a message after its work: deleted, given back, or left for the dead-letter queue.
 //!
-//! Invariant: a message that was given back through no fault of its own (the worker stops, somebody else is at it) never gets
-//! nearer to the dead-letter queue.
+//! Invariant: a message that is given back through no fault of its own (the worker stops, another is on it) never gets nearer
+//! to the dead-letter queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +20,12 @@ pub(crate) struct Ended<'a> {
     pub(crate) queue: &'a Arc<dyn WorkQueue>,
     pub(crate) message: &'a Message,
     pub(crate) max_receives: Option<u32>,
-    /// How long the message stays hidden, should nothing become of it.
+    /// How long the message stays hidden when it is neither deleted nor given back.
     pub(crate) visibility: Duration,
-    /// What the events about it carry.
     pub(crate) about: &'a About,
 }
 
-/// Deletes the message, or gives it back, and says what happened.
+/// Deletes the message or gives it back, and reports what happened.
 pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::result::Result<(), Failure>) {
     let Ended { queue, message, about, .. } = ended;
     let (name, role) = (queue.name(), queue.name().role.as_str());
@@ -41,7 +40,7 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
             | Failure::NoSpace(_)),
         ) => {
             let is_last = failed(context, &ended, &failure).await;
-            // After the last attempt the next receive dead-letters it: until then nobody can see or replay it.
+            // The next receive dead-letters it, and only a dead letter can be seen and replayed: so give it back without delay.
             let delay = if is_last { Duration::ZERO } else { retry_delay(message.receive_count) };
             queue.release(&message.receipt, delay).await
         }
@@ -65,7 +64,7 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
     match settled {
         Ok(()) if is_done => record::message_deleted(role),
         Ok(()) => record::message_released(role),
-        // Then the message comes again, to this worker or another, and finds its work done.
+        // The message comes again, to this worker or another, which finds the work done.
         Err(error) if error.code() == ErrorCode::LeaseLost => {
             tracing::warn!("a message of {name} came back before it was settled: {error}");
         }
@@ -82,8 +81,8 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
     }
 }
 
-/// Tells that the attempt failed; true when it was the last. Then the job is failed, with the reason: the message goes to the
-/// dead-letter queue at its next receive, and replaying it takes the job back.
+/// Reports that the attempt failed; true when it was the last. Then it also marks the job failed, with the reason: the message
+/// goes to the dead-letter queue at its next receive, and replaying it takes the job back.
 async fn failed(context: &Context, ended: &Ended<'_>, failure: &Failure) -> bool {
     let Ended { message, max_receives, about, .. } = ended;
     let is_last = max_receives.is_some_and(|max| message.receive_count >= max);
@@ -103,8 +102,9 @@ async fn failed(context: &Context, ended: &Ended<'_>, failure: &Failure) -> bool
     true
 }
 
-/// Gives the message back without an attempt having failed. Its receive count can't be taken back; so, where the next receive
-/// would dead-letter it, it is sent anew. And where giving back is not allowed too, or it would be hidden for most of an hour.
+/// Gives the message back without counting a failed attempt. A receive count can't be lowered, so when the next receive would
+/// dead-letter the message, it is sent again as a new one. The same when giving back is not allowed, since the message would
+/// stay hidden for most of an hour.
 async fn give_back(ended: &Ended<'_>, after: Duration) -> Result<()> {
     let Ended { queue, message, max_receives, .. } = ended;
     if max_receives.is_some_and(|max| message.receive_count >= max) {
@@ -119,12 +119,12 @@ async fn give_back(ended: &Ended<'_>, after: Duration) -> Result<()> {
 async fn send_anew(ended: &Ended<'_>, after: Duration) -> Result<()> {
     let Ended { queue, message, .. } = ended;
     let delay = after.min(MAX_DELAY);
-    // Sent first: a crash in between leaves two, and work done twice does no harm.
+    // Send first: a crash in between leaves two messages, and work done twice does no harm.
     queue.send(&[Outgoing { body: message.body.clone(), delay }]).await?;
     queue.delete(&message.receipt).await
 }
 
-/// Two seconds, doubled at each attempt, a minute at most.
+/// Two seconds, doubled at each attempt, up to a minute.
 fn retry_delay(attempt: u32) -> Duration {
     Duration::from_secs(1 << attempt.clamp(1, 6)).min(Duration::from_secs(60))
 }

@@ -1,7 +1,7 @@
 //! Events on disk until the control plane has them.
 //!
-//! An event is appended to a file before `append` returns, so a killed worker's events survive it. Files are sent whole and
-//! removed after the server has acknowledged every event in them; sending one twice is harmless, since the server drops
+//! An event is appended to a file before `append` returns, so a killed worker's events survive. A file is sent whole, and
+//! removed after the server has acknowledged every event in it; sending one twice is harmless, since the server drops
 //! duplicates. The spool is bounded: beyond its limit progress events are dropped and counted, state events never.
 
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use stereospot_domain::Event;
 
-/// A file is closed at this size, so that a long outage is sent and removed piece by piece.
+/// A file is closed at this size, so that the events of a long outage are sent and removed piece by piece.
 const FILE_BYTES: u64 = 1024 * 1024;
 
 /// The spool of one worker. One process writes to it.
@@ -23,7 +23,7 @@ pub struct Spool {
     closed: VecDeque<Closed>,
     current: Option<Current>,
     next_number: u64,
-    /// Lines cut short by a crash, or otherwise not readable.
+    /// Lines that could not be read, mostly cut short by a crash.
     unreadable: u64,
 }
 
@@ -43,26 +43,24 @@ struct Current {
 /// How much waits to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Waiting {
-    /// Events.
     pub events: u64,
-    /// Bytes on disk.
+    /// On disk.
     pub bytes: u64,
 }
 
-/// What became of an event.
+/// What became of an event on its way into the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
-    /// It is in the spool.
     Kept,
     /// The spool is full and this was a progress event.
     Dropped,
 }
 
 impl Spool {
-    /// Opens the spool in a folder, which is made when it is missing. Files of earlier starts are kept and sent first.
+    /// Opens the spool in a folder, and creates the folder if it is missing. Files of earlier starts are kept and sent first.
     ///
     /// # Errors
-    /// When the folder can't be made or read.
+    /// When the folder can't be created or read.
     pub fn open(folder: &Path, limit_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let mut closed = Vec::new();
@@ -92,7 +90,7 @@ impl Spool {
     /// Appends an event.
     ///
     /// # Errors
-    /// When it can't be written, on a full disk say; then it is not in the spool.
+    /// When the event can't be written, for example on a full disk; then it is not in the spool.
     pub fn append(&mut self, event: &Event) -> io::Result<Appended> {
         if event.kind().is_progress() && self.waiting().bytes >= self.limit_bytes {
             return Ok(Appended::Dropped);
@@ -102,7 +100,7 @@ impl Spool {
         let current = match &mut self.current {
             Some(current) => current,
             none => {
-                // It may have been deleted meanwhile.
+                // Someone may have deleted the folder.
                 fs::create_dir_all(&self.folder)?;
                 let path = self.folder.join(format!("{:012}.jsonl", self.next_number));
                 let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
@@ -111,7 +109,7 @@ impl Spool {
             }
         };
         if let Err(error) = current.file.write_all(&line) {
-            // Half a line would swallow the next one: close the file, so that only this line is unreadable.
+            // The next line would be appended to this half-written one: close the file, so that only this line is unreadable.
             self.close_current();
             return Err(error);
         }
@@ -123,18 +121,18 @@ impl Spool {
         Ok(Appended::Kept)
     }
 
-    /// The oldest file with its events, closing the one that is being written if there is no other. `None` when all is sent.
-    /// The same file comes again until [`Spool::remove`] is called with it.
+    /// Returns the oldest file with its events, and closes the file being written if there is no other; `None` when all is
+    /// sent. Returns the same file again until [`Spool::remove`] is called with it.
     ///
     /// # Errors
-    /// When it can't be read.
+    /// When the file can't be read.
     pub fn oldest(&mut self) -> io::Result<Option<(PathBuf, Vec<Event>)>> {
         if self.closed.is_empty() {
             self.close_current();
         }
         while let Some(Closed { path, waiting }) = self.closed.front() {
             let file = match File::open(path) {
-                // Somebody deleted it: what it held is lost, what comes after it isn't.
+                // Someone deleted the file: its events are lost, later ones are not.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     self.unreadable += waiting.events;
                     self.closed.pop_front();
@@ -157,7 +155,7 @@ impl Spool {
     /// Removes a file whose events the server has.
     ///
     /// # Errors
-    /// When it can't be removed; then its events are sent again, which is harmless.
+    /// When the file can't be removed; then its events are sent again, which is harmless.
     pub fn remove(&mut self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)?;
         self.closed.retain(|closed| closed.path != path);
@@ -174,7 +172,7 @@ impl Spool {
         })
     }
 
-    /// Lines that could not be read so far: at most one a crash, and those of files that somebody deleted.
+    /// Lines that could not be read so far: at most one for each crash, and those of deleted files.
     #[must_use]
     pub fn unreadable(&self) -> u64 {
         self.unreadable

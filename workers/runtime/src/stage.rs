@@ -24,47 +24,44 @@ pub use crate::failure::{Failure, chain, told};
 
 /// How long one receive waits for a message.
 const WAIT: Duration = Duration::from_secs(10);
-/// First pause after a failure of the backend; doubles up to [`LONGEST_PAUSE`].
+/// First pause after a failed receive; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How long a message is kept while the backend is away, or the own folder can't be used; see [`Failure::Away`]. Giving it back would hide it for its visibility
-/// timeout if that failed too, which may be most of an hour.
+/// How long a message is kept while the backend is away or the worker's own folder can't be used; see [`Failure::Away`]. Giving
+/// it back may fail too, and then it stays hidden for its visibility timeout, which may be most of an hour.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// First pause between two tries while the backend is away; doubles up to [`MOST_WHILE_AWAY`].
 const WHILE_AWAY: Duration = Duration::from_secs(1);
 const MOST_WHILE_AWAY: Duration = Duration::from_secs(30);
-/// First pause between two looks whether a full disk has space again; doubles up to [`MOST_UNTIL_SPACE`].
+/// First pause between two tries on a full disk; doubles up to [`MOST_UNTIL_SPACE`].
 const UNTIL_SPACE: Duration = Duration::from_secs(10);
 const MOST_UNTIL_SPACE: Duration = Duration::from_secs(60);
-/// A message is hidden so long where the queue's own setting may not be asked for. Long enough for most steps, should the lease
-/// not be extendable either.
+/// The visibility timeout used when the queue's own setting can't be read. Long enough for most steps, in case the lease can't
+/// be extended either.
 const UNKNOWN_VISIBILITY: Duration = Duration::from_secs(900);
-/// A message is hidden at least so long, whatever the queue's own setting.
+/// The shortest visibility timeout used, whatever the queue's setting.
 const LEAST_VISIBILITY: Duration = Duration::from_secs(1);
-/// Of what a strange body says no more is told: it may be a megabyte.
+/// Truncate unparsable bodies in logs: one may be a megabyte.
 const TOLD_CHARS: usize = 300;
 /// How long a receive that is under way may still take when the process stops: dropping it could leave a message hidden.
 const LAST_RECEIVE: Duration = Duration::from_millis(300);
 
-/// What a stage needs of the process around it. Cheap to clone.
+/// What a stage needs from the process around it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// Queues, stores and objects.
     pub backend: Backend,
-    /// Where facts go.
     pub events: Events,
     /// Cancelled when the process is asked to stop.
     pub stop: CancellationToken,
-    /// Who writes down what the outputs mean.
     pub topology: Topology,
     /// How long a message is kept while the backend does not answer or refuses, or the worker's own folder can't be used.
     pub patience: Duration,
-    /// Keeps the platform from ending this process while it holds a lease; absent where nothing would.
+    /// Keeps the platform from ending this process while it holds a lease; absent when nothing would end it.
     pub protection: Option<Protection>,
 }
 
 impl Context {
-    /// Of a process that keeps the books itself and that nothing but its operator ends.
+    /// The context of a process that writes completions itself and that only its operator ends.
     #[must_use]
     pub fn new(backend: Backend, events: Events, stop: CancellationToken) -> Self {
         let topology = Topology::default();
@@ -72,21 +69,20 @@ impl Context {
     }
 }
 
-/// One thing that a message asks for.
+/// One request of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
-    /// Something that every pipeline knows.
+    /// A request that every pipeline knows.
     Of(Request),
-    /// To look at an object of the output bucket that only this deployment's inference knows; its key.
+    /// Look at the output object of this key, whose meaning only this deployment's inference knows.
     Object(String),
 }
 
-/// One message's work.
+/// One request's work.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// What it asks for.
     pub asked: Asked,
-    /// What events about it carry.
+    /// What the events about it are about.
     pub about: About,
     /// Cancelled when the work must stop: the lease is lost, or the process stops.
     pub cancel: CancellationToken,
@@ -95,48 +91,47 @@ pub struct Task {
 /// The work of a stage.
 #[async_trait]
 pub trait Handler: Send + Sync {
-    /// The queue it lives on.
+    /// The queue to receive from.
     fn role(&self) -> QueueRole;
 
-    /// What a body asks for.
+    /// Reads the requests of a message's body.
     ///
     /// # Errors
-    /// When it asks for nothing that this stage can do.
+    /// When this stage can do nothing with the body.
     fn read(&self, body: &str) -> Result<Vec<Asked>, message::Error> {
         Ok(message::parse(self.role(), body)?.into_iter().map(Asked::Of).collect())
     }
 
-    /// Does one message's work. Everything must be durable when it returns `Ok`; it must be safe to do twice; and it must
+    /// Does the work of one request. Everything must be durable when it returns `Ok`; it must be safe to do twice; and it must
     /// end soon after `task.cancel`.
     ///
     /// # Errors
-    /// A [`Failure`] says what becomes of the message.
+    /// A [`Failure`] decides what becomes of the message.
     async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure>;
 }
 
-/// Why a stage's loop ended before it was told to.
+/// Why a stage's loop ended without being asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The queue is not deployed, or can't be used.
     #[error(transparent)]
     Backend(#[from] stereospot_ports::Error),
-    /// The worker can't go on.
     #[error("this worker can't go on: {0}")]
     Broken(String),
 }
 
-/// A queue with what is set for it.
+/// A queue with its settings.
 struct At {
     queue: Arc<dyn WorkQueue>,
     settings: Settings,
-    /// Given to each receive where the queue's own is not known.
+    /// Passed to each receive when the queue's own setting is unknown or too short.
     visibility: Option<Duration>,
 }
 
 impl At {
     async fn look(queue: Arc<dyn WorkQueue>) -> stereospot_ports::Result<Self> {
         match queue.settings().await {
-            // A queue may hide its messages for no time at all: no lease could be kept on them.
+            // A queue's messages may be hidden for no time at all: then no lease could be kept.
             Ok(Settings { visibility, max_receives }) if visibility < LEAST_VISIBILITY => {
                 let settings = Settings { visibility: LEAST_VISIBILITY, max_receives };
                 Ok(Self { queue, settings, visibility: Some(LEAST_VISIBILITY) })
@@ -200,7 +195,7 @@ pub async fn run(context: &Context, handler: &dyn Handler, busy: &AtomicBool) ->
     Ok(())
 }
 
-/// Waits for a message; `None` when the process stops. A message that came at that very moment is given back.
+/// Waits for a message; `None` when the process stops. A message that arrives at that very moment is given back.
 async fn receive(context: &Context, at: &At) -> Option<stereospot_ports::Result<Vec<Message>>> {
     if context.stop.is_cancelled() {
         return None;
@@ -222,7 +217,7 @@ async fn receive(context: &Context, at: &At) -> Option<stereospot_ports::Result<
 /// Receives one message, if there is one, and does its work; false when there was none.
 ///
 /// # Errors
-/// When the queue is not deployed or can't be asked, or the worker can't go on.
+/// When the queue is not deployed or can't be reached, or the worker can't go on.
 pub async fn step(context: &Context, handler: &dyn Handler) -> Result<bool, Error> {
     let at = At::look(Arc::clone(context.backend.queue(handler.role())?)).await?;
     let received = at.receive(Duration::ZERO).await?;
@@ -238,14 +233,17 @@ async fn pause_after(context: &Context, error: &str, pause: Duration) {
     tokio::select! { () = tokio::time::sleep(pause) => {}, () = context.stop.cancelled() => {} }
 }
 
-/// Does a message's work and settles it. Returns why the worker can't go on, where it can't.
+/// Does a message's work and settles it.
+///
+/// # Errors
+/// When the worker can't go on.
 async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message) -> Result<(), Error> {
     let role = handler.role();
     let _protected = context.protection.as_ref().map(Protection::hold);
     let asked = match handler.read(&message.body) {
         Ok(asked) => asked,
         Err(error) => {
-            // Nothing here can act on it: after its last attempt it stands in the dead-letter queue, where people see it.
+            // No stage can act on it: after its last attempt it is in the dead-letter queue, where operators see it.
             let error: String = error.to_string().chars().take(TOLD_CHARS).collect();
             let (name, bytes) = (at.queue.name(), message.body.len());
             tracing::error!("a message of {name} can't be read: {error} (id {}, {bytes} bytes)", message.id);
@@ -268,7 +266,7 @@ async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message
         let own = self::about(role, Some(&asked), message.receive_count);
         match timed(context, handler, &Task { asked, about: own.clone(), cancel: lease.lost.clone() }).await {
             Ok(()) => {}
-            // What else the message asks for may fare better: it is tried all the same.
+            // The message's other requests may succeed: try them all the same.
             Err(
                 failure @ (Failure::Retry(..)
                 | Failure::Damaged(_)
@@ -296,7 +294,7 @@ async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message
     broken
 }
 
-/// Does one request's work, and counts it. A bad source ends here: its job is failed, and nothing is left to do for it.
+/// Does one request's work, and counts it. A bad source ends here: the job is marked failed, and the message is done.
 async fn timed(context: &Context, handler: &dyn Handler, task: &Task) -> Result<(), Failure> {
     if matches!(task.asked, Asked::Of(Request::Test)) {
         tracing::info!("S3 told that its notifications were configured: nothing to do");
@@ -310,7 +308,7 @@ async fn timed(context: &Context, handler: &dyn Handler, task: &Task) -> Result<
     }
     let Err(failure @ Failure::Refused(reason)) = &outcome else { return outcome };
     if !job::may_fail(context, &task.about) {
-        // The reason can't be written down, so the message must tell it: from the dead-letter queue.
+        // This worker may not write the reason into the job's row, so the dead letter has to carry it.
         return Err(Failure::Retry(ErrorCode::Invalid, reason.clone()));
     }
     job::emit_failed(context, &task.about, failure, true);
@@ -318,7 +316,7 @@ async fn timed(context: &Context, handler: &dyn Handler, task: &Task) -> Result<
     Ok(())
 }
 
-/// Does the work; while there is no space for it, the worker's folder can't be used or the backend is away, waits and tries again.
+/// Does the work. While the disk is full, the worker's folder can't be used or the backend is away, waits and tries again.
 async fn handle_in_time(context: &Context, handler: &dyn Handler, task: &Task) -> Result<(), Failure> {
     let (mut until_space, mut while_away) = (UNTIL_SPACE, WHILE_AWAY);
     let mut away_since = None;

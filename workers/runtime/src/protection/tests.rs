@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-/// Tells what it is asked.
+/// Reports each call that it gets.
 #[derive(Debug)]
 struct Platform {
     asked: mpsc::UnboundedSender<&'static str>,

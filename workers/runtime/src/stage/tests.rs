@@ -8,7 +8,7 @@ use stereospot_ports::wrapped::WrappedQueue;
 
 use super::*;
 
-/// Answers each job with the failure that is made for it.
+/// Answers each job with the failure that the function makes for it.
 struct Scripted<F>(F);
 
 #[async_trait]
@@ -230,7 +230,7 @@ async fn what_passes_is_waited_for_with_the_message_in_hand() {
     assert_eq!(world.counts().await, (0, 0), "done in the end, by the first receiving");
 }
 
-/// A stage after the cutting, whose work is refused.
+/// A stage after chunking that refuses its work.
 struct Refusing;
 
 #[async_trait]
@@ -265,7 +265,7 @@ async fn where_the_job_worker_keeps_the_books_only_chunking_fails_a_job() {
     assert_eq!(world.status(cut).await.0, JobStatus::Created);
 }
 
-/// A queue whose role may receive, send and delete, as those of existing deployments. Past the lease its receipt is void.
+/// A queue whose role may receive, send and delete, like those of existing deployments. After the lease its receipt is void.
 #[derive(Debug)]
 struct Restricted(Arc<dyn WorkQueue>, AtomicBool);
 
@@ -324,12 +324,12 @@ async fn where_leases_cannot_be_extended_work_goes_on_past_them() {
     world.send(source(job_id)).await;
     world.work(1, &Long(world.context.events.clone())).await;
     assert_eq!(world.counts().await, (0, 0), "done and deleted");
-    // What is given back is sent anew; the one that was held is gone.
+    // A message that is given back is sent again as a new one, and the old one deleted.
     world.send(source(job_id)).await;
     step(&world.context, &Scripted(|_| Err(Failure::Cancelled))).await.unwrap();
     assert_eq!(world.counts().await, (1, 0), "at once");
     world.work(1, &Scripted(|_| Ok(()))).await;
-    // One that fails can't be given back either: it comes again by itself.
+    // A failed one can't be given back either: it comes again when its lease ends.
     world.send(source(job_id)).await;
     world.work(2, &Scripted(|_| Err(Failure::Retry(ErrorCode::Internal, "the moon is wrong".into())))).await;
     world.work(1, &Scripted(|_| Ok(()))).await;
@@ -355,7 +355,7 @@ async fn what_is_damaged_is_dead_lettered_and_its_events_say_so() {
         _ => None,
     });
     assert_eq!(ended, Some(Some(ErrorCode::Corrupt)));
-    // Another failure says nothing of the kind.
+    // Any other failure does not say so.
     world.send(source(world.job(2).await)).await;
     world.work(1, &Scripted(|_| Err(Failure::Retry(ErrorCode::Internal, "the moon is wrong".into())))).await;
     let told = world.context.events.take_spooled();
