@@ -41,10 +41,7 @@ pub enum Failure {
     Broken(String),
     /// Another worker is on it; look again after a while. No attempt failed.
     #[error("not now: {why}")]
-    Later {
-        why: String,
-        after: Duration,
-    },
+    Later { why: String, after: Duration },
 }
 
 impl Failure {

@@ -26,12 +26,11 @@ use crate::{files, media_failure};
 /// The chunking stage.
 #[derive(Debug)]
 pub struct Chunking {
-    /// Where files live while they are worked on.
     pub scratch: Scratch,
-    /// Wanted length of a segment in seconds, unless the job says otherwise.
+    /// Wanted length of a segment in seconds, unless the job sets one.
     pub segment_secs: f64,
-    /// Whether segments take their part of the sound along. Ours need none: the assembly takes it from the source, whole. Those
-    /// of existing deployments join the sound that they find.
+    /// Whether segments carry their part of the sound. Our reassembly takes the sound from the source; that of existing
+    /// deployments joins the segments' sound.
     pub with_sound: bool,
 }
 
@@ -57,7 +56,7 @@ impl Handler for Chunking {
         if self.with_sound {
             (has_sound, paths) = with_sound(source, split.manifest().clone(), paths, task.cancel.clone()).await?;
         }
-        // The manifest before the segments: whoever sees a segment needs it.
+        // Write the manifest before the segments: a reader of a segment needs it.
         let manifest = split.manifest().clone();
         let written = Fingerprint::of(paths.clone()).await.map_err(|(path, error)| files::io_failure(&path, &error))?;
         let plan = plan::keep(context, job_id, Plan { target_secs, has_sound, files: written, manifest }).await?;
@@ -86,7 +85,7 @@ impl Handler for Chunking {
             };
             context.events.emit(Payload::ChunkingCompleted(completed), &task.about);
         }
-        // Completions may all be there already, and then nobody else looks again.
+        // If all completions are there already, no later event leads to another check.
         job::check_trigger(context, job_id).await?;
         Ok(())
     }
@@ -130,7 +129,7 @@ async fn split(
     work.await.expect("splitting does not panic").map_err(|error| media_failure(&error))
 }
 
-/// Gives each segment its part of the sound, where the source has any; says whether it has.
+/// Adds to each segment its part of the sound; returns whether the source has any.
 async fn with_sound(
     source: PathBuf,
     manifest: Manifest,
@@ -145,7 +144,7 @@ async fn with_sound(
             let out = segment.with_file_name(format!("sound-{}.mp4", spec.index));
             if add_part_of_sound(&source, &manifest, spec, &segment, &out, cancel)? {
                 has_sound = true;
-                // A source may fill half a disk. What can't be removed now goes with the folder.
+                // A source may fill half a disk, so remove the silent file now. If that fails, it goes with the folder.
                 let _ = std::fs::remove_file(segment);
                 paths.push(out);
             } else {

@@ -1,4 +1,4 @@
-//! Renders the ray-cast demo clip: a source whose every frame, depth and sound is known.
+//! Renders the ray-cast demo clip: a source with known frames, depth and sound.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     seed: u64,
 }
 
-/// Renders, encodes, adds the sound. The file appears under its name when it is whole.
+/// Renders, encodes, adds the sound. The file appears under its name once it is whole.
 pub(crate) fn render(options: &Options) -> anyhow::Result<()> {
     let Options { output, width, height, frames, seed } = options.clone();
     let spec = SceneSpec { width, height, frames, seed, ..SceneSpec::default() };

@@ -1,6 +1,6 @@
-//! One segment through decode → depth → warp → encode, each stage on its own thread, with bounded channels between them.
+//! Converts one segment: decode → depth → warp → encode, each stage on its own thread, with bounded channels between them.
 //!
-//! The slowest stage sets the pace; the channels hold a few pictures, so memory stays bounded whatever the segment's length.
+//! The slowest stage sets the pace; the channels hold a few pictures, so memory stays bounded for any segment length.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,79 +15,70 @@ use stereospot_picture::Picture;
 use stereospot_stereo::{DepthModel, DepthStage, Layout, NormalisedDepth, Options, Warper, warm_up_frames};
 use tokio_util::sync::CancellationToken;
 
-/// Pictures that wait between two stages. Enough to even out their pace, few enough for 4K in a small machine.
+/// Pictures that wait between two stages: enough to even out their pace, few enough for 4K on a small machine.
 const BETWEEN: usize = 4;
 
 /// What to convert, and how.
 #[derive(Debug)]
 pub struct Conversion {
-    /// Facts of the whole source.
+    /// Of the whole source.
     pub manifest: Manifest,
-    /// The segment.
     pub spec: SegmentSpec,
-    /// Its file.
     pub input: PathBuf,
-    /// The segment before it, to warm up the depth range; absent where nothing before matters.
+    /// The segment before it, to warm up the depth range; absent when it does not matter.
     pub previous: Option<(SegmentSpec, PathBuf)>,
-    /// The file to write.
     pub output: PathBuf,
-    /// How the eyes are packed.
     pub layout: Layout,
-    /// Parameters of the conversion.
     pub options: Options,
     /// Constant rate factor.
     pub crf: u8,
-    /// The encoder's preset.
     pub preset: String,
     /// Threads for decoding and for encoding.
     pub threads: usize,
 }
 
 impl Conversion {
-    /// Pictures of the previous segment that warm up the depth range.
+    /// Number of pictures of the previous segment that warm up the depth range.
     fn warm_up(&self) -> u64 {
         self.previous.as_ref().map_or(0, |(spec, _)| spec.frames.min(warm_up_frames(&self.options) as u64))
     }
 
-    /// Number in the video of the first picture that the depth stage sees, the warm-up included.
+    /// Number, within the video, of the first picture that the depth stage sees, warm-up included.
     fn first_picture(&self) -> u64 {
         let earlier = self.manifest.segments.iter().filter(|spec| spec.index < self.spec.index);
         earlier.map(|spec| spec.frames).sum::<u64>().saturating_sub(self.warm_up())
     }
 }
 
-/// What came of it.
+/// The outcome of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Converted {
-    /// Frames written.
     pub frames: u64,
-    /// Bytes written.
+    /// Of the written file.
     pub bytes: u64,
-    /// Time each stage worked, waiting left out.
+    /// Time that the stage worked, without waiting.
     pub decode: Duration,
-    /// As above, with the warm-up.
+    /// Like `decode`, with the warm-up.
     pub depth: Duration,
-    /// As above.
     pub warp: Duration,
-    /// As above.
     pub encode: Duration,
 }
 
-/// Why it failed.
+/// Why a conversion failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Decoding or encoding.
+    /// Decoding or encoding failed.
     #[error(transparent)]
     Media(#[from] stereospot_media::Error),
-    /// The depth model.
+    /// The depth model failed.
     #[error(transparent)]
     Depth(#[from] stereospot_stereo::Error),
-    /// It was told to stop.
+    /// The conversion was asked to stop.
     #[error("cancelled")]
     Cancelled,
 }
 
-/// How far a conversion is, to be looked at from another thread.
+/// How far a conversion is; readable from another thread.
 #[derive(Debug, Default)]
 pub struct Progress {
     written: OnceLock<Arc<AtomicU64>>,
@@ -101,7 +92,7 @@ impl Progress {
     }
 
     fn follow(&self, written: Arc<AtomicU64>) {
-        // A conversion opens one encoder, so there is none before.
+        // A conversion opens only one encoder, so nothing was set before.
         let _ = self.written.set(written);
     }
 }
@@ -111,8 +102,7 @@ struct Timed<T> {
     result: Result<T, Error>,
 }
 
-/// Converts. The model comes back, whatever the outcome, to be used for the next segment. `frames_done` counts up as frames
-/// are written.
+/// Converts a segment. Returns the model for the next segment, even after a failure. `frames_done` counts the written frames.
 pub fn convert(
     model: DepthModel,
     conversion: &Conversion,
@@ -127,7 +117,7 @@ pub fn convert(
         let decode = scope.spawn(move || decode(conversion, &decoded, cancel));
         let depth = scope.spawn(move || depth(depth_stage, conversion, to_depth, &deep, cancel));
         let warp = scope.spawn(move || warp(conversion, to_warp, &warped));
-        // Each stage owns its ends of the channels: ending, for whatever reason, it lets go of them, and so the others end too.
+        // Each stage owns its ends of the channels. When one ends, for whatever reason, it drops them, and the others end too.
         let encoded = encode(conversion, to_encode, frames_done);
         let decoded = decode.join().expect("decoding does not panic");
         let (model, deep) = depth.join().expect("depth does not panic");
@@ -139,7 +129,7 @@ pub fn convert(
             encode: encoded.busy,
             ..Converted::default()
         };
-        // The first stage's error is the cause of the others'.
+        // The error of an earlier stage causes those of later ones.
         let result = decoded.result.and(deep.result).and(encoded.result).and_then(|encoder| {
             let finishing = Instant::now();
             let summary = encoder.ok_or(Error::Cancelled)?.finish()?;
@@ -241,7 +231,7 @@ fn encode(conversion: &Conversion, input: Receiver<(i64, Picture)>, frames_done:
                     none.insert(encoder)
                 }
             };
-            // Times from zero, as every joiner takes them; ours lays each segment where it belongs.
+            // Times start at zero, as every joiner expects; ours puts each segment in its place.
             encoder.push(pts - conversion.spec.start_pts, &picture)?;
             busy += started.elapsed();
         }
@@ -261,14 +251,14 @@ fn encoder_options(conversion: &Conversion, picture: &Picture) -> EncoderOptions
     }
 }
 
-/// How the packing is told in the file.
+/// How the file declares the packing.
 #[must_use]
 pub fn stereo_layout(layout: Layout) -> stereospot_media::manifest::StereoLayout {
     use stereospot_media::manifest::StereoLayout;
     match layout {
         Layout::Sbs | Layout::HalfSbs => StereoLayout::SideBySide,
         Layout::Tb | Layout::HalfTb => StereoLayout::TopBottom,
-        // With the eyes exchanged no player must show it as side by side.
+        // With the eyes exchanged, no player may show it as side by side.
         Layout::CrossEyed | Layout::Anaglyph(_) => StereoLayout::Mono,
     }
 }

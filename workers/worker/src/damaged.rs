@@ -1,8 +1,9 @@
-//! What becomes of the message of a segment whose file can't be decoded.
+//! Decides what becomes of the message of a segment whose file can't be decoded.
 //!
-//! Where the file is as it was written, the damage came with the video: the job ends, and says so, since splitting again would only
-//! give the same file. Where it isn't, nothing is lost as long as the source is there: split again, it gives the same segments as
-//! before. That is an operator's to decide, so the message goes to the dead-letter queue with that reason, and replaying it does it.
+//! If the file is as it was written, the damage came with the video: the job ends with that reason, since splitting again would
+//! give the same file. If it is not, nothing is lost as long as the source exists: splitting it again gives the same segments.
+//! An operator decides that, so the message goes to the dead-letter queue with that reason, and replaying it splits the source
+//! again.
 
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_ports::objects;
@@ -12,19 +13,19 @@ use crate::convert::Conversion;
 use crate::files;
 use crate::fingerprint::Fingerprint;
 
-/// What was found of the damage.
+/// The damage that was found.
 pub(crate) struct Found {
-    /// The segment whose file it is: the message's own, or the one before it.
+    /// The segment with the damaged file: the message's own, or the one before it.
     pub(crate) index: u32,
     /// What can't be decoded, as a clause.
     pub(crate) why: String,
-    /// True where our own cut wrote it.
+    /// True when our own workers cut it.
     pub(crate) is_ours: bool,
-    /// How the cut's files were written; empty where nobody wrote that down.
+    /// How our workers wrote the files of the cut; empty when that was not recorded.
     pub(crate) written: Vec<Fingerprint>,
 }
 
-/// The failure of a segment's message.
+/// Returns the failure of the segment's message.
 pub(crate) async fn failure(context: &Context, key: SegmentKey, conversion: &Conversion, found: Found) -> Failure {
     let Found { index, why, is_ours, written } = found;
     let (spec, file) = match &conversion.previous {
@@ -55,7 +56,7 @@ pub(crate) async fn failure(context: &Context, key: SegmentKey, conversion: &Con
             Failure::Damaged(format!("{what}: replay its message, which has the source split again"))
         }
         Ok(false) if is_ours => Failure::Refused(format!("{what}, and it can't be cut again: submit the video again")),
-        // Others cut otherwise each time: what is converted already would not fit.
+        // Another service cuts differently each time: the segments converted so far would not fit.
         Ok(_) => Failure::Refused(format!(
             "{what}, and it can't be cut again: submit the video again, another copy of it should that fail alike"
         )),

@@ -1,8 +1,8 @@
-//! Deletes what is left of jobs, where a deployment has a queue for it: the media-worker's duty, so ours when ours is in its
-//! place.
+//! Deletes what jobs leave behind, when the deployment has a deletion queue. That is the media-worker's task, so ours when our
+//! worker takes its place.
 //!
-//! Invariant: only a job that has ended is deleted, its row last and never: the row stays, with the status `deleted`. Existing
-//! services set that status before they ask; whoever asks without it gets it set here.
+//! Invariant: only a job that has ended is deleted. Its row stays, with the status `deleted`. Existing services set that status
+//! before they send the message; without it, it is set here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +18,21 @@ use stereospot_runtime::protection::Protection;
 use stereospot_runtime::stage::{Context, Failure};
 use stereospot_telemetry::record;
 
-/// How long one receive waits for a message. Deleting is nothing that anybody waits for.
+/// How long one receive waits for a message. No one waits for a deletion.
 const WAIT: Duration = Duration::from_secs(20);
-/// As the queue of existing deployments has it. Given with each receive, so that nothing need be asked first.
+/// The visibility timeout of the queue in existing deployments. Passed with each receive, so that the queue's settings need not
+/// be read.
 const VISIBILITY: Duration = Duration::from_secs(600);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Deletes what messages on the queue ask for, until the context's `stop`.
+/// Deletes the jobs named by the queue's messages, until the context's `stop`.
 pub async fn run(context: &Context, queue: Arc<dyn WorkQueue>) {
     let mut pause = FIRST_PAUSE;
     while !context.stop.is_cancelled() {
         let received = tokio::select! {
             received = step(context, &*queue, WAIT) => received,
-            // What was received at this very moment comes again by itself.
+            // A message received at this very moment comes again when its lease ends.
             () = context.stop.cancelled() => return,
         };
         match received {
@@ -46,11 +47,11 @@ pub async fn run(context: &Context, queue: Arc<dyn WorkQueue>) {
     }
 }
 
-/// Receives one message, if one comes in time, and does what it asks; false when none came. One that can't be done is left to
-/// come again, and to the queue's own dead-letter queue in the end.
+/// Receives one message, if one comes in time, and deletes its job; false when none came. A message that can't be carried out
+/// comes again, and ends in the queue's own dead-letter queue.
 ///
 /// # Errors
-/// When the queue can't be asked.
+/// When the queue can't be reached.
 pub async fn step(context: &Context, queue: &dyn WorkQueue, wait: Duration) -> stereospot_ports::Result<bool> {
     let received = queue.receive(Receive { max: 1, wait, visibility: Some(VISIBILITY) }).await?;
     let Some(message) = received.first() else { return Ok(false) };
@@ -77,7 +78,7 @@ async fn take(context: &Context, message: &Message) -> Result<(), Failure> {
 /// Deletes a job's source, segments, outputs, completions and lock. Doing it again changes nothing.
 ///
 /// # Errors
-/// [`Failure::Refused`] when the job has not ended; otherwise when the backend can't be asked.
+/// [`Failure::Refused`] when the job has not ended; otherwise when the backend can't be reached.
 pub async fn delete(context: &Context, job_id: JobId) -> Result<(), Failure> {
     let backend = &context.backend;
     let job = backend.jobs.get(job_id).await?;
@@ -85,12 +86,12 @@ pub async fn delete(context: &Context, job_id: JobId) -> Result<(), Failure> {
         let why = format!("job_id={job_id} is {}: it can be deleted once it is completed or failed", job.status);
         return Err(Failure::Refused(why));
     }
-    // Before the objects: a job whose result is half gone must not say that it is completed.
+    // Before the objects: a job whose result is half gone must not claim to be completed.
     backend.jobs.transition(job_id, &Transition::to(JobStatus::Deleted)).await?;
     gone(backend.input.store.delete(&objects::path(&keys::source(job_id))?).await)?;
     let segments = remove_below(&backend.input, &format!("segments/{job_id}")).await?;
     let outputs = remove_below(&backend.output, &format!("jobs/{job_id}")).await?;
-    // After the outputs: from one that is still there somebody could record its completion once more.
+    // After the outputs: while one exists, its completion could be recorded again.
     let completions = backend.jobs.delete_completions(job_id).await?;
     backend.jobs.delete_lock(job_id).await?;
     tracing::info!(
@@ -100,7 +101,7 @@ pub async fn delete(context: &Context, job_id: JobId) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Removes everything below a prefix, many at once where the store can; says how much it was.
+/// Removes everything below a prefix, in batches where the store can; returns how many objects.
 async fn remove_below(bucket: &Bucket, prefix: &str) -> Result<usize, Failure> {
     let found = bucket.store.list(Some(&objects::path(prefix)?)).map_ok(|meta| meta.location).boxed();
     let mut removed = bucket.store.delete_stream(found);
@@ -112,7 +113,7 @@ async fn remove_below(bucket: &Bucket, prefix: &str) -> Result<usize, Failure> {
     Ok(count)
 }
 
-/// What is not there need not be removed.
+/// A missing object needs no removal.
 fn gone(removed: object_store::Result<()>) -> Result<(), Failure> {
     match removed {
         Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),

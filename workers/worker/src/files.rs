@@ -1,4 +1,4 @@
-//! Objects to files and back: libav works on files.
+//! Copies objects to files and back: libav works on files.
 
 use std::error::Error;
 use std::path::Path;
@@ -12,13 +12,13 @@ use stereospot_runtime::stage::Failure;
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
-/// Parts of an upload; S3 wants at least 5 MiB.
+/// Size of an upload's parts; S3 wants at least 5 MiB.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
 /// Writes an object into a file.
 ///
 /// # Errors
-/// As the bucket says when it can't be read, as [`io_failure`] when the file can't be written, [`Failure::Cancelled`].
+/// The bucket's error when the object can't be read, [`io_failure`] when the file can't be written, [`Failure::Cancelled`].
 pub async fn download(bucket: &Bucket, key: &str, file: &Path, cancel: &CancellationToken) -> Result<(), Failure> {
     let mut parts = bucket.store.get(&objects::path(key)?).await?.into_stream();
     let mut out = tokio::fs::File::create(file).await.map_err(|error| io_failure(file, &error))?;
@@ -31,7 +31,7 @@ pub async fn download(bucket: &Bucket, key: &str, file: &Path, cancel: &Cancella
     out.flush().await.map_err(|error| io_failure(file, &error))
 }
 
-/// Writes a file into an object, in parts where it is large. The object appears whole or not at all.
+/// Writes a file into an object, in parts if it is large. The object appears whole or not at all.
 ///
 /// # Errors
 /// As [`download`].
@@ -42,7 +42,7 @@ pub async fn upload(file: &Path, bucket: &Bucket, key: &str, cancel: &Cancellati
     let copied = tokio::select! {
         copied = tokio::io::copy_buf(&mut from, &mut to) => copied,
         () = cancel.cancelled() => {
-            // An upload that is not finished leaves no object; aborting it only frees its parts sooner.
+            // An unfinished upload leaves no object; aborting it only frees its parts sooner.
             let _ = to.abort().await;
             return Err(Failure::Cancelled);
         }
@@ -62,7 +62,7 @@ pub async fn upload(file: &Path, bucket: &Bucket, key: &str, cancel: &Cancellati
 /// Writes a few bytes into an object.
 ///
 /// # Errors
-/// [`Failure::Retry`] when it can't be written.
+/// When the object can't be written.
 pub async fn put(bucket: &Bucket, key: &str, content: Vec<u8>) -> Result<(), Failure> {
     bucket.store.put(&objects::path(key)?, PutPayload::from(content)).await?;
     Ok(())
@@ -71,7 +71,7 @@ pub async fn put(bucket: &Bucket, key: &str, content: Vec<u8>) -> Result<(), Fai
 /// Reads a small object; none when it does not exist.
 ///
 /// # Errors
-/// [`Failure::Retry`] when it can't be read.
+/// When the object can't be read.
 pub async fn get(bucket: &Bucket, key: &str) -> Result<Option<Vec<u8>>, Failure> {
     match bucket.store.get(&objects::path(key)?).await {
         Ok(found) => Ok(Some(found.bytes().await?.to_vec())),
@@ -80,7 +80,7 @@ pub async fn get(bucket: &Bucket, key: &str) -> Result<Option<Vec<u8>>, Failure>
     }
 }
 
-/// A failure to use a scratch file: never the fault of the message that the worker has in hand.
+/// A failure to use a scratch file. The message in hand is never at fault.
 #[must_use]
 pub fn io_failure(path: &Path, error: &std::io::Error) -> Failure {
     match io_code(error.kind()) {
@@ -95,7 +95,7 @@ pub fn io_failure(path: &Path, error: &std::io::Error) -> Failure {
 #[must_use]
 pub fn no_scratch(path: &Path, error: &std::io::Error) -> Failure {
     let path = path.display();
-    // That of a temporary file names its path itself.
+    // The error of a temporary file names its path already.
     let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
     let why = format!("this worker can't use {path} ({why}): once it can, it goes on by itself");
     Failure::NoScratch(io_code(error.kind()), why)

@@ -1,4 +1,4 @@
-//! What a file holds, in few bytes: by it a file that was stored is known again.
+//! Recognises a stored file: whether it still is what was written.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -6,20 +6,19 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// A file's size and the hash of its content. It tells damage, not forgery.
+/// A file's size and the hash of its content. It detects damage, not forgery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// Its size.
     pub bytes: u64,
     /// FNV-1a, 64 bit, over its bytes.
     pub hash: u64,
 }
 
 impl Fingerprint {
-    /// Of the files, in their order.
+    /// Returns the files' fingerprints, in their order.
     ///
     /// # Errors
-    /// When one can't be read; it is named.
+    /// When a file can't be read; it is named.
     pub async fn of(files: Vec<PathBuf>) -> Result<Vec<Fingerprint>, (PathBuf, io::Error)> {
         let read = move || files.into_iter().map(|file| read(&file).map_err(|error| (file, error))).collect();
         tokio::task::spawn_blocking(read).await.expect("reading does not panic")

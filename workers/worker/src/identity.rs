@@ -1,14 +1,14 @@
-//! A worker's name: its events' source, its spool, its scratch folder. No two processes may share one.
+//! A worker's name: the source of its events, and the name of its spool and scratch folder. No two processes may share one.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-/// Most workers of a stage on one data directory that need not be named by hand.
+/// How many unnamed workers of one stage may run on a data directory.
 const MOST: u32 = 1000;
 
-/// A name that is this process's own until it ends, however it ends.
+/// A name that belongs to this process until it ends.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) name: String,
@@ -16,8 +16,8 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Takes the wanted name, or the first free one of `{stage}-1`, `{stage}-2`, … So an unnamed worker finds the spool of the
-    /// one before it again.
+    /// Claims the wanted name, or the first free one of `{stage}-1`, `{stage}-2`, … So an unnamed worker finds the spool of its
+    /// predecessor.
     pub(crate) fn claim(data_dir: &Path, wanted: Option<&str>, stage: &str) -> Result<Self> {
         let folder = data_dir.join("run");
         std::fs::create_dir_all(&folder)
@@ -38,7 +38,7 @@ impl Identity {
     }
 }
 
-/// A name with the machine's, as `inference-1@ip-10-0-3-17`: for workers on many machines.
+/// Adds the machine's name, as in `inference-1@ip-10-0-3-17`, for workers on many machines.
 pub(crate) fn with_host(name: &str) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match host.trim() {

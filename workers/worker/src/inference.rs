@@ -27,28 +27,25 @@ use crate::plan;
 use crate::scratch::Scratch;
 use crate::{files, media_failure};
 
-/// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// When to look again whether the cutting of a job has ended.
 const UNDECIDED: Duration = Duration::from_secs(15);
 
 /// The inference stage.
 pub struct Inference {
-    /// Where files live while they are worked on.
     pub scratch: Scratch,
     /// Threads for decoding and for encoding.
     pub threads: usize,
-    /// The depth model.
     pub model: Model,
 }
 
-/// The depth model of a worker, opened once.
+/// A worker's depth model, opened once.
 pub struct Model {
     /// Taken out while a segment is converted, since a worker converts one at a time.
     pub model: Mutex<Option<DepthModel>>,
-    /// The execution provider that runs it, for events.
+    /// The execution provider, for events.
     pub provider: &'static str,
-    /// Its name, for events.
+    /// For events.
     pub name: String,
 }
 
@@ -100,7 +97,7 @@ impl Handler for Inference {
 /// The segment that a message asks to convert, with its job; none when nothing is left to do for it.
 ///
 /// # Errors
-/// When the backend can't be asked.
+/// When the backend can't be reached.
 pub async fn wanted(context: &Context, task: &Task) -> Result<Option<(SegmentKey, Job)>, Failure> {
     let Asked::Of(Request::Convert(key)) = task.asked else { return Ok(None) };
     let Some(job) = context.backend.jobs.get(key.job_id).await? else {
@@ -116,8 +113,8 @@ pub async fn wanted(context: &Context, task: &Task) -> Result<Option<(SegmentKey
         return Ok(None);
     }
     if objects::exists(&*context.backend.output.store, &keys::output_segment(key.job_id, key.index)).await? {
-        // Another delivery was faster, or this one's worker died after its work: only the record may be behind. Whether the
-        // output is right, the assembly verifies.
+        // Another delivery was faster, or this one's worker died after its work: only the completion may be missing. Reassembly
+        // verifies the output.
         tracing::info!("job_id={} segment_index={} is converted already", key.job_id, key.index);
         job::record_completion(context, key.job_id, key.index).await?;
         return Ok(None);
@@ -126,7 +123,7 @@ pub async fn wanted(context: &Context, task: &Task) -> Result<Option<(SegmentKey
 }
 
 impl Inference {
-    /// Runs the conversion on its own threads and tells its progress.
+    /// Runs the conversion on its own threads and reports its progress.
     async fn convert(
         &self,
         context: &Context,
@@ -179,17 +176,17 @@ fn record_speed(converted: &Converted) {
     }
 }
 
-/// Sound in a segment's file.
+/// The sound in a segment's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sound {
     None,
-    /// In one that we cut.
+    /// The segment's part of the sound, put there by our chunking.
     Ours,
-    /// In one that another service cut: whatever it holds.
+    /// Whatever the file of another service's cut contains.
     Foreign,
 }
 
-/// Fetches all that the conversion needs; says what sound is to go with it, and how the cut's files were written.
+/// Fetches everything that the conversion needs. Also returns which sound to add, and how the files of the cut were written.
 async fn prepare(
     context: &Context,
     task: &Task,
@@ -203,7 +200,7 @@ async fn prepare(
     let (manifest, sound, written) = match plan::of_segment(context, job, key).await? {
         plan::Found::Ours(plan) if plan.has_sound => (plan.manifest, Sound::Ours, plan.files),
         plan::Found::Ours(plan) => (plan.manifest, Sound::None, plan.files),
-        // Another service split the source: then a segment is exactly what its file holds.
+        // Another service split the source: then a segment is exactly what its file contains.
         plan::Found::Foreign => (whole_file(&input, key, task).await?, Sound::Foreign, Vec::new()),
         plan::Found::Undecided => {
             let why = format!("it is not known yet which of two cuts of job_id={} counts", key.job_id);
@@ -253,7 +250,8 @@ async fn whole_file(file: &Path, key: SegmentKey, task: &Task) -> Result<Manifes
     Ok(manifest)
 }
 
-/// Puts what the segment holds beside its picture beside the converted one: whoever joins the sound of segments finds it there.
+/// Copies everything but the picture from the segment's file beside the converted picture, for services that join the segments'
+/// sound.
 async fn with_sound(task: &Task, conversion: &Conversion, spec: Option<SegmentSpec>) -> Result<PathBuf, Failure> {
     let (segment, converted, cancel) = (conversion.input.clone(), conversion.output.clone(), task.cancel.clone());
     let layout = stereo_layout(conversion.layout);
@@ -271,7 +269,7 @@ async fn with_sound(task: &Task, conversion: &Conversion, spec: Option<SegmentSp
     Ok(whole)
 }
 
-/// The job's format. The key alone tells the mode where another service made the job.
+/// The job's format. When another service created the job, only the key knows the mode.
 fn layout(job: &Job, key: SegmentKey) -> Layout {
     let format = if job.options.format.mode() == key.mode { job.options.format } else { key.mode.into() };
     format.as_str().parse().expect("every format is a layout, see the test")

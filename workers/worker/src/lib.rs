@@ -1,7 +1,7 @@
-//! The three stages of the pipeline, as a process runs them: chunking, inference, reassembly.
+//! The three stages of the pipeline: chunking, inference, reassembly.
 //!
-//! Each stage is a [`stereospot_runtime::stage::Handler`]: fetch, work on own threads, write the result, record it. What they
-//! share (receive, lease, acknowledge, tell) is the runtime's.
+//! Each stage is a [`stereospot_runtime::stage::Handler`]: fetch, work on own threads, write the result, record it. The runtime
+//! does the rest: receive, lease, acknowledge, report.
 
 use std::io::ErrorKind;
 
@@ -25,13 +25,13 @@ pub mod reassembly;
 pub mod scratch;
 pub mod stub;
 
-/// What becomes of a message when media work failed. All its files are the worker's own.
+/// Returns what becomes of a message when media work failed. All files involved are the worker's own.
 pub(crate) fn media_failure(error: &Error) -> Failure {
     match error {
         Error::Cancelled => Failure::Cancelled,
         Error::DiskFull { .. } => Failure::NoSpace(chain(error)),
         Error::NotFound { path } => files::no_scratch(path, &ErrorKind::NotFound.into()),
-        // Libav has other errors of the system's for what it does not like about a file's content.
+        // Libav reports some content that it can't read as other I/O errors.
         Error::Io { path, source, .. }
             if matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
         {

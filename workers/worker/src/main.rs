@@ -75,7 +75,7 @@ impl fmt::Display for InferenceKind {
     }
 }
 
-/// What every stage takes.
+/// The options that every stage takes.
 #[derive(Debug, Clone, Args)]
 struct Options {
     /// Where queues, job store and objects live.
@@ -93,10 +93,10 @@ struct Options {
     /// This worker's name, unique in the deployment; default: the stage and the first free number.
     #[arg(long)]
     name: Option<String>,
-    /// Tell of this worker as NAME@HOST, as one without a name is told of on AWS: on other machines there are workers of its name.
+    /// Report as NAME@HOST, since other machines have workers of this name too; on AWS the default for a worker without --name.
     #[arg(long, requires = "name")]
     add_host: bool,
-    /// The control plane that is told what happens; default: the one that runs on the data directory. Without any, events wait there.
+    /// The control plane that events are sent to; default: the one on the data directory. Without one, events wait there.
     #[arg(long, env = "STEREOSPOT_SERVER", value_name = "URL")]
     server: Option<String>,
     /// Serve metrics here; port 0 takes a free one. The address is written below `run/targets` in the data directory.
@@ -117,7 +117,7 @@ struct Options {
     /// Wanted length of a segment in seconds; default: 30, on AWS the deployment's setting.
     #[arg(long, env = "CHUNK_SEGMENT_DURATION_SEC", value_name = "SECS")]
     segment_secs: Option<f64>,
-    /// Stop in order when standard input ends: so it does not outlive whoever started it.
+    /// Stop in order when standard input ends: so it does not outlive the process that started it.
     #[arg(long)]
     stop_on_stdin_eof: bool,
 }
@@ -133,20 +133,20 @@ fn main() -> ExitCode {
     report(process::run(stages, options))
 }
 
-/// One sentence on standard error, with its causes; exit code 1.
+/// Prints the error with its causes as one sentence on standard error; exit code 1.
 fn report(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let error = chain(&*error.into_boxed_dyn_error());
-            // Not by a macro, which panics where the file that it goes to is on a full disk.
+            // Not by a macro, which panics when standard error goes to a file on a full disk.
             let _ = writeln!(std::io::stderr(), "stereospot-worker: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// The model that comes with stereospot, written where ONNX Runtime can read it.
+/// Writes the model that comes with stereospot to where ONNX Runtime can read it.
 fn own_model(data_dir: &Path) -> anyhow::Result<PathBuf> {
     let folder = data_dir.join("models");
     write_own_model(&folder).with_context(|| format!("the model can't be written into {}", folder.display()))?;
@@ -174,7 +174,7 @@ fn open_model(options: &Options, threads: usize) -> anyhow::Result<inference::Mo
     };
     let (path, threads) = match &options.model {
         Some(path) => (path.clone(), threads),
-        // It is so small that a second thread costs more than it gives, and the cores are wanted for the encoder.
+        // So small a model gains nothing from a second thread, and the encoder needs the cores.
         None => (own_model(&options.data_dir)?, 1),
     };
     let spec = stereospot_stereo::ModelSpec {

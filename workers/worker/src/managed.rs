@@ -1,4 +1,4 @@
-//! Segments converted by somebody else's model: a SageMaker endpoint that answers later, or a server that answers at once.
+//! Segments converted by a managed model: a SageMaker endpoint that answers later, or a server that answers at once.
 //!
 //! The model reads the segment from the input bucket and writes the output itself; no model is loaded here.
 
@@ -15,7 +15,7 @@ pub use http::HttpServer;
 pub use in_flight::InFlight;
 pub use sagemaker::{Endpoint, EndpointResults};
 
-/// What the model is asked for. It knows the two modes of existing deployments and nothing of a job's options.
+/// The request to the model. It knows the two modes of existing deployments and none of a job's options.
 fn segment(context: &Context, job: &Job, key: SegmentKey) -> Result<Segment, Failure> {
     let format = job.options.format;
     if format.mode() == key.mode && format != Format::from(key.mode) {

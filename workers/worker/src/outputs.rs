@@ -1,9 +1,9 @@
-//! Confirms what output objects say: a converted segment is a completion, a result is a completed job.
+//! Records what output objects prove: a converted segment is a completion, a result is a completed job.
 //!
-//! Inference and reassembly record both themselves. This second way needs nothing but the object's notification, so it also
-//! works when one of them died between writing the object and recording it, and when the object is another service's work.
+//! Inference and reassembly record both themselves. This second way needs only the object's notification, so it also works when
+//! one of them died between writing the object and recording it, and when another service wrote the object.
 //!
-//! Where a job-worker keeps the books, notifications here only tell that a managed invocation has ended.
+//! When the deployment's job-worker writes completions, notifications here only end managed invocations.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,20 +21,20 @@ use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task};
 /// The output-events stage.
 #[derive(Debug, Default)]
 pub struct Outputs {
-    /// What knows the objects by which a managed inference tells its results; absent where the deployment has none.
+    /// Takes the result objects of a managed inference; absent when the deployment has none.
     pub results: Option<Arc<dyn Results>>,
 }
 
-/// Results of a managed inference, told by objects of its own.
+/// The results of a managed inference, which are objects of its own.
 #[async_trait]
 pub trait Results: fmt::Debug + Send + Sync {
-    /// True for keys of the output bucket that tell a result.
+    /// True for keys of the output bucket that are results.
     fn is_result(&self, key: &str) -> bool;
 
-    /// Records what the object tells. Safe to do twice.
+    /// Records the result. Safe to do twice.
     ///
     /// # Errors
-    /// A [`Failure`] says what becomes of the message.
+    /// A [`Failure`] decides what becomes of the message.
     async fn take(&self, context: &Context, about: &About, key: &str) -> Result<(), Failure>;
 }
 
@@ -76,7 +76,7 @@ impl Handler for Outputs {
                 Ok(job::record_completion(context, job_id, index).await?)
             }
             OutputKey::Final(job_id) | OutputKey::Done(job_id) => {
-                // The mark alone proves nothing: the result must be there.
+                // The mark alone proves nothing: the result must exist.
                 if objects::exists(&*context.backend.output.store, &keys::result(job_id)).await? {
                     job::complete_job(context, job_id).await?;
                 }
@@ -86,8 +86,8 @@ impl Handler for Outputs {
     }
 }
 
-/// The body, or where it is a notification of several records, one for each: a record that is ours to act on may stand beside
-/// one that isn't.
+/// Splits a notification of several records into one body for each: a record that this stage can act on may be beside one that
+/// it can't.
 fn each_record(body: &str) -> Vec<String> {
     let notification = serde_json::from_str::<Value>(body).ok();
     match notification.as_ref().and_then(|notification| notification.get("Records")?.as_array()) {

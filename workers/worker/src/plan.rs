@@ -1,7 +1,8 @@
-//! How a job is cut, decided once and kept beside its segments.
+//! How a job is cut: decided once and kept beside its segments.
 //!
-//! Invariant: the cut is never replaced. A second attempt at splitting, by another worker with another setting, cuts as the first
-//! did; so a segment's file, its spec and its output always belong together. What the files hold is as the last attempt wrote them.
+//! Invariant: the cut is never replaced. A second attempt at splitting, by another worker with another setting, cuts as the
+//! first did, so a segment's file, its spec and its output always belong together. Only the files' fingerprints are those of
+//! the last attempt.
 
 use object_store::{PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
@@ -17,13 +18,13 @@ use crate::fingerprint::Fingerprint;
 /// The object at [`keys::manifest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The segments' wanted length when it was made, in seconds.
+    /// The wanted length of a segment when the plan was made, in seconds.
     pub target_secs: f64,
-    /// True when each segment holds its part of the sound too, for services that join what they find in the segments.
+    /// True when each segment also carries its part of the sound, for services that join the segments' sound.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_sound: bool,
-    /// The segments' files as they were written, by index: one that is stored otherwise was damaged since. Empty in plans of
-    /// earlier versions.
+    /// The segments' files as they were written, by index: a file that differs now was damaged since. Empty in plans of earlier
+    /// versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<Fingerprint>,
     /// The segments, and what they have in common.
@@ -32,17 +33,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// How many segments there are.
+    /// The number of segments.
     #[must_use]
     pub fn total(&self) -> u32 {
         u32::try_from(self.manifest.segments.len()).expect("the number of segments fits the key's five digits")
     }
 }
 
-/// The job's plan; none before it was made, and for jobs that another service split.
+/// Loads the job's plan; none before it is made, and for jobs that another service split.
 ///
 /// # Errors
-/// [`Failure::Retry`] when it can't be read.
+/// When the plan can't be read.
 pub async fn load(context: &Context, job_id: JobId) -> Result<Option<Plan>, Failure> {
     let Some(content) = files::get(&context.backend.input, &keys::manifest(job_id)).await? else { return Ok(None) };
     serde_json::from_slice(&content).map(Some).map_err(|error| {
@@ -53,18 +54,18 @@ pub async fn load(context: &Context, job_id: JobId) -> Result<Option<Plan>, Fail
 /// Who cut a segment.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
-    /// We did: the plan tells what it holds.
+    /// Our chunking.
     Ours(Plan),
-    /// Another service did, and that cut counts.
+    /// Another service, and that cut counts.
     Foreign,
-    /// Two cuts were begun, one with our plan and one with another number of segments. Which counts shows when one is complete.
+    /// Two cuts were begun, ours and one with another number of segments. Which one counts is known when one is complete.
     Undecided,
 }
 
-/// Who cut a segment that belongs to the job as its row is.
+/// Finds out who cut a segment of the job.
 ///
 /// # Errors
-/// [`Failure::Retry`] when the plan can't be read.
+/// When the plan can't be read.
 pub async fn of_segment(context: &Context, job: &Job, key: SegmentKey) -> Result<Found, Failure> {
     let planned = load(context, job.job_id).await?;
     Ok(match planned {
@@ -74,19 +75,19 @@ pub async fn of_segment(context: &Context, job: &Job, key: SegmentKey) -> Result
     })
 }
 
-/// The plan of a job that is cut, if its cut is ours.
+/// Loads the plan of a job whose cutting is complete, if our chunking cut it.
 ///
 /// # Errors
-/// [`Failure::Retry`] when it can't be read.
+/// When the plan can't be read.
 pub async fn of_job(context: &Context, job: &Job) -> Result<Option<Plan>, Failure> {
     let planned = load(context, job.job_id).await?;
     Ok(planned.filter(|plan| job.total_segments.is_none_or(|total| total == plan.total())))
 }
 
-/// Keeps a plan, unless there is one with another cut; returns the one that counts.
+/// Keeps a plan, unless one with another cut exists; returns the one that counts.
 ///
 /// # Errors
-/// [`Failure::Retry`] when it can't be written.
+/// When the plan can't be written.
 pub async fn keep(context: &Context, job_id: JobId, plan: Plan) -> Result<Plan, Failure> {
     let content = serde_json::to_vec(&plan).expect("a plan always serialises");
     let path = objects::path(&keys::manifest(job_id))?;
@@ -104,7 +105,7 @@ pub async fn keep(context: &Context, job_id: JobId, plan: Plan) -> Result<Plan, 
     if kept.manifest != plan.manifest || kept == plan {
         return Ok(kept);
     }
-    // The same cut, and all its files are about to be written anew.
+    // The cut is the same, and all its files are about to be written again.
     files::put(&context.backend.input, &keys::manifest(job_id), content).await?;
     Ok(plan)
 }

@@ -1,4 +1,4 @@
-//! Where the worker runs: opens the backend, and says what of the surroundings the stages have to know.
+//! Opens the backend, and finds out what the stages must know about the deployment.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,28 +14,24 @@ use crate::{BackendKind, InferenceKind, Options};
 #[cfg(feature = "aws")]
 mod aws;
 
-/// Wanted length of a segment in seconds, where neither operator nor deployment says.
+/// Wanted length of a segment in seconds, when neither the operator nor the deployment sets one.
 const SEGMENT_SECS: f64 = 30.0;
 
-/// The surroundings of a worker.
+/// The backend of a worker and the deployment's settings.
 pub(crate) struct Platform {
-    /// Queues, stores and objects.
     pub(crate) backend: Backend,
-    /// Who writes down what the outputs mean.
     pub(crate) topology: Topology,
     /// Keeps the platform from ending this process in the middle of its work.
     pub(crate) protection: Option<Arc<dyn TaskProtection>>,
     /// Wanted length of a segment.
     pub(crate) segment_secs: f64,
-    /// Whether segments take their sound along.
+    /// Whether segments carry their sound.
     pub(crate) with_sound: bool,
-    /// What converts the segments.
     pub(crate) inference: InferenceKind,
-    /// The inference stage, where somebody else's model does it.
+    /// The inference stage, when a managed model converts.
     pub(crate) managed: Option<Box<dyn Handler>>,
-    /// What knows the results of a managed inference.
     pub(crate) results: Option<Arc<dyn Results>>,
-    /// Brings the counts of calls into the metrics; to be called now and then.
+    /// Adds the counts of calls since the last time to the metrics.
     pub(crate) record_calls: Option<Box<dyn FnMut() + Send>>,
 }
 
@@ -45,7 +41,7 @@ impl fmt::Debug for Platform {
     }
 }
 
-/// Opens what the options name. On AWS, what was found is said in the log.
+/// Opens the backend that the options name. On AWS, logs what was found.
 ///
 /// # Errors
 /// With one sentence that says what to do.

@@ -35,10 +35,10 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// How long a stop waits for the last events to be sent; they are on disk anyway.
 const LAST_EVENTS: Duration = Duration::from_secs(3);
 
-/// Runs stages until the process is told to stop.
+/// Runs stages until the process is asked to stop.
 ///
 /// # Errors
-/// When it can't start: each with one sentence that says what to do.
+/// When it can't start, with one sentence that says what to do.
 pub(crate) fn run(stages: &'static [Stage], options: Options) -> anyhow::Result<()> {
     stereospot_telemetry::init_logging("stereospot-worker")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -55,7 +55,7 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
     let _metrics = serve_metrics(&options, &name, &stop).await?;
     let spool = options.data_dir.join("spool").join(&name);
     let source = match (options.backend, &options.name) {
-        // On other machines there are workers of this name too.
+        // Other machines have workers of this name too.
         (BackendKind::Aws, None) => identity::with_host(&name),
         _ if options.add_host => identity::with_host(&name),
         _ => name.clone(),
@@ -82,7 +82,7 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
     let about = About { stage: if stages.len() == 1 { Some(stages[0]) } else { None }, ..About::default() };
     let ended = serve(stages, &options, &name, &events, &about, &stop).await;
 
-    // Who watches sees no terminal: a worker that can't start, or not go on, says why.
+    // Operators don't see this terminal: a worker that can't start or go on reports why.
     let error = ended.as_ref().err().map(|error| chain(error.as_ref()));
     events.emit(Payload::WorkerStopped(WorkerStopped { error }), &about);
     events_done.cancel();
@@ -92,15 +92,15 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
     ended
 }
 
-/// The control plane on this data directory, as it says itself; none where none runs. What one that was killed left behind may
-/// be answered by nobody: then events wait, as they do without one.
+/// The address that the control plane on this data directory wrote down; none when none runs. A killed one leaves its address
+/// behind: then events wait, as they do without one.
 fn server_on(data_dir: &Path) -> Option<String> {
     let said = std::fs::read(data_dir.join("run").join("controlplane.json")).ok()?;
     let said: serde_json::Value = serde_json::from_slice(&said).ok()?;
     said["server"].as_str().map(str::to_owned)
 }
 
-/// Opens everything and runs the stages until the process is told to stop.
+/// Opens everything and runs the stages until the process is asked to stop.
 async fn serve(
     stages: &'static [Stage],
     options: &Options,
@@ -155,7 +155,7 @@ async fn serve(
                         model_name = Some(inference.to_string());
                     }
                 }
-                // Completions are recorded by inference itself too, so it works without.
+                // Optional: inference itself records completions too.
                 if backend.queue(QueueRole::OutputEvents).is_ok() {
                     handlers.push(Box::new(Outputs { results: results.clone() }));
                 }
@@ -183,7 +183,7 @@ async fn serve(
 
     let protection = protection.map(Protection::start);
     let context = Context { topology, protection, ..Context::new(backend, events.clone(), stop.clone()) };
-    // It is the media-worker's in existing deployments, so it goes with the cutting.
+    // In existing deployments the media-worker deletes, so it belongs to the chunking worker.
     let deletions = context.backend.queue(QueueRole::Deletion).ok().filter(|_| stages.contains(&Stage::Chunking));
     let deleting = deletions.cloned().map(|queue| {
         tracing::info!("jobs are deleted when the deletion queue says so");
@@ -278,7 +278,7 @@ async fn serve_metrics(
     Ok(Some((server, target)))
 }
 
-/// Cancels `stop` on SIGTERM, SIGINT, SIGHUP and, where wanted, at the end of standard input.
+/// Cancels `stop` on SIGTERM, SIGINT, SIGHUP and, if wanted, at the end of standard input.
 fn stop_when_told(stop: &CancellationToken, on_stdin_eof: bool) -> anyhow::Result<()> {
     for (kind, name) in
         [(SignalKind::terminate(), "SIGTERM"), (SignalKind::interrupt(), "SIGINT"), (SignalKind::hangup(), "SIGHUP")]
@@ -292,7 +292,7 @@ fn stop_when_told(stop: &CancellationToken, on_stdin_eof: bool) -> anyhow::Resul
     }
     if on_stdin_eof {
         let stop = stop.clone();
-        // A plain thread: it ends with the process, and holds nothing up.
+        // A plain thread: a blocked read must not keep the runtime from ending.
         std::thread::spawn(move || {
             let mut buffer = [0; 256];
             while std::io::stdin().read(&mut buffer).is_ok_and(|read| read > 0) {}

@@ -28,7 +28,7 @@ use crate::{files, media_failure};
 
 mod again;
 
-/// How long the lock is held without renewing: a killed holder costs the job at most so long.
+/// How long the lock is held without renewal: a killed holder delays the job at most so long.
 const LOCK_LEASE: Duration = Duration::from_secs(30);
 /// How often a segment that doesn't fit the others is converted again.
 const MOST_AGAIN: u32 = 2;
@@ -38,9 +38,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// The reassembly stage.
 #[derive(Debug)]
 pub struct Reassembly {
-    /// Where files live while they are worked on.
     pub scratch: Scratch,
-    /// Names this process as the lock's holder.
+    /// The name of this process as the lock's holder.
     pub owner: String,
 }
 
@@ -75,7 +74,8 @@ impl Handler for Reassembly {
                 return Err(Failure::Retry(ErrorCode::NotFound, why));
             }
             Acquired::Missing => {
-                // A message without a lock is a replayed or foreign one. The check makes the lock and sends its own.
+                // A message without a lock was replayed, or sent by another service. The check creates the lock and sends its
+                // own message.
                 job::check_trigger(context, job_id).await?;
                 return Ok(());
             }
@@ -84,7 +84,7 @@ impl Handler for Reassembly {
         let joined = self.assemble(context, task, &job, &lock.lost).await;
         drop(lock);
         if joined.is_err() {
-            // Let go at once, so that the next attempt need not wait for the lease to run out.
+            // Release the lock now, so that the next attempt need not wait for its lease to run out.
             if let Err(error) = context.backend.jobs.release_lock(job_id, &self.owner).await {
                 tracing::warn!("the lock of job_id={job_id} runs out by itself, since it can't be released: {error}");
             }
@@ -158,8 +158,8 @@ impl Reassembly {
         finish(context, job_id).await
     }
 
-    /// Makes the file the job's result, unless there is one already. It appears under its name whole or not at all.
-    /// Returns its size, or none when there was a result.
+    /// Publishes the file as the job's result, unless one exists already. The result appears whole or not at all. Returns its
+    /// size, or none when a result existed.
     async fn publish(
         &self,
         context: &Context,
@@ -168,7 +168,7 @@ impl Reassembly {
         cancel: &CancellationToken,
     ) -> Result<Option<u64>, Failure> {
         let output = &context.backend.output;
-        // One name for all attempts, so that a killed one leaves nothing that the next does not replace.
+        // One name for all attempts: a killed attempt leaves nothing that the next one does not replace.
         let staged = format!("jobs/{job_id}/.final-staged");
         let bytes = files::upload(file, output, &staged, cancel).await?;
         let (from, to) = (objects::path(&staged)?, objects::path(&keys::result(job_id))?);
@@ -187,7 +187,7 @@ impl Reassembly {
     }
 }
 
-/// The result is there: leave the mark and say completed.
+/// The result exists: write the mark and complete the job.
 async fn finish(context: &Context, job_id: JobId) -> Result<(), Failure> {
     files::put(&context.backend.output, &keys::done_mark(job_id), Vec::new()).await?;
     job::complete_job(context, job_id).await?;
@@ -198,10 +198,10 @@ fn layout(job: &Job) -> StereoLayout {
     stereo_layout(job.options.format.as_str().parse().expect("every format is a layout"))
 }
 
-/// What is joined.
+/// The files to join.
 struct Parts {
     source: PathBuf,
-    /// What each segment holds, where we cut the source.
+    /// What each segment contains, if our chunking cut the source.
     cut: Option<Manifest>,
     segments: Vec<PathBuf>,
     output: PathBuf,
@@ -216,7 +216,8 @@ async fn join_on_thread(parts: Parts, cancel: CancellationToken) -> Result<JoinS
     joined.await.expect("joining does not panic")
 }
 
-/// To the tick where we cut and converted; otherwise as near as what others made can be verified.
+/// Verifies segments exactly if our workers cut and converted them, otherwise as far as other services' segments can be
+/// verified.
 fn join_parts(parts: &Parts, cancel: Cancel<'_>) -> Result<JoinSummary, Error> {
     let Parts { source, cut, segments, output, layout } = parts;
     if let Some(cut) = cut {
@@ -231,7 +232,7 @@ fn join_parts(parts: &Parts, cancel: Cancel<'_>) -> Result<JoinSummary, Error> {
     join(source, &manifest, segments, output, *layout, cancel)
 }
 
-/// Renews the lock until it is dropped; cancels `lost` when somebody else has it.
+/// Renews the lock until it is dropped; cancels `lost` when another worker holds it.
 struct LockKeeper {
     lost: CancellationToken,
     _task: AbortOnDropHandle<()>,

@@ -1,4 +1,4 @@
-//! The folder where a worker's files live while they are worked on.
+//! The folder for the files of a worker's current work.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use tempfile::TempDir;
 
 use crate::files::io_failure;
 
-/// A folder of one worker's own. What a killed process left there is removed at the next start.
+/// One worker's own folder. What a killed process left there is removed at the next start.
 #[derive(Debug, Clone)]
 pub struct Scratch {
     root: PathBuf,
 }
 
 impl Scratch {
-    /// Makes the folder and empties it.
+    /// Creates the folder and empties it.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// When it can't be created.
     pub fn open(root: &Path) -> std::io::Result<Self> {
         match std::fs::remove_dir_all(root) {
             Ok(()) => {}
@@ -28,10 +28,11 @@ impl Scratch {
         Ok(Self { root: root.into() })
     }
 
-    /// A folder for one task, removed when it is dropped. Whoever looks for space deletes the one around it: it is made again.
+    /// A folder for one task, removed when it is dropped. An operator who needs space may delete the folder around it: it is
+    /// created again.
     ///
     /// # Errors
-    /// [`Failure::NoScratch`] or [`Failure::NoSpace`] when it can't be made.
+    /// [`Failure::NoScratch`] or [`Failure::NoSpace`] when it can't be created.
     pub fn folder(&self) -> Result<TempDir, Failure> {
         let made = std::fs::create_dir_all(&self.root).and_then(|()| TempDir::new_in(&self.root));
         made.map_err(|error| io_failure(&self.root, &error))

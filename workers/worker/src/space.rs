@@ -1,4 +1,4 @@
-//! A worker that starts on a full disk: it waits for space, as it does in the middle of its work.
+//! Lets a worker that starts on a full disk wait for space, as it does in the middle of its work.
 
 use std::time::Duration;
 
@@ -6,13 +6,12 @@ use stereospot_ports::ErrorCode;
 use stereospot_runtime::stage::chain;
 use tokio_util::sync::CancellationToken;
 
-/// How often it is tried again.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Does a step of the start, again and again while there is no space for it.
+/// Repeats a step of the start until there is space for it.
 ///
 /// # Errors
-/// Any other failure; and the lack of space too, once the process is told to stop.
+/// Any other failure; and the lack of space too, once the process is asked to stop.
 pub(crate) async fn given_space<T>(
     stop: &CancellationToken,
     step: impl AsyncFnMut() -> anyhow::Result<T>,
@@ -51,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    /// Tries with these failures first; what came of it, and how often it was tried.
+    /// Runs a step that fails with each of these first. Returns its outcome, and how often it was tried.
     async fn check(failures: Vec<anyhow::Error>, stop: &CancellationToken) -> (anyhow::Result<()>, usize) {
         let (mut failures, mut tried) = (failures.into_iter(), 0);
         let done = given_space_every(Duration::ZERO, stop, async || {

@@ -1,4 +1,4 @@
-//! No conversion at all: segments are copied. To try a deployment's plumbing without a model, as existing services can.
+//! Copies segments without converting them, to try a deployment's plumbing without a model, as existing services can.
 
 use async_trait::async_trait;
 use stereospot_domain::event::{SegmentCompleted, SegmentStarted};
@@ -13,7 +13,6 @@ use crate::scratch::Scratch;
 /// The inference stage, by copying.
 #[derive(Debug)]
 pub struct Stub {
-    /// Where files live on their way.
     pub scratch: Scratch,
 }
 

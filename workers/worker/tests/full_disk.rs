@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::process::Command;
 
-/// The lines that it can't write are lost, not the worker: its exit code still says how it ended.
+/// A line that can't be written is lost, but the worker goes on: its exit code still says how it ended.
 #[test]
 fn what_cannot_be_logged_ends_no_worker() {
     let folder = tempfile::tempdir().unwrap();

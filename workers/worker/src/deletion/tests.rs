@@ -26,7 +26,7 @@ impl World {
         Self { context: Context::new(backend, events, CancellationToken::new()), clock, _folder: folder }
     }
 
-    /// A job in a status, with all that a job leaves behind.
+    /// A job in a status, with everything that a job leaves behind.
     async fn job(&self, number: u128, status: JobStatus) -> JobId {
         let job_id = JobId(uuid::Uuid::from_u128(number));
         let backend = &self.context.backend;

@@ -14,14 +14,13 @@ use stereospot_telemetry::record;
 use super::segment;
 use crate::inference::wanted;
 
-/// First pause between two questions whether the server is there; doubles up to [`LONGEST_PAUSE`].
+/// First pause between two pings of a server that is not ready; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The inference stage, by a server.
 #[derive(Debug)]
 pub struct HttpServer {
-    /// The server.
     pub server: HttpInference,
 }
 
@@ -38,10 +37,10 @@ impl Handler for HttpServer {
         let started = Instant::now();
         context.events.emit(Payload::SegmentStarted(SegmentStarted::default()), &task.about);
         tokio::select! {
-            // The error's own sentence holds the server's words already.
+            // The error's own sentence contains the server's words already.
             converted = self.server.convert(&segment) => converted.map_err(|error| match error.code() {
                 ErrorCode::Invalid => Failure::Refused(format!("{error}; change what it says and submit the video again")),
-                // The server was there a moment ago: this segment may be what it fails at, so the attempt counts.
+                // The server answered a moment ago, so this segment may be what it fails at: the attempt counts.
                 code => Failure::Retry(code, error.to_string()),
             })?,
             () = task.cancel.cancelled() => return Err(Failure::Cancelled),
@@ -63,7 +62,7 @@ impl Handler for HttpServer {
 }
 
 impl HttpServer {
-    /// A server that is away is no fault of the segment: the message is kept until it is back.
+    /// Waits until the server answers. The segment is not at fault, so the message is kept.
     async fn wait_until_ready(&self, task: &Task) -> Result<(), Failure> {
         let mut pause = FIRST_PAUSE;
         while let Err(error) = self.server.ping().await {

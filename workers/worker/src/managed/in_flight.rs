@@ -1,8 +1,8 @@
-//! Invocations that were handed over and have not ended yet, as far as this process knows.
+//! The invocations that this process handed over and that have not ended yet.
 //!
-//! Any worker may receive the notification of any result, and a job-worker may be faster still: so besides notifications the
-//! result's objects themselves are looked at, whenever there is no room. An invocation that tells nothing is given up after its
-//! time limit. What another process handed over is not counted: the bound is each worker's.
+//! Any worker may receive the notification of any result, and a job-worker may be faster still. So this process also looks for
+//! the result objects when there is no room. An invocation without a result is given up after its time limit. Invocations of
+//! other processes are not counted: the bound is each worker's own.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,10 +14,10 @@ use stereospot_runtime::stage::{Context, Failure};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How often results are looked for while there is no room.
+/// How often to look for results while there is no room.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// At most so many invocations at once.
+/// A bounded number of invocations.
 #[derive(Debug)]
 pub struct InFlight {
     most: usize,
@@ -44,7 +44,7 @@ impl InFlight {
     /// Waits until there is room.
     ///
     /// # Errors
-    /// [`Failure::Cancelled`], or when the output bucket can't be asked.
+    /// [`Failure::Cancelled`], or when the output bucket can't be reached.
     pub async fn room(&self, context: &Context, cancel: &CancellationToken) -> Result<(), Failure> {
         loop {
             if self.flights().len() < self.most {
@@ -65,7 +65,7 @@ impl InFlight {
     /// True when the segment was handed over and has not ended: handing it over again would convert it twice.
     ///
     /// # Errors
-    /// When the output bucket can't be asked.
+    /// When the output bucket can't be reached.
     pub async fn holds(&self, context: &Context, job_id: JobId, index: u32) -> Result<bool, Failure> {
         if self.invocation(job_id, index).is_none() {
             return Ok(false);
@@ -74,7 +74,7 @@ impl InFlight {
         Ok(self.invocation(job_id, index).is_some())
     }
 
-    /// The invocation of a segment, while it has not ended.
+    /// The invocation of a segment, until it has ended.
     #[must_use]
     pub fn invocation(&self, job_id: JobId, index: u32) -> Option<Invocation> {
         let flights = self.flights();
@@ -82,13 +82,13 @@ impl InFlight {
         Some(flight.invocation.clone())
     }
 
-    /// A segment was handed over.
+    /// Adds the invocation of a segment that was handed over.
     pub fn add(&self, job_id: JobId, index: u32, invocation: Invocation, now: Timestamp) {
         let until = now.plus(self.lasts);
         self.flights().push(Flight { job_id, index, invocation, until });
     }
 
-    /// The invocation with a result at this address has ended; false where it is not one of this process's.
+    /// Ends the invocation with a result at this address; false when it is not one of this process's.
     pub fn end(&self, uri: &str) -> bool {
         let mut flights = self.flights();
         let before = flights.len();
@@ -103,7 +103,7 @@ impl InFlight {
         has_ended
     }
 
-    /// Ends those whose output or failure is there, and those whose time is up.
+    /// Ends the invocations whose output or failure exists, and those whose time is up.
     async fn look(&self, output: &Bucket, now: Timestamp) -> Result<(), Failure> {
         let flights = self.flights().clone();
         for flight in flights {

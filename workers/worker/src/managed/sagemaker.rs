@@ -1,7 +1,7 @@
 //! A SageMaker endpoint: segments are handed over, and results come as objects.
 //!
-//! Invariant: a segment's message is deleted only after the endpoint has the segment and the row that finds it again stands.
-//! From then on its result's notification, or its failure's, is what carries the segment on.
+//! Invariant: a segment's message is deleted only after the endpoint has the segment and the row that leads back to it is
+//! written. From then on the notification of the result, or of the failure, carries the segment on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,20 +21,18 @@ use super::{InFlight, segment};
 use crate::inference::wanted;
 use crate::outputs::Results;
 
-/// A job fails when the endpoint has failed at one of its segments so often.
+/// A job fails when the endpoint has failed so often at one of its segments.
 const MOST_FAILURES: u32 = 3;
-/// A result that no row knows is looked at so often: the row may be a moment behind.
+/// How often to look for the row of a result: it may be a moment behind.
 const LOOKS: u32 = 3;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// When a message is looked at again whose segment is under way.
+/// When to look again at a message whose segment is at the endpoint.
 const HELD: Duration = Duration::from_secs(60);
 
 /// The inference stage, by an endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// The endpoint.
     pub sagemaker: Sagemaker,
-    /// What was handed over.
     pub in_flight: Arc<InFlight>,
 }
 
@@ -48,7 +46,7 @@ impl Handler for Endpoint {
         let Some((key, job)) = wanted(context, task).await? else { return Ok(()) };
         let segment = segment(context, &job, key)?;
         if self.in_flight.holds(context, key.job_id, key.index).await? {
-            // Perhaps a second delivery, perhaps somebody who gave the first up: the message stays until it is decided.
+            // A second delivery, or the first was given up: the message stays until that is decided.
             return Err(Failure::Later { why: "the segment is at the endpoint already".into(), after: HELD });
         }
         self.in_flight.room(context, &task.cancel).await?;
@@ -60,12 +58,11 @@ impl Handler for Endpoint {
     }
 }
 
-/// What becomes of an endpoint's results.
+/// Takes an endpoint's results.
 #[derive(Debug)]
 pub struct EndpointResults {
-    /// The endpoint.
     pub sagemaker: Sagemaker,
-    /// What this process handed over.
+    /// The invocations of this process.
     pub in_flight: Arc<InFlight>,
 }
 
@@ -125,7 +122,7 @@ async fn succeeded(context: &Context, about: &About, matched: &Matched) -> Resul
 }
 
 impl EndpointResults {
-    /// The segment's message is sent again, or the job fails.
+    /// Sends the segment's message again, or fails the job.
     async fn failed(&self, context: &Context, about: &About, matched: &Matched, reason: &str) -> Result<(), Failure> {
         let Matched { job_id, index, .. } = *matched;
         let Some(job) = context.backend.jobs.get(job_id).await?.filter(|job| !job.status.is_final()) else {

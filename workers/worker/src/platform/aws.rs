@@ -1,4 +1,4 @@
-//! A deployment on AWS, as its environment file names it.
+//! A deployment on AWS, as its environment file describes it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -46,7 +46,7 @@ pub(super) async fn open(options: &Options, stages: &[Stage]) -> anyhow::Result<
         topology: deployment.topology(),
         protection: protection.map(|task| Arc::new(task) as Arc<dyn TaskProtection>),
         segment_secs: options.segment_secs.unwrap_or(deployment.segment_length.as_secs_f64()),
-        // A media-worker of the deployment's own may be the one who joins.
+        // The deployment's own media-worker may be the one that joins.
         with_sound: true,
         inference,
         managed,
@@ -56,13 +56,13 @@ pub(super) async fn open(options: &Options, stages: &[Stage]) -> anyhow::Result<
     })
 }
 
-/// The error in our words; what the SDK says beyond that goes to the log of those who look for it.
+/// The error in our words; what the SDK adds goes to the debug log.
 fn sentence(error: stereospot_ports::Error) -> anyhow::Error {
     tracing::debug!("{}", chain(&error));
     anyhow::Error::msg(error.to_string())
 }
 
-/// Reads the file, and says what stands in it and what is missing.
+/// Reads the environment file, and logs what it contains and what is missing.
 fn read(file: &Path, stages: &[Stage]) -> anyhow::Result<Deployment> {
     let deployment = Deployment::read(file)?;
     for note in &deployment.notes {
@@ -93,7 +93,7 @@ fn read(file: &Path, stages: &[Stage]) -> anyhow::Result<Deployment> {
     Ok(deployment)
 }
 
-/// What converts the segments: as the operator says, as the deployment does, or we.
+/// What converts the segments: the operator's choice, the deployment's, or our model.
 fn inference(options: &Options, deployment: &Deployment) -> anyhow::Result<InferenceKind> {
     Ok(match (options.inference, deployment.inference_backend) {
         (Some(asked), _) => asked,
@@ -107,7 +107,7 @@ fn inference(options: &Options, deployment: &Deployment) -> anyhow::Result<Infer
     })
 }
 
-/// Looks at what the stages need, once, and says what was found.
+/// Checks once that what the stages need can be reached, and logs what was found.
 async fn check(backend: &Backend, stages: &[Stage]) -> anyhow::Result<()> {
     for stage in stages {
         let queue = backend.queue(stage.queue())?;
@@ -122,7 +122,7 @@ async fn check(backend: &Backend, stages: &[Stage]) -> anyhow::Result<()> {
         }
     }
     let nobody = JobId(uuid::Uuid::nil());
-    // Nothing can be done without job rows. The other two are asked for when they are needed, and say so then.
+    // Nothing can be done without job rows. The other two tables are checked when they are first needed.
     backend.jobs.get(nobody).await.map_err(sentence)?;
     for (table, looked) in [
         ("segment completions", backend.jobs.count_completions(nobody).await.map(drop)),
@@ -138,8 +138,8 @@ async fn check(backend: &Backend, stages: &[Stage]) -> anyhow::Result<()> {
 
 type Managed = (Option<Box<dyn Handler>>, Option<Arc<dyn Results>>);
 
-/// The inference stage where it is not ours, and what takes an endpoint's results. Those of a deployment's earlier
-/// invocations too: whatever converts now, they come.
+/// The inference stage when a managed model converts, and what takes an endpoint's results. Results of earlier invocations may
+/// still come, whatever converts now.
 async fn managed(inference: InferenceKind, connections: &Connections, backend: &Backend) -> anyhow::Result<Managed> {
     let deployment = &connections.deployment;
     let in_flight = Arc::new(InFlight::new(deployment.max_in_flight as usize, deployment.invoke_timeout));
@@ -174,7 +174,7 @@ async fn managed(inference: InferenceKind, connections: &Connections, backend: &
     Ok((managed, results))
 }
 
-/// Counts into the metrics what was called since the last time.
+/// Adds to the metrics the calls since the last time.
 fn recorder(calls: Calls) -> impl FnMut() + Send {
     let mut told: BTreeMap<Api, Count> = BTreeMap::new();
     move || {

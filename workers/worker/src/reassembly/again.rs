@@ -1,4 +1,4 @@
-//! Segments whose outputs are lost or don't fit: they are converted again, and the assembly waits for them.
+//! Segments whose outputs are lost or don't fit: they are converted again, and reassembly waits for them.
 
 use std::collections::HashSet;
 
@@ -13,10 +13,10 @@ use stereospot_runtime::stage::{Context, Failure, Task, told};
 use super::{AGAIN_AFTER, MOST_AGAIN};
 use crate::files;
 
-/// Lost segments that are named; of more the number is told.
+/// How many lost segments an error names.
 const MOST_NAMED: usize = 8;
 
-/// Has every output that is lost made again, all at once; nothing where all are there.
+/// Requests every lost output again, all at once; does nothing when none is lost.
 ///
 /// # Errors
 /// [`Failure::Later`] while any is lost.
@@ -26,7 +26,7 @@ pub(super) async fn lost(context: &Context, task: &Task, job: &Job, total: u32) 
         return Ok(());
     }
     let asked = if is_idle(context).await? {
-        // Whatever was asked for before, nobody can be about to do it.
+        // Earlier requests are gone too: the queue is empty, and no worker is converting.
         lost.clone()
     } else if task.about.attempt == Some(1) {
         not_asked_for(context, job.job_id, &lost).await?
@@ -35,7 +35,7 @@ pub(super) async fn lost(context: &Context, task: &Task, job: &Job, total: u32) 
     };
     convert_again(context, job, total, &asked).await?;
     let why = words(&lost);
-    // Told each time, so that who watches knows what the job waits for.
+    // Reported each time, so that operators see what the job waits for.
     let failed = StepFailed {
         error: Some(why.clone()),
         code: Some(ErrorCode::NotFound),
@@ -46,8 +46,8 @@ pub(super) async fn lost(context: &Context, task: &Task, job: &Job, total: u32) 
     Err(Failure::Later { why: format!("job_id={}: {why}", job.job_id), after: AGAIN_AFTER })
 }
 
-/// Asks for segments to be converted once more. Their completions are taken back first, where they are ours, so that nobody counts
-/// what isn't there: a crash in between leaves segments that nobody asked for, and the next look at them asks.
+/// Requests segments to be converted again. Their completions are deleted first, if our workers write them, so that lost
+/// outputs are not counted. A crash in between leaves segments that were not requested; the next look requests them.
 pub(super) async fn convert_again(context: &Context, job: &Job, total: u32, segments: &[u32]) -> Result<(), Failure> {
     let Job { job_id, mode, .. } = *job;
     if context.topology == Topology::VideoWorker {
@@ -69,8 +69,8 @@ pub(super) async fn convert_again(context: &Context, job: &Job, total: u32, segm
     Ok(())
 }
 
-/// Counts how often an output that doesn't fit was thrown away, beside the outputs; false when that is enough. Then the count
-/// begins anew, for whoever tries again by hand.
+/// Counts how often an output that doesn't fit was thrown away, in an object beside the outputs; false when that is enough.
+/// Then the count starts again, for an operator's next try.
 pub(super) async fn may_convert_again(context: &Context, job_id: JobId, index: u32) -> Result<bool, Failure> {
     let (output, key) = (&context.backend.output, format!("jobs/{job_id}/.converted-again/{index}"));
     let counted = files::get(output, &key).await?;
@@ -94,8 +94,8 @@ async fn is_idle(context: &Context) -> Result<bool, Failure> {
     Ok(stats.ready + stats.in_flight + stats.delayed == 0)
 }
 
-/// Of lost segments those that nobody asked for yet: their completions are still there. Where others keep the books that can't be
-/// told, and it is all of them.
+/// The lost segments that were not requested yet: their completions still exist. All of them when the job-worker writes
+/// completions, since then this can't be known.
 async fn not_asked_for(context: &Context, job_id: JobId, lost: &[u32]) -> Result<Vec<u32>, Failure> {
     if context.topology == Topology::JobWorker {
         return Ok(lost.to_vec());

@@ -1,7 +1,7 @@
 //! The stages on the emulator of AWS, with real media: all three of ours, and inference by every means.
 //!
-//! Credentials come from the process's environment, so the tests themselves run in a process of their own, started by the one
-//! below. It also stands for SageMaker, which the emulator does otherwise than AWS: see `model`.
+//! Credentials come from the process's environment, so the test below starts the tests themselves in a process of their own. It
+//! also plays SageMaker, where the emulator differs from AWS: see `model`.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop there")]
 
@@ -14,7 +14,7 @@ mod world;
 
 use std::process::Command;
 
-/// How many tests there are: none may be left out silently.
+/// The number of tests: none may be left out silently.
 const TESTS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Inference by somebody else's model.
+//! Inference by a managed model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Managed {
         Self { world, endpoint, outputs: Outputs { results: Some(Arc::new(results)) }, in_flight }
     }
 
-    /// Cuts a source and hands its two segments over.
+    /// Cuts a source and hands its two segments to the model.
     async fn hand_over(&self) -> JobId {
         let job_id = self.world.submit().await;
         self.world.work(&[&*self.world.chunking(), &self.endpoint]).await;
@@ -46,7 +46,7 @@ impl Managed {
         stats.ready + stats.in_flight + stats.delayed > 0
     }
 
-    /// What the container does with each request, told by a result object: where is known to who handed it over.
+    /// Does what the model's container does with a request, and writes the result object where the caller expects it.
     async fn answer(&self, job_id: JobId, index: u32, is_success: bool) {
         let output = &self.world.backend().output;
         let invocation = self.in_flight.invocation(job_id, index).expect("it was handed over");
@@ -99,7 +99,7 @@ async fn what_the_endpoint_fails_at_is_handed_over_again_and_fails_the_job_in_th
     }
     let error = world.job(job_id).await.error.unwrap();
     assert_eq!(error, "the endpoint failed 3 times at segment 1: iw3 exited 1");
-    // One that nobody handed over belongs to nobody: looked at some times, then dropped.
+    // The result of an unknown invocation is looked at a few times, then dropped.
     put(&world.backend().output, "sagemaker-async-responses/stranger.out", b"{}".to_vec()).await;
     world.work(&[&managed.outputs]).await;
     assert!(managed.has_messages(QueueRole::OutputEvents).await, "it may be known in a moment");
@@ -133,7 +133,7 @@ async fn a_server_converts_while_the_message_is_held() {
     assert_eq!(exchange.lock().unwrap().asked, ["GET /ping", "POST /invocations"].repeat(2));
     assert_eq!((world.completions(job_id).await, world.status(job_id).await), (2, JobStatus::Reassembling));
 
-    // What it refuses fails the job, in its own words.
+    // When the endpoint refuses a segment, the job fails with the endpoint's words.
     let job_id = world.submit().await;
     exchange.lock().unwrap().instead = vec![(400, r#"{"error": "no such mode"}"#)];
     world.work(&[&*world.chunking(), &inference]).await;

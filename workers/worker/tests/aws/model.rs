@@ -1,4 +1,4 @@
-//! Somebody else's model: SageMaker's runtime and an inference server, as far as a caller sees them.
+//! A managed model: SageMaker's runtime and an inference server, as far as a caller sees them.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::world::put;
 
-/// SageMaker's runtime: takes every invocation, and says where its result will be, as AWS does: in the bucket of the request.
+/// SageMaker's runtime: takes every invocation and says where its result will be, like AWS, in the bucket of the request.
 pub(crate) struct Endpoint {
     pub(crate) url: String,
     _task: AbortOnDropHandle<()>,
@@ -49,11 +49,11 @@ pub(crate) struct Server {
     listener: TcpListener,
 }
 
-/// What a [`Server`] was asked, and how it answers the next conversion.
+/// The requests that a [`Server`] got, and how it answers the next conversions.
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     pub(crate) asked: Vec<String>,
-    /// Status and body of the next conversions instead of doing them, last first.
+    /// Status and body to answer the next conversions with, last first.
     pub(crate) instead: Vec<(u16, &'static str)>,
 }
 
@@ -63,7 +63,7 @@ impl Server {
         Self { url: format!("http://{}", listener.local_addr().unwrap()), listener }
     }
 
-    /// Answers from now on, over the deployment's buckets.
+    /// Answers from now on, with the deployment's buckets.
     pub(crate) fn start(self, backend: Backend) -> (Arc<Mutex<Exchange>>, AbortOnDropHandle<()>) {
         let exchange = Arc::new(Mutex::new(Exchange::default()));
         let shared = Arc::clone(&exchange);
@@ -94,7 +94,7 @@ async fn reply(shared: &Mutex<Exchange>, backend: &Backend, request: Request<Inc
     Response::new(r#"{"status":"ok"}"#.to_owned())
 }
 
-/// What the model's container does: reads the segment, writes the output.
+/// Does what the model's container does: reads the segment, writes the output.
 pub(crate) async fn convert(backend: &Backend, wanted: &Value) {
     let key =
         |bucket: &Bucket, uri: &str| wanted[uri].as_str().unwrap().strip_prefix(&bucket.uri("")).unwrap().to_owned();

@@ -46,7 +46,7 @@ async fn inference_writes_outputs_and_nothing_else_where_a_job_worker_keeps_the_
     for index in 0..2 {
         assert!(world.exists(output, &keys::output_segment(job_id, index)).await);
     }
-    // What the job-worker does now. Then it is our turn again, for the result and its mark.
+    // The job-worker does this now. Then our workers go on, with the result and its mark.
     jobs.create_lock(job_id, world.backend().clock.now()).await.unwrap();
     let body = stereospot_domain::message::reassemble(job_id);
     let sent = [stereospot_ports::work_queue::Outgoing::now(body)];

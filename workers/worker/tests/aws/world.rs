@@ -28,7 +28,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Makes a deployment whose environment file says `more` too.
+    /// Creates a deployment with `more` added to its environment file.
     pub(crate) async fn new(more: &str) -> Self {
         let emulator = Emulator::start();
         let text = format!("REGION=us-east-1\nAWS_ENDPOINT_URL={}\n", emulator.url);
@@ -45,7 +45,7 @@ impl World {
         Self { connections: opened.connections, context, folder, _emulator: emulator }
     }
 
-    /// As the job-worker's deployments are.
+    /// A deployment with a job-worker.
     pub(crate) async fn with_job_worker(more: &str) -> Self {
         let mut world = Self::new(more).await;
         world.context.topology = Topology::JobWorker;
@@ -77,7 +77,7 @@ impl World {
         Box::new(Reassembly { scratch: self.scratch("reassembly"), owner: "test".into() })
     }
 
-    /// A job with its source uploaded; S3 tells the chunking queue.
+    /// A job with an uploaded source; S3 notifies the chunking queue.
     pub(crate) async fn submit(&self) -> JobId {
         let job_id = JobId(uuid::Uuid::new_v4());
         let options =
@@ -116,7 +116,7 @@ impl World {
         self.backend().jobs.count_completions(job_id).await.unwrap()
     }
 
-    /// An object as a file.
+    /// Downloads an object into a file.
     pub(crate) async fn fetch(&self, bucket: &Bucket, key: &str) -> PathBuf {
         let bytes = bucket.store.get(&objects::path(key).unwrap()).await.unwrap().bytes().await.unwrap();
         let path = self.path("fetched.mp4");
@@ -133,7 +133,7 @@ pub(crate) async fn put(bucket: &Bucket, key: &str, content: Vec<u8>) {
     bucket.store.put(&objects::path(key).unwrap(), content.into()).await.unwrap();
 }
 
-/// A running emulator; it ends with this value.
+/// A running emulator; it ends when this is dropped.
 struct Emulator {
     child: Child,
     url: String,
@@ -159,7 +159,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // It may be gone already; then there is nothing to end.
+        // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,4 +1,4 @@
-//! Where a job-worker keeps the books, ours never write what is its to write: a job store that would refuse it looks on.
+//! When a job-worker writes completions, our workers never write what belongs to it: here a job store refuses that.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use stereospot_runtime::stage::{Context, step};
 use crate::crash_points::{Workers, submit};
 use crate::fixture::{model, source};
 
-/// Refuses and notes what is the job-worker's to write.
+/// Refuses and records writes that belong to the job-worker.
 #[derive(Debug)]
 struct Books {
     inner: Arc<dyn JobStore>,
@@ -82,7 +82,7 @@ impl WrappedJobStore for Books {
     }
 }
 
-/// What the job-worker does when it has heard of every output.
+/// Does what the job-worker does after it was notified of every output.
 async fn keep_the_books(backend: &Backend, job_id: JobId, total: u32) {
     let now = backend.clock.now();
     for segment_index in 0..total {
@@ -117,7 +117,7 @@ async fn ours_write_objects_and_leave_the_books_alone() {
         assert!(objects::exists(&*backend.output.store, &key).await.unwrap(), "{key}");
     }
 
-    // A segment that nobody can convert: the message tells it from the dead-letter queue.
+    // A segment that can't be converted: the dead letter carries the reason.
     let damaged = submit(&backend, &content).await;
     let chunking = &workers.handlers()[0];
     assert!(step(&context, &**chunking).await.unwrap());

@@ -1,4 +1,4 @@
-//! A backend that stops writing after a number of writes, as a killed process does. Reading goes on.
+//! A backend that stops writing after a number of writes, like a killed process. Reading goes on.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,11 +20,11 @@ use stereospot_ports::wrapped::{WrappedJobStore, WrappedQueue};
 use stereospot_ports::{Backend, Bucket, Error, ErrorCode, JobStore, Result, WorkQueue};
 use tokio_util::sync::CancellationToken;
 
-/// So many writes, and no more.
+/// A limited number of writes.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     left: Arc<AtomicI64>,
-    /// Cancelled by the first write that is refused: a killed process waits for nothing.
+    /// Cancelled by the first refused write: a killed process waits for nothing.
     pub(crate) killed: CancellationToken,
 }
 
@@ -38,7 +38,7 @@ impl Budget {
         self.killed.is_cancelled()
     }
 
-    /// The backend, limited.
+    /// Limits the backend.
     pub(crate) fn limit(&self, backend: &Backend) -> Backend {
         let queues: BTreeMap<QueueName, Arc<dyn WorkQueue>> = backend
             .queues
@@ -201,7 +201,7 @@ impl ObjectStore for Limited<dyn ObjectStore> {
         location: &Path,
         options: PutMultipartOptions,
     ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        // The clips here are small enough to be put at once; a multipart upload would have to be counted at its completion.
+        // The clips here are small enough to be put at once; a multipart upload would have to count at its completion.
         self.inner.put_multipart_opts(location, options).await
     }
     async fn get_opts(&self, location: &Path, options: GetOptions) -> object_store::Result<GetResult> {

@@ -1,7 +1,7 @@
 //! A job survives a crash between any two of its writes.
 //!
-//! A run with a budget of n writes stands for a worker killed right after its n-th write: every later write fails. Then, with all
-//! leases run out, healthy workers take over. Whatever n is, the job must be completed, once, with every frame.
+//! A run with a budget of n writes plays a worker killed right after its n-th write: every later write fails. Then, after all
+//! leases have run out, healthy workers take over. For any n, the job must be completed, once, with every frame.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -43,7 +43,7 @@ impl Workers {
         Self { handlers, folder: folder.into() }
     }
 
-    /// In the order of a job's way.
+    /// In the order in which a job passes them.
     pub(crate) fn handlers(&self) -> &[Box<dyn Handler>] {
         &self.handlers
     }
@@ -78,7 +78,7 @@ pub(crate) async fn submit(backend: &Backend, content: &[u8]) -> JobId {
     job_id
 }
 
-/// Healthy workers and the reconciler, time passing, until the job ended.
+/// Lets healthy workers and the reconciler work, and time pass, until the job has ended.
 async fn recover(workers: &Workers, backend: &Backend, clock: &ManualClock, job_id: JobId) -> JobStatus {
     let context = workers.context(backend.clone());
     for _ in 0..8 {

@@ -1,4 +1,4 @@
-//! A stored segment that is damaged, from a source that is well: nothing is lost by it.
+//! A damaged stored segment of an undamaged source: nothing is lost.
 
 use std::path::Path;
 use std::process::Command;
@@ -41,7 +41,7 @@ async fn with_damage(
     job_id
 }
 
-/// What replaying the message of a damaged segment does.
+/// Does what replaying the message of a damaged segment does.
 async fn split_again(workers: &Workers, context: &Context, job_id: JobId) {
     let backend = &context.backend;
     let created = Transition { from: vec![JobStatus::Failed], ..Transition::to(JobStatus::Created) };
@@ -51,8 +51,8 @@ async fn split_again(workers: &Workers, context: &Context, job_id: JobId) {
     workers.work(context, || false).await;
 }
 
-/// A clip without a scene cut and with a keyframe in the middle: its two segments are copied, and the second begins from the end
-/// of the first.
+/// A clip without a scene cut and with a keyframe in the middle: its two segments are copied, and the second is warmed up on
+/// the end of the first.
 fn uncut(folder: &Path) -> Vec<u8> {
     let path = folder.join("uncut.mp4");
     let arguments =
@@ -62,8 +62,8 @@ fn uncut(folder: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// Makes the last picture of an MP4 one that no decoder takes: its NAL unit (4 bytes of length, then the kind) gets a kind that
-/// says nothing. Sizes and times stay as they were.
+/// Makes the last picture of an MP4 undecodable: its NAL unit (4 bytes of length, then the kind) gets an undefined kind. Sizes
+/// and times stay as they were.
 fn spoil_last_frame(content: &mut [u8]) {
     let data = content.windows(4).position(|bytes| bytes == b"mdat").unwrap();
     let size = u32::from_be_bytes(content[data - 4..data].try_into().unwrap()) as usize;
@@ -136,7 +136,7 @@ async fn a_video_that_came_damaged_ends_the_job_with_the_place_of_the_damage_and
     let dead = backend.queue_named(QueueName::dead_letter(QueueRole::Inference)).unwrap();
     assert_eq!(dead.stats().await.unwrap().ready, 0);
 
-    // A plan of an earlier version does not tell how the files were written: then the source is split again, once.
+    // A plan of an earlier version has no fingerprints: then the source is split again, once.
     let plan = objects::path(&keys::manifest(job_id)).unwrap();
     let kept = backend.input.store.get(&plan).await.unwrap().bytes().await.unwrap();
     let mut kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();

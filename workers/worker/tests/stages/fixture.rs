@@ -7,7 +7,6 @@ use stereospot_media::manifest::{ColourTags, Ratio, StereoLayout};
 use stereospot_scene::{Scene, SceneSpec};
 use stereospot_stereo::{DepthModel, ModelSpec, Provider, find_runtime_library};
 
-/// Frames of the clip.
 pub(crate) const FRAMES: u32 = 24;
 
 /// A clip of two shots, so that it is split into two segments.

@@ -1,4 +1,4 @@
-//! Our workers beside those of an existing deployment: what these cut has no manifest, what they convert has other parameters.
+//! Our workers beside those of an existing deployment: its cuts have no manifest, its conversions have other parameters.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -29,7 +29,7 @@ struct World {
 }
 
 impl World {
-    /// A job of an existing service, its source of two seconds with sound uploaded.
+    /// A job of an existing service, with an uploaded source of two seconds with sound.
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let workers = Workers::new(folder.path(), model());
@@ -55,7 +55,7 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// Runs `ffmpeg`; `@name` stands for a file in the folder.
+    /// Runs `ffmpeg`; `@name` is a file in the folder.
     fn ffmpeg(&self, arguments: &str) {
         let folder = format!("{}/", self.folder.path().display());
         let arguments = arguments.split_whitespace().map(|argument| argument.replace('@', &folder));
@@ -74,7 +74,7 @@ impl World {
         bucket.store.put(&objects::path(key).unwrap(), content.into()).await.unwrap();
     }
 
-    /// Another service's cut, its notifications sent; `total` segments, and the row says so.
+    /// Stores another service's cut of `total` segments, sends its notifications, and sets the row.
     async fn put_cut(&self, total: u32) {
         for index in 0..total {
             let key = keys::segment(SegmentKey { job_id: JOB, index, total, mode: Mode::Sbs });
@@ -88,7 +88,7 @@ impl World {
         }
     }
 
-    /// Forgets the notification of the source: another service has it.
+    /// Drops the notification of the source, as if another service had taken it.
     async fn take_source(&self) {
         self.put(&self.backend().input, &keys::source(JOB), "source.mp4").await;
         self.backend().queue(QueueRole::Chunking).unwrap().purge().await.unwrap();
@@ -153,7 +153,7 @@ async fn what_we_cut_and_convert_holds_its_sound_for_others_to_join() {
     world.ffmpeg("-f concat -safe 0 -i @list.txt -map 0 -c copy @theirs.mp4");
     let joined = probe(&world.path("theirs.mp4"), Cancel::never()).unwrap();
     assert_eq!((joined.frames, joined.sound_streams), (FRAMES, 1));
-    // They let each file's sound end before the next one's picture begins: a frame or so a segment.
+    // Their sound of each segment ends about a frame before the next picture begins.
     assert!((joined.duration_secs - 2.0).abs() < 0.1 * f64::from(total), "{} s", joined.duration_secs);
 }
 
@@ -183,7 +183,7 @@ async fn what_others_convert_is_joined_as_it_is() {
 async fn of_two_cuts_the_one_that_the_row_names_counts() {
     let world = World::new().await;
     world.take_source().await;
-    // Ours was begun and given up; another service cut the source anew.
+    // Our cut was begun and given up; another service cut the source again.
     let split = Split::plan(&world.path("source.mp4"), 0.4, Cancel::never()).unwrap();
     let plan = Plan { target_secs: 0.4, has_sound: false, files: Vec::new(), manifest: split.manifest().clone() };
     let (ours, total) = (plan.total(), world.cut());
@@ -207,7 +207,7 @@ async fn segments_that_do_not_fit_each_other_fail_the_job_in_the_end() {
     world.put_cut(total).await;
     world.backend().queue(QueueRole::Inference).unwrap().purge().await.unwrap();
     for round in 1..=3 {
-        // Whoever converts segment 1 does so with other settings, again and again.
+        // Segment 1 is converted with other settings, again and again.
         for index in 0..total {
             let codec = if index == 1 { "mpeg4" } else { "libx264" };
             world.ffmpeg(&format!("-i @cut-{index}.mp4 -vf scale=256:96 -c:v {codec} -c:a copy @theirs.mp4"));

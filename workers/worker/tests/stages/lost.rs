@@ -1,4 +1,4 @@
-//! Outputs that are lost before they are joined: all of them are made again at once, and who watches sees why the job waits.
+//! Outputs that are lost before they are joined: all are requested again at once, and events show what the job waits for.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use stereospot_runtime::stage::{Context, step};
 use crate::crash_points::{Workers, submit};
 use crate::fixture::{model, source};
 
-/// Lets a job come as far as its assembly, loses both outputs, and lets the assembly look twice. Returns how many segments were
-/// asked for and how many counted as done then; healthy workers must complete the job.
+/// Brings a job up to reassembly, loses both outputs, and lets reassembly look twice. Returns how many segments were requested
+/// and how many counted as done then; healthy workers must complete the job.
 async fn check(topology: Topology) -> (u64, u32) {
     let folder = tempfile::tempdir().unwrap();
     let content = std::fs::read(source(folder.path())).unwrap();
@@ -54,7 +54,7 @@ async fn waiting(backend: &Backend) -> u64 {
     backend.queue(QueueRole::Inference).unwrap().stats().await.unwrap().ready
 }
 
-/// Why reassembly failed so far, as the control plane is told.
+/// The reported reasons for which reassembly failed.
 fn told(spool: &std::path::Path) -> Vec<String> {
     let mut files: Vec<_> = std::fs::read_dir(spool).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();

@@ -1,4 +1,4 @@
-//! A worker whose own folder is deleted or can't be used: no job's fault.
+//! A worker whose own folder is deleted or can't be used: no job is at fault.
 
 use stereospot_domain::{JobStatus, QueueName, QueueRole};
 use stereospot_ports::memory::{self, MAX_RECEIVES, ManualClock};
@@ -16,7 +16,7 @@ async fn a_deleted_scratch_folder_is_made_again_and_one_that_cannot_be_fails_no_
     let backend = memory::backend(&clock);
     let context = Context { patience: std::time::Duration::ZERO, ..workers.context(backend.clone()) };
     let scratch = folder.path().join("scratch");
-    // A file in its place is in the way, for root too.
+    // A file in its place is in the way, even for root.
     std::fs::remove_dir_all(&scratch).unwrap();
     std::fs::write(&scratch, "").unwrap();
     let job_id = submit(&backend, &content).await;
