@@ -69,6 +69,7 @@ pub struct Unread {
 }
 
 impl Event {
+    /// What happened, without the fields.
     #[must_use]
     pub fn kind(&self) -> EventKind {
         self.payload.kind()

@@ -20,6 +20,7 @@ pub enum RepairedItem {
 }
 
 impl RepairedItem {
+    /// The segment, where one was repaired.
     #[must_use]
     pub fn segment_index(self) -> Option<u32> {
         match self {

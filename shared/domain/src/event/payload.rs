@@ -211,6 +211,7 @@ macro_rules! payloads {
         }
 
         impl Payload {
+            /// What happened, without the fields.
             #[must_use]
             pub fn kind(&self) -> EventKind {
                 match self {
