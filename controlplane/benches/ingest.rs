@@ -146,7 +146,13 @@ async fn open(path: &Path) -> SqliteConnection {
         .synchronous(SqliteSynchronous::Full)
         .disable_statement_logging();
     let mut database = options.connect().await.expect("a database");
-    sqlx::migrate!("./migrations").run(&mut database).await.expect("the schema");
+    for step in [
+        include_str!("../migrations/0001_initial.sql"),
+        include_str!("../migrations/0002_pulse.sql"),
+        include_str!("../migrations/0003_first_seq.sql"),
+    ] {
+        sqlx::raw_sql(step).execute(&mut database).await.expect("the schema");
+    }
     database
 }
 

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::MigrateError;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, Sqlite, SqliteTransaction, Transaction};
+use sqlx::{ConnectOptions, Connection, SqlSafeStr, Sqlite, SqliteTransaction, Transaction};
 use stereospot_domain::Timestamp;
 use stereospot_ports::error::chain;
 use tokio::sync::{Mutex, MutexGuard};
@@ -116,6 +116,20 @@ pub(crate) struct Store {
     writer: Arc<Mutex<SqliteConnection>>,
 }
 
+/// The schema, step by step. Never edit a step: its checksum is stored. Built here rather than by `sqlx::migrate!`, which
+/// would compile sqlx and SQLite a second time, for the macro.
+fn migrator() -> Migrator {
+    let steps = [
+        (1, "initial", include_str!("../migrations/0001_initial.sql")),
+        (2, "pulse", include_str!("../migrations/0002_pulse.sql")),
+        (3, "first seq", include_str!("../migrations/0003_first_seq.sql")),
+    ];
+    let steps = steps.into_iter().map(|(version, description, sql)| {
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(steps.collect())
+}
+
 impl Store {
     /// Opens `controlplane.db` below a directory, making it where it does not exist.
     ///
@@ -125,7 +139,7 @@ impl Store {
         let path = data_dir.join("controlplane.db");
         let opened = |source| at(&path, source);
         let mut writer = options(&path).create_if_missing(true).connect().await.map_err(opened)?;
-        sqlx::migrate!("./migrations").run(&mut writer).await.map_err(|error| match error {
+        migrator().run(&mut writer).await.map_err(|error| match error {
             MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => opened(source),
             source => Error::Schema { path: path.clone(), source },
         })?;
