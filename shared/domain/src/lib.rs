@@ -6,10 +6,12 @@
 //! Invariant: a decision about a job (may its status change, may it be reassembled, what is wrong with it) is made here and
 //! nowhere else. Workers, control plane and dashboard only carry it out.
 
+pub mod attention;
 pub mod deployment;
 pub mod diagnosis;
 pub mod error_code;
 pub mod event;
+pub mod fingerprint;
 pub mod job;
 pub mod keys;
 pub mod message;
@@ -24,6 +26,7 @@ pub mod trigger;
 pub use deployment::{BackendKind, Topology};
 pub use error_code::ErrorCode;
 pub use event::{Event, EventKind, Payload};
+pub use fingerprint::Fingerprint;
 pub use job::{Job, JobId, JobStatus, Lock, SegmentCompletion};
 pub use options::{Format, JobOptions, Mode};
 pub use queue::{QueueName, QueueRole};
