@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stereospot_api::client::Error;
 use stereospot_controlplane::Platform;
-use stereospot_domain::plan::{Action, Outcome};
+use stereospot_domain::plan::{Action, Outcome, Target};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, keys, message};
 use stereospot_ports::fleet::memory::MemoryFleet;
 use stereospot_ports::fleet::{Fleet, Service};
@@ -38,7 +38,7 @@ async fn dead_letter(plane: &Plane, role: QueueRole, bodies: &[String]) {
 async fn replay(plane: &Plane, role: QueueRole, sent: usize, skipped: &[&str]) {
     let queue = QueueName::dead_letter(role);
     let (plan, applied) = plane.act(Action::Replay { queue, message_ids: None }).await;
-    let messages = plan.items.iter().filter(|item| !item.id.starts_with("service "));
+    let messages = plan.items.iter().filter(|item| !matches!(item.target, Target::StartWorker { .. }));
     assert_eq!(messages.count(), sent, "{plan:#?}");
     let whys: Vec<&str> = plan.skips.iter().map(|skip| skip.what.as_str()).collect();
     assert!(
@@ -216,7 +216,7 @@ async fn where_there_is_no_such_queue_nothing_is_shown_of_it() {
         Action::StopMove { queue },
     ] {
         let refused = plane.client.plan(action, None).await;
-        let said = refused.map_or_else(said, |plan| (404, plan.refused.unwrap_or_default()));
+        let said = refused.map_or_else(said, |plan| (404, plan.refused.map_or(String::new(), |refused| refused.why)));
         assert_eq!(said, expected);
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use stereospot_domain::diagnosis::{Finding, Severity};
 use stereospot_domain::plan::AppliedPlan;
-use stereospot_domain::{BackendKind, Event, Job, JobId, Lock, QueueName, Stage, Timestamp, Topology};
+use stereospot_domain::{BackendKind, Event, Fingerprint, Job, JobId, Lock, QueueName, Stage, Timestamp, Topology};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -266,6 +266,10 @@ pub struct MessageView {
     pub expires_at: Option<Timestamp>,
     /// The last error that a worker reported for it.
     pub error: Option<String>,
+    /// Of the error: messages with the same one have the same cause.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// What a worker is doing.

@@ -8,10 +8,10 @@ use stereospot_api::view::{
 };
 use stereospot_domain::diagnosis::{Finding, FindingCode, Repair, Severity};
 use stereospot_domain::event::Unread;
-use stereospot_domain::plan::{Action, Plan, PlanItem};
+use stereospot_domain::plan::{Action, Plan, PlanItem, Target};
 use stereospot_domain::{
-    BackendKind, Event, EventKind, Format, Job, JobId, JobOptions, JobStatus, Payload, QueueName, QueueRole, Stage,
-    Timestamp,
+    BackendKind, Event, EventKind, Fingerprint, Format, Job, JobId, JobOptions, JobStatus, Payload, QueueName,
+    QueueRole, Stage, Timestamp,
 };
 use uuid::Uuid;
 
@@ -340,13 +340,19 @@ pub(crate) fn message(number: u32) -> MessageView {
         enqueued_at: ago(900),
         dead_lettered_at: Some(ago(400 + u64::from(number))),
         expires_at: Some(NOW.plus(Duration::from_secs(86_400 * 14))),
+        fingerprint: Some(Fingerprint::of(&error)),
         error: Some(error),
     }
 }
 
+/// A message that a plan is about.
+pub(crate) fn target(number: u32) -> Target {
+    Target::Message { queue: QueueName::dead_letter(QueueRole::Inference), id: format!("m-{number}") }
+}
+
 pub(crate) fn plan(action: Action, confirm: Option<&str>) -> Plan {
     let item = |number: u32, what: &str| PlanItem {
-        id: format!("m-{number}"),
+        target: target(number),
         what: what.into(),
         job_id: Some(job_id(1)),
         segment_index: Some(number),

@@ -165,6 +165,7 @@ fn a_service_is_scaled_by_number_then_plan() {
 
 #[test]
 fn a_write_that_takes_long_can_be_left_and_its_end_is_told() {
+    use crate::dashboard::fixture;
     use stereospot_domain::plan::{ItemResult, Outcome};
     let mut dash = on_aws();
     dash.key('6');
@@ -181,8 +182,8 @@ fn a_write_that_takes_long_can_be_left_and_its_end_is_told() {
     assert!(matches!(dash.state.overlay, Overlay::Plan(_)), "first it is said what leaving means");
     dash.code(KeyCode::Esc);
     assert!(matches!(dash.state.overlay, Overlay::None));
-    let result = |id: &str, outcome| ItemResult { id: id.into(), outcome, note: String::new() };
-    let results = vec![result("m-17", Outcome::Done), result("m-18", Outcome::Failed)];
+    let result = |number, outcome| ItemResult { target: fixture::target(number), outcome, note: String::new() };
+    let results = vec![result(17, Outcome::Done), result(18, Outcome::Failed)];
     let applied = stereospot_api::wire::Applied { plan_id: plan.id, results };
     dash.input(Input::Answer(Answer::Applied { serial: 1, applied: Ok(applied) }));
     let note = dash.state.note.as_ref().unwrap();
