@@ -10,7 +10,7 @@ use stereospot_api::view::Change;
 use stereospot_api::wire::Apply;
 use stereospot_core::World;
 use stereospot_core::attention::down_since;
-use stereospot_core::watch::collector::Collector;
+use stereospot_domain::Collector;
 use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, Plan, PlanItem, Refusal, RefusalCode, Target};
 use stereospot_domain::text::{age, plural as count_of};
 use stereospot_domain::{JobId, QueueName, QueueRole, Timestamp};

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use stereospot_api::Client;
 use stereospot_api::wire::{Applied, Apply};
+use stereospot_domain::attention::Subject;
 use stereospot_domain::diagnosis::{Finding, FindingCode, Repair, Severity};
 use stereospot_domain::plan::{Action, Outcome, Plan};
 use stereospot_domain::{JobId, QueueName, QueueRole, Topology, keys, message};
@@ -107,8 +108,10 @@ async fn dead_letters_of_other_services_are_shown_and_sent_again() {
     let snapshot = serving
         .eventually("a line for each dead-letter queue", async |client| {
             let snapshot = client.snapshot().await.unwrap();
-            let is_told =
-                |role: &QueueRole| snapshot.attention.iter().any(|line| line.id == format!("dlq/{}", role.as_str()));
+            let is_told = |role: &QueueRole| {
+                let about = Subject::DeadLetterQueue { queue: QueueName::dead_letter(*role) };
+                snapshot.attention.iter().any(|line| line.about == about)
+            };
             FURTHER.iter().all(is_told).then_some(snapshot)
         })
         .await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stereospot_api::client::Error;
 use stereospot_controlplane::Platform;
+use stereospot_domain::attention::{Step, Subject};
 use stereospot_domain::plan::{Action, Outcome, Target};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, keys, message};
 use stereospot_ports::fleet::memory::MemoryFleet;
@@ -79,9 +80,10 @@ async fn a_lost_completion_is_seen_and_sent_to_the_job_worker_again() {
     ];
     dead_letter(&plane, QueueRole::JobStatusEvents, &bodies).await;
     let queue = QueueName::dead_letter(QueueRole::JobStatusEvents);
+    let letters = Subject::DeadLetterQueue { queue: QueueName::dead_letter(QueueRole::JobStatusEvents) };
     let snapshot = plane
         .snapshot("the queue's line", |snapshot| {
-            snapshot.attention.iter().any(|line| line.id == "dlq/job-status-events" && line.evidence == SAID)
+            snapshot.attention.iter().any(|line| line.about == letters && line.evidence == SAID)
         })
         .await;
     assert_eq!(snapshot.queues.len(), 16);
@@ -181,18 +183,18 @@ async fn a_queue_whose_service_has_no_task_is_said() {
     plane.clock.advance(std::time::Duration::from_secs(601));
     let snapshot = plane
         .snapshot("both lines", |snapshot| {
-            snapshot.attention.iter().filter(|line| line.id.starts_with("service/")).count() == 2
+            snapshot.attention.iter().filter(|line| matches!(line.about, Subject::Service { .. })).count() == 2
         })
         .await;
-    let line = |id: &str| snapshot.attention.iter().find(|line| line.id == id).unwrap();
-    let line_of_worker = line("service/job-worker/job-status-events");
+    let line = |name: &str, role| {
+        let about = Subject::Service { name: name.into(), role };
+        snapshot.attention.iter().find(|line| line.about == about).unwrap()
+    };
+    let line_of_worker = line("job-worker", QueueRole::JobStatusEvents);
     assert_eq!(line_of_worker.evidence, "queue job-status-events 1, 0 running of 0 desired");
-    assert_eq!(line_of_worker.next, "s: scale; stereospot services scale job-worker 1");
-    assert_eq!(line("service/web-ui/job-events").evidence, "queue job-events 1, the cluster has no such service");
-    assert_eq!(
-        (line_of_worker.queue, line_of_worker.code.as_str()),
-        (Some(QueueName::main(QueueRole::JobStatusEvents)), "queue-unserved")
-    );
+    assert_eq!(line_of_worker.next, [Step::Scale { service: "job-worker".into(), desired: 1 }]);
+    assert_eq!(line("web-ui", QueueRole::JobEvents).evidence, "queue job-events 1, the cluster has no such service");
+    assert_eq!(line_of_worker.code, "queue-unserved");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use stereospot_domain::attention::Step;
 use stereospot_domain::diagnosis::{Finding, Severity};
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, Topology, keys, message};
@@ -83,7 +84,7 @@ async fn what_nobody_fetches_any_more_is_found_and_repaired_or_given_up() {
         .into_iter()
         .find(|line| line.job_id == Some(missing))
         .unwrap();
-    assert_eq!(line.next, "Enter: show; F: give up");
+    assert_eq!(line.next, [Step::ShowJob { job_id: missing }, Step::GiveUp { job_id: missing }]);
     plane.act(Action::Fail { job_id: missing, reason: None }).await;
     plane.status(missing, JobStatus::Failed).await;
     plane.findings(missing, &[]).await;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use stereospot_api::client::Error;
 use stereospot_api::wire::Apply;
+use stereospot_domain::attention::Subject;
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Stage, keys, message};
 use stereospot_ports::job_store::Transition;
@@ -69,9 +70,10 @@ async fn replay_sends_what_is_still_needed_and_leaves_the_rest() {
         worker.event(EventKind::SegmentFailed, plane.now(), Some((job_id, Some(0))), json!({"error": "out of memory"}));
     plane.client.send_events(vec![failed]).await.unwrap();
     plane.findings(job_id, &["segment-dead-lettered"]).await;
+    let letters = Subject::DeadLetterQueue { queue: INFERENCE_DLQ };
     let snapshot = plane
         .snapshot("the queue's line with its errors", |snapshot| {
-            snapshot.attention.iter().any(|line| line.id == "dlq/inference" && line.evidence.contains("out of memory"))
+            snapshot.attention.iter().any(|line| line.about == letters && line.evidence.contains("out of memory"))
         })
         .await;
     let view = snapshot.jobs.iter().find(|view| view.job.job_id == job_id).unwrap();

@@ -3,6 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use object_store::ObjectStoreExt as _;
+use stereospot_domain::attention::{Step, Subject};
+use stereospot_domain::diagnosis::FindingCode;
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Timestamp, Topology, keys, message};
 use stereospot_ports::memory::ManualClock;
@@ -382,7 +384,9 @@ async fn what_nobody_can_mend_says_why_and_can_be_given_up() {
         })
         .await;
     let line = snapshot.attention.iter().find(|line| line.job_id == Some(job_id)).unwrap();
-    assert_eq!((line.code.as_str(), line.next.as_str()), ("segment-lost", "Enter: show; f: repair, F: give up"));
+    let code = FindingCode::SegmentLost;
+    assert_eq!(line.about, Subject::Job { job_id, code });
+    assert_eq!(line.next, [Step::ShowJob { job_id }, Step::Repair { job_id, code }, Step::GiveUp { job_id }]);
 
     let reason = Some("the source was deleted".to_owned());
     let (plan, applied) = plane.act(Action::Fail { job_id, reason: reason.clone() }).await;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::collector::Collector;
 use crate::diagnosis::{Finding, FindingCode, Remedy};
 use crate::job::JobId;
 use crate::queue::{QueueName, QueueRole};
@@ -19,7 +20,7 @@ pub enum Subject {
     /// Readings wait for the budget of calls.
     Polling,
     /// A collector does not read what it should, or the control-plane database can't be written.
-    Collector { name: String },
+    Collector { name: Collector },
     /// One queue can't be read.
     Queue {
         #[schema(value_type = String)]
@@ -66,6 +67,15 @@ impl Subject {
             Subject::DeadLetterQueue { .. } => 3,
             Subject::Job { .. } => 4,
             Subject::Worker { .. } => 5,
+        }
+    }
+
+    /// The job that it names.
+    #[must_use]
+    pub fn job_id(&self) -> Option<JobId> {
+        match self {
+            Subject::Job { job_id, .. } => Some(*job_id),
+            _ => None,
         }
     }
 

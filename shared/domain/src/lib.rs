@@ -7,6 +7,7 @@
 //! nowhere else. Workers, control plane and dashboard only carry it out.
 
 pub mod attention;
+pub mod collector;
 pub mod deployment;
 pub mod diagnosis;
 pub mod error_code;
@@ -23,6 +24,7 @@ pub mod text;
 pub mod time;
 pub mod trigger;
 
+pub use collector::Collector;
 pub use deployment::{BackendKind, Topology};
 pub use error_code::ErrorCode;
 pub use event::{Event, EventKind, Payload};

@@ -1,5 +1,7 @@
 //! Logs, services, and what was found of a deployment.
 
+use stereospot_domain::attention::Subject;
+
 use super::*;
 use crate::dashboard::job_reading::JobReading;
 use crate::dashboard::screens::{Deployment, FleetItem, Job, Logs, Workers};
@@ -205,11 +207,10 @@ fn a_move_is_stopped_where_its_queue_is() {
 fn a_matter_of_a_service_leads_to_it_and_scales_it() {
     let mut dash = on_aws();
     let mut attention = fixture::on_aws().attention;
-    attention[0].id = "service/video-worker/inference".into();
-    attention[1].id = "collector/budget".into();
-    (attention[1].job_id, attention[1].queue) = (None, None);
-    attention[2].id = "worker/chunking-1@box".into();
-    (attention[2].job_id, attention[2].queue) = (None, None);
+    attention[0].about = Subject::Service { name: "video-worker".into(), role: QueueRole::Inference };
+    attention[1].about = Subject::Polling;
+    attention[2].about = Subject::Worker { name: "chunking-1@box".into() };
+    attention[2].job_id = None;
     dash.change(Change::Attention { attention });
     press(&mut dash, 's');
     assert!(matches!(&dash.state.overlay, Overlay::Scale { service, .. } if service == "video-worker"));
