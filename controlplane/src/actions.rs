@@ -1,6 +1,7 @@
 //! What an operator does: first a plan that touches nothing, then its application, which checks everything again.
 //!
-//! Invariant: a plan is applied at most once, and only as long as it is valid; what became of each item is kept.
+//! Invariant: a plan is applied at most once, and only as long as it is valid. The result of each item is kept. What the
+//! application checks stands in the plan as data: the sentences are for people.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use stereospot_api::view::Change;
 use stereospot_api::wire::Apply;
 use stereospot_core::World;
 use stereospot_core::attention::down_since;
-use stereospot_core::watch::collector::Collector;
-use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, Plan, PlanItem};
+use stereospot_domain::Collector;
+use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, Plan, PlanItem, Refusal, RefusalCode, Target};
 use stereospot_domain::text::{age, plural as count_of};
 use stereospot_domain::{JobId, QueueName, QueueRole, Timestamp};
 use stereospot_ports::error::chain;
@@ -54,9 +55,9 @@ pub(crate) enum Error {
     /// Too late.
     #[error("this plan is older than 60 seconds: make a new one")]
     Expired,
-    /// The plan said itself that it can't be applied.
+    /// The plan itself says that it can't be applied.
     #[error("{0}")]
-    Refused(String),
+    Refused(Refusal),
     /// The confirmation was not typed.
     #[error("to apply this plan, type: {0}")]
     Unconfirmed(String),
@@ -71,7 +72,7 @@ pub(crate) enum Error {
     Store(#[from] store::Error),
 }
 
-/// What an action makes of its plan; the rest is the same for all.
+/// The part of a plan that differs from action to action.
 #[derive(Debug, Default)]
 struct Draft {
     scope: String,
@@ -80,9 +81,8 @@ struct Draft {
     effect: String,
     assumptions: Vec<String>,
     confirm: Option<String>,
-    refused: Option<String>,
-    command: String,
-    /// The queue that must be worked off for this to have an effect.
+    refused: Option<Refusal>,
+    /// The queue whose messages must be received for this to have an effect.
     needs: Option<QueueRole>,
 }
 
@@ -92,23 +92,24 @@ pub(crate) async fn plan(app: &App, action: Action, who: Option<String>) -> Resu
         Action::Replay { queue, message_ids } => replay::draft(app, *queue, message_ids.as_deref()).await?,
         Action::Purge { queue, message_ids } => purge::draft(app, *queue, message_ids.as_deref()).await?,
         Action::Trigger { job_id } => trigger::draft(app, *job_id).await?,
-        Action::Repair { job_id, code } => repair::draft(app, *job_id, code).await?,
+        Action::Repair { job_id, code } => repair::draft(app, *job_id, *code).await?,
         Action::Restore { plan_id } => restore::draft(app, *plan_id).await?,
         Action::Scale { service, desired } => scale::draft(app, service, *desired).await?,
         Action::StopMove { queue } => stop_move::draft(app, *queue).await?,
-        Action::Fail { job_id, reason } => fail::draft(app, *job_id, reason.as_deref()).await?,
+        Action::Fail { job_id, .. } => fail::draft(app, *job_id).await?,
     };
     if let Some(role) = draft.needs.filter(|_| draft.refused.is_none() && !draft.items.is_empty()) {
         draft.items.extend(scale::missing_worker(app, role).await);
     }
     if app.config.is_read_only {
-        draft.refused = Some(Error::ReadOnly.to_string());
+        draft.refused = Some(Refusal::new(RefusalCode::ReadOnly, Error::ReadOnly.to_string()));
     } else if let Some(why) = stale(app, &action) {
-        draft.refused = Some(why);
+        draft.refused = Some(Refusal::new(RefusalCode::Stale, why));
     }
     let now = app.now();
     let plan = Plan {
         id: Uuid::now_v7(),
+        command: action.command(),
         action,
         who: who.unwrap_or_else(|| "unknown".into()),
         created_at: now,
@@ -120,7 +121,6 @@ pub(crate) async fn plan(app: &App, action: Action, who: Option<String>) -> Resu
         assumptions: draft.assumptions,
         confirm: draft.confirm,
         refused: draft.refused,
-        command: draft.command,
     };
     app.store.put_plan(&plan).await?;
     Ok(plan)
@@ -146,7 +146,8 @@ pub(crate) async fn apply(app: &App, plan_id: Uuid, with: Apply) -> Result<Appli
         return Err(refuse(Error::Refused(why)));
     }
     let now = app.now();
-    if now > plan.valid_until {
+    let is_of_0_1 = |item: &PlanItem| matches!(item.target, Target::Named { .. });
+    if now > plan.valid_until || plan.items.iter().any(is_of_0_1) {
         return Err(refuse(Error::Expired));
     }
     if let Some(wanted) = plan.confirm.as_ref().filter(|wanted| with.confirm.as_ref() != Some(wanted)) {
@@ -183,11 +184,11 @@ pub(crate) async fn apply(app: &App, plan_id: Uuid, with: Apply) -> Result<Appli
     Ok(applied)
 }
 
-/// Jobs for which a plan puts messages on their way: what is on its way is not lost.
+/// Jobs for which a plan sends messages: their work is not lost, it is under way.
 fn about(app: &App, plan: &Plan) -> HashSet<JobId> {
     let of_items = plan.items.iter().filter_map(|item| item.job_id);
     match &plan.action {
-        // A whole queue is one item.
+        // A whole queue is one item: its jobs are those known from its dead letters.
         Action::Replay { queue, .. } => {
             of_items.chain(app.live.at_revision(|world, _| world.dead_jobs(*queue))).collect()
         }
@@ -197,7 +198,7 @@ fn about(app: &App, plan: &Plan) -> HashSet<JobId> {
     }
 }
 
-/// Queues whose numbers an action changes, so that its effect is seen at once.
+/// Queues whose numbers an action changes: they are read again at once.
 fn touched(world: &World, action: &Action) -> Vec<QueueRole> {
     match action {
         Action::Replay { queue, .. } | Action::Purge { queue, .. } => vec![queue.role],
@@ -210,23 +211,24 @@ fn touched(world: &World, action: &Action) -> Vec<QueueRole> {
 }
 
 async fn carry_out(app: &App, plan: &Plan) -> Vec<ItemResult> {
-    let (workers, items): (Vec<PlanItem>, Vec<PlanItem>) = plan.items.iter().cloned().partition(scale::starts_worker);
+    let starts_worker = |item: &PlanItem| matches!(item.target, Target::StartWorker { .. });
+    let (workers, items): (Vec<PlanItem>, Vec<PlanItem>) = plan.items.iter().cloned().partition(starts_worker);
     let mut results = match &plan.action {
-        Action::Replay { queue, message_ids: None } => replay::apply(app, *queue, plan, &items).await,
+        Action::Replay { queue, message_ids: None } => replay::apply(app, *queue, &items).await,
         Action::Replay { queue, message_ids: Some(_) } => replay::send(app, *queue, &items, true).await,
         Action::Purge { queue, .. } => purge::apply(app, *queue, plan).await,
         Action::Trigger { job_id } => trigger::apply(app, *job_id).await,
-        Action::Repair { job_id, code } => repair::apply(app, *job_id, code, &items).await,
+        Action::Repair { job_id, code } => repair::apply(app, *job_id, *code, &items).await,
         Action::Restore { plan_id } => restore::apply(app, *plan_id, &items).await,
-        Action::Scale { service, desired } => scale::apply(app, service, *desired, &items).await,
+        Action::Scale { .. } => scale::apply(app, &items).await,
         Action::StopMove { queue } => stop_move::apply(app, *queue).await,
         Action::Fail { job_id, reason } => fail::apply(app, *job_id, reason.as_deref(), plan).await,
     };
     let is_needed = results.iter().any(|result| result.outcome == Outcome::Done);
     for worker in &workers {
         results.push(match is_needed {
-            true => scale::start_worker(app, worker).await,
-            false => result(&worker.id, Outcome::Skipped, "nothing was asked for"),
+            true => scale::start_worker(app, &worker.target).await,
+            false => result(&worker.target, Outcome::Skipped, "nothing was asked for"),
         });
     }
     results
@@ -256,20 +258,16 @@ async fn finish(app: &App, applied: &AppliedPlan) {
     app.live.publish(&Change::Action(Box::new(applied.clone())));
 }
 
-/// Who stands in the action log where nobody asked.
+/// Stands in the action log as the one who asked.
 const RECONCILER: &str = "reconciler";
 
-/// Keeps in the action log what the reconciler did, beside what operators did.
+/// Keeps in the action log what the reconciler did without being asked.
 pub(crate) async fn keep_unasked(app: &App, action: Action, scope: String, results: Vec<ItemResult>) {
     let now = app.now();
-    let (job_id, command) = match &action {
-        Action::Trigger { job_id } => (Some(*job_id), format!("stereospot jobs trigger {job_id}")),
-        Action::Repair { job_id, code } => (Some(*job_id), format!("stereospot jobs repair {job_id} {code}")),
-        _ => (None, String::new()),
-    };
-    let of_result = |result: &ItemResult| PlanItem { job_id, ..item(&result.id, "repaired without being asked") };
+    let of_result = |result: &ItemResult| PlanItem::new(result.target.clone(), "repaired without being asked");
     let plan = Plan {
         id: Uuid::now_v7(),
+        command: action.command(),
         action,
         who: RECONCILER.into(),
         created_at: now,
@@ -281,7 +279,6 @@ pub(crate) async fn keep_unasked(app: &App, action: Action, scope: String, resul
         assumptions: Vec::new(),
         confirm: None,
         refused: None,
-        command,
     };
     let applied = AppliedPlan {
         applied_by: plan.who.clone(),
@@ -304,7 +301,7 @@ fn stale(app: &App, action: &Action) -> Option<String> {
         Action::Replay { .. } => &[Collector::Queues, Collector::DeadLetters, Collector::Jobs],
         Action::Purge { .. } | Action::Restore { .. } => &[Collector::Queues],
         Action::Trigger { .. } | Action::Repair { .. } => &[Collector::Jobs],
-        // They read what they rest on themselves.
+        // These read what they rest on themselves.
         Action::Scale { .. } | Action::StopMove { .. } | Action::Fail { .. } => &[],
     };
     let now = app.now();
@@ -319,24 +316,25 @@ fn stale(app: &App, action: &Action) -> Option<String> {
     })
 }
 
-/// The options of a command about messages that were chosen one by one; none for a whole queue.
-fn named(ids: Option<&[String]>) -> String {
-    ids.unwrap_or_default().iter().map(|id| format!(" --id {id}")).collect()
+/// A refusal, as a draft has it.
+fn refused(code: RefusalCode, why: impl Into<String>) -> Option<Refusal> {
+    Some(Refusal::new(code, why))
 }
 
-fn item(id: impl Into<String>, what: impl Into<String>) -> PlanItem {
-    PlanItem { id: id.into(), what: what.into(), job_id: None, segment_index: None }
+pub(crate) fn result(target: &Target, outcome: Outcome, note: impl Into<String>) -> ItemResult {
+    ItemResult { target: target.clone(), outcome, note: note.into() }
 }
 
-pub(crate) fn result(id: impl Into<String>, outcome: Outcome, note: impl Into<String>) -> ItemResult {
-    ItemResult { id: id.into(), outcome, note: note.into() }
+/// The same result for each item.
+fn results(items: &[PlanItem], outcome: Outcome, note: &str) -> Vec<ItemResult> {
+    items.iter().map(|item| result(&item.target, outcome, note)).collect()
 }
 
 /// The result of something that a backend was asked to do.
-pub(crate) fn attempted(id: impl Into<String>, tried: Result<String, stereospot_ports::Error>) -> ItemResult {
+pub(crate) fn attempted(target: &Target, tried: Result<String, stereospot_ports::Error>) -> ItemResult {
     match tried {
-        Ok(note) => result(id, Outcome::Done, note),
-        Err(error) => result(id, Outcome::Failed, chain(&error)),
+        Ok(note) => result(target, Outcome::Done, note),
+        Err(error) => result(target, Outcome::Failed, chain(&error)),
     }
 }
 
@@ -344,7 +342,7 @@ fn queue(app: &App, name: QueueName) -> Result<&std::sync::Arc<dyn stereospot_po
     app.backend.queue_named(name).map_err(|error| Error::NotFound(error.to_string()))
 }
 
-/// The state of a purge's undo, for words.
+/// The time left until then.
 fn until(at: Timestamp, now: Timestamp) -> String {
     age(at.since(now))
 }

@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stereospot_core::watch::collector::Collector;
 use stereospot_core::watch::polls::TICK;
 use stereospot_core::watch::schedule::{Next, Outcome, Reading, Target};
 use stereospot_ports::error::chain;
@@ -119,7 +118,7 @@ async fn read(app: Arc<App>, reading: Reading) {
         Err(_) => (Outcome::Failed, granted),
     };
     app.polls.done(reading, outcome, took, calls);
-    let collector = Collector::of(target);
+    let collector = target.collector();
     if let Err(error) = &result {
         failed(&app, target, took, error);
     } else if calls == 0 || app.polls.is_any_unanswered(collector) {
@@ -130,7 +129,7 @@ async fn read(app: Arc<App>, reading: Reading) {
 }
 
 fn failed(app: &App, target: Target, took: Duration, error: &Error) {
-    let collector = Collector::of(target);
+    let collector = target.collector();
     let is_news = app.polls.note_error(target, error);
     if is_news {
         tracing::warn!(collector = collector.as_str(), error = %chain(error), "not read: {target}");

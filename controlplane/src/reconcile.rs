@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use stereospot_core::world::Entry;
-use stereospot_domain::diagnosis::{Finding, FindingCode, Severity};
+use stereospot_domain::diagnosis::FindingCode;
 use stereospot_domain::event::{JobFailed, JobRepaired, RepairedItem, Triggered};
-use stereospot_domain::plan::{Action, ItemResult, Outcome};
+use stereospot_domain::plan::{Action, ItemResult, Outcome, Target};
 use stereospot_domain::trigger::{self, Decision};
 use stereospot_domain::{ErrorCode, Job, JobId, JobStatus, Payload, QueueRole, Timestamp, Topology};
 use stereospot_ports::error::chain;
@@ -124,7 +124,7 @@ async fn look_at(app: &App, job: &Job, born_at: Timestamp, sightings: &mut Sight
     let findings = app.live.with(|world| world.jobs.get(&job_id).map(|entry| entry.findings.clone()));
     let findings = findings.unwrap_or_default();
     sightings.retain(|(id, code), _| *id != job_id || findings.iter().any(|finding| finding.code == *code));
-    for finding in findings.iter().filter(|finding| is_safe(finding)) {
+    for finding in findings.iter().filter(|finding| finding.is_safe_unasked()) {
         let seen = sightings.entry((job_id, finding.code)).or_default();
         seen.runs += 1;
         let is_soon = |at| app.now().since(at) < app.config.patience.step;
@@ -202,7 +202,7 @@ async fn check(app: &App, job_id: JobId) -> Result<bool> {
         _ => Payload::ReassemblyTriggered(triggered),
     };
     app.ingest.emit(Source::Reconciler, payload, job_id, None).await;
-    let results = vec![actions::result(job_id.to_string(), Outcome::Done, done)];
+    let results = vec![actions::result(&Target::Job { job_id }, Outcome::Done, done)];
     actions::keep_unasked(app, Action::Trigger { job_id }, format!("reassembly of job {job_id}"), results).await;
     Ok(true)
 }
@@ -253,19 +253,9 @@ async fn look_for_source(app: &App, job: &Job, born_at: Timestamp) -> Result<()>
 }
 
 async fn source_told(app: &App, job_id: JobId, done: &str) {
-    let action = Action::Repair { job_id, code: FindingCode::SourceMissing.as_str().into() };
-    let results = vec![actions::result("source", Outcome::Done, done)];
+    let action = Action::Repair { job_id, code: FindingCode::SourceMissing };
+    let results = vec![actions::result(&Target::Source { job_id }, Outcome::Done, done)];
     actions::keep_unasked(app, action, format!("the source of job {job_id}"), results).await;
-}
-
-/// Repairs that can do no harm, however often they are done and whoever else does them.
-fn is_safe(finding: &Finding) -> bool {
-    let is_safe_code = matches!(
-        finding.code,
-        FindingCode::CompletionLost | FindingCode::SourceIgnored | FindingCode::IngestLost | FindingCode::SegmentLost
-    );
-    // What only its age tells, an operator judges.
-    is_safe_code && finding.severity == Severity::Critical && finding.repair.is_some()
 }
 
 /// Carries out a finding's repair; false when all of it failed.
@@ -283,8 +273,8 @@ async fn mend(app: &App, job_id: JobId, code: FindingCode) -> Result<bool> {
     let failure = results.iter().find_map(|(_, tried)| tried.as_ref().err().map(|error| chain(error)));
     app.live.with(|world| world.tried(job_id, code, failure.filter(|_| !is_mended)));
     let of_log = |(item, tried): &(RepairedItem, Result<String>)| match tried {
-        Ok(done) => actions::result(item.to_string(), Outcome::Done, done),
-        Err(error) => actions::result(item.to_string(), Outcome::Failed, chain(error)),
+        Ok(done) => actions::result(&Target::of_repair(job_id, *item), Outcome::Done, done),
+        Err(error) => actions::result(&Target::of_repair(job_id, *item), Outcome::Failed, chain(error)),
     };
     let kept: Vec<ItemResult> = results.iter().map(of_log).collect();
     if is_mended {
@@ -293,7 +283,7 @@ async fn mend(app: &App, job_id: JobId, code: FindingCode) -> Result<bool> {
         app.live.with(|world| world.touch(job_id, at));
     }
     if is_mended {
-        let action = Action::Repair { job_id, code: code.as_str().into() };
+        let action = Action::Repair { job_id, code };
         actions::keep_unasked(app, action, format!("{} (job {job_id})", code.title()), kept).await;
     }
     for (item, tried) in results {

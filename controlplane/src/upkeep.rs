@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stereospot_core::own_database::PULSE;
-use stereospot_core::watch::collector::Collector;
+use stereospot_domain::Collector;
 use stereospot_domain::JobId;
 use stereospot_domain::diagnosis::Severity;
 use stereospot_ports::error::chain;

@@ -36,6 +36,7 @@ mod terminal;
 pub(crate) mod theme;
 mod update;
 mod view;
+mod words;
 mod write;
 
 use std::path::PathBuf;

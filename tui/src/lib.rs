@@ -10,6 +10,7 @@ pub mod command;
 pub mod dashboard;
 mod text;
 mod up;
+mod words;
 
 /// Parses a command line without running it. The runbook tests check with it that every command on a page exists.
 ///

@@ -8,7 +8,7 @@ use stereospot_domain::{Job, JobId, Lock, QueueName, Timestamp};
 
 use super::observed::Untold;
 use super::progress::JobProgress;
-use crate::watch::collector::Collector;
+use stereospot_domain::Collector;
 
 /// What was last read of one job from the backend. `None`: not read yet.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -8,7 +8,7 @@ use stereospot_domain::Timestamp;
 
 use super::World;
 use super::worker::SILENT_AFTER;
-use crate::watch::collector::Collector;
+use stereospot_domain::Collector;
 
 /// Longest time between two looks whether it can be written.
 pub const PULSE: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use stereospot_domain::{QueueName, Timestamp, message};
 use super::World;
 use super::flow::Flow;
 use super::known::{Fault, SeenDead};
-use crate::watch::collector::Collector;
+use stereospot_domain::Collector;
 
 /// Numbers of a queue that can't be read are shown for so long.
 const NUMBERS_LAST: Duration = Duration::from_secs(60);
@@ -89,7 +89,7 @@ impl World {
     /// Takes in how a collector's run went.
     pub fn collector_ran(&mut self, name: Collector, interval: Duration, error: Option<String>, at: Timestamp) {
         let view = self.collectors.entry(name).or_insert_with(|| CollectorView {
-            name: name.as_str().to_owned(),
+            name,
             last_success_at: None,
             error: None,
             lacks: None,

@@ -1,7 +1,6 @@
 //! What is read from the backend when, how that goes, and what it costs. Pure: time is an argument, and nothing is read here.
 
 pub mod budget;
-pub mod collector;
 pub mod pace;
 pub mod polls;
 pub mod schedule;

@@ -16,7 +16,7 @@ use super::observed::Untold;
 use super::own_database::Deafness;
 use super::progress::JobProgress;
 use super::worker::{BootCount, FORGOTTEN_AFTER, Worker};
-use crate::watch::collector::Collector;
+use stereospot_domain::Collector;
 
 /// Workers that are remembered.
 const MAX_WORKERS: usize = 2_000;

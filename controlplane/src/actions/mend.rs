@@ -1,4 +1,4 @@
-//! The single steps by which a job is mended, for operator and reconciler alike. Each may be done any number of times.
+//! The single steps that repair a job, for operators and the reconciler. Each may be repeated without harm.
 
 use std::fmt;
 use std::time::Duration;
@@ -33,14 +33,14 @@ pub(crate) async fn facts(backend: &Backend, job_id: JobId) -> Result<Option<(Fa
     Ok(Some((facts, completed)))
 }
 
-/// What a trigger of the job by an operator waits for.
+/// What an operator's trigger of the job waits for.
 pub(crate) fn waits(app: &App, job_id: JobId) -> Waits {
     let holder_presumed = app.live.at_revision(|world, _| world.holder_presumed());
     Waits { resend_after: app.resend_after(job_id), holder_presumed }
 }
 
-/// Has a job joined now, by an operator's word: takes it back from `failed`, takes a dead holder's mark off the lock, asks for
-/// reassembly. Says what it did.
+/// Triggers reassembly for an operator: takes the job back from `failed`, takes a dead holder's mark off the lock, asks for
+/// reassembly. Returns what it did, in words.
 pub(crate) async fn trigger(app: &App, job_id: JobId) -> Result<String> {
     let backend = &app.backend;
     let Some((facts, completed)) = facts(backend, job_id).await? else {
@@ -79,7 +79,7 @@ pub(crate) async fn trigger(app: &App, job_id: JobId) -> Result<String> {
     Ok(if did.is_empty() { "somebody else was faster".into() } else { did.join(", ") })
 }
 
-/// Carries out a repair of single steps; a replay of messages is the replay's own. Says for each item what became of it.
+/// Carries out a repair, apart from a replay of dead letters, which [`super::replay`] does. Returns the result of each item.
 pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(RepairedItem, Result<String>)> {
     let (backend, job_id) = (&app.backend, job.job_id);
     match repair {
@@ -103,7 +103,7 @@ pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(Rep
             for index in segments {
                 results.push((RepairedItem::Segment(*index), put_completion(app, job_id, *index).await));
             }
-            // The last completion may be the one that everybody waits for. In topology A the job-worker looks.
+            // This may have been the last completion: then reassembly is due. In topology A the job-worker checks that.
             if backend.queue(QueueRole::JobStatusEvents).is_err()
                 && let Err(error) = reassembly::check_with(backend, job_id, app.trigger_patience()).await
             {
@@ -115,7 +115,7 @@ pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(Rep
     }
 }
 
-/// Takes a job back from `failed`, so that its work goes on. The guard allows no other start.
+/// Takes a job back from `failed`, so that its work goes on. Refused from any other status.
 pub(crate) async fn take_back(backend: &Backend, job_id: JobId, to: JobStatus) -> Result<()> {
     changed(backend, job_id, &Transition { from: vec![JobStatus::Failed], ..Transition::to(to) }).await
 }
@@ -140,8 +140,8 @@ fn not_ended_well() -> Vec<JobStatus> {
     JobStatus::Completed.may_follow().iter().copied().chain([JobStatus::Failed]).collect()
 }
 
-/// Whoever splits sources drops those that are still being fetched, so such a job goes back to `created` first. A crash in between
-/// leaves a source that nobody was told of, which is found and mended as such.
+/// Chunking workers drop sources that are still being fetched, so such a job goes back to `created` first. A crash in between
+/// leaves a source without a message, which is a finding of its own and is repaired as such.
 async fn resend_source(backend: &Backend, job: &Job) -> Result<String> {
     let key = keys::source(job.job_id);
     if !objects::exists(&*backend.input.store, &key).await? {
@@ -172,7 +172,7 @@ pub(crate) async fn resend_segment(backend: &Backend, job: &Job, index: u32) -> 
     Ok("its notification is sent again".into())
 }
 
-/// Those of a job's segments whose object is gone.
+/// Which of these segments have no object any more.
 pub(crate) async fn gone(backend: &Backend, job: &Job, segments: &[u32]) -> Result<Vec<u32>> {
     let Some(total) = job.total_segments else { return Ok(Vec::new()) };
     let mut gone = Vec::new();
@@ -192,7 +192,7 @@ pub(crate) async fn gone(backend: &Backend, job: &Job, segments: &[u32]) -> Resu
 pub(crate) enum Lost {
     /// There is no such object.
     Gone,
-    /// The last attempt at it says so.
+    /// The last attempt at it reported that.
     Damaged,
 }
 
@@ -205,7 +205,7 @@ impl fmt::Display for Lost {
     }
 }
 
-/// Why the lost segments of a job can't be written anew from its source; none when they can.
+/// Why the lost segments of a job can't be written again from its source; none when they can.
 pub(crate) async fn why_not_split_again(backend: &Backend, job: &Job, lost: Lost) -> Result<Option<String>> {
     let is_there = async |key: &str| objects::exists(&*backend.input.store, key).await;
     Ok(match job.status {
@@ -215,7 +215,7 @@ pub(crate) async fn why_not_split_again(backend: &Backend, job: &Job, lost: Lost
         _ if !is_there(&keys::source(job.job_id)).await? => {
             Some(format!("{lost}, and the source is gone: submit the video again"))
         }
-        // Cut otherwise, the new segments would not fit those that are converted.
+        // Without it the cut would differ, and new segments would not fit those that are converted.
         _ if !is_there(&keys::manifest(job.job_id)).await? => {
             Some(format!("{lost}, and the manifest that says how it was cut is gone: submit the video again"))
         }
@@ -223,9 +223,9 @@ pub(crate) async fn why_not_split_again(backend: &Backend, job: &Job, lost: Lost
     })
 }
 
-/// Has the source split again, as it was before: every segment is written anew and asked for; those that are converted are
-/// passed over. A worker splits nothing that is split, so the job goes back to `created` first. A crash in between leaves a
-/// source that nobody was told of, which is found and mended as such.
+/// Has the source split again, at the same cuts: a worker writes every segment and asks for those that are not converted. Workers
+/// skip a source that is split already, so the job goes back to `created` first. A crash in between leaves a source without a
+/// message, which is a finding of its own and is repaired as such.
 pub(crate) async fn split_again(backend: &Backend, job: &Job, lost: Lost) -> Result<String> {
     if let Some(why) = why_not_split_again(backend, job, lost).await? {
         return Err(Error::new(ErrorCode::NotFound, why));
@@ -245,7 +245,7 @@ pub(crate) async fn split_again(backend: &Backend, job: &Job, lost: Lost) -> Res
     }
 }
 
-/// In topology A the rows are the job-worker's: it is told of the output once more, and writes the row itself.
+/// In topology A the job-worker writes completions: it gets the output's notification again.
 async fn put_completion(app: &App, job_id: JobId, index: u32) -> Result<String> {
     let backend = &app.backend;
     let key = keys::output_segment(job_id, index);

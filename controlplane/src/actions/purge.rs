@@ -1,19 +1,19 @@
 //! Purge: take messages off a queue, all or chosen ones, keeping copies.
 //!
-//! Invariant: a message is removed only under a lease of ours and after its copy is on the disk; the copy is dropped only when the
-//! message surely stayed. Where a queue's messages can't be looked at without harm, nothing can be copied, and the plan says so
-//! before: see [`whole`]. Chosen messages are never taken so.
+//! Invariant: a message is removed only under a lease of ours and after its copy is on the disk. The copy is dropped only when the
+//! message certainly stayed. Where a queue's messages can't be read without harm, nothing can be copied, and the plan says so
+//! before: see [`whole`]. Chosen messages are never removed that way.
 
 use std::collections::{BTreeSet, HashSet};
 
-use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
+use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem, RefusalCode, Target};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, message};
 use stereospot_ports::ErrorCode;
 use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::Message;
 
 use super::taking::Taking;
-use super::{Draft, Error, MAX_ITEMS, count_of, named, replay, result};
+use super::{Draft, Error, MAX_ITEMS, count_of, refused, replay, result, results};
 use crate::app::App;
 
 mod chosen;
@@ -24,11 +24,11 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     let stats = queue.stats().await?;
     let messages = match queue.peek(MAX_ITEMS).await {
         Ok(messages) => messages,
-        // Looking would count as a receiving, and after a few of these a message is dead-lettered.
+        // Reading would count as a receive, and after a few of these a message is dead-lettered.
         Err(error) if error.code() == ErrorCode::Invalid => {
             return Ok(match ids {
                 None => whole::draft(app, name, stats),
-                Some(ids) => chosen::refused(name, ids),
+                Some(_) => chosen::refused(name),
             });
         }
         Err(error) => return Err(error.into()),
@@ -38,12 +38,8 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
         .filter(|peeked| ids.is_none_or(|ids| ids.contains(&peeked.id)))
         .map(|peeked| {
             let about = message::job_of(name.role, &peeked.body);
-            PlanItem {
-                id: peeked.id.clone(),
-                what: format!("copy, then remove (received {} times)", peeked.receive_count),
-                job_id: about.map(|(job_id, _)| job_id),
-                segment_index: about.and_then(|(_, index)| index),
-            }
+            let what = format!("copy, then remove (received {} times)", peeked.receive_count);
+            PlanItem::message(name, &peeked.id, about, what)
         })
         .collect();
     let mut assumptions = vec!["each message still is on the queue and ready".to_owned()];
@@ -54,7 +50,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
         ));
     }
     let needed = still_needed(app, name, &items);
-    // A source that is yet to be fetched is nowhere: only its message says where to look.
+    // Only its message says where a source is that was not fetched yet.
     let left_by = match (name.role, app.config.reconciles()) {
         (QueueRole::Ingest, _) => Some("nothing else says where its source is"),
         (_, false) => Some("the reconciler is off"),
@@ -78,14 +74,17 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
             (format!("all of {name}, {count}"), format!("{name} holds about {unseen}"))
         }
     };
-    let is_missing = |id: &&String| !items.iter().any(|item| item.id == **id);
-    let skips: Vec<PlanItem> =
-        ids.unwrap_or_default().iter().filter(is_missing).map(|id| super::item(id, chosen::unseen(stats))).collect();
+    let is_missing = |id: &&String| !messages.iter().any(|peeked| peeked.id == **id);
+    let skip = |id: &String| PlanItem::message(name, id, None, chosen::unseen(stats));
+    let skips: Vec<PlanItem> = ids.unwrap_or_default().iter().filter(is_missing).map(skip).collect();
     let refused = match ids {
         _ if !items.is_empty() => None,
         None => Some(replay::nothing_left(name, &**queue).await?),
-        Some([]) => Some("no message is named".to_owned()),
-        Some(_) => Some(format!("nothing to remove: {} {}", count_of(skips.len(), "message"), chosen::unseen(stats))),
+        Some([]) => refused(RefusalCode::Nothing, "no message is named"),
+        Some(_) => {
+            let why = format!("nothing to remove: {} {}", count_of(skips.len(), "message"), chosen::unseen(stats));
+            refused(RefusalCode::Nothing, why)
+        }
     };
     Ok(Draft {
         scope,
@@ -96,14 +95,13 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
         assumptions,
         confirm: Some(format!("purge {}", items.len())),
         refused,
-        command: format!("stereospot queues purge {name}{}", named(ids)),
         items,
         skips,
         ..Draft::default()
     })
 }
 
-/// Unfinished jobs that need one of the messages to go on, by what was last read of them.
+/// Unfinished jobs that need one of the messages to go on, as last read.
 fn still_needed(app: &App, name: QueueName, items: &[PlanItem]) -> BTreeSet<JobId> {
     app.live.at_revision(|world, _| {
         let needs = |item: &&PlanItem| {
@@ -118,7 +116,7 @@ fn still_needed(app: &App, name: QueueName, items: &[PlanItem]) -> BTreeSet<JobI
                     matches!(entry.job.status, JobStatus::Created | JobStatus::Ingesting)
                         && entry.job.uploaded_at.is_none()
                 }
-                // Their work is done again from what is stored.
+                // Their work is repeated from what is stored.
                 _ => false,
             })
         };
@@ -126,7 +124,7 @@ fn still_needed(app: &App, name: QueueName, items: &[PlanItem]) -> BTreeSet<JobI
     })
 }
 
-/// What becomes of the jobs whose messages are removed, and which they are. `left_by`: why nobody helps them by himself.
+/// What happens to the jobs whose messages are removed, and their ids. `left_by`: why no automatic repair applies.
 fn needed_line(jobs: &BTreeSet<JobId>, left_by: Option<&str>) -> String {
     /// Named one by one.
     const NAMED: usize = 5;
@@ -143,41 +141,43 @@ fn needed_line(jobs: &BTreeSet<JobId>, left_by: Option<&str>) -> String {
 
 pub(super) async fn apply(app: &App, name: QueueName, plan: &Plan) -> Vec<ItemResult> {
     let is_chosen = matches!(plan.action, Action::Purge { message_ids: Some(_), .. });
-    let results = match super::queue(app, name) {
-        Err(error) => plan.items.iter().map(|item| result(&item.id, Outcome::Failed, error.to_string())).collect(),
+    let ended = match super::queue(app, name) {
+        Err(error) => results(&plan.items, Outcome::Failed, &error.to_string()),
         Ok(queue) if !plan.keeps_copies() => whole::apply(name, &**queue).await,
         Ok(queue) => {
-            let ids = plan.items.iter().map(|item| item.id.clone());
+            let ids = plan.items.iter().filter_map(|item| Some(item.target.message_id()?.to_owned()));
             let mut taking = Taking::new(&**queue, ids, app.finds_by_id(name));
-            let mut results = Vec::with_capacity(plan.items.len());
+            let mut ended = Vec::with_capacity(plan.items.len());
             let broken = loop {
                 match taking.next().await {
                     Ok(taken) if taken.is_empty() => break None,
                     Ok(taken) => match batch(app, name, plan, &mut taking, &taken).await {
-                        Ok(done) => results.extend(done),
+                        Ok(done) => ended.extend(done),
                         Err(error) => {
                             let why = chain(&error);
-                            results.extend(taken.iter().map(|one| result(&one.id, Outcome::Failed, why.clone())));
+                            let failed =
+                                |one: &Message| result(&message_of(name, &one.id), Outcome::Failed, why.clone());
+                            ended.extend(taken.iter().map(failed));
                         }
                     },
                     Err(error) => break Some(chain(&error)),
                 }
             };
             let unmet = taking.end().await;
-            results.extend(match broken {
-                None if is_chosen => chosen::unmet(&**queue, unmet).await,
+            ended.extend(match broken {
+                None if is_chosen => chosen::unmet(name, &**queue, unmet).await,
                 broken => {
                     let (outcome, why) = match broken {
                         Some(why) => (Outcome::Failed, why),
                         None => (Outcome::Skipped, "in flight, delayed or gone".to_owned()),
                     };
-                    unmet.into_iter().map(|id| result(id, outcome, why.clone())).collect()
+                    unmet.iter().map(|id| result(&message_of(name, id), outcome, why.clone())).collect()
                 }
             });
-            replay::in_order(&plan.items, results)
+            replay::in_order(&plan.items, ended)
         }
     };
-    if results.iter().any(|result| result.outcome == Outcome::Done) {
+    if ended.iter().any(|result| result.outcome == Outcome::Done) {
         let now = app.now();
         app.live.with(|world| {
             if let Some(flow) = world.queues.get_mut(&name).filter(|_| !is_chosen) {
@@ -185,13 +185,17 @@ pub(super) async fn apply(app: &App, name: QueueName, plan: &Plan) -> Vec<ItemRe
             }
         });
         if name == QueueName::main(QueueRole::Reassembly) {
-            let done = results.iter().filter(|result| result.outcome == Outcome::Done).map(|result| result.id.as_str());
-            let done: HashSet<&str> = done.collect();
-            let jobs = plan.items.iter().filter(|item| done.contains(item.id.as_str())).filter_map(|item| item.job_id);
+            let done = ended.iter().filter(|result| result.outcome == Outcome::Done).map(|result| &result.target);
+            let done: HashSet<&Target> = done.collect();
+            let jobs = plan.items.iter().filter(|item| done.contains(&item.target)).filter_map(|item| item.job_id);
             app.note_purged(jobs, true);
         }
     }
-    results
+    ended
+}
+
+fn message_of(queue: QueueName, id: &str) -> Target {
+    Target::Message { queue, id: id.to_owned() }
 }
 
 async fn batch(
@@ -208,20 +212,20 @@ async fn batch(
     }
     let (mut results, mut stayed) = (Vec::new(), Vec::new());
     for message in taken {
-        let id = &message.id;
+        let target = &message_of(name, &message.id);
         match queue.delete(&message.receipt).await {
-            Ok(()) => results.push(result(id, Outcome::Done, "copied and removed")),
+            Ok(()) => results.push(result(target, Outcome::Done, "copied and removed")),
             Err(error) if error.code() == ErrorCode::LeaseLost => {
-                stayed.push(id.clone());
-                results.push(result(id, Outcome::Failed, chain(&error)));
+                stayed.push(message.id.clone());
+                results.push(result(target, Outcome::Failed, chain(&error)));
             }
             Err(error) => {
                 let why = chain(&error);
-                results.push(result(id, Outcome::Failed, format!("perhaps removed, its copy is kept: {why}")));
+                results.push(result(target, Outcome::Failed, format!("perhaps removed, its copy is kept: {why}")));
             }
         }
     }
-    // What was removed is removed, whether or not this is kept: at worst a restore offers a message that stayed.
+    // If this fails, a restore offers a message that stayed. It does no worse.
     if let Err(error) = app.store.drop_copies(plan.id, &stayed).await {
         tracing::error!(plan = %plan.id, error = %chain(&error), "copies of messages that stayed were not dropped");
     }

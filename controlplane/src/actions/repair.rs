@@ -1,57 +1,51 @@
-//! Repair: carry out what a finding proposes.
+//! Repair: carry out what a finding proposes. The finding is looked for again, in the job as it is now.
 
-use stereospot_domain::diagnosis::{Finding, Repair};
-use stereospot_domain::plan::{ItemResult, Outcome, PlanItem};
+use stereospot_domain::diagnosis::{Finding, FindingCode, Repair};
+use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, RefusalCode, Target};
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole};
 
-use super::{Draft, Error, attempted, mend, replay, result};
+use super::{Draft, Error, attempted, mend, refused, replay, results};
 use crate::app::App;
 use crate::collect::details;
 
-pub(super) async fn draft(app: &App, job_id: JobId, code: &str) -> Result<Draft, Error> {
+pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result<Draft, Error> {
     let (job, finding) = find(app, job_id, code).await?;
-    let command = format!("stereospot jobs repair {job_id} {code}");
     let Some(finding) = finding else {
         return Ok(Draft {
             scope: format!("{code} of job {job_id}"),
             effect: "nothing changes".into(),
-            refused: Some(format!("nothing of the kind `{code}` is found with this job now")),
-            command,
+            refused: refused(RefusalCode::NotFound, format!("nothing of the kind `{code}` is found with this job now")),
             ..Draft::default()
         });
     };
-    let of_job = |id: String, what: &str, segment_index| PlanItem {
-        job_id: Some(job_id),
-        segment_index,
-        ..super::item(id, what)
-    };
     let of_segments = |segments: &[u32], what: &str| {
-        segments.iter().map(|index| of_job(format!("segment {index}"), what, Some(*index))).collect::<Vec<_>>()
+        let item = |index: &u32| PlanItem::new(Target::Segment { job_id, index: *index }, what);
+        segments.iter().map(item).collect::<Vec<_>>()
     };
     let mut draft = Draft {
         scope: format!("{} (job {job_id})", finding.code.title()),
         assumptions: vec!["the same is still found when it is applied".into()],
-        command,
         ..Draft::default()
     };
     match &finding.repair {
         None => {
-            draft.refused = Some(format!("nothing can be done about it from here: {}", finding.evidence.join("; ")))
+            let why = format!("nothing can be done about it from here: {}", finding.evidence.join("; "));
+            draft.refused = refused(RefusalCode::NoRepair, why);
         }
         Some(Repair::ReplayDeadLetters { queue, message_ids }) => {
             let replay = replay::draft(app, *queue, Some(message_ids)).await?;
-            return Ok(Draft { scope: draft.scope, command: draft.command, ..replay });
+            return Ok(Draft { scope: draft.scope, ..replay });
         }
         Some(Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted) => {
             let trigger = super::trigger::draft(app, job_id).await?;
-            return Ok(Draft { scope: draft.scope, command: draft.command, ..trigger });
+            return Ok(Draft { scope: draft.scope, ..trigger });
         }
         Some(Repair::ResendSource) => {
             let what = match job.status {
                 JobStatus::Ingesting => "give its job back to created, and send its notification again",
                 _ => "send its notification again",
             };
-            draft.items = vec![of_job("source".into(), what, None)];
+            draft.items = vec![PlanItem::new(Target::Source { job_id }, what)];
             draft.effect = "the source is split".into();
             draft.needs = Some(QueueRole::Chunking);
         }
@@ -68,7 +62,7 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: &str) -> Result<Draft,
                         draft.effect = "the source is split again as it was, and the segments are converted".into();
                         draft.needs = Some(QueueRole::Chunking);
                     }
-                    Some(why) if there.is_empty() => draft.refused = Some(why),
+                    Some(why) if there.is_empty() => draft.refused = refused(RefusalCode::SourceGone, why),
                     Some(why) => draft.skips = of_segments(&gone, &why),
                 }
             }
@@ -83,37 +77,35 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: &str) -> Result<Draft,
         }
     }
     if job.status.is_final() && draft.refused.is_none() {
-        draft.refused = Some(format!("the job is {}", job.status));
+        draft.refused = refused(RefusalCode::JobState, format!("the job is {}", job.status));
     }
     Ok(draft)
 }
 
-pub(super) async fn apply(app: &App, job_id: JobId, code: &str, items: &[PlanItem]) -> Vec<ItemResult> {
+pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, items: &[PlanItem]) -> Vec<ItemResult> {
     let (job, finding) = match find(app, job_id, code).await {
         Ok((job, Some(finding))) => (job, finding),
         Ok((_, None)) => {
-            return items.iter().map(|item| result(&item.id, Outcome::Skipped, "it is no longer so")).collect();
+            return results(items, Outcome::Skipped, "it is no longer so");
         }
-        Err(error) => {
-            return items.iter().map(|item| result(&item.id, Outcome::Failed, error.to_string())).collect();
-        }
+        Err(error) => return results(items, Outcome::Failed, &error.to_string()),
     };
     match &finding.repair {
         Some(Repair::ReplayDeadLetters { queue, .. }) => replay::send(app, *queue, items, true).await,
         Some(repair) => {
-            let results = mend::carry_out(app, &job, repair).await;
-            results.into_iter().map(|(item, tried)| attempted(item.to_string(), tried)).collect()
+            let tried = mend::carry_out(app, &job, repair).await;
+            tried.into_iter().map(|(item, tried)| attempted(&Target::of_repair(job_id, item), tried)).collect()
         }
         None => Vec::new(),
     }
 }
 
-/// The job, read anew, and what is found of this kind.
-async fn find(app: &App, job_id: JobId, code: &str) -> Result<(Job, Option<Finding>), Error> {
+/// The job, read again, and the finding with this code.
+async fn find(app: &App, job_id: JobId, code: FindingCode) -> Result<(Job, Option<Finding>), Error> {
     details::refresh(app, job_id).await?;
     let found = app.live.with(|world| {
         let entry = world.jobs.get(&job_id)?;
-        let finding = entry.findings.iter().find(|finding| finding.code.as_str() == code).cloned();
+        let finding = entry.findings.iter().find(|finding| finding.code == code).cloned();
         Some((entry.job.clone(), finding))
     });
     found.ok_or_else(|| Error::NotFound(format!("there is no job {job_id}")))

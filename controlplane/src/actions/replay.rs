@@ -1,20 +1,21 @@
 //! Replay: send dead-lettered messages to their main queue, then take them off the dead-letter queue.
 //!
-//! Invariant: a message is sent and removed only under a lease of ours, and judged anew under it. A crash between sending and
-//! removing leaves it on both queues, which the workers' own checks make harmless; it is never on neither. A job that is taken back
-//! from `failed` is asked for whole: see [`dropped`]. One whose segment is gone or damaged is removed once its source is sent to be split again.
+//! Invariant: a message is sent and removed only under a lease of ours, and judged again under it. A crash between sending and
+//! removing leaves it on both queues, which is harmless because of the workers' own checks; it is never on neither. When a job is
+//! taken back from `failed`, all its open segments are asked for: see [`dropped`]. A message whose segment is gone or damaged is
+//! removed once the source is sent to be split again.
 
 use std::collections::{BTreeSet, HashMap};
 
 use futures::future;
-use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem};
+use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, Refusal, RefusalCode, Target};
 use stereospot_domain::{JobId, QueueName, QueueRole, message};
 use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Stats};
 use stereospot_ports::{ErrorCode, Result as PortResult, WorkQueue};
 
 use super::taking::Taking;
-use super::{Draft, Error, MAX_ITEMS, count_of, dropped, mend, named, result};
+use super::{Draft, Error, MAX_ITEMS, count_of, dropped, mend, refused, result, results};
 use crate::app::App;
 
 mod verdict;
@@ -24,31 +25,27 @@ pub(super) use verdict::Judge;
 use verdict::{Step, Verdict};
 pub(crate) use whole::progress;
 
-/// Above so many messages the plan asks for a typed confirmation.
+/// A plan with more messages asks for a typed confirmation.
 const UNASKED: usize = 10;
-/// Messages judged at once: on AWS each takes several calls, one after the other.
+/// Messages judged at the same time: on AWS each takes several calls, one after the other.
 pub(super) const AT_ONCE: usize = 16;
 
 pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) -> Result<Draft, Error> {
     let queue = super::queue(app, name)?;
-    let command = format!("stereospot queues replay {name}{}", named(ids));
-    let refused = |why: String| Draft {
-        scope: name.to_string(),
-        refused: Some(why),
-        command: command.clone(),
-        ..Draft::default()
-    };
+    let refusal =
+        |code, why: String| Draft { scope: name.to_string(), refused: refused(code, why), ..Draft::default() };
     if !name.is_dead_letter {
-        return Ok(refused(format!("{name} is no dead-letter queue: name {}", QueueName::dead_letter(name.role))));
+        let why = format!("{name} is no dead-letter queue: name {}", QueueName::dead_letter(name.role));
+        return Ok(refusal(RefusalCode::NotDeadLetters, why));
     }
-    // Only a reassembly message needs its lock to be reset before: it is never moved unseen.
+    // A reassembly message needs its lock reset before, so this queue is never moved as a whole.
     let moves = app.platform.moves.get(&name).filter(|_| ids.is_none() && name.role != QueueRole::Reassembly);
     let ready = if moves.is_some() { queue.stats().await?.ready } else { 0 };
     let long = moves.filter(|_| ready > whole::LONG as u64);
     if let Some(moves) = long
         && let Some(why) = whole::running(&**moves, name).await
     {
-        return Ok(refused(why));
+        return Ok(refusal(RefusalCode::MoveRuns, why));
     }
     let messages = queue.peek(if long.is_some() { whole::LONG } else { MAX_ITEMS }).await?;
     let judged = judge(app, name, &messages, ids).await?;
@@ -57,7 +54,8 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     }
     let Judged { mut items, mut skips, steps, taken_back, split, removed } = judged;
     let gone = |id: &&String| !messages.iter().any(|peeked| peeked.id == **id);
-    skips.extend(ids.unwrap_or_default().iter().filter(gone).map(|id| super::item(id, "no longer on the queue")));
+    let skip = |id| PlanItem::message(name, id, None, "no longer on the queue");
+    skips.extend(ids.unwrap_or_default().iter().filter(gone).map(skip));
     let named = items.len() + skips.len();
     let dead = messages.iter().filter_map(|peeked| {
         let (job_id, index) = message::job_of(name.role, &peeked.body)?;
@@ -78,7 +76,9 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     }
     let refused = match (items.len(), skips.len()) {
         (0, 0) => Some(nothing_left(name, &**queue).await?),
-        (0, skipped) => Some(format!("nothing to send: {} left alone", count_of(skipped, "message"))),
+        (0, skipped) => {
+            refused(RefusalCode::Nothing, format!("nothing to send: {} left alone", count_of(skipped, "message")))
+        }
         _ => None,
     };
     let mut assumptions = vec![
@@ -99,7 +99,6 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
         assumptions,
         confirm: (items.len() > UNASKED).then(|| format!("replay {}", items.len())),
         refused,
-        command,
         needs: Some(if removed == items.len() { QueueRole::Chunking } else { name.role }),
         items,
         skips,
@@ -107,19 +106,22 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
 }
 
 /// Why no message can be taken off a queue: there is none, or others hold those that are there.
-pub(super) async fn nothing_left(name: QueueName, queue: &dyn WorkQueue) -> PortResult<String> {
+pub(super) async fn nothing_left(name: QueueName, queue: &dyn WorkQueue) -> PortResult<Refusal> {
     let Stats { in_flight, delayed, .. } = queue.stats().await?;
     let held = in_flight + delayed;
     if held == 0 {
-        return Ok(format!("{name} is empty"));
+        return Ok(Refusal::new(RefusalCode::Empty, format!("{name} is empty")));
     }
     let within = queue.settings().await?.visibility.as_secs();
     let (are, them) = if held == 1 { ("is", "it") } else { ("are", "them") };
     let messages = count_of(usize::try_from(held).unwrap_or(usize::MAX), "message");
-    Ok(format!("{messages} of {name} {are} held by somebody who looks at {them}, for up to {within} s: try again then"))
+    let why = format!(
+        "{messages} of {name} {are} held by somebody who looks at {them}, for up to {within} s: try again then"
+    );
+    Ok(Refusal::new(RefusalCode::Held, why))
 }
 
-/// What is right for the messages of a queue.
+/// What a replay of a queue's messages takes.
 #[derive(Default)]
 struct Judged {
     items: Vec<PlanItem>,
@@ -130,12 +132,12 @@ struct Judged {
     taken_back: BTreeSet<JobId>,
     /// Jobs whose source is split again.
     split: BTreeSet<JobId>,
-    /// Messages that this makes needless.
+    /// Messages that become needless when the source is split again.
     removed: usize,
 }
 
 impl Judged {
-    /// True when all may be moved as they are.
+    /// True when all may be moved unchanged.
     fn is_movable(&self) -> bool {
         self.taken_back.is_empty() && self.split.is_empty() && !self.items.is_empty()
     }
@@ -150,12 +152,7 @@ async fn judge(app: &App, name: QueueName, messages: &[Peeked], ids: Option<&[St
         let verdicts = future::try_join_all(chosen.iter().map(|peeked| judge.judge(&peeked.body))).await?;
         for (peeked, verdict) in chosen.iter().zip(verdicts) {
             let about = message::job_of(name.role, &peeked.body);
-            let of_message = |what: String| PlanItem {
-                id: peeked.id.clone(),
-                what,
-                job_id: about.map(|(job_id, _)| job_id),
-                segment_index: about.and_then(|(_, index)| index),
-            };
+            let of_message = |what: String| PlanItem::message(name, &peeked.id, about, what);
             match verdict {
                 Verdict::Send(before) => {
                     judged.steps += before.len();
@@ -181,48 +178,47 @@ async fn judge(app: &App, name: QueueName, messages: &[Peeked], ids: Option<&[St
 }
 
 /// Applies a plan of a whole dead-letter queue.
-pub(super) async fn apply(app: &App, name: QueueName, plan: &Plan, items: &[PlanItem]) -> Vec<ItemResult> {
-    if whole::is_one(name, plan) {
-        return whole::apply(app, name).await;
+pub(super) async fn apply(app: &App, name: QueueName, items: &[PlanItem]) -> Vec<ItemResult> {
+    match items {
+        [PlanItem { target: target @ Target::Queue { .. }, .. }] => whole::apply(app, name, target).await,
+        _ => send(app, name, items, false).await,
     }
-    send(app, name, items, false).await
 }
 
 /// Sends the messages that a plan lists, `is_chosen` when an operator named them.
 pub(super) async fn send(app: &App, name: QueueName, items: &[PlanItem], is_chosen: bool) -> Vec<ItemResult> {
-    let (dropped, messages): (Vec<PlanItem>, Vec<PlanItem>) = items.iter().cloned().partition(dropped::is_one);
-    let mut results = match app.backend.queue_named(name) {
-        Err(error) => {
-            let why = error.to_string();
-            messages.iter().map(|item| result(&item.id, Outcome::Failed, why.clone())).collect()
-        }
+    let is_dropped = |item: &PlanItem| matches!(item.target, Target::Segment { .. });
+    let (dropped, messages): (Vec<PlanItem>, Vec<PlanItem>) = items.iter().cloned().partition(is_dropped);
+    let message_of = |id: String| Target::Message { queue: name, id };
+    let mut ended = match app.backend.queue_named(name) {
+        Err(error) => results(&messages, Outcome::Failed, &error.to_string()),
         Ok(queue) => {
-            let ids = messages.iter().map(|item| item.id.clone());
+            let ids = messages.iter().filter_map(|item| Some(item.target.message_id()?.to_owned()));
             let mut taking = Taking::new(&**queue, ids, app.finds_by_id(name));
-            let mut results = Vec::with_capacity(items.len());
+            let mut ended = Vec::with_capacity(items.len());
             let broken = loop {
                 match taking.next().await {
                     Ok(taken) if taken.is_empty() => break None,
-                    Ok(taken) => results.extend(batch(app, name, &mut taking, &taken, is_chosen).await),
+                    Ok(taken) => ended.extend(batch(app, name, &mut taking, &taken, is_chosen).await),
                     Err(error) => break Some(chain(&error)),
                 }
             };
-            results.extend(taking.end().await.into_iter().map(|id| match &broken {
-                Some(why) => result(id, Outcome::Failed, why.clone()),
-                None => result(id, Outcome::Skipped, "somebody else holds it, or it is gone"),
+            ended.extend(taking.end().await.into_iter().map(|id| match &broken {
+                Some(why) => result(&message_of(id), Outcome::Failed, why.clone()),
+                None => result(&message_of(id), Outcome::Skipped, "somebody else holds it, or it is gone"),
             }));
-            in_order(&messages, results)
+            in_order(&messages, ended)
         }
     };
-    // Last: the messages take the jobs back, and for a failed job a worker would drop these once more.
-    results.extend(dropped::apply(app, &dropped).await);
-    results
+    // Last: the messages take the jobs back, and while a job is failed workers would drop these again.
+    ended.extend(dropped::apply(app, &dropped).await);
+    ended
 }
 
-/// Results in the order of the items that they are of.
+/// Results in the order of their items.
 pub(super) fn in_order(items: &[PlanItem], mut results: Vec<ItemResult>) -> Vec<ItemResult> {
-    let places: HashMap<&str, usize> = items.iter().map(|item| item.id.as_str()).zip(0..).collect();
-    results.sort_by_key(|result| places.get(result.id.as_str()).copied());
+    let places: HashMap<&Target, usize> = items.iter().map(|item| &item.target).zip(0..).collect();
+    results.sort_by_key(|result| places.get(&result.target).copied());
     results
 }
 
@@ -233,7 +229,7 @@ async fn batch(
     taken: &[Message],
     is_chosen: bool,
 ) -> Vec<ItemResult> {
-    // Anew for each batch: it is judged by what is true now.
+    // A new judge for each batch: it remembers what it has read.
     let judge = Judge::new(app, name.role, is_chosen);
     let sent = future::join_all(taken.iter().map(|message| one(app, name, message, &judge))).await;
     let mut results = Vec::with_capacity(taken.len());
@@ -243,15 +239,16 @@ async fn batch(
             Err(error) if error.code() == ErrorCode::Conflict => one(app, name, message, &judge).await,
             sent => sent,
         };
+        let target = &Target::Message { queue: name, id: message.id.clone() };
         results.push(match sent {
-            Ok(Sent::Yes(note)) => result(&message.id, Outcome::Done, note),
+            Ok(Sent::Yes(note)) => result(target, Outcome::Done, note),
             Ok(Sent::No(why)) => {
                 taking.keep(message);
-                result(&message.id, Outcome::Skipped, why)
+                result(target, Outcome::Skipped, why)
             }
             Err(error) => {
                 taking.keep(message);
-                result(&message.id, Outcome::Failed, chain(&error))
+                result(target, Outcome::Failed, chain(&error))
             }
         });
     }

@@ -1,17 +1,17 @@
-//! Restore: put back what a purge took away and is still needed: a job may have been asked for again meanwhile, and be done.
+//! Restore: put back what a purge took away and jobs still need. A job may have been asked for again meanwhile, and be done.
 
 use std::collections::{HashMap, HashSet};
 
 use futures::future;
 use stereospot_api::view::Change;
-use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, PlanItem};
+use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, PlanItem, RefusalCode};
 use stereospot_domain::{QueueName, message};
 use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::{MAX_BATCH, Outgoing};
 use uuid::Uuid;
 
 use super::replay::{AT_ONCE, Judge};
-use super::{Draft, Error, MAX_ITEMS, count_of, result, until};
+use super::{Draft, Error, MAX_ITEMS, count_of, refused, result, results, until};
 use crate::app::App;
 use crate::store::{self, Copied};
 
@@ -19,7 +19,6 @@ pub(super) async fn draft(app: &App, purge_id: Uuid) -> Result<Draft, Error> {
     let Some((plan, applied)) = app.store.plan(purge_id).await? else {
         return Err(Error::NotFound(format!("there is no plan {purge_id}")));
     };
-    let command = format!("stereospot queues restore {purge_id}");
     let (Action::Purge { queue, .. }, Some(applied)) = (&plan.action, applied) else {
         return Err(Error::NotFound(format!("plan {purge_id} is no purge that was applied")));
     };
@@ -30,12 +29,7 @@ pub(super) async fn draft(app: &App, purge_id: Uuid) -> Result<Draft, Error> {
     let (mut items, mut skips) = (Vec::new(), Vec::new());
     for (copy, needless) in copies.iter().zip(needless) {
         let about = message::job_of(copy.queue.role, &copy.body);
-        let of_copy = |what| PlanItem {
-            id: copy.message_id.clone(),
-            what,
-            job_id: about.map(|(job_id, _)| job_id),
-            segment_index: about.and_then(|(_, index)| index),
-        };
+        let of_copy = |what: String| PlanItem::message(copy.queue, &copy.message_id, about, what);
         match needless {
             _ if stayed.contains(&copy.message_id) => {
                 skips.push(of_copy(format!("still on {queue}: it was not removed")));
@@ -45,13 +39,12 @@ pub(super) async fn draft(app: &App, purge_id: Uuid) -> Result<Draft, Error> {
         }
     }
     let refused = match applied.undo_until {
-        Some(end) if end < now => Some("the copies were kept for a day and are gone".to_owned()),
-        _ if copies.is_empty() => Some("there is nothing left to put back".to_owned()),
-        _ if items.is_empty() && !stayed.is_empty() => {
-            Some(format!("nothing to put back: {} left alone", count_of(skips.len(), "message")))
-        }
+        Some(end) if end < now => refused(RefusalCode::TooLate, "the copies were kept for a day and are gone"),
+        _ if copies.is_empty() => refused(RefusalCode::Nothing, "there is nothing left to put back"),
         _ if items.is_empty() => {
-            Some(format!("nothing to put back: {} no longer needed", count_of(skips.len(), "message")))
+            let why = if stayed.is_empty() { "no longer needed" } else { "left alone" };
+            let count = count_of(skips.len(), "message");
+            refused(RefusalCode::Nothing, format!("nothing to put back: {count} {why}"))
         }
         _ => None,
     };
@@ -65,7 +58,6 @@ pub(super) async fn draft(app: &App, purge_id: Uuid) -> Result<Draft, Error> {
         ],
         confirm: None,
         refused,
-        command,
         items,
         skips,
         ..Draft::default()
@@ -79,29 +71,29 @@ pub(super) async fn apply(app: &App, purge_id: Uuid, items: &[PlanItem]) -> Vec<
         Ok(copies) => copies.into_iter().map(|copy| (copy.message_id.clone(), copy)).collect(),
         Err(error) => {
             let why = chain(&error);
-            return items.iter().map(|item| result(&item.id, Outcome::Failed, why.clone())).collect();
+            return results(items, Outcome::Failed, &why);
         }
     };
-    let mut results = Vec::with_capacity(items.len());
+    let mut ended = Vec::with_capacity(items.len());
     app.note_purged(items.iter().filter_map(|item| item.job_id), false);
     for items in items.chunks(MAX_BATCH) {
         let (done, sent) = batch(app, &copies, items).await;
-        results.extend(done);
+        ended.extend(done);
         // They are sent, whether or not that is kept on the disk; this process at least must not send them again.
         if let Err(error) = app.store.copies_restored(purge_id, &sent, app.now()).await {
             tracing::error!(purge = %purge_id, error = %chain(&error), "messages were put back, but that was not recorded");
             put_back.extend(sent.into_iter().map(|id| (purge_id, id)));
         }
     }
-    results
+    ended
 }
 
-/// True when a purge left copies that can be put back, as far as is known.
+/// True when a purge left copies that can be put back. True, too, when the copies can't be read.
 pub(super) async fn is_possible(app: &App, purge_id: Uuid) -> bool {
     app.store.copies(purge_id).await.map_or(true, |copies| !copies.is_empty())
 }
 
-/// Takes the undo off a purge of which nothing is left to put back. A failure is logged: the undo then finds nothing.
+/// Ends the undo of a purge when all its copies are put back. A failure is only logged: the next undo finds nothing to do.
 pub(super) async fn end_undo(app: &App, purge_id: Uuid) {
     let put_back = app.put_back.lock().await;
     let ended: store::Result<_> = async {
@@ -126,7 +118,7 @@ pub(super) async fn end_undo(app: &App, purge_id: Uuid) {
 /// Messages that were copied and are still on their queue: the purge broke off before it could remove them.
 async fn stayed(app: &App, queue: QueueName, purge: &AppliedPlan, copies: &[Copied]) -> Result<HashSet<String>, Error> {
     let removed = purge.results.iter().filter(|result| result.outcome == Outcome::Done);
-    let removed: HashSet<&str> = removed.map(|result| result.id.as_str()).collect();
+    let removed: HashSet<&str> = removed.filter_map(|result| result.target.message_id()).collect();
     let copied = copies.iter().map(|copy| copy.message_id.as_str());
     let in_doubt: HashSet<&str> = copied.filter(|id| !removed.contains(id)).collect();
     if in_doubt.is_empty() {
@@ -136,34 +128,34 @@ async fn stayed(app: &App, queue: QueueName, purge: &AppliedPlan, copies: &[Copi
     Ok(there.into_iter().map(|peeked| peeked.id).filter(|id| in_doubt.contains(id.as_str())).collect())
 }
 
-/// What a purge took away and nobody has put back.
+/// What a purge took away and was not put back.
 async fn copies(app: &App, purge_id: Uuid, put_back: &HashSet<(Uuid, String)>) -> store::Result<Vec<Copied>> {
     let mut copies = app.store.copies(purge_id).await?;
     copies.retain(|copy| !put_back.contains(&(purge_id, copy.message_id.clone())));
     Ok(copies)
 }
 
-/// For each copy, why it need not be put back; none where it may be needed, or that can't be told now.
+/// For each copy, why it need not be put back; none where it may be needed, or that can't be read now.
 async fn needless(app: &App, queue: QueueName, copies: &[&Copied]) -> Vec<Option<String>> {
-    // The operator chose them all: what nobody can read is put back too.
+    // The operator chose them all: those that can't be parsed are put back too.
     let judge = Judge::new(app, queue.role, true);
-    let mut told = Vec::with_capacity(copies.len());
+    let mut found = Vec::with_capacity(copies.len());
     for copies in copies.chunks(AT_ONCE) {
         let judged = copies.iter().map(|copy| judge.needless(&copy.body, queue.is_dead_letter));
-        told.extend(future::join_all(judged).await.into_iter().map(|judged| {
+        found.extend(future::join_all(judged).await.into_iter().map(|judged| {
             judged.unwrap_or_else(|error| {
                 tracing::warn!(error = %chain(&error), "perhaps a needless message is put back");
                 None
             })
         }));
     }
-    told
+    found
 }
 
-/// Sends some; says for each what became of it, and which were sent.
+/// Sends some. Returns the result of each, and the ids of those that were sent.
 async fn batch(app: &App, copies: &HashMap<String, Copied>, items: &[PlanItem]) -> (Vec<ItemResult>, Vec<String>) {
     let (mut results, mut sent) = (Vec::new(), Vec::new());
-    let found: Vec<&Copied> = items.iter().filter_map(|item| copies.get(&item.id)).collect();
+    let found: Vec<&Copied> = items.iter().filter_map(|item| copies.get(item.target.message_id()?)).collect();
     // All are of the one queue that was purged.
     let needless = match found.first() {
         Some(copy) => needless(app, copy.queue, &found).await,
@@ -171,13 +163,13 @@ async fn batch(app: &App, copies: &HashMap<String, Copied>, items: &[PlanItem]) 
     };
     let needless: HashMap<&str, String> =
         found.iter().zip(needless).filter_map(|(copy, why)| Some((copy.message_id.as_str(), why?))).collect();
-    for item in items {
-        let Some(copy) = copies.get(&item.id) else {
-            results.push(result(&item.id, Outcome::Skipped, "put back already"));
+    for PlanItem { target, .. } in items {
+        let Some(copy) = target.message_id().and_then(|id| copies.get(id)) else {
+            results.push(result(target, Outcome::Skipped, "put back already"));
             continue;
         };
-        if let Some(why) = needless.get(item.id.as_str()) {
-            results.push(result(&item.id, Outcome::Skipped, why.clone()));
+        if let Some(why) = needless.get(copy.message_id.as_str()) {
+            results.push(result(target, Outcome::Skipped, why.clone()));
             continue;
         }
         let tried = match app.backend.queue_named(copy.queue) {
@@ -186,10 +178,10 @@ async fn batch(app: &App, copies: &HashMap<String, Copied>, items: &[PlanItem]) 
         };
         match tried {
             Ok(_) => {
-                sent.push(item.id.clone());
-                results.push(result(&item.id, Outcome::Done, format!("sent to {}", copy.queue)));
+                sent.push(copy.message_id.clone());
+                results.push(result(target, Outcome::Done, format!("sent to {}", copy.queue)));
             }
-            Err(error) => results.push(result(&item.id, Outcome::Failed, chain(&error))),
+            Err(error) => results.push(result(target, Outcome::Failed, chain(&error))),
         }
     }
     (results, sent)

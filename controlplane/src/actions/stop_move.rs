@@ -1,40 +1,38 @@
-//! Stop the platform's own move of a dead-letter queue.
+//! Stop the redrive of a dead-letter queue.
 
 use stereospot_domain::QueueName;
-use stereospot_domain::plan::{ItemResult, Outcome};
+use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, RefusalCode, Target};
 
-use super::{Draft, Error, attempted, item, replay, result};
+use super::{Draft, Error, attempted, refused, replay, result};
 use crate::app::App;
 
 pub(super) async fn draft(app: &App, name: QueueName) -> Result<Draft, Error> {
     super::queue(app, name)?;
-    let command = format!("stereospot queues stop-move {name}");
     let running = match app.platform.moves.get(&name) {
         Some(moves) => moves.newest().await?.filter(|newest| newest.is_running),
         None => None,
     };
     let Some(running) = running else {
-        let refused = Some(format!("no move of {name} runs"));
-        return Ok(Draft { scope: name.to_string(), refused, command, ..Draft::default() });
+        let refused = refused(RefusalCode::NoMove, format!("no move of {name} runs"));
+        return Ok(Draft { scope: name.to_string(), refused, ..Draft::default() });
     };
     Ok(Draft {
         scope: format!("the move of {name}, {}", replay::progress(&running)),
-        items: vec![item(name.to_string(), "stop it")],
+        items: vec![PlanItem::new(Target::Queue { queue: name }, "stop it")],
         effect: format!("what was moved stays moved, the rest stays on {name}"),
         assumptions: vec!["it still runs".into()],
-        command,
         ..Draft::default()
     })
 }
 
 pub(super) async fn apply(app: &App, name: QueueName) -> Vec<ItemResult> {
-    let id = name.to_string();
+    let target = &Target::Queue { queue: name };
     let Some(moves) = app.platform.moves.get(&name) else {
-        return vec![result(id, Outcome::Skipped, "no move of it runs")];
+        return vec![result(target, Outcome::Skipped, "no move of it runs")];
     };
     vec![match moves.stop().await {
-        Ok(true) => result(id, Outcome::Done, "it is being stopped"),
-        Ok(false) => result(id, Outcome::Skipped, "it had ended"),
-        Err(error) => attempted(id, Err(error)),
+        Ok(true) => result(target, Outcome::Done, "it is being stopped"),
+        Ok(false) => result(target, Outcome::Skipped, "it had ended"),
+        Err(error) => attempted(target, Err(error)),
     }]
 }

@@ -1,9 +1,9 @@
 //! Trigger: have a job's segments joined now.
 
-use stereospot_domain::plan::{ItemResult, PlanItem};
+use stereospot_domain::plan::{ItemResult, PlanItem, RefusalCode, Target};
 use stereospot_domain::{JobId, QueueRole};
 
-use super::{Draft, Error, attempted, mend};
+use super::{Draft, Error, attempted, mend, refused};
 use crate::app::App;
 
 pub(super) async fn draft(app: &App, job_id: JobId) -> Result<Draft, Error> {
@@ -12,7 +12,7 @@ pub(super) async fn draft(app: &App, job_id: JobId) -> Result<Draft, Error> {
     };
     let (may, note) = stereospot_core::views::explain(&facts, &completed, mend::waits(app, job_id), app.now());
     let title = facts.job.title.as_deref().unwrap_or("untitled");
-    let item = PlanItem { job_id: Some(job_id), ..super::item(job_id.to_string(), note.clone()) };
+    let item = PlanItem::new(Target::Job { job_id }, note.clone());
     let (items, skips) = if may { (vec![item], vec![]) } else { (vec![], vec![item]) };
     Ok(Draft {
         scope: format!("reassembly of job {job_id} ({title}), now {}", facts.job.status),
@@ -24,12 +24,11 @@ pub(super) async fn draft(app: &App, job_id: JobId) -> Result<Draft, Error> {
             "nobody else takes the reassembly lock meanwhile".into(),
         ],
         confirm: None,
-        refused: (!may).then_some(note),
-        command: format!("stereospot jobs trigger {job_id}"),
+        refused: if may { None } else { refused(RefusalCode::JobState, note) },
         needs: Some(QueueRole::Reassembly),
     })
 }
 
 pub(super) async fn apply(app: &App, job_id: JobId) -> Vec<ItemResult> {
-    vec![attempted(job_id.to_string(), mend::trigger(app, job_id).await)]
+    vec![attempted(&Target::Job { job_id }, mend::trigger(app, job_id).await)]
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use stereospot_core::watch::collector::Collector;
 use stereospot_core::watch::schedule::{Outcome, Target, Watching};
 use stereospot_core::watch::spending::units_of_rows;
 use stereospot_core::world::{Entry, Seen};
+use stereospot_domain::Collector;
 use stereospot_domain::{JobId, JobStatus, Timestamp};
 use stereospot_ports::error::chain;
 

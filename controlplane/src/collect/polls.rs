@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use stereospot_core::watch::budget::Budget;
-use stereospot_core::watch::collector::Collector;
 use stereospot_core::watch::pace::Pace;
 use stereospot_core::watch::polls::PollState;
 use stereospot_core::watch::schedule::{Moment, Next, Outcome, Reading, Target, Watching};
 use stereospot_core::watch::spending::{Counts, PollsView};
+use stereospot_domain::Collector;
 use stereospot_domain::{JobId, QueueRole};
 use stereospot_ports::Error;
 use stereospot_telemetry::catalogue::CallOutcome;

@@ -3,8 +3,9 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use axum::body::to_bytes;
-use axum::extract::{Query, Request};
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{DefaultBodyLimit, FromRequest, Query, Request};
 use axum::http::{Uri, header};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -17,20 +18,20 @@ use super::problem::{Answer, Failure};
 pub(super) const SMALL: usize = 2 * 1024 * 1024;
 
 /// The JSON body of a request, of at most `limit` bytes.
-pub(super) async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Answer<T> {
+pub(super) async fn json<T: DeserializeOwned>(mut request: Request, limit: usize) -> Answer<T> {
     let given = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = given.split(';').next().unwrap_or("").trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         let given = if given.is_empty() { "none was given" } else { given };
         return Err(Failure::unsupported(format!("send the body with content-type: application/json ({given})")));
     }
-    let bytes = to_bytes(request.into_body(), limit).await.map_err(|error| {
-        // The limit's error is a cause somewhere below; a broken connection won't read the answer anyway.
-        let text = chain(&error);
-        match text.contains("length limit") {
-            true => Failure::too_large(format!("at most {limit} bytes are taken")),
-            false => Failure::malformed(format!("the body broke off: {text}")),
+    DefaultBodyLimit::max(limit).apply(&mut request);
+    let bytes = Bytes::from_request(request, &()).await.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+            Failure::too_large(format!("at most {limit} bytes are taken"))
         }
+        // A broken connection: most likely no one reads this answer.
+        broken => Failure::malformed(format!("the body broke off: {}", chain(&broken))),
     })?;
     serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
         Category::Data => Failure::invalid(error.to_string()),

@@ -8,7 +8,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use stereospot_api::Problem;
 use stereospot_api::wire::Health;
-use stereospot_core::watch::collector::Collector;
+use stereospot_domain::Collector;
 
 use super::problem::{Answer, Failure};
 use crate::app::App;

@@ -8,7 +8,7 @@ use axum::http::Uri;
 use serde::Deserialize;
 use stereospot_api::Problem;
 use stereospot_api::view::{MessageView, QueueView, WorkerView};
-use stereospot_domain::{QueueName, keys, message};
+use stereospot_domain::{Fingerprint, QueueName, keys, message};
 use utoipa::IntoParams;
 
 use super::body;
@@ -66,6 +66,7 @@ pub(super) async fn messages(
                     enqueued_at: peeked.enqueued_at,
                     dead_lettered_at: peeked.dead_lettered_at,
                     expires_at: peeked.expires_at,
+                    fingerprint: error.as_deref().map(Fingerprint::of),
                     error,
                 }
             })
@@ -74,13 +75,13 @@ pub(super) async fn messages(
     Ok(Json(views))
 }
 
-/// Why a message is dead that nobody can read: no worker knows of which job it is, so none told.
+/// Error shown for dead letters that can't be parsed: no worker knows their job, so none reports an error.
 const UNREADABLE: &str = "not a notification of this queue: no worker can read it";
 
 fn is_unreadable(name: QueueName, body: &str) -> bool {
     match message::parse(name.role, body) {
         Ok(_) => false,
-        // Read by those who hear of outputs.
+        // The handlers of outputs read it.
         Err(message::Error::Key(key)) => !keys::is_invocation_end(&key),
         Err(_) => true,
     }

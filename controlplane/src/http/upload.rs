@@ -22,13 +22,13 @@ use super::problem::{Answer, Failure};
 use crate::app::App;
 use crate::ingest::Source;
 
-/// Parts under way to the store at once: with the store's 5 MiB parts this bounds an upload's memory.
+/// Parts on their way to the store at once: with the store's 5 MiB parts this bounds an upload's memory.
 const PARTS: usize = 4;
 /// How often a long upload counts as a sign of life of its job.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
-/// Takes in a job's source. Once only: what is there is never replaced. Sent again with the same length, it is passed over, and the
-/// answer is that of the first time.
+/// Stores a job's source. A source is never replaced: sent again with the same length it is read and dropped, and the answer is
+/// the first one.
 #[utoipa::path(put, operation_id = "uploadSource", path = "/v1/jobs/{job_id}/source", params(("job_id" = String, Path)),
     request_body(content = String, content_type = "application/octet-stream"), responses(
     (status = 200, body = Job), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
@@ -43,7 +43,7 @@ pub(super) async fn source(
     let job_id = body::job_id(&job_id)?;
     let announced = announced_length(&request)?;
     let Some(_claim) = app.claim_upload(job_id) else {
-        // Often the same submitter, whose connection broke without this server having noticed yet.
+        // Often the same submitter, whose connection broke before this server noticed.
         return Err(Failure::unavailable("this job's source is being uploaded already: try again in a moment"));
     };
     let mut job = app.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
@@ -52,8 +52,8 @@ pub(super) async fn source(
     if let Some(bytes) = present.filter(|bytes| Some(*bytes) == announced && job.status != JobStatus::Deleted) {
         return Ok(Json(again(&app, job, bytes, request.into_body().into_data_stream()).await?));
     }
-    if job.status == JobStatus::Failed && present.is_none() && broke_off(&job) {
-        job = begin_anew(&app, job_id).await?;
+    if job.status == JobStatus::Failed && present.is_none() && broke_off(&app, job_id).await? {
+        job = take_back(&app, job_id).await?;
     }
     if job.status != JobStatus::Created {
         return Err(Failure::conflict(format!("the job is {}: make a new one for another source", job.status)));
@@ -80,7 +80,7 @@ pub(super) async fn source(
 
 /// Why an upload ended early.
 enum Broken {
-    /// The sender stopped or sent something else than announced, or this process stops.
+    /// The sender stopped, or sent another length than announced, or this process stops.
     Sender(Failure),
     /// The bytes can't be stored.
     Store(Error),
@@ -92,15 +92,20 @@ impl From<object_store::Error> for Broken {
     }
 }
 
-/// How the reason begins of a job that failed because its source could not be stored. The source may be sent again.
-const BROKE_OFF: &str = "the upload broke off";
-
-fn broke_off(job: &Job) -> bool {
-    job.error.as_ref().is_some_and(|error| error.starts_with(BROKE_OFF))
+/// True for a failed job whose upload could not be stored: its source may be sent again, unless the job was given up since.
+async fn broke_off(app: &App, job_id: JobId) -> Answer<bool> {
+    let history = app.store.job_history(job_id).await?;
+    let failures = history.iter().filter_map(|event| match &event.payload {
+        Payload::JobFailed(failed) => Some((event.time, failed)),
+        _ => None,
+    });
+    // Others only repeat what the row says.
+    let causes = failures.filter(|(_, failed)| failed.is_upload == Some(true) || failed.by.is_some());
+    Ok(causes.max_by_key(|(time, _)| *time).is_some_and(|(_, failed)| failed.is_upload == Some(true)))
 }
 
-/// Takes back a job whose upload broke off: its source is sent again.
-async fn begin_anew(app: &App, job_id: JobId) -> Answer<Job> {
+/// Takes back a job whose upload could not be stored: its source is sent again.
+async fn take_back(app: &App, job_id: JobId) -> Answer<Job> {
     let transition = Transition { from: vec![JobStatus::Failed], ..Transition::to(JobStatus::Created) };
     match app.backend.jobs.transition(job_id, &transition).await? {
         Transitioned::Changed(job) => Ok(job),
@@ -109,24 +114,24 @@ async fn begin_anew(app: &App, job_id: JobId) -> Answer<Job> {
     }
 }
 
-/// The source could not be stored. What only takes time is tried again by the sender; otherwise the job fails with the reason,
-/// since nobody may come back to it.
+/// The source could not be stored. The sender repeats what only takes time. Otherwise the job fails with the reason, since the
+/// sender may not come back.
 async fn not_stored(app: &App, job_id: JobId, key: &str, error: Error) -> Failure {
     let why = chain(&error);
     tracing::warn!(%job_id, error = %why, "a source could not be stored");
     let is_passing = matches!(error.code(), ErrorCode::Throttled | ErrorCode::Unavailable);
-    // The object may be there and only its notice not be sent: then the job goes on.
+    // The object may be there with only its notification unsent: then the job goes on.
     let may_be_there = objects::exists(&*app.backend.input.store, key).await.unwrap_or(true);
     if is_passing || may_be_there {
         return error.into();
     }
     let hint = if error.code() == ErrorCode::Full { " and submit again" } else { ": submit again" };
-    let reason = format!("{BROKE_OFF}: {error}{hint}");
+    let reason = format!("the upload broke off: {error}{hint}");
     let failed = Transition { from: vec![JobStatus::Created], ..Transition::failed(reason.clone()) };
     match app.backend.jobs.transition(job_id, &failed).await {
         Ok(Transitioned::Changed(_)) => {
-            let code = Some(error.code());
-            let failed = JobFailed { error: Some(reason.clone()), code, ..JobFailed::default() };
+            let (error, code) = (Some(reason.clone()), Some(error.code()));
+            let failed = JobFailed { error, code, is_upload: Some(true), ..JobFailed::default() };
             app.ingest.emit(Source::Server, Payload::JobFailed(failed), job_id, None).await;
             app.nudge.jobs(std::iter::once(job_id));
         }
@@ -148,8 +153,8 @@ async fn arrived(app: &App, job: &Job, bytes: u64) -> Answer<Job> {
     app.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))
 }
 
-/// The source is there already, as long as announced: the submitter never got the answer to its first upload. The body is read to
-/// its end and passed over: a connection closed in its middle would cost the submitter this answer too.
+/// The source is there already, with the announced length: the submitter did not get the answer to its first upload. The body is
+/// read to its end and dropped: if we closed the connection in the middle, the submitter would not get this answer either.
 async fn again(app: &App, job: Job, bytes: u64, mut source: BodyDataStream) -> Answer<Job> {
     loop {
         let part = tokio::select! {
@@ -215,7 +220,7 @@ async fn receive(
     upload: &mut WriteMultipart,
     source: &mut BodyDataStream,
 ) -> Result<u64, Broken> {
-    let (mut bytes, mut told) = (0_u64, Instant::now());
+    let (mut bytes, mut alive_at) = (0_u64, Instant::now());
     loop {
         let part = tokio::select! {
             () = app.stop.cancelled() => return Err(Broken::Sender(stopping())),
@@ -230,8 +235,8 @@ async fn receive(
         bytes += part.len() as u64;
         upload.wait_for_capacity(PARTS).await?;
         upload.put(part);
-        if told.elapsed() >= ALIVE_EVERY {
-            told = Instant::now();
+        if alive_at.elapsed() >= ALIVE_EVERY {
+            alive_at = Instant::now();
             let at = app.now();
             app.live.with(|world| world.touch(job_id, at));
         }

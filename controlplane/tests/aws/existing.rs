@@ -94,11 +94,12 @@ async fn what_is_missing_is_said_and_stops_nothing() {
         .await;
     let nobody = Action::Scale { service: "web-ui".into(), desired: 1 };
     let plan = serving.client.plan(nobody, None).await.unwrap();
-    assert!(plan.refused.as_deref().unwrap().starts_with("there is no service web-ui"), "{plan:#?}");
+    assert!(plan.refused.as_ref().unwrap().why.starts_with("there is no service web-ui"), "{plan:#?}");
 
     let replay = Action::Replay { queue: REASSEMBLY_DLQ, message_ids: None };
     let plan = serving.client.plan(replay, None).await;
-    let said = plan.map_or_else(|error| error.to_string(), |plan| plan.refused.unwrap_or_default());
+    let said =
+        plan.map_or_else(|error| error.to_string(), |plan| plan.refused.map_or(String::new(), |refused| refused.why));
     assert!(said.contains("old-reassembly does not exist") || said.contains("is empty"), "{said}");
 }
 
@@ -242,7 +243,8 @@ async fn a_deployment_that_is_only_watched_is_left_as_it_is() {
     let kept = repairing
         .eventually("the repairs in the action log", async |client| {
             let kept = client.actions(9).await.unwrap();
-            let is_kept = |id: &String| kept.iter().any(|one| one.plan.items.iter().any(|item| item.id == *id));
+            let is_kept =
+                |id: &String| kept.iter().any(|one| one.plan.items.iter().any(|item| item.target.to_string() == *id));
             [&jobs[0], &jobs[1], &jobs[4]].into_iter().all(is_kept).then_some(kept)
         })
         .await;

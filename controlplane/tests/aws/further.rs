@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use stereospot_api::Client;
 use stereospot_api::wire::{Applied, Apply};
+use stereospot_domain::attention::Subject;
 use stereospot_domain::diagnosis::{Finding, FindingCode, Repair, Severity};
 use stereospot_domain::plan::{Action, Outcome, Plan};
 use stereospot_domain::{JobId, QueueName, QueueRole, Topology, keys, message};
@@ -63,7 +64,7 @@ async fn status(emulator: &Emulator, prefix: &str, job_id: JobId) -> Value {
 
 async fn act(serving: &Serving, action: Action) -> (Plan, Applied) {
     let plan = serving.client.plan(action, Some("tester".into())).await.unwrap();
-    assert_eq!((plan.refused.as_deref(), plan.items.len()), (None, 1), "{plan:#?}");
+    assert_eq!((plan.refused.as_ref().map(|refused| refused.why.as_str()), plan.items.len()), (None, 1), "{plan:#?}");
     let apply = Apply { confirm: plan.confirm.clone(), who: None };
     let applied = serving.client.apply(plan.id, &apply).await.unwrap();
     assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:#?}");
@@ -107,8 +108,10 @@ async fn dead_letters_of_other_services_are_shown_and_sent_again() {
     let snapshot = serving
         .eventually("a line for each dead-letter queue", async |client| {
             let snapshot = client.snapshot().await.unwrap();
-            let is_told =
-                |role: &QueueRole| snapshot.attention.iter().any(|line| line.id == format!("dlq/{}", role.as_str()));
+            let is_told = |role: &QueueRole| {
+                let about = Subject::DeadLetterQueue { queue: QueueName::dead_letter(*role) };
+                snapshot.attention.iter().any(|line| line.about == about)
+            };
             FURTHER.iter().all(is_told).then_some(snapshot)
         })
         .await;
@@ -161,7 +164,7 @@ async fn a_source_that_was_fetched_and_never_told_of_is_split() {
     let told: Vec<_> = found.iter().map(|finding| (finding.code, finding.repair.clone())).collect();
     assert_eq!(told, [(FindingCode::IngestLost, Some(Repair::ResendSource))], "{found:#?}");
     let before = emulator.bodies("fetched-chunking").await;
-    act(&serving, Action::Repair { job_id, code: "ingest-lost".into() }).await;
+    act(&serving, Action::Repair { job_id, code: FindingCode::IngestLost }).await;
     assert_eq!(status(&emulator, "fetched", job_id).await, "created");
     let after = emulator.bodies("fetched-chunking").await;
     assert_eq!(after[before.len()..], [message::object_created(bucket, &keys::source(job_id))]);

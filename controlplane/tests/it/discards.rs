@@ -72,7 +72,10 @@ async fn chosen_messages_go_and_come_back_and_all_others_stay() {
     let before = on(&plane, DEAD).await;
     let ids = [before[1].0.as_str(), before[3].0.as_str()];
     let planned = plan(&plane, purge(DEAD, &ids)).await;
-    assert_eq!((planned.refused.as_deref(), planned.scope.as_str()), (None, "2 messages of chunking-dlq"));
+    assert_eq!(
+        (planned.refused.as_ref().map(|refused| refused.why.as_str()), planned.scope.as_str()),
+        (None, "2 messages of chunking-dlq")
+    );
     assert_eq!(planned.command, format!("stereospot queues purge chunking-dlq --id {} --id {}", ids[0], ids[1]));
     assert!(planned.effect.starts_with("chunking-dlq holds 2; copies are kept for 24 hours"), "{}", planned.effect);
     assert_eq!(on(&plane, DEAD).await, before, "a plan takes nothing");
@@ -91,7 +94,7 @@ async fn chosen_messages_go_and_come_back_and_all_others_stay() {
     assert_eq!((undo.items.len(), undo.skips.len(), restored.results.len()), (2, 0, 2), "{undo:#?}");
     assert_eq!(bodies(&on(&plane, DEAD).await), ["a", "b", "c", "d", "e"]);
     let again = plan(&plane, Action::Restore { plan_id: planned.id }).await;
-    assert_eq!(again.refused.as_deref(), Some("there is nothing left to put back"));
+    assert_eq!(again.refused.as_ref().map(|refused| refused.why.as_str()), Some("there is nothing left to put back"));
 }
 
 #[tokio::test]
@@ -109,7 +112,7 @@ async fn each_chosen_message_has_its_own_end() {
     let apply = Apply { confirm: planned.confirm, who: None };
     let applied = plane.client.apply(planned.id, &apply).await.unwrap();
     let ends: Vec<(&str, Outcome, &str)> =
-        applied.results.iter().map(|end| (end.id.as_str(), end.outcome, end.note.as_str())).collect();
+        applied.results.iter().map(|end| (end.target.message_id().unwrap(), end.outcome, end.note.as_str())).collect();
     let within = queue.settings().await.unwrap().visibility.as_secs();
     let stays = format!("somebody else holds it, so it stays: try again in {within} s");
     let by_id = |id: &String| *ends.iter().find(|end| end.0 == id).unwrap();
@@ -127,9 +130,12 @@ async fn without_a_message_that_is_there_the_plan_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let plane = with_dead(dir.path(), &["a"]).await;
     let refused = plan(&plane, purge(DEAD, &["never-there"])).await.refused;
-    assert_eq!(refused.as_deref(), Some("nothing to remove: 1 message no longer on the queue"));
+    assert_eq!(
+        refused.as_ref().map(|refused| refused.why.as_str()),
+        Some("nothing to remove: 1 message no longer on the queue")
+    );
     let refused = plan(&plane, purge(DEAD, &[])).await.refused;
-    assert_eq!(refused.as_deref(), Some("no message is named"), "none is not all");
+    assert_eq!(refused.as_ref().map(|refused| refused.why.as_str()), Some("no message is named"), "none is not all");
     assert_eq!(on(&plane, DEAD).await.len(), 1);
 }
 
@@ -212,7 +218,7 @@ async fn where_looking_does_harm_no_single_message_is_taken() {
     let dir = tempfile::tempdir().unwrap();
     let plane = with_dead_as_on_sqs(dir.path(), &[]).await;
     let ids = plane.backend.queues[&MAIN].send(&[Outgoing::now("a")]).await.unwrap();
-    let refused = plan(&plane, purge(MAIN, &[&ids[0]])).await.refused.unwrap();
+    let refused = plan(&plane, purge(MAIN, &[&ids[0]])).await.refused.unwrap().why;
     assert!(refused.starts_with("no single message can be taken off chunking: "), "{refused}");
     assert!(refused.contains("wait until it is on chunking-dlq"), "{refused}");
     assert_eq!(plane.stats(MAIN).await.ready, 1);
@@ -283,7 +289,7 @@ async fn a_death_between_copying_and_removing_loses_nothing() {
     assert!(log.undo_until.is_some(), "what is gone can be put back: {log:#?}");
 
     let (undo, _) = plane.act(Action::Restore { plan_id: planned.id }).await;
-    assert_eq!((undo.items.len(), undo.items[0].id.as_str()), (1, removed[0].0.as_str()), "{undo:#?}");
+    assert_eq!((undo.items.len(), undo.items[0].target.message_id().unwrap()), (1, removed[0].0.as_str()), "{undo:#?}");
     assert_eq!(undo.skips[0].what, "still on chunking-dlq: it was not removed");
     assert_eq!(bodies(&on(&plane, DEAD).await), ["a", "b", "c"]);
     // The dead process's lease ends by itself.

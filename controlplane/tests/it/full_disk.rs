@@ -18,7 +18,8 @@ use serde_json::json;
 use stereospot_api::client::Error;
 use stereospot_api::view::Snapshot;
 use stereospot_api::wire::NewJob;
-use stereospot_domain::{EventKind, JobOptions, JobStatus, QueueName, QueueRole, Stage, keys};
+use stereospot_domain::attention::Subject;
+use stereospot_domain::{Collector, EventKind, JobOptions, JobStatus, QueueName, QueueRole, Stage, keys};
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::objects;
 
@@ -155,7 +156,7 @@ async fn an_own_database_that_takes_nothing_is_told() {
     assert!(told.contains("can't write its own database") && told.contains("nothing goes"), "{told}");
     plane
         .snapshot("a line for it", |snapshot| {
-            snapshot.attention.iter().any(|line| line.subject == "own-database not written")
+            snapshot.attention.iter().any(|line| line.about == Subject::Collector { name: Collector::OwnDatabase })
         })
         .await;
     sqlx::query("DROP TRIGGER refuse").execute(&mut database).await.unwrap();
@@ -176,10 +177,9 @@ async fn events_that_cannot_be_kept_are_told_though_a_small_write_finds_room() {
         (0..3).map(|_| worker.event(EventKind::WorkerHeartbeat, plane.now(), None, json!({}))).collect();
     plane.client.send_events(batch.clone()).await.unwrap_err();
     let is_told = |snapshot: &Snapshot| {
-        snapshot
-            .attention
-            .iter()
-            .any(|line| line.subject == "own-database not written" && line.evidence.contains("goes"))
+        snapshot.attention.iter().any(|line| {
+            line.about == Subject::Collector { name: Collector::OwnDatabase } && line.evidence.contains("goes")
+        })
     };
     plane.snapshot("a line for it", is_told).await;
     sqlx::query("DROP TRIGGER refuse").execute(&mut database).await.unwrap();

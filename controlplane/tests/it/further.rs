@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use stereospot_api::client::Error;
 use stereospot_controlplane::Platform;
-use stereospot_domain::plan::{Action, Outcome};
+use stereospot_domain::attention::{Step, Subject};
+use stereospot_domain::plan::{Action, Outcome, Target};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, keys, message};
 use stereospot_ports::fleet::memory::MemoryFleet;
 use stereospot_ports::fleet::{Fleet, Scaling, Service};
@@ -38,7 +39,7 @@ async fn dead_letter(plane: &Plane, role: QueueRole, bodies: &[String]) {
 async fn replay(plane: &Plane, role: QueueRole, sent: usize, skipped: &[&str]) {
     let queue = QueueName::dead_letter(role);
     let (plan, applied) = plane.act(Action::Replay { queue, message_ids: None }).await;
-    let messages = plan.items.iter().filter(|item| !item.id.starts_with("service "));
+    let messages = plan.items.iter().filter(|item| !matches!(item.target, Target::StartWorker { .. }));
     assert_eq!(messages.count(), sent, "{plan:#?}");
     let whys: Vec<&str> = plan.skips.iter().map(|skip| skip.what.as_str()).collect();
     assert!(
@@ -79,9 +80,10 @@ async fn a_lost_completion_is_seen_and_sent_to_the_job_worker_again() {
     ];
     dead_letter(&plane, QueueRole::JobStatusEvents, &bodies).await;
     let queue = QueueName::dead_letter(QueueRole::JobStatusEvents);
+    let letters = Subject::DeadLetterQueue { queue: QueueName::dead_letter(QueueRole::JobStatusEvents) };
     let snapshot = plane
         .snapshot("the queue's line", |snapshot| {
-            snapshot.attention.iter().any(|line| line.id == "dlq/job-status-events" && line.evidence == SAID)
+            snapshot.attention.iter().any(|line| line.about == letters && line.evidence == SAID)
         })
         .await;
     assert_eq!(snapshot.queues.len(), 16);
@@ -181,18 +183,18 @@ async fn a_queue_whose_service_has_no_task_is_said() {
     plane.clock.advance(std::time::Duration::from_secs(601));
     let snapshot = plane
         .snapshot("both lines", |snapshot| {
-            snapshot.attention.iter().filter(|line| line.id.starts_with("service/")).count() == 2
+            snapshot.attention.iter().filter(|line| matches!(line.about, Subject::Service { .. })).count() == 2
         })
         .await;
-    let line = |id: &str| snapshot.attention.iter().find(|line| line.id == id).unwrap();
-    let line_of_worker = line("service/job-worker/job-status-events");
+    let line = |name: &str, role| {
+        let about = Subject::Service { name: name.into(), role };
+        snapshot.attention.iter().find(|line| line.about == about).unwrap()
+    };
+    let line_of_worker = line("job-worker", QueueRole::JobStatusEvents);
     assert_eq!(line_of_worker.evidence, "queue job-status-events 1, 0 running of 0 desired");
-    assert_eq!(line_of_worker.next, "s: scale; stereospot services scale job-worker 1");
-    assert_eq!(line("service/web-ui/job-events").evidence, "queue job-events 1, the cluster has no such service");
-    assert_eq!(
-        (line_of_worker.queue, line_of_worker.code.as_str()),
-        (Some(QueueName::main(QueueRole::JobStatusEvents)), "queue-unserved")
-    );
+    assert_eq!(line_of_worker.next, [Step::Scale { service: "job-worker".into(), desired: 1 }]);
+    assert_eq!(line("web-ui", QueueRole::JobEvents).evidence, "queue job-events 1, the cluster has no such service");
+    assert_eq!(line_of_worker.code, "queue-unserved");
 }
 
 #[tokio::test]
@@ -216,7 +218,7 @@ async fn where_there_is_no_such_queue_nothing_is_shown_of_it() {
         Action::StopMove { queue },
     ] {
         let refused = plane.client.plan(action, None).await;
-        let said = refused.map_or_else(said, |plan| (404, plan.refused.unwrap_or_default()));
+        let said = refused.map_or_else(said, |plan| (404, plan.refused.map_or(String::new(), |refused| refused.why)));
         assert_eq!(said, expected);
     }
 }

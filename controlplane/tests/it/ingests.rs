@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use stereospot_domain::attention::Step;
 use stereospot_domain::diagnosis::{Finding, Severity};
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, Topology, keys, message};
@@ -39,7 +40,7 @@ async fn findings(plane: &Plane, job_id: JobId) -> Vec<Finding> {
 }
 
 fn repair(job_id: JobId, code: &str) -> Action {
-    Action::Repair { job_id, code: code.into() }
+    Action::Repair { job_id, code: code.parse().unwrap() }
 }
 
 /// Waits until the source's notification lies on the chunking queue, and the job says `created`.
@@ -74,7 +75,7 @@ async fn what_nobody_fetches_any_more_is_found_and_repaired_or_given_up() {
     }
 
     let plan = plane.client.plan(repair(missing, "ingest-lost"), None).await.unwrap();
-    let refused = plan.refused.unwrap();
+    let refused = plan.refused.unwrap().why;
     assert!(refused.contains("no source object exists") && refused.contains("submit it again"), "{refused}");
     let line = plane
         .snapshot("its line", |snapshot| snapshot.attention.iter().any(|line| line.job_id == Some(missing)))
@@ -83,7 +84,7 @@ async fn what_nobody_fetches_any_more_is_found_and_repaired_or_given_up() {
         .into_iter()
         .find(|line| line.job_id == Some(missing))
         .unwrap();
-    assert_eq!(line.next, "Enter: show; F: give up");
+    assert_eq!(line.next, [Step::ShowJob { job_id: missing }, Step::GiveUp { job_id: missing }]);
     plane.act(Action::Fail { job_id: missing, reason: None }).await;
     plane.status(missing, JobStatus::Failed).await;
     plane.findings(missing, &[]).await;

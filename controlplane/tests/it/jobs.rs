@@ -251,7 +251,7 @@ async fn a_step_that_keeps_failing_is_shown_until_it_succeeds() {
         .snapshot("it is in the list", |snapshot| snapshot.attention.iter().any(|line| line.code == "step-failing"))
         .await;
     let line = snapshot.attention.iter().find(|line| line.code == "step-failing").unwrap();
-    assert!(line.subject.ends_with("failing") && line.evidence.contains("out of memory again"), "{line:?}");
+    assert!(line.title.ends_with("failing") && line.evidence.contains("out of memory again"), "{line:?}");
     plane.clock.advance(Duration::from_secs(5));
     let done = worker.event(EventKind::SegmentCompleted, plane.now(), about, json!({"frames": 1}));
     plane.client.send_events(vec![done]).await.unwrap();

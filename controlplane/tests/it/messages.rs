@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use stereospot_api::client::Error;
 use stereospot_api::wire::Apply;
+use stereospot_domain::attention::Subject;
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Stage, keys, message};
 use stereospot_ports::job_store::Transition;
@@ -69,9 +70,10 @@ async fn replay_sends_what_is_still_needed_and_leaves_the_rest() {
         worker.event(EventKind::SegmentFailed, plane.now(), Some((job_id, Some(0))), json!({"error": "out of memory"}));
     plane.client.send_events(vec![failed]).await.unwrap();
     plane.findings(job_id, &["segment-dead-lettered"]).await;
+    let letters = Subject::DeadLetterQueue { queue: INFERENCE_DLQ };
     let snapshot = plane
         .snapshot("the queue's line with its errors", |snapshot| {
-            snapshot.attention.iter().any(|line| line.id == "dlq/inference" && line.evidence.contains("out of memory"))
+            snapshot.attention.iter().any(|line| line.about == letters && line.evidence.contains("out of memory"))
         })
         .await;
     let view = snapshot.jobs.iter().find(|view| view.job.job_id == job_id).unwrap();
@@ -104,7 +106,7 @@ async fn what_changed_between_plan_and_application_is_skipped() {
     assert_eq!(plan.items.len(), 3);
     plane.complete(job_id, [0]).await;
     // Somebody else holds the second one.
-    let held = [plan.items[1].id.clone()];
+    let held = [plan.items[1].target.to_string()];
     let held = plane.backend.queues[&INFERENCE_DLQ].lease(&held, Duration::from_secs(60)).await.unwrap();
     assert_eq!(held.len(), 1);
     let applied = plane.client.apply(plan.id, &Apply::default()).await.unwrap();
@@ -120,7 +122,7 @@ async fn a_chosen_message_is_sent_though_nobody_can_read_it() {
     plane.dead_letter(QueueRole::Inference).await;
     let id = plane.client.peek(INFERENCE_DLQ, 1).await.unwrap().remove(0).id;
     let all = plane.client.plan(replay(INFERENCE_DLQ), None).await.unwrap();
-    assert!(all.refused.unwrap().starts_with("nothing to send"));
+    assert!(all.refused.unwrap().why.starts_with("nothing to send"));
     assert_eq!(refusal(&plane, all.id, None).await, (409, "refused".into()));
     let message_ids = Some(vec![id, "not-there".into()]);
     let (plan, applied) = plane.act(Action::Replay { queue: INFERENCE_DLQ, message_ids }).await;
@@ -139,7 +141,7 @@ async fn a_failed_job_whose_message_is_replayed_goes_on() {
     plane.backend.queues[&CHUNKING].send(&[Outgoing::now(body)]).await.unwrap();
     plane.dead_letter(QueueRole::Chunking).await;
     plane.findings(job_id, &["source-dead-lettered"]).await;
-    let (plan, applied) = plane.act(Action::Repair { job_id, code: "source-dead-lettered".into() }).await;
+    let (plan, applied) = plane.act(Action::Repair { job_id, code: "source-dead-lettered".parse().unwrap() }).await;
     assert!(plan.items[0].what.contains("taken back from failed to created"), "{plan:#?}");
     assert_eq!(applied.results[0].outcome, Outcome::Done);
     let job = plane.status(job_id, JobStatus::Created).await;
@@ -199,7 +201,7 @@ async fn a_purge_must_be_typed_and_can_be_undone() {
     all.sort();
     assert_eq!(back, all);
     let again = plane.client.plan(Action::Restore { plan_id: plan.id }, None).await.unwrap();
-    assert_eq!(again.refused.as_deref(), Some("there is nothing left to put back"));
+    assert_eq!(again.refused.as_ref().map(|refused| refused.why.as_str()), Some("there is nothing left to put back"));
     let log = plane.client.actions(10).await.unwrap();
     let purge = log.iter().find(|applied| applied.plan.id == plan.id).unwrap();
     assert_eq!(purge.undo_until, None, "what was put back can't be put back again");
@@ -233,9 +235,12 @@ async fn many_messages_must_be_typed() {
 async fn an_empty_queue_and_a_main_queue_are_refused() {
     let plane = Plane::passive().await;
     let empty = plane.client.plan(replay(INFERENCE_DLQ), None).await.unwrap();
-    assert_eq!(empty.refused.as_deref(), Some("inference-dlq is empty"));
+    assert_eq!(empty.refused.as_ref().map(|refused| refused.why.as_str()), Some("inference-dlq is empty"));
     let main = plane.client.plan(replay(INFERENCE), None).await.unwrap();
-    assert_eq!(main.refused.as_deref(), Some("inference is no dead-letter queue: name inference-dlq"));
+    assert_eq!(
+        main.refused.as_ref().map(|refused| refused.why.as_str()),
+        Some("inference is no dead-letter queue: name inference-dlq")
+    );
 }
 
 /// As on SQS: what others hold can't be seen.
@@ -267,7 +272,7 @@ async fn a_queue_whose_messages_others_hold_is_not_called_empty() {
     for action in [replay(INFERENCE_DLQ), Action::Purge { queue: INFERENCE_DLQ, message_ids: None }] {
         let refused = plane.client.plan(action, None).await.unwrap().refused;
         let held = "1 message of inference-dlq is held by somebody who looks at it, for up to 30 s: try again then";
-        assert_eq!(refused.as_deref(), Some(held));
+        assert_eq!(refused.as_ref().map(|refused| refused.why.as_str()), Some(held));
     }
 }
 
@@ -299,7 +304,7 @@ async fn a_read_only_server_plans_but_changes_nothing() {
     let plane = Plane::with(|config| config.is_read_only = true).await;
     plane.backend.queues[&INFERENCE].send(&[Outgoing::now("body")]).await.unwrap();
     let plan = plane.client.plan(Action::Purge { queue: INFERENCE, message_ids: None }, None).await.unwrap();
-    assert!(plan.refused.unwrap().contains("read-only"));
+    assert!(plan.refused.unwrap().why.contains("read-only"));
     assert_eq!(refusal(&plane, plan.id, Some("purge 1")).await, (403, "read-only".into()));
     match plane.client.create_job(&stereospot_api::wire::NewJob { title: None, options: Default::default() }).await {
         Err(Error::Refused(problem)) => assert_eq!((problem.status, problem.code.as_str()), (403, "read-only")),
@@ -361,7 +366,7 @@ async fn a_replay_that_takes_a_job_back_asks_for_its_dropped_segments_too() {
 async fn a_repair_that_takes_a_job_back_asks_for_its_dropped_segments_too() {
     check_that_dropped_messages_are_sent_again(|job_id| Action::Repair {
         job_id,
-        code: "segment-dead-lettered".into(),
+        code: "segment-dead-lettered".parse().unwrap(),
     })
     .await;
 }
@@ -371,7 +376,7 @@ async fn dropped_segments_are_left_alone_when_the_job_was_not_taken_back() {
     let plane = Plane::passive().await;
     failed_job_with_dropped_messages(&plane).await;
     let plan = plane.client.plan(replay(INFERENCE_DLQ), None).await.unwrap();
-    let held = [plan.items[0].id.clone()];
+    let held = [plan.items[0].target.to_string()];
     let held = plane.backend.queues[&INFERENCE_DLQ].lease(&held, Duration::from_secs(60)).await.unwrap();
     assert_eq!(held.len(), 1);
     let applied = plane.client.apply(plan.id, &Apply::default()).await.unwrap();
@@ -418,7 +423,7 @@ async fn a_replay_of_a_message_whose_segment_is_gone_has_the_source_split_again(
 
 #[tokio::test]
 async fn a_repair_of_a_gone_segment_has_the_source_split_again() {
-    let code = "segment-dead-lettered".to_owned();
+    let code = "segment-dead-lettered".parse().unwrap();
     check_that_a_gone_segment_is_split_anew(|job_id| Action::Repair { job_id, code }).await;
 }
 
@@ -469,9 +474,9 @@ async fn a_segment_whose_source_is_gone_too_can_only_be_submitted_again() {
     let finding = &detail.view.findings[0];
     assert_eq!(finding.repair, None, "{finding:?}");
     assert!(finding.evidence.last().unwrap().ends_with("submit the video again"), "{finding:?}");
-    let code = "segment-dead-lettered".to_owned();
+    let code = "segment-dead-lettered".parse().unwrap();
     let repair = plane.client.plan(Action::Repair { job_id, code }, None).await.unwrap();
-    assert!(repair.refused.unwrap().ends_with("submit the video again"));
+    assert!(repair.refused.unwrap().why.ends_with("submit the video again"));
     // The source comes back, from a backup perhaps.
     plane.put_silently(Side::Input, &keys::source(job_id)).await;
     let detail = plane.client.job(job_id).await.unwrap();
@@ -498,12 +503,18 @@ async fn a_purged_reassembly_message_is_not_under_way() {
     plane.complete(job_id, [0]).await;
     plane.act(Action::Trigger { job_id }).await;
     let under_way = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
-    assert_eq!(under_way.refused.as_deref(), Some("a reassembly message was sent a moment ago and is under way"));
+    assert_eq!(
+        under_way.refused.as_ref().map(|refused| refused.why.as_str()),
+        Some("a reassembly message was sent a moment ago and is under way")
+    );
     plane.act(Action::Purge { queue: REASSEMBLY, message_ids: None }).await;
     let detail = plane.client.job(job_id).await.unwrap();
     assert!(detail.can_trigger, "{}", detail.trigger_note);
     plane.act(Action::Trigger { job_id }).await;
     assert_eq!(plane.stats(REASSEMBLY).await.ready, 1);
     let again = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
-    assert_eq!(again.refused.as_deref(), Some("a reassembly message was sent a moment ago and is under way"));
+    assert_eq!(
+        again.refused.as_ref().map(|refused| refused.why.as_str()),
+        Some("a reassembly message was sent a moment ago and is under way")
+    );
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use stereospot_api::client::Error;
 use stereospot_api::wire::Apply;
 use stereospot_controlplane::{Platform, PlatformFacts, StuckJobsAlarm};
-use stereospot_domain::plan::{Action, Outcome};
+use stereospot_domain::plan::{Action, Outcome, Target};
 use stereospot_domain::{BackendKind, JobId, JobStatus, QueueName, QueueRole, Timestamp, Topology, keys, message};
 use stereospot_ports::Backend;
 use stereospot_ports::fleet::memory::MemoryFleet;
@@ -85,7 +85,7 @@ async fn what_can_t_be_scaled_is_refused_with_the_reason() {
     let (plane, fleet) = with_fleet(vec![service("video-worker", 2, Scaling::Off)]).await;
     let check = async |action: Action, expected: &str| {
         let plan = plane.client.plan(action, None).await.unwrap();
-        assert_eq!(plan.refused.as_deref(), Some(expected));
+        assert_eq!(plan.refused.as_ref().map(|refused| refused.why.as_str()), Some(expected));
     };
     check(scale("media-worker", 1), "there is no service media-worker in this deployment: there are video-worker")
         .await;
@@ -98,7 +98,10 @@ async fn what_can_t_be_scaled_is_refused_with_the_reason() {
     assert_eq!(fleet.services().await.unwrap()[0].desired, 5);
     let local = Plane::passive().await;
     let plan = local.client.plan(scale("video-worker", 3), None).await.unwrap();
-    assert_eq!(plan.refused.as_deref(), Some("there are no services here: workers are started with `stereospot up`"));
+    assert_eq!(
+        plan.refused.as_ref().map(|refused| refused.why.as_str()),
+        Some("there are no services here: workers are started with `stereospot up`")
+    );
 }
 
 #[tokio::test]
@@ -108,7 +111,7 @@ async fn a_repair_starts_a_task_where_there_is_none() {
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
     plane.complete(job_id, [0]).await;
     let (plan, applied) = plane.act(Action::Trigger { job_id }).await;
-    assert_eq!(plan.items[1].id, "service media-worker");
+    assert_eq!(plan.items[1].target, Target::StartWorker { service: "media-worker".into() });
     assert_eq!(applied.results[1].note, "desired 0 → 1");
     let desired: Vec<u32> = fleet.services().await.unwrap().iter().map(|service| service.desired).collect();
     assert_eq!(desired, [1, 0], "only the one that is needed");
@@ -217,7 +220,7 @@ async fn in_topology_a_the_job_worker_writes_the_lost_completion() {
     plane.put_silently(Side::Output, &keys::output_segment(job_id, 1)).await;
     plane.after(job_id, Duration::from_secs(61)).await;
     plane.findings(job_id, &["completion-lost"]).await;
-    let (plan, applied) = plane.act(Action::Repair { job_id, code: "completion-lost".into() }).await;
+    let (plan, applied) = plane.act(Action::Repair { job_id, code: "completion-lost".parse().unwrap() }).await;
     assert_eq!(plan.items[0].what, "send the notice of its output to the job-worker again");
     assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:#?}");
     let sent = plane.backend.queue(QueueRole::JobStatusEvents).unwrap().peek(10).await.unwrap();

@@ -3,6 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use object_store::ObjectStoreExt as _;
+use stereospot_domain::attention::{Step, Subject};
+use stereospot_domain::diagnosis::FindingCode;
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Timestamp, Topology, keys, message};
 use stereospot_ports::memory::ManualClock;
@@ -108,7 +110,7 @@ async fn nothing_is_repaired_unasked_where_that_is_off() {
     assert_eq!(jobs.get(ignored).await.unwrap().unwrap().uploaded_at, None);
     assert!(plane.client.actions(9).await.unwrap().is_empty());
     // Asked for, it is done.
-    plane.act(Action::Repair { job_id: lacking, code: "completion-lost".into() }).await;
+    plane.act(Action::Repair { job_id: lacking, code: "completion-lost".parse().unwrap() }).await;
     assert_eq!(jobs.count_completions(lacking).await.unwrap(), 2);
 }
 
@@ -128,7 +130,7 @@ async fn a_foreign_join_is_left_alone_as_long_as_its_message_is_hidden() {
     let hidden = QueueRole::Reassembly.default_visibility();
     plane.clock.advance(hidden - Duration::from_secs(10));
     let plan = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
-    let refused = plan.refused.unwrap();
+    let refused = plan.refused.unwrap().why;
     assert!(refused.contains("gave no lease") && refused.contains("possible in 10s"), "{refused}");
     let detail = plane.client.job(job_id).await.unwrap();
     assert!(!detail.can_trigger && detail.trigger_note.contains("gave no lease"), "{}", detail.trigger_note);
@@ -243,7 +245,7 @@ async fn eight_failed_with_a_result_is_set_right_by_the_operator() {
     plane.complete(job_id, [0]).await;
     plane.put_silently(Side::Output, &keys::result(job_id)).await;
     plane.findings(job_id, &["status-contradicts-result"]).await;
-    let (_, applied) = plane.act(Action::Repair { job_id, code: "status-contradicts-result".into() }).await;
+    let (_, applied) = plane.act(Action::Repair { job_id, code: "status-contradicts-result".parse().unwrap() }).await;
     assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:?}");
     plane.status(job_id, JobStatus::Completed).await;
     plane.findings(job_id, &[]).await;
@@ -277,7 +279,7 @@ async fn a_trigger_says_which_segments_are_missing() {
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(5)).await;
     plane.complete(job_id, [0, 2, 4]).await;
     let plan = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
-    assert_eq!(plan.refused.as_deref(), Some("2 of 5 segments missing: 1, 3"));
+    assert_eq!(plan.refused.as_ref().map(|refused| refused.why.as_str()), Some("2 of 5 segments missing: 1, 3"));
     assert!(plan.items.is_empty());
 }
 
@@ -291,22 +293,28 @@ async fn a_trigger_resets_a_lock_only_when_its_holder_is_dead() {
     jobs.acquire_lock(job_id, "reassembly-1", plane.now(), Duration::from_secs(300)).await.unwrap();
     plane.after(job_id, STEP).await;
     let held = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
-    assert_eq!(held.refused.as_deref(), Some("a worker is joining the segments now"));
+    assert_eq!(held.refused.as_ref().map(|refused| refused.why.as_str()), Some("a worker is joining the segments now"));
     plane.clock.advance(Duration::from_secs(300));
     let (_, applied) = plane.act(Action::Trigger { job_id }).await;
     assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:?}");
     assert_eq!(jobs.lock(job_id).await.unwrap().unwrap().reassembly_started_at, None);
     joined_soon(&plane, job_id).await;
     let again = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
-    assert_eq!(again.refused.as_deref(), Some("a reassembly message was sent a moment ago and is under way"));
+    assert_eq!(
+        again.refused.as_ref().map(|refused| refused.why.as_str()),
+        Some("a reassembly message was sent a moment ago and is under way")
+    );
 }
 
 #[tokio::test]
 async fn a_repair_of_what_is_not_wrong_is_refused() {
     let plane = Plane::passive().await;
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
-    let plan = plane.client.plan(Action::Repair { job_id, code: "segment-lost".into() }, None).await.unwrap();
-    assert_eq!(plan.refused.as_deref(), Some("nothing of the kind `segment-lost` is found with this job now"));
+    let plan = plane.client.plan(Action::Repair { job_id, code: "segment-lost".parse().unwrap() }, None).await.unwrap();
+    assert_eq!(
+        plan.refused.as_ref().map(|refused| refused.why.as_str()),
+        Some("nothing of the kind `segment-lost` is found with this job now")
+    );
 }
 
 #[tokio::test]
@@ -317,7 +325,7 @@ async fn the_operator_can_do_what_the_reconciler_would() {
     plane.put_silently(Side::Output, &keys::output_segment(job_id, 1)).await;
     plane.after(job_id, STEP).await;
     plane.findings(job_id, &["completion-lost"]).await;
-    let (plan, applied) = plane.act(Action::Repair { job_id, code: "completion-lost".into() }).await;
+    let (plan, applied) = plane.act(Action::Repair { job_id, code: "completion-lost".parse().unwrap() }).await;
     assert_eq!(plan.items[0].segment_index, Some(1));
     assert_eq!(applied.results[0].outcome, Outcome::Done, "{applied:?}");
     joined_soon(&plane, job_id).await;
@@ -376,7 +384,9 @@ async fn what_nobody_can_mend_says_why_and_can_be_given_up() {
         })
         .await;
     let line = snapshot.attention.iter().find(|line| line.job_id == Some(job_id)).unwrap();
-    assert_eq!((line.code.as_str(), line.next.as_str()), ("segment-lost", "Enter: show; f: repair, F: give up"));
+    let code = FindingCode::SegmentLost;
+    assert_eq!(line.about, Subject::Job { job_id, code });
+    assert_eq!(line.next, [Step::ShowJob { job_id }, Step::Repair { job_id, code }, Step::GiveUp { job_id }]);
 
     let reason = Some("the source was deleted".to_owned());
     let (plan, applied) = plane.act(Action::Fail { job_id, reason: reason.clone() }).await;
@@ -390,5 +400,5 @@ async fn what_nobody_can_mend_says_why_and_can_be_given_up() {
     assert!(events.iter().any(|event| event.kind() == EventKind::JobFailed), "{events:?}");
 
     let again = plane.client.plan(Action::Fail { job_id, reason }, None).await.unwrap();
-    assert_eq!(again.refused.unwrap(), "the job is failed already");
+    assert_eq!(again.refused.unwrap().why, "the job is failed already");
 }

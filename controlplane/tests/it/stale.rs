@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use stereospot_api::view::Snapshot;
 use stereospot_api::wire::Health;
 use stereospot_controlplane::Platform;
+use stereospot_domain::attention::{Step, Subject};
 use stereospot_domain::diagnosis::{self, Severity};
 use stereospot_domain::plan::Action;
-use stereospot_domain::{Job, JobStatus, Mode, QueueName, QueueRole, keys};
+use stereospot_domain::{Collector, Job, JobStatus, Mode, QueueName, QueueRole, keys};
 use stereospot_ports::fleet::memory::MemoryFleet;
 use stereospot_ports::fleet::{Scaling, Service};
 use stereospot_ports::job_store::Page;
@@ -96,12 +97,14 @@ async fn what_is_not_read_is_said_and_no_plan_rests_on_it() {
     is_down.store(true, Ordering::SeqCst);
     plane.snapshot("the failure", |snapshot| snapshot.collectors.iter().any(|one| one.error.is_some())).await;
     plane.clock.advance(Duration::from_secs(10));
-    let snapshot = plane
-        .snapshot("a line about it", |snapshot| snapshot.attention.iter().any(|line| line.id == "collector/queues"))
-        .await;
-    let line = snapshot.attention.iter().find(|line| line.id == "collector/queues").unwrap();
+    let snapshot =
+        plane.snapshot("a line about it", |snapshot| snapshot.attention.iter().any(|line| line.about == QUEUES)).await;
+    let line = snapshot.attention.iter().find(|line| line.about == QUEUES).unwrap();
     assert_eq!(line.evidence, "no answer from the queue");
-    assert!(!snapshot.attention.iter().any(|line| line.id.starts_with("queue/")), "one line for all of them");
+    assert!(
+        !snapshot.attention.iter().any(|line| matches!(line.about, Subject::Queue { .. })),
+        "one line for all of them"
+    );
     let refused = plane.client.plan(purge.clone(), None).await.unwrap_err();
     assert!(refused.to_string().contains("no answer from the queue"), "{refused}");
 
@@ -109,6 +112,9 @@ async fn what_is_not_read_is_said_and_no_plan_rests_on_it() {
     plane.snapshot("all is read again", |snapshot| snapshot.attention.is_empty()).await;
     assert_eq!(plane.client.plan(purge, None).await.unwrap().refused, None);
 }
+
+const QUEUES: Subject = Subject::Collector { name: Collector::Queues };
+const JOBS: Subject = Subject::Collector { name: Collector::Jobs };
 
 #[tokio::test]
 async fn a_queue_that_is_not_read_is_its_own_fault() {
@@ -118,7 +124,10 @@ async fn a_queue_that_is_not_read_is_its_own_fault() {
     plane.depth_is_read(lost, 0).await;
     is_down.store(true, Ordering::SeqCst);
     let has_line = |snapshot: &stereospot_api::view::Snapshot| {
-        snapshot.attention.iter().any(|line| line.id == "queue/chunking" && line.evidence == "no answer from the queue")
+        snapshot
+            .attention
+            .iter()
+            .any(|line| line.about == Subject::Queue { queue: lost } && line.evidence == "no answer from the queue")
     };
     plane.snapshot("a line about it", has_line).await;
     plane.backend.queues[&inference].send(&[Outgoing::now("body")]).await.unwrap();
@@ -168,20 +177,22 @@ async fn that_nobody_answers_stands_first_until_somebody_does() {
     let plane = Plane::over(backend, clock, |_| {}).await;
     let inner = &plane.backend.queues[&letters];
     inner.send(&[Outgoing::now("nobody can read this")]).await.unwrap();
-    let ids = |snapshot: &Snapshot| -> Vec<String> { snapshot.attention.iter().map(|line| line.id.clone()).collect() };
+    let abouts =
+        |snapshot: &Snapshot| -> Vec<Subject> { snapshot.attention.iter().map(|line| line.about.clone()).collect() };
+    let dead = Subject::DeadLetterQueue { queue: letters };
     plane
-        .snapshot("all is read", |snapshot| ids(snapshot) == ["dlq/inference"] && snapshot.collectors.len() >= 5)
+        .snapshot("all is read", |snapshot| abouts(snapshot) == [dead.clone()] && snapshot.collectors.len() >= 5)
         .await;
     let since = plane.client.snapshot().await.unwrap().attention[0].since;
     let ages = |snapshot: &Snapshot| {
-        let of = |name: &str| snapshot.collectors.iter().find(|one| one.name == name).unwrap().clone();
-        (of("queues"), of("jobs"))
+        let of = |name| snapshot.collectors.iter().find(|one| one.name == name).unwrap().clone();
+        (of(Collector::Queues), of(Collector::Jobs))
     };
 
     no_rows.store(true, Ordering::SeqCst);
     plane.snapshot("the rows' failure", |snapshot| ages(snapshot).1.error.is_some()).await;
     plane.clock.advance(Duration::from_secs(60));
-    let rows_only = |snapshot: &Snapshot| ids(snapshot) == ["collector/jobs", "dlq/inference"];
+    let rows_only = |snapshot: &Snapshot| abouts(snapshot) == [JOBS, dead.clone()];
     let snapshot = plane.snapshot("a line of the rows, for queues are read", rows_only).await;
     let (queues, jobs) = ages(&snapshot);
     assert!(snapshot.now.since(jobs.last_success_at.unwrap()) >= Duration::from_secs(60));
@@ -189,7 +200,7 @@ async fn that_nobody_answers_stands_first_until_somebody_does() {
 
     no_queues.store(true, Ordering::SeqCst);
     plane.snapshot("the queues' failure", |snapshot| ages(snapshot).0.error.is_some()).await;
-    let one_line = |snapshot: &Snapshot| ids(snapshot) == ["backend/silent", "dlq/inference"];
+    let one_line = |snapshot: &Snapshot| abouts(snapshot) == [Subject::Backend, dead.clone()];
     let look = async |plane: &Plane| {
         plane.clock.advance(Duration::from_secs(1));
         Some(plane.client.snapshot().await.unwrap()).filter(one_line)
@@ -211,7 +222,7 @@ async fn that_nobody_answers_stands_first_until_somebody_does() {
     plane.snapshot("also when old numbers are no longer shown", one_line).await;
     no_queues.store(false, Ordering::SeqCst);
     no_rows.store(false, Ordering::SeqCst);
-    let snapshot = plane.snapshot("all is read again", |snapshot| ids(snapshot) == ["dlq/inference"]).await;
+    let snapshot = plane.snapshot("all is read again", |snapshot| abouts(snapshot) == [dead.clone()]).await;
     assert_eq!(snapshot.attention[0].since, since, "it was there all the time");
     assert_eq!(ready(&plane).await, (200, "ok".to_owned()));
 }
@@ -233,7 +244,7 @@ async fn that_queues_and_rows_do_not_answer_is_one_line_though_others_do() {
     plane.snapshot("all is read", |snapshot| snapshot.services.len() == 1 && snapshot.collectors.len() >= 6).await;
     is_down.store(true, Ordering::SeqCst);
     let lines = |snapshot: &Snapshot| -> Vec<(String, String)> {
-        snapshot.attention.iter().map(|line| (line.subject.clone(), line.evidence.clone())).collect()
+        snapshot.attention.iter().map(|line| (line.title.clone(), line.evidence.clone())).collect()
     };
     let evidence = "queues: no answer from the queue; jobs: the credentials have expired";
     let one_line = [("queues, jobs not read".to_owned(), evidence.to_owned())];
@@ -268,17 +279,19 @@ async fn what_may_have_lain_on_a_deleted_queue_is_not_sent_again_unasked() {
     plane.snapshot("that nobody can count them", |snapshot| dead(snapshot) == Some(None)).await;
     plane.after(job_id, Duration::from_secs(61)).await;
     plane.backend.queues[&main].purge().await.unwrap();
+    let code = diagnosis::FindingCode::SegmentLost;
+    let about = Subject::Job { job_id, code };
     let found = plane
         .eventually("the finding", async |plane| {
             let snapshot = plane.client.snapshot().await.unwrap();
-            let line = snapshot.attention.iter().find(|line| line.id == format!("job/{job_id}/segment-lost")).cloned();
+            let line = snapshot.attention.iter().find(|line| line.about == about).cloned();
             of_job(&snapshot)?.findings.into_iter().next().zip(line)
         })
         .await;
     let (finding, line) = found;
-    assert_eq!((finding.code, finding.severity), (diagnosis::FindingCode::SegmentLost, Severity::Warning));
+    assert_eq!((finding.code, finding.severity), (code, Severity::Warning));
     assert_eq!(finding.evidence[2], "inference-dlq, where it may lie, can't be read: no answer from the queue");
-    assert_eq!(line.next, "f: repair", "that is for an operator to judge");
+    assert_eq!(line.next, [Step::Repair { job_id, code }], "that is for an operator to judge");
     plane.reconciled().await;
     plane.reconciled().await;
     plane.reconciled().await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stereospot_api::wire::Apply;
 use stereospot_controlplane::{Move, Moves, Platform};
-use stereospot_domain::plan::{Action, Outcome};
+use stereospot_domain::plan::{Action, Outcome, Target};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, keys, message};
 use stereospot_ports::memory::ManualClock;
 use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Receive, Stats};
@@ -52,7 +52,10 @@ async fn a_queue_that_can_t_be_looked_into_is_purged_whole_and_once_a_minute() {
     let plane = passive(platform, clock).await;
     let purge = Action::Purge { queue: INFERENCE, message_ids: None };
     let empty = plane.client.plan(purge.clone(), None).await.unwrap();
-    assert_eq!(empty.refused.as_deref(), Some("inference is empty, as far as SQS counts"));
+    assert_eq!(
+        empty.refused.as_ref().map(|refused| refused.why.as_str()),
+        Some("inference is empty, as far as SQS counts")
+    );
     for _ in 0..3 {
         queue.send(&[Outgoing::now("body")]).await.unwrap();
     }
@@ -64,13 +67,13 @@ async fn a_queue_that_can_t_be_looked_into_is_purged_whole_and_once_a_minute() {
     let log = plane.client.actions(1).await.unwrap();
     assert_eq!(log[0].undo_until, None, "nobody may think that it can be restored");
     let undo = plane.client.plan(Action::Restore { plan_id: plan.id }, None).await.unwrap();
-    assert_eq!(undo.refused.as_deref(), Some("there is nothing left to put back"));
+    assert_eq!(undo.refused.as_ref().map(|refused| refused.why.as_str()), Some("there is nothing left to put back"));
 
     queue.send(&[Outgoing::now("body")]).await.unwrap();
     plane.clock.advance(Duration::from_secs(20));
     let again = plane.client.plan(purge.clone(), None).await.unwrap();
     let wait = "inference was purged less than a minute ago: SQS does that once in 60 s; try again in 40 s";
-    assert_eq!(again.refused.as_deref(), Some(wait));
+    assert_eq!(again.refused.as_ref().map(|refused| refused.why.as_str()), Some(wait));
     plane.clock.advance(Duration::from_secs(40));
     plane.act(purge).await;
     assert_eq!(plane.stats(INFERENCE).await.ready, 0);
@@ -167,13 +170,13 @@ async fn messages_that_come_as_they_like_are_replayed_all_the_same() {
     let (plan, applied) = plane.act(replay()).await;
     assert_eq!((plan.items.len(), plan.skips.len()), (34, 1));
     assert!(applied.results.iter().all(|result| result.outcome == Outcome::Done), "{applied:#?}");
-    let ids: Vec<&String> = plan.items.iter().map(|item| &item.id).collect();
-    assert_eq!(applied.results.iter().map(|result| &result.id).collect::<Vec<_>>(), ids, "in the plan's order");
+    let targets: Vec<&Target> = plan.items.iter().map(|item| &item.target).collect();
+    assert_eq!(applied.results.iter().map(|result| &result.target).collect::<Vec<_>>(), targets, "in the plan's order");
     assert_eq!((plane.stats(INFERENCE).await.ready, plane.stats(INFERENCE_DLQ).await.ready), (34, 1));
     plane.status(job_id, JobStatus::ChunkingComplete).await;
     let chosen = plane.client.peek(INFERENCE_DLQ, 1).await.unwrap().remove(0);
     let purge = plane.act(Action::Purge { queue: INFERENCE_DLQ, message_ids: None }).await;
-    assert_eq!(purge.1.results[0].id, chosen.id);
+    assert_eq!(purge.1.results[0].target.message_id(), Some(chosen.id.as_str()));
     assert_eq!(plane.stats(INFERENCE_DLQ).await.ready, 0);
 }
 
@@ -197,7 +200,7 @@ async fn a_long_queue_is_moved_by_the_platform_and_followed_to_its_end() {
     assert_eq!(applied.results[0].note, "1100 of about 1100 moved");
     assert_eq!((plane.stats(INFERENCE).await.ready, plane.stats(INFERENCE_DLQ).await.ready), (1_100, 0));
     let stop = plane.client.plan(Action::StopMove { queue: INFERENCE_DLQ }, None).await.unwrap();
-    assert_eq!(stop.refused.as_deref(), Some("no move of inference-dlq runs"));
+    assert_eq!(stop.refused.as_ref().map(|refused| refused.why.as_str()), Some("no move of inference-dlq runs"));
 }
 
 #[tokio::test]
@@ -215,7 +218,7 @@ async fn a_running_move_is_shown_and_stopped() {
         })
         .await;
     let again = plane.client.plan(replay(), None).await.unwrap();
-    assert!(again.refused.unwrap().contains("stop it with `stereospot queues stop-move inference-dlq`"));
+    assert!(again.refused.unwrap().why.contains("stop it with `stereospot queues stop-move inference-dlq`"));
     let (_, stopped) = plane.act(Action::StopMove { queue: INFERENCE_DLQ }).await;
     assert_eq!(stopped.results[0].outcome, Outcome::Done);
     let applied = applying.await.unwrap().unwrap();

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use stereospot_api::view::{Attention, Snapshot};
 use stereospot_controlplane::{Config, Platform};
-use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Topology, keys, message};
+use stereospot_domain::attention::{Step, Subject};
+use stereospot_domain::{Collector, EventKind, JobId, JobStatus, QueueName, QueueRole, Topology, keys, message};
 use stereospot_ports::fleet::{Fleet, Limits, Scaled, Scaling, Service, memory::MemoryFleet};
 use stereospot_ports::job_store::Transition;
 use stereospot_ports::log_source::{Found, Line, LogSource, Progress, Search, memory::MemoryLogs};
@@ -359,7 +360,7 @@ async fn what_workers_write_into_their_logs_is_told_once() {
     let expected = ["segment.completed 0", "segment.failed 1", "segment.started 0"];
     assert_eq!(of_segments, expected.map(|one| format!("{one} {source}")));
     let snapshot = plane.client.snapshot().await.unwrap();
-    assert!(snapshot.collectors.iter().any(|one| one.name == "logs" && one.error.is_none()), "{snapshot:?}");
+    assert!(snapshot.collectors.iter().any(|one| one.name == Collector::Logs && one.error.is_none()), "{snapshot:?}");
 }
 
 #[tokio::test]
@@ -406,12 +407,12 @@ async fn a_service_without_a_task_is_told_when_work_waits_for_longer_than_scalin
     plane.clock.advance(Duration::from_secs(599));
     let revision = plane.client.snapshot().await.unwrap().revision;
     let young = plane.snapshot("some readings", |snapshot| snapshot.revision > revision + 20).await;
-    assert!(!young.attention.iter().any(|line| line.id.starts_with("service/")), "{:?}", young.attention);
+    assert!(!young.attention.iter().any(|line| matches!(line.about, Subject::Service { .. })), "{:?}", young.attention);
     plane.clock.advance(Duration::from_secs(1));
     let has_line = |line: &Attention| {
-        line.id == "service/video-worker/inference"
+        line.about == Subject::Service { name: "video-worker".into(), role: QueueRole::Inference }
             && line.evidence == "queue inference 1, 0 running of 0 desired"
-            && line.next == "s: scale; stereospot services scale video-worker 1"
+            && line.next == [Step::Scale { service: "video-worker".into(), desired: 1 }]
     };
     plane.snapshot("a line", |snapshot| snapshot.attention.iter().any(has_line)).await;
     let how = Receive { max: 1, wait: Duration::ZERO, visibility: None };
@@ -450,22 +451,25 @@ async fn what_one_collector_cannot_read_is_its_own_fault() {
     .await;
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
     plane.complete(job_id, [0]).await;
-    let error_of = |snapshot: &Snapshot, name: &str| {
+    let error_of = |snapshot: &Snapshot, name| {
         snapshot.collectors.iter().find(|one| one.name == name).and_then(|one| one.error.clone())
     };
     let snapshot = plane
         .snapshot("both faults", |snapshot| {
-            error_of(snapshot, "services").is_some() && error_of(snapshot, "logs").is_some()
+            error_of(snapshot, Collector::Services).is_some() && error_of(snapshot, Collector::Logs).is_some()
         })
         .await;
-    assert!(error_of(&snapshot, "services").unwrap().contains("ecs:DescribeServices is not allowed"));
+    assert!(error_of(&snapshot, Collector::Services).unwrap().contains("ecs:DescribeServices is not allowed"));
     plane.clock.advance(Duration::from_secs(60));
-    let collectors = |snapshot: &Snapshot| -> Vec<(String, i64)> {
-        let of_collectors = snapshot.attention.iter().filter(|line| line.id.starts_with("collector/"));
-        of_collectors.map(|line| (line.id.clone(), line.since.as_millis())).collect()
+    let collectors = |snapshot: &Snapshot| -> Vec<(Collector, i64)> {
+        let of_collector = |line: &Attention| match line.about {
+            Subject::Collector { name } => Some((name, line.since.as_millis())),
+            _ => None,
+        };
+        snapshot.attention.iter().filter_map(of_collector).collect()
     };
     let began = plane.now().minus(Duration::from_secs(60)).as_millis();
-    let expected = ["collector/logs", "collector/services"].map(|id| (id.to_owned(), began));
+    let expected = [Collector::Logs, Collector::Services].map(|name| (name, began));
     plane.snapshot("a line for each, and no other", |snapshot| collectors(snapshot) == expected).await;
     plane.complete(job_id, [1]).await;
     plane.snapshot("jobs go on", |snapshot| snapshot.jobs[0].segments_done == 2).await;

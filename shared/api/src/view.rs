@@ -1,14 +1,18 @@
 //! What the control plane knows, as it shows it: each value with its age and its exactness.
 
 use serde::{Deserialize, Serialize};
-use stereospot_domain::diagnosis::{Finding, Severity};
+use stereospot_domain::diagnosis::Finding;
 use stereospot_domain::plan::AppliedPlan;
-use stereospot_domain::{BackendKind, Event, Job, JobId, Lock, QueueName, Stage, Timestamp, Topology};
+use stereospot_domain::{
+    BackendKind, Collector, Event, Fingerprint, Job, JobId, Lock, QueueName, Stage, Timestamp, Topology,
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+mod attention;
 mod platform;
 
+pub use attention::Attention;
 pub use platform::{ApiCalls, DeploymentView, FoundQueue, LogLine, LogPage, ServiceView};
 
 /// A polled value: what, when, how exact.
@@ -266,6 +270,10 @@ pub struct MessageView {
     pub expires_at: Option<Timestamp>,
     /// The last error that a worker reported for it.
     pub error: Option<String>,
+    /// Of the error: messages with the same one have the same cause.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// What a worker is doing.
@@ -320,38 +328,10 @@ pub struct WorkerView {
     pub error: Option<String>,
 }
 
-/// One line of the landing screen's list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Attention {
-    /// Names the matter over time: `dlq/inference`, `job/{id}/{code}`, `stage/reassembly`, `collector/queues`.
-    pub id: String,
-    /// How much it matters.
-    pub severity: Severity,
-    /// What it is about: `DLQ inference`, `job 7f3a stuck`.
-    pub subject: String,
-    /// What shows it.
-    pub evidence: String,
-    /// Since when.
-    pub since: Timestamp,
-    /// What to do: a key of the dashboard and what it does.
-    pub next: String,
-    /// As above where there are no keys, in place of a step that is one.
-    #[serde(default)]
-    pub command: Option<String>,
-    /// The job, where it is one.
-    pub job_id: Option<JobId>,
-    /// The queue, where it is one.
-    #[schema(value_type = Option<String>)]
-    pub queue: Option<QueueName>,
-    /// The finding's or alert's code, which is also the runbook page's name.
-    pub code: String,
-}
-
 /// One collector: how fresh its numbers are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CollectorView {
-    /// `queues`, `jobs`, `dead-letters`, …
-    pub name: String,
+    pub name: Collector,
     /// Every value that counts was read then or later.
     pub last_success_at: Option<Timestamp>,
     /// Why nothing of it can be read; absent while anything can.

@@ -20,7 +20,7 @@ mod facts;
 mod failing;
 mod ingest;
 
-pub use code::FindingCode;
+pub use code::{FindingCode, Remedy};
 pub use facts::{DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment, Unknown, Unseen};
 
 /// How much a finding matters.
@@ -75,16 +75,35 @@ pub enum Repair {
 /// One thing that is wrong with a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
-    /// Which known way.
     pub code: FindingCode,
-    /// How much it matters.
     pub severity: Severity,
-    /// Since when.
     pub since: Timestamp,
-    /// What shows it, in words, most telling first.
+    /// What shows it, in words, the strongest evidence first.
     pub evidence: Vec<String>,
-    /// What would repair it, where something would.
+    /// Absent where nothing from here repairs it.
     pub repair: Option<Repair>,
+}
+
+impl Finding {
+    fn new(code: FindingCode, since: Timestamp, evidence: Vec<String>, repair: Option<Repair>) -> Self {
+        Self { code, severity: code.severity(), since, evidence, repair }
+    }
+
+    /// True when the reconciler may carry out the repair without being asked: it does no harm, and the evidence is certain.
+    /// Evidence from age alone, a warning, is for an operator to judge.
+    #[must_use]
+    pub fn is_safe_unasked(&self) -> bool {
+        self.code.is_safe_unasked() && self.severity == Severity::Critical && self.repair.is_some()
+    }
+
+    /// How an operator gets the job on.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        match self.repair {
+            Some(_) => self.code.with_repair(),
+            None => self.code.without_repair(),
+        }
+    }
 }
 
 /// Finds what is wrong with a job, gravest first. A healthy job yields nothing.
@@ -109,13 +128,12 @@ pub fn diagnose(facts: &JobFacts, now: Timestamp, patience: Patience) -> Vec<Fin
     if let (Some(completed), Some(total)) = (&facts.completed, job.total_segments)
         && completed.value.len() as u64 > u64::from(total)
     {
-        findings.push(Finding {
-            code: FindingCode::TooManyCompletions,
-            severity: Severity::Notice,
-            since: facts.last_activity_at,
-            evidence: vec![format!("{} completions of {total} segments", completed.value.len())],
-            repair: None,
-        });
+        findings.push(Finding::new(
+            FindingCode::TooManyCompletions,
+            facts.last_activity_at,
+            vec![format!("{} completions of {total} segments", completed.value.len())],
+            None,
+        ));
     }
     findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.code));
     findings
@@ -130,13 +148,12 @@ fn not_split(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mu
     let is_dead = |role| facts.dead_letters.iter().any(|letter| letter.queue.role == role);
     match &facts.source_exists {
         Some(source) if !source.value && is_dead(QueueRole::Ingest) => {}
-        Some(source) if !source.value => findings.push(Finding {
-            code: FindingCode::SourceMissing,
-            severity: Severity::Warning,
+        Some(source) if !source.value => findings.push(Finding::new(
+            FindingCode::SourceMissing,
             since,
-            evidence: vec!["no source object exists".into(), "submit the video again".into()],
-            repair: None,
-        }),
+            vec!["no source object exists".into(), "submit the video again".into()],
+            None,
+        )),
         Some(_) if !is_dead(QueueRole::Chunking) => {
             let (depth, tries) = (facts.chunking_depth.as_ref(), facts.chunking_tries);
             let gone = message_gone(QueueRole::Chunking, depth, tries, since, now);
@@ -144,11 +161,8 @@ fn not_split(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mu
             let mut evidence = vec!["the source object exists".into()];
             evidence.extend(gone.evidence);
             findings.push(Finding {
-                code: FindingCode::SourceIgnored,
                 severity: gone.severity,
-                since,
-                evidence,
-                repair: Some(Repair::ResendSource),
+                ..Finding::new(FindingCode::SourceIgnored, since, evidence, Some(Repair::ResendSource))
             });
         }
         _ => {}
@@ -209,13 +223,12 @@ fn after_chunking(facts: &JobFacts, now: Timestamp, patience: Patience, findings
         && result.value
     {
         if quiet {
-            findings.push(Finding {
-                code: FindingCode::CompletedStatusLost,
-                severity: Severity::Warning,
-                since: facts.last_activity_at,
-                evidence: vec!["final.mp4 exists".into(), format!("the status is still {}", job.status)],
-                repair: Some(Repair::MarkCompleted),
-            });
+            findings.push(Finding::new(
+                FindingCode::CompletedStatusLost,
+                facts.last_activity_at,
+                vec!["final.mp4 exists".into(), format!("the status is still {}", job.status)],
+                Some(Repair::MarkCompleted),
+            ));
         }
         return;
     }
@@ -235,13 +248,12 @@ fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, 
     let (depth, tries) = (facts.reassembly_depth.as_ref(), facts.reassembly_tries);
     let gone = |since| message_gone(QueueRole::Reassembly, depth, tries, since, now);
     match &lock.value {
-        None => findings.push(Finding {
-            code: FindingCode::TriggerMissed,
-            severity: Severity::Critical,
-            since: facts.last_activity_at,
-            evidence: vec!["every completion is recorded".into(), "no reassembly lock exists".into()],
-            repair: Some(Repair::Trigger),
-        }),
+        None => findings.push(Finding::new(
+            FindingCode::TriggerMissed,
+            facts.last_activity_at,
+            vec!["every completion is recorded".into(), "no reassembly lock exists".into()],
+            Some(Repair::Trigger),
+        )),
         Some(lock) => {
             let Some(started) = lock.reassembly_started_at else {
                 if now.since(lock.triggered_at) >= patience.step
@@ -250,11 +262,13 @@ fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, 
                     let mut evidence = vec!["the lock was made and never acquired".into()];
                     evidence.extend(gone.evidence);
                     findings.push(Finding {
-                        code: FindingCode::ReassemblyMessageLost,
                         severity: gone.severity,
-                        since: lock.triggered_at,
-                        evidence,
-                        repair: Some(Repair::SendReassembly),
+                        ..Finding::new(
+                            FindingCode::ReassemblyMessageLost,
+                            lock.triggered_at,
+                            evidence,
+                            Some(Repair::SendReassembly),
+                        )
                     });
                 }
                 return;
@@ -277,11 +291,13 @@ fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, 
             let mut evidence = vec![format!("the lock was acquired{owner}"), "final.mp4 does not exist".into()];
             evidence.extend(gone.evidence);
             findings.push(Finding {
-                code: FindingCode::ReassemblyDied,
                 severity: gone.severity,
-                since: started,
-                evidence,
-                repair: Some(Repair::ResetLockAndSend { observed: started }),
+                ..Finding::new(
+                    FindingCode::ReassemblyDied,
+                    started,
+                    evidence,
+                    Some(Repair::ResetLockAndSend { observed: started }),
+                )
             });
         }
     }
@@ -296,13 +312,12 @@ fn missing_segments(facts: &JobFacts, total: u32, completed: &[u32], now: Timest
         running.chain(facts.dead_letters.iter().filter_map(|letter| letter.segment_index)).collect();
     let (unrecorded, open): (Vec<u32>, Vec<u32>) = missing.into_iter().partition(has_output);
     if !unrecorded.is_empty() {
-        findings.push(Finding {
-            code: FindingCode::CompletionLost,
-            severity: Severity::Critical,
-            since: facts.last_activity_at,
-            evidence: vec![format!("output exists, completion does not: {}", list(&unrecorded))],
-            repair: Some(Repair::PutCompletions { segments: unrecorded }),
-        });
+        findings.push(Finding::new(
+            FindingCode::CompletionLost,
+            facts.last_activity_at,
+            vec![format!("output exists, completion does not: {}", list(&unrecorded))],
+            Some(Repair::PutCompletions { segments: unrecorded }),
+        ));
     }
     let lost: Vec<u32> = open.into_iter().filter(|index| !accounted_for.contains(index)).collect();
     if lost.is_empty() {
@@ -315,11 +330,13 @@ fn missing_segments(facts: &JobFacts, total: u32, completed: &[u32], now: Timest
         let mut evidence = vec![format!("neither completed{nor_dead}: {}", list(&lost))];
         evidence.extend(gone.evidence);
         findings.push(Finding {
-            code: FindingCode::SegmentLost,
             severity: gone.severity,
-            since: facts.last_activity_at,
-            evidence,
-            repair: Some(Repair::ResendSegments { segments: lost }),
+            ..Finding::new(
+                FindingCode::SegmentLost,
+                facts.last_activity_at,
+                evidence,
+                Some(Repair::ResendSegments { segments: lost }),
+            )
         });
     }
 }
@@ -327,23 +344,21 @@ fn missing_segments(facts: &JobFacts, total: u32, completed: &[u32], now: Timest
 fn failed(facts: &JobFacts, findings: &mut Vec<Finding>) {
     let job = &facts.job.value;
     if facts.result_exists.as_ref().is_some_and(|result| result.value) {
-        findings.push(Finding {
-            code: FindingCode::StatusContradictsResult,
-            severity: Severity::Critical,
-            since: facts.last_activity_at,
-            evidence: vec!["final.mp4 exists".into(), "the status is failed".into()],
-            repair: Some(Repair::MarkCompleted),
-        });
+        findings.push(Finding::new(
+            FindingCode::StatusContradictsResult,
+            facts.last_activity_at,
+            vec!["final.mp4 exists".into(), "the status is failed".into()],
+            Some(Repair::MarkCompleted),
+        ));
     } else if let (Some(completed), Some(total)) = (&facts.completed, job.total_segments)
         && completed.value.len() as u64 >= u64::from(total)
     {
-        findings.push(Finding {
-            code: FindingCode::FailedButComplete,
-            severity: Severity::Critical,
-            since: facts.last_activity_at,
-            evidence: vec![format!("all {total} completions are recorded"), "the status is failed".into()],
-            repair: Some(Repair::Trigger),
-        });
+        findings.push(Finding::new(
+            FindingCode::FailedButComplete,
+            facts.last_activity_at,
+            vec![format!("all {total} completions are recorded"), "the status is failed".into()],
+            Some(Repair::Trigger),
+        ));
     }
 }
 
@@ -355,16 +370,15 @@ fn silent_segments(facts: &JobFacts, now: Timestamp, patience: Patience, finding
         facts.running.iter().filter(|running| now.since(running.last_seen_at) >= patience.segment).collect();
     if let Some(since) = silent.iter().map(|running| running.last_seen_at).min() {
         let segments: Vec<u32> = silent.iter().map(|running| running.segment_index).collect();
-        findings.push(Finding {
-            code: FindingCode::SegmentSilent,
-            severity: Severity::Warning,
+        findings.push(Finding::new(
+            FindingCode::SegmentSilent,
             since,
-            evidence: vec![
+            vec![
                 format!("no sign of life: {}", list(&segments)),
                 "the message comes back by itself when its lease ends".into(),
             ],
-            repair: None,
-        });
+            None,
+        ));
     }
 }
 

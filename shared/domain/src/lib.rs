@@ -6,11 +6,14 @@
 //! Invariant: a decision about a job (may its status change, may it be reassembled, what is wrong with it) is made here and
 //! nowhere else. Workers, control plane and dashboard only carry it out.
 
+pub mod attention;
+pub mod collector;
 pub mod deployment;
 pub mod diagnosis;
 pub mod env_file;
 pub mod error_code;
 pub mod event;
+pub mod fingerprint;
 pub mod job;
 pub mod keys;
 pub mod message;
@@ -22,9 +25,11 @@ pub mod text;
 pub mod time;
 pub mod trigger;
 
+pub use collector::Collector;
 pub use deployment::{BackendKind, Topology};
 pub use error_code::ErrorCode;
 pub use event::{Event, EventKind, Payload};
+pub use fingerprint::Fingerprint;
 pub use job::{Job, JobId, JobStatus, Lock, SegmentCompletion};
 pub use options::{Format, JobOptions, Mode};
 pub use queue::{QueueName, QueueRole};

@@ -14,8 +14,8 @@ mod reading;
 
 pub use reading::{Peeked, Settings, Stats};
 
-/// What a queue is for. Every pipeline has the first four ([`QueueRole::PIPELINE`]); the others are there where an existing
-/// deployment has them, and what is not deployed is shown nowhere.
+/// What a queue is for. Every pipeline has the first four ([`QueueRole::PIPELINE`]). An existing deployment may have the others;
+/// where one is not deployed, nothing shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum QueueRole {
@@ -27,7 +27,7 @@ pub enum QueueRole {
     Reassembly,
     /// Notifications of new outputs: they confirm completions and results.
     OutputEvents,
-    /// The same notifications for the job-worker, which keeps the books in topology A.
+    /// The same notifications for the job-worker, which writes completions in topology A.
     JobStatusEvents,
     /// Jobs whose objects are to be deleted.
     Deletion,
@@ -38,7 +38,7 @@ pub enum QueueRole {
 }
 
 impl QueueRole {
-    /// Every role, in the order of a job's way; those that only some deployments have come last.
+    /// Every role, in the order in which a job passes them; those that only some deployments have come last.
     pub const ALL: &'static [QueueRole] = &[
         QueueRole::Chunking,
         QueueRole::Inference,
@@ -57,48 +57,106 @@ impl QueueRole {
     /// The name that operators use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            QueueRole::Chunking => "chunking",
-            QueueRole::Inference => "inference",
-            QueueRole::Reassembly => "reassembly",
-            QueueRole::OutputEvents => "output-events",
-            QueueRole::JobStatusEvents => "job-status-events",
-            QueueRole::Deletion => "deletion",
-            QueueRole::Ingest => "ingest",
-            QueueRole::JobEvents => "job-events",
-        }
+        self.traits().name
     }
 
     /// The service of an existing deployment that receives from it.
     #[must_use]
     pub fn service(self) -> &'static str {
-        match self {
-            QueueRole::Chunking | QueueRole::Reassembly | QueueRole::Deletion | QueueRole::Ingest => "media-worker",
-            QueueRole::Inference | QueueRole::OutputEvents => "video-worker",
-            QueueRole::JobStatusEvents => "job-worker",
-            QueueRole::JobEvents => "web-ui",
-        }
+        self.traits().service
     }
 
     /// The stage whose workers of ours receive from it; none where only a service of the deployment's own does.
     #[must_use]
     pub fn served_by(self) -> Option<Stage> {
-        match self {
-            QueueRole::Chunking | QueueRole::Deletion => Some(Stage::Chunking),
-            // Inference workers confirm completions and results from the outputs' notifications.
-            QueueRole::Inference | QueueRole::OutputEvents => Some(Stage::Inference),
-            QueueRole::Reassembly => Some(Stage::Reassembly),
-            QueueRole::JobStatusEvents | QueueRole::Ingest | QueueRole::JobEvents => None,
-        }
+        self.traits().served_by
     }
 
-    /// How long a received message stays hidden unless it is extended, on the embedded backend. Leases are extended while work
-    /// goes on, so this bounds only how long a killed worker's message waits for the next.
+    /// The stage that the queue feeds.
+    #[must_use]
+    pub fn stage(self) -> Option<Stage> {
+        self.served_by().filter(|stage| stage.queue() == self)
+    }
+
+    /// True for a queue of our own pipeline.
+    #[must_use]
+    pub fn is_in_pipeline(self) -> bool {
+        QueueRole::PIPELINE.contains(&self)
+    }
+
+    /// What the queue's dead letters are, where no job's finding says so.
+    #[must_use]
+    pub fn dead_letters_are(self) -> Option<&'static str> {
+        self.traits().dead_letters_are
+    }
+
+    /// How long a received message stays hidden unless it is extended, on the embedded backend. Workers extend their leases, so
+    /// this bounds only how long a killed worker's message waits for the next.
     #[must_use]
     pub fn default_visibility(self) -> Duration {
+        Duration::from_secs(self.traits().visibility_secs)
+    }
+
+    /// The table of the roles.
+    fn traits(self) -> &'static Traits {
         match self {
-            QueueRole::OutputEvents => Duration::from_secs(15),
-            _ => Duration::from_secs(30),
+            QueueRole::Chunking => &Traits {
+                name: "chunking",
+                service: "media-worker",
+                served_by: Some(Stage::Chunking),
+                visibility_secs: 30,
+                dead_letters_are: None,
+            },
+            QueueRole::Inference => &Traits {
+                name: "inference",
+                service: "video-worker",
+                served_by: Some(Stage::Inference),
+                visibility_secs: 30,
+                dead_letters_are: None,
+            },
+            QueueRole::Reassembly => &Traits {
+                name: "reassembly",
+                service: "media-worker",
+                served_by: Some(Stage::Reassembly),
+                visibility_secs: 30,
+                dead_letters_are: None,
+            },
+            QueueRole::OutputEvents => &Traits {
+                name: "output-events",
+                service: "video-worker",
+                // Inference workers confirm completions and results from the outputs' notifications.
+                served_by: Some(Stage::Inference),
+                visibility_secs: 15,
+                dead_letters_are: None,
+            },
+            QueueRole::JobStatusEvents => &Traits {
+                name: "job-status-events",
+                service: "job-worker",
+                served_by: None,
+                visibility_secs: 30,
+                dead_letters_are: Some("outputs that the job-worker did not record"),
+            },
+            QueueRole::Deletion => &Traits {
+                name: "deletion",
+                service: "media-worker",
+                served_by: Some(Stage::Chunking),
+                visibility_secs: 30,
+                dead_letters_are: Some("objects of jobs that should be gone"),
+            },
+            QueueRole::Ingest => &Traits {
+                name: "ingest",
+                service: "media-worker",
+                served_by: None,
+                visibility_secs: 30,
+                dead_letters_are: Some("sources that were not fetched"),
+            },
+            QueueRole::JobEvents => &Traits {
+                name: "job-events",
+                service: "web-ui",
+                served_by: None,
+                visibility_secs: 30,
+                dead_letters_are: Some("changes that the web page did not receive"),
+            },
         }
     }
 }
@@ -115,12 +173,19 @@ impl Stage {
     }
 }
 
+/// What is different from role to role.
+struct Traits {
+    name: &'static str,
+    service: &'static str,
+    served_by: Option<Stage>,
+    visibility_secs: u64,
+    dead_letters_are: Option<&'static str>,
+}
+
 /// A queue or its dead-letter queue; written `inference` or `inference-dlq`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueName {
-    /// What it is for.
     pub role: QueueRole,
-    /// True for the dead-letter queue.
     pub is_dead_letter: bool,
 }
 
@@ -131,13 +196,13 @@ impl QueueName {
         Self { role, is_dead_letter: false }
     }
 
-    /// The queue where messages go that were received too often.
+    /// The queue that takes messages which were received too often.
     #[must_use]
     pub fn dead_letter(role: QueueRole) -> Self {
         Self { role, is_dead_letter: true }
     }
 
-    /// Every queue that there may be, each followed by its dead-letter queue.
+    /// Every possible queue, each followed by its dead-letter queue.
     pub fn all() -> impl Iterator<Item = QueueName> {
         Self::of(QueueRole::ALL)
     }
@@ -208,5 +273,7 @@ mod tests {
         assert!(QueueRole::ALL.starts_with(QueueRole::PIPELINE) && QueueRole::ALL.is_sorted());
         assert!(QueueRole::PIPELINE.iter().all(|role| role.served_by().is_some()));
         assert!(Stage::ALL.iter().all(|stage| stage.queue().served_by() == Some(*stage)));
+        let stages: Vec<Stage> = QueueRole::ALL.iter().filter_map(|role| role.stage()).collect();
+        assert_eq!(stages, Stage::ALL);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueHint};
 use stereospot_domain::JobStatus;
 use stereospot_domain::diagnosis::FindingCode;
@@ -75,8 +74,8 @@ pub(crate) enum JobsCommand {
         /// The job
         id: String,
         /// The finding's code, as `jobs show` names it
-        #[arg(value_parser = PossibleValuesParser::new(FindingCode::ALL.iter().map(|code| code.as_str())), hide_possible_values = true)]
-        code: String,
+        #[arg(value_parser = named::findings(), hide_possible_values = true)]
+        code: FindingCode,
         /// How it is confirmed.
         #[command(flatten)]
         write: Write,

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use stereospot_domain::diagnosis::FindingCode;
 use stereospot_domain::job::JobStatus;
 use stereospot_domain::{Format, QueueName};
 
@@ -19,6 +20,11 @@ pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
 /// A job's statuses.
 pub(super) fn statuses() -> impl TypedValueParser<Value = JobStatus> {
     one_of(JobStatus::ALL.iter().map(|status| PossibleValue::new(status.as_str())))
+}
+
+/// Codes of findings.
+pub(super) fn findings() -> impl TypedValueParser<Value = FindingCode> {
+    one_of(FindingCode::ALL.iter().map(|code| PossibleValue::new(code.as_str())))
 }
 
 /// Every queue.

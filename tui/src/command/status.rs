@@ -2,23 +2,37 @@
 
 use stereospot_api::Client;
 use stereospot_api::view::{Observed, QueueView, ServiceView, Snapshot, WorkerState};
-use stereospot_domain::{JobStatus, QueueName, Stage};
+use stereospot_domain::{Collector, JobStatus, QueueName, Stage};
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::patience::answered;
 use super::print::{UNKNOWN, age, json, line, mark, observed, rate, table};
 use crate::cli::Json;
 use crate::text::{duration, whereabouts};
+use crate::words;
 
 pub(super) async fn run(client: &Client, how: Json) -> Result {
     let snapshot = answered(client, client.snapshot()).await?;
     if how.json {
-        return json(&snapshot);
+        return json(&with_words(&snapshot)?);
     }
     line(headline(&snapshot, client.server()))?;
     attention(&snapshot)?;
     stages(&snapshot)?;
     line(totals(&snapshot))
+}
+
+/// The snapshot, with the sentence and the command of each attention item beside its data.
+fn with_words(snapshot: &Snapshot) -> Result<serde_json::Value> {
+    // By way of text, in which a rate of 0.3 is 0.3: as a value it would be widened to 0.30000001192092896.
+    let text = serde_json::to_string(snapshot).map_err(|error| Error::Print(error.into()))?;
+    let mut value: serde_json::Value = serde_json::from_str(&text).map_err(|error| Error::Print(error.into()))?;
+    let items = value["attention"].as_array_mut().into_iter().flatten();
+    for (value, item) in items.zip(&snapshot.attention) {
+        value["sentence"] = format!("{}: {}", item.title, item.evidence).into();
+        value["command"] = words::command(&item.next).into();
+    }
+    Ok(value)
 }
 
 fn headline(snapshot: &Snapshot, server: &str) -> String {
@@ -51,10 +65,10 @@ fn attention(snapshot: &Snapshot) -> Result {
     let now = snapshot.now;
     table(&snapshot.attention)
         .left(" ", |item| mark(item.severity).into())
-        .left("ATTENTION", |item| item.subject.clone())
+        .left("ATTENTION", |item| item.title.clone())
         .cut("EVIDENCE", |item| item.evidence.clone())
         .right("SINCE", |item| age(Some(item.since), now))
-        .cut("NEXT", |item| item.command.as_ref().unwrap_or(&item.next).clone())
+        .cut("NEXT", |item| words::next(&item.next))
         .print()?;
     line("")
 }
@@ -131,7 +145,7 @@ fn totals(snapshot: &Snapshot) -> String {
         _ => format!("workers {busy}/{there} busy{speed} │ "),
     };
     let is_read = |name| snapshot.collectors.iter().any(|one| one.name == name && one.last_success_at.is_some());
-    if jobs == 0 && !is_read("jobs") {
+    if jobs == 0 && !is_read(Collector::Jobs) {
         return format!("{tasks}{workers}jobs {UNKNOWN}");
     }
     format!("{tasks}{workers}jobs {jobs}: {unfinished} unfinished, {failed} failed{of}")

@@ -7,7 +7,7 @@ use std::io::{self, BufRead, IsTerminal};
 use stereospot_api::Client;
 use stereospot_api::wire::{Applied, Apply};
 use stereospot_domain::QueueName;
-use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
+use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem, RefusalCode};
 
 use super::error::{Error, Result};
 use super::patience::answered;
@@ -65,16 +65,13 @@ pub(super) async fn carry_out(client: &Client, action: Action, how: Write) -> Re
     report(&plan, &applied, how)
 }
 
-/// The queue that the plan is about, where it is refused for the one reason that nothing is left to be done there. Whoever wants a
-/// queue to be empty has what he wants.
+/// The queue that the plan is about, where it is refused only because the queue is empty. That is what the caller wants.
 fn emptied(plan: &Plan) -> Option<QueueName> {
     let queue = match plan.action {
         Action::Purge { queue, .. } | Action::Replay { queue, .. } => queue,
         _ => return None,
     };
-    let is_left_alone = plan.items.is_empty() && plan.skips.is_empty();
-    let is_empty = plan.refused.as_deref() == Some(format!("{queue} is empty").as_str());
-    (is_left_alone && is_empty).then_some(queue)
+    plan.refused.as_ref().is_some_and(|refusal| refusal.code == RefusalCode::Empty).then_some(queue)
 }
 
 fn show(plan: &Plan, how: Write) -> Result {
@@ -88,7 +85,7 @@ fn show(plan: &Plan, how: Write) -> Result {
 fn describe(plan: &Plan) -> Vec<String> {
     let mut lines = vec![format!("PLAN {}: {}", plan.action.name(), plan.scope)];
     let mut list = |items: &[PlanItem], sign: &str| {
-        lines.extend(items.iter().take(LISTED).map(|item| format!("  {sign} {}  {}", item.id, item.what)));
+        lines.extend(items.iter().take(LISTED).map(|item| format!("  {sign} {}  {}", item.target, item.what)));
         if items.len() > LISTED {
             lines.push(format!("  {sign} … {} more: --json lists them all", items.len() - LISTED));
         }
@@ -128,7 +125,7 @@ fn report(plan: &Plan, applied: &Applied, how: Write) -> Result {
                 Outcome::Skipped => "skipped",
                 Outcome::Failed => "FAILED",
             };
-            line(format!("  {outcome}  {}  {}", result.id, result.note).trim_end())?;
+            line(format!("  {outcome}  {}  {}", result.target, result.note).trim_end())?;
         }
         line(format!(
             "{}: {} done, {} skipped, {failed} failed",

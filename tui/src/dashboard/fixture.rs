@@ -6,12 +6,13 @@ use stereospot_api::view::{
     Attention, CollectorView, Environment, JobDetail, JobView, MessageView, Observed, QueueView, SegmentState,
     SegmentView, Snapshot, TimelineEntry, WorkerState, WorkerView,
 };
+use stereospot_domain::attention::{Step, Subject};
 use stereospot_domain::diagnosis::{Finding, FindingCode, Repair, Severity};
 use stereospot_domain::event::Unread;
-use stereospot_domain::plan::{Action, Plan, PlanItem};
+use stereospot_domain::plan::{Action, Plan, PlanItem, Target};
 use stereospot_domain::{
-    BackendKind, Event, EventKind, Format, Job, JobId, JobOptions, JobStatus, Payload, QueueName, QueueRole, Stage,
-    Timestamp,
+    BackendKind, Collector, Event, EventKind, Fingerprint, Format, Job, JobId, JobOptions, JobStatus, Payload,
+    QueueName, QueueRole, Stage, Timestamp,
 };
 use uuid::Uuid;
 
@@ -167,62 +168,39 @@ fn worker(name: &str, stage: Stage, state: WorkerState) -> WorkerView {
 }
 
 fn attention() -> Vec<Attention> {
-    let item = |id: &str, severity, subject: &str, evidence: &str, since, next: &str| Attention {
-        id: id.into(),
-        severity,
-        subject: subject.into(),
-        evidence: evidence.into(),
-        since: ago(since),
-        next: next.into(),
-        command: None,
-        job_id: None,
-        queue: None,
-        code: id.rsplit('/').next().unwrap_or_default().into(),
-    };
-    let dlq = QueueName::dead_letter(QueueRole::Inference);
-    let stuck = format!("job/{}/segment-dead-lettered", job_id(1));
+    let queue = QueueName::dead_letter(QueueRole::Inference);
+    let (job_id, code) = (job_id(1), FindingCode::SegmentDeadLettered);
+    let said = |title: &str, evidence: &str| (title.to_owned(), evidence.to_owned());
     vec![
-        Attention {
-            queue: Some(dlq),
-            ..item(
-                "dlq/inference",
-                Severity::Critical,
-                "DLQ inference",
-                "14 messages: CUDA out of memory ×11, timeout ×3",
-                360,
-                "Enter: triage",
-            )
-        },
-        Attention {
-            job_id: Some(job_id(1)),
-            ..item(
-                &stuck,
-                Severity::Critical,
-                "job 3c6ef372 stuck  61/64",
-                "in inference-dlq: segment 17",
-                540,
-                "f: repair",
-            )
-        },
-        Attention {
-            queue: Some(QueueName::main(QueueRole::Reassembly)),
-            ..item(
-                "stage/reassembly",
-                Severity::Warning,
-                "reassembly idle",
-                "queue 5, oldest 4m, 0 consumers",
-                250,
-                "Enter: queue",
-            )
-        },
+        Attention::new(
+            Subject::DeadLetterQueue { queue },
+            Severity::Critical,
+            ago(360),
+            said("DLQ inference", "14 messages: CUDA out of memory ×11, timeout ×3"),
+            vec![Step::Triage { queue }],
+        ),
+        Attention::new(
+            Subject::Job { job_id, code },
+            Severity::Critical,
+            ago(540),
+            said("job 3c6ef372 stuck  61/64", "in inference-dlq: segment 17"),
+            vec![Step::Repair { job_id, code }],
+        ),
+        Attention::new(
+            Subject::Stage { role: QueueRole::Reassembly },
+            Severity::Warning,
+            ago(250),
+            said("reassembly idle", "queue 5, oldest 4m, 0 consumers"),
+            vec![Step::ShowWorkers],
+        ),
     ]
 }
 
 /// Everything at once.
 pub(crate) fn snapshot() -> Snapshot {
     let jobs = jobs();
-    let collector = |name: &str, secs, interval_secs| CollectorView {
-        name: name.into(),
+    let collector = |name, secs, interval_secs| CollectorView {
+        name,
         last_success_at: Some(ago(secs)),
         error: None,
         lacks: None,
@@ -254,7 +232,11 @@ pub(crate) fn snapshot() -> Snapshot {
         ],
         services: Vec::new(),
         attention: attention(),
-        collectors: vec![collector("queues", 1, 2.0), collector("jobs", 2, 5.0), collector("dead-letters", 184, 5.0)],
+        collectors: vec![
+            collector(Collector::Queues, 1, 2.0),
+            collector(Collector::Jobs, 2, 5.0),
+            collector(Collector::DeadLetters, 184, 5.0),
+        ],
     }
 }
 
@@ -340,13 +322,19 @@ pub(crate) fn message(number: u32) -> MessageView {
         enqueued_at: ago(900),
         dead_lettered_at: Some(ago(400 + u64::from(number))),
         expires_at: Some(NOW.plus(Duration::from_secs(86_400 * 14))),
+        fingerprint: Some(Fingerprint::of(&error)),
         error: Some(error),
     }
 }
 
+/// A message that a plan is about.
+pub(crate) fn target(number: u32) -> Target {
+    Target::Message { queue: QueueName::dead_letter(QueueRole::Inference), id: format!("m-{number}") }
+}
+
 pub(crate) fn plan(action: Action, confirm: Option<&str>) -> Plan {
     let item = |number: u32, what: &str| PlanItem {
-        id: format!("m-{number}"),
+        target: target(number),
         what: what.into(),
         job_id: Some(job_id(1)),
         segment_index: Some(number),

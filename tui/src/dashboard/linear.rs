@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use stereospot_api::view::{Attention, Change};
 use stereospot_domain::JobId;
+use stereospot_domain::attention::Subject;
 use tokio::sync::mpsc;
 
 use super::input::{Input, Net};
@@ -17,6 +18,7 @@ use super::model::Link;
 use super::signals::Endings;
 use super::state::State;
 use super::update;
+use crate::words;
 
 /// Time between two summaries.
 const SUMMARY: Duration = Duration::from_secs(30);
@@ -25,7 +27,8 @@ const SUMMARY: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Told {
     jobs: BTreeMap<JobId, (&'static str, u32)>,
-    attention: Vec<String>,
+    /// What needs attention, with its title.
+    attention: Vec<(Subject, String)>,
     /// Services, with how many tasks run of how many that should.
     services: BTreeMap<String, (u32, u32)>,
     is_connected: Option<bool>,
@@ -109,21 +112,18 @@ pub(super) fn take(state: &mut State, told: &mut Told, input: Input, now: Durati
             lines.push(format!("service {}: {} of {} tasks running{note}", service.name, tasks.0, tasks.1));
         }
     }
-    let attention: Vec<String> = state.model.attention.iter().map(|item| item.id.clone()).collect();
-    if attention != told.attention {
-        for item in state.model.attention.iter().filter(|item| !told.attention.contains(&item.id)) {
-            lines.push(attention_line(item));
-        }
-        for id in told.attention.iter().filter(|id| !attention.contains(id)) {
-            lines.push(format!("over: {id}"));
-        }
-        told.attention = attention;
-    }
+    let attention = &state.model.attention;
+    let is_new = |item: &&Attention| !told.attention.iter().any(|(about, _)| *about == item.about);
+    lines.extend(attention.iter().filter(is_new).map(attention_line));
+    let is_over = |(about, _): &&(Subject, String)| !attention.iter().any(|item| item.about == *about);
+    lines.extend(told.attention.iter().filter(is_over).map(|(_, title)| format!("over: {title}")));
+    told.attention = attention.iter().map(|item| (item.about.clone(), item.title.clone())).collect();
     lines
 }
 
 fn attention_line(item: &Attention) -> String {
-    format!("{:?}: {}: {}; {}", item.severity, item.subject, item.evidence, item.next).to_lowercase()
+    let severity = format!("{:?}", item.severity).to_lowercase();
+    format!("{severity}: {}: {}; {}", item.title, item.evidence, words::next(&item.next))
 }
 
 fn summary_line(state: &State) -> Option<String> {

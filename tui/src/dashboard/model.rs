@@ -9,7 +9,7 @@ use stereospot_api::view::{
 };
 use stereospot_domain::diagnosis::Finding;
 use stereospot_domain::plan::{Action, AppliedPlan};
-use stereospot_domain::{EventKind, JobId, QueueName, QueueRole, Stage, Timestamp};
+use stereospot_domain::{Collector, EventKind, JobId, QueueName, QueueRole, Stage, Timestamp};
 
 use super::deployment_reading::DeploymentReading;
 use super::job_reading::JobReading;
@@ -172,12 +172,12 @@ impl Model {
             Change::Services { services } => self.services = services,
             Change::Attention { mut attention } => {
                 if keeps_order {
-                    let place = |item: &Attention| self.attention.iter().position(|known| known.id == item.id);
+                    let place = |item: &Attention| self.attention.iter().position(|known| known.about == item.about);
                     attention.sort_by_key(|item| place(item).unwrap_or(usize::MAX));
                 }
                 self.attention = attention;
             }
-            Change::Collector(view) => put(&mut self.collectors, view, |collector| collector.name.clone()),
+            Change::Collector(view) => put(&mut self.collectors, view, |collector| collector.name),
             // The workers' screen shows heartbeats; in the log they would push out everything else.
             Change::Event(event) if event.kind() == EventKind::WorkerHeartbeat => {}
             Change::Event(event) => self.log.push(*event),
@@ -210,20 +210,20 @@ impl Model {
     }
 
     /// True when a polled value is older than three of its collector's intervals.
-    pub(crate) fn is_old(&self, at: Timestamp, collector: &str, now: Duration) -> bool {
+    pub(crate) fn is_old(&self, at: Timestamp, collector: Collector, now: Duration) -> bool {
         self.is_stale(now) || self.server_now(now).since(self.confirmed_at(at, collector)) > self.patience(collector)
     }
 
     /// When a value that was read at `at` was last confirmed: the stream tells only what changed, so that a collector's later
     /// success confirms every value that it didn't tell anew.
-    pub(crate) fn confirmed_at(&self, at: Timestamp, collector: &str) -> Timestamp {
+    pub(crate) fn confirmed_at(&self, at: Timestamp, collector: Collector) -> Timestamp {
         let view = self.collectors.iter().find(|view| view.name == collector);
         view.and_then(|view| view.last_success_at).map_or(at, |success| success.max(at))
     }
 
     /// When a value was last read, as far as that is known. What is read every few seconds is told only when it has changed: a
     /// later success confirms it. What is read less often is told at each reading.
-    pub(crate) fn read_at(&self, at: Timestamp, collector: &str) -> Timestamp {
+    pub(crate) fn read_at(&self, at: Timestamp, collector: Collector) -> Timestamp {
         let view = self.collectors.iter().find(|view| view.name == collector);
         let is_told_each_time = view.is_some_and(|view| secs(view.interval_secs) > TOLD_EACH);
         if is_told_each_time { at } else { self.confirmed_at(at, collector) }
@@ -236,12 +236,12 @@ impl Model {
     }
 
     /// True when a collector has not been heard of as often as it should, so that a change could have been missed.
-    pub(crate) fn is_behind(&self, collector: &str, now: Duration) -> bool {
+    pub(crate) fn is_behind(&self, collector: Collector, now: Duration) -> bool {
         let view = self.collectors.iter().find(|view| view.name == collector);
         self.is_stale(now) || view.is_some_and(|view| self.collector_is_late(view, now))
     }
 
-    fn patience(&self, collector: &str) -> Duration {
+    fn patience(&self, collector: Collector) -> Duration {
         let interval = self.collectors.iter().find(|view| view.name == collector).map(|view| view.interval_secs);
         secs(interval.unwrap_or(10.0) * 3.0).max(LIVE_FOR)
     }

@@ -115,7 +115,7 @@ fn replay_of_job(state: &State, job_id: JobId) -> Result<Action, String> {
     });
     let (code, queue, message_ids) = found.ok_or_else(|| format!("no dead letter of {} is known", job_id.short()))?;
     Ok(match queue.role {
-        QueueRole::Reassembly => Action::Repair { job_id, code: code.as_str().into() },
+        QueueRole::Reassembly => Action::Repair { job_id, code },
         _ => Action::Replay { queue, message_ids: Some(message_ids) },
     })
 }
@@ -163,7 +163,7 @@ fn repair(state: &State) -> Result<Action, String> {
             "no finding here has a safe repair: see its runbook page".into()
         }
     })?;
-    Ok(Action::Repair { job_id, code: finding.code.as_str().into() })
+    Ok(Action::Repair { job_id, code: finding.code })
 }
 
 /// The number is typed next; this one is what the service has now.

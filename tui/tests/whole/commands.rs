@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::Value;
 use stereospot_api::view::{JobDetail, JobPage, JobView, MessageView, Observed, QueueView};
 use stereospot_api::wire::Applied;
-use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
+use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem, Refusal, RefusalCode, Target};
 use stereospot_domain::{Format, Job, JobId, JobOptions, QueueName, QueueRole, Timestamp};
 use uuid::Uuid;
 
@@ -33,6 +33,10 @@ fn view(id: &str) -> JobView {
     }
 }
 
+fn target(id: &str) -> Target {
+    Target::Message { queue: QueueName::dead_letter(QueueRole::Inference), id: id.into() }
+}
+
 fn plan(refused: Option<&str>) -> Plan {
     Plan {
         id: Uuid::from_u128(7),
@@ -41,12 +45,12 @@ fn plan(refused: Option<&str>) -> Plan {
         created_at: Timestamp(0),
         valid_until: Timestamp(60_000),
         scope: "inference-dlq, 1 message".into(),
-        items: vec![PlanItem { id: "m1".into(), what: "send to inference".into(), job_id: None, segment_index: None }],
+        items: vec![PlanItem::new(target("m1"), "send to inference")],
         skips: Vec::new(),
         effect: "inference 3 → 4".into(),
         assumptions: Vec::new(),
         confirm: Some("replay 1".into()),
-        refused: refused.map(Into::into),
+        refused: refused.map(|why| Refusal::new(RefusalCode::Held, why)),
         command: "stereospot queues replay inference-dlq".into(),
     }
 }
@@ -56,7 +60,7 @@ fn writes(refused: Option<&'static str>, outcome: Outcome) -> Server {
         "POST /v1/plans" => Answer::json(&plan(refused)),
         line if line.ends_with("/apply") => Answer::json(&Applied {
             plan_id: Uuid::from_u128(7),
-            results: vec![ItemResult { id: "m1".into(), outcome, note: String::new() }],
+            results: vec![ItemResult { target: target("m1"), outcome, note: String::new() }],
         }),
         line => panic!("unexpected {line}"),
     })
@@ -244,16 +248,15 @@ fn a_plan_whose_applying_brought_no_answer_is_not_said_to_have_failed() {
 
 #[test]
 fn single_messages_are_discarded_by_their_ids_and_the_undo_is_named_where_there_is_one() {
-    let check = |args: &[&str], ids: Option<&[&str]>, item: &str, outcome: Outcome, has_undo: bool| {
-        let item = item.to_owned();
+    let check = |args: &[&str], ids: Option<&[&str]>, item: Target, outcome: Outcome, has_undo: bool| {
         let server = Server::start(move |request: &Request| match request.line.as_str() {
             "POST /v1/plans" => {
                 let action = serde_json::from_slice(&request.body).unwrap();
-                let item = PlanItem { id: item.clone(), ..plan(None).items.remove(0) };
+                let item = PlanItem { target: item.clone(), ..plan(None).items.remove(0) };
                 Answer::json(&Plan { action, items: vec![item], ..plan(None) })
             }
             _ => {
-                let results = vec![ItemResult { id: "m1".into(), outcome, note: String::new() }];
+                let results = vec![ItemResult { target: target("m1"), outcome, note: String::new() }];
                 Answer::json(&Applied { plan_id: Uuid::from_u128(7), results })
             }
         });
@@ -264,11 +267,12 @@ fn single_messages_are_discarded_by_their_ids_and_the_undo_is_named_where_there_
         assert_eq!(end.stdout.contains("undo with: stereospot queues restore"), has_undo, "{}", end.stdout);
     };
     let chosen = ["inference-dlq", "--id", "m1", "--id", "m2"];
-    check(&chosen, Some(&["m1", "m2"]), "m1", Outcome::Done, true);
-    check(&chosen, Some(&["m1", "m2"]), "m1", Outcome::Failed, false);
-    check(&["inference-dlq"], None, "m1", Outcome::Done, true);
+    check(&chosen, Some(&["m1", "m2"]), target("m1"), Outcome::Done, true);
+    check(&chosen, Some(&["m1", "m2"]), target("m1"), Outcome::Failed, false);
+    check(&["inference-dlq"], None, target("m1"), Outcome::Done, true);
     // A queue whose messages can't be copied is its plan's only item.
-    check(&["inference"], None, "inference", Outcome::Done, false);
+    let whole = Target::Queue { queue: QueueName::main(QueueRole::Inference) };
+    check(&["inference"], None, whole, Outcome::Done, false);
 }
 
 #[test]
@@ -277,7 +281,7 @@ fn what_is_empty_already_is_done() {
         let server = Server::start(move |request: &Request| {
             let action = serde_json::from_slice(&request.body).unwrap();
             assert_eq!(request.line, "POST /v1/plans", "nothing is applied");
-            let refused = Some(format!("{queue} is empty"));
+            let refused = Some(Refusal::new(RefusalCode::Empty, format!("{queue} is empty")));
             Answer::json(&Plan { action, items: Vec::new(), confirm: None, refused, ..plan(None) })
         });
         let call = ["queues", name, queue, "--server", &server.url];
@@ -448,6 +452,7 @@ fn queues_show_what_is_unknown_and_what_is_approximate() {
         enqueued_at: Timestamp(0),
         dead_lettered_at: None,
         expires_at: None,
+        fingerprint: None,
         error: Some("CUDA out of memory".into()),
     };
     let server = Server::start(move |request: &Request| match request.line.as_str() {

@@ -11,7 +11,7 @@ use stereospot_api::view::{
     ApiCalls, DeploymentView, Environment, FoundQueue, LogLine, LogPage, QueueView, ServiceView, Snapshot,
 };
 use stereospot_api::wire::Applied;
-use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
+use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem, Target};
 use stereospot_domain::{BackendKind, QueueName, QueueRole, Timestamp, Topology};
 use uuid::Uuid;
 
@@ -158,6 +158,7 @@ fn followed_logs_print_what_is_new_until_ctrl_c() {
 
 #[test]
 fn services_are_listed_and_scaled_by_plan() {
+    let target = || Target::Service { name: "video-worker".into(), desired_before: 3, desired_after: 2 };
     let plan = Plan {
         id: Uuid::from_u128(7),
         action: Action::Scale { service: "video-worker".into(), desired: 2 },
@@ -165,12 +166,7 @@ fn services_are_listed_and_scaled_by_plan() {
         created_at: Timestamp(0),
         valid_until: Timestamp(60_000),
         scope: "video-worker".into(),
-        items: vec![PlanItem {
-            id: "video-worker".into(),
-            what: "3 to 2 tasks".into(),
-            job_id: None,
-            segment_index: None,
-        }],
+        items: vec![PlanItem::new(target(), "3 to 2 tasks")],
         skips: Vec::new(),
         effect: "one task is ended".into(),
         assumptions: Vec::new(),
@@ -190,7 +186,7 @@ fn services_are_listed_and_scaled_by_plan() {
         }
         line if line.ends_with("/apply") => Answer::json(&Applied {
             plan_id: Uuid::from_u128(7),
-            results: vec![ItemResult { id: "video-worker".into(), outcome: Outcome::Done, note: String::new() }],
+            results: vec![ItemResult { target: target(), outcome: Outcome::Done, note: String::new() }],
         }),
         line => panic!("unexpected {line}"),
     });

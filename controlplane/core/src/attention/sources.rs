@@ -1,21 +1,21 @@
-//! What can't be read, and what else makes all that is shown doubtful.
+//! Lines about what can't be read, and what else makes the screens doubtful.
 
 use std::time::Duration;
 
 use stereospot_api::view::{Attention, CollectorView};
+use stereospot_domain::attention::{Step, Subject, Wait};
 use stereospot_domain::diagnosis::Severity;
 use stereospot_domain::text::age;
-use stereospot_domain::{QueueRole, Timestamp};
+use stereospot_domain::{Collector, Timestamp};
 
 use crate::World;
-use crate::watch::collector::Collector;
 use crate::world::Polling;
 
 /// A collector that missed so many runs is down.
 const MISSED_RUNS: f32 = 3.0;
-/// Nobody answers for so long: that is no longer a moment's fault.
+/// A silence of this length is an outage, not a passing fault.
 const OUTAGE_AFTER: Duration = Duration::from_secs(10);
-/// As above of one collector, whose next try may come a little later.
+/// The same for one collector, whose next try may come a little later.
 pub(super) const FAILS_FOR: Duration = Duration::from_secs(12);
 
 /// Neither queues nor rows can be read.
@@ -25,9 +25,9 @@ pub struct Outage {
     pub since: Timestamp,
     /// Why.
     pub error: String,
-    /// It is AWS that doesn't, not this machine's disk.
+    /// AWS is silent, not this machine's disk.
     pub of_aws: bool,
-    /// Somebody else does answer: what else there is can be asked.
+    /// Services and logs do answer.
     pub others_answer: bool,
 }
 
@@ -45,49 +45,36 @@ impl World {
         list.extend(self.wrong_clock.iter().map(|(since, words)| clock_line(*since, words)));
     }
 
-    /// Queues that can't be read, each by itself. When none can, and all are there, the collector's own line says it.
+    /// One line for each queue that can't be read. When all exist and none can be read, the collector's line says it.
     fn queue_lines(&self, list: &mut Vec<Attention>) {
         let all_fail = self.queue_faults.len() >= self.queues.len();
         for (name, fault) in self.queue_faults.iter().filter(|(_, fault)| fault.is_missing || !all_fail) {
             // Without a queue of the pipeline nothing goes on.
-            let is_grave = fault.is_missing && QueueRole::PIPELINE.contains(&name.role);
-            list.push(Attention {
-                id: format!("queue/{name}"),
-                severity: if is_grave { Severity::Critical } else { Severity::Warning },
-                subject: format!("queue {name} not read"),
-                evidence: fault.error.clone(),
-                since: fault.since,
-                next: match fault.is_missing {
-                    true => "stereospot provision makes it again; a wrong name or region: correct the environment file",
-                    false => "its numbers are unknown; the others go on",
-                }
-                .into(),
-                command: None,
-                job_id: None,
-                queue: Some(*name),
-                code: "collector-down".into(),
-            });
+            let is_grave = fault.is_missing && name.role.is_in_pipeline();
+            let next = match fault.is_missing {
+                true => Step::Provision { queue: *name },
+                false => Step::Wait { until: Wait::QueueRead },
+            };
+            list.push(Attention::new(
+                Subject::Queue { queue: *name },
+                if is_grave { Severity::Critical } else { Severity::Warning },
+                fault.since,
+                (format!("queue {name} not read"), fault.error.clone()),
+                vec![next],
+            ));
         }
     }
 
     fn polling_line(&self, list: &mut Vec<Attention>) {
         let Some(polling) = self.polling else { return };
         let Polling { budget, waiting, latest, since } = polling;
-        list.push(Attention {
-            id: "collector/budget".into(),
-            severity: Severity::Warning,
-            subject: "polling is at its budget".into(),
-            evidence: format!("{budget} calls a minute: {waiting} readings wait, the latest is {} late", age(latest)),
-            since,
-            next: "what is shown is older; --poll-budget allows more".into(),
-            command: None,
-            job_id: None,
-            queue: None,
-            code: "collector-down".into(),
-        });
+        let late = age(latest);
+        let evidence = format!("{budget} calls a minute: {waiting} readings wait, the latest is {late} late");
+        let said = ("polling is at its budget".to_owned(), evidence);
+        list.push(Attention::new(Subject::Polling, Severity::Warning, since, said, vec![Step::RaiseBudget]));
     }
 
-    /// What is not read, and why; empty while all is well.
+    /// The collectors that fail, and why.
     pub fn not_read(&self, now: Timestamp) -> Vec<(Collector, String)> {
         let collectors = self.collectors.iter().filter(|(name, _)| **name != Collector::OwnDatabase);
         collectors.filter_map(|(name, view)| Some((*name, self.lack(*name, view, now)?.1))).collect()
@@ -98,7 +85,7 @@ impl World {
         let fails = |name: Collector| self.collectors.get(&name).is_some_and(|view| view.error.is_some());
         for (name, view) in &self.collectors {
             let is_own = *name == Collector::OwnDatabase;
-            // What says the same as another line.
+            // Another line says the same.
             let is_said = match *name {
                 _ if is_own => false,
                 Collector::Services | Collector::Logs if is_partial => false,
@@ -109,34 +96,17 @@ impl World {
             };
             let has_lasted = self.lacking_since.get(name).is_none_or(|since| now.since(*since) >= patience(view));
             let Some((since, lacks)) = self.lack(*name, view, now).filter(|_| has_lasted && !is_said) else { continue };
-            let (subject, severity, next) = match view.lacks {
-                _ if is_own => {
-                    let next = "events wait with their senders: what workers do is not known, and no plan can be made";
-                    (format!("{name} not written"), Severity::Critical, next)
-                }
+            let (title, severity, until) = match view.lacks {
+                _ if is_own => (format!("{name} not written"), Severity::Critical, Wait::DatabaseWritten),
                 None => {
                     let is_grave = matches!(*name, Collector::Queues | Collector::Jobs);
                     let severity = if is_grave { Severity::Critical } else { Severity::Warning };
-                    (
-                        format!("{name} not read"),
-                        severity,
-                        "what is shown of it is old; writes that rest on it are refused",
-                    )
+                    (format!("{name} not read"), severity, Wait::AllRead)
                 }
-                Some(_) => (format!("{name} partly not read"), Severity::Warning, "what is shown of it may be old"),
+                Some(_) => (format!("{name} partly not read"), Severity::Warning, Wait::SomeRead),
             };
-            list.push(Attention {
-                id: format!("collector/{name}"),
-                severity,
-                subject,
-                evidence: lacks,
-                since,
-                next: next.into(),
-                command: None,
-                job_id: None,
-                queue: None,
-                code: "collector-down".into(),
-            });
+            let about = Subject::Collector { name: *name };
+            list.push(Attention::new(about, severity, since, (title, lacks), vec![Step::Wait { until }]));
         }
     }
 
@@ -149,7 +119,7 @@ impl World {
         }
         let last = down_since(view, now)?;
         if view.error.is_none() && self.is_held_back {
-            // It waits for its turn.
+            // It waits for its share of the budget.
             return None;
         }
         let first = self.first_ran.get(&name).copied().unwrap_or_default();
@@ -159,42 +129,18 @@ impl World {
 
 /// The one line that makes all others doubtful.
 fn outage_line(outage: &Outage) -> Attention {
-    let (subject, next) = match (outage.others_answer, outage.of_aws) {
-        (true, _) => ("queues, jobs not read", "what is shown of them is old; writes that rest on it are refused"),
-        (false, true) => (
-            "AWS can't be asked",
-            "nothing newer is known until that is mended; it goes on by itself (stereospot doctor checks all of it)",
-        ),
-        (false, false) => ("nothing can be read", "nothing newer is known until that is mended; it goes on by itself"),
+    let (title, next) = match (outage.others_answer, outage.of_aws) {
+        (true, _) => ("queues, jobs not read", vec![Step::Wait { until: Wait::AllRead }]),
+        (false, true) => ("AWS can't be asked", vec![Step::Wait { until: Wait::BackendAnswers }, Step::Doctor]),
+        (false, false) => ("nothing can be read", vec![Step::Wait { until: Wait::BackendAnswers }]),
     };
-    Attention {
-        id: "backend/silent".into(),
-        severity: Severity::Critical,
-        subject: subject.into(),
-        evidence: outage.error.clone(),
-        since: outage.since,
-        next: next.into(),
-        command: None,
-        job_id: None,
-        queue: None,
-        code: "collector-down".into(),
-    }
+    Attention::new(Subject::Backend, Severity::Critical, outage.since, (title.into(), outage.error.clone()), next)
 }
 
-/// Calls go on, since their makers go by the answers' dates; what is counted from this machine's time is wrong.
+/// Calls go on, since they use the time of the answers. What is counted by this machine's clock is wrong.
 fn clock_line(since: Timestamp, words: &str) -> Attention {
-    Attention {
-        id: "backend/clock".into(),
-        severity: Severity::Warning,
-        subject: "clock is wrong".into(),
-        evidence: words.to_owned(),
-        since,
-        next: "ages and times are off by as much until it is set".into(),
-        command: None,
-        job_id: None,
-        queue: None,
-        code: "clock-wrong".into(),
-    }
+    let said = ("clock is wrong".to_owned(), words.to_owned());
+    Attention::new(Subject::Clock, Severity::Warning, since, said, vec![Step::SetClock])
 }
 
 /// Since when a collector is down; none while it is up.
@@ -203,9 +149,9 @@ pub fn down_since(view: &CollectorView, now: Timestamp) -> Option<Timestamp> {
     (now.since(last) > patience(view)).then_some(last)
 }
 
-/// How long a collector's values may be old, or not be read, before that counts.
+/// How old a collector's values may be before it counts as down.
 fn patience(view: &CollectorView) -> Duration {
     let patience = Duration::from_secs_f32((view.interval_secs * MISSED_RUNS).max(5.0));
-    // Why is known: there is nothing to wait for.
+    // The reason is known: no need to wait longer.
     if view.error.is_some() || view.lacks.is_some() { patience.min(FAILS_FOR) } else { patience }
 }

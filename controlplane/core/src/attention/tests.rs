@@ -1,5 +1,5 @@
 use stereospot_api::view::ServiceView;
-use stereospot_domain::diagnosis::{FindingCode, Patience};
+use stereospot_domain::diagnosis::Patience;
 use stereospot_domain::event::{Unread, WorkerStarted};
 use stereospot_domain::queue::{Peeked, Settings, Stats};
 use stereospot_domain::{ErrorCode, Event, Job, JobId, JobOptions, JobStatus, Payload, Stage, message};
@@ -7,14 +7,34 @@ use uuid::Uuid;
 
 use super::sources::FAILS_FOR;
 use super::*;
-use crate::watch::collector::Collector;
 use crate::world::Polling;
+use stereospot_domain::Collector;
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
 const SETTINGS: Settings = Settings { visibility: Duration::from_secs(30), max_receives: Some(5) };
 
-fn lines(world: &World) -> Vec<(String, String)> {
-    world.attention_list(NOW).into_iter().map(|line| (line.id, line.evidence)).collect()
+fn lines(world: &World) -> Vec<(Subject, String)> {
+    world.attention_list(NOW).into_iter().map(|line| (line.about, line.evidence)).collect()
+}
+
+fn subjects(world: &World) -> Vec<Subject> {
+    lines(world).into_iter().map(|(about, _)| about).collect()
+}
+
+fn stage(role: QueueRole) -> Subject {
+    Subject::Stage { role }
+}
+
+fn service(name: &str, role: QueueRole) -> Subject {
+    Subject::Service { name: name.into(), role }
+}
+
+fn queue(role: QueueRole) -> Subject {
+    Subject::Queue { queue: QueueName::main(role) }
+}
+
+fn collector(name: Collector) -> Subject {
+    Subject::Collector { name }
 }
 
 #[test]
@@ -48,25 +68,29 @@ fn what_is_wrong_is_listed_gravest_first() {
     world.collector_ran(Collector::Services, Duration::from_secs(1), Some("no answer".into()), NOW);
     world.collector_ran(Collector::Jobs, Duration::from_secs(1), None, NOW);
 
-    let stuck_id = format!("job/{job_id}/{}", FindingCode::ReassemblyDeadLettered);
+    let queue = QueueName::dead_letter(QueueRole::Reassembly);
+    let code = FindingCode::ReassemblyDeadLettered;
+    let title = "reassembly failed too often; its message is dead-lettered";
     assert_eq!(
         lines(&world),
         [
-            ("stage/reassembly".to_owned(), "queue 5, oldest 11m, 0 consumers".to_owned()),
-            ("dlq/reassembly".to_owned(), "1 message".to_owned()),
-            (
-                stuck_id,
-                "reassembly failed too often; its message is dead-lettered: 1 message(s) in reassembly-dlq".to_owned()
-            ),
-            ("collector/services".to_owned(), "no answer".to_owned()),
+            (stage(QueueRole::Reassembly), "queue 5, oldest 11m, 0 consumers".to_owned()),
+            (Subject::DeadLetterQueue { queue }, "1 message".to_owned()),
+            (Subject::Job { job_id, code }, format!("{title}: 1 message(s) in reassembly-dlq")),
+            (collector(Collector::Services), "no answer".to_owned()),
         ]
     );
     let before = world.attention_list(NOW);
     world.collector_ran(Collector::Services, Duration::from_secs(60), Some("no answer".into()), NOW);
     assert_eq!(world.attention_list(NOW), before, "a collector that is asked less often is not up again");
-    let next: Vec<String> = world.attention_list(NOW).into_iter().map(|line| line.next).collect();
-    assert!(next[0].contains("logs/") && next[0].contains("`stereospot up`"), "{next:?}");
-    assert_eq!(next[1..3], ["Enter: triage, r: replay", "r: replay"]);
+    let next: Vec<Vec<Step>> = before.into_iter().map(|line| line.next).collect();
+    let expected = [
+        vec![Step::StartWorker { stage: Stage::Reassembly }],
+        vec![Step::Triage { queue }, Step::Replay { queue }],
+        vec![Step::ReplayJob { job_id, code }],
+        vec![Step::Wait { until: Wait::AllRead }],
+    ];
+    assert_eq!(next, expected);
 }
 
 #[test]
@@ -89,8 +113,10 @@ fn a_queue_of_a_service_without_tasks_is_served_by_a_worker_of_ours() {
         observed_at: began,
     };
     world.set_services(vec![media_worker], began);
-    let ids = |world: &World| -> Vec<String> { lines(world).into_iter().map(|(id, _)| id).collect() };
-    assert_eq!(ids(&world), ["service/media-worker/deletion", "service/media-worker/ingest"]);
+    let of_both = [QueueRole::Deletion, QueueRole::Ingest].map(|role| service("media-worker", role));
+    assert_eq!(subjects(&world), of_both);
+    let next = world.attention_list(NOW).remove(0).next;
+    assert_eq!(next, [Step::Scale { service: "media-worker".into(), desired: 1 }]);
     let started = Event {
         v: 1,
         id: Uuid::nil(),
@@ -107,7 +133,7 @@ fn a_queue_of_a_service_without_tasks_is_served_by_a_worker_of_ours() {
         unread: Unread::default(),
     };
     world.apply(&started, NOW);
-    assert_eq!(ids(&world), ["service/media-worker/ingest"], "it deletes, but fetches nothing");
+    assert_eq!(subjects(&world), of_both[1..], "it deletes, but fetches nothing");
 }
 
 #[test]
@@ -127,21 +153,20 @@ fn a_queue_that_cannot_be_read_and_a_budget_that_is_used_up_are_a_line_each() {
     let since = NOW.minus(Duration::from_secs(40));
     world.polling = Some(Polling { budget: 300, waiting: 12, latest: Duration::from_secs(75), since });
     world.is_held_back = true;
-    let found: Vec<(String, String, Timestamp)> =
-        world.attention_list(NOW).into_iter().map(|line| (line.id, line.evidence, line.since)).collect();
+    let found: Vec<(Subject, String, Timestamp)> =
+        world.attention_list(NOW).into_iter().map(|line| (line.about, line.evidence, line.since)).collect();
     let late = "300 calls a minute: 12 readings wait, the latest is 1m15s late";
     assert_eq!(
         found,
         [
-            ("queue/reassembly".to_owned(), "the queue w-reassembly does not exist".to_owned(), NOW),
-            ("collector/budget".to_owned(), late.to_owned(), since),
+            (queue(QueueRole::Reassembly), "the queue w-reassembly does not exist".to_owned(), NOW),
+            (Subject::Polling, late.to_owned(), since),
         ],
         "a collector that waits for its turn is not down"
     );
     world.set_queue(name, empty, SETTINGS, NOW);
     (world.polling, world.is_held_back) = (None, false);
-    let ids: Vec<String> = world.attention_list(NOW).into_iter().map(|line| line.id).collect();
-    assert_eq!(ids, ["collector/queues"]);
+    assert_eq!(subjects(&world), [collector(Collector::Queues)]);
 }
 
 #[test]
@@ -161,25 +186,22 @@ fn that_nobody_answers_is_one_line_before_all_others() {
         world.queue_failed(name, ErrorCode::Denied, expired, ago(40));
     }
     world.outage = Some(Outage { since: ago(9), error: expired.into(), of_aws: true, others_answer: false });
-    let ids = |world: &World| -> Vec<String> { lines(world).into_iter().map(|(id, _)| id).collect() };
-    let queues = ["chunking", "chunking-dlq", "inference"].map(|name| format!("queue/{name}"));
-    let mut singly: Vec<String> =
-        ["collector/jobs", "collector/own-database", "collector/queues", "stage/reassembly"].map(String::from).into();
-    singly.extend(queues);
-    singly.push("collector/services".into());
-    let mut found = ids(&world);
+    let mut singly: Vec<Subject> = QueueName::all().take(3).map(|queue| Subject::Queue { queue }).collect();
+    singly.extend([Services, Jobs, OwnDatabase, Queues].map(collector));
+    singly.push(stage(QueueRole::Reassembly));
+    let mut found = subjects(&world);
     singly.sort();
     found.sort();
     assert_eq!(found, singly, "for some seconds it may be anything");
     world.outage = Some(Outage { since: ago(10), error: expired.into(), of_aws: true, others_answer: false });
-    assert_eq!(ids(&world), ["backend/silent", "collector/own-database", "stage/reassembly"]);
+    let one_line = [Subject::Backend, collector(OwnDatabase), stage(QueueRole::Reassembly)];
+    assert_eq!(subjects(&world), one_line);
     let line = world.attention_list(NOW).remove(0);
     assert_eq!((line.severity, line.since), (Severity::Critical, ago(10)));
-    assert_eq!((line.subject.as_str(), line.evidence.as_str()), ("AWS can't be asked", expired));
+    assert_eq!((line.title.as_str(), line.evidence.as_str()), ("AWS can't be asked", expired));
     world.outage = Some(Outage { since: ago(10), error: expired.into(), of_aws: true, others_answer: true });
-    let subjects: Vec<String> = world.attention_list(NOW).into_iter().map(|line| line.subject).collect();
-    let expected = ["queues, jobs not read", "own-database not written", "reassembly idle", "services not read"];
-    assert_eq!(subjects, expected, "what else there is speaks for itself");
+    let expected = [&one_line[..], &[collector(Services)]].concat();
+    assert_eq!(subjects(&world), expected, "what else there is speaks for itself");
     assert_eq!(world.not_read(NOW).len(), 4);
 }
 
@@ -197,44 +219,20 @@ fn what_is_missing_stands_before_what_it_holds_up_and_a_part_that_fails_is_told(
         Some("1 of 5 not read: jobs created: throttled".into()),
         NOW.minus(FAILS_FOR),
     );
-    let found: Vec<(String, Severity)> =
-        world.attention_list(NOW).into_iter().map(|line| (line.id, line.severity)).collect();
+    let found: Vec<(Subject, Severity)> =
+        world.attention_list(NOW).into_iter().map(|line| (line.about, line.severity)).collect();
     let expected = [
-        ("queue/chunking", Severity::Critical),
-        ("stage/inference", Severity::Critical),
-        ("collector/jobs", Severity::Warning),
-        ("queue/ingest", Severity::Warning),
+        (queue(QueueRole::Chunking), Severity::Critical),
+        (stage(QueueRole::Inference), Severity::Critical),
+        (collector(Collector::Jobs), Severity::Warning),
+        (queue(QueueRole::Ingest), Severity::Warning),
     ];
-    assert_eq!(found, expected.map(|(id, severity)| (id.to_owned(), severity)));
+    assert_eq!(found, expected);
     let lines = world.attention_list(NOW);
-    assert!(lines[0].next.contains("stereospot provision"), "{}", lines[0].next);
+    assert_eq!(lines[0].next, [Step::Provision { queue: QueueName::main(QueueRole::Chunking) }]);
     assert_eq!(lines[2].evidence, "1 of 5 not read: jobs created: throttled");
     world.collector_ran(Collector::Jobs, Duration::from_secs(10), None, NOW);
     world.collector_lacks(Collector::Jobs, None, NOW);
     world.collector_lacks(Collector::Jobs, Some("1 of 5 not read".into()), NOW);
     assert_eq!(world.attention_list(NOW).len(), 3, "a moment's failure is no line");
-}
-
-#[test]
-fn the_next_step_is_one_that_can_be_taken() {
-    let finding = |repair| Finding {
-        code: FindingCode::SegmentLost,
-        severity: Severity::Critical,
-        since: NOW,
-        evidence: Vec::new(),
-        repair: Some(repair),
-    };
-    let resend = finding(Repair::ResendSegments { segments: vec![1] });
-    let trigger = finding(Repair::Trigger);
-    let mut world = World::new(QueueName::all());
-    assert_eq!(world.next_step(&resend), "Enter: show; it is repaired by itself");
-    let unsure = Finding { severity: Severity::Warning, ..resend.clone() };
-    assert_eq!(world.next_step(&unsure), "f: repair", "nothing acts on a warning");
-    world.reconciles = false;
-    assert_eq!((world.next_step(&resend), world.next_step(&trigger)), ("f: repair", "t: trigger reassembly"));
-    world.is_read_only = true;
-    assert_eq!(
-        (world.next_step(&resend), world.next_step(&trigger)),
-        ("Enter: show (read-only)", "Enter: show (read-only)")
-    );
 }

@@ -1,7 +1,8 @@
 use stereospot_api::view::WorkerState;
+use stereospot_domain::attention::Subject;
 use stereospot_domain::event::{Unread, WorkerStarted};
 use stereospot_domain::queue::{Settings, Stats};
-use stereospot_domain::{Event, Payload, QueueName, QueueRole, Stage};
+use stereospot_domain::{Collector, Event, Payload, QueueName, QueueRole, Stage};
 use uuid::Uuid;
 
 use super::*;
@@ -37,40 +38,47 @@ fn world() -> World {
     world
 }
 
-fn lines(world: &World, secs: i64) -> Vec<String> {
-    world.attention_list(at(secs)).into_iter().map(|line| line.id).collect()
+fn lines(world: &World, secs: i64) -> Vec<Subject> {
+    world.attention_list(at(secs)).into_iter().map(|line| line.about).collect()
+}
+
+const IDLE: Subject = Subject::Stage { role: QueueRole::Chunking };
+const FAILING: Subject = Subject::Collector { name: Collector::OwnDatabase };
+
+fn silent() -> Subject {
+    Subject::Worker { name: "chunking-1".into() }
 }
 
 #[test]
 fn who_cannot_be_heard_is_not_called_silent() {
     let mut world = world();
-    assert_eq!(lines(&world, 60), ["stage/chunking", "worker/chunking-1"]);
+    assert_eq!(lines(&world, 60), [IDLE, silent()]);
     for secs in [10, 20, 30, 40, 50, 60] {
         world.own_database_failed(100, FULL.into(), at(secs));
         // A small write still finds room.
         world.own_database_took(0, at(secs + 1));
         world.own_database_took(3, at(secs + 2));
-        assert_eq!(lines(&world, secs + 3), ["collector/own-database"]);
+        assert_eq!(lines(&world, secs + 3), [FAILING]);
     }
     let chunking = QueueName::main(QueueRole::Chunking);
     assert_eq!(world.consumers(chunking, at(63)), 1);
     assert_eq!(world.worker_views(at(63))[0].state, WorkerState::Idle);
     // Of two as large one goes: that says little.
     world.own_database_took(100, at(64));
-    assert_eq!(lines(&world, 64), ["collector/own-database"]);
+    assert_eq!(lines(&world, 64), [FAILING]);
     // From now on the worker has time to tell what it held back.
     world.own_database_took(100, at(65));
     assert!(lines(&world, 65).is_empty());
-    assert_eq!(lines(&world, 90), ["stage/chunking", "worker/chunking-1"]);
+    assert_eq!(lines(&world, 90), [IDLE, silent()]);
 }
 
 #[test]
 fn a_stage_of_which_nothing_could_be_heard_is_not_called_idle() {
     let mut world = world();
     world.workers.clear();
-    assert_eq!(lines(&world, 40), ["stage/chunking"]);
+    assert_eq!(lines(&world, 40), [IDLE]);
     world.own_database_failed(1, FULL.into(), at(40));
-    assert_eq!(lines(&world, 40), ["collector/own-database"]);
+    assert_eq!(lines(&world, 40), [FAILING]);
 }
 
 #[test]
@@ -78,7 +86,7 @@ fn a_failure_is_over_when_nothing_failed_for_a_while() {
     let mut world = world();
     world.own_database_failed(100, FULL.into(), at(10));
     world.own_database_took(0, at(24));
-    assert_eq!(lines(&world, 24), ["collector/own-database"]);
+    assert_eq!(lines(&world, 24), [FAILING]);
     world.own_database_took(0, at(25));
     assert!(lines(&world, 25).is_empty());
 }

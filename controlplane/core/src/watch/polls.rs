@@ -7,10 +7,10 @@ use stereospot_domain::ErrorCode;
 use stereospot_domain::{BackendKind, JobId, JobStatus, QueueName, QueueRole, Timestamp};
 
 use super::budget::Budget;
-use super::collector::Collector;
 use super::pace::Pace;
 use super::schedule::{Moment, Next, Outcome, Reading, Schedule, Target};
 use super::spending::{Counts, PollsView, Spending};
+use stereospot_domain::Collector;
 
 mod report;
 
@@ -123,7 +123,7 @@ impl PollState {
     pub fn done(&mut self, reading: Reading, outcome: Outcome, took: Duration, calls: u32, now: Moment) {
         if outcome != Outcome::Failed {
             self.errors.remove(&reading.target);
-            if calls > 0 && !Collector::of(reading.target).is_essential() {
+            if calls > 0 && !reading.target.collector().is_essential() {
                 self.others_answered_at = Some(now);
             } else if calls > 0 {
                 (self.answered_at, self.probed_at) = (now, None);
@@ -164,7 +164,7 @@ impl PollState {
     /// Whether a collector is without an answer to any of its questions.
     #[must_use]
     pub fn is_any_unanswered(&self, collector: Collector, now: Moment) -> bool {
-        let freshness = self.schedule.freshness(now, |target| Collector::of(target) == collector);
+        let freshness = self.schedule.freshness(now, |target| target.collector() == collector);
         freshness.failing + freshness.hanging > 0
     }
 
@@ -186,7 +186,7 @@ impl PollState {
     }
 
     fn is_used(&self, collector: Collector) -> bool {
-        let freshness = || self.schedule.freshness(Moment::ZERO, |target| Collector::of(target) == collector);
+        let freshness = || self.schedule.freshness(Moment::ZERO, |target| target.collector() == collector);
         collector == Collector::JobDetails || freshness().targets > 0
     }
 }

@@ -1,17 +1,18 @@
-//! Messages that somebody chose one by one, as far as they can't be had: why not, and what to do.
+//! Messages that were chosen one by one and can't be had: why not, and what to do.
 
 use std::collections::HashSet;
 
 use stereospot_domain::QueueName;
-use stereospot_domain::plan::{ItemResult, Outcome};
+use stereospot_domain::plan::{ItemResult, Outcome, RefusalCode};
 use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::Stats;
 use stereospot_ports::{Result as PortResult, WorkQueue};
 
-use crate::actions::{Draft, MAX_ITEMS, named, result};
+use super::message_of;
+use crate::actions::{Draft, MAX_ITEMS, refused as refusal, result};
 
-/// A queue whose messages can't be looked at: looking for one would count as a receiving of each, so none is taken.
-pub(super) fn refused(name: QueueName, ids: &[String]) -> Draft {
+/// A queue whose messages can't be read one by one: to look for one would count as a receive of each, so none is taken.
+pub(super) fn refused(name: QueueName) -> Draft {
     let dead = QueueName::dead_letter(name.role);
     let instead = match name.is_dead_letter {
         true => String::new(),
@@ -21,24 +22,19 @@ pub(super) fn refused(name: QueueName, ids: &[String]) -> Draft {
         "no single message can be taken off {name}: to find it, SQS would count a receiving of each one there, which brings all \
          of them nearer to being dead-lettered; {instead}purge the whole queue"
     );
-    Draft {
-        scope: name.to_string(),
-        refused: Some(why),
-        command: format!("stereospot queues purge {name}{}", named(Some(ids))),
-        ..Draft::default()
-    }
+    Draft { scope: name.to_string(), refused: refusal(RefusalCode::WholeQueueOnly, why), ..Draft::default() }
 }
 
-/// Why a plan leaves a chosen message out that a look at the queue didn't show.
+/// Why a plan leaves out a chosen message that was not seen on the queue.
 pub(super) fn unseen(stats: Stats) -> &'static str {
-    // Where numbers are approximate (SQS), a look doesn't show what others hold.
+    // Where numbers are approximate (SQS), reading doesn't show what others hold.
     match stats.is_exact || stats.in_flight + stats.delayed == 0 {
         true => "no longer on the queue",
         false => "no longer on the queue, or held by somebody who looks at it",
     }
 }
 
-/// What the queue holds once the chosen ones are gone.
+/// What the queue holds without the chosen messages.
 pub(super) fn left(name: QueueName, stats: Stats, chosen: usize) -> String {
     let others = (stats.ready + stats.in_flight + stats.delayed).saturating_sub(chosen as u64);
     match (others, stats.is_exact) {
@@ -48,27 +44,27 @@ pub(super) fn left(name: QueueName, stats: Stats, chosen: usize) -> String {
     }
 }
 
-/// The ends of chosen messages that were not met when the plan was applied.
-pub(super) async fn unmet(queue: &dyn WorkQueue, ids: HashSet<String>) -> Vec<ItemResult> {
+/// The results of chosen messages that did not come when the plan was applied.
+pub(super) async fn unmet(name: QueueName, queue: &dyn WorkQueue, ids: HashSet<String>) -> Vec<ItemResult> {
     if ids.is_empty() {
         return Vec::new();
     }
     match look(queue).await {
-        Ok(look) => ids.into_iter().map(|id| look.end(id)).collect(),
+        Ok(look) => ids.iter().map(|id| look.end(name, id)).collect(),
         Err(error) => {
             let why = chain(&error);
-            ids.into_iter().map(|id| result(id, Outcome::Failed, why.clone())).collect()
+            ids.iter().map(|id| result(&message_of(name, id), Outcome::Failed, why.clone())).collect()
         }
     }
 }
 
 /// What can be known of messages that can't be received.
 enum Look {
-    /// All that is on the queue, and how long each may be held.
+    /// All that is on the queue, and how many seconds each may be held.
     All(HashSet<String>, u64),
-    /// Others hold some, nobody can see which.
+    /// Others hold some for so many seconds; which ones is not known.
     SomeHeld(u64),
-    /// Nobody holds any.
+    /// No one holds any.
     NoneHeld,
 }
 
@@ -83,16 +79,17 @@ async fn look(queue: &dyn WorkQueue) -> PortResult<Look> {
 }
 
 impl Look {
-    fn end(&self, id: String) -> ItemResult {
+    fn end(&self, name: QueueName, id: &str) -> ItemResult {
+        let target = &message_of(name, id);
         match self {
-            Look::All(there, within) if there.contains(&id) => {
+            Look::All(there, within) if there.contains(id) => {
                 let why = format!("somebody else holds it, so it stays: try again in {within} s");
-                result(id, Outcome::Failed, why)
+                result(target, Outcome::Failed, why)
             }
-            Look::All(..) | Look::NoneHeld => result(id, Outcome::Skipped, "gone already"),
+            Look::All(..) | Look::NoneHeld => result(target, Outcome::Skipped, "gone already"),
             Look::SomeHeld(within) => {
                 let why = format!("somebody else holds it, or it is gone: look again in {within} s");
-                result(id, Outcome::Failed, why)
+                result(target, Outcome::Failed, why)
             }
         }
     }

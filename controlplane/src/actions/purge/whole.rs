@@ -1,16 +1,16 @@
-//! Purge of a queue whose messages can't be looked at: SQS removes all of them by itself, and nothing can be copied.
+//! Purge of a queue whose messages can't be read one by one: SQS removes all of them, and nothing can be copied.
 
 use std::time::Duration;
 
-use stereospot_domain::plan::ItemResult;
-use stereospot_domain::{QueueName, QueueRole, Timestamp};
+use stereospot_domain::plan::{ItemResult, PlanItem, RefusalCode, Target};
+use stereospot_domain::{QueueName, Timestamp};
 use stereospot_ports::WorkQueue;
 use stereospot_ports::work_queue::Stats;
 
-use crate::actions::{Draft, attempted, item};
+use crate::actions::{Draft, attempted, refused};
 use crate::app::App;
 
-/// SQS purges a queue once in so long.
+/// SQS purges a queue at most once in this time.
 const ONCE_IN: Duration = Duration::from_secs(60);
 
 pub(super) fn draft(app: &App, name: QueueName, stats: Stats) -> Draft {
@@ -19,21 +19,23 @@ pub(super) fn draft(app: &App, name: QueueName, stats: Stats) -> Draft {
     let now = app.now();
     let purged_at = app.live.with(|world| world.queue_view(name, now)?.purged_at);
     let refused = if all == 0 {
-        Some(format!("{name} is empty, as far as SQS counts"))
+        refused(RefusalCode::Nothing, format!("{name} is empty, as far as SQS counts"))
     } else {
-        too_soon(purged_at, now).map(|wait| {
-            format!("{name} was purged less than a minute ago: SQS does that once in 60 s; try again in {wait} s")
+        too_soon(purged_at, now).and_then(|wait| {
+            let why =
+                format!("{name} was purged less than a minute ago: SQS does that once in 60 s; try again in {wait} s");
+            refused(RefusalCode::TooSoon, why)
         })
     };
     let lost = match app.config.reconciles() {
         true => "unfinished jobs whose messages go are asked for again by the reconciler, which is on",
         false => "unfinished jobs whose messages go stay stuck until they are repaired: the reconciler is off",
     };
-    let of_jobs = QueueRole::PIPELINE.contains(&name.role).then(|| lost.to_owned());
+    let of_jobs = name.role.is_in_pipeline().then(|| lost.to_owned());
     Draft {
         scope: format!("all of {name}, about {all} messages"),
-        items: vec![item(
-            name.to_string(),
+        items: vec![PlanItem::new(
+            Target::Queue { queue: name },
             format!("remove all: about {ready} ready, {in_flight} in flight, {delayed} delayed"),
         )],
         effect: format!("{name} is empty within a minute. No copies can be kept: this can't be undone"),
@@ -48,7 +50,6 @@ pub(super) fn draft(app: &App, name: QueueName, stats: Stats) -> Draft {
         .collect(),
         confirm: Some(format!("purge {name}")),
         refused,
-        command: format!("stereospot queues purge {name}"),
         ..Draft::default()
     }
 }
@@ -56,10 +57,10 @@ pub(super) fn draft(app: &App, name: QueueName, stats: Stats) -> Draft {
 pub(super) async fn apply(name: QueueName, queue: &dyn WorkQueue) -> Vec<ItemResult> {
     let removed = queue.purge().await;
     let note = |count| format!("SQS removes about {count} messages, within a minute; no copies are kept");
-    vec![attempted(name.to_string(), removed.map(note))]
+    vec![attempted(&Target::Queue { queue: name }, removed.map(note))]
 }
 
-/// Seconds until it may be purged again; none when it may now.
+/// Seconds until the queue may be purged again; none when it may now.
 fn too_soon(purged_at: Option<Timestamp>, now: Timestamp) -> Option<u64> {
     let left = ONCE_IN.checked_sub(now.since(purged_at?)).filter(|left| !left.is_zero())?;
     Some(left.as_secs() + u64::from(left.subsec_nanos() > 0))

@@ -1,23 +1,23 @@
-//! Replay of a long dead-letter queue by the platform's own move: thousands of messages in seconds, none of them looked at.
+//! Replay of a long dead-letter queue by redrive: thousands of messages in seconds, none of them looked at.
 //!
-//! Invariant: a job that failed is never moved for: its messages would be received, found needless and dropped. Such a queue is
-//! replayed message by message.
+//! Invariant: a queue with messages of failed jobs is never redriven: workers would drop these messages. It is replayed message by
+//! message.
 
 use std::time::Duration;
 
 use stereospot_domain::QueueName;
-use stereospot_domain::plan::{ItemResult, Outcome, Plan};
+use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, Target};
 use stereospot_ports::Result as PortResult;
 
-use crate::actions::{Draft, attempted, item, result};
+use crate::actions::{Draft, attempted, result};
 use crate::app::App;
 use crate::platform::{Move, Moves};
 
-/// A queue with more messages than this is long.
+/// A queue with more messages than this is redriven.
 pub(super) const LONG: usize = 1_000;
 /// Between two looks at a move.
 const LOOK: Duration = Duration::from_secs(1);
-/// A move that can't be looked at so often in a row is no longer followed; it goes on.
+/// After so many failed looks in a row a move is no longer followed; it goes on.
 const MAX_MISSES: u32 = 10;
 
 /// The plan of a move. `needless` of the `seen` messages that were looked at need not be sent.
@@ -34,16 +34,18 @@ pub(super) async fn draft(app: &App, name: QueueName, ready: u64, seen: usize, n
     }
     Ok(Draft {
         scope: format!("all of {name}, about {ready} messages, by the platform's own move"),
-        items: vec![item(name.to_string(), format!("move all of it to {main}, about {ready} messages"))],
+        items: vec![PlanItem::new(
+            Target::Queue { queue: name },
+            format!("move all of it to {main}, about {ready} messages"),
+        )],
         effect: format!("{main} ready ≈ {before} → ≈ {}", before + ready),
         assumptions,
         confirm: Some(format!("replay {ready}")),
-        command: format!("stereospot queues replay {name}"),
         ..Draft::default()
     })
 }
 
-/// Why no replay may begin: a move of the queue runs. None too when that can't be asked.
+/// Why no replay may begin: a move of the queue runs. None, too, when that can't be asked.
 pub(super) async fn running(moves: &dyn Moves, name: QueueName) -> Option<String> {
     match moves.newest().await {
         Ok(Some(newest)) if newest.is_running => Some(format!(
@@ -58,30 +60,24 @@ pub(super) async fn running(moves: &dyn Moves, name: QueueName) -> Option<String
     }
 }
 
-/// True for a plan of this module: its only item is the queue.
-pub(super) fn is_one(name: QueueName, plan: &Plan) -> bool {
-    matches!(&plan.items[..], [item] if item.id == name.to_string())
-}
-
 /// Starts the move and follows it to its end.
-pub(super) async fn apply(app: &App, name: QueueName) -> Vec<ItemResult> {
-    let id = name.to_string();
+pub(super) async fn apply(app: &App, name: QueueName, target: &Target) -> Vec<ItemResult> {
     let Some(moves) = app.platform.moves.get(&name) else {
-        return vec![result(id, Outcome::Failed, "this platform moves no queues")];
+        return vec![result(target, Outcome::Failed, "this platform moves no queues")];
     };
     let began = app.now();
     if let Err(error) = moves.start().await {
-        return vec![attempted(id, Err(error))];
+        return vec![attempted(target, Err(error))];
     }
     let mut misses = 0;
     loop {
         tokio::select! {
-            () = app.stop.cancelled() => return vec![result(id, Outcome::Done, "started; it goes on by itself")],
+            () = app.stop.cancelled() => return vec![result(target, Outcome::Done, "started; it goes on by itself")],
             () = tokio::time::sleep(LOOK) => {}
         }
         let newest = moves.newest().await;
         match newest {
-            // One that is older is an earlier one: ours is not listed yet. A minute makes up for clocks that differ.
+            // An older one is an earlier move: ours is not listed yet. A minute allows for clocks that differ.
             Ok(Some(newest)) if newest.started_at >= began.minus(Duration::from_secs(60)) => {
                 misses = 0;
                 let said = progress(&newest);
@@ -91,8 +87,8 @@ pub(super) async fn apply(app: &App, name: QueueName) -> Vec<ItemResult> {
                 }
                 app.set_move(name, None);
                 return vec![match newest.failure {
-                    None => result(id, Outcome::Done, said),
-                    Some(why) => result(id, Outcome::Failed, format!("{said}, then it ended: {why}")),
+                    None => result(target, Outcome::Done, said),
+                    Some(why) => result(target, Outcome::Failed, format!("{said}, then it ended: {why}")),
                 }];
             }
             other => {
@@ -100,7 +96,7 @@ pub(super) async fn apply(app: &App, name: QueueName) -> Vec<ItemResult> {
                 if misses >= MAX_MISSES {
                     app.set_move(name, None);
                     let why = other.err().map_or(String::new(), |error| format!(": {error}"));
-                    return vec![result(id, Outcome::Done, format!("started; it can't be followed{why}"))];
+                    return vec![result(target, Outcome::Done, format!("started; it can't be followed{why}"))];
                 }
             }
         }

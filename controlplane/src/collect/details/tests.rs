@@ -1,9 +1,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use stereospot_core::watch::collector::Collector;
 use stereospot_domain::event::JobSubmitted;
-use stereospot_domain::{Job, JobOptions, Payload, Timestamp};
+use stereospot_domain::{Collector, Job, JobOptions, Payload, Timestamp};
 use stereospot_ports::memory::{self, ManualClock};
 use uuid::Uuid;
 

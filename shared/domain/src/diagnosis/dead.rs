@@ -1,6 +1,6 @@
 //! Dead-lettered messages: which step gave up, and whether sending them again is of use.
 
-use super::{DeadLetter, Finding, FindingCode, JobFacts, Repair, Severity, list};
+use super::{DeadLetter, Finding, FindingCode, JobFacts, Repair, list};
 use crate::job::JobStatus;
 use crate::queue::{QueueName, QueueRole};
 
@@ -47,13 +47,7 @@ pub(super) fn letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
         }
         let repair = Repair::ReplayDeadLetters { queue: QueueName::dead_letter(role), message_ids };
         let is_of_use = matches!(&repair, Repair::ReplayDeadLetters { message_ids, .. } if !message_ids.is_empty());
-        findings.push(Finding {
-            code,
-            severity: Severity::Critical,
-            since,
-            evidence,
-            repair: is_of_use.then_some(repair),
-        });
+        findings.push(Finding::new(code, since, evidence, is_of_use.then_some(repair)));
     }
 }
 

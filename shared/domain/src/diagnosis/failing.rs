@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DeadLetter, FailingStep, Finding, FindingCode, JobFacts, Severity};
+use super::{DeadLetter, FailingStep, Finding, FindingCode, JobFacts};
 use crate::job::JobStatus;
 use crate::stage::Stage;
 use crate::time::Timestamp;
@@ -34,13 +34,7 @@ pub(super) fn steps(facts: &JobFacts, now: Timestamp, patience: Duration, findin
     if failing.len() > MOST_NAMED {
         evidence.push(format!("and {} more", failing.len() - MOST_NAMED));
     }
-    findings.push(Finding {
-        code: FindingCode::StepFailing,
-        severity: Severity::Warning,
-        since,
-        evidence,
-        repair: None,
-    });
+    findings.push(Finding::new(FindingCode::StepFailing, since, evidence, None));
 }
 
 /// True when the job still needs the step.

@@ -33,7 +33,8 @@ pub(super) fn lost(facts: &JobFacts, now: Timestamp, findings: &mut Vec<Finding>
         evidence.push("its address stood only in the message: submit it again".into());
         evidence.push(format!("`stereospot jobs fail {}` gives this job up", facts.job.value.job_id));
     }
-    findings.push(Finding { code: FindingCode::IngestLost, severity: gone.severity, since, evidence, repair });
+    findings
+        .push(Finding { severity: gone.severity, ..Finding::new(FindingCode::IngestLost, since, evidence, repair) });
 }
 
 /// Why the message is taken for lost. Where its queue can't be asked, that all its tries are over is a warning that says so.

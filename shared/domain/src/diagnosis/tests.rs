@@ -62,10 +62,22 @@ fn letter(role: QueueRole, segment_index: Option<u32>) -> DeadLetter {
 }
 
 fn check(facts: &JobFacts, expected: &[(FindingCode, bool)]) {
-    let found: Vec<(FindingCode, bool)> = diagnose(facts, NOW, Patience::default())
-        .into_iter()
-        .map(|finding| (finding.code, finding.repair.is_some()))
-        .collect();
+    let findings = diagnose(facts, NOW, Patience::default());
+    for finding in &findings {
+        let remedy = match &finding.repair {
+            None if finding.code == FindingCode::IngestLost => Remedy::GiveUp,
+            None => Remedy::Look,
+            Some(Repair::ReplayDeadLetters { .. }) => Remedy::Replay,
+            Some(Repair::ResendSource | Repair::ResendSegments { .. } | Repair::PutCompletions { .. }) => {
+                Remedy::Repair
+            }
+            Some(_) => Remedy::Trigger,
+        };
+        assert_eq!(finding.remedy(), remedy, "the table of codes: {finding:?}");
+        assert!(finding.severity <= finding.code.severity(), "doubt only makes it less grave: {finding:?}");
+    }
+    let found: Vec<(FindingCode, bool)> =
+        findings.into_iter().map(|finding| (finding.code, finding.repair.is_some())).collect();
     assert_eq!(found, expected, "{facts:#?}");
 }
 

@@ -63,6 +63,8 @@ fields! {
         /// Who gave the job up, where it was not a worker.
         by: String,
         is_final: bool,
+        /// True when the upload of the source could not be stored: the source may be sent again.
+        is_upload: bool,
     }
 
     /// Of `job.repaired`.

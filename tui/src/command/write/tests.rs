@@ -1,3 +1,4 @@
+use stereospot_domain::plan::Refusal;
 use stereospot_domain::{QueueName, QueueRole, Timestamp};
 use uuid::Uuid;
 
@@ -6,8 +7,8 @@ use super::*;
 #[test]
 fn only_a_queue_that_is_empty_needs_nothing() {
     let queue = QueueName::main(QueueRole::Inference);
-    let plan = |action: Action, refused: &str, skips: usize| {
-        let skip = PlanItem { id: "m".into(), what: "taken".into(), job_id: None, segment_index: None };
+    let plan = |action: Action, code: RefusalCode, skips: usize| {
+        let skip = PlanItem::message(queue, "m", None, "taken");
         Plan {
             id: Uuid::nil(),
             action,
@@ -20,21 +21,22 @@ fn only_a_queue_that_is_empty_needs_nothing() {
             effect: String::new(),
             assumptions: Vec::new(),
             confirm: None,
-            refused: Some(refused.into()),
+            refused: Some(Refusal::new(code, "whatever it says")),
             command: String::new(),
         }
     };
     let replay = || Action::Replay { queue, message_ids: None };
-    assert_eq!(emptied(&plan(Action::Purge { queue, message_ids: None }, "inference is empty", 0)), Some(queue));
-    assert_eq!(emptied(&plan(replay(), "inference is empty", 0)), Some(queue));
-    assert_eq!(emptied(&plan(replay(), "nothing to send: 1 message left alone", 1)), None);
-    assert_eq!(emptied(&plan(Action::Purge { queue, message_ids: None }, "this server takes no write", 0)), None);
-    assert_eq!(emptied(&plan(Action::StopMove { queue }, "inference is empty", 0)), None);
+    assert_eq!(emptied(&plan(Action::Purge { queue, message_ids: None }, RefusalCode::Empty, 0)), Some(queue));
+    assert_eq!(emptied(&plan(replay(), RefusalCode::Empty, 0)), Some(queue));
+    assert_eq!(emptied(&plan(replay(), RefusalCode::Nothing, 1)), None);
+    assert_eq!(emptied(&plan(Action::Purge { queue, message_ids: None }, RefusalCode::ReadOnly, 0)), None);
+    assert_eq!(emptied(&plan(Action::StopMove { queue }, RefusalCode::NoMove, 0)), None);
 }
 
 #[test]
 fn a_plan_lists_what_it_touches_and_leaves_and_counts_what_it_does_not_list() {
-    let item = |at: usize| PlanItem { id: format!("m{at}"), what: "send".into(), job_id: None, segment_index: None };
+    let item =
+        |at: usize| PlanItem::message(QueueName::dead_letter(QueueRole::Inference), format!("m{at}"), None, "send");
     let plan = Plan {
         id: Uuid::nil(),
         action: Action::Replay { queue: QueueName::dead_letter(QueueRole::Inference), message_ids: None },

@@ -1,9 +1,9 @@
 use stereospot_domain::QueueName;
 use stereospot_domain::QueueRole;
-use stereospot_domain::plan::Outcome as Ended;
+use stereospot_domain::plan::{Outcome as Ended, Refusal, RefusalCode};
 
 use super::*;
-use crate::dashboard::fixture::{NOW, plan};
+use crate::dashboard::fixture::{NOW, plan, target};
 
 const AT: Duration = Duration::from_secs(100);
 
@@ -114,7 +114,7 @@ fn a_plan_that_ran_out_or_was_refused_is_not_applied() {
     assert!(late.note.as_ref().unwrap().contains("run out"));
     let mut refused = shown(replay(), None, KeyCode::Char('r'));
     let Step::Shown(plan) = &mut refused.step else { panic!() };
-    plan.refused = Some("the queue is being purged".into());
+    plan.refused = Some(Refusal::new(RefusalCode::MoveRuns, "a move of the queue runs"));
     assert_eq!(press(&mut refused, KeyCode::Enter, 1000), Outcome::Stay);
     assert!(refused.note.unwrap().contains("can't be applied"));
 }
@@ -127,7 +127,7 @@ fn escape_cancels_until_it_is_applied() {
     assert_eq!(press(&mut dialog, KeyCode::Esc, 1100), Outcome::Stay, "what is sent can't be called back");
     assert!(dialog.note.as_ref().unwrap().contains("esc again leaves it"));
     assert_eq!(press(&mut dialog, KeyCode::Esc, 1200), Outcome::Close, "but nobody is held");
-    dialog.finish(vec![ItemResult { id: "m-17".into(), outcome: Ended::Done, note: String::new() }]);
+    dialog.finish(vec![ItemResult { target: target(17), outcome: Ended::Done, note: String::new() }]);
     assert!(matches!(dialog.step, Step::Done(_, ref results) if results.len() == 1));
     assert_eq!(press(&mut dialog, KeyCode::Esc, 1200), Outcome::Close);
 }

@@ -13,7 +13,10 @@ fn each_thing_is_told_once_in_words() {
     let lines = take(Input::Net(Net::Snapshot(Box::new(snapshot()))));
     assert_eq!(lines[0], "connected to http://127.0.0.1:7847");
     assert_eq!(lines[1], "local: 3 needing attention; jobs 4 running, 0 waiting, 1 stuck, 1 failed, 1 completed");
-    assert_eq!(lines[2], "critical: dlq inference: 14 messages: cuda out of memory ×11, timeout ×3; enter: triage");
+    assert_eq!(
+        lines[2],
+        "critical: DLQ inference: 14 messages: CUDA out of memory ×11, timeout ×3; stereospot queues peek inference-dlq"
+    );
     let mut view: JobView = job(5, "wedding.mp4", JobStatus::ChunkingComplete);
     (view.job.total_segments, view.segments_done) = (Some(4), 1);
     let change = |view: &JobView| Input::Net(Net::Change(Change::Job(Box::new(view.clone()))));

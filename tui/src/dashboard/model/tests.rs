@@ -1,4 +1,4 @@
-use stereospot_domain::QueueRole;
+use stereospot_domain::{Collector, QueueRole};
 
 use super::*;
 use crate::dashboard::fixture::{ago, event, queue, snapshot};
@@ -30,14 +30,14 @@ fn silence_makes_everything_stale() {
 #[test]
 fn a_collectors_success_confirms_what_it_did_not_tell_anew() {
     let mut model = model();
-    assert!(!model.is_old(ago(60), "queues", AT), "read a minute ago, confirmed a second ago");
+    assert!(!model.is_old(ago(60), Collector::Queues, AT), "read a minute ago, confirmed a second ago");
     let later = AT + Duration::from_secs(20);
     model.change(Change::Queue(queue(QueueRole::Inference, false, 3)), later, false);
-    assert!(model.is_old(ago(60), "queues", later), "not confirmed for twenty seconds");
+    assert!(model.is_old(ago(60), Collector::Queues, later), "not confirmed for twenty seconds");
     let mut collector = snapshot().collectors.remove(0);
     collector.last_success_at = Some(model.server_now(later));
     model.change(Change::Collector(collector), later, false);
-    assert!(!model.is_old(ago(60), "queues", later));
+    assert!(!model.is_old(ago(60), Collector::Queues, later));
 }
 
 #[test]
@@ -60,9 +60,9 @@ fn changes_replace_and_add() {
 #[test]
 fn what_is_read_seldom_is_as_old_as_it_says() {
     let mut model = model();
-    assert_eq!(model.read_at(ago(60), "queues"), ago(1), "read each two seconds, told when changed");
+    assert_eq!(model.read_at(ago(60), Collector::Queues), ago(1), "read each two seconds, told when changed");
     let mut collector = snapshot().collectors.remove(0);
     collector.interval_secs = 10.0;
     model.change(Change::Collector(collector), AT, false);
-    assert_eq!(model.read_at(ago(9), "queues"), ago(9), "each reading is told");
+    assert_eq!(model.read_at(ago(9), Collector::Queues), ago(9), "each reading is told");
 }

@@ -1,6 +1,5 @@
 //! One dead-letter queue: by cause, then message by message, then the body.
 
-mod fingerprint;
 mod triage;
 mod view;
 

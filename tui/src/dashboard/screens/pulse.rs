@@ -6,6 +6,7 @@ use std::mem::discriminant;
 use std::time::Duration;
 
 use stereospot_api::view::{Attention, ServiceView};
+use stereospot_domain::attention::Subject;
 use stereospot_domain::{JobId, QueueName, Stage};
 
 use crate::dashboard::canvas::Canvas;
@@ -21,8 +22,7 @@ use crate::text;
 /// What the cursor can stand on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Item {
-    /// An attention item, by its id.
-    Attention(String),
+    Attention(Subject),
     Stage(Stage),
     Job(JobId),
 }
@@ -40,7 +40,7 @@ pub(super) struct Pulse {
 
 /// What the cursor can stand on, in the order of the screen.
 fn items(model: &Model) -> Vec<Item> {
-    let attention = model.attention.iter().map(|item| Item::Attention(item.id.clone()));
+    let attention = model.attention.iter().map(|item| Item::Attention(item.about.clone()));
     let stages = Stage::ALL.iter().map(|stage| Item::Stage(*stage));
     let jobs = model.active.iter().map(|id| Item::Job(*id));
     attention.chain(stages).chain(jobs).collect()
@@ -55,7 +55,7 @@ impl Pulse {
 
     fn attention<'m>(&self, model: &'m Model) -> Option<&'m Attention> {
         match self.item(model)? {
-            Item::Attention(id) => model.attention.iter().find(|item| item.id == id),
+            Item::Attention(about) => model.attention.iter().find(|item| item.about == about),
             _ => None,
         }
     }
@@ -80,29 +80,28 @@ impl Pulse {
 
 /// Where what an attention item is about can be looked at.
 fn attention_leads_to(item: &Attention, model: &Model) -> Option<Place> {
-    let worker = item.id.strip_prefix("worker/").filter(|_| item.job_id.is_none());
-    if let Some(service) = service_of(item, model) {
-        return Some(Place::new(Command::Workers, About::Service(service.name.clone())));
-    }
-    if let Some(name) = worker.filter(|name| model.workers.contains_key(*name)) {
-        return Some(Place::new(Command::Workers, About::Worker(name.to_owned())));
-    }
-    // The deployment's screen shows how well the platform can be read.
-    if item.id.starts_with("collector/") {
-        return Some(Place::new(Command::Deployment, About::Nothing));
-    }
-    match (item.queue, item.job_id) {
-        (Some(queue), _) if queue.is_dead_letter => Some(Place::dead_letters(queue)),
-        (_, Some(job)) => Some(Place::job(job)),
-        (Some(queue), None) => Some(Place::new(Command::Queues, About::Queue(queue))),
-        (None, None) => None,
+    match &item.about {
+        Subject::Service { name, .. } if service_of(item, model).is_some() => {
+            Some(Place::new(Command::Workers, About::Service(name.clone())))
+        }
+        Subject::Worker { name } if item.job_id.is_none() && model.workers.contains_key(name) => {
+            Some(Place::new(Command::Workers, About::Worker(name.clone())))
+        }
+        Subject::Worker { .. } | Subject::Job { .. } => item.job_id.map(Place::job),
+        // The deployment's screen shows how well the platform can be read.
+        Subject::Collector { .. } | Subject::Polling => Some(Place::new(Command::Deployment, About::Nothing)),
+        Subject::Backend | Subject::Clock => None,
+        about => about.queue().map(|queue| match queue.is_dead_letter {
+            true => Place::dead_letters(queue),
+            false => Place::new(Command::Queues, About::Queue(queue)),
+        }),
     }
 }
 
 /// The service that an attention item is about.
 fn service_of<'m>(item: &Attention, model: &'m Model) -> Option<&'m ServiceView> {
-    let name = item.id.strip_prefix("service/")?.split('/').next()?;
-    model.services.iter().find(|service| service.name == name)
+    let Subject::Service { name, .. } = &item.about else { return None };
+    model.services.iter().find(|service| service.name == *name)
 }
 
 impl Screen for Pulse {
@@ -144,7 +143,7 @@ impl Screen for Pulse {
 
     fn queue(&self, model: &Model) -> Option<QueueName> {
         match self.item(model)? {
-            Item::Attention(_) => self.attention(model)?.queue,
+            Item::Attention(_) => self.attention(model)?.about.queue(),
             Item::Stage(stage) => Some(QueueName::main(stage.queue())),
             Item::Job(_) => None,
         }

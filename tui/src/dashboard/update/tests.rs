@@ -85,7 +85,7 @@ fn an_action_is_bound_to_what_was_under_the_cursor_when_its_key_was_pressed() {
     dash.key('4');
     dash.code(KeyCode::Down);
     let effects = press(&mut dash, 'f');
-    let expected = Action::Repair { job_id: job_id(1), code: "segment-dead-lettered".into() };
+    let expected = Action::Repair { job_id: job_id(1), code: "segment-dead-lettered".parse().unwrap() };
     assert_eq!(effects, [Effect::Plan { serial: 1, action: expected.clone() }]);
     newest(&mut dash, 100);
     dash.pass(Duration::from_secs(5));

@@ -2,6 +2,7 @@
 
 use ratatui::style::{Modifier, Style};
 use stereospot_api::view::CollectorView;
+use stereospot_domain::Collector;
 
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::keys::Command;
@@ -129,7 +130,7 @@ fn collector_part(state: &State, collector: &CollectorView) -> Part {
         Part { spans: vec![name, (format!("▲ {word} {age}"), theme.warn)], priority: 3 }
     } else {
         // Everything depends on queues and jobs: their ages stay longest.
-        let priority = if matches!(collector.name.as_str(), "queues" | "jobs") { 6 } else { 7 };
+        let priority = if matches!(collector.name, Collector::Queues | Collector::Jobs) { 6 } else { 7 };
         Part { spans: vec![name, (age, theme.dim)], priority }
     }
 }

@@ -207,7 +207,7 @@ fn head(state: &State, plan: &Plan, columns: usize) -> Vec<Line> {
         }
     };
     if let Some(refused) = &plan.refused {
-        labelled("refused", refused, theme.bad);
+        labelled("refused", &refused.why, theme.bad);
     }
     labelled("scope", &plan.scope, theme.text);
     let counted = format!("{} to do, {} skipped", plan.items.len(), plan.skips.len());
@@ -230,7 +230,7 @@ fn about_item(item: &PlanItem) -> String {
     match (item.job_id, item.segment_index) {
         (Some(job), Some(index)) => format!("{}/{index}  ", job.short()),
         (Some(job), None) => format!("{}  ", job.short()),
-        _ => format!("{}  ", text::truncate(&item.id, 12)),
+        _ => format!("{}  ", text::truncate(&item.target.to_string(), 12)),
     }
 }
 
@@ -304,8 +304,9 @@ fn result_lines(state: &State, plan: &Plan, results: &[ItemResult], columns: usi
                 Outcome::Skipped => ("–", theme.dim),
                 Outcome::Failed => ("✗", theme.bad),
             };
-            let item = plan.items.iter().find(|item| item.id == result.id);
-            let about = item.map_or_else(|| format!("{}  ", text::truncate(&result.id, 12)), about_item);
+            let item = plan.items.iter().find(|item| item.target == result.target);
+            let about =
+                item.map_or_else(|| format!("{}  ", text::truncate(&result.target.to_string(), 12)), about_item);
             let what = item.map_or("", |item| item.what.as_str());
             let words = if result.note.is_empty() { what } else { &result.note };
             item_lines(state, columns, (glyph, style), about, words)

@@ -2,21 +2,18 @@
 
 use ratatui::style::Style;
 use stereospot_api::view::{Observed, QueueView};
-use stereospot_domain::{QueueName, Timestamp};
+use stereospot_domain::{Collector, QueueName, Timestamp};
 
 use super::table::Cell;
 use crate::dashboard::state::State;
 use crate::text;
-
-/// The collector that reads queues.
-const QUEUES: &str = "queues";
 
 /// A polled number: `≈` where it is approximate, `·` where it isn't known, faint where it is old.
 pub(crate) fn polled(state: &State, value: Option<Observed<u64>>, style: Style) -> Cell {
     match value {
         Some(seen) => {
             let mark = if seen.is_exact { "" } else { "≈" };
-            let is_old = state.model.is_old(seen.at, QUEUES, state.now);
+            let is_old = state.model.is_old(seen.at, Collector::Queues, state.now);
             Cell::new(format!("{mark}{}", text::count(seen.value)), state.theme.aged(style, is_old))
         }
         None => missing(state),
@@ -58,12 +55,12 @@ pub(crate) fn since(state: &State, at: Option<Timestamp>, style: Style) -> Cell 
 /// When a queue's numbers were read or confirmed; none when they never were.
 pub(crate) fn read_at(state: &State, queue: &QueueView) -> Option<Timestamp> {
     let values = [queue.ready, queue.in_flight, queue.delayed].into_iter().flatten();
-    values.map(|value| state.model.read_at(value.at, QUEUES)).min()
+    values.map(|value| state.model.read_at(value.at, Collector::Queues)).min()
 }
 
 /// True when a queue's numbers are old.
 pub(crate) fn is_old(state: &State, queue: &QueueView) -> bool {
-    read_at(state, queue).is_none_or(|at| state.model.is_old(at, QUEUES, state.now))
+    read_at(state, queue).is_none_or(|at| state.model.is_old(at, Collector::Queues, state.now))
 }
 
 /// A style, faint where a queue's numbers are old.

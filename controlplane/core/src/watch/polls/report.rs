@@ -6,9 +6,9 @@ use stereospot_domain::{JobStatus, Timestamp};
 
 use super::{Failure, PollState, TICK};
 use crate::attention::Outage;
-use crate::watch::collector::Collector;
 use crate::watch::schedule::{Moment, Target};
 use crate::world::Polling;
+use stereospot_domain::Collector;
 
 /// So many targets without an answer, and no answer at all in between, may be an outage.
 const AN_OUTAGE: usize = 3;
@@ -71,7 +71,7 @@ impl PollState {
 /// That neither queues nor rows answer. What makes that likely has both asked.
 fn outage(inner: &mut PollState, now: Moment, at: Timestamp) -> Option<Outage> {
     let unanswered: Vec<Target> = inner.schedule.unanswered(inner.answered_at, now).collect();
-    let is_in = |collector: Collector| unanswered.iter().any(|target| Collector::of(*target) == collector);
+    let is_in = |collector: Collector| unanswered.iter().any(|target| target.collector() == collector);
     if unanswered.len() >= AN_OUTAGE {
         if inner.silent_since.is_none() && is_in(Collector::Queues) && is_in(Collector::Jobs) {
             inner.silent_since = Some(at.minus(now.saturating_sub(inner.answered_at)));
@@ -95,7 +95,7 @@ fn outage(inner: &mut PollState, now: Moment, at: Timestamp) -> Option<Outage> {
     };
     let has_answered = inner.others_answered_at.is_some_and(|other| other >= inner.answered_at);
     let others_answer = has_answered && !is_in(Collector::Services) && !is_in(Collector::Logs);
-    let of = |collector: Collector| why(&|target| Collector::of(*target) == collector);
+    let of = |collector: Collector| why(&|target| target.collector() == collector);
     let error = match (others_answer, of(Collector::Queues), of(Collector::Jobs)) {
         (false, ..) => why(&|target| unanswered.contains(target)),
         (true, queues, jobs) if queues == jobs => queues,
@@ -106,23 +106,23 @@ fn outage(inner: &mut PollState, now: Moment, at: Timestamp) -> Option<Outage> {
 
 /// None for a collector that has not read anything yet, or never does.
 fn report_of(inner: &PollState, name: Collector, now: Moment, at: Timestamp) -> Option<CollectorReport> {
-    let freshness = |name: Collector| inner.schedule.freshness(now, |target| Collector::of(target) == name);
+    let freshness = |name: Collector| inner.schedule.freshness(now, |target| target.collector() == name);
     let of_name = freshness(name);
     let is_ready = match name {
         // It has targets only while there are jobs to look at.
-        Collector::JobDetails => inner.schedule.was_read(|target| Collector::of(target) == Collector::Jobs),
+        Collector::JobDetails => inner.schedule.was_read(|target| target.collector() == Collector::Jobs),
         // With the newest rows the events of the jobs are loaded that people look at first.
         Collector::SettledJobs => [JobStatus::Completed, JobStatus::Failed]
             .iter()
             .all(|status| inner.schedule.was_read(|target| target == Target::Newest(*status))),
-        _ => inner.schedule.was_read(|target| Collector::of(target) == name),
+        _ => inner.schedule.was_read(|target| target.collector() == name),
     };
     let is_down = of_name.is_down();
     if !is_ready && !is_down {
         return None;
     }
     // Of several the one that began last: what changed a moment ago is news.
-    let of_this = inner.errors.iter().filter(|(target, _)| Collector::of(**target) == name);
+    let of_this = inner.errors.iter().filter(|(target, _)| target.collector() == name);
     let newest = of_this.max_by_key(|(_, (since, _))| *since).map(|(target, (_, error))| (target, error));
     let error = is_down.then(|| newest.map_or_else(|| NO_ANSWER.to_owned(), |(_, error)| error.sentence.clone()));
     let lacks = newest.filter(|_| !is_down && of_name.failing > 0);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use stereospot_domain::{JobId, JobStatus, QueueName};
+use stereospot_domain::{Collector, JobId, JobStatus, QueueName};
 
 use super::Moment;
 
@@ -26,6 +26,22 @@ pub enum Target {
     Job(JobId),
     /// Lines of the workers' logs.
     Logs,
+}
+
+impl Target {
+    /// The collector that reads it.
+    #[must_use]
+    pub fn collector(self) -> Collector {
+        match self {
+            Target::Queue(_) => Collector::Queues,
+            Target::DeadLetters(_) => Collector::DeadLetters,
+            Target::Active(_) => Collector::Jobs,
+            Target::Newest(_) | Target::All(_) => Collector::SettledJobs,
+            Target::Job(_) => Collector::JobDetails,
+            Target::Services => Collector::Services,
+            Target::Logs => Collector::Logs,
+        }
+    }
 }
 
 /// Kinds of targets, by which the budget is shared.

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stereospot_api::view::MessageView;
-use stereospot_domain::{JobId, QueueName, Timestamp};
+use stereospot_domain::{Fingerprint, JobId, QueueName, Timestamp};
 
-use super::fingerprint::fingerprint;
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::effect::Effect;
 use crate::text::contains;
@@ -20,7 +19,8 @@ const FREE_REST: Duration = Duration::from_secs(5);
 /// Messages with one fingerprint.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Group {
-    pub fingerprint: String,
+    /// Absent where no error was reported.
+    pub fingerprint: Option<Fingerprint>,
     /// Places in [`Triage::messages`].
     pub messages: Vec<usize>,
     pub jobs: usize,
@@ -62,7 +62,7 @@ pub(crate) struct Triage {
     pub marked: BTreeSet<String>,
     pub filter: String,
     pub pane: Pane,
-    pub group_cursor: Cursor<String>,
+    pub group_cursor: Cursor<Option<Fingerprint>>,
     pub message_cursor: Cursor<String>,
 }
 
@@ -128,12 +128,12 @@ impl Triage {
 
     /// Groups the messages, largest group first.
     fn regroup(&mut self) {
-        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut groups: BTreeMap<Option<Fingerprint>, Vec<usize>> = BTreeMap::new();
         let needle = self.filter.to_ascii_lowercase();
         for (at, message) in self.messages.iter().enumerate() {
             let error = message.error.as_deref().unwrap_or_default();
             if contains(error, &needle) || contains(&message.body, &needle) {
-                groups.entry(fingerprint(message.error.as_deref())).or_default().push(at);
+                groups.entry(message.fingerprint.clone()).or_default().push(at);
             }
         }
         self.groups = groups
@@ -179,7 +179,8 @@ impl Triage {
     pub(crate) fn step(&mut self, by: isize) {
         match self.pane {
             Pane::Groups => {
-                let names: Vec<String> = self.groups.iter().map(|group| group.fingerprint.clone()).collect();
+                let names: Vec<Option<Fingerprint>> =
+                    self.groups.iter().map(|group| group.fingerprint.clone()).collect();
                 self.group_cursor.step(by, names.len(), |at| names[at].clone());
                 self.message_cursor = Cursor::default();
             }
@@ -247,7 +248,7 @@ impl Triage {
     }
 
     fn settle(&mut self) {
-        let names: Vec<String> = self.groups.iter().map(|group| group.fingerprint.clone()).collect();
+        let names: Vec<Option<Fingerprint>> = self.groups.iter().map(|group| group.fingerprint.clone()).collect();
         self.group_cursor.settle(names.len(), |at| names[at].clone());
         let ids: Vec<String> = self.group_messages().iter().map(|message| message.id.clone()).collect();
         self.message_cursor.settle(ids.len(), |at| ids[at].clone());

@@ -10,6 +10,7 @@ use crate::dashboard::effect;
 use crate::dashboard::state::State;
 use crate::dashboard::view::table::{self, Cell, Column, column, number, stretching};
 use crate::dashboard::view::value;
+use crate::dashboard::words;
 use crate::text;
 
 /// A row with its mark.
@@ -26,7 +27,9 @@ fn group_columns<'a>() -> [Column<Marked<'a, Group>>; 7] {
     [
         column(" ", 1, 0, mark),
         number("COUNT", 5, 0, |state, row, _| Cell::new(row.item.messages.len().to_string(), state.theme.bad)),
-        stretching("CAUSE", 14, 120, 0, |state, row, _| Cell::new(row.item.fingerprint.clone(), state.theme.text)),
+        stretching("CAUSE", 14, 120, 0, |state, row, _| {
+            Cell::new(words::cause(row.item.fingerprint.as_ref()), state.theme.text)
+        }),
         number("JOBS", 4, 2, |state, row, _| Cell::new(row.item.jobs.to_string(), state.theme.text)),
         number("RECEIVES", 8, 4, |state, row, _| Cell::new(row.item.most_receives.to_string(), state.theme.dim)),
         number("FIRST", 6, 3, |state, row, _| value::since(state, Some(row.item.first_at), state.theme.dim)),

@@ -1,7 +1,7 @@
 //! What is wrong with the job: evidence, repair, and the page that tells more.
 
 use ratatui::style::Style;
-use stereospot_domain::diagnosis::{Finding, FindingCode, Repair};
+use stereospot_domain::diagnosis::Finding;
 
 use super::heading;
 use super::panes::{Pane, Panes};
@@ -10,6 +10,7 @@ use crate::dashboard::job_reading::JobReading;
 use crate::dashboard::keys::Command;
 use crate::dashboard::state::State;
 use crate::dashboard::theme::severity_glyph;
+use crate::dashboard::words;
 use crate::text;
 
 /// Rows that the whole diagnosis would take.
@@ -97,25 +98,6 @@ fn repair_lines(state: &State, finding: &Finding, columns: usize) -> Vec<Line> {
         return vec![vec![("  no safe repair by key".into(), theme.dim)]];
     };
     let key = state.keymap.hint(Command::Repair).unwrap_or_default();
-    let words = format!("{key} repairs: {}", words(finding.code, repair));
+    let words = format!("{key} repairs: {}", words::repair(finding.code, repair));
     text::wrap(&words, columns).into_iter().map(|line| vec![("  ".into(), theme.dim), (line, theme.accent)]).collect()
-}
-
-/// What a repair does, in words.
-fn words(code: FindingCode, repair: &Repair) -> String {
-    match repair {
-        Repair::SendReassembly => "send the reassembly message again".into(),
-        Repair::Trigger => "make the lock and send the reassembly message".into(),
-        Repair::ResetLockAndSend { .. } => "take the dead holder's mark off the lock, then send".into(),
-        Repair::ResendSource if code == FindingCode::IngestLost => {
-            "set the status to created, then send the source's notification".into()
-        }
-        Repair::ResendSource => "send the source's notification again".into(),
-        Repair::ResendSegments { segments } => format!("send {} again", text::plural(segments.len(), "segment")),
-        Repair::PutCompletions { segments } => format!("record {}", text::plural(segments.len(), "completion")),
-        Repair::MarkCompleted => "set the status to completed".into(),
-        Repair::ReplayDeadLetters { queue, message_ids } => {
-            format!("replay {} from {queue}", text::plural(message_ids.len(), "message"))
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! The table of jobs, in full and, for the landing screen, in short.
 
 use ratatui::style::Style;
-use stereospot_domain::JobStatus;
+use stereospot_domain::{Collector, JobStatus};
 
 use super::Jobs;
 use crate::dashboard::canvas::Canvas;
@@ -91,7 +91,7 @@ pub(super) fn draw(screen: &Jobs, state: &State, canvas: &mut Canvas<'_>) {
 /// True where a change of the row could have been missed: the stream brings changes only, so that a row is as fresh as the
 /// collector that would have sent one.
 fn is_old(state: &State, row: &JobRow) -> bool {
-    row.is_active() && state.model.is_behind("jobs", state.now)
+    row.is_active() && state.model.is_behind(Collector::Jobs, state.now)
 }
 
 /// A status' style.

@@ -11,6 +11,7 @@ use crate::dashboard::state::State;
 use crate::dashboard::theme::severity_glyph;
 use crate::dashboard::view::table::{self, Cell, Column, beside_note, column, number, stretching};
 use crate::dashboard::view::value;
+use crate::dashboard::words;
 use crate::text;
 
 /// Draws the screen.
@@ -75,13 +76,14 @@ fn attention(state: &State, here: Option<&Item>, canvas: &mut Canvas<'_>) {
         return;
     }
     let room = usize::from(canvas.height().saturating_sub(1 + above));
-    let selected = items.iter().position(|item| here == Some(&Item::Attention(item.id.clone())));
+    let selected = items.iter().position(|item| here == Some(&Item::Attention(item.about.clone())));
     let top = selected.map_or(0, |at| (at + 1).saturating_sub(room));
     let (width, is_stale) = (canvas.width(), state.is_stale());
     let aged = |style| theme.aged(style, is_stale);
-    let subject_columns = items.iter().map(|item| text::width(&item.subject)).max().unwrap_or(0).min(34) as u16;
+    let subject_columns = items.iter().map(|item| text::width(&item.title)).max().unwrap_or(0).min(34) as u16;
     let is_wide = width >= 70;
-    let next_columns = items.iter().map(|item| text::width(&item.next)).max().unwrap_or(0) as u16;
+    let next: Vec<String> = items.iter().map(|item| words::next(&state.keymap, &item.next)).collect();
+    let next_columns = next.iter().map(|words| text::width(words)).max().unwrap_or(0) as u16;
     let next_columns = if is_wide { next_columns.min(width / 3) } else { 0 };
     for (line, (at, item)) in items.iter().enumerate().skip(top).take(room).enumerate() {
         let y = line as u16 + 1 + above;
@@ -90,12 +92,12 @@ fn attention(state: &State, here: Option<&Item>, canvas: &mut Canvas<'_>) {
         let age = text::age(state.ago(item.since));
         let age_end = width.saturating_sub(if is_wide { next_columns + 4 } else { 1 });
         if is_wide {
-            canvas.text(width.saturating_sub(next_columns + 1), y, &item.next, aged(theme.accent));
+            canvas.text(width.saturating_sub(next_columns + 1), y, &next[at], aged(theme.accent));
         }
         canvas.text_right(age_end, y, &age, aged(theme.dim));
         let end = age_end.saturating_sub(text::width(&age) as u16 + 2);
         let subject_end = 3 + subject_columns.min(end.saturating_sub(3));
-        canvas.text_within(3, y, subject_end - 3, &item.subject, aged(theme.title));
+        canvas.text_within(3, y, subject_end - 3, &item.title, aged(theme.title));
         let x = subject_end + 2;
         canvas.text_within(x, y, end.saturating_sub(x), &item.evidence, aged(theme.text));
         if selected == Some(at) {

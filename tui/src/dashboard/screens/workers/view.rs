@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 use stereospot_api::view::{ServiceView, WorkerState, WorkerView};
-use stereospot_domain::JobId;
+use stereospot_domain::{Collector, JobId};
 
 use super::{SERVICES, WORKERS, Workers};
 use crate::dashboard::canvas::Canvas;
@@ -10,9 +10,6 @@ use crate::dashboard::state::State;
 use crate::dashboard::view::table::{self, Cell, Column, column, number, stretching};
 use crate::dashboard::view::value;
 use crate::text;
-
-/// The collector that reads services.
-const SERVICES_COLLECTOR: &str = "services";
 
 const WORKER_COLUMNS: &[Column<WorkerView>] = &[
     column(" ", 1, 0, |state, worker, _| {
@@ -74,7 +71,7 @@ const SERVICE_COLUMNS: &[Column<ServiceView>] = &[
         _ => value::missing(state),
     }),
     number("AGE", 5, 5, |state, service, _| {
-        let read_at = state.model.read_at(service.observed_at, SERVICES_COLLECTOR);
+        let read_at = state.model.read_at(service.observed_at, Collector::Services);
         value::since(state, Some(read_at), aged(state, service, state.theme.dim))
     }),
     stretching("NOTE", 12, 200, 2, |state, service, _| {
@@ -134,7 +131,7 @@ fn services_table(screen: &Workers, state: &State, canvas: &mut Canvas<'_>) {
 }
 
 fn aged(state: &State, service: &ServiceView, style: Style) -> Style {
-    let is_old = state.model.is_old(service.observed_at, SERVICES_COLLECTOR, state.now);
+    let is_old = state.model.is_old(service.observed_at, Collector::Services, state.now);
     state.theme.aged(style, is_old)
 }
 

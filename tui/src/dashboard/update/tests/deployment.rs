@@ -1,5 +1,7 @@
 //! Logs, services, and what was found of a deployment.
 
+use stereospot_domain::attention::Subject;
+
 use super::*;
 use crate::dashboard::job_reading::JobReading;
 use crate::dashboard::screens::{Deployment, FleetItem, Job, Logs, Workers};
@@ -165,6 +167,7 @@ fn a_service_is_scaled_by_number_then_plan() {
 
 #[test]
 fn a_write_that_takes_long_can_be_left_and_its_end_is_told() {
+    use crate::dashboard::fixture;
     use stereospot_domain::plan::{ItemResult, Outcome};
     let mut dash = on_aws();
     dash.key('6');
@@ -181,8 +184,8 @@ fn a_write_that_takes_long_can_be_left_and_its_end_is_told() {
     assert!(matches!(dash.state.overlay, Overlay::Plan(_)), "first it is said what leaving means");
     dash.code(KeyCode::Esc);
     assert!(matches!(dash.state.overlay, Overlay::None));
-    let result = |id: &str, outcome| ItemResult { id: id.into(), outcome, note: String::new() };
-    let results = vec![result("m-17", Outcome::Done), result("m-18", Outcome::Failed)];
+    let result = |number, outcome| ItemResult { target: fixture::target(number), outcome, note: String::new() };
+    let results = vec![result(17, Outcome::Done), result(18, Outcome::Failed)];
     let applied = stereospot_api::wire::Applied { plan_id: plan.id, results };
     dash.input(Input::Answer(Answer::Applied { serial: 1, applied: Ok(applied) }));
     let note = dash.state.note.as_ref().unwrap();
@@ -204,11 +207,10 @@ fn a_move_is_stopped_where_its_queue_is() {
 fn a_matter_of_a_service_leads_to_it_and_scales_it() {
     let mut dash = on_aws();
     let mut attention = fixture::on_aws().attention;
-    attention[0].id = "service/video-worker/inference".into();
-    attention[1].id = "collector/budget".into();
-    (attention[1].job_id, attention[1].queue) = (None, None);
-    attention[2].id = "worker/chunking-1@box".into();
-    (attention[2].job_id, attention[2].queue) = (None, None);
+    attention[0].about = Subject::Service { name: "video-worker".into(), role: QueueRole::Inference };
+    attention[1].about = Subject::Polling;
+    attention[2].about = Subject::Worker { name: "chunking-1@box".into() };
+    attention[2].job_id = None;
     dash.change(Change::Attention { attention });
     press(&mut dash, 's');
     assert!(matches!(&dash.state.overlay, Overlay::Scale { service, .. } if service == "video-worker"));

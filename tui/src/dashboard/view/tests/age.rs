@@ -61,7 +61,7 @@ fn a_lost_or_silent_connection_is_the_first_thing_that_is_wrong() {
 
 /// What the gravest matter of the fixture is about.
 fn snapshot_subject() -> String {
-    snapshot().attention[0].subject.clone()
+    snapshot().attention[0].title.clone()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crossterm::event::KeyCode;
 use stereospot_api::view::Change;
 use stereospot_api::wire::Applied;
-use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, Plan};
+use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, Plan, PlanItem, Target};
 use stereospot_domain::{QueueName, QueueRole};
 
 use super::{full, open, text};
@@ -65,10 +65,13 @@ fn ended(plan: Plan, outcomes: &[Outcome]) -> String {
     dash.key('x');
     let serial = dash.state.serial;
     let confirm = plan.confirm.clone().unwrap();
-    let end =
-        |(item, outcome): (&str, &Outcome)| ItemResult { id: item.into(), outcome: *outcome, note: String::new() };
+    let end = |(item, outcome): (&PlanItem, &Outcome)| ItemResult {
+        target: item.target.clone(),
+        outcome: *outcome,
+        note: String::new(),
+    };
     let plan_id = plan.id;
-    let results = plan.items.iter().map(|item| item.id.as_str()).zip(outcomes).map(end).collect();
+    let results = plan.items.iter().zip(outcomes).map(end).collect();
     dash.input(Input::Answer(Answer::Plan { serial, plan: Ok(Box::new(plan)) }));
     dash.pass(Duration::from_secs(1));
     confirm.chars().for_each(|letter| dash.key(letter));
@@ -94,6 +97,6 @@ fn an_undo_is_promised_only_where_copies_are_kept() {
     let main = QueueName::main(QueueRole::Inference);
     let mut whole = plan(Action::Purge { queue: main, message_ids: None }, Some("purge inference"));
     whole.items.truncate(1);
-    whole.items[0].id = main.to_string();
+    whole.items[0].target = Target::Queue { queue: main };
     check(whole, &[Done], None);
 }

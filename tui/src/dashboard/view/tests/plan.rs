@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crossterm::event::KeyCode;
 use stereospot_domain::QueueRole;
-use stereospot_domain::plan::{Action, Plan, PlanItem};
+use stereospot_domain::plan::{Action, Plan, PlanItem, Refusal, RefusalCode};
 
 use super::{SIZES, full, open, text};
 use crate::dashboard::effect::{Answer, Unapplied};
-use crate::dashboard::fixture::{plan, queue};
+use crate::dashboard::fixture::{plan, queue, target};
 use crate::dashboard::harness::Harness;
 use crate::dashboard::input::{Input, Net};
 
@@ -27,7 +27,11 @@ fn planned(columns: u16, rows: u16, plan: Plan) -> Harness {
 fn all_of_a_plan_can_be_read_in_the_smallest_room_with_how_to_confirm_it() {
     let queue = queue(QueueRole::Inference, true, 1).name;
     let purge = plan(Action::Purge { queue, message_ids: None }, Some("purge 2"));
-    let refused = Plan { items: Vec::new(), refused: Some("nothing to send".into()), ..purge.clone() };
+    let refused = Plan {
+        items: Vec::new(),
+        refused: Some(Refusal::new(RefusalCode::Nothing, "nothing to send")),
+        ..purge.clone()
+    };
     let replay = plan(Action::Replay { queue, message_ids: None }, None);
     let facts =
         ["scope", "318 → 320 messages", "each message is still in", "take off", "its segment is complete already"];
@@ -85,7 +89,7 @@ fn an_answer_that_does_not_come_is_missed() {
 fn no_confirmation_scrolls_away_at_any_size() {
     let queue = queue(QueueRole::Inference, true, 1).name;
     let mut plan = plan(Action::Replay { queue, message_ids: None }, None);
-    plan.items = (0..60).map(|at| PlanItem { id: format!("m-{at}"), ..plan.items[0].clone() }).collect();
+    plan.items = (0..60).map(|at| PlanItem { target: target(at), ..plan.items[0].clone() }).collect();
     for (columns, rows) in SIZES {
         let mut dash = planned(columns, rows, plan.clone());
         for _ in 0..120 {

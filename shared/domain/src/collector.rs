@@ -1,11 +1,13 @@
-//! The collectors: each reads one kind of truth from the backend.
+//! The control plane's collectors: each reads one kind of truth from the backend.
 
 use std::fmt;
 
-use super::schedule::Target;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A collector; ordered by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Collector {
     /// What lies on the dead-letter queues.
     DeadLetters,
@@ -15,7 +17,7 @@ pub enum Collector {
     Jobs,
     /// Lines of the workers' logs.
     Logs,
-    /// The control plane's own database, which stands among the collectors once a write to it has failed.
+    /// The control-plane database. It is among the collectors once a write to it has failed.
     OwnDatabase,
     /// Numbers of the queues.
     Queues,
@@ -36,20 +38,6 @@ impl Collector {
         Collector::Services,
         Collector::Logs,
     ];
-
-    /// The one that reads a target.
-    #[must_use]
-    pub fn of(target: Target) -> Self {
-        match target {
-            Target::Queue(_) => Collector::Queues,
-            Target::DeadLetters(_) => Collector::DeadLetters,
-            Target::Active(_) => Collector::Jobs,
-            Target::Newest(_) | Target::All(_) => Collector::SettledJobs,
-            Target::Job(_) => Collector::JobDetails,
-            Target::Services => Collector::Services,
-            Target::Logs => Collector::Logs,
-        }
-    }
 
     /// Its name on screens, in metrics and on the wire.
     #[must_use]
