@@ -2,6 +2,7 @@
 
 mod bad_sources;
 mod cancelling;
+mod cases;
 mod exact;
 mod extras;
 mod foreign;
