@@ -27,13 +27,15 @@ pub struct Choices {
     pub from: Option<Packing>,
     /// Refuse a source with a stream that the result can't carry.
     pub strict_streams: bool,
+    /// Segments may be converted by software that knows no manifest: what the pictures need is done while cutting.
+    pub for_others: bool,
 }
 
 impl Choices {
     /// A cut about every `target_secs`, all else by default.
     #[must_use]
     pub fn every(target_secs: f64) -> Self {
-        Self { target_secs, deinterlace: Deinterlace::Auto, from: None, strict_streams: false }
+        Self { target_secs, deinterlace: Deinterlace::Auto, from: None, strict_streams: false, for_others: false }
     }
 }
 
@@ -66,8 +68,11 @@ impl Split {
         let inspected = probe::inspect(source, cancel)?;
         let info = &inspected.info;
         let target = info.time_base.ticks(choices.target_secs).max(1);
-        let Cut { borders, is_recut, sights } = choose_borders(source, &inspected, target, cancel)?;
+        let Cut { mut borders, mut is_recut, sights } = choose_borders(source, &inspected, target, cancel)?;
         let (recipe, mut warnings) = recipe(&inspected, &sights, choices);
+        if choices.for_others && !is_recut && !recipe.treatment.is_none() {
+            (borders, is_recut) = (plan::even_borders(&inspected.index, target), true);
+        }
         let scene_cuts = if is_recut {
             Vec::new()
         } else {

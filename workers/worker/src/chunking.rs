@@ -55,6 +55,7 @@ impl Handler for Chunking {
             deinterlace: job.options.deinterlace.unwrap_or_default(),
             from: job.options.from,
             strict_streams: job.options.strict_streams,
+            for_others: self.with_sound,
         };
         let (split, mut paths) = split(source.clone(), folder.path().to_owned(), choices, task.cancel.clone()).await?;
         let mut has_sound = false;

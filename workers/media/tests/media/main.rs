@@ -6,6 +6,7 @@ mod cases;
 mod exact;
 mod extras;
 mod foreign;
+mod fuzz;
 mod joining;
 mod judge;
 mod way;
