@@ -73,6 +73,7 @@ fn conversion(split: &Split, index: usize, input: PathBuf, output: PathBuf, thre
         crf: 20,
         preset: "medium".into(),
         threads,
+        is_strict: false,
     }
 }
 
