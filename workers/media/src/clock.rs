@@ -17,7 +17,7 @@ const FORWARD: i64 = 10_000_000;
 
 pub(crate) struct Clock {
     streams: Vec<Stream>,
-    /// Added to every time, in microseconds.
+    /// Added to times of the newest clock, in microseconds.
     offset: i64,
     /// End of the last sound or video packet so far, corrected, in microseconds.
     end: Option<i64>,
@@ -30,6 +30,9 @@ struct Stream {
     is_steady: bool,
     /// Corrected, in microseconds.
     last: Option<i64>,
+    /// Added to its times. Behind the clock's offset while the stream's packets still come from before the jump: a
+    /// transport stream gives a stream's last packet when its next one begins.
+    offset: i64,
 }
 
 impl Clock {
@@ -39,6 +42,7 @@ impl Clock {
             base: s.time_base(),
             is_steady: matches!(s.parameters().medium(), Type::Audio | Type::Video),
             last: None,
+            offset: 0,
         };
         let streams = || input.streams().map(stream).collect();
         ffi::starts_anywhere(input).then(|| Self { streams: streams(), offset: 0, end: None, jumps: 0 })
@@ -53,20 +57,24 @@ impl Clock {
         let Some(time) = packet.dts().or(packet.pts()) else { return };
         let time = time.rescale(stream.base, MICROS);
         if stream.is_steady {
-            let at = time + self.offset;
-            let is_back = stream.last.is_some_and(|last| at < last - BACK);
-            let is_far = self.end.is_some_and(|end| at > end + FORWARD);
-            if is_back || is_far {
-                self.offset = self.end.unwrap_or(0) - time;
-                self.jumps += 1;
+            let (last, end) = (stream.last, self.end);
+            let fits = |at: i64| last.is_none_or(|last| at >= last - BACK) && end.is_none_or(|end| at <= end + FORWARD);
+            if !fits(time + stream.offset) {
+                // Another stream may have come to the new clock first.
+                if stream.offset == self.offset || !fits(time + self.offset) {
+                    self.offset = end.unwrap_or(0) - time;
+                    self.jumps += 1;
+                }
+                stream.offset = self.offset;
             }
-            let at = time + self.offset;
+            let at = time + stream.offset;
             stream.last = Some(at);
             let end = at + packet.duration().rescale(stream.base, MICROS);
             self.end = Some(self.end.map_or(end, |so_far| so_far.max(end)));
         }
-        if self.offset != 0 {
-            let shift = self.offset.rescale(MICROS, stream.base);
+        let offset = if stream.is_steady { stream.offset } else { self.offset };
+        if offset != 0 {
+            let shift = offset.rescale(MICROS, stream.base);
             packet.set_pts(packet.pts().map(|t| t + shift));
             packet.set_dts(packet.dts().map(|t| t + shift));
         }

@@ -51,8 +51,6 @@ impl Span {
 const HEARD: [&str; 7] = ["aac", "ac3", "eac3", "mp3", "alac", "flac", "opus"];
 /// A packet further than this before the one before it is left out instead of moved.
 const FAR_SECS: f64 = 0.5;
-/// A subtitle that starts after the film lasts at most this long.
-const AFTERWARDS_SECS: f64 = 10.0;
 
 pub(crate) struct Lane {
     /// Index in the source.
@@ -278,9 +276,13 @@ impl Lane {
         packet.set_pts(packet.pts().map(|pts| pts.max(dts)));
         if self.is_subtitle {
             let end = self.span.end_in(file_base) - self.span.origin_in(file_base);
-            let room = if dts < end { end - dts } else { base.ticks(AFTERWARDS_SECS) };
+            // Its words would make the result longer than the film.
+            if dts >= end {
+                self.dropped += 1;
+                return None;
+            }
             let until_next = next.map_or(i64::MAX, |next| (next - dts).max(1));
-            packet.set_duration(packet.duration().min(room).min(until_next));
+            packet.set_duration(packet.duration().min(end - dts).min(until_next));
         }
         self.last = Some(dts);
         Some(packet)

@@ -78,6 +78,21 @@ fn recordings_joined_by_cat_follow_each_other() {
     assert!((3.9..4.2).contains(&file_secs(&outcome.result)), "{}", file_secs(&outcome.result));
     assert_eq!(outcome.warnings, [Warning::ClockJumps { times: 1 }]);
     check_likeness(&judge::raw_frames(&outcome.source, false), &outcome.result, &outcome.manifest);
+
+    // The last packet of one stream may come after the first one of the other's next recording.
+    let bench = Bench::new();
+    let sound = "-f lavfi -i sine=duration=2,aformat=channel_layouts=";
+    let parts = ["mono", "stereo", "mono"].map(|layout| {
+        let inputs = format!("{PICTURE} {sound}{layout}");
+        let part = x264(&bench, &inputs, "-t 2 -g 12 -pix_fmt yuv420p -c:a ac3", &format!("{layout}.ts"));
+        std::fs::read(part).expect("reads")
+    });
+    let source = bench.path("source.ts");
+    std::fs::write(&source, parts.concat()).expect("writes");
+    let outcome = convert(bench, source, &Choices::every(TARGET_SECS));
+    assert_eq!(outcome.found.times.len(), 150);
+    assert!((5.9..6.4).contains(&file_secs(&outcome.result)), "{}", file_secs(&outcome.result));
+    assert_eq!(outcome.warnings, [Warning::ClockJumps { times: 2 }]);
 }
 
 #[test]
@@ -97,6 +112,14 @@ fn a_subtitle_ends_with_the_film() {
     let outcome = check_fixture("dvdsub_huge_duration.mkv");
     assert!(file_secs(&outcome.result) < 2.2, "{}", file_secs(&outcome.result));
     assert_eq!(stream_tags(&outcome.result, "s", "codec_name"), ["dvd_subtitle"]);
+
+    let bench = Bench::new();
+    let lines = "1\n00:00:00,500 --> 00:50:01,500\nlong\n\n2\n00:00:30,000 --> 00:00:33,250\nlate\n";
+    std::fs::write(bench.path("lines.srt"), lines).expect("writes");
+    let source = x264(&bench, &format!("{PICTURE} -i @lines.srt"), "-t 40 -c:s srt -pix_fmt yuv420p", "source.mkv");
+    let outcome = convert(bench, source, &Choices::every(TARGET_SECS));
+    assert!(file_secs(&outcome.result) < 4.1, "{}", file_secs(&outcome.result));
+    assert_eq!(outcome.warnings, [Warning::TimesRepaired { stream: 1, raised: 0, dropped: 1 }]);
 }
 
 #[test]
