@@ -302,7 +302,9 @@ fn choose_borders(source: &Path, inspected: &Inspected, target: i64, cancel: Can
     };
     let chosen = plan::borders(&candidates, info.start_pts, info.end_pts, target);
     let borders: Vec<i64> = chosen.into_iter().map(|i| candidates[i].keyframe.pts).collect();
-    let is_uncopyable = index.packets.is_empty();
+    // Without a keyframe at or before the first frame there is no packet to start a segment at.
+    let start = index.packets.iter().position(|p| p.pts == info.start_pts);
+    let is_uncopyable = start.is_none_or(|start| !index.packets[..=start].iter().any(|p| p.is_key));
     if is_uncopyable || plan::needs_recut(&borders, info.start_pts, info.end_pts, target, index.shown.len()) {
         return Ok(Cut { borders: plan::even_borders(index, target), is_recut: true, sights });
     }
