@@ -73,6 +73,7 @@ fn conversion(split: &Split, index: usize, input: PathBuf, output: PathBuf, thre
         crf: 20,
         preset: "medium".into(),
         threads,
+        is_strict: false,
     }
 }
 
@@ -90,8 +91,8 @@ struct Round {
 }
 
 fn one_segment(source: &Path, folder: &Path, threads: usize) -> Result<()> {
-    let split = Split::plan(source, 3600.0, Cancel::never())?;
-    let paths = write(&split, folder)?;
+    let mut split = Split::plan(source, 3600.0, Cancel::never())?;
+    let paths = write(&mut split, folder)?;
     ensure!(paths.len() == 1, "one segment is wanted here, got {}", paths.len());
     let job = conversion(&split, 0, paths[0].clone(), folder.join("one.mp4"), threads);
     let frames = job.spec.frames;
@@ -169,7 +170,7 @@ fn one_round(job: &Conversion, folder: &Path) -> Result<Round> {
     Ok(Round { decode, depth, warp, encode, pipeline })
 }
 
-fn write(split: &Split, folder: &Path) -> Result<Vec<PathBuf>> {
+fn write(split: &mut Split, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     split.write(
         |index, total| folder.join(format!("segment-{total}-{index}.mp4")),
@@ -222,8 +223,8 @@ fn fastest(walls: &[f64]) -> f64 {
 
 fn without_queues(source: &Path, folder: &Path, secs: f64, threads: usize) -> Result<Duration> {
     let started = Instant::now();
-    let split = Split::plan(source, secs, Cancel::never())?;
-    let paths = write(&split, folder)?;
+    let mut split = Split::plan(source, secs, Cancel::never())?;
+    let paths = write(&mut split, folder)?;
     ensure!(paths.len() == 4, "four segments are wanted here, got {}", paths.len());
     let mut model = model()?;
     let mut outputs = Vec::new();

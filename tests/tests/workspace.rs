@@ -159,7 +159,7 @@ fn backends_do_not_know_each_other_and_only_programs_choose_one() -> Result<()> 
     no_further("stereospot-core", &["stereospot-api", "stereospot-domain"]);
     no_further("stereospot-telemetry", &[]);
     no_further("stereospot-picture", &[]);
-    no_further("stereospot-media", &["stereospot-picture"]);
+    no_further("stereospot-media", &["stereospot-domain", "stereospot-picture"]);
     no_further("stereospot-stereo", &["stereospot-picture"]);
     no_further("stereospot-scene", &["stereospot-picture"]);
     Ok(())

@@ -24,6 +24,7 @@ pub mod stage;
 pub mod text;
 pub mod time;
 pub mod trigger;
+pub mod warning;
 
 pub use collector::Collector;
 pub use deployment::{BackendKind, Topology};
@@ -35,3 +36,4 @@ pub use options::{Format, JobOptions, Mode};
 pub use queue::{QueueName, QueueRole};
 pub use stage::Stage;
 pub use time::Timestamp;
+pub use warning::Warning;

@@ -126,6 +126,87 @@ impl FromStr for Format {
     }
 }
 
+/// What to do with interlaced video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deinterlace {
+    /// Deinterlace the frames that are marked as interlaced.
+    #[default]
+    Auto,
+    Off,
+}
+
+impl Deinterlace {
+    pub const ALL: &'static [Self] = &[Self::Auto, Self::Off];
+
+    /// The name that users type.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl FromStr for Deinterlace {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        named("deinterlacing", text, Self::ALL, Self::as_str)
+    }
+}
+
+/// How the two views of a stereo source are packed, so that its left eye can be converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Packing {
+    /// The left eye on the left, at full width.
+    Sbs,
+    /// The left eye on the left, at half width.
+    HalfSbs,
+    /// The left eye on top, at full height.
+    Tb,
+    /// The left eye on top, at half height.
+    HalfTb,
+}
+
+impl Packing {
+    pub const ALL: &'static [Self] = &[Self::Sbs, Self::HalfSbs, Self::Tb, Self::HalfTb];
+
+    /// The name that users type.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sbs => "sbs",
+            Self::HalfSbs => "half-sbs",
+            Self::Tb => "tb",
+            Self::HalfTb => "half-tb",
+        }
+    }
+}
+
+impl FromStr for Packing {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        named("packing", text, Self::ALL, Self::as_str)
+    }
+}
+
+fn named<T: Copy>(
+    what: &'static str,
+    text: &str,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+) -> Result<T, UnknownName> {
+    all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| UnknownName {
+        what,
+        given: text.into(),
+        known: all.iter().map(|one| name(*one)).collect::<Vec<_>>().join(", "),
+    })
+}
+
 impl From<Mode> for Format {
     fn from(mode: Mode) -> Self {
         match mode {
@@ -164,6 +245,18 @@ pub struct JobOptions {
     /// Wanted length of a segment in seconds; default: the worker's setting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment_secs: Option<f64>,
+    /// What to do with interlaced video; default `auto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deinterlace: Option<Deinterlace>,
+    /// Convert the left eye of a source that is stereo already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Packing>,
+    /// Refuse a video with frames that can't be decoded, instead of repeating the frame before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
+    /// Refuse a video with a stream that the result can't carry, instead of leaving the stream out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict_streams: bool,
 }
 
 /// A value outside its range.

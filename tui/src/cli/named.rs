@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use stereospot_domain::diagnosis::FindingCode;
 use stereospot_domain::job::JobStatus;
+use stereospot_domain::options::{Deinterlace, Packing};
 use stereospot_domain::{Format, QueueName};
 
 use crate::dashboard::theme::ThemeName;
@@ -15,6 +16,16 @@ static QUEUES: LazyLock<Vec<String>> = LazyLock::new(|| QueueName::all().map(|na
 /// Formats of the result.
 pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
     one_of(Format::ALL.iter().map(|format| PossibleValue::new(format.as_str())))
+}
+
+/// Ways to treat interlaced video.
+pub(super) fn deinterlace() -> impl TypedValueParser<Value = Deinterlace> {
+    one_of(Deinterlace::ALL.iter().map(|how| PossibleValue::new(how.as_str())))
+}
+
+/// Packings of a stereo source.
+pub(super) fn packings() -> impl TypedValueParser<Value = Packing> {
+    one_of(Packing::ALL.iter().map(|packing| PossibleValue::new(packing.as_str())))
 }
 
 /// A job's statuses.

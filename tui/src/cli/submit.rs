@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use stereospot_domain::options::{Deinterlace, Packing};
 use stereospot_domain::{Format, JobOptions};
 
 /// `submit`.
@@ -38,6 +39,18 @@ pub(crate) struct Submit {
     /// Wanted length of a segment in seconds [default: the workers']
     #[arg(long, value_name = "N")]
     pub segment_secs: Option<f64>,
+    /// What to do with interlaced video [default: auto]
+    #[arg(long, value_name = "HOW", value_parser = super::named::deinterlace())]
+    pub deinterlace: Option<Deinterlace>,
+    /// Convert the left eye of a video that is stereo already, packed like this
+    #[arg(long, value_name = "PACKING", value_parser = super::named::packings())]
+    pub from: Option<Packing>,
+    /// Refuse a video with frames that can't be decoded, instead of repeating the frame before
+    #[arg(long)]
+    pub strict: bool,
+    /// Refuse a video with sound, subtitles or data that the result can't carry, instead of leaving them out
+    #[arg(long)]
+    pub strict_streams: bool,
     /// Wait until the job ends, showing its progress
     #[arg(long)]
     pub wait: bool,
@@ -66,6 +79,10 @@ impl Submit {
             crf: self.crf,
             preset: self.preset.clone(),
             segment_secs: self.segment_secs,
+            deinterlace: self.deinterlace,
+            from: self.from,
+            strict: self.strict,
+            strict_streams: self.strict_streams,
             ..JobOptions::of(self.mode)
         }
     }

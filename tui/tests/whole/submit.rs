@@ -335,6 +335,8 @@ fn nothing_is_sent_when_one_file_or_the_output_is_wrong() {
     assert_eq!(fs::read(&clip).unwrap().len(), 300_000);
     fs::remove_file(here("clip_sbs.mp4")).unwrap();
     check(&[&clip, "--output", "/nonexistent/out.mp4"], "no folder");
+    check(&[&clip, "--output", &here("new.mkv")], "the result is an MP4, not mkv: name it");
+    check(&[&clip, "--output", &here("new.MOV")], "-c copy");
     check(&[&clip, &clip, "--output", "/tmp/one.mp4"], "with several files");
     check(&[&clip, &clip, "--output", dir.path().to_str().unwrap()], "two of the files");
     check(&[&clip, &clip, "--title", "x"], "--title names one job");

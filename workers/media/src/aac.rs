@@ -55,6 +55,10 @@ impl Aac {
         self.rate
     }
 
+    pub(crate) fn channels(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(crate) fn layout(&self) -> ChannelLayout {
         self.layout
     }

@@ -1,14 +1,16 @@
 //! Decodes a segment file to exactly the frames of its display range, in display order.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
-use ffmpeg_next::format::context::Input;
 use stereospot_picture::Picture;
 
-use crate::convert::Converter;
+use crate::gaps::Gaps;
 use crate::manifest::{Manifest, SegmentSpec};
+use crate::open::Source;
 use crate::reader::{Alignment, FrameReader};
-use crate::timing::PtsHash;
+use crate::timing::pts_hash;
+use crate::treat::{Recipe, Treater};
 use crate::{Cancel, Error, open, probe};
 
 /// One decoded frame.
@@ -22,20 +24,17 @@ pub struct Decoded {
 
 /// Iterates over the frames of a segment.
 ///
-/// Fails if the file lacks a frame that the manifest lists, or has one at another time, so a damaged segment can't pass
-/// as a shorter one.
+/// The file's packets say which frames it holds, and they must be those that the manifest lists: a segment that was cut
+/// off or exchanged can't pass as another. A listed frame that can't be decoded shows the frame before it (the one after
+/// it at the start), and [`SegmentDecoder::repeated`] counts it.
 pub struct SegmentDecoder {
-    reader: FrameReader<'static>,
-    alignment: Alignment,
-    converter: Converter,
+    pictures: Pictures,
+    gaps: Gaps,
     spec: SegmentSpec,
-    /// Frames before this time are decoded but not returned.
-    from_pts: i64,
-    /// Frames still to return.
-    left: u64,
-    last_pts: Option<i64>,
-    /// None when only a tail is decoded: the manifest has a hash of the whole segment only.
-    hash: Option<PtsHash>,
+    /// Times of the frames still to return.
+    expected: VecDeque<i64>,
+    total: usize,
+    repeated: u64,
     is_done: bool,
 }
 
@@ -43,10 +42,10 @@ impl SegmentDecoder {
     /// Opens a segment file for decoding on `threads` threads.
     ///
     /// # Errors
-    /// [`Error::SegmentDamaged`] if the file holds no video; [`Error::NotFound`], [`Error::Io`], [`Error::NoDecoder`].
+    /// [`Error::SegmentDamaged`] if the file does not hold the frames that the manifest lists; [`Error::NotFound`],
+    /// [`Error::Io`], [`Error::NoDecoder`].
     pub fn open(path: &Path, manifest: &Manifest, spec: &SegmentSpec, threads: usize) -> Result<Self, Error> {
-        let from = Start { packet: 0, pts: spec.start_pts, frames: spec.frames };
-        Self::start(path, manifest, spec, threads, from)
+        Self::start(path, manifest, spec, threads, u64::MAX)
     }
 
     /// Opens a segment file for its last `frames` frames only, and decodes from the keyframe before them.
@@ -60,60 +59,52 @@ impl SegmentDecoder {
         frames: u64,
         threads: usize,
     ) -> Result<Self, Error> {
-        let from = tail_start(path, manifest, spec, frames)?;
-        Self::start(path, manifest, spec, threads, from)
+        Self::start(path, manifest, spec, threads, frames)
     }
 
-    fn start(path: &Path, manifest: &Manifest, spec: &SegmentSpec, threads: usize, from: Start) -> Result<Self, Error> {
+    fn start(
+        path: &Path,
+        manifest: &Manifest,
+        spec: &SegmentSpec,
+        threads: usize,
+        most_frames: u64,
+    ) -> Result<Self, Error> {
         crate::init();
-        let (stream, alignment) = align(path, manifest, spec)?;
+        let listed = Listed::read(path, manifest, spec)?;
+        let skipped = listed.shown.len() - listed.shown.len().min(usize::try_from(most_frames).unwrap_or(usize::MAX));
+        let expected: VecDeque<i64> = listed.shown[skipped..].iter().copied().collect();
+        let from = match expected.front() {
+            Some(&first) if skipped > 0 => listed.keyframe_before(first),
+            _ => 0,
+        };
         let input = open_segment(path, spec)?;
-        let reader = FrameReader::new(path, input, stream, threads, from.packet, Cancel::never())?;
-        let converter = Converter::new(manifest.width, manifest.height, manifest.colour, manifest.orientation);
-        let hash = (from.frames == spec.frames).then(PtsHash::default);
-        Ok(Self {
-            reader,
-            alignment,
-            converter,
-            spec: spec.clone(),
-            from_pts: from.pts,
-            left: from.frames,
-            last_pts: None,
-            hash,
-            is_done: false,
-        })
+        let reader = FrameReader::new(path, input, listed.stream, threads, from, Cancel::never())?;
+        let treater = Treater::new(Recipe::of(manifest));
+        let pictures = Pictures { reader, alignment: listed.alignment, treater, is_at_end: false };
+        let (gaps, total, spec) = (Gaps::default(), expected.len(), spec.clone());
+        Ok(Self { pictures, gaps, spec, expected, total, repeated: 0, is_done: false })
+    }
+
+    /// Number of frames so far that could not be decoded and show another frame.
+    #[must_use]
+    pub fn repeated(&self) -> u64 {
+        self.repeated
     }
 
     fn next_decoded(&mut self) -> Result<Option<Decoded>, Error> {
-        while self.left > 0 {
-            let Some(frame) = self.reader.next_frame()? else {
-                return Err(self.damaged(&format!("{} of its frames can't be decoded", self.left)));
-            };
-            let Some(pts) = frame.pts().or(frame.timestamp()) else {
-                return Err(self.damaged("a frame has no timestamp"));
-            };
-            let pts = self.alignment.pts(pts);
-            if pts < self.from_pts || !self.spec.holds(pts) {
-                continue;
-            }
-            if self.last_pts.is_some_and(|last| pts <= last) {
-                return Err(self.damaged("its frames are out of order"));
-            }
-            self.last_pts = Some(pts);
-            self.left -= 1;
-            if let Some(hash) = &mut self.hash {
-                hash.add(pts);
-                if self.left == 0 && hash.value() != self.spec.pts_hash {
-                    return Err(self.damaged("its frames' times are not those of the source"));
-                }
-            }
-            return Ok(Some(Decoded { pts, picture: self.converter.picture(&frame)? }));
+        let Some(&pts) = self.expected.front() else { return Ok(None) };
+        let Self { pictures, gaps, expected, .. } = self;
+        let found = gaps.at(pts, || pictures.next(|at| expected.binary_search(&at).is_ok()))?;
+        let Some((picture, is_repeated)) = found.map(|(picture, is_repeated)| (picture.clone(), is_repeated)) else {
+            return Err(damaged(&self.spec, "none of its frames can be decoded"));
+        };
+        self.repeated += u64::from(is_repeated);
+        // A few repeated frames are better than no film; a film of repeated frames is not.
+        if self.repeated * 2 > self.total.max(2) as u64 {
+            return Err(damaged(&self.spec, "more than half of its frames can't be decoded"));
         }
-        Ok(None)
-    }
-
-    fn damaged(&self, why: &str) -> Error {
-        damaged(&self.spec, why)
+        self.expected.pop_front();
+        Ok(Some(Decoded { pts, picture }))
     }
 }
 
@@ -130,18 +121,64 @@ impl Iterator for SegmentDecoder {
     }
 }
 
-/// Where decoding starts, and what it must produce.
-struct Start {
-    packet: usize,
-    pts: i64,
-    frames: u64,
+/// The pictures that a decoder gives.
+struct Pictures {
+    reader: FrameReader<'static>,
+    alignment: Alignment,
+    treater: Treater,
+    is_at_end: bool,
+}
+
+impl Pictures {
+    /// The next picture whose time is wanted.
+    fn next(&mut self, is_wanted: impl Fn(i64) -> bool) -> Result<Option<(i64, Picture)>, Error> {
+        loop {
+            while let Some((at, picture)) = self.treater.next() {
+                if is_wanted(at) {
+                    return Ok(Some((at, picture)));
+                }
+            }
+            if self.is_at_end {
+                return Ok(None);
+            }
+            match self.reader.next_frame()? {
+                Some(frame) => {
+                    if let Some(at) = frame.pts().or(frame.timestamp()) {
+                        self.treater.push(self.alignment.pts(at), frame)?;
+                    }
+                }
+                None => {
+                    self.is_at_end = true;
+                    self.treater.finish()?;
+                }
+            }
+        }
+    }
+}
+
+/// The first picture of a segment file as its decoder gives it, untreated. None if it can't be decoded.
+pub(crate) fn first_picture(path: &Path, manifest: &Manifest, spec: &SegmentSpec) -> Result<Option<Picture>, Error> {
+    let (stream, alignment) = align(path, manifest, spec)?;
+    let mut reader = FrameReader::new(path, open_segment(path, spec)?, stream, 1, 0, Cancel::never())?;
+    let mut treater = Treater::new(Recipe::of(manifest).plain());
+    while let Some(frame) = reader.next_frame()? {
+        let Some(pts) = frame.pts().or(frame.timestamp()).map(|at| alignment.pts(at)) else { continue };
+        if pts == spec.start_pts {
+            treater.push(pts, frame)?;
+            return Ok(treater.next().map(|(_, picture)| picture));
+        }
+        if pts > spec.start_pts {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 fn damaged(spec: &SegmentSpec, why: &str) -> Error {
     Error::SegmentDamaged { index: spec.index, why: why.to_owned() }
 }
 
-fn open_segment(path: &Path, spec: &SegmentSpec) -> Result<Input, Error> {
+fn open_segment(path: &Path, spec: &SegmentSpec) -> Result<Source, Error> {
     open::segment(path).map_err(|error| match error {
         Error::File { source: source @ ffmpeg_next::Error::InvalidData, .. } => {
             damaged(spec, &format!("its file can't be read as a video ({source})"))
@@ -166,22 +203,63 @@ fn align(path: &Path, manifest: &Manifest, spec: &SegmentSpec) -> Result<(usize,
     Err(damaged(spec, "its file holds no frame"))
 }
 
-/// Finds the last keyframe at or before the tail's first frame.
-fn tail_start(path: &Path, manifest: &Manifest, spec: &SegmentSpec, frames: u64) -> Result<Start, Error> {
-    let (stream, alignment) = align(path, manifest, spec)?;
-    let mut input = open_segment(path, spec)?;
-    let mut packets = Vec::new();
-    while let Some(packet) = open::next_packet(&mut input, path, Cancel::never())? {
-        if packet.stream() == stream {
-            packets.push((alignment.pts(packet.pts().unwrap_or(i64::MIN / 4)), packet.is_key()));
+/// The frames that a segment file's packets hold.
+struct Listed {
+    stream: usize,
+    alignment: Alignment,
+    /// Time of each packet in decode order, and whether it is a keyframe.
+    packets: Vec<(i64, bool)>,
+    /// Times of the frames in the display range, ascending.
+    shown: Vec<i64>,
+}
+
+impl Listed {
+    fn read(path: &Path, manifest: &Manifest, spec: &SegmentSpec) -> Result<Self, Error> {
+        let (stream, alignment) = align(path, manifest, spec)?;
+        let mut input = open_segment(path, spec)?;
+        let mut packets = Vec::new();
+        while let Some(packet) = open::next_packet(&mut input, path, Cancel::never())? {
+            // A file that was cut off may end within a packet.
+            if packet.stream() == stream
+                && !packet.is_corrupt()
+                && let Some(pts) = packet.pts()
+            {
+                packets.push((alignment.pts(pts), packet.is_key()));
+            }
         }
+        let mut shown: Vec<i64> = packets.iter().map(|p| p.0).filter(|&p| spec.holds(p)).collect();
+        shown.sort_unstable();
+        let is_right =
+            |shown: &[i64]| shown.len() as u64 == spec.frames && pts_hash(shown.iter().copied()) == spec.pts_hash;
+        if !is_right(&shown) {
+            let found = shown.len() as u64;
+            // In a segment that other software made, packets may not be frames one to one.
+            shown = Self::decoded(path, spec, stream, alignment)?;
+            if !is_right(&shown) {
+                return Err(damaged(
+                    spec,
+                    &match spec.frames.checked_sub(found) {
+                        Some(missing) if missing > 0 => format!("{missing} of its frames are missing"),
+                        _ => "its frames' times are not those of the source".to_owned(),
+                    },
+                ));
+            }
+        }
+        Ok(Self { stream, alignment, packets, shown })
     }
-    let mut shown: Vec<i64> = packets.iter().map(|p| p.0).filter(|&p| spec.holds(p)).collect();
-    shown.sort_unstable();
-    let frames = frames.min(shown.len() as u64);
-    let Some(&pts) = shown.get(shown.len() - frames as usize) else {
-        return Ok(Start { packet: 0, pts: spec.end_pts, frames: 0 });
-    };
-    let packet = packets.iter().rposition(|&(p, is_key)| is_key && p <= pts).unwrap_or(0);
-    Ok(Start { packet, pts, frames })
+
+    fn decoded(path: &Path, spec: &SegmentSpec, stream: usize, alignment: Alignment) -> Result<Vec<i64>, Error> {
+        let mut reader = FrameReader::new(path, open_segment(path, spec)?, stream, 2, 0, Cancel::never())?;
+        let mut shown = Vec::new();
+        while let Some(frame) = reader.next_frame()? {
+            let pts = frame.pts().or(frame.timestamp()).map(|at| alignment.pts(at));
+            shown.extend(pts.filter(|&pts| spec.holds(pts)));
+        }
+        Ok(shown)
+    }
+
+    /// Number of the last keyframe at or before a time.
+    fn keyframe_before(&self, pts: i64) -> usize {
+        self.packets.iter().rposition(|&(p, is_key)| is_key && p <= pts).unwrap_or(0)
+    }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use stereospot_domain::Warning;
+
 /// An error of any media operation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,6 +47,18 @@ pub enum Error {
     /// This FFmpeg has no decoder for the codec.
     #[error("no decoder for the video's codec ({codec}): convert it to H.264 first")]
     NoDecoder { codec: String },
+    /// Encrypted samples, of which no key is known.
+    #[error("the video is encrypted (DRM): send an unprotected copy")]
+    Encrypted,
+    /// Dolby Vision without a base layer that ordinary decoders show right.
+    #[error(
+        "the video is Dolby Vision profile {profile}, whose colours only a Dolby decoder shows right: convert it to HDR10 or \
+         SDR first"
+    )]
+    DolbyVision { profile: u8 },
+    /// A stream can't be carried, and the job asks to be refused then.
+    #[error("{warning}: send the video without that stream, or submit it without --strict-streams")]
+    StreamRefused { warning: Warning },
     /// The content contradicts itself or can't be decoded.
     #[error("the video is damaged, {what}: upload it again, or convert it to H.264 in MP4 first")]
     Damaged {
@@ -93,6 +107,13 @@ pub enum Error {
         path: PathBuf,
         source: ffmpeg_next::Error,
     },
+    /// This FFmpeg lacks a filter, or the filter refuses the pictures.
+    #[error("the filter {chain} can't be used")]
+    Filter {
+        /// In FFmpeg's notation.
+        chain: String,
+        source: ffmpeg_next::Error,
+    },
     /// Any other FFmpeg failure.
     #[error("{action} failed")]
     Libav {
@@ -125,6 +146,9 @@ impl Error {
                 | Error::TooSmall { .. }
                 | Error::TooLarge { .. }
                 | Error::NoDecoder { .. }
+                | Error::Encrypted
+                | Error::DolbyVision { .. }
+                | Error::StreamRefused { .. }
                 | Error::Damaged { .. }
         )
     }

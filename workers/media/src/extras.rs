@@ -4,43 +4,28 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use ffmpeg_next::format::context::{Input, Output};
-use ffmpeg_next::format::stream::Disposition;
+use ffmpeg_next::format::context::Output;
 use ffmpeg_next::media::Type;
-use ffmpeg_next::{Packet, Rational, Rescale, encoder};
+use ffmpeg_next::{Dictionary, Packet, Rational, Rescale};
+use stereospot_domain::Warning;
 
-use crate::resound::Resound;
-use crate::subtitle::{self, TextKind};
+use crate::lane::{Lane, Span};
+use crate::manifest::{Fate, Manifest, SideStream};
+use crate::open::Source;
 use crate::{Cancel, Error, Ratio, ffi, open};
-
-/// What to do with one of the source's streams; the number is its stream index in the result.
-enum Route {
-    Copy(usize),
-    Text(usize, TextKind),
-    Sound(usize, Box<Resound>),
-    Leave,
-}
 
 /// Reads the source's other streams and converts their packets for the result.
 pub(crate) struct Extras {
     path: PathBuf,
-    input: Input,
-    routes: Vec<Route>,
-    origin: Origin,
+    input: Source,
+    /// By the source's stream index.
+    lanes: Vec<Option<Lane>>,
     /// In their output stream's time base.
     ready: VecDeque<Packet>,
     /// If set, only packets that start within it are used.
     window: Option<Window>,
     is_at_end: bool,
-    /// One sentence for each stream that was left out or re-encoded.
-    pub(crate) warnings: Vec<String>,
-}
-
-/// Time that is subtracted from all of the source's times.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Origin {
-    pub(crate) ticks: i64,
-    pub(crate) base: Rational,
+    warnings: Vec<Warning>,
 }
 
 /// A part of the source's timeline.
@@ -54,60 +39,53 @@ pub(crate) struct Window {
 /// after it.
 const SKEW_SECS: f64 = 5.0;
 
-impl Origin {
-    fn in_base(self, base: Rational) -> i64 {
-        self.ticks.rescale(self.base, base)
-    }
-}
-
 impl Extras {
     /// Adds to `output` the streams that it can carry, and chapters and metadata. `video` is the stream that was
     /// converted.
     pub(crate) fn add_to(
         output: &mut Output,
         path: &Path,
-        input: Input,
+        input: Source,
         video: usize,
-        origin: Origin,
+        manifest: &Manifest,
+        span: Span,
     ) -> Result<Self, Error> {
         let mut warnings = Vec::new();
-        let mut routes = Vec::new();
+        let mut lanes = Vec::new();
         for stream in input.streams() {
-            let route = if stream.index() == video { Route::Leave } else { route(output, &stream, &mut warnings)? };
-            routes.push(route);
+            let is_video = stream.index() == video;
+            let fate = fate(&manifest.side_streams, stream.index());
+            lanes.push(if is_video { None } else { Lane::add(output, &stream, fate, span, &mut warnings)? });
         }
-        for chapter in input.chapters() {
-            let shift = origin.in_base(chapter.time_base());
-            let (start, end) = ((chapter.start() - shift).max(0), chapter.end() - shift);
-            output
-                .add_chapter(chapter.id(), chapter.time_base(), start, end.max(start), ffi::chapter_title(&chapter))
-                .map_err(|source| Error::Libav { action: "adding the chapters", source })?;
-        }
+        add_chapters(output, &input, span)?;
         ffi::copy_file_metadata(&input, output);
         let (path, ready) = (path.to_path_buf(), VecDeque::new());
-        Ok(Self { path, input, routes, origin, ready, window: None, is_at_end: false, warnings })
+        Ok(Self { path, input, lanes, ready, window: None, is_at_end: false, warnings })
     }
 
     /// Adds only the sound streams, limited to `window`.
     pub(crate) fn add_sound_to(
         output: &mut Output,
         path: &Path,
-        mut input: Input,
-        origin: Origin,
+        mut input: Source,
+        manifest: &Manifest,
+        span: Span,
         window: Window,
     ) -> Result<Self, Error> {
-        let (mut warnings, mut routes) = (Vec::new(), Vec::new());
+        let (mut warnings, mut lanes) = (Vec::new(), Vec::new());
         for stream in input.streams() {
             let is_sound = stream.parameters().medium() == Type::Audio;
-            routes.push(if is_sound { route(output, &stream, &mut warnings)? } else { Route::Leave });
+            let fate = fate(&manifest.side_streams, stream.index());
+            lanes.push(if is_sound { Lane::add(output, &stream, fate, span, &mut warnings)? } else { None });
         }
         let from = ((window.start_secs - SKEW_SECS).max(0.0) * 1e6) as i64;
-        // If the file can't be sought, read it from the start.
-        if from > 0 && input.seek(from, ..from).is_err() {
+        // A clock that jumps can only be followed from the start. If the file can't be sought, read it from there too.
+        let may_seek = from > 0 && !ffi::starts_anywhere(&input);
+        if may_seek && input.seek(from, ..from).is_err() {
             input = open::source(path)?;
         }
         let (path, ready) = (path.to_path_buf(), VecDeque::new());
-        Ok(Self { path, input, routes, origin, ready, window: Some(window), is_at_end: false, warnings })
+        Ok(Self { path, input, lanes, ready, window: Some(window), is_at_end: false, warnings })
     }
 
     pub(crate) fn next(&mut self, output: &Output, cancel: Cancel<'_>) -> Result<Option<Packet>, Error> {
@@ -116,35 +94,31 @@ impl Extras {
                 Some(packet) if !self.is_over(&packet) => self.take(packet, output)?,
                 _ => {
                     self.is_at_end = true;
-                    self.end_sound(output)?;
+                    for lane in self.lanes.iter_mut().flatten() {
+                        lane.finish(output, &mut self.ready)?;
+                    }
                 }
             }
         }
         Ok(self.ready.pop_front())
     }
 
+    /// What was changed or left out, complete once [`Extras::next`] has returned None.
+    pub(crate) fn into_warnings(self) -> Vec<Warning> {
+        let repaired = self.lanes.iter().flatten().filter_map(Lane::repaired);
+        self.warnings.into_iter().chain(repaired).collect()
+    }
+
     fn take(&mut self, packet: Packet, output: &Output) -> Result<(), Error> {
         let from = packet.stream();
-        let Some(route) = self.routes.get_mut(from) else { return Ok(()) };
+        let Some(Some(lane)) = self.lanes.get_mut(from) else { return Ok(()) };
         let base = self.input.stream(from).expect("the packet came from it").time_base();
         if let (Some(window), Some(at)) = (self.window, packet.pts().or(packet.dts()))
             && !(window.start_secs..window.end_secs).contains(&Ratio::from(base).secs(at))
         {
             return Ok(());
         }
-        match route {
-            Route::Leave => {}
-            Route::Copy(to) => self.ready.push_back(translated(packet, base, *to, self.origin, output)),
-            Route::Text(to, kind) => {
-                self.ready.push_back(translated(as_text(&packet, *kind), base, *to, self.origin, output));
-            }
-            Route::Sound(to, sound) => {
-                let (to, base) = (*to, sound.time_base());
-                let packets = sound.push(Some(&packet))?;
-                self.ready.extend(packets.into_iter().map(|p| translated(p, base, to, self.origin, output)));
-            }
-        }
-        Ok(())
+        lane.take(packet, output, &mut self.ready)
     }
 
     /// True if no later packet can lie within the window.
@@ -154,100 +128,44 @@ impl Extras {
         let at = packet.dts().or(packet.pts());
         base.zip(at).is_some_and(|(base, at)| base.secs(at) > window.end_secs + SKEW_SECS)
     }
+}
 
-    fn end_sound(&mut self, output: &Output) -> Result<(), Error> {
-        for route in &mut self.routes {
-            if let Route::Sound(to, sound) = route {
-                let (to, base) = (*to, sound.time_base());
-                let packets = sound.push(None)?;
-                self.ready.extend(packets.into_iter().map(|p| translated(p, base, to, self.origin, output)));
-            }
+/// What the rehearsal decided about a stream.
+pub(crate) fn fate(side_streams: &[SideStream], stream: usize) -> Option<&Fate> {
+    side_streams.iter().find(|side| side.stream as usize == stream).map(|side| &side.fate)
+}
+
+/// Adds the chapters, clipped to the film.
+fn add_chapters(output: &mut Output, input: &Source, span: Span) -> Result<(), Error> {
+    for chapter in input.chapters() {
+        let base = chapter.time_base();
+        let shift = span.origin_in(base);
+        let film_end = span.end_in(base) - shift;
+        let (start, end) =
+            (chapter.start().saturating_sub(shift).max(0), chapter.end().saturating_sub(shift).min(film_end));
+        if start < film_end {
+            output
+                .add_chapter(chapter.id(), base, start, end.max(start), ffi::chapter_title(&chapter))
+                .map_err(|source| Error::Libav { action: "adding the chapters", source })?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
-/// Converts the packet's times for stream `to` of the output.
-fn translated(mut packet: Packet, base: Rational, to: usize, origin: Origin, output: &Output) -> Packet {
-    let file_base = output.stream(to).expect("add_to added it").time_base();
-    let shift = origin.in_base(base);
-    let dts = packet.dts().or(packet.pts());
-    packet.set_pts(packet.pts().map(|t| t - shift));
-    packet.set_dts(dts.map(|t| t - shift));
-    packet.rescale_ts(base, file_base);
-    packet.set_stream(to);
-    packet.set_position(-1);
-    packet
+/// The muxer's options for a result in this time base.
+pub(crate) fn header(time_base: Ratio) -> Dictionary<'static> {
+    let mut header = Dictionary::new();
+    // MP4 stores start offsets in the movie timescale; the default of 1/1000 s would round them.
+    let den = i64::from(time_base.den.max(1));
+    header.set("movie_timescale", &(den * (10_000 / den).max(1)).to_string());
+    header.set("video_track_timescale", &time_base.den.to_string());
+    // Needed for the stereo layout box, which FFmpeg considers unofficial, and for some sound codecs, which it
+    // considers experimental in MP4.
+    header.set("strict", "experimental");
+    header
 }
 
-fn route(output: &mut Output, stream: &ffmpeg_next::Stream<'_>, warnings: &mut Vec<String>) -> Result<Route, Error> {
-    let parameters = stream.parameters();
-    let (codec, kind) = (parameters.id(), parameters.medium());
-    let is_cover = kind == Type::Video && stream.disposition().contains(Disposition::ATTACHED_PIC);
-    let is_carried = matches!(kind, Type::Audio | Type::Subtitle) || is_cover;
-    let text = if kind == Type::Subtitle { TextKind::of(codec) } else { None };
-    let (index, name) = (stream.index(), ffi::codec_name(&parameters));
-    let is_taken = is_carried && ffi::muxer_takes(output, codec);
-    // FFmpeg 6.1 and later write uncompressed sound into MP4 (ISO/IEC 23003-5), but few players support it.
-    let is_heard = is_taken && !name.starts_with("pcm_");
-    if kind == Type::Audio
-        && !is_heard
-        && let Some(sound) = Resound::new(stream)
-    {
-        let why = if is_taken { "few players take it from an MP4" } else { "MP4 can't carry it" };
-        warnings.push(format!("the source's sound stream {index} ({name}) was re-encoded as AAC: {why}"));
-        return add_sound(output, stream, sound);
-    }
-    if text.is_none() && !is_taken {
-        let what = match kind {
-            Type::Audio => "sound",
-            Type::Subtitle => "subtitle",
-            Type::Video if is_cover => "cover picture",
-            Type::Video => "further video",
-            Type::Attachment => "attachment",
-            // MP4 stores chapter titles in such a stream. The chapters are copied separately, so no warning.
-            _ if name == "bin_data" => return Ok(Route::Leave),
-            _ => "data",
-        };
-        let why = if kind == Type::Video && !is_cover { "one is converted" } else { "MP4 can't carry it" };
-        warnings.push(format!("the source's {what} stream {index} ({name}) was left out: {why}"));
-        return Ok(Route::Leave);
-    }
-    let mut added = output
-        .add_stream(encoder::find(ffmpeg_next::codec::Id::None))
-        .map_err(|source| Error::Libav { action: "adding a stream", source })?;
-    added.set_time_base(stream.time_base());
-    let index = added.index();
-    let route = match text {
-        Some(kind) => {
-            ffi::set_subtitle_params(&mut added, ffmpeg_next::codec::Id::MOV_TEXT, subtitle::HEADER);
-            Route::Text(index, kind)
-        }
-        None => {
-            added.set_parameters(parameters);
-            ffi::clear_codec_tag(&mut added);
-            Route::Copy(index)
-        }
-    };
-    ffi::copy_stream_facts(stream, &mut added);
-    Ok(route)
-}
-
-fn add_sound(output: &mut Output, stream: &ffmpeg_next::Stream<'_>, sound: Resound) -> Result<Route, Error> {
-    let mut added = output
-        .add_stream(encoder::find(ffmpeg_next::codec::Id::None))
-        .map_err(|source| Error::Libav { action: "adding a stream", source })?;
-    added.set_parameters(sound.parameters());
-    added.set_time_base(sound.time_base());
-    ffi::copy_stream_facts(stream, &mut added);
-    Ok(Route::Sound(added.index(), Box::new(sound)))
-}
-
-fn as_text(packet: &Packet, kind: TextKind) -> Packet {
-    let mut text = Packet::copy(&subtitle::sample(kind, packet.data().unwrap_or_default()));
-    text.set_pts(packet.pts());
-    text.set_dts(packet.dts());
-    text.set_duration(packet.duration());
-    text.set_flags(ffmpeg_next::packet::Flags::KEY);
-    text
+/// A time without the film's origin, in another time base.
+pub(crate) fn shifted(time: i64, from: Rational, to: Rational, span: Span) -> i64 {
+    (time - span.origin_in(from)).rescale(from, to)
 }

@@ -85,9 +85,51 @@ pub(crate) fn pixel_format(number: i32) -> Option<PixelFormat> {
 
 /// Bits per sample of a decoded frame, 8 if unknown.
 pub(crate) fn bit_depth(frame: &ffmpeg_next::frame::Video) -> u32 {
+    pixel_format(format_number(frame)).map_or(8, |f| f.bit_depth.clamp(8, 16))
+}
+
+/// The bytes of one plane of decoded sound; empty if there is no such plane. Unlike ffmpeg-next's accessor it knows more
+/// than eight planes.
+pub(crate) fn sound_plane(frame: &ffmpeg_next::frame::Audio, plane: usize) -> &[u8] {
+    let count = if frame.is_planar() { usize::from(frame.channels()) } else { 1 };
+    // SAFETY: extended_data has a pointer for each plane, each to linesize[0] bytes that live as long as the frame.
+    unsafe {
+        let raw = &*frame.as_ptr();
+        if plane >= count || raw.extended_data.is_null() || raw.linesize[0] <= 0 {
+            return &[];
+        }
+        let data = *raw.extended_data.add(plane);
+        if data.is_null() { &[] } else { std::slice::from_raw_parts(data, raw.linesize[0] as usize) }
+    }
+}
+
+/// FFmpeg's number of a frame's pixel format.
+pub(crate) fn format_number(frame: &ffmpeg_next::frame::Video) -> i32 {
     // SAFETY: plain read of a field of a live frame.
-    let number = unsafe { (*frame.as_ptr()).format };
-    pixel_format(number).map_or(8, |f| f.bit_depth.clamp(8, 16))
+    unsafe { (*frame.as_ptr()).format }
+}
+
+/// True if the container says that frames consist of two fields taken at different times.
+pub(crate) fn is_interlaced(parameters: &Parameters) -> bool {
+    use ffi::AVFieldOrder::*;
+    // SAFETY: plain read of a field of live parameters.
+    let order = unsafe { (*parameters.as_ptr()).field_order };
+    !matches!(order, AV_FIELD_UNKNOWN | AV_FIELD_PROGRESSIVE)
+}
+
+/// The codec's tag in its container, as four characters.
+pub(crate) fn codec_tag(parameters: &Parameters) -> [u8; 4] {
+    // SAFETY: plain read of a field of live parameters.
+    unsafe { (*parameters.as_ptr()).codec_tag }.to_le_bytes()
+}
+
+/// How the decoder's bitstream, or the container, says that two views are packed. None for one view. The number is
+/// FFmpeg's `AVStereo3DType`, which starts the structure that side data holds.
+pub(crate) fn packing(stereo3d: &[u8]) -> Option<&'static str> {
+    let kind = u32::from_ne_bytes(stereo3d.get(..4)?.try_into().ok()?);
+    // SAFETY: the function takes any number and returns a static string.
+    let name = unsafe { CStr::from_ptr(ffi::av_stereo3d_type_name(kind)) };
+    (kind != 0).then(|| name.to_str().unwrap_or("stereo"))
 }
 
 pub(crate) fn codec_name(parameters: &Parameters) -> String {
@@ -123,15 +165,6 @@ pub(crate) fn is_hidden(packet: &Packet) -> bool {
 pub(crate) fn muxer_takes(output: &Output, codec: codec::Id) -> bool {
     // SAFETY: the format description of an open output is static.
     unsafe { ffi::avformat_query_codec((*output.as_ptr()).oformat, codec.into(), ffi::FF_COMPLIANCE_UNOFFICIAL) == 1 }
-}
-
-/// True if a muxer named `format` exists and can carry the codec.
-pub(crate) fn format_takes(format: &CStr, codec: codec::Id) -> bool {
-    // SAFETY: null is allowed for the unused names; the result is static or null.
-    unsafe {
-        let format = ffi::av_guess_format(format.as_ptr(), ptr::null(), ptr::null());
-        !format.is_null() && ffi::avformat_query_codec(format, codec.into(), ffi::FF_COMPLIANCE_NORMAL) == 1
-    }
 }
 
 /// Lets the muxer choose its own tag for the codec; another container's tag may be invalid in this one.

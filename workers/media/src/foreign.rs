@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use ffmpeg_next::Rescale;
 
 use crate::join::{JoinSummary, join};
-use crate::manifest::{Manifest, Ratio, SegmentSpec, VERSION};
+use crate::manifest::{Manifest, Ratio, SegmentSpec, Treatment, VERSION};
 use crate::probe::SourceInfo;
 use crate::timing::pts_hash;
-use crate::{Cancel, Error, Orientation, StereoLayout, open, probe};
+use crate::{Cancel, Error, Orientation, StereoLayout, open, probe, rehearse};
 
 /// How much a segment's length may be off, because a cut at an open GOP may lose some frames.
 const TOLERANCE_SECS: f64 = 0.25;
@@ -33,9 +33,14 @@ pub fn lay_out(
     cut: Option<&Manifest>,
     cancel: Cancel<'_>,
 ) -> Result<Manifest, Error> {
-    let source = probe::probe(source, cancel)?;
+    let (path, source) = (source, probe::inspect(source, cancel)?);
+    let (video, source) = (source.stream, source.info);
     let start_pts = source.start_pts;
-    let (manifest, tolerance_secs) = lay_out_from(&source, start_pts, segments, cut, cancel)?;
+    let (mut manifest, tolerance_secs) = lay_out_from(&source, start_pts, segments, cut, cancel)?;
+    manifest.side_streams = match cut {
+        Some(cut) => cut.side_streams.clone(),
+        None => rehearse::rehearse(path, video, &manifest, cancel)?.side_streams,
+    };
     let (lasts, wanted) = (manifest.duration_secs(), source.duration_secs);
     if (lasts - wanted).abs() > tolerance_secs * segments.len() as f64 {
         return Err(Error::ResultMismatch { why: format!("the segments last {lasts:.2} s, the source {wanted:.2} s") });
@@ -56,11 +61,13 @@ pub fn with_sound_of(
     layout: StereoLayout,
     cancel: Cancel<'_>,
 ) -> Result<JoinSummary, Error> {
-    let source = probe::probe(segment, cancel)?;
+    let inspected = probe::inspect(segment, cancel)?;
+    let source = inspected.info;
     // The file may begin with frames that the source's edit list hides.
     let start_pts = source.start_pts + spec.map_or(0, |spec| spec.start_pts - spec.first_packet_pts);
     let converted = [converted.to_path_buf()];
-    let (manifest, _) = lay_out_from(&source, start_pts, &converted, None, cancel)?;
+    let (mut manifest, _) = lay_out_from(&source, start_pts, &converted, None, cancel)?;
+    manifest.side_streams = rehearse::rehearse(segment, inspected.stream, &manifest, cancel)?.side_streams;
     join(segment, &manifest, &converted, out, layout, cancel)
 }
 
@@ -129,6 +136,8 @@ fn lay_out_from(
         sample_aspect_ratio: source.sample_aspect_ratio,
         colour: source.colour,
         orientation: Orientation::default(),
+        treatment: Treatment::default(),
+        side_streams: Vec::new(),
         segments: specs,
     };
     Ok((manifest, tolerance_secs))

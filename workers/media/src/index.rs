@@ -8,11 +8,13 @@ use std::path::Path;
 
 use ffmpeg_next::Rescale;
 use ffmpeg_next::codec::Id;
-use ffmpeg_next::format::context::Input;
+use ffmpeg_next::codec::packet::side_data;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::Ratio;
+use crate::open::Source;
 use crate::reader::FrameReader;
+use crate::timing::spread;
 use crate::{Cancel, Error, ffi, open};
 
 /// One video packet, in decode order.
@@ -45,6 +47,8 @@ pub struct PacketIndex {
     pub packets: Vec<PacketEntry>,
     /// In ascending order.
     pub shown: Vec<i64>,
+    /// Times of all decoded frames in display order, if they come from decoding. Empty otherwise.
+    pub decoded: Vec<i64>,
     /// End of the last frame.
     pub end_pts: i64,
     /// Ticks per frame where nothing else gives a duration.
@@ -69,7 +73,7 @@ impl PacketIndex {
         }
         let stated = packets.iter().find(|p| p.pts == last).map_or(0, |p| p.duration);
         let end_pts = last + if stated > 0 { stated } else { last_step(&shown, fallback) };
-        Some(Self { packets, shown, end_pts, fallback })
+        Some(Self { packets, shown, decoded: Vec::new(), end_pts, fallback })
     }
 
     /// Builds the index from the pts of decoded frames, in ascending order.
@@ -77,7 +81,28 @@ impl PacketIndex {
     pub fn from_frames(shown: Vec<i64>, last_duration: i64, fallback: i64) -> Self {
         let last = shown.last().copied().unwrap_or(0);
         let end_pts = last + if last_duration > 0 { last_duration } else { last_step(&shown, fallback) };
-        Self { packets: Vec::new(), shown, end_pts, fallback }
+        Self { packets: Vec::new(), decoded: shown.clone(), shown, end_pts, fallback }
+    }
+
+    /// An edit may end within a frame. A frame of which at most half is left makes room for the frame before it, and the
+    /// last frame ends with the last edit.
+    fn end_with_edits(&mut self, edited_end: i64) {
+        let step = self.usual_step();
+        let (decoded, mut at) = (&self.decoded, 0);
+        self.shown.retain(|pts| {
+            at += 1;
+            decoded.get(at).is_none_or(|next| (next - pts) * 2 > step)
+        });
+        if let Some(last) = self.shown.last().filter(|last| edited_end > **last) {
+            self.end_pts = self.end_pts.min(edited_end.max(last + 1));
+        }
+    }
+
+    /// The median distance of two frames.
+    fn usual_step(&self) -> i64 {
+        let mut steps: Vec<i64> = self.decoded.windows(2).map(|w| w[1] - w[0]).collect();
+        steps.sort_unstable();
+        steps.get(steps.len() / 2).copied().unwrap_or(self.fallback)
     }
 
     /// Keyframes at which the source can be cut exactly: every packet before them in decode order is also shown before
@@ -110,18 +135,21 @@ pub(crate) struct Survey {
     pub(crate) packets: u64,
     /// True if the file ends within the last video packet.
     pub(crate) is_last_cut: bool,
+    /// How often the container's clock jumped.
+    pub(crate) clock_jumps: u32,
 }
 
 /// Reads all packets of a file. If they don't correspond to frames, decodes the file as well.
-pub(crate) fn read(path: &Path, input: &mut Input, stream: usize, cancel: Cancel<'_>) -> Result<Survey, Error> {
+pub(crate) fn read(path: &Path, input: &mut Source, stream: usize, cancel: Cancel<'_>) -> Result<Survey, Error> {
     let video = input.stream(stream).expect("the caller chose a stream of this input");
     let (base, rate) = (Ratio::from(video.time_base()), video.avg_frame_rate());
     let fallback = if rate.numerator() > 0 { base.ticks(1.0 / f64::from(rate)).max(1) } else { 1 };
     let codec = video.parameters().id();
+    let edited_end = video.start_time().max(0).saturating_add(video.duration().max(0));
     // In these formats a packet may hold no frame, or several.
     let mut is_exact = codec != Id::VP8 && !(codec == Id::MPEG4 && input.format().name() == "avi");
     let mut packets = Vec::new();
-    let (mut end_secs, mut count, mut is_last_cut) = (0.0_f64, 0, false);
+    let (mut end_secs, mut count, mut is_last_cut, mut is_timed) = (0.0_f64, 0, false, true);
     let bases: Vec<_> = input.streams().map(|s| Ratio::from(s.time_base())).collect();
     while let Some(packet) = open::next_packet(input, path, cancel)? {
         // Ignore a stream that first appears in the middle of a transport stream.
@@ -131,6 +159,9 @@ pub(crate) fn read(path: &Path, input: &mut Input, stream: usize, cancel: Cancel
         }
         if packet.stream() != stream {
             continue;
+        }
+        if count == 0 && packet.side_data().any(|data| data.kind() == side_data::Type::EncryptionInfo) {
+            return Err(Error::Encrypted);
         }
         count += 1;
         is_last_cut = packet.is_corrupt();
@@ -143,9 +174,13 @@ pub(crate) fn read(path: &Path, input: &mut Input, stream: usize, cancel: Cancel
                 is_key: packet.is_key(),
                 is_hidden: ffi::is_hidden(&packet),
             }),
-            None => is_exact = false,
+            None => is_timed = false,
         }
     }
+    is_exact &= is_timed;
+    // More than one edit hides frames between shown ones.
+    let has_edits = has_hidden_between(&packets);
+    let clock_jumps = input.clock_jumps();
     if is_exact && !starts_whole(&packets) {
         hide_undecodable_head(path, stream, &mut packets, cancel)?;
     }
@@ -154,16 +189,34 @@ pub(crate) fn read(path: &Path, input: &mut Input, stream: usize, cancel: Cancel
         last.is_hidden = true;
     }
     let exact = if is_exact { PacketIndex::from_packets(packets, fallback) } else { None };
+    let exact = match exact {
+        Some(index) if decodes_as_listed(path, stream, &index, cancel)? => Some(index),
+        _ => None,
+    };
     let index = match exact {
         Some(index) => index,
         None if count == 0 => PacketIndex::from_frames(Vec::new(), 0, fallback),
-        None => by_decoding(path, stream, fallback, cancel)?,
+        None => {
+            let mut index = by_decoding(path, stream, base, fallback, is_timed, cancel)?;
+            if has_edits {
+                index.end_with_edits(edited_end);
+            }
+            index
+        }
     };
-    Ok(Survey { index, end_secs, packets: count, is_last_cut })
+    Ok(Survey { index, end_secs, packets: count, is_last_cut, clock_jumps })
+}
+
+fn has_hidden_between(packets: &[PacketEntry]) -> bool {
+    let shown = || packets.iter().filter(|p| !p.is_hidden).map(|p| p.pts);
+    match (shown().min(), shown().max()) {
+        (Some(first), Some(last)) => packets.iter().any(|p| p.is_hidden && (first..last).contains(&p.pts)),
+        _ => false,
+    }
 }
 
 /// True for MP4 and related formats, whose index lists every packet in advance.
-pub(crate) fn is_mp4(input: &Input) -> bool {
+pub(crate) fn is_mp4(input: &Source) -> bool {
     input.format().name().contains("mp4")
 }
 
@@ -202,21 +255,47 @@ fn hide_undecodable_head(
     Ok(())
 }
 
-fn by_decoding(path: &Path, stream: usize, fallback: i64, cancel: Cancel<'_>) -> Result<PacketIndex, Error> {
+/// How many frames are decoded to check that packets are frames.
+const CHECKED_FRAMES: usize = 64;
+
+/// Decodes the first frames and compares their times with the packets'. False if the container's times follow the decode
+/// order (MXF with B-frames), or if several packets make one frame (separate fields).
+fn decodes_as_listed(path: &Path, stream: usize, index: &PacketIndex, cancel: Cancel<'_>) -> Result<bool, Error> {
     let mut reader = FrameReader::new(path, open::source(path)?, stream, 2, 0, cancel)?;
-    let (mut shown, mut last_duration) = (Vec::<i64>::new(), 0);
-    while let Some(frame) = reader.next_frame()? {
-        shown.push(strict_pts(frame.timestamp(), shown.last().copied(), fallback));
-        last_duration = frame.packet().duration;
+    let mut decoded = Vec::new();
+    while decoded.len() < CHECKED_FRAMES
+        && let Some(frame) = reader.next_frame()?
+    {
+        decoded.extend(frame.pts());
     }
-    Ok(PacketIndex::from_frames(shown, last_duration, fallback))
+    let (Some(first), Some(last)) = (decoded.iter().min(), decoded.iter().max()) else { return Ok(true) };
+    // Damage disturbs the order of a few frames; decode times disturb it in every group of pictures.
+    let falls = decoded.windows(2).filter(|w| w[0] >= w[1]).count();
+    if falls > 0 && (!reader.has_faults() || falls * 10 > decoded.len()) {
+        return Ok(false);
+    }
+    let listed = index.shown.iter().filter(|p| (first..=last).contains(p)).count();
+    // Damaged frames are missing here too, but few of them.
+    Ok((listed.saturating_sub(decoded.len())) * 3 < listed)
 }
 
-/// A decoded frame's pts for sources with unreliable times. Always later than the previous one, since two frames can't
-/// share a time in the result.
-pub(crate) fn strict_pts(stated: Option<i64>, last: Option<i64>, fallback: i64) -> i64 {
-    let pts = stated.unwrap_or_else(|| last.map_or(0, |p| p + fallback));
-    last.map_or(pts, |last| pts.max(last + 1))
+/// Takes the times from the decoded frames. `is_timed`: every packet has a presentation time, so FFmpeg need not guess.
+fn by_decoding(
+    path: &Path,
+    stream: usize,
+    base: Ratio,
+    fallback: i64,
+    is_timed: bool,
+    cancel: Cancel<'_>,
+) -> Result<PacketIndex, Error> {
+    let mut reader = FrameReader::new(path, open::source(path)?, stream, 2, 0, cancel)?;
+    let (mut stated, mut last_duration) = (Vec::new(), 0);
+    while let Some(frame) = reader.next_frame()? {
+        stated.push(if is_timed { frame.pts() } else { frame.timestamp() });
+        last_duration = frame.packet().duration;
+    }
+    let shown = spread(&stated, fallback, base.ticks(1.0).max(1));
+    Ok(PacketIndex::from_frames(shown, last_duration, fallback))
 }
 
 fn last_step(shown: &[i64], fallback: i64) -> i64 {

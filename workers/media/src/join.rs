@@ -5,12 +5,15 @@
 
 use std::path::{Path, PathBuf};
 
-use ffmpeg_next::format::context::{Input, Output};
+use ffmpeg_next::format::context::Output;
 use ffmpeg_next::{Dictionary, Packet, Rational, Rescale};
+use stereospot_domain::Warning;
 
-use crate::extras::{Extras, Origin};
+use crate::extras::{self, Extras};
 use crate::ffi::{self, VideoParams};
+use crate::lane::{self, Span};
 use crate::manifest::{Manifest, Ratio, SegmentSpec, StereoLayout};
+use crate::open::Source;
 use crate::reader::Alignment;
 use crate::timing::{Timing, pts_hash};
 use crate::{Cancel, Error, index, open, probe};
@@ -21,8 +24,8 @@ pub struct JoinSummary {
     pub frames: u64,
     /// Duration of the video stream.
     pub duration_secs: f64,
-    /// One sentence for each stream of the source that was left out or re-encoded.
-    pub warnings: Vec<String>,
+    /// What was changed or left out of the source's other streams.
+    pub warnings: Vec<Warning>,
 }
 
 /// Joins encoded segments (in the manifest's order) into an MP4 at `out`, with its index at the front.
@@ -46,31 +49,24 @@ pub fn join(
     let (params, pts) = verify(manifest, segments, cancel)?;
     let input = open::source(source)?;
     let video = probe::video_stream(&input)?;
-    let base: Rational = manifest.time_base.into();
-    let origin = Origin { ticks: origin(&input, manifest), base };
+    let span = Span::of(&input, manifest);
     let times = Timing::from_pts(&pts, manifest.end_pts);
 
     let mut output = open::output(out, "mp4")?;
-    add_video(&mut output, &segments[0], manifest, layout)?;
-    let mut extras = Extras::add_to(&mut output, source, input, video, origin)?;
-    let mut header = Dictionary::new();
+    let timecode = input.streams().find_map(|stream| lane::timecode(&stream));
+    add_video(&mut output, &segments[0], manifest, layout, timecode.as_deref())?;
+    let mut extras = Extras::add_to(&mut output, source, input, video, manifest, span)?;
+    let mut header = extras::header(manifest.time_base);
     header.set("movflags", "+faststart");
-    // MP4 stores start offsets in the movie timescale; the default of 1/1000 s would round them.
-    let den = i64::from(manifest.time_base.den.max(1));
-    header.set("movie_timescale", &(den * (10_000 / den).max(1)).to_string());
-    header.set("video_track_timescale", &manifest.time_base.den.to_string());
-    // Needed for the stereo layout box, which FFmpeg considers unofficial, and for some sound codecs, which it
-    // considers experimental in MP4.
-    header.set("strict", "experimental");
     output.write_header_with(header).map_err(|e| Error::file("writing", out, e))?;
 
-    let origin = origin.ticks;
+    let Span { origin, base, .. } = span;
     let mut feed = VideoFeed { manifest, segments, times: &times, next: 0, at: 0, open: None, origin, base, cancel };
     write_merged(&mut output, out, &mut feed, &mut extras, cancel)?;
     output.write_trailer().map_err(|e| Error::file("writing", out, e))?;
     drop(output);
     let duration_secs = read_back(out, manifest, origin, &params, cancel)?;
-    Ok(JoinSummary { frames: manifest.frames, duration_secs, warnings: extras.warnings })
+    Ok(JoinSummary { frames: manifest.frames, duration_secs, warnings: extras.into_warnings() })
 }
 
 /// Checks every segment. Returns their common parameters and the pts of all frames in decode order.
@@ -136,15 +132,13 @@ fn parameter_difference(common: &VideoParams, other: &VideoParams) -> String {
     "it was encoded with other settings than the other segments".to_owned()
 }
 
-/// The time to subtract from all times, in the manifest's time base: MP4 can't show frames before zero, and a transport
-/// stream's clock starts at an arbitrary value.
-fn origin(input: &Input, manifest: &Manifest) -> i64 {
-    let start = ffi::start_micros(input).filter(|_| ffi::starts_anywhere(input));
-    let start = start.map_or(0, |micros| index::micros_in(micros, manifest.time_base.into()));
-    start.min(manifest.start_pts)
-}
-
-fn add_video(output: &mut Output, first: &Path, manifest: &Manifest, layout: StereoLayout) -> Result<(), Error> {
+fn add_video(
+    output: &mut Output,
+    first: &Path,
+    manifest: &Manifest,
+    layout: StereoLayout,
+    timecode: Option<&str>,
+) -> Result<(), Error> {
     let failed = |source| Error::Libav { action: "adding the video", source };
     let input = open::segment(first)?;
     let stream = input.stream(probe::video_stream(&input)?).expect("video_stream gives an index of this input");
@@ -154,6 +148,11 @@ fn add_video(output: &mut Output, first: &Path, manifest: &Manifest, layout: Ste
     added.set_time_base(manifest.time_base);
     if manifest.avg_frame_rate.num > 0 {
         added.set_avg_frame_rate(manifest.avg_frame_rate);
+    }
+    if let Some(timecode) = timecode {
+        let mut metadata = Dictionary::new();
+        metadata.set("timecode", timecode);
+        added.set_metadata(metadata);
     }
     ffi::set_stream_aspect(&mut added, ffi::video_params(&stream.parameters()).sample_aspect_ratio);
     if ffi::mark_stereo(&mut added, layout) { Ok(()) } else { Err(failed(ffmpeg_next::Error::Bug)) }
@@ -235,7 +234,7 @@ fn read_back(
 struct OpenSegment {
     index: u32,
     path: PathBuf,
-    input: Input,
+    input: Source,
     stream: usize,
     file_base: Rational,
     base: Ratio,

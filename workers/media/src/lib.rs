@@ -11,27 +11,35 @@
 
 mod aac;
 pub mod cancel;
+mod clock;
 mod convert;
+mod copy;
 pub mod decode;
+mod downmix;
 pub mod encode;
 mod error;
 mod extras;
 mod ffi;
 pub mod foreign;
+mod gaps;
 pub mod index;
 pub mod join;
+mod lane;
 pub mod manifest;
 mod open;
 pub mod plan;
 pub mod probe;
+mod protected;
 mod reader;
 mod recut;
+mod rehearse;
 mod resound;
 pub mod soundtrack;
 pub mod split;
 mod subtitle;
 mod survey;
 mod timing;
+mod treat;
 
 pub use cancel::Cancel;
 pub use decode::{Decoded, SegmentDecoder};

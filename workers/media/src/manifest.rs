@@ -1,6 +1,7 @@
 //! The manifest: what a split records for the conversion and join of its segments.
 
 use serde::{Deserialize, Serialize};
+use stereospot_domain::warning::LeftOut;
 use stereospot_picture::{Colour, Matrix};
 
 /// The current [`Manifest::version`].
@@ -15,9 +16,9 @@ pub struct Manifest {
     pub version: u32,
     /// Seconds per tick.
     pub time_base: Ratio,
-    /// In pixels, after rotation; may be odd.
+    /// In pixels, after rotation and treatment; may be odd.
     pub width: u32,
-    /// In pixels, after rotation; may be odd.
+    /// In pixels, after rotation and treatment; may be odd.
     pub height: u32,
     pub frames: u64,
     pub start_pts: i64,
@@ -27,9 +28,16 @@ pub struct Manifest {
     pub avg_frame_rate: Ratio,
     /// Pixel aspect ratio (width to height) after rotation, 0/1 if unknown.
     pub sample_aspect_ratio: Ratio,
+    /// After treatment.
     pub colour: ColourTags,
     /// How to turn the pictures in the segment files upright.
     pub orientation: Orientation,
+    /// What else to do with the pictures in the segment files.
+    #[serde(default, skip_serializing_if = "Treatment::is_none")]
+    pub treatment: Treatment,
+    /// The source's other streams that the result can't carry as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub side_streams: Vec<SideStream>,
     /// In order; their ranges cover the source without gap or overlap.
     pub segments: Vec<SegmentSpec>,
 }
@@ -46,6 +54,52 @@ impl Manifest {
     pub fn duration_secs(&self) -> f64 {
         self.time_base.secs(self.end_pts - self.start_pts)
     }
+}
+
+/// What is done to decoded pictures before they are converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Treatment {
+    /// Deinterlace the frames that are marked as interlaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_deinterlaced: bool,
+    /// The source's colours, if they are mapped from high to standard dynamic range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tone_mapped_from: Option<ColourTags>,
+    /// Keep the left eye only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_eye: Option<LeftEye>,
+}
+
+impl Treatment {
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Where the left eye of a stereo source is: on the left or on top of a picture of this size, in pixels after rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftEye {
+    pub layout: StereoLayout,
+    pub full_width: u32,
+    pub full_height: u32,
+}
+
+/// One of the source's streams besides the video, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideStream {
+    /// Index in the source.
+    pub stream: u32,
+    pub fate: Fate,
+}
+
+/// What becomes of a side stream that can't be carried as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// Sound: encode it as AAC.
+    Reencode,
+    LeaveOut(LeftOut),
 }
 
 /// One segment: its display range and the frames it must have.
@@ -102,6 +156,20 @@ impl Ratio {
     }
 }
 
+impl Ratio {
+    /// This ratio times `num`/`den`, in lowest terms.
+    #[must_use]
+    pub fn times(self, num: i32, den: i32) -> Self {
+        let (num, den) = (i64::from(self.num) * i64::from(num), i64::from(self.den) * i64::from(den));
+        let mut divisor = (num.abs(), den.abs());
+        while divisor.1 != 0 {
+            divisor = (divisor.1, divisor.0 % divisor.1);
+        }
+        let lowest = |value: i64| i32::try_from(value / divisor.0.max(1)).unwrap_or(1);
+        Self { num: lowest(num), den: lowest(den) }
+    }
+}
+
 impl From<ffmpeg_next::Rational> for Ratio {
     fn from(value: ffmpeg_next::Rational) -> Self {
         Self { num: value.numerator(), den: value.denominator() }
@@ -129,6 +197,9 @@ pub struct ColourTags {
 }
 
 impl ColourTags {
+    /// Standard dynamic range of high definition, limited range.
+    pub const BT709: Self = Self { matrix: 1, primaries: 1, transfer: 1, is_full_range: false };
+
     /// The subset needed for conversion to and from RGB.
     #[must_use]
     pub fn colour(self) -> Colour {

@@ -3,15 +3,17 @@
 
 use std::path::Path;
 
+use ffmpeg_next::codec::packet::side_data;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::media::Type;
 use serde::{Deserialize, Serialize};
+use stereospot_domain::warning::HdrTransfer;
 
 use crate::ffi::{self, VideoParams};
 use crate::index::{self, Keyframe, PacketIndex};
 use crate::manifest::{ColourTags, Orientation, Ratio};
-use crate::{Cancel, Error, open};
+use crate::{Cancel, Error, open, protected, treat};
 
 /// Smallest accepted side of a picture, in pixels.
 pub const MIN_SIDE: u32 = 16;
@@ -72,13 +74,24 @@ pub(crate) struct Inspected {
     pub(crate) info: SourceInfo,
     pub(crate) index: PacketIndex,
     pub(crate) stream: usize,
+    /// High dynamic range, by its transfer function.
+    pub(crate) hdr: Option<HdrTransfer>,
+    /// True if the container says so. Its frames may know better.
+    pub(crate) is_interlaced: bool,
+    /// FFmpeg's name for the packing of two views, if the container says so.
+    pub(crate) packing: Option<&'static str>,
+    pub(crate) clock_jumps: u32,
 }
 
 /// [`probe`], with the packet index it is based on.
 pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Error> {
     crate::init();
+    if protected::is_scrambled(path).unwrap_or(false) {
+        return Err(Error::Encrypted);
+    }
     let mut input = open::source(path)?;
     let stream = video_stream(&input)?;
+    protected::check(&input, stream)?;
     let video = input.stream(stream).expect("video_stream gives an index of this input");
     let params = ffi::video_params(&video.parameters());
     if ffmpeg_next::decoder::find(video.parameters().id()).is_none() {
@@ -87,10 +100,15 @@ pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Erro
     check_size(&params)?;
     let format = ffi::pixel_format(params.pixel_format)
         .ok_or_else(|| Error::Damaged { what: format!("no picture of its {} stream can be decoded", params.codec) })?;
-    let matrix = video
-        .side_data()
-        .find(|s| s.kind() == ffmpeg_next::codec::packet::side_data::Type::DisplayMatrix)
-        .and_then(|s| display_matrix(s.data()));
+    let side_data = |kind| video.side_data().find(|s| s.kind() == kind);
+    let matrix = side_data(side_data::Type::DisplayMatrix).and_then(|s| display_matrix(s.data()));
+    let packing = side_data(side_data::Type::Stereo3d).and_then(|s| ffi::packing(s.data()));
+    let is_interlaced = ffi::is_interlaced(&video.parameters());
+    let hdr = match params.transfer {
+        treat::PQ => Some(HdrTransfer::Pq),
+        treat::HLG => Some(HdrTransfer::Hlg),
+        _ => None,
+    };
     let orientation = matrix.as_ref().map(Orientation::from_display_matrix).unwrap_or_default();
     let aspect = params.sample_aspect_ratio;
     let (time_base, avg_frame_rate) = (Ratio::from(video.time_base()), Ratio::from(video.avg_frame_rate()));
@@ -112,11 +130,14 @@ pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Erro
     let (Some(&start_pts), end_pts) = (index.shown.first(), index.end_pts) else {
         return Err(Error::Damaged { what: "its video stream holds no frame".to_owned() });
     };
-    let readable_secs = survey.end_secs - start_secs;
-    // In other containers the duration is an estimate, or not that of the streams.
-    let is_reliable = container.contains("matroska") && promised_secs > 0.0;
-    if is_reliable && readable_secs < promised_secs - f64::max(1.0, promised_secs * 0.01) {
-        return Err(Error::EndsEarly { readable_secs, promised_secs });
+    // A Matroska header's duration is only a hint: it may be wrong, and times needn't start at zero. Other containers'
+    // durations are estimates.
+    let (end_secs, tolerance) = (survey.end_secs - start_secs.min(0.0), f64::max(1.0, promised_secs * 0.01));
+    if container.contains("matroska")
+        && end_secs < promised_secs - tolerance
+        && open::is_matroska_cut(path).map_err(|e| Error::io("reading", path, e))?
+    {
+        return Err(Error::EndsEarly { readable_secs: end_secs, promised_secs });
     }
     let (width, height) = orientation.turned(params.width, params.height);
     let info = SourceInfo {
@@ -143,7 +164,7 @@ pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Erro
         subtitle_streams,
         chapters,
     };
-    Ok(Inspected { info, index, stream })
+    Ok(Inspected { info, index, stream, hdr, is_interlaced, packing, clock_jumps: survey.clock_jumps })
 }
 
 /// The video stream to convert: FFmpeg's best one that is not a cover picture.

@@ -6,6 +6,7 @@ use ffmpeg_next::codec::{self, discard::Discard, threading};
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Packet, decoder, frame, rescale::Rescale};
 
+use crate::open::Source;
 use crate::{Cancel, Error, Ratio, ffi, open};
 
 /// Opens a decoder with the settings that all callers share.
@@ -30,10 +31,13 @@ pub(crate) fn decoder(input: &Input, stream: usize, threads: usize, skip: Discar
     })
 }
 
+/// A decoder that reports more faults than this has lost its way.
+const MAX_FAULTS: u32 = 10_000;
+
 /// Reads frames in display order.
 pub(crate) struct FrameReader<'a> {
     path: PathBuf,
-    input: Input,
+    input: Source,
     stream: usize,
     decoder: decoder::Video,
     seen: usize,
@@ -48,7 +52,7 @@ impl<'a> FrameReader<'a> {
     /// Reads the stream from its packet number `from` (a keyframe) to the end.
     pub(crate) fn new(
         path: &Path,
-        input: Input,
+        input: Source,
         stream: usize,
         threads: usize,
         from: usize,
@@ -71,29 +75,39 @@ impl<'a> FrameReader<'a> {
                     return Ok(None);
                 }
                 Err(ffmpeg_next::Error::Other { errno: ffmpeg_next::error::EAGAIN }) => {}
-                Err(ffmpeg_next::Error::InvalidData) if self.faults < 10_000 => {
-                    self.faults += 1;
+                Err(_) if self.faults >= MAX_FAULTS => return Ok(None),
+                Err(error) => {
+                    self.count_fault(error)?;
                     continue;
                 }
-                Err(source) => return Err(Error::Libav { action: "decoding", source }),
             }
-            match self.next_packet()? {
-                Some(packet) => match self.decoder.send_packet(&packet) {
-                    Ok(()) => {}
-                    Err(ffmpeg_next::Error::InvalidData) => self.faults += 1,
-                    Err(source) => return Err(Error::Libav { action: "decoding", source }),
-                },
+            let sent = match self.next_packet()? {
+                Some(packet) => self.decoder.send_packet(&packet),
                 None => {
-                    match self.decoder.send_eof() {
-                        Ok(()) => {}
-                        // This reports damage in packets sent earlier; the decoder still drains.
-                        Err(ffmpeg_next::Error::InvalidData) => self.faults += 1,
-                        Err(source) => return Err(Error::Libav { action: "decoding", source }),
-                    }
                     self.is_draining = true;
+                    self.decoder.send_eof()
                 }
+            };
+            // At the end this reports damage in packets sent earlier; the decoder still drains.
+            if let Err(error) = sent {
+                self.count_fault(error)?;
             }
         }
+    }
+
+    /// True if something could not be decoded so far.
+    pub(crate) fn has_faults(&self) -> bool {
+        self.faults > 0
+    }
+
+    /// A decoder may answer damage with any of FFmpeg's errors. Only a lack of memory is not about the video.
+    fn count_fault(&mut self, source: ffmpeg_next::Error) -> Result<(), Error> {
+        let no_memory = ffmpeg_next::Error::Other { errno: ffmpeg_next::error::ENOMEM };
+        if source == no_memory && open::is_out_of_memory() {
+            return Err(Error::Libav { action: "decoding", source });
+        }
+        self.faults += 1;
+        Ok(())
     }
 
     fn next_packet(&mut self) -> Result<Option<Packet>, Error> {

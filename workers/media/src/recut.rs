@@ -1,64 +1,96 @@
-//! Writes segments by re-encoding, for sources that can't be cut by copying packets: they have too few keyframes, or
-//! their packets don't correspond to frames.
+//! Writes segments by re-encoding, for sources that can't be cut by copying packets: they have too few keyframes, their
+//! packets don't correspond to frames, or no segment container gives back what the source shows.
 
 use std::path::{Path, PathBuf};
 
-use crate::convert::Converter;
+use stereospot_picture::Picture;
+
 use crate::encode::{Encoder, EncoderOptions};
-use crate::index::strict_pts;
-use crate::manifest::{Manifest, SegmentSpec};
+use crate::gaps::Gaps;
+use crate::manifest::Manifest;
 use crate::probe::Inspected;
 use crate::reader::FrameReader;
+use crate::treat::{Recipe, Treater};
 use crate::{Cancel, Error, open};
 
 /// Nearly lossless. The files are temporary, so their size doesn't matter.
 const CRF: u8 = 12;
 
-/// Decodes the source once and writes all segments, upright and in 8 bits.
+/// Decodes the source once and writes all segments: upright, treated and in 8 bits. Returns their paths, and the number
+/// of frames in each that can't be decoded and show the frame before.
 pub(crate) fn write(
     source: &Path,
     inspected: &Inspected,
+    recipe: Recipe,
     manifest: &Manifest,
-    path_of: &mut dyn FnMut(&SegmentSpec) -> PathBuf,
-    on_segment: &mut dyn FnMut(&SegmentSpec, &Path),
+    path_of: &mut dyn FnMut(u32) -> PathBuf,
     cancel: Cancel<'_>,
-) -> Result<(), Error> {
-    let (info, shown) = (&inspected.info, &inspected.index.shown);
+) -> Result<Vec<(PathBuf, u64)>, Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut reader = FrameReader::new(source, open::source(source)?, inspected.stream, threads, 0, cancel)?;
-    let mut converter = Converter::new(info.width, info.height, info.colour, info.orientation);
+    let mut pictures = Pictures::open(source, inspected, recipe, threads, cancel)?;
     let (width, height) = manifest.picture_size();
     let mut options = EncoderOptions::new(width, height, manifest);
     (options.crf, options.preset, options.threads) = (CRF, "veryfast".to_owned(), threads);
-    let mut last = None;
-    let mut frames = shown.iter();
+    let (mut gaps, mut frames) = (Gaps::default(), inspected.index.shown.iter());
+    let mut written = Vec::new();
     for spec in &manifest.segments {
-        let path = path_of(spec);
+        let path = path_of(spec.index);
         let mut encoder = Encoder::create(&path, options.clone())?;
-        for &expected in frames.by_ref().take(spec.frames as usize) {
-            let frame = loop {
-                let Some(frame) = reader.next_frame()? else {
-                    return Err(missing(expected, manifest));
-                };
-                let pts = strict_pts(frame.timestamp(), last, inspected.index.fallback);
-                if pts == expected {
-                    break frame;
-                }
-                if pts > expected {
-                    return Err(missing(expected, manifest));
-                }
-                // The source's edit list hides this frame.
-            };
-            last = Some(expected);
-            encoder.push(expected, &converter.picture(&frame)?)?;
+        let mut repeated = 0;
+        for &pts in frames.by_ref().take(spec.frames as usize) {
+            let none = || Error::Damaged { what: "none of its frames can be decoded".to_owned() };
+            let (picture, is_repeated) = gaps.at(pts, || pictures.next())?.ok_or_else(none)?;
+            repeated += u64::from(is_repeated);
+            encoder.push(pts, picture)?;
         }
         encoder.finish()?;
-        on_segment(spec, &path);
+        written.push((path, repeated));
     }
-    Ok(())
+    Ok(written)
 }
 
-fn missing(pts: i64, manifest: &Manifest) -> Error {
-    let at = manifest.time_base.secs(pts - manifest.start_pts);
-    Error::Damaged { what: format!("the frame at {at:.3} s can't be decoded") }
+/// The source's pictures in display order.
+struct Pictures<'a> {
+    reader: FrameReader<'a>,
+    treater: Treater,
+    /// Where packets are not frames, the frames' times by number; otherwise each frame has its packet's time.
+    times: Option<std::slice::Iter<'a, i64>>,
+    is_at_end: bool,
+}
+
+impl<'a> Pictures<'a> {
+    fn open(
+        source: &Path,
+        inspected: &'a Inspected,
+        recipe: Recipe,
+        threads: usize,
+        cancel: Cancel<'a>,
+    ) -> Result<Self, Error> {
+        let reader = FrameReader::new(source, open::source(source)?, inspected.stream, threads, 0, cancel)?;
+        let times = inspected.index.packets.is_empty().then(|| inspected.index.decoded.iter());
+        Ok(Self { reader, treater: Treater::new(recipe), times, is_at_end: false })
+    }
+
+    fn next(&mut self) -> Result<Option<(i64, Picture)>, Error> {
+        loop {
+            if let Some(next) = self.treater.next() {
+                return Ok(Some(next));
+            }
+            if self.is_at_end {
+                return Ok(None);
+            }
+            let Some(frame) = self.reader.next_frame()? else {
+                self.treater.finish()?;
+                self.is_at_end = true;
+                continue;
+            };
+            let pts = match &mut self.times {
+                Some(times) => times.next().copied(),
+                None => frame.pts().or(frame.timestamp()),
+            };
+            if let Some(pts) = pts {
+                self.treater.push(pts, frame)?;
+            }
+        }
+    }
 }

@@ -3,33 +3,48 @@
 use ffmpeg_next::codec;
 use ffmpeg_next::format::Sample;
 use ffmpeg_next::software::resampling;
-use ffmpeg_next::{Packet, Rational, Rescale, decoder, frame};
+use ffmpeg_next::{ChannelLayout, Packet, Rational, Rescale, decoder, frame};
 
-use crate::Error;
 use crate::aac::{Aac, FORMAT, failed};
+use crate::{Error, downmix};
 
 /// Decodes one sound stream and encodes it as AAC.
 pub(crate) struct Resound {
     decoder: decoder::Audio,
-    /// With the input format and rate that it was made for.
-    resampler: Option<(resampling::Context, Sample, u32)>,
+    /// With what it was made for.
+    resampler: Option<(resampling::Context, Input)>,
     aac: Aac,
     base: Rational,
     is_started: bool,
+    /// The source's channels, if they are more than AAC carries.
+    mixed_from: Option<usize>,
 }
 
+/// Sample format, channels and rate of decoded sound.
+type Input = (Sample, ChannelLayout, u32);
+
 impl Resound {
-    /// None if FFmpeg has no decoder for the stream, or the stream has more channels than AAC allows.
+    /// None if FFmpeg has no decoder for the stream, or the stream has no channels.
     pub(crate) fn new(stream: &ffmpeg_next::Stream<'_>) -> Option<Self> {
         let mut decoder = codec::Context::from_parameters(stream.parameters()).ok()?.decoder();
         decoder.set_packet_time_base(stream.time_base());
         let decoder = decoder.audio().ok()?;
-        let channels = usize::from(decoder.channels());
-        if !(1..=8).contains(&channels) {
+        let (channels, rate) = (usize::from(decoder.channels()), Aac::rate_for(decoder.rate()));
+        if channels == 0 {
             return None;
         }
-        let aac = Aac::new(channels, Aac::rate_for(decoder.rate())).ok()?;
-        Some(Self { decoder, resampler: None, aac, base: stream.time_base(), is_started: false })
+        let whole = if channels <= 8 { Aac::new(channels, rate).ok() } else { None };
+        let mixed_from = whole.is_none().then_some(channels);
+        let aac = match whole {
+            Some(aac) => aac,
+            None => Aac::new(2, rate).ok()?,
+        };
+        Some(Self { decoder, resampler: None, aac, base: stream.time_base(), is_started: false, mixed_from })
+    }
+
+    /// The source's channels and the result's, if there are fewer.
+    pub(crate) fn downmix(&self) -> Option<(u32, u32)> {
+        self.mixed_from.map(|channels| (channels as u32, self.aac.channels() as u32))
     }
 
     /// Codec parameters of the output packets.
@@ -50,8 +65,7 @@ impl Resound {
         };
         match sent {
             // Skip packets that can't be decoded; `place` fills the gap with silence when the next frame arrives.
-            Ok(()) | Err(ffmpeg_next::Error::InvalidData) => {}
-            Err(source) => return Err(failed(source)),
+            Ok(()) | Err(_) => {}
         }
         loop {
             let mut decoded = frame::Audio::empty();
@@ -67,21 +81,29 @@ impl Resound {
     }
 
     fn take(&mut self, decoded: &mut frame::Audio) -> Result<(), Error> {
+        let mut mixed = None;
+        if self.mixed_from.is_some() && decoded.channels() > 2 {
+            mixed = downmix::to_stereo(decoded);
+        }
+        let pts = decoded.pts();
+        let decoded = mixed.as_mut().unwrap_or(decoded);
         if decoded.channel_layout().is_empty() {
-            decoded.set_channel_layout(self.aac.layout());
+            decoded.set_channel_layout(ChannelLayout::default(i32::from(decoded.channels())));
         }
-        let kind = (decoded.format(), decoded.rate());
-        if self.resampler.as_ref().is_none_or(|(_, format, rate)| (*format, *rate) != kind) {
+        let kind = (decoded.format(), decoded.channel_layout(), decoded.rate());
+        if self.resampler.as_ref().is_none_or(|(_, made_for)| *made_for != kind) {
             self.drain()?;
-            let (from, to) = (decoded.channel_layout(), self.aac.layout());
-            let resampler = resampling::Context::get(kind.0, from, kind.1, FORMAT, to, self.aac.rate());
-            self.resampler = Some((resampler.map_err(failed)?, kind.0, kind.1));
+            let (format, layout, rate) = kind;
+            let made = resampling::Context::get(format, layout, rate, FORMAT, self.aac.layout(), self.aac.rate());
+            // A stretch of sound in a form that can't be converted is lost; silence takes its place.
+            let Ok(resampler) = made else { return Ok(()) };
+            self.resampler = Some((resampler, kind));
         }
-        if let Some(pts) = decoded.pts() {
+        if let Some(pts) = pts {
             self.place(pts.rescale(self.base, self.aac.time_base()));
         }
         let mut converted = frame::Audio::empty();
-        let (resampler, ..) = self.resampler.as_mut().expect("set just above");
+        let (resampler, _) = self.resampler.as_mut().expect("set just above");
         resampler.run(decoded, &mut converted).map_err(failed)?;
         self.keep(&converted);
         Ok(())
@@ -102,7 +124,7 @@ impl Resound {
     }
 
     fn drain(&mut self) -> Result<(), Error> {
-        let Some((mut resampler, ..)) = self.resampler.take() else { return Ok(()) };
+        let Some((mut resampler, _)) = self.resampler.take() else { return Ok(()) };
         while let Some(delay) = resampler.delay() {
             let mut rest = frame::Audio::new(FORMAT, delay.output as usize + 32, self.aac.layout());
             resampler.flush(&mut rest).map_err(failed)?;
@@ -115,7 +137,7 @@ impl Resound {
     }
 
     fn keep(&mut self, converted: &frame::Audio) {
-        for channel in 0..usize::from(self.decoder.channels()).min(converted.planes()) {
+        for channel in 0..self.aac.channels().min(converted.planes()) {
             self.aac.add(channel, converted.plane::<f32>(channel).iter().copied());
         }
     }

@@ -7,7 +7,8 @@ use ffmpeg_next::media::Type;
 use ffmpeg_next::{Dictionary, Packet, Rational, Rescale};
 
 use crate::aac::{Aac, failed};
-use crate::extras::{Extras, Origin, Window};
+use crate::extras::{Extras, Window};
+use crate::lane::Span;
 use crate::{Cancel, Error, Manifest, SegmentSpec, ffi, index, open, probe};
 
 /// Copies the video of `silent` (a file written by [`crate::Encoder`]) to the MP4 `out` and adds `samples` as AAC: one
@@ -99,14 +100,15 @@ pub fn add_part_of_sound(
 
     let mut next = open::next_packet(&mut input, segment, cancel)?;
     let first = next.as_ref().and_then(Packet::pts).unwrap_or(0);
-    let origin = Origin { ticks: spec.first_packet_pts - first.rescale(file_base, base), base };
+    let origin = spec.first_packet_pts - first.rescale(file_base, base);
+    let span = Span { origin, end: manifest.end_pts, base };
     // The first segment also takes the sound before its range, the last one the sound after it.
     let is_last = spec.end_pts >= manifest.end_pts;
     let window = Window {
         start_secs: if spec.index == 0 { f64::MIN } else { manifest.time_base.secs(spec.start_pts) },
         end_secs: if is_last { f64::MAX } else { manifest.time_base.secs(spec.end_pts) },
     };
-    let mut sound = Extras::add_sound_to(&mut output, source, whole, origin, window)?;
+    let mut sound = Extras::add_sound_to(&mut output, source, whole, manifest, span, window)?;
     let mut header = Dictionary::new();
     header.set("video_track_timescale", &file_base.denominator().to_string());
     header.set("strict", "experimental");

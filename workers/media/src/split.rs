@@ -1,68 +1,114 @@
 //! Splits a source into segments: exactly, by copying packets; by re-encoding if it lacks keyframes to cut at.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use ffmpeg_next::format::context::Output;
-use ffmpeg_next::{Dictionary, Packet, Rescale};
+use stereospot_domain::Warning;
+use stereospot_domain::options::{Deinterlace, Packing};
 
 use crate::index::Keyframe;
-use crate::manifest::{self, Manifest, Orientation, SegmentSpec};
+use crate::manifest::{self, ColourTags, LeftEye, Manifest, Orientation, Ratio, SegmentSpec, StereoLayout, Treatment};
 use crate::plan;
 use crate::probe::{self, Inspected, SourceInfo};
-use crate::timing::Timing;
-use crate::{Cancel, Error, ffi, open, recut, survey};
+use crate::survey::{self, Sights};
+use crate::treat::Recipe;
+use crate::{Cancel, Error, copy, recut, rehearse};
 
 /// Examine at most this many keyframes per target length: enough to find a good border, few if every frame is a
 /// keyframe.
 const LOOKS_PER_TARGET: i64 = 16;
+
+/// How to cut a source, and what to do with its pictures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choices {
+    /// Wanted length of a segment.
+    pub target_secs: f64,
+    pub deinterlace: Deinterlace,
+    /// Convert the left eye of a source that is stereo already.
+    pub from: Option<Packing>,
+    /// Refuse a source with a stream that the result can't carry.
+    pub strict_streams: bool,
+    /// Segments may be converted by software that knows no manifest: what the pictures need is done while cutting.
+    pub for_others: bool,
+}
+
+impl Choices {
+    /// A cut about every `target_secs`, all else by default.
+    #[must_use]
+    pub fn every(target_secs: f64) -> Self {
+        Self { target_secs, deinterlace: Deinterlace::Auto, from: None, strict_streams: false, for_others: false }
+    }
+}
 
 /// A source and its planned segments. Nothing is written yet.
 pub struct Split {
     source: PathBuf,
     inspected: Inspected,
     manifest: Manifest,
+    recipe: Recipe,
+    target: i64,
     is_recut: bool,
+    warnings: Vec<Warning>,
 }
 
 impl Split {
     /// Probes the source and plans a cut about every `target_secs`.
     ///
     /// # Errors
-    /// The errors of [`probe::probe`].
+    /// The errors of [`Split::plan_as`].
     pub fn plan(source: &Path, target_secs: f64, cancel: Cancel<'_>) -> Result<Self, Error> {
+        Self::plan_as(source, &Choices::every(target_secs), cancel)
+    }
+
+    /// Probes the source, plans its cut, and muxes its other streams to nowhere to learn which of them the result can
+    /// carry.
+    ///
+    /// # Errors
+    /// The errors of [`probe::probe`]; [`Error::StreamRefused`] if the choices ask for it.
+    pub fn plan_as(source: &Path, choices: &Choices, cancel: Cancel<'_>) -> Result<Self, Error> {
         let inspected = probe::inspect(source, cancel)?;
         let info = &inspected.info;
-        let target = info.time_base.ticks(target_secs).max(1);
-        let (borders, is_recut) = choose_borders(source, &inspected, target, cancel)?;
+        let target = info.time_base.ticks(choices.target_secs).max(1);
+        let Cut { mut borders, mut is_recut, sights } = choose_borders(source, &inspected, target, cancel)?;
+        let (recipe, mut warnings) = recipe(&inspected, &sights, choices);
+        if choices.for_others && !is_recut && !recipe.treatment.is_none() {
+            (borders, is_recut) = (plan::even_borders(&inspected.index, target), true);
+        }
         let scene_cuts = if is_recut {
             Vec::new()
         } else {
             scene_cuts(source, inspected.stream, &info.keyframes, &borders, cancel)?
         };
-        let mut segments = plan::segments(&inspected.index, &borders, |pts| scene_cuts.contains(&pts));
-        if is_recut {
-            segments.iter_mut().for_each(|s| s.first_packet_pts = s.start_pts);
-        }
-        let manifest = Manifest {
+        let segments = plan::segments(&inspected.index, &borders, |pts| scene_cuts.contains(&pts));
+        let mut manifest = Manifest {
             version: manifest::VERSION,
             time_base: info.time_base,
-            width: info.width,
-            height: info.height,
+            width: recipe.width,
+            height: recipe.height,
             frames: info.frames,
             start_pts: info.start_pts,
             end_pts: info.end_pts,
             avg_frame_rate: info.avg_frame_rate,
-            sample_aspect_ratio: info.sample_aspect_ratio,
-            colour: info.colour,
-            // Re-encoding already turns the pictures upright.
-            orientation: if is_recut { Orientation::default() } else { info.orientation },
+            sample_aspect_ratio: recipe.sample_aspect_ratio,
+            colour: recipe.colour,
+            orientation: info.orientation,
+            treatment: recipe.treatment,
+            side_streams: Vec::new(),
             segments,
         };
-        Ok(Self { source: source.to_path_buf(), inspected, manifest, is_recut })
+        if is_recut {
+            recut_plan(&mut manifest);
+        }
+        let rehearsed = rehearse::rehearse(source, inspected.stream, &manifest, cancel)?;
+        let left_out = rehearsed.warnings.iter().find(|warning| matches!(warning, Warning::StreamLeftOut { .. }));
+        if let Some(warning) = left_out.filter(|_| choices.strict_streams) {
+            return Err(Error::StreamRefused { warning: warning.clone() });
+        }
+        manifest.side_streams = rehearsed.side_streams;
+        warnings.extend(rehearsed.warnings);
+        Ok(Self { source: source.to_path_buf(), inspected, manifest, recipe, target, is_recut, warnings })
     }
 
-    /// The planned segments.
+    /// The plan. [`Split::write`] may replace it by one that re-encodes.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -74,83 +120,145 @@ impl Split {
         &self.inspected.info
     }
 
-    /// True if the segments are re-encoded (nearly lossless) instead of copied, because the source has too few
-    /// keyframes.
+    /// What is changed or left out, as far as it is known before the conversion.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// True if the segments are re-encoded (nearly lossless) instead of copied: the source has too few keyframes, or
+    /// its packets can't be copied.
     #[must_use]
     pub fn is_recut(&self) -> bool {
         self.is_recut
     }
 
-    /// Writes the segments to the paths that `path_of(index, total)` returns. Calls `on_segment` in order, as soon as
-    /// each file is complete.
+    /// Writes the segments to the paths that `path_of(index, total)` returns, and calls `on_segment` for each in order
+    /// once all are written.
+    ///
+    /// The first picture of every copied segment is compared with what the source shows there. Where it differs in
+    /// every segment container, or no container takes the codec, the source is cut by re-encoding: the manifest is
+    /// another one then.
     ///
     /// # Errors
-    /// [`Error::Cancelled`]; [`Error::DiskFull`], [`Error::Io`]; [`Error::Damaged`] if the source does not decode to
-    /// the frames that its packets promise (only detected when re-encoding).
+    /// [`Error::Cancelled`]; [`Error::DiskFull`], [`Error::Io`]; [`Error::Damaged`] if no frame of the source can be
+    /// decoded (only detected when re-encoding).
     pub fn write(
-        &self,
+        &mut self,
         mut path_of: impl FnMut(u32, u32) -> PathBuf,
         mut on_segment: impl FnMut(&SegmentSpec, &Path),
         cancel: Cancel<'_>,
     ) -> Result<(), Error> {
-        let total = self.manifest.segments.len() as u32;
-        let mut path_of = |spec: &SegmentSpec| path_of(spec.index, total);
-        if self.is_recut {
-            return recut::write(&self.source, &self.inspected, &self.manifest, &mut path_of, &mut on_segment, cancel);
-        }
-        self.copy(&mut path_of, &mut on_segment, cancel)
-    }
-
-    fn copy(
-        &self,
-        path_of: &mut dyn FnMut(&SegmentSpec) -> PathBuf,
-        on_segment: &mut dyn FnMut(&SegmentSpec, &Path),
-        cancel: Cancel<'_>,
-    ) -> Result<(), Error> {
-        let mut input = open::source(&self.source)?;
-        let mut waiting = self.manifest.segments.iter().map(|s| (s, self.packets_of(s))).peekable();
-        // Two at an open GOP, whose first packets belong to both segments.
-        let mut writing: Vec<Copy<'_>> = Vec::new();
-        let mut number = 0;
-        while let Some(mut packet) = open::next_packet(&mut input, &self.source, cancel)? {
-            if packet.stream() != self.inspected.stream {
-                continue;
-            }
-            while let Some((spec, packets)) = waiting.next_if(|(_, packets)| packets.start <= number) {
-                let path = path_of(spec);
-                let times = self.times_of(&packets);
-                writing.push(Copy::create(path, spec, packets, times, &input, self.inspected.stream)?);
-            }
-            let pts = self.inspected.index.packets.get(number).map(|p| p.pts);
-            if pts.is_none() || packet.pts() != pts {
-                return Err(Error::Damaged { what: "it reads differently a second time".to_owned() });
-            }
-            for copy in &mut writing {
-                copy.write(number, &mut packet)?;
-            }
-            number += 1;
-            while writing.first().is_some_and(|c| c.packets.end <= number) {
-                let copy = writing.remove(0);
-                let (spec, path) = (copy.spec, copy.finish()?);
-                on_segment(spec, &path);
+        let mut written = None;
+        let containers = if self.is_recut { &[] } else { &copy::CONTAINERS[..] };
+        for &container in containers {
+            let total = self.manifest.segments.len() as u32;
+            let mut path_of = |index| path_of(index, total);
+            written = copy::write(&self.source, &self.inspected, &self.manifest, container, &mut path_of, cancel)?;
+            if written.is_some() {
+                break;
             }
         }
-        if !writing.is_empty() || waiting.next().is_some() {
-            return Err(Error::Damaged { what: "it reads shorter a second time".to_owned() });
-        }
+        let written = match written {
+            Some(written) => written,
+            None => self.recut(&mut path_of, cancel)?,
+        };
+        self.manifest.segments.iter().zip(&written).for_each(|(spec, path)| on_segment(spec, path));
         Ok(())
     }
 
-    fn packets_of(&self, spec: &SegmentSpec) -> Range<usize> {
-        plan::packet_range(&self.inspected.index, spec).expect("segments were made from this index")
+    fn recut(
+        &mut self,
+        path_of: &mut dyn FnMut(u32, u32) -> PathBuf,
+        cancel: Cancel<'_>,
+    ) -> Result<Vec<PathBuf>, Error> {
+        if !self.is_recut {
+            self.is_recut = true;
+            let borders = plan::even_borders(&self.inspected.index, self.target);
+            self.manifest.segments = plan::segments(&self.inspected.index, &borders, |_| false);
+            recut_plan(&mut self.manifest);
+        }
+        let total = self.manifest.segments.len() as u32;
+        let mut path_of = |index| path_of(index, total);
+        let (source, inspected, manifest) = (&self.source, &self.inspected, &self.manifest);
+        let written = recut::write(source, inspected, self.recipe, manifest, &mut path_of, cancel)?;
+        for (segment, (_, frames)) in (0..).zip(&written) {
+            if *frames > 0 {
+                self.warnings.push(Warning::FramesRepeated { segment, frames: *frames });
+            }
+        }
+        Ok(written.into_iter().map(|(path, _)| path).collect())
     }
+}
 
-    fn times_of(&self, packets: &Range<usize>) -> Timing {
-        let packets = &self.inspected.index.packets[packets.clone()];
-        let pts: Vec<i64> = packets.iter().map(|p| p.pts).collect();
-        let end = packets.iter().map(|p| p.pts + p.duration.max(1)).max().unwrap_or(0);
-        Timing::from_pts(&pts, end)
+/// Re-encoding already turns and treats the pictures.
+fn recut_plan(manifest: &mut Manifest) {
+    manifest.orientation = Orientation::default();
+    manifest.treatment = Treatment::default();
+    manifest.segments.iter_mut().for_each(|s| s.first_packet_pts = s.start_pts);
+}
+
+/// What becomes of the source's pictures, and what to warn of.
+fn recipe(inspected: &Inspected, sights: &Sights, choices: &Choices) -> (Recipe, Vec<Warning>) {
+    let info = &inspected.info;
+    let is_interlaced = inspected.is_interlaced || sights.is_interlaced;
+    let mut recipe = Recipe {
+        width: info.width,
+        height: info.height,
+        sample_aspect_ratio: info.sample_aspect_ratio,
+        colour: info.colour,
+        orientation: info.orientation,
+        treatment: Treatment {
+            is_deinterlaced: is_interlaced && choices.deinterlace == Deinterlace::Auto,
+            ..Treatment::default()
+        },
+        time_base: info.time_base,
+    };
+    let mut warnings = Vec::new();
+    if inspected.clock_jumps > 0 {
+        warnings.push(Warning::ClockJumps { times: inspected.clock_jumps });
     }
+    if recipe.treatment.is_deinterlaced {
+        warnings.push(Warning::Deinterlaced);
+    }
+    if let Some(from) = inspected.hdr {
+        recipe.treatment.tone_mapped_from = Some(info.colour);
+        recipe.colour = ColourTags::BT709;
+        warnings.push(Warning::ToneMapped { from });
+    }
+    match (choices.from, inspected.packing.or(sights.packing)) {
+        (Some(packing), _) => left_eye(&mut recipe, packing),
+        (None, Some(packing)) => warnings.push(Warning::AlreadyStereo { packing: packing.to_owned() }),
+        (None, None) => {}
+    }
+    if sights.has_captions {
+        warnings.push(Warning::CaptionsLost);
+    }
+    if let Some((to_width, to_height)) = sights.other_size {
+        let (width, height) = (info.coded_width, info.coded_height);
+        warnings.push(Warning::SizeChanges { width, height, to_width, to_height });
+    }
+    (recipe, warnings)
+}
+
+fn left_eye(recipe: &mut Recipe, packing: Packing) {
+    let (full_width, full_height) = (recipe.width, recipe.height);
+    let aspect = &mut recipe.sample_aspect_ratio;
+    let layout = match packing {
+        Packing::Sbs | Packing::HalfSbs => StereoLayout::SideBySide,
+        Packing::Tb | Packing::HalfTb => StereoLayout::TopBottom,
+    };
+    let known = if aspect.num > 0 { *aspect } else { Ratio { num: 1, den: 1 } };
+    match packing {
+        Packing::HalfSbs => *aspect = known.times(2, 1),
+        Packing::HalfTb => *aspect = known.times(1, 2),
+        Packing::Sbs | Packing::Tb => {}
+    }
+    match layout {
+        StereoLayout::SideBySide => recipe.width = (full_width / 2).max(1),
+        _ => recipe.height = (full_height / 2).max(1),
+    }
+    recipe.treatment.left_eye = Some(LeftEye { layout, full_width, full_height });
 }
 
 /// Plans and writes in one step.
@@ -164,19 +272,21 @@ pub fn split(
     on_segment: impl FnMut(&SegmentSpec, &Path),
     cancel: Cancel<'_>,
 ) -> Result<Manifest, Error> {
-    let split = Split::plan(source, target_secs, cancel)?;
+    let mut split = Split::plan(source, target_secs, cancel)?;
     split.write(path_of, on_segment, cancel)?;
     Ok(split.manifest)
 }
 
-/// Returns the borders' pts and whether the source must be re-encoded.
-fn choose_borders(
-    source: &Path,
-    inspected: &Inspected,
-    target: i64,
-    cancel: Cancel<'_>,
-) -> Result<(Vec<i64>, bool), Error> {
-    let Inspected { info, index, stream } = inspected;
+/// Where to cut, and what looking for it showed.
+struct Cut {
+    /// pts.
+    borders: Vec<i64>,
+    is_recut: bool,
+    sights: Sights,
+}
+
+fn choose_borders(source: &Path, inspected: &Inspected, target: i64, cancel: Cancel<'_>) -> Result<Cut, Error> {
+    let Inspected { info, index, stream, .. } = inspected;
     let mut last = i64::MIN;
     let mut is_apart = |k: &&Keyframe| {
         let is_apart = k.pts.saturating_sub(last) >= target / LOOKS_PER_TARGET;
@@ -186,14 +296,19 @@ fn choose_borders(
         is_apart
     };
     let looked_at: Vec<Keyframe> = info.keyframes.iter().filter(&mut is_apart).copied().collect();
-    let candidates = survey::look_at(source, *stream, &looked_at, cancel)?;
+    let (candidates, sights) = match looked_at.is_empty() {
+        true => (Vec::new(), survey::look_at_start(source, *stream, cancel)?),
+        false => survey::look_at(source, *stream, &looked_at, cancel)?,
+    };
     let chosen = plan::borders(&candidates, info.start_pts, info.end_pts, target);
     let borders: Vec<i64> = chosen.into_iter().map(|i| candidates[i].keyframe.pts).collect();
-    let is_uncopyable = index.packets.is_empty();
+    // Without a keyframe at or before the first frame there is no packet to start a segment at.
+    let start = index.packets.iter().position(|p| p.pts == info.start_pts);
+    let is_uncopyable = start.is_none_or(|start| !index.packets[..=start].iter().any(|p| p.is_key));
     if is_uncopyable || plan::needs_recut(&borders, info.start_pts, info.end_pts, target, index.shown.len()) {
-        return Ok((plan::even_borders(index, target), true));
+        return Ok(Cut { borders: plan::even_borders(index, target), is_recut: true, sights });
     }
-    Ok((borders, false))
+    Ok(Cut { borders, is_recut: false, sights })
 }
 
 /// Returns the borders at which the picture changes abruptly.
@@ -214,73 +329,4 @@ fn scene_cuts(
     }
     let answers = survey::confirm_scene_cuts(source, stream, &pairs, cancel)?;
     Ok(borders.iter().zip(answers).filter(|(_, is_cut)| *is_cut).map(|(b, _)| *b).collect())
-}
-
-/// A segment file that is being written by copying packets.
-struct Copy<'a> {
-    path: PathBuf,
-    spec: &'a SegmentSpec,
-    packets: Range<usize>,
-    times: Timing,
-    output: Output,
-    base: ffmpeg_next::Rational,
-}
-
-impl<'a> Copy<'a> {
-    fn create(
-        path: PathBuf,
-        spec: &'a SegmentSpec,
-        packets: Range<usize>,
-        times: Timing,
-        input: &ffmpeg_next::format::context::Input,
-        stream: usize,
-    ) -> Result<Self, Error> {
-        let video = input.stream(stream).expect("the probed stream is still there");
-        let base = video.time_base();
-        // NUT carries codecs for which MP4 has no tag (VP8, FFV1, ProRes).
-        let format = if ffi::format_takes(c"mp4", video.parameters().id()) { "mp4" } else { "nut" };
-        let mut output = open::output(&path, format)?;
-        let mut to = output
-            .add_stream(ffmpeg_next::encoder::find(ffmpeg_next::codec::Id::None))
-            .map_err(|source| Error::Libav { action: "preparing the file", source })?;
-        to.set_parameters(video.parameters());
-        if format == "mp4" {
-            ffi::clear_codec_tag(&mut to);
-        }
-        to.set_time_base(base);
-        to.set_avg_frame_rate(video.avg_frame_rate());
-        let mut header = Dictionary::new();
-        if format == "mp4" {
-            header.set("video_track_timescale", &base.denominator().to_string());
-        }
-        output.write_header_with(header).map_err(|e| Error::file("writing", &path, e))?;
-        Ok(Self { path, spec, packets, times, output, base })
-    }
-
-    fn write(&mut self, number: usize, packet: &mut Packet) -> Result<(), Error> {
-        let at = number - self.packets.start;
-        let (pts, base) = (packet.pts(), self.base);
-        // Start at zero: some containers don't allow negative times, and readers place the first packet by the manifest
-        // anyway.
-        let origin = self.times.dts[0];
-        let file_base = self.output.stream(0).expect("create added it").time_base();
-        packet.set_stream(0);
-        // This drops the discard flag of packets that an edit list hides; in a segment the display range says what is
-        // shown.
-        packet.set_flags(packet.flags());
-        packet.set_position(-1);
-        let shown = pts.expect("the caller compared it with the index");
-        packet.set_pts(Some((shown - origin).rescale(base, file_base)));
-        packet.set_dts(Some((self.times.dts[at] - origin).rescale(base, file_base)));
-        packet.set_duration(self.times.durations[at].rescale(base, file_base));
-        packet.write(&mut self.output).map_err(|e| Error::file("writing", &self.path, e))?;
-        // The packet may be written to a second segment as well.
-        packet.set_pts(pts);
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<PathBuf, Error> {
-        self.output.write_trailer().map_err(|e| Error::file("writing", &self.path, e))?;
-        Ok(self.path)
-    }
 }

@@ -3,17 +3,47 @@
 use std::path::Path;
 
 use ffmpeg_next::codec::discard::Discard;
+use ffmpeg_next::frame::side_data;
 use ffmpeg_next::{Packet, decoder, frame};
 
 use crate::index::Keyframe;
+use crate::open::Source;
 use crate::plan::Candidate;
+use crate::reader::FrameReader;
 use crate::{Cancel, Error, ffi, open, reader};
 
 /// Two pictures show different scenes if at least this share of their luma samples falls into different histogram bins.
 const SCENE_DIFFERENCE: f32 = 0.4;
 const BINS: usize = 32;
+/// Frames decoded at the start of a source whose keyframes are not known.
+const LOOKED_AT: usize = 32;
 
 type Histogram = [f32; BINS];
+
+/// What decoding some keyframes showed about the whole video.
+#[derive(Debug, Default)]
+pub(crate) struct Sights {
+    pub(crate) is_interlaced: bool,
+    pub(crate) has_captions: bool,
+    /// FFmpeg's name for the packing of two views.
+    pub(crate) packing: Option<&'static str>,
+    /// The first size that differs from the size before.
+    pub(crate) other_size: Option<(u32, u32)>,
+    first_size: Option<(u32, u32)>,
+}
+
+impl Sights {
+    fn add(&mut self, frame: &frame::Video) {
+        self.is_interlaced |= frame.is_interlaced();
+        self.has_captions |= frame.side_data(side_data::Type::A53CC).is_some();
+        let packing = || frame.side_data(side_data::Type::Stereo3D).and_then(|data| ffi::packing(data.data()));
+        self.packing = self.packing.or_else(packing);
+        let size = (frame.width(), frame.height());
+        if *self.first_size.get_or_insert(size) != size {
+            self.other_size.get_or_insert(size);
+        }
+    }
+}
 
 /// Decodes each of the given keyframes alone. A keyframe is unusable if that gives no picture, or the picture of
 /// another frame.
@@ -22,21 +52,34 @@ pub(crate) fn look_at(
     stream: usize,
     keyframes: &[Keyframe],
     cancel: Cancel<'_>,
-) -> Result<Vec<Candidate>, Error> {
+) -> Result<(Vec<Candidate>, Sights), Error> {
     let mut input = open::source(path)?;
     let mut decoder = reader::decoder(&input, stream, 1, Discard::Default)?;
     let mut candidates: Vec<Candidate> = Vec::with_capacity(keyframes.len());
+    let mut sights = Sights::default();
     let mut before: Option<Histogram> = None;
     let mut at = 0;
     for keyframe in keyframes {
         let Some(packet) = video_packet(&mut input, path, stream, &mut at, keyframe.packet, cancel)? else { break };
         let picture = decode_alone(&mut decoder, &packet).filter(|f| f.pts() == Some(keyframe.pts));
+        picture.iter().for_each(|picture| sights.add(picture));
         let now = picture.as_ref().map(histogram);
         let is_scene_cut = matches!((&before, &now), (Some(a), Some(b)) if differ(a, b));
         candidates.push(Candidate { keyframe: *keyframe, is_usable: now.is_some(), is_scene_cut });
         before = now.or(before);
     }
-    Ok(candidates)
+    Ok((candidates, sights))
+}
+
+/// What the first frames show, for a source whose keyframes are not known.
+pub(crate) fn look_at_start(path: &Path, stream: usize, cancel: Cancel<'_>) -> Result<Sights, Error> {
+    let mut reader = FrameReader::new(path, open::source(path)?, stream, 2, 0, cancel)?;
+    let mut sights = Sights::default();
+    for _ in 0..LOOKED_AT {
+        let Some(frame) = reader.next_frame()? else { break };
+        sights.add(&frame);
+    }
+    Ok(sights)
 }
 
 /// Checks for each border whether the picture changes abruptly exactly there. Each pair is a border and the keyframe
@@ -90,7 +133,7 @@ pub(crate) fn confirm_scene_cuts(
 
 /// Reads up to the video packet with the given number; `at` counts the video packets read so far.
 fn video_packet(
-    input: &mut ffmpeg_next::format::context::Input,
+    input: &mut Source,
     path: &Path,
     stream: usize,
     at: &mut usize,
@@ -121,7 +164,7 @@ fn decode_alone(decoder: &mut decoder::Video, packet: &Packet) -> Option<frame::
 }
 
 /// Takes the frames that the decoder still holds, and resets it.
-fn drain(decoder: &mut decoder::Video, keep: &mut impl FnMut(frame::Video)) {
+pub(crate) fn drain(decoder: &mut decoder::Video, keep: &mut impl FnMut(frame::Video)) {
     if decoder.send_eof().is_ok() {
         let mut frame = frame::Video::empty();
         while decoder.receive_frame(&mut frame).is_ok() {

@@ -38,6 +38,46 @@ impl Timing {
     }
 }
 
+/// Gives every decoded frame a time of its own, in the order of the frames, from times that may be missing, shuffled,
+/// repeated, or start again.
+///
+/// - Frames without a time before the first one that has one get times counted back from it by `step` (Matroska can't
+///   express times before zero). Later ones follow the frame before by `step`.
+/// - Times that fall back by `far` or more are a new clock, which goes on after the frames before it.
+/// - Times that are only shuffled (as where a container stores decode times) are sorted: frames come in display order.
+/// - Frames that share a time are spread up to the next time.
+pub(crate) fn spread(stated: &[Option<i64>], step: i64, far: i64) -> Vec<i64> {
+    let step = step.max(1);
+    let leading = stated.iter().take_while(|t| t.is_none()).count();
+    let first = stated.get(leading).copied().flatten().unwrap_or(step * leading as i64);
+    let mut times: Vec<i64> = (0..leading as i64).map(|i| first - step * (leading as i64 - i)).collect();
+    let (mut offset, mut latest) = (0, i64::MIN);
+    for time in &stated[leading..] {
+        let mut at = time.map_or_else(|| times.last().map_or(0, |last| last + step), |time| time + offset);
+        if time.is_some() && latest != i64::MIN && at <= latest - far {
+            let resumed = latest + step;
+            (offset, at) = (offset + resumed - at, resumed);
+        }
+        latest = latest.max(at);
+        times.push(at);
+    }
+    times.sort_unstable();
+    let mut from = 0;
+    while from < times.len() {
+        let at = times[from];
+        let run = times[from..].iter().take_while(|t| **t == at).count();
+        let room = times.get(from + run).map_or(step * run as i64, |next| next - at);
+        // Without room for them all, the frames push those after them.
+        for i in 1..run {
+            times[from + i] = at + (room * i as i64 / run as i64).max(i as i64);
+        }
+        let last = times[from + run - 1];
+        times[from + run..].iter_mut().take_while(|t| **t <= last).for_each(|t| *t = last + 1);
+        from += run;
+    }
+    times
+}
+
 /// FNV-1a (64 bit) over the pts in display order.
 pub(crate) fn pts_hash(pts: impl IntoIterator<Item = i64>) -> u64 {
     let mut hash = PtsHash::default();

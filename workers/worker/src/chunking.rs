@@ -9,7 +9,7 @@ use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::Request;
 use stereospot_domain::{Job, JobId, JobStatus, Payload, QueueRole, Stage};
 use stereospot_media::soundtrack::add_part_of_sound;
-use stereospot_media::split::Split;
+use stereospot_media::split::{Choices, Split};
 use stereospot_media::{Cancel, Manifest};
 use stereospot_ports::ErrorCode;
 use stereospot_ports::job_store::{Transition, Transitioned};
@@ -50,8 +50,14 @@ impl Handler for Chunking {
         files::download(&context.backend.input, &keys::source(job_id), &source, &task.cancel).await?;
         let kept = plan::load(context, job_id).await?;
         let target_secs = kept.map_or(job.options.segment_secs.unwrap_or(self.segment_secs), |plan| plan.target_secs);
-        let (split, mut paths) =
-            split(source.clone(), folder.path().to_owned(), target_secs, task.cancel.clone()).await?;
+        let choices = Choices {
+            target_secs,
+            deinterlace: job.options.deinterlace.unwrap_or_default(),
+            from: job.options.from,
+            strict_streams: job.options.strict_streams,
+            for_others: self.with_sound,
+        };
+        let (split, mut paths) = split(source.clone(), folder.path().to_owned(), choices, task.cancel.clone()).await?;
         let mut has_sound = false;
         if self.with_sound {
             (has_sound, paths) = with_sound(source, split.manifest().clone(), paths, task.cancel.clone()).await?;
@@ -74,6 +80,9 @@ impl Handler for Chunking {
         }
         let transition = Transition { total_segments: Some(total), ..Transition::to(JobStatus::ChunkingComplete) };
         let changed = context.backend.jobs.transition(job_id, &transition).await?;
+        for warning in split.warnings() {
+            tracing::warn!("job_id={job_id} {warning}");
+        }
         if matches!(changed, Transitioned::Changed(_)) {
             record::frames(Stage::Chunking.as_str(), manifest.frames);
             let completed = ChunkingCompleted {
@@ -81,6 +90,7 @@ impl Handler for Chunking {
                 frames: Some(manifest.frames),
                 duration_secs: Some(manifest.duration_secs()),
                 reencoded: Some(split.is_recut()),
+                warnings: Some(split.warnings().to_vec()),
                 wall_secs: Some(started.elapsed().as_secs_f64()),
             };
             context.events.emit(Payload::ChunkingCompleted(completed), &task.about);
@@ -114,13 +124,13 @@ async fn begin(context: &Context, job_id: JobId) -> Result<Option<Job>, Failure>
 async fn split(
     source: PathBuf,
     folder: PathBuf,
-    secs: f64,
+    choices: Choices,
     cancel: CancellationToken,
 ) -> Result<(Split, Vec<PathBuf>), Failure> {
     let work = tokio::task::spawn_blocking(move || {
         let is_cancelled = || cancel.is_cancelled();
         let cancel = Cancel::when(&is_cancelled);
-        let split = Split::plan(&source, secs, cancel)?;
+        let mut split = Split::plan_as(&source, &choices, cancel)?;
         let mut paths = Vec::new();
         let path_of = |index, _total| folder.join(format!("segment-{index}.mp4"));
         split.write(path_of, |_, path| paths.push(path.to_owned()), cancel)?;

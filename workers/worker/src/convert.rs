@@ -35,6 +35,8 @@ pub struct Conversion {
     pub preset: String,
     /// Threads for decoding and for encoding.
     pub threads: usize,
+    /// Fail at a frame that can't be decoded, instead of repeating the one before.
+    pub is_strict: bool,
 }
 
 impl Conversion {
@@ -54,6 +56,8 @@ impl Conversion {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Converted {
     pub frames: u64,
+    /// Of these, frames that can't be decoded and show the one before.
+    pub repeated: u64,
     /// Of the written file.
     pub bytes: u64,
     /// Time that the stage worked, without waiting.
@@ -130,17 +134,18 @@ pub fn convert(
             ..Converted::default()
         };
         // The error of an earlier stage causes those of later ones.
-        let result = decoded.result.and(deep.result).and(encoded.result).and_then(|encoder| {
+        let result = decoded.result.and_then(|repeated| Ok((deep.result.and(encoded.result)?, repeated)));
+        let result = result.and_then(|(encoder, repeated)| {
             let finishing = Instant::now();
             let summary = encoder.ok_or(Error::Cancelled)?.finish()?;
             let encode = busy.encode + finishing.elapsed();
-            Ok(Converted { frames: summary.frames, bytes: summary.bytes, encode, ..busy })
+            Ok(Converted { frames: summary.frames, repeated, bytes: summary.bytes, encode, ..busy })
         });
         (model, result)
     })
 }
 
-fn decode(conversion: &Conversion, out: &Sender<(i64, Picture)>, cancel: &CancellationToken) -> Timed<()> {
+fn decode(conversion: &Conversion, out: &Sender<(i64, Picture)>, cancel: &CancellationToken) -> Timed<u64> {
     let mut busy = Duration::ZERO;
     let mut run = || {
         let mut frames =
@@ -149,18 +154,30 @@ fn decode(conversion: &Conversion, out: &Sender<(i64, Picture)>, cancel: &Cancel
             let started = Instant::now();
             let next = frames.next();
             busy += started.elapsed();
-            let Some(frame) = next else { return Ok(()) };
+            let Some(frame) = next else { return Ok(frames.repeated()) };
             let frame = frame?;
+            if conversion.is_strict && frames.repeated() > 0 {
+                return Err(undecodable(conversion, frame.pts).into());
+            }
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
             if out.send((frame.pts, frame.picture)).is_err() {
-                return Ok(());
+                return Ok(frames.repeated());
             }
         }
     };
     let result = run();
     Timed { busy, result }
+}
+
+fn undecodable(conversion: &Conversion, pts: i64) -> stereospot_media::Error {
+    let Conversion { manifest, spec, .. } = conversion;
+    let at = manifest.time_base.secs(pts - manifest.start_pts);
+    stereospot_media::Error::SegmentDamaged {
+        index: spec.index,
+        why: format!("the frame at {at:.3} s can't be decoded"),
+    }
 }
 
 fn depth(

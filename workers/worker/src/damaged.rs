@@ -1,9 +1,10 @@
-//! Decides what becomes of the message of a segment whose file can't be decoded.
+//! Handles the message of a segment whose file can't be decoded as a whole.
 //!
-//! If the file is as it was written, the damage came with the video: the job ends with that reason, since splitting again would
-//! give the same file. If it is not, nothing is lost as long as the source exists: splitting it again gives the same segments.
-//! An operator decides that, so the message goes to the dead-letter queue with that reason, and replaying it splits the source
-//! again.
+//! If the file is as it was written, the damage came with the video. A few frames that can't be decoded show the frame
+//! before them; more than that, or any of them in a strict job, ends the job, since another split would only give the
+//! same file. If the file is not as it was written, nothing is lost as long as the source is there: another split gives
+//! the same segments as before. That is an operator's decision, so the message goes to the dead-letter queue with that
+//! reason, and replaying it splits the source again.
 
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_ports::objects;
@@ -25,6 +26,27 @@ pub(crate) struct Found {
     pub(crate) written: Vec<Fingerprint>,
 }
 
+/// Accepts a converted segment with frames that can't be decoded, if they came so with the video.
+///
+/// # Errors
+/// The failure of the segment's message, if its file may have been damaged since it was written.
+pub(crate) async fn accept(
+    context: &Context,
+    key: SegmentKey,
+    conversion: &Conversion,
+    found: Found,
+) -> Result<(), Failure> {
+    let is_as_written = match found.written.get(found.index as usize) {
+        Some(written) => match Fingerprint::of(vec![conversion.input.clone()]).await {
+            Ok(stored) => stored == [*written],
+            Err((file, error)) => return Err(files::io_failure(&file, &error)),
+        },
+        // It is not recorded how another service's segment was written.
+        None => !found.is_ours,
+    };
+    if is_as_written { Ok(()) } else { Err(failure(context, key, conversion, found).await) }
+}
+
 /// Returns the failure of the segment's message.
 pub(crate) async fn failure(context: &Context, key: SegmentKey, conversion: &Conversion, found: Found) -> Failure {
     let Found { index, why, is_ours, written } = found;
@@ -39,8 +61,8 @@ pub(crate) async fn failure(context: &Context, key: SegmentKey, conversion: &Con
                 let [from, to] =
                     [spec.start_pts, spec.end_pts].map(|pts| manifest.time_base.secs(pts - manifest.start_pts));
                 return Failure::Refused(format!(
-                    "the video is damaged between {from:.1} s and {to:.1} s ({why}): get it anew from where it came from, or \
-                     re-encode it, and submit that"
+                    "the video is damaged between {from:.1} s and {to:.1} s ({why}): get another copy of it, or re-encode \
+                     it, and submit that"
                 ));
             }
             Ok(_) => {}

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use stereospot_domain::event::{SegmentCompleted, SegmentProgress, SegmentStarted};
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::Request;
-use stereospot_domain::{ErrorCode, Job, JobOptions, Payload, QueueRole, Stage};
+use stereospot_domain::{ErrorCode, Job, JobOptions, Payload, QueueRole, Stage, Warning};
 use stereospot_media::foreign::with_sound_of;
 use stereospot_media::manifest::{Manifest, SegmentSpec};
 use stereospot_media::split::Split;
@@ -71,6 +71,19 @@ impl Handler for Inference {
             }
             converted => converted.map_err(|error| conversion_failure(&error))?,
         };
+        let warnings = match converted.repeated {
+            0 => Vec::new(),
+            repeated => {
+                let found = Found {
+                    index: key.index,
+                    why: format!("{repeated} of its frames can't be decoded"),
+                    is_ours: sound != Sound::Foreign,
+                    written,
+                };
+                damaged::accept(context, key, &conversion, found).await?;
+                vec![Warning::FramesRepeated { segment: key.index, frames: repeated }]
+            }
+        };
         record_speed(&converted);
         let output = match sound {
             Sound::None => conversion.output.clone(),
@@ -88,6 +101,7 @@ impl Handler for Inference {
             warp_secs: Some(converted.warp.as_secs_f64()),
             encode_secs: Some(converted.encode.as_secs_f64()),
             provider: Some(self.model.provider.into()),
+            warnings: (!warnings.is_empty()).then_some(warnings),
         };
         context.events.emit(Payload::SegmentCompleted(completed), &task.about);
         Ok(job::record_completion(context, key.job_id, key.index).await?)
@@ -233,6 +247,7 @@ async fn prepare(
         crf: job.options.crf.and_then(|crf| u8::try_from(crf).ok()).unwrap_or(20),
         preset: job.options.preset.clone().unwrap_or_else(|| "medium".into()),
         threads,
+        is_strict: job.options.strict,
     };
     Ok((conversion, sound, written))
 }

@@ -151,7 +151,7 @@ impl Reassembly {
             frames: Some(summary.frames),
             duration_secs: Some(summary.duration_secs),
             bytes: Some(bytes),
-            warnings: Some(summary.warnings.join("; ")),
+            warnings: Some(summary.warnings),
             wall_secs: Some(started.elapsed().as_secs_f64()),
         };
         context.events.emit(Payload::ReassemblyCompleted(completed), &task.about);

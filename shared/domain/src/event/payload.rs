@@ -20,6 +20,7 @@ use crate::error_code::ErrorCode;
 use crate::options::UnknownName;
 use crate::queue::QueueName;
 use crate::trigger::Decision;
+use crate::warning::Warning;
 
 /// The fields of a payload. Every one is optional: an event of an older version, or one derived from a log line, may lack any.
 macro_rules! fields {
@@ -81,8 +82,10 @@ fields! {
         segments: u32,
         frames: u64,
         duration_secs: f64,
-        /// True when the source was cut by encoding it again, for lack of keyframes.
+        /// True when the source was cut by encoding it again, for lack of keyframes or of a container for its packets.
         reencoded: bool,
+        /// What is changed or left out of the video, as far as it is known before the conversion.
+        warnings: Vec<Warning>,
         wall_secs: f64,
     }
 
@@ -119,6 +122,7 @@ fields! {
         encode_secs: f64,
         /// The execution provider or managed service.
         provider: String,
+        warnings: Vec<Warning>,
     }
 
     /// Of `lease.extended`.
@@ -132,8 +136,8 @@ fields! {
         frames: u64,
         duration_secs: f64,
         bytes: u64,
-        /// Joined by `; `; empty when there are none.
-        warnings: String,
+        /// What was changed or left out of the source's other streams.
+        warnings: Vec<Warning>,
         wall_secs: f64,
     }
 

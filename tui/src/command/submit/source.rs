@@ -97,9 +97,26 @@ pub(super) fn destinations(options: &Submit, sources: &[Source]) -> Result<Vec<O
     Ok(all)
 }
 
+/// Extensions that promise another container than the result's.
+const OTHER_CONTAINERS: [&str; 21] = [
+    "mkv", "webm", "mov", "qt", "avi", "ts", "m2ts", "mts", "mpg", "mpeg", "vob", "wmv", "asf", "flv", "ogv", "ogg",
+    "mxf", "3gp", "gif", "hevc", "h264",
+];
+
 /// Checks one, against every source: a conversion must not take the place of what it was made from, nor may the file beside it
 /// into which it is fetched.
 fn destination(path: &Path, may_overwrite: bool, sources: &[Source]) -> Result<Destination> {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    if let Some(other) = extension.filter(|extension| OTHER_CONTAINERS.contains(&extension.as_str())) {
+        let mp4 = path.with_extension("mp4");
+        return Err(Error::Usage(format!(
+            "the result is an MP4, not {other}: name it {}, and if it must be {other}, convert it afterwards with `ffmpeg -i \
+             {} -c copy {}`",
+            named(&mp4),
+            named(&mp4),
+            named(path)
+        )));
+    }
     let destination = Destination::unchecked(path);
     for written in [destination.path().to_owned(), destination.part()] {
         // What is not there yet is no source.

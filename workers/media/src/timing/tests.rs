@@ -39,3 +39,27 @@ fn the_hash_sees_order_and_value() {
     assert_ne!(pts_hash([1, 2]), pts_hash([2, 1]));
     assert_ne!(pts_hash([1, 2]), pts_hash([1, 3]));
 }
+
+#[test]
+fn frames_before_the_first_known_time_are_counted_back_from_it() {
+    assert_eq!(spread(&[None, None, Some(0), Some(40), None], 40, 1000), [-80, -40, 0, 40, 80]);
+    assert_eq!(spread(&[None, None], 40, 1000), [0, 40]);
+    assert_eq!(spread(&[], 40, 1000), [0_i64; 0]);
+}
+
+#[test]
+fn times_in_decode_order_are_sorted() {
+    assert_eq!(spread(&[0, 3, 1, 2, 4].map(Some), 1, 25), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn a_clock_that_starts_again_goes_on() {
+    assert_eq!(spread(&[1000, 1040, 0, 40, 80].map(Some), 40, 1000), [1000, 1040, 1080, 1120, 1160]);
+}
+
+#[test]
+fn frames_that_share_a_time_are_spread() {
+    assert_eq!(spread(&[0, 0, 0, 0, 160].map(Some), 40, 1000), [0, 40, 80, 120, 160]);
+    assert_eq!(spread(&[0, 40, 40].map(Some), 40, 1000), [0, 40, 80]);
+    assert_eq!(spread(&[0, 0, 0, 1, 2].map(Some), 1, 1000), [0, 1, 2, 3, 4]);
+}

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::judge::Bench;
+use stereospot_domain::Warning;
 use stereospot_media::split::Split;
-use stereospot_media::{Cancel, Encoder, EncoderOptions, Error, Manifest, SegmentDecoder, probe};
+use stereospot_media::{Cancel, Encoder, EncoderOptions, Error, Manifest, SegmentDecoder, SegmentSpec, probe};
 use stereospot_picture::Picture;
 
 const PICTURE: &str = "-f lavfi -i testsrc2=size=160x90:rate=25:duration=4";
@@ -99,6 +100,9 @@ fn whatever_is_refused_says_what_to_do() {
         Error::TooSmall { width: 4, height: 4 },
         Error::TooLarge { width: 9000, height: 16 },
         Error::NoDecoder { codec: "svq3".to_owned() },
+        Error::Encrypted,
+        Error::DolbyVision { profile: 5 },
+        Error::StreamRefused { warning: Warning::CaptionsLost },
         Error::Damaged { what: "the frame at 1.000 s can't be decoded".to_owned() },
     ];
     for error in refused {
@@ -114,7 +118,7 @@ fn whatever_is_refused_says_what_to_do() {
 pub(crate) fn split(bench: &Bench) -> (PathBuf, Manifest, Vec<PathBuf>) {
     let source = bench.ffmpeg(&format!("{PICTURE} -c:v libx264 -preset ultrafast -g 10 -pix_fmt yuv420p @source.mp4"));
     let mut paths = Vec::new();
-    let split = Split::plan(&source, 1.0, Cancel::never()).expect("plans");
+    let mut split = Split::plan(&source, 1.0, Cancel::never()).expect("plans");
     let path_of = |i, _| bench.path(&format!("segment-{i}.mp4"));
     split.write(path_of, |_, path| paths.push(path.to_path_buf()), Cancel::never()).expect("writes");
     (source, split.manifest().clone(), paths)
@@ -125,25 +129,23 @@ fn a_damaged_segment_is_not_a_shorter_one() {
     let bench = Bench::new();
     let (_, manifest, paths) = split(&bench);
     let (spec, other) = (&manifest.segments[1], &paths[2]);
-    let decoded: Result<Vec<_>, _> = SegmentDecoder::open(other, &manifest, spec, 1).expect("opens").collect();
+    let refused = |path: &Path, spec: &SegmentSpec| {
+        let error = SegmentDecoder::open(path, &manifest, spec, 1).err().expect("is refused");
+        assert!(matches!(error, Error::SegmentDamaged { index: 1, .. }) && !error.is_bad_source(), "{error}");
+        error.to_string()
+    };
     // Put the third segment in place of the second. If it has fewer frames, the count reveals it.
     if manifest.segments[2].frames < spec.frames {
-        let error = decoded.expect_err("too few frames");
-        assert!(matches!(error, Error::SegmentDamaged { index: 1, .. }) && !error.is_bad_source(), "{error}");
+        refused(other, spec);
     }
-    let mut promised = spec.clone();
-    promised.frames += 1;
-    let decoded: Result<Vec<_>, _> = SegmentDecoder::open(&paths[1], &manifest, &promised, 1).expect("opens").collect();
-    let error = decoded.expect_err("one frame is missing");
-    assert!(error.to_string().contains("1 of its frames can't be decoded"), "{error}");
-    let mut promised = spec.clone();
-    promised.pts_hash ^= 1;
-    let decoded: Result<Vec<_>, _> = SegmentDecoder::open(&paths[1], &manifest, &promised, 1).expect("opens").collect();
-    assert!(decoded.expect_err("other times").to_string().contains("times are not those of the source"));
+    let promised = SegmentSpec { frames: spec.frames + 1, ..spec.clone() };
+    assert!(refused(&paths[1], &promised).contains("1 of its frames are missing"));
+    let promised = SegmentSpec { pts_hash: spec.pts_hash ^ 1, ..spec.clone() };
+    assert!(refused(&paths[1], &promised).contains("times are not those of the source"));
 }
 
 #[test]
-fn damage_at_a_segments_very_end_is_damage_on_any_number_of_threads() {
+fn damage_at_a_segments_very_end_repeats_the_frame_before_on_any_number_of_threads() {
     let bench = Bench::new();
     let (_, manifest, paths) = split(&bench);
     let mut content = std::fs::read(&paths[1]).expect("reads");
@@ -157,9 +159,11 @@ fn damage_at_a_segments_very_end_is_damage_on_any_number_of_threads() {
     content[last + 4] = 0;
     std::fs::write(&paths[1], content).expect("writes");
     for threads in [1, 2, 4] {
-        let decoder = SegmentDecoder::open(&paths[1], &manifest, &manifest.segments[1], threads).expect("opens");
-        let error = decoder.collect::<Result<Vec<_>, _>>().expect_err("one frame is missing");
-        assert_eq!(error.to_string(), "segment 1 is damaged: 1 of its frames can't be decoded", "{threads} threads");
+        let mut decoder = SegmentDecoder::open(&paths[1], &manifest, &manifest.segments[1], threads).expect("opens");
+        let frames = decoder.by_ref().collect::<Result<Vec<_>, _>>().expect("decodes");
+        assert_eq!((frames.len() as u64, decoder.repeated()), (manifest.segments[1].frames, 1), "{threads} threads");
+        let [.., before, last] = &frames[..] else { panic!("several frames") };
+        assert_eq!(before.picture, last.picture, "{threads} threads");
     }
 }
 

@@ -59,8 +59,8 @@ fn what_others_cut_and_converted_is_joined_without_a_manifest() {
 fn what_we_cut_and_others_converted_lies_where_its_range_does() {
     let bench = Bench::new();
     let source = source(&bench);
-    let split = Split::plan(&source, 1.0, Cancel::never()).expect("plans");
-    let segments = write_segments(&bench, &split);
+    let mut split = Split::plan(&source, 1.0, Cancel::never()).expect("plans");
+    let segments = write_segments(&bench, &mut split);
     let converted = convert(&bench, &segments, ",fps=12.5");
     let ours = split.manifest();
     let refused = join(&source, ours, &converted, &bench.path("no.mp4"), StereoLayout::Mono, Cancel::never());
@@ -78,8 +78,8 @@ fn what_we_cut_and_others_converted_lies_where_its_range_does() {
 fn a_segment_that_is_short_or_damaged_is_named() {
     let bench = Bench::new();
     let source = source(&bench);
-    let split = Split::plan(&source, 1.0, Cancel::never()).expect("plans");
-    let segments = write_segments(&bench, &split);
+    let mut split = Split::plan(&source, 1.0, Cancel::never()).expect("plans");
+    let segments = write_segments(&bench, &mut split);
     let mut converted = convert(&bench, &segments, "");
     let check = |converted: &[PathBuf], cut: Option<&Manifest>, at: Option<u32>, says: &str| {
         let error = lay_out(&source, converted, cut, Cancel::never()).expect_err("is refused");
@@ -105,9 +105,9 @@ fn a_segment_that_is_short_or_damaged_is_named() {
 fn a_segment_takes_its_part_of_the_sound_along() {
     let bench = Bench::new();
     let source = source(&bench);
-    let split = Split::plan(&source, 1.0, Cancel::never()).expect("plans");
+    let mut split = Split::plan(&source, 1.0, Cancel::never()).expect("plans");
+    let segments = write_segments(&bench, &mut split);
     let manifest = split.manifest();
-    let segments = write_segments(&bench, &split);
     let with_sound: Vec<PathBuf> = (0..segments.len()).map(|index| bench.path(&format!("sound-{index}.mp4"))).collect();
     for ((spec, segment), out) in manifest.segments.iter().zip(&segments).zip(&with_sound) {
         let has = add_part_of_sound(&source, manifest, spec, segment, out, Cancel::never()).expect("adds");
@@ -146,8 +146,8 @@ fn a_segment_takes_its_part_of_the_sound_along() {
 fn a_source_without_sound_has_none_to_give() {
     let bench = Bench::new();
     let source = x264(&bench, PICTURE, "-g 12 -pix_fmt yuv420p", "source.mp4");
-    let split = Split::plan(&source, 1.0, Cancel::never()).expect("plans");
-    let segments = write_segments(&bench, &split);
+    let mut split = Split::plan(&source, 1.0, Cancel::never()).expect("plans");
+    let segments = write_segments(&bench, &mut split);
     let (spec, out) = (&split.manifest().segments[0], bench.path("sound.mp4"));
     let has = add_part_of_sound(&source, split.manifest(), spec, &segments[0], &out, Cancel::never()).expect("looks");
     assert!(!has && !out.exists());

@@ -63,6 +63,7 @@ impl PartialEq for Time {
 pub(crate) struct Video {
     pub(crate) width: u64,
     pub(crate) height: u64,
+    /// Of the frames that ffprobe knows a time for.
     pub(crate) times: Vec<Time>,
     pub(crate) duration: Option<Time>,
     pub(crate) stream: Value,
@@ -80,7 +81,7 @@ pub(crate) fn video(path: &Path) -> Video {
     Video {
         width: stream["width"].as_u64().expect("a width"),
         height: stream["height"].as_u64().expect("a height"),
-        times: frames.iter().map(|f| time(&f["best_effort_timestamp"]).expect("a time for each frame")).collect(),
+        times: frames.iter().filter_map(|f| time(&f["best_effort_timestamp"])).collect(),
         duration: time(&stream["duration_ts"]),
         stream,
     }

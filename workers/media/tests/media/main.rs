@@ -2,9 +2,11 @@
 
 mod bad_sources;
 mod cancelling;
+mod cases;
 mod exact;
 mod extras;
 mod foreign;
+mod fuzz;
 mod joining;
 mod judge;
 mod way;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use stereospot_media::split::Split;
+use stereospot_domain::Warning;
+use stereospot_media::split::{Choices, Split};
 use stereospot_media::{
     Cancel, Decoded, Encoder, EncoderOptions, JoinSummary, Manifest, SegmentDecoder, StereoLayout, join,
 };
@@ -19,37 +20,53 @@ pub(crate) struct Outcome {
     pub(crate) source: PathBuf,
     pub(crate) result: PathBuf,
     pub(crate) manifest: Manifest,
+    /// The frames of each segment.
+    pub(crate) decoded: Vec<Vec<Decoded>>,
     pub(crate) is_recut: bool,
     pub(crate) summary: JoinSummary,
+    /// What the split warned of.
+    pub(crate) warnings: Vec<Warning>,
     /// ffprobe's description of the source.
     pub(crate) truth: judge::Video,
     /// ffprobe's description of the result.
     pub(crate) found: judge::Video,
 }
 
-/// Runs the source through all steps and checks what must hold for every source.
+/// Runs the source through all steps and checks what must hold for every source whose pictures stay as they are.
 pub(crate) fn check(bench: Bench, source: PathBuf) -> Outcome {
-    let split = Split::plan(&source, TARGET_SECS, Cancel::never()).expect("the source can be split");
-    let manifest = split.manifest().clone();
-    let segments = write_segments(&bench, &split);
-    let decoded = decode_all(&manifest, &segments);
-    let truth = judge::video(&source);
+    check_as(bench, source, &Choices::every(TARGET_SECS))
+}
+
+/// [`check`] with other choices.
+pub(crate) fn check_as(bench: Bench, source: PathBuf, choices: &Choices) -> Outcome {
+    let outcome = convert(bench, source, choices);
+    let Outcome { source, result, manifest, decoded, truth, found, summary, .. } = &outcome;
     assert_eq!(decoded.iter().map(Vec::len).sum::<usize>(), truth.times.len(), "every frame is decoded once");
-    let raw = judge::raw_frames(&source, manifest.colour.is_full_range);
-    if !split.is_recut() {
-        check_samples(&raw, &manifest, &decoded);
+    let raw = judge::raw_frames(source, manifest.colour.is_full_range);
+    if !outcome.is_recut {
+        check_samples(&raw, manifest, decoded);
     }
+    check_result(truth, found, summary);
+    check_likeness(&raw, result, manifest);
+    outcome
+}
+
+/// Runs the source through all steps.
+pub(crate) fn convert(bench: Bench, source: PathBuf, choices: &Choices) -> Outcome {
+    let mut split = Split::plan_as(&source, choices, Cancel::never()).expect("the source can be split");
+    let segments = write_segments(&bench, &mut split);
+    let manifest = split.manifest().clone();
+    let decoded = decode_all(&manifest, &segments);
     let encoded = encode_all(&bench, &manifest, &decoded);
     let result = bench.path("result.mp4");
     let summary = join(&source, &manifest, &encoded, &result, StereoLayout::SideBySide, Cancel::never())
         .expect("the segments can be joined");
-    let found = judge::video(&result);
-    check_result(&truth, &found, &summary);
-    check_likeness(&raw, &result, &manifest);
-    Outcome { bench, source, result, manifest, is_recut: split.is_recut(), summary, truth, found }
+    let (truth, found) = (judge::video(&source), judge::video(&result));
+    let (is_recut, warnings) = (split.is_recut(), split.warnings().to_vec());
+    Outcome { bench, source, result, manifest, decoded, is_recut, summary, warnings, truth, found }
 }
 
-pub(crate) fn write_segments(bench: &Bench, split: &Split) -> Vec<PathBuf> {
+pub(crate) fn write_segments(bench: &Bench, split: &mut Split) -> Vec<PathBuf> {
     let mut written = Vec::new();
     let path_of = |index, total| bench.path(&format!("segment-{index}-{total}.mp4"));
     let on_segment = |spec: &stereospot_media::SegmentSpec, path: &Path| {
@@ -117,7 +134,7 @@ fn check_result(truth: &judge::Video, found: &judge::Video, summary: &JoinSummar
 
 /// Compares every frame of the result with the source's frame at the same position, with a tolerance for two lossy
 /// encodings.
-fn check_likeness(source: &[u8], result: &Path, manifest: &Manifest) {
+pub(crate) fn check_likeness(source: &[u8], result: &Path, manifest: &Manifest) {
     let result = judge::raw_frames(result, manifest.colour.is_full_range);
     let (width, height) = (manifest.width as usize, manifest.height as usize);
     let (wide, high) = manifest.picture_size();

@@ -34,7 +34,7 @@ async fn a_cancelled_split_ends_in_its_planning() {
     clip(&source);
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let split = split(source, folder.path().to_owned(), 60.0, cancel).await.map(|(_, paths)| paths);
+    let split = split(source, folder.path().to_owned(), Choices::every(60.0), cancel).await.map(|(_, paths)| paths);
     assert!(matches!(split, Err(Failure::Cancelled)), "{split:?}");
     assert!(!folder.path().join("segment-0.mp4").exists(), "it went on to write");
 }

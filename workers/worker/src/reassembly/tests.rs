@@ -8,7 +8,7 @@ async fn a_join_ends_when_the_lock_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let [source, segment, output] = ["source.mp4", "segment.mp4", "final.mp4"].map(|name| folder.path().join(name));
     clip(&source);
-    let split = Split::plan(&source, 60.0, Cancel::never()).unwrap();
+    let mut split = Split::plan(&source, 60.0, Cancel::never()).unwrap();
     split.write(|_, _| segment.clone(), |_, _| {}, Cancel::never()).unwrap();
     let join = |lost: CancellationToken| {
         let (cut, segments) = (Some(split.manifest().clone()), vec![segment.clone()]);

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fixture::{FRAMES, model, source};
 
 fn conversion(folder: &Path, output: &Path) -> Conversion {
-    let split = Split::plan(&source(folder), 3600.0, Cancel::never()).unwrap();
+    let mut split = Split::plan(&source(folder), 3600.0, Cancel::never()).unwrap();
     let input = folder.join("segment.mp4");
     split.write(|_, _| input.clone(), |_, _| {}, Cancel::never()).unwrap();
     let manifest = split.manifest().clone();
@@ -26,6 +26,7 @@ fn conversion(folder: &Path, output: &Path) -> Conversion {
         crf: 20,
         preset: "ultrafast".into(),
         threads: 1,
+        is_strict: false,
     }
 }
 

@@ -70,8 +70,12 @@ impl Workers {
 }
 
 pub(crate) async fn submit(backend: &Backend, content: &[u8]) -> JobId {
+    submit_with(backend, content, JobOptions::of(Format::Sbs)).await
+}
+
+pub(crate) async fn submit_with(backend: &Backend, content: &[u8], options: JobOptions) -> JobId {
     let job_id = JobId(uuid::Uuid::new_v4());
-    let options = JobOptions { resolution: Some(112), preset: Some("ultrafast".into()), ..JobOptions::of(Format::Sbs) };
+    let options = JobOptions { resolution: Some(112), preset: Some("ultrafast".into()), ..options };
     backend.jobs.create(&Job::new(job_id, options, None, backend.clock.now())).await.unwrap();
     let path = objects::path(&keys::source(job_id)).unwrap();
     backend.input.store.put(&path, PutPayload::from(content.to_vec())).await.unwrap();

@@ -5,14 +5,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use object_store::{ObjectStoreExt, PutPayload};
-use stereospot_domain::{JobId, JobStatus, Mode, QueueName, QueueRole, keys, message};
+use stereospot_domain::{JobId, JobOptions, JobStatus, Mode, QueueName, QueueRole, keys, message};
 use stereospot_ports::job_store::Transition;
 use stereospot_ports::memory::{self, MAX_RECEIVES, ManualClock};
 use stereospot_ports::work_queue::Outgoing;
 use stereospot_ports::{Backend, objects};
 use stereospot_runtime::stage::{Context, step};
 
-use crate::crash_points::{Workers, submit};
+use crate::crash_points::{Workers, submit, submit_with};
 use crate::fixture::{model, source};
 
 /// Splits a source, spoils the second segment, and lets the workers try what they can.
@@ -118,7 +118,7 @@ async fn a_damaged_segment_whose_source_is_gone_ends_the_job_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_video_that_came_damaged_ends_the_job_with_the_place_of_the_damage_and_no_replay() {
+async fn a_frame_that_came_damaged_shows_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     let mut content = uncut(folder.path());
     spoil_last_frame(&mut content);
@@ -128,10 +128,24 @@ async fn a_video_that_came_damaged_ends_the_job_with_the_place_of_the_damage_and
     let context = workers.context(backend.clone());
     let job_id = submit(&backend, &content).await;
     workers.work(&context, || false).await;
+    assert_eq!(ended(&backend, job_id).await, (JobStatus::Completed, String::new()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_video_that_came_damaged_ends_a_strict_job_with_the_place_of_the_damage_and_no_replay() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut content = uncut(folder.path());
+    spoil_last_frame(&mut content);
+    let workers = Workers::new(folder.path(), model());
+    let clock = ManualClock::default();
+    let backend = memory::backend(&clock);
+    let context = workers.context(backend.clone());
+    let job_id = submit_with(&backend, &content, JobOptions { strict: true, ..JobOptions::default() }).await;
+    workers.work(&context, || false).await;
     let (status, error) = ended(&backend, job_id).await;
     assert_eq!(status, JobStatus::Failed, "at the first attempt");
-    let said = "the video is damaged between 0.4 s and 0.8 s (1 of its frames can't be decoded): get it anew from where it \
-                came from, or re-encode it, and submit that";
+    let said = "the video is damaged between 0.4 s and 0.8 s (the frame at 0.760 s can't be decoded): get another copy of it, \
+                or re-encode it, and submit that";
     assert_eq!(error, said);
     let dead = backend.queue_named(QueueName::dead_letter(QueueRole::Inference)).unwrap();
     assert_eq!(dead.stats().await.unwrap().ready, 0);
