@@ -1,6 +1,6 @@
 //! The command line: every subcommand, option and help text.
 //!
-//! Invariant: parsing touches nothing outside (no file, no network), so that help, completions and man page work anywhere.
+//! Invariant: parsing reads no file and no network, so help, completions and the man page work anywhere.
 
 use std::env;
 use std::ffi::OsStr;
@@ -52,15 +52,14 @@ pub(crate) struct Cli {
     /// How the dashboard looks.
     #[command(flatten)]
     pub look: Look,
-    /// What to do; absent means the dashboard.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
 impl Cli {
-    /// The command line of this process; ends it with 2 and a sentence when it can't be understood. A variable of the environment
-    /// that is set to nothing counts as not set, as shells and service files set one to be rid of it. A data directory on the command
-    /// line outweighs a server in the environment: what was typed is what is meant.
+    /// Parses this process's command line; prints one sentence and exits with 2 when it is wrong. An environment variable set to
+    /// an empty string counts as unset, because shells and service files unset variables that way. `--data-dir` on the command
+    /// line overrides a server from the environment: what was typed wins.
     pub(crate) fn read() -> Self {
         let mut matches = without_empty_variables(Self::command()).get_matches();
         let is_typed = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
@@ -220,7 +219,6 @@ pub(crate) struct Events {
     /// At most so many, the newest
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
-    /// `--json`.
     #[command(flatten)]
     pub json: Json,
 }
@@ -231,7 +229,6 @@ pub(crate) struct Actions {
     /// At most so many, newest first
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
-    /// `--json`.
     #[command(flatten)]
     pub json: Json,
 }

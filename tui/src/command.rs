@@ -1,6 +1,6 @@
-//! Runs what the command line asks for, and turns the result into an exit code.
+//! Runs the command and turns its result into an exit code.
 //!
-//! Invariant: 0 done, 1 failed, 2 usage. An error is one sentence on stderr that says what to do.
+//! Invariant: exit code 0 means done, 1 failed, 2 wrong usage. An error is one sentence on stderr that says what to do.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,7 +34,7 @@ mod write;
 
 use error::{Error, Result};
 
-/// The whole program, from the command line to the exit code.
+/// The whole program: command line in, exit code out.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::read();
@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
         Err(error) => return report(&Error::Failed(format!("could not start: {error}"))),
     };
     let end = runtime.block_on(run(cli));
-    // Don't wait for a blocking thread, which may still read a terminal or a file.
+    // Don't wait for a blocking thread: it may still be reading a terminal or a file.
     runtime.shutdown_background();
     match end {
         Ok(()) => ExitCode::SUCCESS,

@@ -20,7 +20,7 @@ pub(super) async fn open(client: Client, look: &Look) -> Result {
     show(client, look).await
 }
 
-/// Shows the dashboard until it is closed.
+/// Shows the dashboard until the operator closes it.
 pub(super) async fn show(client: Client, look: &Look) -> Result {
     let options = dashboard::Options {
         client,

@@ -90,7 +90,7 @@ fn segments(view: &JobView) -> String {
     format!("{}/{}", view.segments_done, known(view.job.total_segments))
 }
 
-/// The most severe problem of a job, in a few words.
+/// A job's most severe finding in a few words.
 fn wrong(view: &JobView) -> String {
     let finding = view.findings.first().map(|finding| format!("{} {}", mark(finding.severity), finding.code.title()));
     view.job.error.clone().or(finding).unwrap_or_default()

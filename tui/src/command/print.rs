@@ -1,6 +1,6 @@
-//! What commands print: JSON, tables fitted to the terminal, and ages and unknown values.
+//! Command output: JSON, tables fitted to the terminal, ages, unknown values.
 //!
-//! Invariant: an unknown value is `·`, never 0; an approximate one has `≈` before it.
+//! Invariant: an unknown value is `·`, never 0; an approximate one is prefixed with `≈`.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -42,7 +42,7 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result {
     line(text)
 }
 
-/// Prints a value as JSON in one line on stdout.
+/// Prints a value as one line of JSON on stdout.
 ///
 /// # Errors
 /// [`Error::Print`].
@@ -51,7 +51,7 @@ pub(crate) fn json_line<T: Serialize>(value: &T) -> Result {
     line(text)
 }
 
-/// Prints progress or a note on stderr. A closed stderr is no error: the command goes on.
+/// Prints progress or a note on stderr. A closed stderr is not an error: the command continues.
 pub(crate) fn note(line: impl AsRef<str>) {
     let _ = writeln!(io::stderr(), "{}", plain(line.as_ref()));
 }
@@ -84,11 +84,11 @@ struct Column<'a, Row> {
 enum Fit {
     Left,
     Right,
-    /// As `Left`, and cut where the terminal is too narrow.
+    /// Like `Left`, and cut where the terminal is too narrow.
     Cut,
 }
 
-/// A table of these rows, without columns yet.
+/// A table of these rows, without columns.
 pub(crate) fn table<Row>(rows: &[Row]) -> Table<'_, Row> {
     Table { rows, columns: Vec::new() }
 }
@@ -114,7 +114,7 @@ impl<'a, Row> Table<'a, Row> {
         self
     }
 
-    /// Prints it, fitted to the terminal, or in full when stdout is no terminal.
+    /// Prints the table, fitted to the terminal; in full when stdout is not a terminal.
     ///
     /// # Errors
     /// [`Error::Print`].
@@ -123,7 +123,7 @@ impl<'a, Row> Table<'a, Row> {
         line(self.lines(size.map(|(columns, _)| usize::from(columns))).join("\n"))
     }
 
-    /// Its lines, none wider than `width` unless even the columns that can't be cut are.
+    /// The lines of the table. They exceed `width` only when the columns that can't be cut already do.
     fn lines(&self, width: Option<usize>) -> Vec<String> {
         let titles = self.columns.iter().map(|column| column.title.to_owned()).collect();
         // A title or an error text must not break the lines.
@@ -141,7 +141,7 @@ impl<'a, Row> Table<'a, Row> {
         all.iter().map(line).collect()
     }
 
-    /// As wide as the widest cell of each column, less what has to be cut to fit into `width`.
+    /// The width of each column: its widest cell, reduced where the table has to fit into `width`.
     fn widths(&self, all: &[Vec<String>], width: Option<usize>) -> Vec<usize> {
         let widest = |at: usize| all.iter().map(|cells| text::width(&cells[at])).max().unwrap_or(0);
         let mut widths: Vec<usize> = (0..self.columns.len()).map(widest).collect();
@@ -158,7 +158,7 @@ impl<'a, Row> Table<'a, Row> {
     }
 }
 
-/// How long ago.
+/// An age, from now.
 pub(crate) fn age(at: Option<Timestamp>, now: Timestamp) -> String {
     at.map_or_else(|| UNKNOWN.into(), |at| text::duration(now.since(at)))
 }
@@ -179,11 +179,11 @@ pub(crate) fn known<T: ToString>(value: Option<T>) -> String {
 
 /// A rate with one decimal.
 pub(crate) fn rate(value: Option<f32>) -> String {
-    // The sum of nothing is -0.0, and a little less than nothing is printed the same.
+    // An empty sum is -0.0, and tiny negative rates print the same.
     known(value.map(|value| format!("{value:.1}")).map(|text| if text == "-0.0" { "0.0".into() } else { text }))
 }
 
-/// The mark of a severity: never colour alone.
+/// The mark of a severity, so that colour never stands alone.
 pub(crate) fn mark(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical => "✗",

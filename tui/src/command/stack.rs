@@ -1,4 +1,4 @@
-//! `up`: runs a stack until it is told to stop, with the dashboard in front of it or with lines.
+//! `up`: runs a stack until stopped, behind the dashboard or headless.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -43,7 +43,7 @@ pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -
         listen: options.listen,
         watch: options.watch.args(),
         fleet,
-        // A child may be started elsewhere: full paths stay right.
+        // A child may start in another folder, so paths must be absolute.
         model: options.model.map(|model| std::path::absolute(&model).unwrap_or(model)),
         provider: options.provider,
         segment_secs: options.segment_secs,
@@ -60,7 +60,7 @@ pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -
     end
 }
 
-/// A deployment whose work is done by others is changed by nobody but its operator.
+/// Repairs run automatically only where this stack does all the work; elsewhere, changes are left to the operator.
 fn usual_reconcile(backend: &Backend, fleet: Fleet) -> &'static str {
     if matches!(backend, Backend::Local) || fleet.is_whole() { "on" } else { "off" }
 }
@@ -70,8 +70,8 @@ async fn headless(options: &Options, is_repairing: bool, stop: &CancellationToke
         Err(crate::up::Error::Stopped) => return Ok(()),
         started => started?,
     };
-    // A script that read the first line and closed the pipe still wants the stack.
-    let _ = tell(&stack, options, is_repairing);
+    // A script that reads one line and closes the pipe still wants the stack.
+    let _ = announce(&stack, options, is_repairing);
     loop {
         tokio::select! {
             notice = stack.notice() => note(notice.to_string()),
@@ -84,8 +84,8 @@ async fn headless(options: &Options, is_repairing: bool, stop: &CancellationToke
     Ok(())
 }
 
-/// The line that says it is ready, and what to try. Whoever waits for it reads the first line of stdout.
-fn tell(stack: &Stack, options: &Options, is_repairing: bool) -> Result {
+/// Prints that the stack is ready, and what to try. Scripts wait for the first line on stdout.
+fn announce(stack: &Stack, options: &Options, is_repairing: bool) -> Result {
     let server = stack.server();
     let workers = if options.fleet.is_empty() { "none".to_owned() } else { options.fleet.to_string() };
     line(format!("ready: control plane at {server}, workers {workers}, logs in {}", stack.logs().display()))?;
@@ -95,7 +95,7 @@ fn tell(stack: &Stack, options: &Options, is_repairing: bool) -> Result {
     if !is_repairing {
         line("  lost jobs are shown and left as they are: repair them by plans, or start with --reconcile on")?;
     }
-    // The commands find the stack by themselves where it is in the usual place.
+    // In the default place the commands find the stack without options.
     let is_found = options.data_dir == Path::new(target::USUAL_DATA_DIR);
     let named = if is_found { String::new() } else { format!(" --server {server}") };
     line(format!("  stereospot{named}                                        the dashboard"))?;
@@ -104,7 +104,7 @@ fn tell(stack: &Stack, options: &Options, is_repairing: bool) -> Result {
     line("Ctrl-C stops it.")
 }
 
-/// What to know where no worker is started.
+/// What to know where no worker starts.
 fn why_no_workers(options: &Options) -> Option<&'static str> {
     let is_aws = matches!(options.backend, Backend::Aws { .. });
     options.fleet.is_empty().then_some(if is_aws {
@@ -135,7 +135,7 @@ async fn with_dashboard(options: &Options, look: &Look, stop: &CancellationToken
         loop {
             tokio::select! {
                 end = &mut shown => break end,
-                // The screen is the dashboard's: what happens is kept, and told at the end.
+                // The dashboard owns the screen, so notices are collected and printed at the end.
                 notice = stack.notice() => {
                     keep(&journal, &notice);
                     deaths.push(notice);
@@ -158,7 +158,7 @@ fn keep(journal: &PathBuf, notice: &Notice) {
     }
 }
 
-/// Cancels `stop` on the first Ctrl-C, SIGTERM or SIGHUP. A second one ends the program at once; its children then end by themselves.
+/// Cancels `stop` on the first Ctrl-C, SIGTERM or SIGHUP. A second one exits at once; the children then notice and exit too.
 fn on_signals(stop: &CancellationToken) -> Result<tokio::task::JoinHandle<()>> {
     let listen = |kind| signal(kind).map_err(|error| Error::Failed(format!("could not listen for signals: {error}")));
     let mut interrupt = listen(SignalKind::interrupt())?;

@@ -1,6 +1,6 @@
-//! `submit`: checks files, makes jobs of them, uploads them, and, where wanted, waits and fetches the results.
+//! `submit`: checks files, creates jobs, uploads the files, and on request waits and downloads the results.
 //!
-//! Invariant: what can be seen to be wrong here is refused before the first byte is sent, for all files.
+//! Invariant: every mistake that can be found locally is found for all files before the first byte is sent.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -31,25 +31,23 @@ mod source;
 use meter::{Meter, UploadMeter};
 use source::Source;
 
-/// How often an upload that broke is begun again.
+/// How often a broken upload is restarted.
 const UPLOAD_ATTEMPTS: u32 = 4;
 
-/// What became of one file: what `--json` prints. Every name is always there; `null` where it is not known.
+/// The outcome of one file, printed by `--json`. All fields are always present; `null` means unknown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Outcome {
-    /// None when the job could not be made.
+    /// None when the job could not be created.
     job_id: Option<JobId>,
     title: Option<String>,
     source: PathBuf,
     mode: Format,
     status: Option<JobStatus>,
-    /// Where the result was written.
     output: Option<PathBuf>,
-    /// Its size.
     bytes: Option<u64>,
     segments: Option<u32>,
     frames: Option<u64>,
-    /// From the job's making to now.
+    /// From the job's creation to now.
     wall_secs: f64,
     error: Option<String>,
 }
@@ -70,7 +68,7 @@ pub(super) async fn run(client: &Client, options: Submit) -> Result {
             Ok(job_id) if !options.json && !is_waiting => line(format!("{job_id}  {}", named(&source.path)))?,
             Ok(_) => {}
             Err(error) if is_single => return Err(error),
-            // One file's failure is no reason to leave the others.
+            // One failed file doesn't stop the others.
             Err(error) => {
                 job.failed(&error);
                 failures += 1;
@@ -84,7 +82,7 @@ pub(super) async fn run(client: &Client, options: Submit) -> Result {
         if options.json {
             if is_single { json(&job.outcome)? } else { json_line(&job.outcome)? }
         } else if end.is_ok() && job.is_sent && is_waiting {
-            line(job.told())?;
+            line(job.summary())?;
         }
         match end {
             Ok(()) => {}
@@ -98,12 +96,12 @@ pub(super) async fn run(client: &Client, options: Submit) -> Result {
     if failures == 0 { Ok(()) } else { Err(Error::Failed(format!("{failures} of the files failed"))) }
 }
 
-/// One file on its way.
+/// A file in progress.
 struct Submission {
     outcome: Outcome,
     destination: Option<Destination>,
     begun_at: Instant,
-    /// True once the source is with the control plane.
+    /// True once the source is uploaded.
     is_sent: bool,
 }
 
@@ -125,7 +123,7 @@ impl Submission {
         Self { outcome, destination, begun_at: Instant::now(), is_sent: false }
     }
 
-    /// Makes the job and uploads the source.
+    /// Creates the job and uploads the source.
     async fn begin(&mut self, client: &Client, source: &Source, options: &Submit) -> Result<JobId> {
         let title = options.title.clone().unwrap_or_else(|| source.title());
         let new = NewJob { title: Some(title), options: options.options() };
@@ -137,14 +135,14 @@ impl Submission {
         Ok(job.job_id)
     }
 
-    /// Tells why, and keeps it.
+    /// Prints the reason and keeps it.
     fn failed(&mut self, error: &Error) {
         let sentence = error.sentence().unwrap_or_default();
         note(format!("{}: {sentence}", named(&self.outcome.source)));
         self.outcome.error.get_or_insert(sentence);
     }
 
-    /// Waits for the end and fetches the result, unless Ctrl-C ends the waiting.
+    /// Waits for the end and downloads the result, until Ctrl-C.
     async fn finish(&mut self, client: &Client, options: &Submit) -> Result {
         let goes_on = format!("the job goes on, `stereospot jobs show {}` shows it", self.short());
         let limit = options.timeout.map_or(Duration::MAX, Duration::from_secs);
@@ -190,7 +188,7 @@ impl Submission {
         self.outcome.error = job.error.clone();
     }
 
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         let took = duration(self.begun_at.elapsed());
         let id = self.short();
         match &self.outcome.output {
@@ -206,7 +204,7 @@ async fn upload(client: &Client, job_id: JobId, source: &Source) -> Result {
         let file = tokio::fs::File::open(&source.path).await.map_err(|error| source.unreadable(error))?;
         let mut meter = UploadMeter::new(&source.path, source.bytes);
         let (moved, mut is_moving) = watch::channel(());
-        // A file that grows meanwhile is sent as long as it was when it was checked.
+        // Of a file that is still growing, only the length measured by the check is sent.
         let stream = ReaderStream::with_capacity(file.take(source.bytes), 256 * 1024).inspect_ok(move |part| {
             meter.add(part.len() as u64);
             moved.send_replace(());
@@ -223,7 +221,7 @@ async fn upload(client: &Client, job_id: JobId, source: &Source) -> Result {
     }
 }
 
-/// The job is done and paid for: a control plane that restarts now must not lose the result to its submitter.
+/// The job is done and paid for, so a control plane restart now must not lose the result.
 async fn fetch_patiently(client: &Client, job_id: JobId, destination: &Destination) -> Result<u64> {
     let is_passing = |error: &Error| matches!(error, Error::Api(error) if client::Error::retryable(error));
     let mut pauses = [1, 2, 4, 8].into_iter();

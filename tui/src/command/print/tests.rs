@@ -31,7 +31,7 @@ fn a_table_fits_the_terminal_by_cutting_what_may_be_cut() {
     for width in [20, 25] {
         assert!(table.lines(Some(width)).iter().all(|line| text::width(line) <= width), "{width}");
     }
-    // Nothing is lost of the ids, however narrow.
+    // Ids are never cut, however narrow the terminal.
     assert!(table.lines(Some(1))[1].starts_with("7f3a  12  "));
 }
 

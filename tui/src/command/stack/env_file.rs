@@ -1,5 +1,5 @@
-//! The env file of a deployment, as far as it concerns who starts a stack: that it can be read, and what the deployment is called.
-//! All else in it is the control plane's and the workers' to read.
+//! The env file of a deployment, as far as `up` needs it: it must be readable, and it names the deployment. The control plane and
+//! the workers read the rest.
 
 use std::env;
 use std::fs;
@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 
 use crate::command::error::{Error, Result};
 
-/// The variable that names one.
+/// The variable that names an env file.
 const VARIABLE: &str = "STEREOSPOT_ENV_FILE";
 
-/// What a deployment is called whose file doesn't say.
+/// The name of a deployment whose env file has none.
 const USUAL_PREFIX: &str = "stereo-spot";
 
-/// An env file that can be read.
+/// A readable env file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct EnvFile {
-    /// Its full path, which stays right wherever a child goes.
+    /// Absolute, because a child may start in another folder.
     pub(super) path: PathBuf,
     prefix: String,
 }
 
 impl EnvFile {
-    /// The file given, or that of the environment.
+    /// The given file, or the one that the environment names.
     ///
     /// # Errors
-    /// One sentence when there is none, or it can't be read.
+    /// One sentence when there is none or it can't be read.
     pub(super) fn check(given: Option<&Path>) -> Result<Self> {
         let of_environment = || env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         let Some(path) = given.map(Path::to_owned).or_else(of_environment) else {
@@ -43,13 +43,13 @@ impl EnvFile {
         Ok(Self { path: std::path::absolute(&path).unwrap_or(path), prefix })
     }
 
-    /// Where the control plane of this deployment keeps its own data unless told otherwise: each deployment has its own folder.
+    /// The default data directory of the control plane for this deployment: one folder per deployment.
     pub(super) fn data_dir(&self) -> PathBuf {
         PathBuf::from(format!("./{}-data", self.prefix))
     }
 }
 
-/// The deployment's name prefix, where it can be part of a folder's name.
+/// The deployment's name prefix, if it can be part of a folder name.
 fn prefix(text: &str) -> String {
     let value = text.lines().rev().find_map(|line| {
         let line = line.trim().trim_start_matches("export ");

@@ -2,7 +2,7 @@ use std::fs::{self, File};
 
 use super::*;
 
-/// A data directory, as a control plane of this process would leave it.
+/// A data directory as a control plane in this process would leave it.
 struct Stage(tempfile::TempDir);
 
 impl Stage {
@@ -16,7 +16,7 @@ impl Stage {
         self.0.path()
     }
 
-    fn told(&self, content: &str) {
+    fn write(&self, content: &str) {
         fs::write(Running::path(self.path()), content).unwrap();
     }
 
@@ -50,15 +50,15 @@ fn a_living_control_plane_is_found_and_a_dead_one_is_not_replaced_by_another() {
     stage.refused(&none);
     let mut child = std::process::Command::new("true").spawn().unwrap();
     child.wait().unwrap();
-    for told in [of(child.id()), of(0), r#"{"server":"#.into()] {
-        stage.told(&told);
+    for content in [of(child.id()), of(0), r#"{"server":"#.into()] {
+        stage.write(&content);
         stage.refused(&none);
     }
-    stage.told(&of(std::process::id()));
+    stage.write(&of(std::process::id()));
     stage.refused(&none);
     let held = stage.lock("controlplane.lock");
     assert_eq!(stage.server().unwrap(), "http://127.0.0.1:5");
-    // The number is another process's now, and nobody holds the lock.
+    // The process id now belongs to another process, and the lock is free.
     drop(held);
     stage.refused(&none);
 }
@@ -87,7 +87,7 @@ fn the_default_server_is_for_those_who_named_nothing_and_have_no_stack_here() {
     let by_default = || on(None, stage.path());
     assert_eq!(by_default().unwrap(), DEFAULT_SERVER);
     let held = stage.lock("controlplane.lock");
-    stage.told(&of(std::process::id()));
+    stage.write(&of(std::process::id()));
     assert_eq!(by_default().unwrap(), "http://127.0.0.1:5");
     drop(held);
     let refused = || by_default().unwrap_err().to_string();
