@@ -1,4 +1,4 @@
-//! One stack on one data directory.
+//! Allows one stack per data directory.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::error::Error;
 
-/// What `up` locks as long as it lives.
+/// The file that `up` locks while it runs.
 pub(crate) fn lock_path(data_dir: &Path) -> PathBuf {
     data_dir.join("run").join("up.lock")
 }
@@ -19,23 +19,22 @@ pub(crate) fn is_held(path: &Path) -> bool {
     }
 }
 
-/// How often it is tried: a command that looks whether it is held has it for an instant.
+/// Attempts, because a command that probes the lock holds it for an instant.
 const ATTEMPTS: u32 = 5;
 
-/// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The right to run a stack on a data directory. The kernel takes it back when the process ends, however that happens.
+/// The right to run a stack on a data directory. The kernel releases it when the process ends, for any reason.
 #[derive(Debug)]
 pub(super) struct StackLock {
     _file: File,
 }
 
 impl StackLock {
-    /// Takes it.
+    /// Takes the lock.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process has it.
+    /// [`Error::Locked`] when another process holds it.
     pub(super) fn take(data_dir: &Path) -> Result<Self, Error> {
         let failed = |source| Error::DataDir { path: data_dir.to_owned(), source };
         let file = OpenOptions::new().create(true).append(true).open(lock_path(data_dir)).map_err(failed)?;

@@ -188,7 +188,7 @@ fn a_stack_that_is_named_and_down_is_not_replaced_by_another() {
         &["status"],
         &["--linear"],
     ] {
-        // What is typed outweighs the environment.
+        // The command line overrides the environment.
         let mut typed = stereospot(&[args, &["--data-dir", "d7"]].concat());
         typed.env("STEREOSPOT_SERVER", &other.url);
         let mut by_variable = stereospot(args);
@@ -201,7 +201,7 @@ fn a_stack_that_is_named_and_down_is_not_replaced_by_another() {
             assert!(end.stderr.contains(says), "{args:?}: {}", end.stderr);
         }
     }
-    // The usual place, where a stack has run.
+    // The default place, where a stack has run.
     std::fs::create_dir_all(here.path().join("stereospot-data/run")).unwrap();
     std::fs::write(here.path().join("stereospot-data/run/controlplane.lock"), "").unwrap();
     let mut command = stereospot(&["submit", clip]);
@@ -307,7 +307,7 @@ fn what_is_empty_already_is_done() {
 #[test]
 fn values_of_closed_sets_are_in_the_help_and_completed() {
     let help = run(&["submit", "--help"]).stdout;
-    // Wrapped where it likes.
+    // clap may wrap anywhere.
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for format in Format::ALL {
         assert!(help.contains(&format!("{format},")) || help.contains(&format!("{format}]")), "{format}: {help}");
@@ -319,7 +319,7 @@ fn values_of_closed_sets_are_in_the_help_and_completed() {
     for shell in ["bash", "zsh", "fish"] {
         let script = run(&["completions", shell]).stdout;
         let of_options = ["anaglyph-wimmer", "chunking_in_progress", "colour-blind"];
-        // The generator of fish's scripts knows no values of arguments without a name.
+        // clap's fish generator omits the values of positional arguments.
         let of_arguments = ["output-events-dlq", "completion-lost"].into_iter().filter(|_| shell != "fish");
         for value in of_options.into_iter().chain(of_arguments) {
             assert!(script.contains(value), "{shell}: {value}");

@@ -89,8 +89,8 @@ fn snapshot() -> Snapshot {
     }
 }
 
-/// A server whose job ends with `end` as soon as its stream has been listened to `streams` times; the first `cuts` requests for a
-/// snapshot after the first stream are cut, as when the server restarts.
+/// A server whose job ends with `end` after `streams` connections to its stream; it cuts the first `cuts` snapshot requests after
+/// the first stream, like a restarting server.
 fn pipeline(end: JobStatus, streams: usize, cuts: usize) -> Server {
     let (heard, snapshots) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let source = format!("PUT /v1/jobs/{JOB}/source");
@@ -191,7 +191,7 @@ fn a_result_that_can_not_be_written_is_not_lost() {
     let server = Server::start(move |request: &Request| match request.line.as_str() {
         "GET /v1/snapshot" => Answer::json(&snapshot()),
         line if line.ends_with("/result") => {
-            // The place of the unfinished file is taken meanwhile.
+            // The partial file's path is taken in the meantime.
             fs::create_dir(heard.with_extension("mp4.part")).unwrap();
             Answer::Whole(200, b"result".into())
         }
@@ -319,7 +319,7 @@ fn nothing_is_sent_when_one_file_or_the_output_is_wrong() {
     let here = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     fs::write(here("there.mp4"), "x").unwrap();
     check(&[&clip, "--output", &here("there.mp4")], "--force");
-    // The source by its name, by another way, by a link; one source's result in another's place; the unfinished file.
+    // In turn: the source by name, by another path, by a link; one result in another's place; the partial file.
     std::os::unix::fs::symlink(&clip, here("link.mp4")).unwrap();
     std::os::unix::fs::symlink(dir.path(), here("way")).unwrap();
     fs::write(here("clip_sbs.mp4"), "x").unwrap();

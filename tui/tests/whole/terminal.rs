@@ -1,4 +1,4 @@
-//! The dashboard on a real terminal: what signals leave of it.
+//! The dashboard on a real terminal: how signals leave it.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,25 +15,24 @@ use crate::program::stereospot;
 const ENTERED: &str = "\x1b[?1049h";
 const LEFT: [&str; 3] = ["\x1b[?1000l", "\x1b[?1049l", "\x1b[?25h"];
 
-/// A terminal with a dashboard on it. Its control plane is away: it is about the terminal alone.
+/// A terminal with a dashboard on it. There is no control plane: only the terminal matters.
 struct Terminal {
     dashboard: Child,
-    /// Our end.
     master: File,
-    /// Its end, to see how it is set.
+    /// The program's end, to read its settings.
     slave: File,
     shown: String,
 }
 
 impl Terminal {
-    /// Opens one, `with_shell` as a shell with job control would start it.
+    /// Opens one; `with_shell` starts the program as a job-control shell would.
     fn open(with_shell: bool) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         tcsetwinsize(&master, Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
-        // Not as the terminal of the tests themselves, where they are run by no shell: it would stop who isn't in front.
+        // Not on the controlling terminal of the tests: there it would stop whatever isn't in the foreground.
         let without_control = OpenptFlags::NOCTTY.bits() as i32;
         let slave =
             File::options().read(true).write(true).custom_flags(without_control).open(name.to_str().unwrap()).unwrap();
@@ -51,7 +50,7 @@ impl Terminal {
         terminal
     }
 
-    /// Reads until the terminal was shown this; yields what came before it.
+    /// Reads until the terminal has received `text`; returns what came before.
     fn until(&mut self, text: &str) -> String {
         let mut buffer = [0; 4096];
         loop {
@@ -99,7 +98,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Where a test fails nothing runs, or sleeps, on.
+        // A failed test must leave no running or stopped process behind.
         let _ = self.dashboard.kill();
         let _ = self.dashboard.wait();
     }
@@ -131,7 +130,7 @@ fn it_sleeps_with_the_terminal_given_back_and_wakes_whole() {
         terminal.until("ATTENTION");
         assert!(terminal.is_raw());
     }
-    // One that could not be heard of: what the shell left of the screen is drawn over.
+    // SIGSTOP can't be caught: the next frame must overwrite what the shell left on the screen.
     terminal.signal(Signal::STOP);
     let (_, status) = waitpid(Some(terminal.pid()), WaitOptions::UNTRACED).unwrap().unwrap();
     assert!(status.stopped());

@@ -1,4 +1,4 @@
-//! `up`: the real program over children made of shell.
+//! `up` with shell scripts as children.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::program::{End, ended, stereospot};
 use crate::server::{Answer, Server};
 
-/// Says that it lives through a pipe that it holds open, and ends on SIGTERM or at the end of its stdin.
+/// Holds a pipe open while it lives, and exits on SIGTERM or at the end of stdin.
 const CHILD: &str = r#"#!/bin/sh
 name=controlplane
 case $1 in --*) ;; *) name=$1 ;; esac
@@ -40,7 +40,7 @@ struct Stage {
 struct Stack {
     up: Child,
     stderr: Lines<BufReader<ChildStderr>>,
-    /// Names of children as they start; it ends when no child is left.
+    /// Names of children as they start; ends when no child is left.
     alive: mpsc::Receiver<String>,
 }
 
@@ -73,12 +73,12 @@ impl Stage {
         command
     }
 
-    /// Runs it to its end, which is to come by itself.
+    /// Runs it until it exits without a signal.
     fn run(&self) -> End {
         ended(self.command("127.0.0.1:0").output().unwrap())
     }
 
-    /// Starts it; returns when it says that it is ready and every child lives.
+    /// Starts it; returns once it is ready and every child runs.
     fn start(&self) -> Stack {
         let alive = listen(self.path("alive"));
         let mut up = self.command("127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -107,7 +107,7 @@ impl Stack {
 fn listen(alive: PathBuf) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        // Opens when the first child does, and ends when the last one has ended.
+        // Opens with the first child and ends when the last one has exited.
         for line in BufReader::new(fs::File::open(alive).unwrap()).lines() {
             let _ = sender.send(line.unwrap());
         }
@@ -141,13 +141,13 @@ fn no_child_outlives_an_up_that_was_killed() {
     let mut stack = stage.start();
     stack.signal(Signal::KILL);
     stack.up.wait().unwrap();
-    // Ends only when every child has closed its end, by ending.
+    // Ends only when every child has closed its end by exiting.
     assert!(stack.alive.recv().is_err());
     let mut order = Stack::order(&stage);
     order.sort();
     assert_eq!(order.len(), 5, "{order:?}");
     assert!(order.iter().all(|line| line.ends_with("saw the end")), "{order:?}");
-    // The lock went with the process: the next one starts.
+    // The lock went with the process, so the next one starts.
     let mut stack = stage.start();
     stack.signal(Signal::TERM);
     assert_eq!(stack.up.wait().unwrap().code(), Some(0));
@@ -158,9 +158,9 @@ fn a_worker_that_dies_is_told_and_started_again() {
     let stage = Stage::set();
     fs::write(stage.path("data/kill-inference-1"), "").unwrap();
     let mut stack = stage.start();
-    let told = stack.stderr.next().unwrap().unwrap();
-    assert!(told.starts_with("worker inference-1 died (signal 9), restarting in "), "{told}");
-    assert!(told.contains("(restart 1)") && told.contains("logs/inference-1.log"), "{told}");
+    let notice = stack.stderr.next().unwrap().unwrap();
+    assert!(notice.starts_with("worker inference-1 died (signal 9), restarting in "), "{notice}");
+    assert!(notice.contains("(restart 1)") && notice.contains("logs/inference-1.log"), "{notice}");
     assert_eq!(stack.alive.recv().unwrap(), "inference-1");
     assert!(logged(&stage, "inference-1.log").contains("died (signal 9)"));
     stack.signal(Signal::TERM);
@@ -236,7 +236,7 @@ fn a_deployment_is_watched_without_workers_of_our_own() {
     let stage = Stage::set();
     let script = CHILD.replacen("#!/bin/sh\n", "#!/bin/sh\necho \"called: $*\"\n", 1);
     stage.program("stereospot-controlplane", &script);
-    // No worker is wanted: none need be there.
+    // No workers requested, so the worker's program may be missing.
     fs::remove_file(stage.path("bin/stereospot-worker")).unwrap();
     fs::write(stage.path("prod.env"), "NAME_PREFIX=prod\n").unwrap();
     let alive = listen(stage.path("alive"));
@@ -246,7 +246,7 @@ fn a_deployment_is_watched_without_workers_of_our_own() {
         .arg(stage.path("bin"))
         .env("ALIVE", stage.path("alive"))
         .env("READY_AT", &stage.ready_at.url);
-    // The folder is named after the deployment, where `up` was called.
+    // The folder is named after the deployment, inside the current folder of `up`.
     command.env_remove("STEREOSPOT_DATA_DIR").env("STEREOSPOT_ENV_FILE", "prod.env").current_dir(stage.dir.path());
     let mut up = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut said = BufReader::new(up.stdout.take().unwrap()).lines().map(Result::unwrap);
