@@ -1,10 +1,9 @@
-//! The dashboard: what there is to see, live, and the writes that repair it.
+//! The dashboard: the live state of the pipeline, and the writes that repair it.
 //!
-//! One loop owns all state. Inputs (keys, changes from the control plane, answers, a tick) are drained, then one frame is drawn
-//! if something changed. [`update`] and [`view`] are pure; what they need from outside is carried out by tasks and comes back as
-//! inputs.
+//! One loop owns all state. It drains its inputs (keys, changes from the control plane, answers, ticks), then draws one frame if
+//! something changed. [`update`] and [`view`] are pure; tasks carry out effects and report back as inputs.
 //!
-//! Invariant: nothing the network does ends or blocks this loop; the keyboard always answers.
+//! Invariant: the network never ends or blocks this loop, so the keyboard always answers.
 
 mod canvas;
 mod cursor;
@@ -60,40 +59,37 @@ use state::State;
 use terminal::Screen;
 use theme::{Theme, ThemeName};
 
-/// How the dashboard is to look and whom it talks to.
+/// How the dashboard looks, and which control plane it talks to.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The control plane's client.
     pub client: Client,
-    /// Colours.
     pub theme: ThemeName,
-    /// True: no colours at all, as `NO_COLOR` asks.
+    /// No colours at all, as `NO_COLOR` asks.
     pub no_color: bool,
-    /// Who sits here: shown, and written into the action log.
+    /// The operator's name: shown, and written into the action log.
     pub who: String,
     /// A TOML file that changes keys.
     pub keys: Option<PathBuf>,
-    /// True: plain lines instead of a screen, for screen readers and logs.
+    /// Plain lines instead of a screen, for screen readers and logs.
     pub is_linear: bool,
 }
 
-/// Inputs that wait at most; then the network is made to wait.
+/// Most queued inputs; beyond that the network waits.
 const WAITING: usize = 1024;
 
-/// Inputs taken in before a frame is drawn.
+/// Most inputs handled before a frame is drawn.
 const DRAIN: usize = 4096;
 
-/// Time between two looks at the clock.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Shortest time between two frames that no key asked for.
 const FRAME: Duration = Duration::from_millis(50);
 
-/// Runs the dashboard until the operator leaves it or the process is told to end (SIGTERM, SIGHUP, SIGINT, SIGQUIT). The terminal is
-/// then as it was before; so it is while the process sleeps (Ctrl-Z, SIGTSTP).
+/// Runs the dashboard until the operator leaves it or a signal ends it (SIGTERM, SIGHUP, SIGINT, SIGQUIT). The terminal is
+/// restored then, and while the process is suspended (Ctrl-Z, SIGTSTP).
 ///
 /// # Errors
-/// When the key file can't be followed, or there is no terminal. A control plane that doesn't answer is no error.
+/// The key file is invalid, or there is no terminal. A control plane that doesn't answer is no error.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let keymap = match &options.keys {
         Some(path) => {
@@ -145,7 +141,7 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
             }
             event = terminal_events.next() => match event {
                 Some(Ok(event)) => { is_urgent = true; read(event) }
-                // The terminal is gone: there is nobody to show anything to.
+                // The terminal is gone, so there is nothing to draw on.
                 Some(Err(_)) | None => return Ok(()),
             },
             input = inputs.recv(), if !inputs.is_closed() => input,
@@ -178,7 +174,7 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
     }
 }
 
-/// What a terminal's event means to us.
+/// Translates a terminal event into an input.
 fn read(event: Event) -> Option<Input> {
     match event {
         Event::Key(key) => Some(Input::Key(key)),
@@ -202,7 +198,7 @@ fn draw(state: &mut State, screen: &mut Screen) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives the terminal back, sleeps, and takes it again.
+/// Restores the terminal, suspends the process, and takes the terminal back.
 async fn sleep(state: &mut State, screen: &mut Screen, signals: &mut Signals, who: Sleepers) -> anyhow::Result<()> {
     if !signals::has_shell() {
         state.say("no shell started this that could wake it again: it stays awake", true);

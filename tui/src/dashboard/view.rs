@@ -1,4 +1,4 @@
-//! Draws the state: the frame around the screen, the screen, what lies over it. Pure: it decides nothing.
+//! Draws the state: the frame around the screen, the screen, the overlays. Pure: it decides nothing.
 //!
 //! Every size works, down to one cell: what doesn't fit is left out by priority or cut.
 
@@ -17,7 +17,7 @@ use ratatui::Frame;
 use super::canvas::Canvas;
 use super::state::{Overlay, State};
 
-/// Draws the state on a terminal's frame.
+/// Draws the state on a terminal frame.
 pub(crate) fn view(state: &State, frame: &mut Frame<'_>) {
     let area = frame.area();
     let mut canvas = Canvas::new(frame.buffer_mut(), area);

@@ -6,7 +6,7 @@ use stereospot_domain::{Format, JobId, JobStatus, Timestamp};
 
 use crate::text::contains;
 
-/// One job, with what the lists show of it.
+/// One job, reduced to what the lists show.
 #[derive(Debug, Clone)]
 pub(crate) struct JobRow {
     pub id: JobId,
@@ -63,7 +63,7 @@ impl JobRow {
         !self.status.is_final()
     }
 
-    /// True when it needs an operator to go on.
+    /// True when it needs an operator.
     pub(crate) fn is_stuck(&self) -> bool {
         self.severity() == Some(Severity::Critical)
     }

@@ -1,4 +1,4 @@
-//! Events as they come. The list with its filter and cursor is the model's log, which the landing screen shows too.
+//! Events as they arrive. The list with its filter and cursor is the model's log, which the landing screen shows too.
 
 mod view;
 

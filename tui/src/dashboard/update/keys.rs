@@ -1,4 +1,4 @@
-//! What a key does: to the dialog, to a line being typed, to an overlay, or as a command.
+//! Routes a key: to the dialog, to a line being typed, to an overlay, or as a command.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -14,7 +14,7 @@ pub(super) fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>)
         effects.push(Effect::Quit);
         return;
     }
-    // As in every program on a terminal, even while text is typed.
+    // As in every terminal program, even while text is typed.
     let is_chord = key.modifiers.contains(KeyModifiers::CONTROL);
     if is_chord && state.keymap.command(key) == Some(Command::Sleep) {
         effects.push(Effect::Sleep);
@@ -44,7 +44,7 @@ pub(super) fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>)
     }
 }
 
-/// Scrolls or closes an overlay that only shows something. False when the key does something else.
+/// Scrolls or closes a read-only overlay. False when the key does something else.
 fn scroll_overlay(state: &mut State, command: Command) -> bool {
     let scroll = match &mut state.overlay {
         Overlay::Help { scroll } | Overlay::Log { scroll } => Some(scroll),
@@ -57,7 +57,7 @@ fn scroll_overlay(state: &mut State, command: Command) -> bool {
         Command::PageUp => -10,
         Command::PageDown => 10,
         Command::Quit | Command::Redraw => return false,
-        // Another key closes it, and those that open a screen or an overlay do that too.
+        // Any other key closes it; keys that open a screen or an overlay also do that.
         other => {
             let is_same = matches!(
                 (&state.overlay, other),

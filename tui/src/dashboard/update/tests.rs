@@ -174,7 +174,7 @@ fn where_nobody_answers_a_blocked_key_says_that() {
     dash.input(lost("away"));
     check(&mut dash, "r", "nobody answers at http://127.0.0.1:7847: what is shown may no longer be so");
     dash.snapshot(snapshot());
-    // Connected, and silent: the queue will not be read.
+    // Connected, but silent: the queue will not be read.
     dash.pass(Duration::from_secs(60));
     check(&mut dash, "r", "nothing was heard for a while");
     dash.snapshot(snapshot());
@@ -231,25 +231,25 @@ fn a_snapshot_that_is_not_whole_takes_nothing_away() {
 }
 
 #[test]
-fn an_open_job_is_read_again_when_something_is_told_of_it_but_not_more_often() {
+fn an_open_job_is_read_again_when_it_changed_but_not_more_often() {
     let mut dash = dash();
     dash.key('4');
     dash.code(KeyCode::Down);
     let fetch = |with_events| Effect::FetchJob { job_id: job_id(1), with_events };
     let effects = press(&mut dash, '5');
     assert_eq!(effects, [fetch(true)]);
-    let told = |dash: &mut Harness| {
+    let news = |dash: &mut Harness| {
         let change = Change::Event(Box::new(event(1, EventKind::SegmentCompleted)));
         dash.input(Input::Net(Net::Change(change)))
     };
-    assert_eq!(told(&mut dash), [], "one reading at a time");
+    assert_eq!(news(&mut dash), [], "one reading at a time");
     let detail = Ok(Box::new(fixture::detail()));
     dash.input(Input::Answer(Answer::Job { job_id: job_id(1), detail, events: Some(Vec::new()) }));
-    assert_eq!(told(&mut dash), [], "not yet again");
+    assert_eq!(news(&mut dash), [], "not yet again");
     dash.pass(Duration::from_millis(500));
     let detail = Ok(Box::new(fixture::detail()));
     dash.input(Input::Answer(Answer::Job { job_id: job_id(1), detail, events: None }));
-    let reads = (0..40).filter(|_| !told(&mut dash).is_empty()).count();
+    let reads = (0..40).filter(|_| !news(&mut dash).is_empty()).count();
     assert_eq!(reads, 0, "40 changes at one moment");
 }
 

@@ -1,4 +1,4 @@
-//! Every key, from the live bindings, with why one is blocked here.
+//! Every key, from the live bindings, with the reason where one is blocked.
 
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::keys::Command;
@@ -6,7 +6,6 @@ use crate::dashboard::state::State;
 use crate::dashboard::write;
 use crate::text;
 
-/// Draws the overlay.
 pub(super) fn draw(state: &State, scroll: usize, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let width = canvas.width().min(if canvas.width() >= 150 { 150 } else { 100 });

@@ -1,4 +1,4 @@
-//! Tables that lose columns, not rows, on a narrow terminal, and that look only at the rows they show.
+//! Tables that drop columns, not rows, on a narrow terminal, and that build only the visible rows.
 //!
 //! A column is one value: its title, its width and priority, and the function that makes its cell from a row.
 
@@ -19,12 +19,12 @@ pub(crate) struct Column<Row> {
     title: &'static str,
     /// For a stretching column, its least width.
     width: u16,
-    /// The width up to which it takes what is left; 0 where it doesn't stretch.
+    /// The width up to which it takes free space; 0 where it doesn't stretch.
     stretch: u16,
     is_right: bool,
-    /// The columns with the greatest number go first when there is no room; 0 always stays.
+    /// When space is short, the columns with the greatest number go first; 0 always stays.
     priority: u8,
-    /// True where its cell also stands in a row of which a note takes the place of the others.
+    /// True where its cell stays in a row whose other cells a note replaces.
     is_beside_note: bool,
     cell: MakeCell<Row>,
 }
@@ -39,7 +39,7 @@ pub(crate) const fn number<Row>(title: &'static str, width: u16, priority: u8, c
     Column { is_right: true, ..column(title, width, priority, cell) }
 }
 
-/// A column that takes what is left, up to `most`.
+/// A column that takes free space, up to `most`.
 pub(crate) const fn stretching<Row>(
     title: &'static str,
     width: u16,
@@ -50,7 +50,7 @@ pub(crate) const fn stretching<Row>(
     Column { stretch: most, ..column(title, width, priority, cell) }
 }
 
-/// The same column, whose cell also stands in a row that is only a note.
+/// The same column; its cell stays in a row that is otherwise a note.
 pub(crate) const fn beside_note<Row>(column: Column<Row>) -> Column<Row> {
     Column { is_beside_note: true, ..column }
 }
@@ -74,14 +74,14 @@ impl Cell {
     }
 }
 
-/// A column that is shown, and where.
+/// A visible column and its position.
 struct Placed<'c, Row> {
     column: &'c Column<Row>,
     x: u16,
     width: u16,
 }
 
-/// Columns between two columns.
+/// The gap between two columns.
 const GAP: u16 = 2;
 
 /// Chooses the columns that fit into `width` and places them.
@@ -97,7 +97,7 @@ fn arrange<Row>(columns: &[Column<Row>], width: u16) -> Vec<Placed<'_, Row>> {
     }
     let mut left = width.saturating_sub(needed(&kept));
     let mut widths: Vec<u16> = kept.iter().map(|column| column.width).collect();
-    // The stretching columns share what is left in equal parts, as far as each may grow.
+    // The stretching columns share the free space equally, as far as each may grow.
     loop {
         let growing: Vec<usize> = (0..kept.len()).filter(|at| kept[*at].stretch > widths[*at]).collect();
         if growing.is_empty() || left == 0 {
@@ -123,15 +123,15 @@ fn arrange<Row>(columns: &[Column<Row>], width: u16) -> Vec<Placed<'_, Row>> {
 
 /// The rows of a table.
 pub(crate) struct Rows {
-    /// The number by which the screen knows the list in a click.
+    /// The number of the list, by which the screen identifies it in a click.
     pub section: usize,
     pub count: usize,
     pub selected: Option<usize>,
-    /// The first row shown.
+    /// The first visible row.
     pub top: usize,
 }
 
-/// Draws titles and rows. `row` gives a row, and is asked only for those that are seen.
+/// Draws titles and rows. `row` is called for visible rows only.
 pub(crate) fn draw<Row, Held: Borrow<Row>>(
     state: &State,
     canvas: &mut Canvas<'_>,
@@ -142,7 +142,7 @@ pub(crate) fn draw<Row, Held: Borrow<Row>>(
     draw_with_notes(state, canvas, columns, rows, row, |_, _| None);
 }
 
-/// As [`draw`], where `note` may give what stands in a row in place of its cells.
+/// Like [`draw`]; `note` may replace a row's cells by a text.
 pub(crate) fn draw_with_notes<Row, Held: Borrow<Row>>(
     state: &State,
     canvas: &mut Canvas<'_>,
@@ -199,7 +199,7 @@ fn put_note<Row>(canvas: &mut Canvas<'_>, y: u16, placed: &[Placed<'_, Row>], wo
     canvas.text_within(1 + first.x, y, end.saturating_sub(1 + first.x), words, style);
 }
 
-/// Shows at the right edge which part of the rows is seen.
+/// Shows at the right edge which part of the rows is visible.
 fn scrollbar(canvas: &mut Canvas<'_>, theme: &Theme, rows: &Rows, seen: usize) {
     if rows.count <= seen || seen == 0 {
         return;

@@ -24,7 +24,7 @@ mod plan;
 
 const SIZES: [(u16, u16); 3] = [(200, 50), (80, 24), (40, 10)];
 
-/// A dashboard that has heard everything.
+/// A dashboard with all its data.
 fn full(columns: u16, rows: u16) -> Harness {
     let mut dash = Harness::new(columns, rows);
     dash.snapshot(snapshot());
@@ -168,7 +168,7 @@ fn what_is_stale_is_faint_and_says_so() {
 }
 
 #[test]
-fn a_late_collector_is_told_from_a_live_one() {
+fn a_late_collector_differs_from_a_live_one() {
     let mut dash = full(200, 50);
     dash.draw();
     let shown = text(dash.screen());
@@ -258,7 +258,7 @@ fn every_size_works_on_every_screen() {
     for (number, dash) in dashes.iter().enumerate() {
         for columns in 1..=220u16 {
             for rows in 1..=60u16 {
-                // Small sizes all; of the others each dashboard gets its own share, so that together they see most of them.
+                // All small sizes; of the others each dashboard gets its own share, so that together they cover most of them.
                 let is_small = columns <= 16 || rows <= 5;
                 if !is_small && !(columns * 61 + rows * 7 + number as u16).is_multiple_of(47) {
                     continue;
@@ -306,7 +306,7 @@ fn on_aws(columns: u16, rows: u16) -> Harness {
     dash
 }
 
-/// The logs of the stuck job, searched for 12 seconds and not yet found.
+/// The logs of the stuck job, after 12 seconds of searching.
 fn searching(columns: u16, rows: u16) -> Harness {
     let mut dash = on_aws(columns, rows);
     dash.key('4');
@@ -362,7 +362,7 @@ fn a_queue_that_is_not_deployed_is_no_empty_queue() {
 }
 
 #[test]
-fn grave_log_lines_are_told_by_word_and_colour() {
+fn grave_log_lines_differ_by_word_and_colour() {
     let mut dash = logs(200, 50);
     dash.draw();
     let theme = Theme::new(ThemeName::Dark, false);

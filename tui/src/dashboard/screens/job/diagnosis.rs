@@ -1,4 +1,4 @@
-//! What is wrong with the job: evidence, repair, and the page that tells more.
+//! The job's findings: evidence, repair, and the runbook page.
 
 use ratatui::style::Style;
 use stereospot_domain::diagnosis::Finding;
@@ -18,7 +18,7 @@ pub(super) fn rows(state: &State, reading: &JobReading, width: u16) -> u16 {
     (lines(state, reading, width).len() as u16).saturating_add(1)
 }
 
-/// Draws heading, findings, and whether reassembly can be triggered.
+/// Draws the heading, the findings, and whether reassembly can be triggered.
 pub(super) fn draw(state: &State, panes: &Panes, reading: &JobReading, canvas: &mut Canvas<'_>) {
     let count = state.model.findings(reading.id).len();
     let more = if count > 0 { format!(" ({})", text::plural(count, "finding")) } else { String::new() };
@@ -33,7 +33,7 @@ pub(super) fn draw(state: &State, panes: &Panes, reading: &JobReading, canvas: &
     }
 }
 
-/// The gravest finding in one line. Returns the rows it took: none when nothing is wrong.
+/// Draws the most severe finding in one line. Returns the rows it took: none without findings.
 pub(super) fn headline(state: &State, reading: &JobReading, canvas: &mut Canvas<'_>) -> u16 {
     let Some(finding) = state.model.findings(reading.id).first() else { return 0 };
     let style = state.theme.severity(finding.severity);
