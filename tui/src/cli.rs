@@ -108,8 +108,17 @@ Examples:
   stereospot up --backend aws --env-file dev.env --workers inference=1
 
 With --backend aws no worker is started unless --workers names some: the control plane watches a deployment that has its own.
-The stack stops, workers first, when the dashboard is closed or on Ctrl-C, SIGTERM or SIGHUP.")]
+The stack stops, workers first, on Ctrl-C, SIGTERM or SIGHUP. Leaving the dashboard asks whether to stop the stack or to leave \
+it running; `stereospot down` stops it later.")]
     Up(Up),
+    /// Stop the stack that runs on the data directory, workers first
+    #[command(after_help = "\
+Examples:
+  stereospot down
+  stereospot down --data-dir /srv/stereo
+
+Unfinished jobs go on with the next `stereospot up`. Exit codes: 0 no stack runs there any more, 1 it did not stop.")]
+    Down,
     /// Check whether a deployment on AWS is as it must be, and what may be done there
     #[command(after_help = "\
 Examples:

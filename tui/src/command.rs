@@ -14,6 +14,7 @@ mod actions;
 mod controlplane;
 mod dashboard;
 mod deployment;
+mod down;
 mod error;
 mod events;
 mod fetch;
@@ -64,6 +65,7 @@ async fn run(cli: Cli) -> Result {
     match cli.command {
         None => dashboard::open(client()?, &cli.look).await,
         Some(Command::Up(options)) => stack::run(options, cli.data_dir.as_deref(), &cli.look).await,
+        Some(Command::Down) => down::run(cli.server.as_deref(), cli.data_dir.as_deref()).await,
         Some(Command::Doctor(options)) => controlplane::doctor(options),
         Some(Command::Provision(options)) => controlplane::provision(options),
         Some(Command::Endpoint(options)) => controlplane::endpoint(options),

@@ -72,6 +72,24 @@ pub struct Options {
     pub keys: Option<PathBuf>,
     /// Plain lines instead of a screen, for screen readers and logs.
     pub is_linear: bool,
+    /// The stack that this program started, if any.
+    pub stack: Option<OwnStack>,
+}
+
+/// A stack that ends with its dashboard, unless the operator leaves it running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnStack {
+    /// Worker processes that a stop would interrupt.
+    pub workers: usize,
+}
+
+/// How the dashboard was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// Left, or ended by a signal: a stack that it started stops.
+    Left,
+    /// The stack that it started goes on without it.
+    Detached,
 }
 
 /// Most queued inputs; beyond that the network waits.
@@ -90,7 +108,7 @@ const FRAME: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// The key file is invalid, or there is no terminal. A control plane that doesn't answer is no error.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+pub async fn run(options: Options) -> anyhow::Result<Closed> {
     let keymap = match &options.keys {
         Some(path) => {
             let text = std::fs::read_to_string(path)
@@ -102,10 +120,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let theme = Theme::new(options.theme, options.no_color);
     let server = options.client.server().to_owned();
     let mut state = State::new(screens::all(), theme, keymap, options.who.clone(), server);
+    state.stack = options.stack;
     let (sender, inputs) = mpsc::channel(WAITING);
     let follower = tokio::spawn(network::follow(options.client.clone(), sender.clone()));
     let ended = if options.is_linear {
-        linear::run(&mut state, inputs).await
+        linear::run(&mut state, inputs).await.map(|()| Closed::Left)
     } else {
         let runner = Runner::new(options.client, Some(options.who), sender);
         on_screen(&mut state, inputs, runner).await
@@ -114,7 +133,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     ended
 }
 
-async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut runner: Runner) -> anyhow::Result<()> {
+async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut runner: Runner) -> anyhow::Result<Closed> {
     let mut screen = Screen::enter().context("the dashboard needs a terminal; `stereospot status` does without")?;
     let start = Instant::now();
     let mut terminal_events = EventStream::new();
@@ -130,7 +149,7 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
             biased;
             heard = signals.next() => {
                 match heard {
-                    Heard::Leave => return Ok(()),
+                    Heard::Leave => return Ok(Closed::Left),
                     Heard::Sleep => sleep(state, &mut screen, &mut signals, Sleepers::This).await?,
                     Heard::Woken => {
                         screen.resume(state.has_mouse)?;
@@ -142,7 +161,7 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
             event = terminal_events.next() => match event {
                 Some(Ok(event)) => { is_urgent = true; read(event) }
                 // The terminal is gone, so there is nothing to draw on.
-                Some(Err(_)) | None => return Ok(()),
+                Some(Err(_)) | None => return Ok(Closed::Left),
             },
             input = inputs.recv(), if !inputs.is_closed() => input,
             _ = tick.tick() => Some(Input::Tick),
@@ -153,7 +172,8 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
         while let Some(input) = next.take() {
             for effect in update::update(state, input, start.elapsed()) {
                 match effect {
-                    Effect::Quit => return Ok(()),
+                    Effect::Quit => return Ok(Closed::Left),
+                    Effect::Detach => return Ok(Closed::Detached),
                     Effect::Redraw => screen.redraw()?,
                     Effect::Sleep => sleep(state, &mut screen, &mut signals, Sleepers::Foreground).await?,
                     Effect::Copy(text) => screen.copy(&text)?,

@@ -24,7 +24,7 @@ mod running;
 pub(crate) use child::Notice;
 pub(crate) use error::Error;
 pub(crate) use fleet::{Fleet, Wanted};
-pub(crate) use lock::{is_held, lock_path};
+pub(crate) use lock::{is_held, lock_holder, lock_path};
 pub(crate) use options::{Backend, Options};
 pub(crate) use programs::control_plane;
 pub(crate) use running::Running;

@@ -30,6 +30,9 @@ pub(crate) struct Up {
     /// No dashboard: print a line when ready, and what happens, until stopped
     #[arg(long)]
     pub headless: bool,
+    /// Used by `up` itself: runs the stack under a dashboard of another process
+    #[arg(long, hide = true, conflicts_with = "headless")]
+    pub attached: bool,
     /// Where the control plane listens; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7847")]
     pub listen: std::net::SocketAddr,

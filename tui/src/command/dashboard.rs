@@ -9,7 +9,7 @@ use stereospot_api::Client;
 use super::error::{Error, Result};
 use super::session::who;
 use crate::cli::Look;
-use crate::dashboard;
+use crate::dashboard::{self, Closed, OwnStack};
 
 pub(super) async fn open(client: Client, look: &Look) -> Result {
     if !look.linear && !is_at_terminal() {
@@ -17,11 +17,11 @@ pub(super) async fn open(client: Client, look: &Look) -> Result {
             "the dashboard needs a terminal: `stereospot status` prints the same once, --linear as it happens";
         return Err(Error::Usage(sentence.into()));
     }
-    show(client, look).await
+    show(client, look, None).await.map(|_| ())
 }
 
-/// Shows the dashboard until the operator closes it.
-pub(super) async fn show(client: Client, look: &Look) -> Result {
+/// Shows the dashboard until the operator closes it. `stack` is the one that this program started.
+pub(super) async fn show(client: Client, look: &Look, stack: Option<OwnStack>) -> Result<Closed> {
     let options = dashboard::Options {
         client,
         theme: look.theme,
@@ -29,6 +29,7 @@ pub(super) async fn show(client: Client, look: &Look) -> Result {
         who: who(),
         keys: look.keys.clone().or_else(usual_keys),
         is_linear: look.linear,
+        stack,
     };
     Ok(dashboard::run(options).await?)
 }

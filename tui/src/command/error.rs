@@ -26,6 +26,9 @@ pub(crate) enum Error {
     /// The dashboard could not be shown.
     #[error(transparent)]
     Dashboard(#[from] anyhow::Error),
+    /// Another process of ours has printed why it failed; this is its exit code.
+    #[error("a process of the stack failed")]
+    Reported(u8),
     #[error("could not print")]
     Print(#[source] io::Error),
 }
@@ -34,6 +37,7 @@ impl Error {
     /// 1 or 2; 0 when the only failure is that the reader of the output went away.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
+            Error::Reported(code) => *code,
             Error::Usage(_) | Error::Api(client::Error::Address(_)) => 2,
             Error::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             _ => 1,
@@ -42,7 +46,7 @@ impl Error {
 
     /// The sentence, followed by the innermost cause where that adds something; none when there is nothing to say.
     pub(crate) fn sentence(&self) -> Option<String> {
-        if self.exit_code() == 0 {
+        if self.exit_code() == 0 || matches!(self, Error::Reported(_)) {
             return None;
         }
         let sentence = self.to_string();

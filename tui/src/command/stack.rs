@@ -11,10 +11,14 @@ use super::error::{Error, Result};
 use super::print::{line, note};
 use super::{dashboard, target};
 use crate::cli::{BackendName, Look, Up};
+use crate::dashboard::{Closed, OwnStack};
 use crate::up::{Backend, Fleet, Notice, Options, Stack};
 
+mod attached;
 mod env_file;
+mod leash;
 
+use attached::Attached;
 use env_file::EnvFile;
 
 pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -> Result {
@@ -51,7 +55,9 @@ pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -
     };
     let stop = CancellationToken::new();
     let asked = on_signals(&stop)?;
-    let end = if is_headless {
+    let end = if options.attached {
+        attached(&stack_options, &stop).await
+    } else if is_headless {
         headless(&stack_options, is_repairing, &stop).await
     } else {
         with_dashboard(&stack_options, look, &stop).await
@@ -122,37 +128,89 @@ async fn with_dashboard(options: &Options, look: &Look, stop: &CancellationToken
     if let Some(why) = why_no_workers(options) {
         note(why);
     }
+    let mut stack = Attached::start()?;
+    let server = tokio::select! {
+        server = stack.next() => server,
+        () = stop.cancelled() => {
+            stack.stop().await?;
+            return Ok(());
+        }
+    };
+    let Some(server) = server else { return stack.stop().await };
+    let client = stereospot_api::Client::new(&server)?;
+    let own = OwnStack { workers: options.fleet.workers().count() };
+    let mut deaths = Vec::new();
+    let end = {
+        let shown = dashboard::show(client, look, Some(own));
+        tokio::pin!(shown);
+        loop {
+            tokio::select! {
+                end = &mut shown => break Some(end),
+                // The dashboard owns the screen, so notices are collected and printed at the end.
+                notice = stack.next() => match notice {
+                    Some(notice) => deaths.push(notice),
+                    None => break None,
+                },
+                () = stop.cancelled() => break Some(Ok(Closed::Left)),
+            }
+        }
+    };
+    if let Some(last) = deaths.last() {
+        let journal = journal(&options.data_dir);
+        note(format!("children died {} times, last: {last}; all of them: {}", deaths.len(), journal.display()));
+    }
+    let at = if options.data_dir == Path::new(target::USUAL_DATA_DIR) {
+        String::new()
+    } else {
+        format!(" --data-dir {}", options.data_dir.display())
+    };
+    match end {
+        Some(Ok(Closed::Detached)) if stack.detach().await => {
+            note(format!(
+                "the stack goes on, control plane at {server}: `stereospot{at}` opens its dashboard, `stereospot down{at}` stops it"
+            ));
+            Ok(())
+        }
+        Some(Ok(_)) => {
+            note("stopping: workers first, then the control plane");
+            stack.stop().await
+        }
+        Some(Err(error)) => stack.stop().await.and(Err(error)),
+        None => {
+            note("the stack was stopped");
+            stack.stop().await
+        }
+    }
+}
+
+/// Runs the stack for a dashboard in another process, which holds our standard input open. Standard output carries the control
+/// plane's address, then a line for each notice.
+async fn attached(options: &Options, stop: &CancellationToken) -> Result {
+    leash::hold(&options.data_dir, stop);
     let mut stack = match Stack::start(options, stop).await {
         Err(crate::up::Error::Stopped) => return Ok(()),
         started => started?,
     };
-    let journal = stack.logs().join("up.log");
-    let client = stereospot_api::Client::new(stack.server())?;
-    let mut deaths = Vec::new();
-    let end = {
-        let shown = dashboard::show(client, look);
-        tokio::pin!(shown);
-        loop {
-            tokio::select! {
-                end = &mut shown => break end,
-                // The dashboard owns the screen, so notices are collected and printed at the end.
-                notice = stack.notice() => {
-                    keep(&journal, &notice);
-                    deaths.push(notice);
-                }
-                () = stop.cancelled() => break Ok(()),
+    let _ = line(stack.server());
+    loop {
+        tokio::select! {
+            notice = stack.notice() => {
+                keep(&journal(&options.data_dir), &notice);
+                let _ = line(notice.to_string());
             }
+            () = stop.cancelled() => break,
         }
-    };
-    note("stopping: workers first, then the control plane");
-    stack.stop().await;
-    if let Some(last) = deaths.last() {
-        note(format!("children died {} times, last: {last}; all of them: {}", deaths.len(), journal.display()));
     }
-    end
+    stack.stop().await;
+    Ok(())
 }
 
-fn keep(journal: &PathBuf, notice: &Notice) {
+/// The log of deaths while no terminal shows them.
+fn journal(data_dir: &Path) -> PathBuf {
+    data_dir.join("logs").join("up.log")
+}
+
+fn keep(journal: &Path, notice: &Notice) {
     if let Ok(mut journal) = OpenOptions::new().create(true).append(true).open(journal) {
         let _ = writeln!(journal, "{notice}");
     }

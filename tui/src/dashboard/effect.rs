@@ -55,7 +55,10 @@ pub(crate) enum Effect {
     Redraw,
     /// Suspend the process until the shell resumes it.
     Sleep,
+    /// Close the dashboard; a stack that it started stops.
     Quit,
+    /// Close the dashboard and leave its stack running.
+    Detach,
 }
 
 /// The result of an effect; errors are already sentences.

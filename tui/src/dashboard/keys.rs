@@ -85,7 +85,7 @@ commands! {
     Mouse "mouse" ["M"], "click and wheel; the terminal then selects no text; again to give it back";
     Redraw "redraw" ["ctrl-l"], "draw the whole screen again";
     Sleep "sleep" ["ctrl-z"], "back to the shell; fg there wakes it";
-    Quit "quit" ["q", "ctrl-c"], "leave; nothing is stopped by it";
+    Quit "quit" ["q", "ctrl-c"], "leave; after `stereospot up` it asks: stop the stack, or leave it running";
 }
 
 /// One key with its modifiers.

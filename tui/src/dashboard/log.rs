@@ -91,7 +91,7 @@ impl Log {
     /// Shows only events that contain `filter`; those that don't, if it begins with `!`.
     pub(crate) fn set_filter(&mut self, filter: &str) {
         self.filter = filter.to_ascii_lowercase();
-        self.select_anew();
+        self.reselect();
     }
 
     pub(crate) fn filter(&self) -> &str {
@@ -101,7 +101,7 @@ impl Log {
     /// Shows only one job's events, or every job's.
     pub(crate) fn set_only_job(&mut self, job: Option<JobId>) {
         self.only_job = job;
-        self.select_anew();
+        self.reselect();
     }
 
     pub(crate) fn only_job(&self) -> Option<JobId> {
@@ -112,7 +112,7 @@ impl Log {
     pub(crate) fn hold(&mut self, is_held: bool) {
         self.is_held = is_held;
         if !is_held {
-            self.select_anew();
+            self.reselect();
         }
     }
 
@@ -189,7 +189,7 @@ impl Log {
         }
     }
 
-    fn select_anew(&mut self) {
+    fn reselect(&mut self) {
         self.held_back = 0;
         self.shown = self.entries.iter().filter(|entry| self.lets_through(entry)).map(|entry| entry.number).collect();
         if self.follows {

@@ -82,7 +82,13 @@ async fn call(client: &Client, who: Option<String>, effect: Effect) -> Option<An
         }
         Effect::FetchDeployment => Answer::Deployment(client.deployment().await.map(Box::new).map_err(words)),
         Effect::Export(export) => Answer::Exported(export.write().await),
-        Effect::StopSearch | Effect::Copy(_) | Effect::Mouse(_) | Effect::Redraw | Effect::Sleep | Effect::Quit => {
+        Effect::StopSearch
+        | Effect::Copy(_)
+        | Effect::Mouse(_)
+        | Effect::Redraw
+        | Effect::Sleep
+        | Effect::Quit
+        | Effect::Detach => {
             return None;
         }
     })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use stereospot_domain::{JobId, QueueName, Timestamp};
 
+use super::OwnStack;
 use super::dialog::Dialog;
 use super::keys::{Command, Keymap};
 use super::model::{Link, Model};
@@ -50,6 +51,11 @@ pub(crate) enum Overlay {
         typed: String,
         error: Option<String>,
     },
+    /// Whether the dashboard's own stack is to stop; what lay over the screen before comes back with Esc.
+    Leave {
+        typed: String,
+        before: Box<Overlay>,
+    },
     Plan(Box<Dialog>),
 }
 
@@ -79,6 +85,8 @@ pub(crate) struct State {
     pub keymap: Keymap,
     pub who: String,
     pub server: String,
+    /// The stack that this program started, if any.
+    pub stack: Option<OwnStack>,
     /// Time since the start.
     pub now: Duration,
     pub screens: Vec<Box<dyn Screen>>,
@@ -119,6 +127,7 @@ impl State {
             keymap,
             who,
             server,
+            stack: None,
             now: Duration::ZERO,
             screens,
             here: 0,
@@ -170,6 +179,16 @@ impl State {
 
     pub(crate) fn is_live(&self) -> bool {
         self.model.link == Link::Live
+    }
+
+    /// True where stopping the dashboard's own stack interrupts work, or may: unknown is not empty.
+    pub(crate) fn stop_interrupts_work(&self) -> bool {
+        let has_workers = self.stack.is_some_and(|stack| stack.workers > 0);
+        has_workers
+            && (!self.is_live() || {
+                let tally = self.model.jobs.tally();
+                tally.running + tally.stuck > 0
+            })
     }
 
     /// True while rows must not move.

@@ -2,6 +2,7 @@
 
 mod command;
 mod keys;
+pub(crate) mod leave;
 mod mouse;
 mod places;
 mod typing;

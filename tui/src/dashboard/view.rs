@@ -7,6 +7,7 @@ mod bars;
 mod debug;
 mod dialog;
 mod help;
+mod leave;
 mod palette;
 mod scale;
 pub(crate) mod table;
@@ -44,6 +45,7 @@ pub(crate) fn draw(state: &State, canvas: &mut Canvas<'_>) {
         Overlay::Debug => debug::draw(state, &mut body),
         Overlay::Palette { typed, error } => palette::draw(state, typed, error.as_deref(), &mut body),
         Overlay::Scale { service, typed, error } => scale::draw(state, service, typed, error.as_deref(), &mut body),
+        Overlay::Leave { typed, .. } => leave::draw(state, typed, &mut body),
         Overlay::Plan(plan) => dialog::draw(state, plan, &mut body),
     }
     if foot > 0 {

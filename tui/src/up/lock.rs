@@ -1,8 +1,11 @@
 //! Allows one stack per data directory.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::process::Pid;
 
 use super::error::Error;
 
@@ -17,6 +20,11 @@ pub(crate) fn is_held(path: &Path) -> bool {
         Ok(locked) => matches!(locked, Err(TryLockError::WouldBlock)),
         Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
     }
+}
+
+/// The process that wrote itself into the lock file of `up`. Meaningful only while the lock is held.
+pub(crate) fn lock_holder(data_dir: &Path) -> Option<Pid> {
+    std::fs::read_to_string(lock_path(data_dir)).ok()?.parse().ok().and_then(Pid::from_raw)
 }
 
 /// Attempts, because a command that probes the lock holds it for an instant.
@@ -40,7 +48,10 @@ impl StackLock {
         let file = OpenOptions::new().create(true).append(true).open(lock_path(data_dir)).map_err(failed)?;
         for _ in 0..ATTEMPTS {
             match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) => {
+                    file.set_len(0).and_then(|()| write!(&file, "{}", std::process::id())).map_err(failed)?;
+                    return Ok(Self { _file: file });
+                }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
@@ -58,6 +69,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("run")).unwrap();
         let first = StackLock::take(dir.path()).unwrap();
+        assert_eq!(lock_holder(dir.path()), Some(rustix::process::getpid()));
         let error = StackLock::take(dir.path()).unwrap_err();
         assert!(error.to_string().contains("runs on"), "{error}");
         drop(first);

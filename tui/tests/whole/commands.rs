@@ -213,7 +213,7 @@ fn a_stack_that_is_named_and_down_is_not_replaced_by_another() {
 }
 
 #[test]
-fn whoever_writes_is_named_alike_everywhere() {
+fn the_writer_is_named_alike_everywhere() {
     let check = |user: Option<&str>, logname: Option<&str>, expected: &str| {
         let server = writes(None, Outcome::Done);
         let mut command = stereospot(&["queues", "replay", "inference-dlq", "--yes", "--server", &server.url]);

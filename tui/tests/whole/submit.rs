@@ -292,7 +292,7 @@ fn ctrl_c_ends_the_waiting_and_says_that_the_job_goes_on() {
 }
 
 #[test]
-fn a_refused_upload_is_told_with_the_servers_reason() {
+fn a_refused_upload_is_reported_with_the_servers_reason() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(|request: &Request| match request.line.as_str() {
         "POST /v1/jobs" => Answer::json(&view(JobStatus::Created).job),

@@ -16,8 +16,8 @@ const ENTERED: &str = "\x1b[?1049h";
 const LEFT: [&str; 3] = ["\x1b[?1000l", "\x1b[?1049l", "\x1b[?25h"];
 
 /// A terminal with a dashboard on it. There is no control plane: only the terminal matters.
-struct Terminal {
-    dashboard: Child,
+pub(crate) struct Terminal {
+    pub(crate) dashboard: Child,
     master: File,
     /// The program's end, to read its settings.
     slave: File,
@@ -27,6 +27,20 @@ struct Terminal {
 impl Terminal {
     /// Opens one; `with_shell` starts the program as a job-control shell would.
     fn open(with_shell: bool) -> Self {
+        let mut command = if with_shell { stereospot(&[]) } else { std::process::Command::new("setsid") };
+        if with_shell {
+            command.process_group(0);
+        } else {
+            command.arg(stereospot(&[]).get_program()).args(["--server", "http://127.0.0.1:9"]);
+        }
+        let mut terminal = Self::start(command);
+        terminal.until("ATTENTION");
+        assert!(terminal.is_raw());
+        terminal
+    }
+
+    /// Starts a program on one.
+    pub(crate) fn start(mut command: std::process::Command) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -37,21 +51,12 @@ impl Terminal {
         let slave =
             File::options().read(true).write(true).custom_flags(without_control).open(name.to_str().unwrap()).unwrap();
         let end = || Stdio::from(slave.try_clone().unwrap());
-        let mut command = if with_shell { stereospot(&[]) } else { std::process::Command::new("setsid") };
-        if with_shell {
-            command.process_group(0);
-        } else {
-            command.arg(stereospot(&[]).get_program()).args(["--server", "http://127.0.0.1:9"]);
-        }
         let dashboard = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        let mut terminal = Self { dashboard, master: File::from(master), slave, shown: String::new() };
-        terminal.until("ATTENTION");
-        assert!(terminal.is_raw());
-        terminal
+        Self { dashboard, master: File::from(master), slave, shown: String::new() }
     }
 
     /// Reads until the terminal has received `text`; returns what came before.
-    fn until(&mut self, text: &str) -> String {
+    pub(crate) fn until(&mut self, text: &str) -> String {
         let mut buffer = [0; 4096];
         loop {
             if let Some(at) = self.shown.find(text) {
@@ -63,7 +68,7 @@ impl Terminal {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
     }
 
@@ -71,7 +76,7 @@ impl Terminal {
         Pid::from_raw(self.dashboard.id() as i32).unwrap()
     }
 
-    fn type_in(&mut self, text: &str) {
+    pub(crate) fn type_in(&mut self, text: &str) {
         std::io::Write::write_all(&mut self.master, text.as_bytes()).unwrap();
     }
 
@@ -145,7 +150,7 @@ fn it_sleeps_with_the_terminal_given_back_and_wakes_whole() {
 }
 
 #[test]
-fn nobody_would_wake_one_without_a_shell() {
+fn nothing_would_wake_one_without_a_shell() {
     let mut terminal = Terminal::open(false);
     terminal.type_in("\x1a");
     terminal.until("it stays awake");

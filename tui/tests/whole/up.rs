@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::program::{End, ended, stereospot};
 use crate::server::{Answer, Server};
+use crate::terminal::Terminal;
 
 /// Holds a pipe open while it lives, and exits on SIGTERM or at the end of stdin.
 const CHILD: &str = r#"#!/bin/sh
@@ -154,7 +155,7 @@ fn no_child_outlives_an_up_that_was_killed() {
 }
 
 #[test]
-fn a_worker_that_dies_is_told_and_started_again() {
+fn a_worker_that_dies_is_reported_and_started_again() {
     let stage = Stage::set();
     fs::write(stage.path("data/kill-inference-1"), "").unwrap();
     let mut stack = stage.start();
@@ -179,7 +180,7 @@ fn a_second_stack_on_the_same_data_is_refused() {
 }
 
 #[test]
-fn what_keeps_it_from_starting_is_told_with_what_to_do() {
+fn what_keeps_it_from_starting_is_said_with_what_to_do() {
     let check = |stage: &Stage, says: &[&str]| {
         let end = stage.run();
         assert_eq!(end.code, 1);
@@ -293,7 +294,7 @@ fn workers_on_a_deployment_are_those_that_are_named() {
 }
 
 #[test]
-fn refused_options_are_told_by_what_is_wrong_with_them() {
+fn refused_options_are_explained_by_what_is_wrong_with_them() {
     let stage = Stage::set();
     let refused = "#!/bin/sh\nprintf 'error: this build has no AWS backend: build it with `make build AWS=1`\\n\\nUsage: x\\n\\n\
                    For more information, try --help.\\n' >&2\nexit 2\n";
@@ -302,4 +303,84 @@ fn refused_options_are_told_by_what_is_wrong_with_them() {
     assert_eq!(end.code, 1);
     let says = "did not start: it ended (exit code 2): error: this build has no AWS backend: build it with `make build AWS=1`; log: ";
     assert!(end.stderr.contains(says), "{}", end.stderr);
+}
+
+/// A stack under a dashboard that shows the question how to leave it.
+fn leaving(stage: &Stage) -> (Terminal, mpsc::Receiver<String>) {
+    let alive = listen(stage.path("alive"));
+    let mut command = stage.command("127.0.0.1:0");
+    let args: Vec<_> = command.get_args().filter(|arg| *arg != "--headless").map(ToOwned::to_owned).collect();
+    let mut with_dashboard = stereospot(&[]);
+    with_dashboard.args(args).env("ALIVE", stage.path("alive")).env("READY_AT", &stage.ready_at.url);
+    command = with_dashboard;
+    let mut terminal = Terminal::start(command);
+    terminal.until("ATTENTION");
+    for _ in 0..5 {
+        alive.recv().unwrap();
+    }
+    terminal.type_in("q");
+    terminal.until("LEAVE");
+    (terminal, alive)
+}
+
+fn down(stage: &Stage) -> End {
+    let mut command = stereospot(&["down", "--data-dir"]);
+    ended(command.arg(stage.path("data")).output().unwrap())
+}
+
+#[test]
+fn a_stack_that_is_left_running_goes_on_until_it_is_brought_down() {
+    let stage = Stage::set();
+    let (mut terminal, alive) = leaving(&stage);
+    terminal.type_in("d");
+    terminal.until("stereospot down --data-dir");
+    assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(0));
+    drop(terminal);
+    assert!(stage.path("data/run/controlplane.json").exists(), "commands find it");
+    assert!(!stage.path("data/order").exists(), "no child was stopped");
+    let end = down(&stage);
+    assert_eq!((end.code, end.stdout.as_str()), (0, "stopped\n"), "{}", end.stderr);
+    assert!(alive.recv().is_err(), "no child is left");
+    assert_eq!(Stack::order(&stage).pop().as_deref(), Some("controlplane asked"));
+    let end = down(&stage);
+    assert!(end.code == 0 && end.stderr.contains("no stack runs on"), "{}", end.stderr);
+}
+
+#[test]
+fn a_dashboard_that_is_killed_or_hung_up_takes_its_stack_along() {
+    for signal in [Signal::KILL, Signal::HUP, Signal::TERM] {
+        let stage = Stage::set();
+        let (terminal, alive) = leaving(&stage);
+        terminal.signal(signal);
+        assert!(alive.recv().is_err(), "{signal:?}: no child is left");
+    }
+}
+
+#[test]
+fn a_stack_that_is_stopped_from_its_dashboard_is_gone_when_that_ends() {
+    let stage = Stage::set();
+    let (mut terminal, alive) = leaving(&stage);
+    terminal.type_in("stop\r");
+    assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(0));
+    assert!(alive.recv().is_err(), "no child is left");
+}
+
+#[test]
+fn a_dashboard_ends_with_a_stack_that_is_brought_down() {
+    let stage = Stage::set();
+    let (mut terminal, _alive) = leaving(&stage);
+    assert_eq!(down(&stage).code, 0);
+    terminal.until("the stack was stopped");
+    assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_keeps_a_stack_from_starting_is_said_once_before_any_dashboard() {
+    let stage = Stage::set();
+    stage.program("stereospot-controlplane", "#!/bin/sh\necho no such database >&2\nexit 1\n");
+    let mut command = stereospot(&["up", "--listen", "127.0.0.1:0", "--bin-dir"]);
+    command.arg(stage.path("bin")).arg("--data-dir").arg(stage.path("data"));
+    let mut terminal = Terminal::start(command);
+    terminal.until("no such database");
+    assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(1));
 }

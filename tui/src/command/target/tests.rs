@@ -73,7 +73,7 @@ fn between_two_control_planes_of_one_stack_there_is_none_to_be_asked() {
 }
 
 #[test]
-fn how_a_deployments_stack_is_started_is_told_as_it_is() {
+fn how_a_deployments_stack_is_started_is_said_as_it_is() {
     let stage = Stage::set();
     fs::write(stage.path().join("controlplane.db"), "").unwrap();
     stage.refused("`stereospot up --backend aws --env-file FILE --data-dir ");

@@ -28,7 +28,7 @@ fn silence_makes_everything_stale() {
 }
 
 #[test]
-fn a_collectors_success_confirms_what_it_did_not_tell_anew() {
+fn a_collectors_success_confirms_what_it_did_not_send_again() {
     let mut model = model();
     assert!(!model.is_old(ago(60), Collector::Queues, AT), "read a minute ago, confirmed a second ago");
     let later = AT + Duration::from_secs(20);

@@ -3,6 +3,7 @@
 use crossterm::event::KeyCode;
 use stereospot_domain::plan::Action;
 
+use super::leave;
 use super::places::{self, enter, go};
 use crate::dashboard::dialog::Dialog;
 use crate::dashboard::effect::Effect;
@@ -106,7 +107,7 @@ fn run_anywhere(state: &mut State, command: Command, effects: &mut Vec<Effect>) 
         }
         Command::Redraw => effects.push(Effect::Redraw),
         Command::Sleep => effects.push(Effect::Sleep),
-        Command::Quit => effects.push(Effect::Quit),
+        Command::Quit => leave::ask(state, effects),
         Command::Sort => state.say("nothing to put in another order here: jobs can be", false),
         Command::Live => state.say("nothing to follow here: logs can be, and events are", false),
         Command::Wrap => state.say("nothing to wrap here: log lines can be", false),

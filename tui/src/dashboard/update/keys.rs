@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{command, places, typing};
+use super::{command, leave, places, typing};
 use crate::dashboard::dialog::Outcome;
 use crate::dashboard::effect::Effect;
 use crate::dashboard::keys::Command;
@@ -11,8 +11,7 @@ use crate::dashboard::state::{Overlay, State};
 pub(super) fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
     let is_ctrl_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
     if is_ctrl_c {
-        effects.push(Effect::Quit);
-        return;
+        return leave::ask(state, effects);
     }
     // As in every terminal program, even while text is typed.
     let is_chord = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -34,6 +33,7 @@ pub(super) fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>)
         Overlay::Palette { .. } => typing::type_in_palette(state, key, effects),
         Overlay::Filter { .. } => typing::type_in_filter(state, key),
         Overlay::Scale { .. } => typing::type_in_scale(state, key, effects),
+        Overlay::Leave { .. } => leave::press(state, key, effects),
         Overlay::None | Overlay::Help { .. } | Overlay::Log { .. } | Overlay::Debug => {
             if let Some(command) = state.keymap.command(key)
                 && !scroll_overlay(state, command)

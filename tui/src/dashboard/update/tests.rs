@@ -154,7 +154,7 @@ fn discarding_takes_what_replaying_takes_and_only_on_its_own_screen_the_whole_qu
 }
 
 #[test]
-fn where_nobody_answers_a_blocked_key_says_that() {
+fn without_an_answer_a_blocked_key_says_that() {
     let check = |dash: &mut Harness, keys: &str, says: &str| {
         for key in keys.chars() {
             assert_eq!(press(dash, key), []);

@@ -209,8 +209,11 @@ pub(super) fn footer(state: &State, canvas: &mut Canvas<'_>) {
         canvas.text(1, 0, reason, theme.warn);
         return;
     }
-    // A dialog and the palette have hints of their own.
-    if !matches!(state.overlay, Overlay::Plan(_) | Overlay::Palette { .. } | Overlay::Scale { .. }) {
+    let has_own_hints = matches!(
+        state.overlay,
+        Overlay::Plan(_) | Overlay::Palette { .. } | Overlay::Scale { .. } | Overlay::Leave { .. }
+    );
+    if !has_own_hints {
         hints(state, canvas);
     }
 }
