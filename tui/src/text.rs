@@ -7,7 +7,8 @@ use stereospot_api::client;
 use stereospot_api::view::Environment;
 use stereospot_domain::Timestamp;
 
-pub(crate) use stereospot_domain::text::{age, duration, plural, size};
+use stereospot_domain::text::is_unprintable;
+pub(crate) use stereospot_domain::text::{age, duration, plural, shown, size, title};
 
 /// Stands for an unknown value, which is never shown as 0.
 pub(crate) const MISSING: &str = "·";
@@ -76,6 +77,34 @@ pub(crate) fn contains(text: &str, needle: &str) -> bool {
     })
 }
 
+/// Whether a text passes a filter: it contains the filter, which is already in lower case; after a `!` it must not. `contains` answers
+/// for the text, whose parts may lie in several places.
+pub(crate) fn passes(filter: &str, contains: impl FnOnce(&str) -> bool) -> bool {
+    match filter.strip_prefix('!') {
+        Some("") => true,
+        Some(needle) => !contains(needle),
+        None => filter.is_empty() || contains(filter),
+    }
+}
+
+/// JSON with every character escaped that could do more to a terminal than appear on it. Its value stays the same: outside of strings
+/// JSON has no such character but line breaks.
+pub(crate) fn escaped(json: &str) -> Cow<'_, str> {
+    let is_escaped = |letter| letter != '\n' && is_unprintable(letter);
+    if !json.contains(is_escaped) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 32);
+    for letter in json.chars() {
+        if is_escaped(letter) {
+            out.extend(letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(letter);
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Terminal columns that a text takes.
 pub(crate) fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { Span::raw(text).width() }
@@ -103,14 +132,14 @@ pub(crate) fn truncate(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Breaks a text into lines of at most `columns`, at spaces if possible. Control characters become spaces.
+/// Breaks a text into harmless lines of at most `columns`, at spaces if possible. Its own line breaks stay.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
         let mut line = String::new();
-        for word in paragraph.split(|letter: char| letter.is_whitespace() || letter.is_control()) {
-            let mut word = word.to_owned();
+        for word in paragraph.split(char::is_whitespace) {
+            let mut word = shown(word).into_owned();
             if !line.is_empty() && width(&line) + 1 + width(&word) > columns {
                 lines.push(std::mem::take(&mut line));
             }
@@ -131,7 +160,7 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
 
 /// Like [`wrap`], for a line whose spaces matter: it breaks where the line is full.
 pub(crate) fn wrap_kept(line: &str, columns: usize) -> Vec<String> {
-    let mut rest: String = line.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let mut rest = shown(line).into_owned();
     let mut lines = Vec::new();
     while width(&rest) > columns.max(1) {
         let first = head(&rest, columns.max(1));
@@ -154,6 +183,19 @@ fn head(text: &str, columns: usize) -> String {
         out.push(letter);
     }
     out
+}
+
+/// Like [`wrap`], in at most `rows` lines; an ellipsis marks what is missing.
+pub(crate) fn wrap_within(text: &str, columns: usize, rows: usize) -> Vec<String> {
+    let mut lines = wrap(text, columns);
+    if lines.len() > rows {
+        lines.truncate(rows);
+        if let Some(last) = lines.last_mut() {
+            last.push('…');
+            *last = if width(last) > columns { truncate(last, columns).into_owned() } else { std::mem::take(last) };
+        }
+    }
+    lines
 }
 
 /// Block glyphs from empty to full.

@@ -26,8 +26,9 @@ fn show(deployment: &DeploymentView) -> Result {
     line(format!("topology  {}", known(deployment.topology.map(|topology| topology.to_string()))))?;
     line(format!("calls     {}", calls(deployment)))?;
     if !deployment.missing.is_empty() {
+        line("")?;
         line(format!(
-            "\nMISSING AT THE START, {} ago ({})",
+            "MISSING AT THE START, {} ago ({})",
             age(Some(deployment.started_at), now),
             deployment.missing.len()
         ))?;

@@ -25,12 +25,12 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result {
     out.write_all(bytes).and_then(|()| out.flush()).map_err(Error::Print)
 }
 
-/// Prints a line on stdout.
+/// Prints one line on stdout, whatever texts from outside are part of it.
 ///
 /// # Errors
 /// [`Error::Print`].
 pub(crate) fn line(line: impl AsRef<str>) -> Result {
-    bytes(format!("{}\n", plain(line.as_ref())).as_bytes())
+    bytes(format!("{}\n", text::shown(line.as_ref())).as_bytes())
 }
 
 /// Prints a value as indented JSON on stdout.
@@ -38,8 +38,8 @@ pub(crate) fn line(line: impl AsRef<str>) -> Result {
 /// # Errors
 /// [`Error::Print`].
 pub(crate) fn json<T: Serialize>(value: &T) -> Result {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Error::Print(error.into()))?;
-    line(text)
+    let json = serde_json::to_string_pretty(value).map_err(|error| Error::Print(error.into()))?;
+    bytes(format!("{}\n", text::escaped(&json)).as_bytes())
 }
 
 /// Prints a value as one line of JSON on stdout.
@@ -47,24 +47,23 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result {
 /// # Errors
 /// [`Error::Print`].
 pub(crate) fn json_line<T: Serialize>(value: &T) -> Result {
-    let text = serde_json::to_string(value).map_err(|error| Error::Print(error.into()))?;
-    line(text)
+    let json = serde_json::to_string(value).map_err(|error| Error::Print(error.into()))?;
+    bytes(format!("{}\n", text::escaped(&json)).as_bytes())
+}
+
+/// True for a terminal that can't place its cursor, by the variable TERM.
+pub(crate) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Prints progress or a note on stderr. A closed stderr is not an error: the command continues.
 pub(crate) fn note(line: impl AsRef<str>) {
-    let _ = writeln!(io::stderr(), "{}", plain(line.as_ref()));
+    let _ = writeln!(io::stderr(), "{}", text::shown(line.as_ref()));
 }
 
-/// The text without control characters other than line breaks: a job's title or an error must not control the terminal.
-pub(crate) fn plain(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && c != '\n', " ")
-}
-
-/// A file's name in one line, with its control characters as `\\n` or `\\u{1b}`.
+/// A file's name in one line.
 pub(crate) fn named(path: &Path) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    path.to_string_lossy().chars().map(escaped).collect()
+    text::shown(&path.to_string_lossy()).into_owned()
 }
 
 /// A table of rows, built column by column and then printed.
@@ -120,14 +119,13 @@ impl<'a, Row> Table<'a, Row> {
     /// [`Error::Print`].
     pub(crate) fn print(self) -> Result {
         let size = io::stdout().is_terminal().then(|| crossterm::terminal::size().ok()).flatten();
-        line(self.lines(size.map(|(columns, _)| usize::from(columns))).join("\n"))
+        self.lines(size.map(|(columns, _)| usize::from(columns))).iter().try_for_each(line)
     }
 
     /// The lines of the table. They exceed `width` only when the columns that can't be cut already do.
     fn lines(&self, width: Option<usize>) -> Vec<String> {
         let titles = self.columns.iter().map(|column| column.title.to_owned()).collect();
-        // A title or an error text must not break the lines.
-        let cells = |row| self.columns.iter().map(|column| (column.cell)(row).replace(char::is_control, " ")).collect();
+        let cells = |row| self.columns.iter().map(|column| text::shown(&(column.cell)(row)).into_owned()).collect();
         let all: Vec<Vec<String>> = std::iter::once(titles).chain(self.rows.iter().map(cells)).collect();
         let widths = self.widths(&all, width);
         let line = |cells: &Vec<String>| {

@@ -60,7 +60,8 @@ fn headline(snapshot: &Snapshot, server: &str) -> String {
 
 fn attention(snapshot: &Snapshot) -> Result {
     if snapshot.attention.is_empty() {
-        return line("nothing needs attention\n");
+        line("nothing needs attention")?;
+        return line("");
     }
     let now = snapshot.now;
     table(&snapshot.attention)

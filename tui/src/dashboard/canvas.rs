@@ -1,8 +1,9 @@
-//! Drawing that can't leave its area: whatever doesn't fit is cut.
+//! Drawing that can't leave its area: whatever doesn't fit is cut. Every text on the screen passes here, so texts from outside are
+//! made harmless here too.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 
 use crate::text;
 
@@ -56,13 +57,15 @@ impl<'a> Canvas<'a> {
             return x;
         }
         let room = usize::from(columns.min(self.area.width - x));
-        let shown = text::truncate(text, room);
-        let (end, _) = self.buffer.set_stringn(self.area.x + x, self.area.y + y, shown, room, style);
+        let shown = text::shown(text);
+        let cut = text::truncate(&shown, room);
+        let (end, _) = self.buffer.set_stringn(self.area.x + x, self.area.y + y, cut, room, style);
         end - self.area.x
     }
 
     /// Writes a text that ends before column `end`; nothing if it doesn't fit.
     pub(crate) fn text_right(&mut self, end: u16, y: u16, text: &str, style: Style) {
+        let text = &text::shown(text);
         let columns = text::width(text);
         if let Some(x) = usize::from(end.min(self.area.width)).checked_sub(columns) {
             self.text(x as u16, y, text, style);
@@ -109,6 +112,9 @@ impl<'a> Canvas<'a> {
         if width < 2 || height < 2 {
             return self.part(0, 0, width, height);
         }
+        // An underlined frame, as a severity has it without colours, would be two lines.
+        let [title_style, line_style] =
+            [title_style, line_style].map(|style| style.remove_modifier(Modifier::UNDERLINED));
         let line = "─".repeat(usize::from(width - 2));
         self.text(0, 0, &format!("┌{line}┐"), line_style);
         self.text(0, height - 1, &format!("└{line}┘"), line_style);

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tokio::io::AsyncWriteExt;
 
+use crate::text;
+
 /// A file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Export {
@@ -50,7 +52,7 @@ pub(crate) struct Content {
 
 impl Content {
     pub(crate) fn json<T: Serialize>(what: String, value: &T) -> Option<Self> {
-        Some(Self { what, extension: "json", text: serde_json::to_string_pretty(value).ok()? })
+        Some(Self { what, extension: "json", text: text::escaped(&serde_json::to_string_pretty(value).ok()?).into() })
     }
 }
 

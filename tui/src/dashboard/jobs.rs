@@ -33,7 +33,7 @@ pub(crate) struct Tally {
 impl Tally {
     fn slot(&mut self, row: &JobRow) -> Option<&mut u64> {
         Some(match row.status {
-            _ if row.is_stuck() && row.is_active() => &mut self.stuck,
+            _ if row.is_stuck() => &mut self.stuck,
             JobStatus::Failed => &mut self.failed,
             JobStatus::Completed => &mut self.completed,
             JobStatus::Deleted => return None,
@@ -91,7 +91,7 @@ impl Jobs {
                 *slot -= 1;
             }
             self.is_unsorted |= order.key(old) != order.key(&row);
-            self.is_unfiltered |= !self.filter.is_empty() && old.matches(&self.filter) != row.matches(&self.filter);
+            self.is_unfiltered |= !self.filter.is_empty() && old.passes(&self.filter) != row.passes(&self.filter);
             *old = row;
             if let Some(slot) = self.tally.slot(&self.rows[at as usize]) {
                 *slot += 1;
@@ -185,17 +185,19 @@ impl Jobs {
         self.filter_all();
     }
 
-    /// Shows only the jobs that contain `filter`. A longer filter only searches the rows shown now.
+    /// Shows only the jobs that contain `filter`; those that don't, if it begins with `!`. A longer filter only searches the rows shown now.
     pub(crate) fn set_filter(&mut self, filter: &str) {
         let filter = filter.to_ascii_lowercase();
         if filter == self.filter {
             return;
         }
-        let narrows = contains(&filter, &self.filter) && !self.is_unfiltered;
+        // A longer word after `!` lets more through.
+        let is_inverted = filter.starts_with('!') || self.filter.starts_with('!');
+        let narrows = !is_inverted && contains(&filter, &self.filter) && !self.is_unfiltered;
         self.filter = filter;
         if narrows {
             let (rows, filter) = (&self.rows, &self.filter);
-            self.shown.retain(|at| rows[*at as usize].matches(filter));
+            self.shown.retain(|at| rows[*at as usize].passes(filter));
         } else {
             self.filter_all();
         }
@@ -232,7 +234,7 @@ impl Jobs {
         self.shown.clone_from(&self.all);
         if !self.filter.is_empty() {
             let (rows, filter) = (&self.rows, &self.filter);
-            self.shown.retain(|at| rows[*at as usize].matches(filter));
+            self.shown.retain(|at| rows[*at as usize].passes(filter));
         }
         self.is_unfiltered = false;
     }

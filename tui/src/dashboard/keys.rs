@@ -85,7 +85,7 @@ commands! {
     Mouse "mouse" ["M"], "click and wheel; the terminal then selects no text; again to give it back";
     Redraw "redraw" ["ctrl-l"], "draw the whole screen again";
     Sleep "sleep" ["ctrl-z"], "back to the shell; fg there wakes it";
-    Quit "quit" ["q", "ctrl-c"], "leave; after `stereospot up` it asks: stop the stack, or leave it running";
+    Quit "quit" ["q", "ctrl-c"], "leave; asks before it stops a stack";
 }
 
 /// One key with its modifiers.
@@ -190,8 +190,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// It is not TOML of the expected shape.
-    #[error("the key file is not as expected; it should look like `[keys]` and then lines such as `replay = \"R\"`")]
-    Shape(#[source] Box<toml::de::Error>),
+    #[error(
+        "the key file is not as expected ({0}); it should look like `[keys]` and then lines such as `replay = \"R\"`"
+    )]
+    Shape(String),
     /// It names an unknown command.
     #[error("the key file binds `{name}`, which is no command; commands are {known}")]
     Unknown { name: String, known: String },
@@ -240,7 +242,7 @@ impl Keymap {
     /// # Errors
     /// [`Error`] names the invalid line and the reason.
     pub(crate) fn from_toml(text: &str) -> Result<Self, Error> {
-        let file: File = toml::from_str(text).map_err(|error| Error::Shape(Box::new(error)))?;
+        let file: File = toml::from_str(text).map_err(|error| Error::Shape(error.message().to_owned()))?;
         let mut changed = HashMap::new();
         for (name, keys) in file.keys {
             let Some(command) = Command::ALL.iter().copied().find(|command| command.name() == name) else {

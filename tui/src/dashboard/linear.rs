@@ -18,7 +18,7 @@ use super::model::Link;
 use super::signals::Endings;
 use super::state::State;
 use super::update;
-use crate::words;
+use crate::{text, words};
 
 /// Time between two summaries.
 const SUMMARY: Duration = Duration::from_secs(30);
@@ -57,7 +57,7 @@ pub(super) async fn run(state: &mut State, mut inputs: mpsc::Receiver<Input>) ->
         };
         let mut out = io::stdout().lock();
         for line in lines {
-            if let Err(error) = writeln!(out, "{line}") {
+            if let Err(error) = writeln!(out, "{}", text::shown(&line)) {
                 let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
                 return if is_closed { Ok(()) } else { Err(error.into()) };
             }
@@ -97,7 +97,7 @@ pub(super) fn take(state: &mut State, reported: &mut Reported, input: Input, now
                 reported.jobs.remove(&row.id);
             }
             let total = row.total.map_or_else(|| "?".to_owned(), |total| total.to_string());
-            let title = row.title.as_deref().unwrap_or("(no title)");
+            let title = text::title(row.title.as_deref());
             let error = row.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
             let id = row.id.short();
             lines.push(format!("job {id} {title}: {}, segment {} of {total}{error}", word.0, row.done));

@@ -8,7 +8,7 @@ use stereospot_domain::{Event, JobId};
 use uuid::Uuid;
 
 use super::cursor::Cursor;
-use crate::text::contains;
+use crate::text::{contains, passes};
 
 /// Events kept; older ones are dropped and counted.
 pub(crate) const MAX_EVENTS: usize = 5000;
@@ -201,19 +201,13 @@ impl Log {
         if self.only_job.is_some() && entry.event.job_id != self.only_job {
             return false;
         }
-        let (wants, needle) = match self.filter.strip_prefix('!') {
-            Some(needle) => (false, needle),
-            None => (true, self.filter.as_str()),
-        };
-        if needle.is_empty() {
-            return true;
-        }
         let event = &entry.event;
-        let holds = contains(event.payload.name(), needle)
-            || contains(&event.source, needle)
-            || contains(&entry.facts, needle)
-            || event.job_id.is_some_and(|id| contains(&id.to_string(), needle));
-        holds == wants
+        passes(&self.filter, |needle| {
+            contains(event.payload.name(), needle)
+                || contains(&event.source, needle)
+                || contains(&entry.facts, needle)
+                || event.job_id.is_some_and(|id| contains(&id.to_string(), needle))
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The dashboard's whole state. Changed by [`super::update`] only, drawn by [`super::view`] only.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -95,6 +96,8 @@ pub(crate) struct State {
     pub back: VecDeque<Place>,
     pub forward: Vec<Place>,
     pub overlay: Overlay,
+    /// How far the overlay can scroll, as last drawn.
+    pub overlay_end: Cell<usize>,
     pub note: Option<Note>,
     pub meter: Meter,
     /// True while the operator freezes order and tail.
@@ -134,6 +137,7 @@ impl State {
             back: VecDeque::new(),
             forward: Vec::new(),
             overlay: Overlay::None,
+            overlay_end: Cell::new(0),
             note: None,
             meter: Meter::default(),
             is_frozen: false,

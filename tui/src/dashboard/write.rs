@@ -158,7 +158,7 @@ fn repair(state: &State) -> Result<Action, String> {
     let findings = state.model.findings(job_id);
     let finding = findings.iter().find(|finding| finding.repair.is_some()).ok_or_else(|| {
         if findings.is_empty() {
-            format!("nothing is found wrong with {}", job_id.short())
+            format!("{} has no finding to repair", job_id.short())
         } else {
             "no finding here has a safe repair: see its runbook page".into()
         }

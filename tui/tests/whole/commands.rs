@@ -512,3 +512,41 @@ fn a_failed_item_a_refused_plan_and_a_refused_call_end_with_1() {
     check(Server::start(|_| Answer::problem(403, "read-only", "this server takes no write")), "takes no write");
     check(Server::start(|_| Answer::Whole(200, b"<html>".into())), "no stereospot control plane");
 }
+
+#[test]
+fn a_title_from_outside_forges_no_line_and_its_json_is_whole() {
+    let title = "a\nstatus    completed\u{202e}\u{9b}31mb\u{200d}";
+    let detail = || {
+        let mut view = view(JOB);
+        view.job.title = Some(title.into());
+        JobDetail {
+            view,
+            segments: Vec::new(),
+            timeline: Vec::new(),
+            lock: None,
+            can_trigger: false,
+            trigger_note: "not\nyet".into(),
+            result_bytes: None,
+        }
+    };
+    let server = Server::start(move |_: &Request| Answer::json(&detail()));
+    let end = run(&["jobs", "show", JOB, "--server", &server.url]);
+    assert!(end.stdout.contains("title     a␊status    completed�31mb\n"), "{}", end.stdout);
+    assert_eq!(end.stdout.lines().filter(|line| line.starts_with("status")).count(), 1, "{}", end.stdout);
+    assert!(end.stdout.contains("blocked: not␊yet\n"), "{}", end.stdout);
+    let end = run(&["jobs", "show", JOB, "--json", "--server", &server.url]);
+    assert!(end.stdout.contains(r"completed\u202e\u009b31mb\u200d"), "{}", end.stdout);
+    let read: JobDetail = serde_json::from_str(&end.stdout).unwrap();
+    assert_eq!(read.view.job.title.as_deref(), Some(title));
+}
+
+#[test]
+fn a_job_without_a_title_says_so() {
+    let server = Server::start(move |_: &Request| {
+        let mut view = view(JOB);
+        view.job.title = Some("\u{200b}".into());
+        Answer::json(&JobPage { jobs: vec![view], next: None })
+    });
+    let end = run(&["jobs", "--server", &server.url]);
+    assert!(end.stdout.contains("(untitled)"), "{}", end.stdout);
+}

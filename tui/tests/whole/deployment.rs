@@ -120,7 +120,7 @@ fn logs_are_printed_with_what_the_search_cost_and_missed() {
         line => panic!("unexpected {line}"),
     });
     let end = run(&["logs", JOB, "--limit", "2", "--server", &server.url]);
-    assert_eq!((end.code, end.stdout.as_str()), (0, "video-worker/0123  job_id=1 a\nvideo-worker/0123  b c\n"));
+    assert_eq!((end.code, end.stdout.as_str()), (0, "video-worker/0123  job_id=1 a\nvideo-worker/0123  b␉c\n"));
     for says in ["not searched: /ecs/p/job-worker", "2 lines in 1 place, 1.5 MB scanned", "raise --limit"] {
         assert!(end.stderr.contains(says), "{}", end.stderr);
     }

@@ -160,3 +160,13 @@ fn nothing_would_wake_one_without_a_shell() {
     terminal.type_in("q");
     assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_terminal_that_places_no_cursor_gets_a_sentence_and_no_sequences() {
+    let mut command = stereospot(&[]);
+    command.env("TERM", "dumb");
+    let mut terminal = Terminal::start(command);
+    let before = terminal.until("TERM is dumb");
+    assert!(!before.contains('\x1b'), "{before:?}");
+    assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(2));
+}

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::super::print::{named, note};
+use super::super::print::{is_dumb, named, note};
 use super::progress::Progress;
-use crate::text::size;
+use crate::text::{shown, size};
 
 /// The bar's length; its position is the share done.
 const LENGTH: u64 = 1000;
@@ -31,7 +31,7 @@ pub(super) enum Meter {
 impl Meter {
     /// A meter labelled `name`.
     pub(super) fn new(name: &str) -> Self {
-        if io::stderr().is_terminal() {
+        if has_cursor() {
             Meter::Bar(bar(LENGTH, name, "{prefix} {bar:28} {msg}"))
         } else {
             Meter::Lines { name: name.into(), step: None, last: None }
@@ -44,7 +44,7 @@ impl Meter {
         match self {
             Meter::Bar(bar) => {
                 bar.set_position((f64::from(progress.share()) * LENGTH as f64) as u64);
-                bar.set_message(text);
+                bar.set_message(shown(&text).into_owned());
             }
             Meter::Lines { name, step, last } => {
                 let here = Some((progress.status.to_string(), progress.segments_done));
@@ -61,7 +61,7 @@ impl Meter {
     /// Prints a message without disturbing the progress.
     pub(super) fn note(&self, text: &str) {
         match self {
-            Meter::Bar(bar) => bar.println(text),
+            Meter::Bar(bar) => bar.println(shown(text)),
             Meter::Lines { name, .. } => note(format!("{name}  {text}")),
         }
     }
@@ -83,17 +83,17 @@ pub(super) struct UploadMeter {
     name: String,
     sent: u64,
     bytes: u64,
-    told_quarters: u64,
+    said_quarters: u64,
 }
 
 impl UploadMeter {
     /// A meter for a file of this size.
     pub(super) fn new(path: &Path, bytes: u64) -> Self {
         let name = named(path.file_name().map_or(path, Path::new));
-        let is_terminal = io::stderr().is_terminal();
+        let is_terminal = has_cursor();
         let bar =
             is_terminal.then(|| bar(bytes, &name, "{prefix} {bar:28} uploading {bytes}/{total_bytes} {bytes_per_sec}"));
-        Self { bar, name, sent: 0, bytes, told_quarters: 0 }
+        Self { bar, name, sent: 0, bytes, said_quarters: 0 }
     }
 
     /// Counts sent bytes.
@@ -103,8 +103,8 @@ impl UploadMeter {
             Some(bar) => bar.set_position(self.sent),
             None => {
                 let quarters = 4 * self.sent / self.bytes.max(1);
-                if quarters > self.told_quarters {
-                    self.told_quarters = quarters;
+                if quarters > self.said_quarters {
+                    self.said_quarters = quarters;
                     note(format!("{}  uploaded {} of {}", self.name, size(self.sent), size(self.bytes)));
                 }
             }
@@ -118,6 +118,11 @@ impl Drop for UploadMeter {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Whether a bar can be redrawn in place on stderr.
+fn has_cursor() -> bool {
+    io::stderr().is_terminal() && !is_dumb()
 }
 
 fn bar(length: u64, name: &str, template: &str) -> ProgressBar {

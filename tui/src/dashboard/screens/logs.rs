@@ -110,7 +110,9 @@ impl Screen for Logs {
     fn export(&self, _state: &State) -> Result<Option<Content>, String> {
         let Some(logs) = self.search.as_ref().filter(|logs| logs.shown_len() > 0) else { return Ok(None) };
         let lines = (0..logs.shown_len()).map(|at| logs.shown(at));
-        let text = lines.map(|entry| format!("{} {}\n", entry.writer(), entry.line.text)).collect();
+        let text = lines
+            .map(|entry| format!("{}\n", text::shown(&format!("{} {}", entry.writer(), entry.line.text))))
+            .collect();
         Ok(Some(Content { what: text::plural(logs.shown_len(), "line"), extension: "log", text }))
     }
 

@@ -56,6 +56,8 @@ fn scroll_overlay(state: &mut State, command: Command) -> bool {
         Command::Down => 1,
         Command::PageUp => -10,
         Command::PageDown => 10,
+        Command::Home => isize::MIN,
+        Command::End => isize::MAX,
         Command::Quit | Command::Redraw => return false,
         // Any other key closes it; keys that open a screen or an overlay also do that.
         other => {
@@ -72,7 +74,7 @@ fn scroll_overlay(state: &mut State, command: Command) -> bool {
         }
     };
     if let Some(scroll) = scroll {
-        *scroll = scroll.saturating_add_signed(by);
+        *scroll = scroll.saturating_add_signed(by).min(state.overlay_end.get());
     }
     true
 }

@@ -69,6 +69,11 @@ impl Cell {
         self
     }
 
+    /// True where it shows nothing, or only that nothing is known.
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|(part, _)| part.trim().is_empty() || *part == text::MISSING)
+    }
+
     fn width(&self) -> usize {
         self.0.iter().map(|(part, _)| text::width(part)).sum()
     }
@@ -84,11 +89,19 @@ struct Placed<'c, Row> {
 /// The gap between two columns.
 const GAP: u16 = 2;
 
-/// Chooses the columns that fit into `width` and places them.
-fn arrange<Row>(columns: &[Column<Row>], width: u16) -> Vec<Placed<'_, Row>> {
+/// Chooses the columns that fit into `width` and places them. A stretching column that `is_empty` in every visible row is no wider
+/// than its title, so that the others get its space.
+fn arrange<Row>(columns: &[Column<Row>], width: u16, is_empty: impl Fn(&Column<Row>) -> bool) -> Vec<Placed<'_, Row>> {
+    let shrinks = |column: &Column<Row>| column.stretch > 0 && is_empty(column);
+    let shrunk: Vec<&'static str> =
+        columns.iter().filter(|column| shrinks(column)).map(|column| column.title).collect();
+    let is_shrunk = |column: &Column<Row>| column.stretch > 0 && shrunk.contains(&column.title);
+    let least = |column: &Column<Row>| {
+        if is_shrunk(column) { column.width.min(column.title.len() as u16) } else { column.width }
+    };
     let mut kept: Vec<&Column<Row>> = columns.iter().collect();
     let needed = |kept: &[&Column<Row>]| {
-        kept.iter().map(|column| column.width).sum::<u16>() + GAP * (kept.len() as u16).saturating_sub(1)
+        kept.iter().map(|column| least(column)).sum::<u16>() + GAP * (kept.len() as u16).saturating_sub(1)
     };
     while needed(&kept) > width {
         let least = (0..kept.len()).filter(|at| kept[*at].priority > 0).max_by_key(|at| kept[*at].priority);
@@ -96,10 +109,11 @@ fn arrange<Row>(columns: &[Column<Row>], width: u16) -> Vec<Placed<'_, Row>> {
         kept.remove(least);
     }
     let mut left = width.saturating_sub(needed(&kept));
-    let mut widths: Vec<u16> = kept.iter().map(|column| column.width).collect();
+    let mut widths: Vec<u16> = kept.iter().map(|column| least(column)).collect();
     // The stretching columns share the free space equally, as far as each may grow.
     loop {
-        let growing: Vec<usize> = (0..kept.len()).filter(|at| kept[*at].stretch > widths[*at]).collect();
+        let growing: Vec<usize> =
+            (0..kept.len()).filter(|at| !is_shrunk(kept[*at]) && kept[*at].stretch > widths[*at]).collect();
         if growing.is_empty() || left == 0 {
             break;
         }
@@ -153,7 +167,15 @@ pub(crate) fn draw_with_notes<Row, Held: Borrow<Row>>(
 ) {
     let theme = &state.theme;
     state.hits.rows(canvas, 1, rows.section, (rows.top, rows.count));
-    let placed = arrange(columns, canvas.width().saturating_sub(3));
+    let seen = usize::from(canvas.height().saturating_sub(1));
+    let visible = || (rows.top..rows.count).take(seen);
+    let is_empty = |column: &Column<Row>| {
+        visible().all(|index| {
+            let held = row(index);
+            note(state, held.borrow()).is_some() || (column.cell)(state, held.borrow(), column.width).is_empty()
+        })
+    };
+    let placed = arrange(columns, canvas.width().saturating_sub(3), is_empty);
     for place in &placed {
         if place.column.is_right {
             canvas.text_right(1 + place.x + place.width, 0, place.column.title, theme.dim);
@@ -161,8 +183,7 @@ pub(crate) fn draw_with_notes<Row, Held: Borrow<Row>>(
             canvas.text_within(1 + place.x, 0, place.width, place.column.title, theme.dim);
         }
     }
-    let seen = usize::from(canvas.height().saturating_sub(1));
-    for (line, index) in (rows.top..rows.count).take(seen).enumerate() {
+    for (line, index) in visible().enumerate() {
         let y = line as u16 + 1;
         let held = row(index);
         let row = held.borrow();
@@ -228,7 +249,7 @@ mod tests {
             number("d", 6, 1, empty),
         ];
         let kept = |width| {
-            let placed = arrange(&columns, width);
+            let placed = arrange(&columns, width, |_| false);
             placed.iter().map(|place| (place.column.title, place.width)).collect::<Vec<_>>()
         };
         assert_eq!(kept(26), [("a", 4), ("b", 4), ("c", 6), ("d", 6)]);
@@ -236,5 +257,16 @@ mod tests {
         assert_eq!(kept(10), [("a", 4), ("b", 4)]);
         assert_eq!(kept(0), [("a", 4), ("b", 4)]);
         assert_eq!(kept(200)[1], ("b", 30));
+    }
+
+    #[test]
+    fn an_empty_column_leaves_its_room_to_the_others() {
+        let empty: MakeCell<()> = |_, _, _| Cell::default();
+        let columns = [stretching("title", 10, 34, 0, empty), stretching("wrong", 14, 60, 0, empty)];
+        let widths = |is_empty: fn(&Column<()>) -> bool| {
+            arrange(&columns, 45, is_empty).iter().map(|place| place.width).collect::<Vec<_>>()
+        };
+        assert_eq!(widths(|_| false), [20, 23]);
+        assert_eq!(widths(|column| column.title == "wrong"), [34, 5]);
     }
 }

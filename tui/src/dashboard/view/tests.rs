@@ -393,3 +393,75 @@ fn the_header_says_where_the_deployment_is() {
     let shown = text(dash.screen());
     assert!(shown.starts_with(" prod  control plane ● LIVE 0.4s │ eu-west-1 stereo-spot topology B │ "), "{shown}");
 }
+
+/// The screen of the stuck job, changed.
+fn job_screen(columns: u16, change: impl FnOnce(&mut stereospot_api::view::JobView)) -> String {
+    let mut dash = full(columns, 24);
+    open(&mut dash, '5');
+    let mut view = fixture::stuck_job();
+    change(&mut view);
+    dash.change(Change::Job(Box::new(view.clone())));
+    let detail = Ok(Box::new(stereospot_api::view::JobDetail { view, ..detail() }));
+    dash.input(Input::Answer(Answer::Job { job_id: job_id(1), detail, events: None }));
+    dash.draw();
+    text(dash.screen())
+}
+
+#[test]
+fn a_failed_job_is_not_shown_as_sound() {
+    let shown = job_screen(160, |view| {
+        view.job.status = stereospot_domain::JobStatus::Failed;
+        view.job.error = Some("no such codec".into());
+        view.findings.clear();
+    });
+    assert!(shown.contains("✗ failed: no such codec") && !shown.contains("nothing is found wrong"), "{shown}");
+}
+
+#[test]
+fn a_long_title_leaves_room_for_the_status_and_a_long_reason_says_that_it_goes_on() {
+    let shown = job_screen(80, |view| {
+        view.job.title = Some("long ".repeat(40));
+        view.job.error = Some("word ".repeat(100));
+    });
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[2].contains("…  converting"), "{shown}");
+    assert!(lines.iter().any(|line| line.contains("word…")), "{shown}");
+}
+
+#[test]
+fn a_title_from_outside_is_one_harmless_line() {
+    let title = "a\nb\u{202e}c\u{1b}[2J👩\u{200d}👧";
+    for columns in [80, 160] {
+        let shown = job_screen(columns, |view| view.job.title = Some(title.into()));
+        assert!(shown.contains("a␊bc␛[2J👩👧"), "{shown}");
+    }
+}
+
+#[test]
+fn help_scrolls_to_its_end_and_back() {
+    let mut dash = full(80, 24);
+    dash.key('?');
+    dash.draw();
+    for (key, first) in
+        [(KeyCode::End, "quit"), (KeyCode::Up, "redraw"), (KeyCode::Home, "pulse"), (KeyCode::PageDown, "?")]
+    {
+        dash.code(key);
+        dash.draw();
+        let shown = text(dash.screen());
+        assert!(shown.contains("KEYS") && shown.contains(first), "{key:?}: {shown}");
+    }
+}
+
+#[test]
+fn a_frame_is_never_underlined() {
+    let mut dash = full(80, 24);
+    dash.state.theme = Theme::new(ThemeName::Dark, true);
+    open(&mut dash, '3');
+    dash.key('x');
+    let serial = dash.state.serial;
+    dash.input(Input::Answer(Answer::Plan { serial, plan: Err("refused".into()) }));
+    dash.draw();
+    let frame = ["┌", "─", "┐", "│", "└", "┘"];
+    let underlined = dash.screen().content().iter().filter(|cell| frame.contains(&cell.symbol()));
+    assert!(!underlined.into_iter().any(|cell| cell.modifier.contains(ratatui::style::Modifier::UNDERLINED)));
+}

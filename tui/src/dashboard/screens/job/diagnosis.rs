@@ -1,6 +1,7 @@
 //! The job's findings: evidence, repair, and the runbook page.
 
 use ratatui::style::Style;
+use stereospot_domain::JobStatus;
 use stereospot_domain::diagnosis::Finding;
 
 use super::heading;
@@ -52,9 +53,16 @@ fn lines(state: &State, reading: &JobReading, width: u16) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let findings = state.model.findings(reading.id);
     if findings.is_empty() {
-        let known = reading.data.is_some() || state.model.jobs.get(reading.id).is_some();
-        if known {
-            lines.push(vec![("✓ ".into(), aged(theme.good)), ("nothing is found wrong".into(), aged(theme.text))]);
+        match state.model.jobs.get(reading.id) {
+            Some(row) if row.status == JobStatus::Failed => {
+                let why = row.error.as_deref().unwrap_or("no reason is known");
+                for (at, words) in text::wrap(&format!("failed: {why}"), columns).into_iter().enumerate() {
+                    let glyph = if at == 0 { "✗ " } else { "  " };
+                    lines.push(vec![(glyph.into(), aged(theme.bad)), (words, aged(theme.text))]);
+                }
+            }
+            None if reading.data.is_none() => {}
+            _ => lines.push(vec![("✓ ".into(), aged(theme.good)), ("nothing is found wrong".into(), aged(theme.text))]),
         }
     }
     for finding in findings {

@@ -37,8 +37,11 @@ fn head(state: &State, row: &JobRow, reading: &JobReading, canvas: &mut Canvas<'
     let (width, height) = (canvas.width(), canvas.height());
     let aged = |style| theme.aged(style, state.is_stale() && row.is_active());
     let mut x = canvas.text(1, 0, &row.id.short(), theme.accent);
-    x = canvas.text(x + 2, 0, row.title.as_deref().unwrap_or("(no title)"), theme.title);
-    x = canvas.text(x + 2, 0, status_word(row.status), aged(jobs::status_style(state, row)));
+    // A long title is cut, never the status behind it.
+    let status = status_word(row.status);
+    let room = width.saturating_sub(x + 2).saturating_sub((status.len() + row.format.as_str().len() + 4) as u16);
+    x = canvas.text_within(x + 2, 0, room.max(8), &text::title(row.title.as_deref()), theme.title);
+    x = canvas.text(x + 2, 0, status, aged(jobs::status_style(state, row)));
     canvas.text(x + 2, 0, row.format.as_str(), theme.dim);
     let age = match reading.read_at {
         Some(at) => format!("read {} ago", text::age(state.ago(at))),
@@ -84,9 +87,9 @@ fn head(state: &State, row: &JobRow, reading: &JobReading, canvas: &mut Canvas<'
     }
     canvas.text(x, 1, &numbers, aged(theme.dim));
     if let Some(error) = &row.error {
-        let lines = text::wrap(error, usize::from(width.saturating_sub(4)));
-        let shown = lines.len().min(2);
-        for (line, words) in lines.iter().take(shown).enumerate() {
+        let lines = text::wrap_within(error, usize::from(width.saturating_sub(4)), 2);
+        let shown = lines.len();
+        for (line, words) in lines.iter().enumerate() {
             canvas.text(1, 2 + line as u16, if line == 0 { "✗" } else { " " }, theme.bad);
             canvas.text(3, 2 + line as u16, words, theme.bad);
         }

@@ -146,10 +146,7 @@ fn mark(state: &State, row: &JobRow, _width: u16) -> Cell {
 }
 
 fn title(state: &State, row: &JobRow, _width: u16) -> Cell {
-    match &row.title {
-        Some(title) => Cell::new(title.to_string(), state.theme.text),
-        None => value::missing(state),
-    }
+    Cell::new(text::title(row.title.as_deref()).into_owned(), state.theme.text)
 }
 
 fn eta(state: &State, row: &JobRow, _width: u16) -> Cell {

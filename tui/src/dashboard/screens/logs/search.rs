@@ -3,6 +3,7 @@
 //! Invariant: a search starts only on request, or while following on the open screen, because CloudWatch bills each one. Stopping
 //! a search drops its request, which ends it there too.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,7 +14,7 @@ use stereospot_domain::{JobId, Timestamp};
 
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::effect::Effect;
-use crate::text::contains;
+use crate::text::{self, contains, passes};
 
 /// Pause between two searches while following, where a search is free.
 const FREE_REST: Duration = Duration::from_secs(2);
@@ -280,11 +281,7 @@ impl LogSearch {
     }
 
     fn refilter(&mut self) {
-        let (wants, needle) = match self.filter.strip_prefix('!') {
-            Some(needle) => (false, needle),
-            None => (true, self.filter.as_str()),
-        };
-        let lets_through = |entry: &Entry| needle.is_empty() || entry.matches(needle) == wants;
+        let lets_through = |entry: &Entry| passes(&self.filter, |needle| entry.matches(needle));
         self.shown = (0..self.entries.len()).filter(|at| lets_through(&self.entries[*at])).collect();
         self.top.set(0);
     }
@@ -301,9 +298,8 @@ fn entries(id: JobId, lines: Vec<LogLine>) -> Vec<Entry> {
         let nth = times.entry(hash).or_default();
         let number = hash.wrapping_add(*nth);
         *nth += 1;
-        // The terminal's cells drop control characters; without the tab, words would run together.
-        if line.text.contains(char::is_control) {
-            line.text = line.text.trim_end().replace(char::is_control, " ");
+        if let Cow::Owned(shown) = text::shown(line.text.trim_end()) {
+            line.text = shown;
         }
         let (level, says_from) = head(&line.text);
         let says = line.text[says_from..].trim_end();

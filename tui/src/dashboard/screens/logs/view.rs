@@ -23,7 +23,7 @@ const COLUMNS: &[Column<Entry>] = &[
 pub(super) fn draw(logs: &LogSearch, state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let (width, height) = (canvas.width(), canvas.height());
-    let title = state.model.jobs.get(logs.id).and_then(|row| row.title.as_deref()).unwrap_or_default();
+    let title = state.model.jobs.get(logs.id).map(|row| text::title(row.title.as_deref())).unwrap_or_default();
     let lines = match (logs.read_at, logs.filter()) {
         (None, _) => String::new(),
         (_, "") => format!(" · {}", text::plural(logs.len(), "line")),
