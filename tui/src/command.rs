@@ -69,7 +69,10 @@ async fn run(cli: Cli) -> Result {
         Some(Command::Doctor(options)) => controlplane::doctor(options),
         Some(Command::Provision(options)) => controlplane::provision(options),
         Some(Command::Endpoint(options)) => controlplane::endpoint(options),
-        Some(Command::Submit(options)) => submit::run(&client()?, options).await,
+        Some(Command::Submit(options)) => {
+            let server = target::server_once_started(cli.server.as_deref(), cli.data_dir.as_deref()).await?;
+            submit::run(&Client::new(&server)?, options).await
+        }
         Some(Command::Status(json)) => status::run(&client()?, json).await,
         Some(Command::Jobs(options)) => jobs::run(&client()?, options).await,
         Some(Command::Queues(options)) => queues::run(&client()?, options).await,

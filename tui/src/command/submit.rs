@@ -10,7 +10,7 @@ use serde::Serialize;
 use stereospot_api::view::JobDetail;
 use stereospot_api::wire::NewJob;
 use stereospot_api::{Client, client};
-use stereospot_domain::{Format, JobId, JobStatus};
+use stereospot_domain::{Format, Job, JobId, JobStatus};
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio_util::io::ReaderStream;
@@ -23,16 +23,15 @@ use super::session::unless_interrupted;
 use crate::cli::Submit;
 use crate::text::duration;
 
+mod away;
 mod follow;
 mod meter;
 mod progress;
 mod source;
 
+use away::Away;
 use meter::{Meter, UploadMeter};
 use source::Source;
-
-/// How often a broken upload is restarted.
-const UPLOAD_ATTEMPTS: u32 = 4;
 
 /// The outcome of one file, printed by `--json`. All fields are always present; `null` means unknown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -127,10 +126,11 @@ impl Submission {
     async fn begin(&mut self, client: &Client, source: &Source, options: &Submit) -> Result<JobId> {
         let title = options.title.clone().unwrap_or_else(|| source.title());
         let new = NewJob { title: Some(title), options: options.options() };
-        let job = answered(client, client.create_job(&new)).await?;
+        let mut away = Away::default();
+        let job = create(client, &new, source, &mut away).await?;
         (self.outcome.job_id, self.outcome.title, self.outcome.status) =
             (Some(job.job_id), job.title, Some(job.status));
-        upload(client, job.job_id, source).await?;
+        upload(client, job.job_id, source, &mut away).await?;
         self.is_sent = true;
         Ok(job.job_id)
     }
@@ -198,8 +198,20 @@ impl Submission {
     }
 }
 
-async fn upload(client: &Client, job_id: JobId, source: &Source) -> Result {
-    let mut attempt = 1;
+async fn create(client: &Client, new: &NewJob, source: &Source, away: &mut Away) -> Result<Job> {
+    loop {
+        match answered(client, client.create_job(new)).await {
+            Ok(job) => {
+                away.answered();
+                return Ok(job);
+            }
+            Err(error) if away.outlasts(&named(&source.path), &error).await => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn upload(client: &Client, job_id: JobId, source: &Source, away: &mut Away) -> Result {
     loop {
         let file = tokio::fs::File::open(&source.path).await.map_err(|error| source.unreadable(error))?;
         let mut meter = UploadMeter::new(&source.path, source.bytes);
@@ -210,12 +222,11 @@ async fn upload(client: &Client, job_id: JobId, source: &Source) -> Result {
             moved.send_replace(());
         });
         match answered_after(client, client.upload_source(job_id, source.bytes, stream), &mut is_moving).await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.retryable() && attempt < UPLOAD_ATTEMPTS => {
-                note(format!("the upload of {} broke off, trying again: {error}", named(&source.path)));
-                tokio::time::sleep(Duration::from_secs(1 << (attempt - 1))).await;
-                attempt += 1;
+            Ok(_) => {
+                away.answered();
+                return Ok(());
             }
+            Err(error) if away.outlasts(&format!("the upload of {} broke off", named(&source.path)), &error).await => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -12,14 +12,23 @@
 //! The dashboard applies these rules once, when it opens.
 
 use std::path::Path;
+use std::time::Duration;
 
 use stereospot_api::client::DEFAULT_SERVER;
 
+use tokio::time::{Instant, sleep};
+
 use super::error::{Error, Result};
+use super::print::note;
 use crate::up::{Running, is_held, lock_path};
 
 /// Where a local stack keeps its data by default.
 pub(super) const USUAL_DATA_DIR: &str = "./stereospot-data";
+
+/// How long a stack may take to start its control plane.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The address of the chosen control plane.
 ///
@@ -27,6 +36,30 @@ pub(super) const USUAL_DATA_DIR: &str = "./stereospot-data";
 /// [`Error::Failed`] when no stack runs on the data directory; the sentence says how to start one.
 pub(super) fn server(given: Option<&str>, data_dir: Option<&Path>) -> Result<String> {
     given.map_or_else(|| on(data_dir, Path::new(USUAL_DATA_DIR)), |server| Ok(server.to_owned()))
+}
+
+/// Like [`server`], for work that can wait: while a stack on the data directory is starting its control plane, or starting it again,
+/// this waits for it.
+///
+/// # Errors
+/// As [`server`].
+pub(super) async fn server_once_started(given: Option<&str>, data_dir: Option<&Path>) -> Result<String> {
+    let began = Instant::now();
+    let mut is_said = false;
+    loop {
+        match server(given, data_dir) {
+            Err(_)
+                if is_held(&lock_path(data_dir.unwrap_or(Path::new(USUAL_DATA_DIR))))
+                    && began.elapsed() < STARTS_WITHIN =>
+            {
+                if !std::mem::replace(&mut is_said, true) {
+                    note("the stack's control plane is being started: waiting for it");
+                }
+                sleep(PAUSE).await;
+            }
+            found => return found,
+        }
+    }
 }
 
 fn on(data_dir: Option<&Path>, usual: &Path) -> Result<String> {

@@ -234,7 +234,7 @@ fn any_name_that_a_file_may_have_will_do() {
     let end = submit(&server, &[path.to_str().unwrap()]);
     assert_eq!(end.code, 0, "{}", end.stderr);
     assert_eq!(end.stdout.lines().count(), 1, "{:?}", end.stdout);
-    assert!(end.stdout.ends_with("ü\\nb\\u{1b}[2J.mp4\n"), "{:?}", end.stdout);
+    assert!(end.stdout.ends_with("ü␊b␛[2J.mp4\n"), "{:?}", end.stdout);
     assert!(end.stderr.starts_with("ü") && !end.stderr.contains('\u{1b}'), "{:?}", end.stderr);
 }
 
@@ -360,4 +360,54 @@ fn one_files_failure_does_not_stop_the_others() {
     assert!(outcomes[0]["error"].as_str().unwrap().contains("too large"), "{}", outcomes[0]);
     assert_eq!((&outcomes[1]["error"], &outcomes[1]["job_id"]), (&Value::Null, &JOB.into()));
     assert_eq!(server.requests().len(), 5, "two jobs; an upload twice, and the other");
+}
+
+/// Answers an address only after a while, as a control plane does that restarts.
+fn later(url: &str, after: std::time::Duration) -> std::thread::JoinHandle<Server> {
+    let address: std::net::SocketAddr = url.trim_start_matches("http://").parse().unwrap();
+    std::thread::spawn(move || {
+        std::thread::sleep(after);
+        let listener = std::net::TcpListener::bind(address).unwrap();
+        Server::on(listener, |request: &Request| match request.line.as_str() {
+            "POST /v1/jobs" => Answer::json(&view(JobStatus::Created).job),
+            line if line == format!("PUT /v1/jobs/{JOB}/source") => Answer::json(&view(JobStatus::Created).job),
+            line => panic!("unexpected {line}"),
+        })
+    })
+}
+
+fn free_address() -> String {
+    format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+}
+
+#[test]
+fn a_control_plane_that_restarts_when_a_file_comes_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let clip = clip(dir.path());
+    let url = free_address();
+    let server = later(&url, std::time::Duration::from_millis(1500));
+    let end = run(&["submit", &clip, "--server", &url]);
+    assert_eq!(end.code, 0, "{}", end.stderr);
+    assert!(end.stdout.starts_with(JOB), "{}", end.stdout);
+    assert!(end.stderr.contains("trying again") && end.stderr.contains("answers again"), "{}", end.stderr);
+    assert_eq!(server.join().unwrap().requests().len(), 2);
+}
+
+#[test]
+fn a_job_whose_making_broke_off_is_made_again_and_one_that_is_refused_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let clip = clip(dir.path());
+    let times = AtomicUsize::new(0);
+    let server = Server::start(move |request: &Request| match request.line.as_str() {
+        "POST /v1/jobs" => match times.fetch_add(1, Ordering::SeqCst) {
+            0 => Answer::Cut,
+            _ => Answer::json(&view(JobStatus::Created).job),
+        },
+        _ => Answer::json(&view(JobStatus::Created).job),
+    });
+    let end = submit(&server, &[&clip]);
+    assert_eq!(end.code, 0, "{}", end.stderr);
+    let refuses = Server::start(|_: &Request| Answer::Whole(403, b"{}".into()));
+    assert_eq!(submit(&refuses, &[&clip]).code, 1);
+    assert_eq!(refuses.requests().len(), 1);
 }

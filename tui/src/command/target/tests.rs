@@ -95,3 +95,17 @@ fn the_default_server_is_for_those_who_named_nothing_and_have_no_stack_here() {
     fs::remove_file(Running::path(stage.path())).unwrap();
     assert!(refused().contains("no stack runs on"), "one that was stopped in order is missed as well");
 }
+
+#[tokio::test]
+async fn a_control_plane_that_is_being_started_is_waited_for_and_none_is_not() {
+    let stage = Stage::set();
+    assert!(server_once_started(None, Some(stage.path())).await.is_err(), "no stack, no wait");
+    let _up = stage.lock("up.lock");
+    let _control_plane = stage.lock("controlplane.lock");
+    let appears = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stage.write(&of(std::process::id()));
+    };
+    let (found, ()) = tokio::join!(server_once_started(None, Some(stage.path())), appears);
+    assert_eq!(found.unwrap(), "http://127.0.0.1:5");
+}
