@@ -92,34 +92,30 @@ const GAP: u16 = 2;
 /// Chooses the columns that fit into `width` and places them. A stretching column that `is_empty` in every visible row is no wider
 /// than its title, so that the others get its space.
 fn arrange<Row>(columns: &[Column<Row>], width: u16, is_empty: impl Fn(&Column<Row>) -> bool) -> Vec<Placed<'_, Row>> {
-    let shrinks = |column: &Column<Row>| column.stretch > 0 && is_empty(column);
-    let shrunk: Vec<&'static str> =
-        columns.iter().filter(|column| shrinks(column)).map(|column| column.title).collect();
-    let is_shrunk = |column: &Column<Row>| column.stretch > 0 && shrunk.contains(&column.title);
-    let least = |column: &Column<Row>| {
-        if is_shrunk(column) { column.width.min(column.title.len() as u16) } else { column.width }
-    };
     let mut kept: Vec<&Column<Row>> = columns.iter().collect();
-    let needed = |kept: &[&Column<Row>]| {
-        kept.iter().map(|column| least(column)).sum::<u16>() + GAP * (kept.len() as u16).saturating_sub(1)
-    };
-    while needed(&kept) > width {
+    let needed = |widths: &[u16]| widths.iter().sum::<u16>() + GAP * (widths.len() as u16).saturating_sub(1);
+    let widths_of = |kept: &[&Column<Row>]| kept.iter().map(|column| column.width).collect::<Vec<_>>();
+    while needed(&widths_of(&kept)) > width {
         let least = (0..kept.len()).filter(|at| kept[*at].priority > 0).max_by_key(|at| kept[*at].priority);
         let Some(least) = least else { break };
         kept.remove(least);
     }
-    let mut left = width.saturating_sub(needed(&kept));
-    let mut widths: Vec<u16> = kept.iter().map(|column| least(column)).collect();
+    let mut widths = widths_of(&kept);
+    let mut most: Vec<u16> = kept.iter().map(|column| column.stretch).collect();
+    for (at, column) in kept.iter().enumerate().filter(|(_, column)| column.stretch > 0 && is_empty(column)) {
+        widths[at] = column.width.min(column.title.len() as u16);
+        most[at] = widths[at];
+    }
+    let mut left = width.saturating_sub(needed(&widths));
     // The stretching columns share the free space equally, as far as each may grow.
     loop {
-        let growing: Vec<usize> =
-            (0..kept.len()).filter(|at| !is_shrunk(kept[*at]) && kept[*at].stretch > widths[*at]).collect();
+        let growing: Vec<usize> = (0..kept.len()).filter(|at| most[*at] > widths[*at]).collect();
         if growing.is_empty() || left == 0 {
             break;
         }
         let share = (left / growing.len() as u16).max(1);
         for at in growing {
-            let by = share.min(kept[at].stretch - widths[at]).min(left);
+            let by = share.min(most[at] - widths[at]).min(left);
             widths[at] += by;
             left -= by;
         }
