@@ -55,6 +55,11 @@ impl<Id: PartialEq> Cursor<Id> {
         self.is_chosen = true;
     }
 
+    /// The entry that the operator has chosen, even if it is gone.
+    pub(crate) fn chosen(&self) -> Option<&Id> {
+        self.selected.as_ref().filter(|_| self.is_chosen)
+    }
+
     /// Selects an entry.
     pub(crate) fn select(&mut self, index: usize, id: Id) {
         self.is_chosen = true;

@@ -20,7 +20,7 @@ use super::log::Log;
 const MAX_ACTIONS: usize = 100;
 
 /// Unfinished jobs on the landing screen.
-const ACTIVE_JOBS: usize = 40;
+pub(crate) const ACTIVE_JOBS: usize = 40;
 
 /// A live value older than this is stale.
 const LIVE_FOR: Duration = Duration::from_secs(3);
@@ -183,7 +183,9 @@ impl Model {
             Change::Event(event) => self.log.push(*event),
             Change::Action(applied) => {
                 self.actions.retain(|known| known.plan.id != applied.plan.id);
-                self.actions.push_front(*applied);
+                // One that has ended comes again: it keeps its place among those that began later.
+                let at = self.actions.partition_point(|known| known.applied_at > applied.applied_at);
+                self.actions.insert(at, *applied);
                 self.actions.truncate(MAX_ACTIONS);
             }
             Change::Reset => {}

@@ -168,11 +168,11 @@ fn without_an_answer_a_blocked_key_says_that() {
     dash.key('3');
     check(&mut dash, "rxtfXu", "no answer from http://127.0.0.1:7847 yet");
     dash.input(lost("away"));
-    check(&mut dash, "rxtfXu", "nobody answers at http://127.0.0.1:7847");
+    check(&mut dash, "rxtfXu", "nothing answers at http://127.0.0.1:7847");
     dash.snapshot(snapshot());
     dash.key('3');
     dash.input(lost("away"));
-    check(&mut dash, "r", "nobody answers at http://127.0.0.1:7847: what is shown may no longer be so");
+    check(&mut dash, "r", "nothing answers at http://127.0.0.1:7847: what is shown may no longer be so");
     dash.snapshot(snapshot());
     // Connected, but silent: the queue will not be read.
     dash.pass(Duration::from_secs(60));
@@ -209,7 +209,7 @@ fn a_lost_connection_keeps_everything_and_blocks_writes() {
     assert_eq!(dash.state.model.jobs.len(), 7);
     assert_eq!(dash.state.job_under_cursor(), Some(job_id(1)));
     assert_eq!(press(&mut dash, 'f'), []);
-    assert!(dash.state.note.as_ref().unwrap().text.contains("nobody answers at"));
+    assert!(dash.state.note.as_ref().unwrap().text.contains("nothing answers at"));
     dash.code(KeyCode::Up);
     assert_eq!(dash.state.job_under_cursor(), Some(job_id(0)), "the keyboard answers");
     dash.snapshot(snapshot());
@@ -320,4 +320,41 @@ fn the_last_purge_can_be_undone_until_its_copy_goes() {
     dash.code(KeyCode::Esc);
     dash.pass(Duration::from_secs(3601));
     assert_eq!(press(&mut dash, 'u'), []);
+}
+
+#[test]
+fn the_cursor_stays_on_a_job_whose_finding_changes_or_ends() {
+    use stereospot_domain::attention::Subject;
+    use stereospot_domain::diagnosis::FindingCode;
+    let mut dash = dash();
+    dash.code(KeyCode::Down);
+    assert_eq!(dash.state.job_under_cursor(), Some(job_id(1)));
+    let mut items = snapshot().attention;
+    items[1].about = Subject::Job { job_id: job_id(1), code: FindingCode::StepFailing };
+    items.rotate_left(1);
+    dash.change(Change::Attention { attention: items.clone() });
+    assert_eq!(dash.state.job_under_cursor(), Some(job_id(1)), "another code");
+    items.retain(|item| !matches!(item.about, Subject::Job { .. }));
+    dash.change(Change::Attention { attention: items.clone() });
+    assert_eq!(dash.state.job_under_cursor(), Some(job_id(1)), "its row among the jobs at work");
+    dash.code(KeyCode::Home);
+    items.remove(0);
+    dash.change(Change::Attention { attention: items.clone() });
+    assert_eq!(dash.state.queue_under_cursor(), items[0].about.queue(), "the section stays");
+}
+
+#[test]
+fn an_inverted_filter_works_on_dead_letters() {
+    let mut dash = dash();
+    dash.key('3');
+    let queue = dash.state.get::<DeadLetters>().triage.queue.unwrap();
+    let messages: Vec<_> = (0..7).map(message).collect();
+    let with = messages.iter().filter(|message| message.error.as_deref().is_some_and(|error| error.contains("CUDA")));
+    let (all, with) = (messages.len(), with.count());
+    dash.input(Input::Answer(Answer::Messages { queue, messages: Ok(messages) }));
+    for letter in "/!cuda".chars() {
+        dash.key(letter);
+    }
+    assert_eq!(dash.state.get::<DeadLetters>().triage.shown().count(), all - with);
+    assert!(with > 0 && with < all);
 }

@@ -465,3 +465,59 @@ fn a_frame_is_never_underlined() {
     let underlined = dash.screen().content().iter().filter(|cell| frame.contains(&cell.symbol()));
     assert!(!underlined.into_iter().any(|cell| cell.modifier.contains(ratatui::style::Modifier::UNDERLINED)));
 }
+
+/// An action that began so many seconds before now.
+fn applied(secs: u64, is_finished: bool) -> Box<stereospot_domain::plan::AppliedPlan> {
+    let queue = fixture::queue(stereospot_domain::QueueRole::Inference, true, 1).name;
+    let mut plan = plan(Action::Replay { queue, message_ids: None }, None);
+    plan.id = uuid::Uuid::from_u128(u128::from(secs));
+    plan.scope = "a scope with many words ".repeat(6);
+    let applied_at = fixture::NOW.minus(Duration::from_secs(secs));
+    Box::new(stereospot_domain::plan::AppliedPlan {
+        plan,
+        applied_by: format!("operator-{secs}"),
+        applied_at,
+        finished_at: is_finished.then_some(applied_at),
+        results: Vec::new(),
+        undo_until: None,
+    })
+}
+
+#[test]
+fn the_action_log_is_in_the_order_of_the_beginnings_and_says_when_and_who() {
+    let mut dash = full(80, 24);
+    for (secs, is_finished) in [(400, false), (100, true), (200, true), (400, true)] {
+        dash.change(Change::Action(applied(secs, is_finished)));
+    }
+    dash.key('a');
+    dash.draw();
+    let shown = text(dash.screen());
+    let at = |words: &str| shown.find(words).unwrap_or_else(|| panic!("{words}: {shown}"));
+    assert!(at("operator-100") < at("operator-200") && at("operator-200") < at("operator-400"), "{shown}");
+    assert!(shown.contains("1m40s  operator-100  replay  a scope") && shown.contains('…'), "{shown}");
+}
+
+#[test]
+fn what_is_counted_at_work_is_listed() {
+    let mut dash = Harness::new(80, 24);
+    let mut nothing = snapshot();
+    nothing.jobs.clear();
+    dash.snapshot(nothing);
+    dash.key('p');
+    dash.change(Change::Job(Box::new(fixture::stuck_job())));
+    dash.draw();
+    let shown = text(dash.screen());
+    assert!(shown.contains("JOBS AT WORK (0)") && shown.contains("none:"), "{shown}");
+}
+
+#[test]
+fn a_next_step_is_shown_whole_at_the_cost_of_the_evidence() {
+    let mut dash = full(100, 24);
+    let mut items = snapshot().attention;
+    items[1].evidence = "evidence ".repeat(20);
+    items[1].next = vec![stereospot_domain::attention::Step::SetClock];
+    dash.change(Change::Attention { attention: items });
+    dash.draw();
+    let shown = text(dash.screen());
+    assert!(shown.contains("ages and times are off by as much until it is set") && shown.contains('…'), "{shown}");
+}
