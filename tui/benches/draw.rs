@@ -1,7 +1,7 @@
-//! What the dashboard costs with 100,000 jobs: a frame, a key, a change, and memory; each against its budget.
+//! Measures the dashboard with 100,000 jobs against its budgets: a frame, a key press, a change, and memory.
 //!
-//! Plain timing instead of a statistics library: the budgets are percentiles of single frames, not means. A frame is the view
-//! and the comparison with the frame before; writing it to a terminal is not part of it.
+//! Plain timing rather than a statistics library, because the budgets are percentiles of single frames, not means. A frame is the
+//! view plus the diff against the previous frame; writing to a terminal is not measured.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ fn main() {
     dash.snapshot(snapshot(0));
     dash.draw();
     let baseline = resident();
-    // Page by page, as they come over the wire: nothing else holds them all.
+    // Fed page by page, as over the network, so that no second copy of all jobs is in memory.
     for first in (0..JOBS).step_by(1000) {
         for number in first..first + 1000 {
             dash.change(Change::Job(Box::new(job(number, 0))));
@@ -194,7 +194,7 @@ fn mega(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// The process' resident memory, in bytes; 0 where the system doesn't tell.
+/// The resident memory of this process in bytes; 0 where the system doesn't report it.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The command line: every subcommand, option and help text.
 //!
-//! Invariant: parsing touches nothing outside (no file, no network), so that help, completions and man page work anywhere.
+//! Invariant: parsing reads no file and no network, so help, completions and the man page work anywhere.
 
 use std::env;
 use std::ffi::OsStr;
@@ -52,15 +52,14 @@ pub(crate) struct Cli {
     /// How the dashboard looks.
     #[command(flatten)]
     pub look: Look,
-    /// What to do; absent means the dashboard.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
 impl Cli {
-    /// The command line of this process; ends it with 2 and a sentence when it can't be understood. A variable of the environment
-    /// that is set to nothing counts as not set, as shells and service files set one to be rid of it. A data directory on the command
-    /// line outweighs a server in the environment: what was typed is what is meant.
+    /// Parses this process's command line; prints one sentence and exits with 2 when it is wrong. An environment variable set to
+    /// an empty string counts as unset, because shells and service files unset variables that way. `--data-dir` on the command
+    /// line overrides a server from the environment: what was typed wins.
     pub(crate) fn read() -> Self {
         let mut matches = without_empty_variables(Self::command()).get_matches();
         let is_typed = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
@@ -109,8 +108,17 @@ Examples:
   stereospot up --backend aws --env-file dev.env --workers inference=1
 
 With --backend aws no worker is started unless --workers names some: the control plane watches a deployment that has its own.
-The stack stops, workers first, when the dashboard is closed or on Ctrl-C, SIGTERM or SIGHUP.")]
+The stack stops, workers first, on Ctrl-C, SIGTERM or SIGHUP. Leaving the dashboard asks whether to stop the stack or to leave \
+it running; `stereospot down` stops it later.")]
     Up(Up),
+    /// Stop the stack that runs on the data directory, workers first
+    #[command(after_help = "\
+Examples:
+  stereospot down
+  stereospot down --data-dir /srv/stereo
+
+Unfinished jobs go on with the next `stereospot up`. Exit codes: 0 no stack runs there any more, 1 it did not stop.")]
+    Down,
     /// Check whether a deployment on AWS is as it must be, and what may be done there
     #[command(after_help = "\
 Examples:
@@ -220,7 +228,6 @@ pub(crate) struct Events {
     /// At most so many, the newest
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
-    /// `--json`.
     #[command(flatten)]
     pub json: Json,
 }
@@ -231,7 +238,6 @@ pub(crate) struct Actions {
     /// At most so many, newest first
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
-    /// `--json`.
     #[command(flatten)]
     pub json: Json,
 }

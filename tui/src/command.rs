@@ -1,6 +1,6 @@
-//! Runs what the command line asks for, and turns the result into an exit code.
+//! Runs the command and turns its result into an exit code.
 //!
-//! Invariant: 0 done, 1 failed, 2 usage. An error is one sentence on stderr that says what to do.
+//! Invariant: exit code 0 means done, 1 failed, 2 wrong usage. An error is one sentence on stderr that says what to do.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,6 +14,7 @@ mod actions;
 mod controlplane;
 mod dashboard;
 mod deployment;
+mod down;
 mod error;
 mod events;
 mod fetch;
@@ -34,7 +35,7 @@ mod write;
 
 use error::{Error, Result};
 
-/// The whole program, from the command line to the exit code.
+/// The whole program: command line in, exit code out.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::read();
@@ -43,7 +44,7 @@ pub fn main() -> ExitCode {
         Err(error) => return report(&Error::Failed(format!("could not start: {error}"))),
     };
     let end = runtime.block_on(run(cli));
-    // Don't wait for a blocking thread, which may still read a terminal or a file.
+    // Don't wait for a blocking thread: it may still be reading a terminal or a file.
     runtime.shutdown_background();
     match end {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,10 +65,14 @@ async fn run(cli: Cli) -> Result {
     match cli.command {
         None => dashboard::open(client()?, &cli.look).await,
         Some(Command::Up(options)) => stack::run(options, cli.data_dir.as_deref(), &cli.look).await,
+        Some(Command::Down) => down::run(cli.server.as_deref(), cli.data_dir.as_deref()).await,
         Some(Command::Doctor(options)) => controlplane::doctor(options),
         Some(Command::Provision(options)) => controlplane::provision(options),
         Some(Command::Endpoint(options)) => controlplane::endpoint(options),
-        Some(Command::Submit(options)) => submit::run(&client()?, options).await,
+        Some(Command::Submit(options)) => {
+            let server = target::server_once_started(cli.server.as_deref(), cli.data_dir.as_deref()).await?;
+            submit::run(&Client::new(&server)?, options).await
+        }
         Some(Command::Status(json)) => status::run(&client()?, json).await,
         Some(Command::Jobs(options)) => jobs::run(&client()?, options).await,
         Some(Command::Queues(options)) => queues::run(&client()?, options).await,

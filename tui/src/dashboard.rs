@@ -1,10 +1,9 @@
-//! The dashboard: what there is to see, live, and the writes that repair it.
+//! The dashboard: the live state of the pipeline, and the writes that repair it.
 //!
-//! One loop owns all state. Inputs (keys, changes from the control plane, answers, a tick) are drained, then one frame is drawn
-//! if something changed. [`update`] and [`view`] are pure; what they need from outside is carried out by tasks and comes back as
-//! inputs.
+//! One loop owns all state. It drains its inputs (keys, changes from the control plane, answers, ticks), then draws one frame if
+//! something changed. [`update`] and [`view`] are pure; tasks carry out effects and report back as inputs.
 //!
-//! Invariant: nothing the network does ends or blocks this loop; the keyboard always answers.
+//! Invariant: the network never ends or blocks this loop, so the keyboard always answers.
 
 mod canvas;
 mod cursor;
@@ -60,41 +59,56 @@ use state::State;
 use terminal::Screen;
 use theme::{Theme, ThemeName};
 
-/// How the dashboard is to look and whom it talks to.
+/// How the dashboard looks, and which control plane it talks to.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The control plane's client.
     pub client: Client,
-    /// Colours.
     pub theme: ThemeName,
-    /// True: no colours at all, as `NO_COLOR` asks.
+    /// No colours at all, as `NO_COLOR` asks.
     pub no_color: bool,
-    /// Who sits here: shown, and written into the action log.
+    /// The operator's name: shown, and written into the action log.
     pub who: String,
     /// A TOML file that changes keys.
     pub keys: Option<PathBuf>,
-    /// True: plain lines instead of a screen, for screen readers and logs.
+    /// Plain lines instead of a screen, for screen readers and logs.
     pub is_linear: bool,
+    /// The stack that this program started, if any.
+    pub stack: Option<OwnStack>,
 }
 
-/// Inputs that wait at most; then the network is made to wait.
+/// A stack that ends with its dashboard, unless the operator leaves it running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnStack {
+    /// Worker processes that a stop would interrupt.
+    pub workers: usize,
+}
+
+/// How the dashboard was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// Left, or ended by a signal: a stack that it started stops.
+    Left,
+    /// The stack that it started goes on without it.
+    Detached,
+}
+
+/// Most queued inputs; beyond that the network waits.
 const WAITING: usize = 1024;
 
-/// Inputs taken in before a frame is drawn.
+/// Most inputs handled before a frame is drawn.
 const DRAIN: usize = 4096;
 
-/// Time between two looks at the clock.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Shortest time between two frames that no key asked for.
 const FRAME: Duration = Duration::from_millis(50);
 
-/// Runs the dashboard until the operator leaves it or the process is told to end (SIGTERM, SIGHUP, SIGINT, SIGQUIT). The terminal is
-/// then as it was before; so it is while the process sleeps (Ctrl-Z, SIGTSTP).
+/// Runs the dashboard until the operator leaves it or a signal ends it (SIGTERM, SIGHUP, SIGINT, SIGQUIT). The terminal is
+/// restored then, and while the process is suspended (Ctrl-Z, SIGTSTP).
 ///
 /// # Errors
-/// When the key file can't be followed, or there is no terminal. A control plane that doesn't answer is no error.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+/// The key file is invalid, or there is no terminal. A control plane that doesn't answer is no error.
+pub async fn run(options: Options) -> anyhow::Result<Closed> {
     let keymap = match &options.keys {
         Some(path) => {
             let text = std::fs::read_to_string(path)
@@ -106,10 +120,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let theme = Theme::new(options.theme, options.no_color);
     let server = options.client.server().to_owned();
     let mut state = State::new(screens::all(), theme, keymap, options.who.clone(), server);
+    state.stack = options.stack;
     let (sender, inputs) = mpsc::channel(WAITING);
     let follower = tokio::spawn(network::follow(options.client.clone(), sender.clone()));
     let ended = if options.is_linear {
-        linear::run(&mut state, inputs).await
+        linear::run(&mut state, inputs).await.map(|()| Closed::Left)
     } else {
         let runner = Runner::new(options.client, Some(options.who), sender);
         on_screen(&mut state, inputs, runner).await
@@ -118,7 +133,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     ended
 }
 
-async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut runner: Runner) -> anyhow::Result<()> {
+async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut runner: Runner) -> anyhow::Result<Closed> {
     let mut screen = Screen::enter().context("the dashboard needs a terminal; `stereospot status` does without")?;
     let start = Instant::now();
     let mut terminal_events = EventStream::new();
@@ -134,7 +149,7 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
             biased;
             heard = signals.next() => {
                 match heard {
-                    Heard::Leave => return Ok(()),
+                    Heard::Leave => return Ok(Closed::Left),
                     Heard::Sleep => sleep(state, &mut screen, &mut signals, Sleepers::This).await?,
                     Heard::Woken => {
                         screen.resume(state.has_mouse)?;
@@ -145,8 +160,8 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
             }
             event = terminal_events.next() => match event {
                 Some(Ok(event)) => { is_urgent = true; read(event) }
-                // The terminal is gone: there is nobody to show anything to.
-                Some(Err(_)) | None => return Ok(()),
+                // The terminal is gone, so there is nothing to draw on.
+                Some(Err(_)) | None => return Ok(Closed::Left),
             },
             input = inputs.recv(), if !inputs.is_closed() => input,
             _ = tick.tick() => Some(Input::Tick),
@@ -157,7 +172,8 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
         while let Some(input) = next.take() {
             for effect in update::update(state, input, start.elapsed()) {
                 match effect {
-                    Effect::Quit => return Ok(()),
+                    Effect::Quit => return Ok(Closed::Left),
+                    Effect::Detach => return Ok(Closed::Detached),
                     Effect::Redraw => screen.redraw()?,
                     Effect::Sleep => sleep(state, &mut screen, &mut signals, Sleepers::Foreground).await?,
                     Effect::Copy(text) => screen.copy(&text)?,
@@ -178,7 +194,7 @@ async fn on_screen(state: &mut State, mut inputs: mpsc::Receiver<Input>, mut run
     }
 }
 
-/// What a terminal's event means to us.
+/// Translates a terminal event into an input.
 fn read(event: Event) -> Option<Input> {
     match event {
         Event::Key(key) => Some(Input::Key(key)),
@@ -202,7 +218,7 @@ fn draw(state: &mut State, screen: &mut Screen) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives the terminal back, sleeps, and takes it again.
+/// Restores the terminal, suspends the process, and takes the terminal back.
 async fn sleep(state: &mut State, screen: &mut Screen, signals: &mut Signals, who: Sleepers) -> anyhow::Result<()> {
     if !signals::has_shell() {
         state.say("no shell started this that could wake it again: it stays awake", true);

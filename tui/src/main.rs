@@ -1,4 +1,4 @@
-//! `stereospot`: the dashboard when called bare, a command otherwise.
+//! `stereospot`: the dashboard without arguments, otherwise a command.
 
 use std::process::ExitCode;
 

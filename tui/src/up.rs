@@ -1,8 +1,8 @@
-//! The stack: control plane and workers as child processes, restarted when they die, stopped in order. Each is told which backend to
-//! use; what stands in a deployment's env file is theirs to read.
+//! The stack: control plane and workers as child processes, restarted when they die, stopped in order. Each child gets the
+//! backend's name as an argument and reads a deployment's env file itself.
 //!
-//! Invariant: no child outlives `up`. Each reads from a pipe that `up` holds open and ends by itself when that closes, so that even
-//! after a kill -9 of `up` nothing runs on.
+//! Invariant: no child outlives `up`. Each reads from a pipe that `up` holds open and exits when it closes, so nothing keeps
+//! running even after `kill -9` of `up`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,7 +24,7 @@ mod running;
 pub(crate) use child::Notice;
 pub(crate) use error::Error;
 pub(crate) use fleet::{Fleet, Wanted};
-pub(crate) use lock::{is_held, lock_path};
+pub(crate) use lock::{is_held, lock_holder, lock_path};
 pub(crate) use options::{Backend, Options};
 pub(crate) use programs::control_plane;
 pub(crate) use running::Running;
@@ -34,16 +34,16 @@ use child::Spec;
 use lock::StackLock;
 use programs::Programs;
 
-/// How long the control plane may take to be ready; it may have a database to migrate or to recover.
+/// How long the control plane may take to become ready; it may migrate or recover a database.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long an earlier stack's control plane may take to let go of its address.
+/// How long an earlier stack's control plane may take to release its address.
 const RELEASE_WITHIN: Duration = Duration::from_secs(25);
 
-/// Before a child that died is started again for the first time; later pauses are longer.
+/// Pause before a dead child's first restart; later pauses are longer.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many notices may wait for their reader; more are dropped, the logs have them all.
+/// How many notices may queue up. More are dropped here, but the logs have them all.
 const NOTICES: usize = 256;
 
 /// A running stack.
@@ -58,7 +58,7 @@ pub(crate) struct Stack {
     _lock: StackLock,
 }
 
-/// Children that are stopped together.
+/// Children that stop together.
 #[derive(Debug, Default)]
 struct Tier {
     stop: CancellationToken,
@@ -77,10 +77,10 @@ impl Tier {
 }
 
 impl Stack {
-    /// Starts control plane, then workers; returns when the control plane answers. `stop` gives up while that takes.
+    /// Starts the control plane, then the workers; returns when the control plane is ready. `stop` aborts the start.
     ///
     /// # Errors
-    /// [`Error`] when something is missing, in use, or does not come up; nothing runs then.
+    /// [`Error`] when something is missing, in use, or does not come up; nothing is left running.
     pub(crate) async fn start(options: &Options, stop: &CancellationToken) -> Result<Self, Error> {
         let programs = Programs::find(options)?;
         let data_dir = prepare(&options.data_dir)?;
@@ -116,12 +116,12 @@ impl Stack {
         &self.server
     }
 
-    /// Where the children's logs are.
+    /// The folder with the children's logs.
     pub(crate) fn logs(&self) -> PathBuf {
         self.data_dir.join("logs")
     }
 
-    /// What happened to a child. Cancel-safe; never ends while the stack runs.
+    /// The next notice about a child. Cancel-safe; never ends while the stack runs.
     pub(crate) async fn notice(&mut self) -> Notice {
         match self.notices.recv().await {
             Some(notice) => notice,
@@ -129,7 +129,7 @@ impl Stack {
         }
     }
 
-    /// Stops workers first, then the control plane: each is asked, and killed when it has not ended after 20 seconds.
+    /// Stops the workers, then the control plane. A child that has not exited after 20 seconds is killed.
     pub(crate) async fn stop(mut self) {
         self.workers.stop().await;
         self.control_plane.stop().await;
@@ -137,7 +137,7 @@ impl Stack {
     }
 }
 
-/// Makes the data directory and yields its full path, which stays right wherever a child goes.
+/// Creates the data directory and returns its absolute path, because a child may start in another folder.
 fn prepare(path: &Path) -> Result<PathBuf, Error> {
     let failed = |source| Error::DataDir { path: path.to_owned(), source };
     for folder in ["run", "logs"] {

@@ -1,9 +1,9 @@
-//! What an operator can do, as the command line says it. The dashboard says it by keys: see `dashboard::words`.
+//! An operator's next steps, in the words of the command line. For the dashboard's, which name keys, see `dashboard::words`.
 
 use stereospot_domain::attention::{Step, Wait};
 use stereospot_domain::plan::Action;
 
-/// The next steps: the command that repairs, where there is one, else all steps.
+/// The next steps: the repairing command if there is one, else all steps.
 pub(crate) fn next(steps: &[Step]) -> String {
     match steps.iter().find(|step| repairs(step)) {
         Some(step) => say(step),
@@ -11,7 +11,7 @@ pub(crate) fn next(steps: &[Step]) -> String {
     }
 }
 
-/// The command of the step that comes first, or of the one that repairs.
+/// The command of the repairing step, else of the first step that has one.
 pub(crate) fn command(steps: &[Step]) -> Option<String> {
     let repairing = steps.iter().find(|step| repairs(step)).and_then(command_of);
     repairing.or_else(|| steps.iter().find_map(command_of))
@@ -21,7 +21,7 @@ fn say(step: &Step) -> String {
     command_of(step).unwrap_or_else(|| plain(step))
 }
 
-/// True for a step that carries out what is due.
+/// True for a step that repairs.
 fn repairs(step: &Step) -> bool {
     use Step::*;
     matches!(step, Replay { .. } | ReplayJob { .. } | Trigger { .. } | Repair { .. } | Scale { .. })
@@ -52,7 +52,7 @@ fn command_of(step: &Step) -> Option<String> {
     }
 }
 
-/// A step in words that name neither key nor command, except where only a command does it.
+/// A step in words, without key or command, except where only a command does it.
 pub(crate) fn plain(step: &Step) -> String {
     match step {
         Step::Triage { .. } => "triage".into(),

@@ -1,6 +1,7 @@
-//! Durations, ages and sizes as people read them. Dashboard, commands and control plane share these, so that a value looks the
-//! same everywhere.
+//! Durations, ages, sizes and texts from outside as people read them. Dashboard, commands and control plane share these, so that a
+//! value looks the same everywhere.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// How long something took: `0.4s`, `12s`, `4m10s`, `11m`, `1h05m`, `3d04h`. At most five characters wherever possible.
@@ -46,6 +47,66 @@ pub fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// How a character of a text from outside is shown.
+enum Shown {
+    AsIs,
+    As(char),
+    Not,
+}
+
+fn shown_as(letter: char) -> Shown {
+    match letter {
+        '\0'..='\u{1f}' => Shown::As(char::from_u32(0x2400 + letter as u32).unwrap_or(char::REPLACEMENT_CHARACTER)),
+        '\u{7f}' => Shown::As('␡'),
+        '\u{80}'..='\u{9f}' => Shown::As(char::REPLACEMENT_CHARACTER),
+        // Line and paragraph separator.
+        '\u{2028}' | '\u{2029}' => Shown::As('␊'),
+        // Soft hyphen, bidirectional controls, zero-width spaces and joiners, variation selectors, tags, skin tones: they reorder a
+        // line, hide in it, or make terminals disagree about its width.
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{1f3fb}'..='\u{1f3ff}'
+        | '\u{e0000}'..='\u{e0fff}' => Shown::Not,
+        _ => Shown::AsIs,
+    }
+}
+
+/// True for a character that [`shown`] replaces or removes, because it could do more to a terminal than appear on it.
+#[must_use]
+pub fn is_unprintable(letter: char) -> bool {
+    !matches!(shown_as(letter), Shown::AsIs)
+}
+
+/// A text from outside (a title, an error, a worker's name, a message, a log line) as one harmless line: controls become visible
+/// symbols such as `␊`, and characters that reorder or hide text are removed.
+#[must_use]
+pub fn shown(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~');
+    if text.as_bytes().iter().all(is_plain) || !text.contains(is_unprintable) {
+        return Cow::Borrowed(text);
+    }
+    let show = |letter| match shown_as(letter) {
+        Shown::AsIs => Some(letter),
+        Shown::As(symbol) => Some(symbol),
+        Shown::Not => None,
+    };
+    Cow::Owned(text.chars().filter_map(show).collect())
+}
+
+/// A job's title as one harmless line; `(untitled)` where nothing of it would be seen.
+#[must_use]
+pub fn title(title: Option<&str>) -> Cow<'_, str> {
+    let shown = shown(title.unwrap_or_default());
+    if shown.trim().is_empty() { Cow::Borrowed("(untitled)") } else { shown }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +138,25 @@ mod tests {
         check(999_960, "1.0 MB");
         check(1_400_000, "1.4 MB");
         check(u64::MAX, "18446744.1 TB");
+    }
+
+    #[test]
+    fn a_text_from_outside_is_one_line_that_does_nothing_but_appear() {
+        let check = |text, expected| assert_eq!(shown(text), expected, "{text:?}");
+        check("Ünïcode 片 👍", "Ünïcode 片 👍");
+        check("a\nstatus completed", "a␊status completed");
+        check("a\r\tb\0c\u{7f}", "a␍␉b␀c␡");
+        check("\u{1b}[2J\u{9b}2J", "␛[2J�2J");
+        check("safe\u{202e}4pm.\u{2066}x\u{2069}\u{200f}", "safe4pm.x");
+        check("👩\u{200d}👩\u{200d}👧 👍🏽 ❤\u{fe0f}", "👩👩👧 👍 ❤");
+        check("a\u{2028}b\u{feff}\u{ad}", "a␊b");
+    }
+
+    #[test]
+    fn a_title_of_nothing_says_so() {
+        for empty in [None, Some(""), Some("  "), Some("\u{200b}\u{202e}")] {
+            assert_eq!(title(empty), "(untitled)");
+        }
+        assert_eq!(title(Some("clip")), "clip");
     }
 }

@@ -1,4 +1,4 @@
-//! What concerns the platform that the pipeline runs on: `logs`, `services`.
+//! Commands about the platform under the pipeline: `logs`, `services`.
 
 use clap::{Args, Subcommand};
 
@@ -23,10 +23,8 @@ pub(crate) struct Logs {
 /// `services`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Services {
-    /// What to do; absent means `list`.
     #[command(subcommand)]
     pub command: Option<ServicesCommand>,
-    /// `--json`.
     #[command(flatten)]
     pub json: Json,
 }
@@ -43,7 +41,6 @@ pub(crate) enum ServicesCommand {
         /// How many tasks it should have
         #[arg(value_name = "N")]
         desired: u32,
-        /// How it is confirmed.
         #[command(flatten)]
         write: Write,
     },

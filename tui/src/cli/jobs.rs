@@ -12,10 +12,8 @@ use super::output::{Json, Write};
 /// `jobs`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Jobs {
-    /// What to do; absent means `list`.
     #[command(subcommand)]
     pub command: Option<JobsCommand>,
-    /// As `list`.
     #[command(flatten)]
     pub list: JobsList,
 }
@@ -32,7 +30,6 @@ pub(crate) struct JobsList {
     /// Go on where an earlier list ended: its `next`
     #[arg(long)]
     pub cursor: Option<String>,
-    /// `--json`.
     #[command(flatten)]
     pub json: Json,
 }
@@ -46,7 +43,6 @@ pub(crate) enum JobsCommand {
     Show {
         /// The job
         id: String,
-        /// `--json`.
         #[command(flatten)]
         json: Json,
     },
@@ -54,7 +50,6 @@ pub(crate) enum JobsCommand {
     Trigger {
         /// The job
         id: String,
-        /// How it is confirmed.
         #[command(flatten)]
         write: Write,
     },
@@ -65,7 +60,6 @@ pub(crate) enum JobsCommand {
         /// At most so many, the newest
         #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
-        /// `--json`.
         #[command(flatten)]
         json: Json,
     },
@@ -76,7 +70,6 @@ pub(crate) enum JobsCommand {
         /// The finding's code, as `jobs show` names it
         #[arg(value_parser = named::findings(), hide_possible_values = true)]
         code: FindingCode,
-        /// How it is confirmed.
         #[command(flatten)]
         write: Write,
     },
@@ -84,10 +77,9 @@ pub(crate) enum JobsCommand {
     Fail {
         /// The job
         id: String,
-        /// Why, for whoever reads it later
+        /// The reason, kept with the job
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
-        /// How it is confirmed.
         #[command(flatten)]
         write: Write,
     },
@@ -101,7 +93,6 @@ pub(crate) enum JobsCommand {
         /// Overwrite OUT
         #[arg(long)]
         force: bool,
-        /// `--json`.
         #[command(flatten)]
         json: Json,
     },

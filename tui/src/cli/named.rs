@@ -1,4 +1,4 @@
-//! Values of closed sets, so that help, completion and mistakes all name them.
+//! Closed sets of values, so that help, completion and error messages list them.
 
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -43,7 +43,7 @@ pub(super) fn queues() -> impl TypedValueParser<Value = QueueName> {
     one_of(QUEUES.iter().map(|name| PossibleValue::new(name.as_str())))
 }
 
-/// Dead-letter queues. The others are taken too, for the command to say which one is meant.
+/// Dead-letter queues. Main queues parse too, so that the command can name the dead-letter queue that is meant.
 pub(super) fn dead_letter_queues() -> impl TypedValueParser<Value = QueueName> {
     one_of(QUEUES.iter().map(|name| PossibleValue::new(name.as_str()).hide(!name.ends_with("-dlq"))))
 }

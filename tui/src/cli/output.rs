@@ -1,4 +1,4 @@
-//! Options that many commands share: how results are printed, and how writes are confirmed.
+//! Options shared by many commands: how to print results and how to confirm writes.
 
 use clap::Args;
 
@@ -10,7 +10,7 @@ pub(crate) struct Json {
     pub json: bool,
 }
 
-/// How a write is confirmed.
+/// How to confirm a write.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Write {
     /// Only show the plan

@@ -10,10 +10,8 @@ use super::output::{Json, Write};
 /// `queues`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Queues {
-    /// What to do; absent means `list`.
     #[command(subcommand)]
     pub command: Option<QueuesCommand>,
-    /// `--json`.
     #[command(flatten)]
     pub json: Json,
 }
@@ -31,7 +29,6 @@ pub(crate) enum QueuesCommand {
         /// At most so many
         #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
         max: u32,
-        /// `--json`.
         #[command(flatten)]
         json: Json,
     },
@@ -43,7 +40,6 @@ pub(crate) enum QueuesCommand {
         /// Only this message; may be given several times
         #[arg(long = "id", value_name = "MESSAGE")]
         ids: Vec<String>,
-        /// How it is confirmed.
         #[command(flatten)]
         write: Write,
     },
@@ -52,7 +48,6 @@ pub(crate) enum QueuesCommand {
         /// The dead-letter queue
         #[arg(value_parser = named::dead_letter_queues())]
         queue: QueueName,
-        /// How it is confirmed.
         #[command(flatten)]
         write: Write,
     },
@@ -64,7 +59,6 @@ pub(crate) enum QueuesCommand {
         /// Only this message; may be given several times
         #[arg(long = "id", value_name = "MESSAGE")]
         ids: Vec<String>,
-        /// How it is confirmed.
         #[command(flatten)]
         write: Write,
     },
@@ -72,7 +66,6 @@ pub(crate) enum QueuesCommand {
     Restore {
         /// The purge's plan, as `actions` names it
         plan: Uuid,
-        /// How it is confirmed.
         #[command(flatten)]
         write: Write,
     },

@@ -1,4 +1,4 @@
-//! `up`, and the commands of the control plane's own program that concern a deployment on AWS.
+//! `up`, and the commands that the control plane's program runs against a deployment on AWS.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -24,16 +24,18 @@ pub(crate) struct Up {
     pub backend: BackendName,
     /// The deployment's settings, for --backend aws: a `.env` as `stereospot provision` or Terraform writes it
     /// [env: STEREOSPOT_ENV_FILE]
-    // Not read by clap: on another backend the variable is no mistake, the option is one.
+    // clap doesn't read the variable: with another backend the option is an error, the variable is not.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_file: Option<PathBuf>,
     /// No dashboard: print a line when ready, and what happens, until stopped
     #[arg(long)]
     pub headless: bool,
+    /// Used by `up` itself: runs the stack under a dashboard of another process
+    #[arg(long, hide = true, conflicts_with = "headless")]
+    pub attached: bool,
     /// Where the control plane listens; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7847")]
     pub listen: std::net::SocketAddr,
-    /// How the control plane watches.
     #[command(flatten)]
     pub watch: Watch,
     /// How many worker processes of each stage, or `none`; a stage that isn't named keeps its default
@@ -54,7 +56,7 @@ pub(crate) struct Up {
     pub bin_dir: Option<PathBuf>,
 }
 
-/// How the control plane of a stack watches; given on to it.
+/// How the control plane of a stack watches; passed on to it.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Watch {
     /// The environment's name, shown on every screen [default: the deployment's name prefix, or `local`]
@@ -72,13 +74,13 @@ pub(crate) struct Watch {
     /// Most calls a minute that watching a deployment may make
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub poll_budget: Option<u32>,
-    /// Read the workers' log lines every so many seconds, to tell of workers that send no events; paid for on AWS by the bytes read
+    /// Read the workers' log lines every so many seconds, to follow workers that send no events; AWS bills each byte read
     #[arg(long, value_name = "SECS")]
     pub watch_logs: Option<u64>,
 }
 
 impl Watch {
-    /// As the control plane's program takes it.
+    /// The arguments for the control plane's program.
     pub(crate) fn args(&self) -> Vec<OsString> {
         let number = |name: &str, value: Option<u64>| value.map(|value| [name.into(), value.to_string().into()]);
         let mut args: Vec<OsString> = Vec::new();
@@ -92,14 +94,14 @@ impl Watch {
     }
 }
 
-/// Reads a segment's length by the same rule as a job's option.
+/// Parses a segment length by the same rule as a job's option.
 fn segment_secs(text: &str) -> Result<f64, String> {
     let secs = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
     let options = JobOptions { segment_secs: Some(secs), ..JobOptions::default() };
     options.check().map(|()| secs).map_err(|error| error.to_string())
 }
 
-/// `doctor`: the control plane's own.
+/// `doctor`: run by the control plane's program.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Doctor {
     /// The deployment's settings: a `.env` as `stereospot provision` or Terraform writes it
@@ -113,7 +115,7 @@ pub(crate) struct Doctor {
     pub bin_dir: Option<PathBuf>,
 }
 
-/// `provision`: the control plane's own.
+/// `provision`: run by the control plane's program.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Provision {
     /// First part of every resource's name
@@ -142,7 +144,7 @@ pub(crate) struct Provision {
     pub bin_dir: Option<PathBuf>,
 }
 
-/// `endpoint`: the control plane's own.
+/// `endpoint`: run by the control plane's program.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Endpoint {
     /// The deployment's settings: a `.env` as `stereospot provision` or Terraform writes it

@@ -1,4 +1,4 @@
-//! `submit`: what is to be converted, and how.
+//! `submit`: what to convert, and how.
 
 use std::path::PathBuf;
 

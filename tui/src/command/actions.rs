@@ -1,4 +1,4 @@
-//! `actions`: the log of what was applied.
+//! `actions`: the log of applied plans.
 
 use stereospot_api::Client;
 use stereospot_domain::plan::Outcome;
@@ -27,7 +27,7 @@ pub(super) async fn run(client: &Client, options: Actions) -> Result {
         .right("DONE", |action| action.count(Outcome::Done).to_string())
         .right("SKIPPED", |action| action.count(Outcome::Skipped).to_string())
         .right("FAILED", |action| action.count(Outcome::Failed).to_string())
-        // Unfinished: it still runs, or the server died in the middle. The log doesn't show which.
+        // Unfinished: it is still running, or the server died halfway. The log doesn't say which.
         .right("TOOK", |action| {
             action.finished_at.map_or_else(|| "unfinished".into(), |at| duration(at.since(action.applied_at)))
         })

@@ -1,5 +1,5 @@
-//! Commands that are the control plane's own: `doctor`, `provision`, `endpoint`. This process becomes that one, so that what it
-//! prints, what it reads and how it ends are its own.
+//! `doctor`, `provision`, `endpoint`: this process is replaced by the control plane's program, so input, output and exit code are
+//! that program's own.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -46,7 +46,7 @@ pub(super) fn endpoint(options: Endpoint) -> Result {
     match become_it(options.bin_dir.as_deref(), &args)? {}
 }
 
-/// Runs the control plane's program in this one's place: it only returns when it can't.
+/// Replaces this process with the control plane's program; returns only on failure.
 fn become_it(bin_dir: Option<&Path>, args: &[OsString]) -> Result<Infallible> {
     let program: PathBuf = up::control_plane(bin_dir)?;
     let error = Command::new(&program).args(args).exec();

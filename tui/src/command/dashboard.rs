@@ -7,21 +7,23 @@ use std::path::PathBuf;
 use stereospot_api::Client;
 
 use super::error::{Error, Result};
+use super::print::is_dumb;
 use super::session::who;
 use crate::cli::Look;
-use crate::dashboard;
+use crate::dashboard::{self, Closed, OwnStack};
 
 pub(super) async fn open(client: Client, look: &Look) -> Result {
     if !look.linear && !is_at_terminal() {
+        let what = if is_dumb() { "a terminal that can place its cursor, and TERM is dumb" } else { "a terminal" };
         let sentence =
-            "the dashboard needs a terminal: `stereospot status` prints the same once, --linear as it happens";
-        return Err(Error::Usage(sentence.into()));
+            format!("the dashboard needs {what}: `stereospot status` prints the same once, --linear as it happens");
+        return Err(Error::Usage(sentence));
     }
-    show(client, look).await
+    show(client, look, None).await.map(|_| ())
 }
 
-/// Shows the dashboard until it is closed.
-pub(super) async fn show(client: Client, look: &Look) -> Result {
+/// Shows the dashboard until the operator closes it. `stack` is the one that this program started.
+pub(super) async fn show(client: Client, look: &Look, stack: Option<OwnStack>) -> Result<Closed> {
     let options = dashboard::Options {
         client,
         theme: look.theme,
@@ -29,12 +31,14 @@ pub(super) async fn show(client: Client, look: &Look) -> Result {
         who: who(),
         keys: look.keys.clone().or_else(usual_keys),
         is_linear: look.linear,
+        stack,
     };
     Ok(dashboard::run(options).await?)
 }
 
+/// Whether the dashboard can be drawn where this program runs.
 pub(super) fn is_at_terminal() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
+    io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb()
 }
 
 /// The key file in the user's configuration folder, if there is one.

@@ -1,4 +1,4 @@
-//! `deployment`: what was found, what is missing, and what watching it costs.
+//! `deployment`: what was found, what is missing, and what watching costs.
 
 use stereospot_api::Client;
 use stereospot_api::view::DeploymentView;
@@ -12,7 +12,7 @@ use crate::text::usd;
 
 pub(super) async fn run(client: &Client, how: Json) -> Result {
     let mut deployment = answered(client, client.deployment()).await?;
-    // The sum of nothing is -0.0, which JSON would show.
+    // An empty sum is -0.0, which JSON would print.
     deployment.calls_per_minute += 0.0;
     deployment.usd_per_month += 0.0;
     if how.json { json(&deployment) } else { show(&deployment) }
@@ -26,8 +26,9 @@ fn show(deployment: &DeploymentView) -> Result {
     line(format!("topology  {}", known(deployment.topology.map(|topology| topology.to_string()))))?;
     line(format!("calls     {}", calls(deployment)))?;
     if !deployment.missing.is_empty() {
+        line("")?;
         line(format!(
-            "\nMISSING AT THE START, {} ago ({})",
+            "MISSING AT THE START, {} ago ({})",
             age(Some(deployment.started_at), now),
             deployment.missing.len()
         ))?;
@@ -58,7 +59,7 @@ fn show(deployment: &DeploymentView) -> Result {
         .print()
 }
 
-/// What watching costs in all.
+/// The total cost of watching.
 fn calls(deployment: &DeploymentView) -> String {
     if deployment.calls.is_empty() && deployment.budget_per_minute.is_none() {
         return "none are counted: asking this platform costs nothing".into();

@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked to, and the exit code and the sentence that follow from it.
+//! Why a command failed, with its exit code and its sentence.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use stereospot_api::client;
 
 use crate::up;
 
-/// Why a command did not do what it was asked to.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The command line is wrong: exit code 2.
@@ -14,7 +14,7 @@ pub(crate) enum Error {
     Usage(String),
     #[error("{0}")]
     Failed(String),
-    /// A call of the control plane failed.
+    /// A call to the control plane failed.
     #[error(transparent)]
     Api(#[from] client::Error),
     /// A file could not be read or written.
@@ -26,23 +26,27 @@ pub(crate) enum Error {
     /// The dashboard could not be shown.
     #[error(transparent)]
     Dashboard(#[from] anyhow::Error),
+    /// Another process of ours has printed why it failed; this is its exit code.
+    #[error("a process of the stack failed")]
+    Reported(u8),
     #[error("could not print")]
     Print(#[source] io::Error),
 }
 
 impl Error {
-    /// 1 or 2; 0 when only the reader of the output went away.
+    /// 1 or 2; 0 when the only failure is that the reader of the output went away.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
+            Error::Reported(code) => *code,
             Error::Usage(_) | Error::Api(client::Error::Address(_)) => 2,
             Error::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             _ => 1,
         }
     }
 
-    /// The sentence, with the innermost cause after a colon where it adds something; none when there is nothing to say.
+    /// The sentence, followed by the innermost cause where that adds something; none when there is nothing to say.
     pub(crate) fn sentence(&self) -> Option<String> {
-        if self.exit_code() == 0 {
+        if self.exit_code() == 0 || matches!(self, Error::Reported(_)) {
             return None;
         }
         let sentence = self.to_string();

@@ -1,4 +1,4 @@
-//! `events`: the last events of all jobs and workers.
+//! `events`: the latest events of all jobs and workers.
 
 use stereospot_api::Client;
 use stereospot_domain::{Event, JobId};

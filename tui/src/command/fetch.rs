@@ -1,7 +1,7 @@
-//! Fetches a job's result into a file.
+//! Downloads a job's result into a file.
 //!
-//! Invariant: the file appears whole or not at all: bytes go to `OUT.part` beside it, which is renamed when all are there. Only an
-//! ordinary file is ever replaced: a link is followed, a device or a pipe is left as it is.
+//! Invariant: the file appears whole or not at all. Bytes go to `OUT.part` beside it, which is renamed when complete. Only an
+//! ordinary file is ever replaced: links are followed, devices and pipes are left alone.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,21 +20,21 @@ use super::print::named;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Destination {
     path: PathBuf,
-    /// What it leads to, where it is a link.
+    /// The end of the chain when the path is a link.
     target: PathBuf,
 }
 
 impl Destination {
-    /// The file, whether it can be written or not.
+    /// Names the file and follows its links, without checking that it can be written.
     pub(super) fn unchecked(path: &Path) -> Self {
         Self { path: path.to_owned(), target: followed(path) }
     }
 
-    /// Checks, before any work is done, that the file can be written: its folder exists, it is an ordinary file or not there yet, and
-    /// it isn't there already unless it may be overwritten.
+    /// Checks, before any work starts, that the file can be written: its folder exists, the path is free or an ordinary file, and
+    /// an existing file may be overwritten.
     ///
     /// # Errors
-    /// [`Error::Usage`] says which of these is not so.
+    /// [`Error::Usage`] names the failed check.
     pub(super) fn check(path: &Path, may_overwrite: bool) -> Result<Self> {
         let destination = Self::unchecked(path);
         let folder = match destination.target.parent() {
@@ -64,7 +64,7 @@ impl Destination {
         &self.path
     }
 
-    /// The file beside it that holds the bytes until all are there.
+    /// The file beside it that collects the bytes until all have arrived.
     pub(super) fn part(&self) -> PathBuf {
         let mut name = self.target.file_name().map(OsString::from).unwrap_or_default();
         name.push(".part");
@@ -72,10 +72,10 @@ impl Destination {
     }
 }
 
-/// Whether there is a file that may be replaced; not so where there is nothing.
+/// Whether a replaceable file exists; false where nothing exists.
 ///
 /// # Errors
-/// [`Error::Usage`] where there is something else, which would be destroyed.
+/// [`Error::Usage`] where something else exists, which writing would destroy.
 fn is_replaceable(path: &Path) -> Result<bool> {
     let shown = named(path);
     match fs::metadata(path) {
@@ -91,19 +91,19 @@ fn is_replaceable(path: &Path) -> Result<bool> {
     }
 }
 
-/// What a path leads to, also where nothing is there yet. Links that lead nowhere are told by whoever asks for what is there.
+/// Follows a path's links to the end, even where no file exists yet. Broken links surface when the target is opened.
 fn followed(path: &Path) -> PathBuf {
     let mut target = path.to_owned();
-    // As many as Linux follows.
+    // As many links as Linux follows.
     for _ in 0..40 {
         let Ok(next) = fs::read_link(&target) else { break };
-        // A full path takes the place of the whole.
+        // An absolute target replaces the whole path.
         target = target.parent().map_or(next.clone(), |folder| folder.join(&next));
     }
     target
 }
 
-/// Removes the unfinished file, however the fetching ends.
+/// Removes the partial file, however the download ends.
 struct Unfinished(PathBuf);
 
 impl Drop for Unfinished {
@@ -112,7 +112,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// Fetches a job's result; yields its size in bytes.
+/// Downloads a job's result and returns its size in bytes.
 ///
 /// # Errors
 /// [`Error::Api`] from the control plane, [`Error::File`] from the disk.
@@ -130,7 +130,7 @@ pub(super) async fn result(client: &Client, job_id: JobId, destination: &Destina
     }
     file.flush().await.map_err(failed)?;
     file.sync_all().await.map_err(failed)?;
-    // Hours may have passed since it was checked.
+    // The check may be hours old.
     is_replaceable(&destination.path)?;
     fs::rename(&unfinished.0, &destination.target)
         .map_err(|error| Error::File(format!("could not write {}", named(&destination.path)), error))?;

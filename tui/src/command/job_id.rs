@@ -1,4 +1,4 @@
-//! Finds the job that a person means by the beginning of its id.
+//! Finds a job by the first characters of its id.
 
 use stereospot_api::Client;
 use stereospot_domain::JobId;
@@ -6,13 +6,13 @@ use stereospot_domain::JobId;
 use super::error::{Error, Result};
 use super::patience::answered;
 
-/// Fewest characters that name a job.
+/// The fewest characters accepted.
 const FEWEST: usize = 4;
 
 /// The job whose id is, or begins with, `text`.
 ///
 /// # Errors
-/// [`Error::Usage`] when that is no beginning of an id or is too short; [`Error::Failed`] when no job or several match.
+/// [`Error::Usage`] when the text can't start an id or is too short; [`Error::Failed`] when no job or several match.
 pub(super) async fn resolve(client: &Client, text: &str) -> Result<JobId> {
     if let Ok(job_id) = text.parse() {
         return Ok(job_id);

@@ -11,7 +11,7 @@ use super::print::{UNKNOWN, age, json, known, line, mark, named, note, rate, tab
 use super::session::{now, unless_interrupted};
 use super::{events, fetch, job_id, write};
 use crate::cli::{Jobs, JobsCommand, JobsList};
-use crate::text::{duration, size};
+use crate::text::{duration, size, title};
 
 pub(super) async fn run(client: &Client, options: Jobs) -> Result {
     let given = &options.list;
@@ -77,7 +77,7 @@ async fn list(client: &Client, how: JobsList) -> Result {
         .left("MODE", |view| view.job.options.format.to_string())
         .right("AGE", |view| age(Some(view.job.created_at), now))
         .right("HEARD", |view| age(Some(view.last_activity_at), now))
-        .cut("TITLE", |view| known(view.job.title.as_ref()))
+        .cut("TITLE", |view| title(view.job.title.as_deref()).into_owned())
         .cut("WRONG", wrong)
         .print()?;
     if let Some(next) = page.next {
@@ -90,7 +90,7 @@ fn segments(view: &JobView) -> String {
     format!("{}/{}", view.segments_done, known(view.job.total_segments))
 }
 
-/// The most severe problem of a job, in a few words.
+/// A job's most severe finding in a few words.
 fn wrong(view: &JobView) -> String {
     let finding = view.findings.first().map(|finding| format!("{} {}", mark(finding.severity), finding.code.title()));
     view.job.error.clone().or(finding).unwrap_or_default()
@@ -100,7 +100,7 @@ fn show(detail: &JobDetail) -> Result {
     let (view, now) = (&detail.view, now());
     let job = &view.job;
     line(format!("job       {}", job.job_id))?;
-    line(format!("title     {}", known(job.title.clone())))?;
+    line(format!("title     {}", title(job.title.as_deref())))?;
     line(format!("status    {} (read {} ago)", job.status, age(Some(view.observed_at), now)))?;
     if let Some(error) = &job.error {
         line(format!("reason    {error}"))?;
@@ -125,8 +125,9 @@ fn show(detail: &JobDetail) -> Result {
         if detail.can_trigger { "possible: " } else { "blocked: " }.to_owned() + &detail.trigger_note
     ))?;
     for finding in &view.findings {
+        line("")?;
         line(format!(
-            "\n{} {} ({}), for {}",
+            "{} {} ({}), for {}",
             mark(finding.severity),
             finding.code.title(),
             finding.code,

@@ -1,6 +1,6 @@
-//! `logs`: a job's log lines, once or as they come.
+//! `logs`: a job's log lines, once or continuously.
 //!
-//! Invariant: an interrupted search is dropped, which ends it at the server too and so stops its cost.
+//! Invariant: interrupting drops the request, which ends the search at the server too and stops its cost.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(super) async fn run(client: &Client, options: Logs) -> Result {
     if options.follow {
         return tokio::select! {
             end = follow(client, job_id, &options) => end,
-            // Ctrl-C is how following ends.
+            // Ctrl-C is the regular end of following.
             _ = tokio::signal::ctrl_c() => Ok(()),
         };
     }
@@ -66,7 +66,7 @@ async fn follow(client: &Client, job_id: JobId, options: &Logs) -> Result {
     let mut is_first = true;
     loop {
         let page = match search(client, job_id, options.limit).await {
-            // Following goes on over a restart of the server or a busy platform.
+            // Following survives a server restart and a busy platform.
             Err(Error::Api(error)) if !is_first && error.retryable() => {
                 note(format!("{error}; trying again"));
                 sleep(rest).await;
@@ -92,7 +92,7 @@ async fn follow(client: &Client, job_id: JobId, options: &Logs) -> Result {
     }
 }
 
-/// The lines printed so far: each search finds them again.
+/// Lines already printed, because each search finds them again.
 #[derive(Debug, Default)]
 struct Printed {
     lines: HashMap<LineKey, u32>,
@@ -101,7 +101,7 @@ struct Printed {
 type LineKey = (i64, String, String, String);
 
 impl Printed {
-    /// The lines that no earlier search found. Neither the newest time nor the count shows what is new: a line written twice is
+    /// The lines that no earlier search found. Neither the newest time nor a count identifies new lines: a line written twice is
     /// two lines, and lines may arrive late.
     fn take_new<'l>(&mut self, lines: &'l [LogLine]) -> Vec<&'l LogLine> {
         let mut seen: HashMap<LineKey, u32> = HashMap::new();
@@ -120,7 +120,7 @@ impl Printed {
     }
 }
 
-/// A line, with its source and stream before it.
+/// Formats a line, prefixed with its source and stream.
 fn words(line: &LogLine) -> String {
     let stream = line.stream.rsplit('/').next().unwrap_or_default();
     let source = line.source.rsplit('/').next().unwrap_or_default();
@@ -139,7 +139,7 @@ fn about(page: &LogPage, limit: u32) {
     }
 }
 
-/// How much was found, and where.
+/// How many lines were found, and where.
 fn found(page: &LogPage) -> String {
     let (lines, places) = (plural(page.lines.len(), "line"), plural(page.searched.len(), "place"));
     format!("{lines} in {places}, {} scanned", size(page.bytes_scanned))

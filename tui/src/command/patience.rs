@@ -1,4 +1,4 @@
-//! Says that an answer is waited for, when a control plane gives none: it may be stopped, or what it asks may be slow.
+//! Notes a slow answer: the control plane may be suspended, or the request may take long.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio::time::sleep;
 
 use super::print::note;
 
-/// Silence that is said. Most calls are answered in milliseconds.
+/// Silence after which a note is printed. Most calls take milliseconds.
 const SILENT: Duration = Duration::from_secs(4);
 
-/// A call's answer; after some seconds it is said, once, that none has come yet.
+/// Awaits a call, printing one note when no answer arrives within some seconds.
 ///
 /// # Errors
 /// The call's.
@@ -21,7 +21,7 @@ pub(super) async fn answered<T>(client: &Client, call: impl Future<Output = clie
     answered_after(client, call, &mut never).await
 }
 
-/// The same for a call that sends much: as long as `sending` changes, no answer is missed.
+/// The same for an upload: while `sending` changes, silence is normal.
 ///
 /// # Errors
 /// The call's.

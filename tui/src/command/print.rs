@@ -1,6 +1,6 @@
-//! What commands print: JSON, tables fitted to the terminal, and ages and unknown values.
+//! Command output: JSON, tables fitted to the terminal, ages, unknown values.
 //!
-//! Invariant: an unknown value is `·`, never 0; an approximate one has `≈` before it.
+//! Invariant: an unknown value is `·`, never 0; an approximate one is prefixed with `≈`.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -25,12 +25,12 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result {
     out.write_all(bytes).and_then(|()| out.flush()).map_err(Error::Print)
 }
 
-/// Prints a line on stdout.
+/// Prints one line on stdout, whatever texts from outside are part of it.
 ///
 /// # Errors
 /// [`Error::Print`].
 pub(crate) fn line(line: impl AsRef<str>) -> Result {
-    bytes(format!("{}\n", plain(line.as_ref())).as_bytes())
+    bytes(format!("{}\n", text::shown(line.as_ref())).as_bytes())
 }
 
 /// Prints a value as indented JSON on stdout.
@@ -38,33 +38,32 @@ pub(crate) fn line(line: impl AsRef<str>) -> Result {
 /// # Errors
 /// [`Error::Print`].
 pub(crate) fn json<T: Serialize>(value: &T) -> Result {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Error::Print(error.into()))?;
-    line(text)
+    let json = serde_json::to_string_pretty(value).map_err(|error| Error::Print(error.into()))?;
+    bytes(format!("{}\n", text::escaped(&json)).as_bytes())
 }
 
-/// Prints a value as JSON in one line on stdout.
+/// Prints a value as one line of JSON on stdout.
 ///
 /// # Errors
 /// [`Error::Print`].
 pub(crate) fn json_line<T: Serialize>(value: &T) -> Result {
-    let text = serde_json::to_string(value).map_err(|error| Error::Print(error.into()))?;
-    line(text)
+    let json = serde_json::to_string(value).map_err(|error| Error::Print(error.into()))?;
+    bytes(format!("{}\n", text::escaped(&json)).as_bytes())
 }
 
-/// Prints progress or a note on stderr. A closed stderr is no error: the command goes on.
+/// True for a terminal that can't place its cursor, by the variable TERM.
+pub(crate) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// Prints progress or a note on stderr. A closed stderr is not an error: the command continues.
 pub(crate) fn note(line: impl AsRef<str>) {
-    let _ = writeln!(io::stderr(), "{}", plain(line.as_ref()));
+    let _ = writeln!(io::stderr(), "{}", text::shown(line.as_ref()));
 }
 
-/// The text without control characters other than line breaks: a job's title or an error must not control the terminal.
-pub(crate) fn plain(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && c != '\n', " ")
-}
-
-/// A file's name in one line, with its control characters as `\\n` or `\\u{1b}`.
+/// A file's name in one line.
 pub(crate) fn named(path: &Path) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    path.to_string_lossy().chars().map(escaped).collect()
+    text::shown(&path.to_string_lossy()).into_owned()
 }
 
 /// A table of rows, built column by column and then printed.
@@ -84,11 +83,11 @@ struct Column<'a, Row> {
 enum Fit {
     Left,
     Right,
-    /// As `Left`, and cut where the terminal is too narrow.
+    /// Like `Left`, and cut where the terminal is too narrow.
     Cut,
 }
 
-/// A table of these rows, without columns yet.
+/// A table of these rows, without columns.
 pub(crate) fn table<Row>(rows: &[Row]) -> Table<'_, Row> {
     Table { rows, columns: Vec::new() }
 }
@@ -114,20 +113,19 @@ impl<'a, Row> Table<'a, Row> {
         self
     }
 
-    /// Prints it, fitted to the terminal, or in full when stdout is no terminal.
+    /// Prints the table, fitted to the terminal; in full when stdout is not a terminal.
     ///
     /// # Errors
     /// [`Error::Print`].
     pub(crate) fn print(self) -> Result {
         let size = io::stdout().is_terminal().then(|| crossterm::terminal::size().ok()).flatten();
-        line(self.lines(size.map(|(columns, _)| usize::from(columns))).join("\n"))
+        self.lines(size.map(|(columns, _)| usize::from(columns))).iter().try_for_each(line)
     }
 
-    /// Its lines, none wider than `width` unless even the columns that can't be cut are.
+    /// The lines of the table. They exceed `width` only when the columns that can't be cut already do.
     fn lines(&self, width: Option<usize>) -> Vec<String> {
         let titles = self.columns.iter().map(|column| column.title.to_owned()).collect();
-        // A title or an error text must not break the lines.
-        let cells = |row| self.columns.iter().map(|column| (column.cell)(row).replace(char::is_control, " ")).collect();
+        let cells = |row| self.columns.iter().map(|column| text::shown(&(column.cell)(row)).into_owned()).collect();
         let all: Vec<Vec<String>> = std::iter::once(titles).chain(self.rows.iter().map(cells)).collect();
         let widths = self.widths(&all, width);
         let line = |cells: &Vec<String>| {
@@ -141,7 +139,7 @@ impl<'a, Row> Table<'a, Row> {
         all.iter().map(line).collect()
     }
 
-    /// As wide as the widest cell of each column, less what has to be cut to fit into `width`.
+    /// The width of each column: its widest cell, reduced where the table has to fit into `width`.
     fn widths(&self, all: &[Vec<String>], width: Option<usize>) -> Vec<usize> {
         let widest = |at: usize| all.iter().map(|cells| text::width(&cells[at])).max().unwrap_or(0);
         let mut widths: Vec<usize> = (0..self.columns.len()).map(widest).collect();
@@ -158,7 +156,7 @@ impl<'a, Row> Table<'a, Row> {
     }
 }
 
-/// How long ago.
+/// An age, from now.
 pub(crate) fn age(at: Option<Timestamp>, now: Timestamp) -> String {
     at.map_or_else(|| UNKNOWN.into(), |at| text::duration(now.since(at)))
 }
@@ -179,11 +177,11 @@ pub(crate) fn known<T: ToString>(value: Option<T>) -> String {
 
 /// A rate with one decimal.
 pub(crate) fn rate(value: Option<f32>) -> String {
-    // The sum of nothing is -0.0, and a little less than nothing is printed the same.
+    // An empty sum is -0.0, and tiny negative rates print the same.
     known(value.map(|value| format!("{value:.1}")).map(|text| if text == "-0.0" { "0.0".into() } else { text }))
 }
 
-/// The mark of a severity: never colour alone.
+/// The mark of a severity, so that colour never stands alone.
 pub(crate) fn mark(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical => "✗",

@@ -20,7 +20,7 @@ pub(super) async fn run(client: &Client, options: Queues) -> Result {
         QueuesCommand::List(_) => {
             let queues = answered(client, client.queues()).await?;
             let all_are_known = unknown(&queues).next().is_none();
-            // Only the deployment knows why a number is missing. If it can't be read, the table is printed without the reasons.
+            // Only the deployment knows why a number is missing. If it can't be read, the table has no reasons.
             let deployment = if all_are_known { None } else { client.deployment().await.ok() };
             list(&queues, deployment.as_ref())
         }
@@ -54,12 +54,12 @@ pub(super) async fn run(client: &Client, options: Queues) -> Result {
     }
 }
 
-/// The named messages; all of them where none is named.
+/// The messages named on the command line; all when none are named.
 fn chosen(ids: Vec<String>) -> Option<Vec<String>> {
     (!ids.is_empty()).then_some(ids)
 }
 
-/// Queues without numbers: those of the pipeline that are missing, and those that the server lists without numbers.
+/// Queues without numbers: pipeline queues that are missing, and queues that the server lists without numbers.
 fn unknown(queues: &[QueueView]) -> impl Iterator<Item = QueueName> {
     QueueName::all().filter(|name| match queues.iter().find(|queue| queue.name == *name) {
         Some(queue) => queue.ready.is_none(),

@@ -1,4 +1,4 @@
-//! `up`: runs a stack until it is told to stop, with the dashboard in front of it or with lines.
+//! `up`: runs a stack until stopped, behind the dashboard or headless.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -11,10 +11,14 @@ use super::error::{Error, Result};
 use super::print::{line, note};
 use super::{dashboard, target};
 use crate::cli::{BackendName, Look, Up};
+use crate::dashboard::{Closed, OwnStack};
 use crate::up::{Backend, Fleet, Notice, Options, Stack};
 
+mod attached;
 mod env_file;
+mod leash;
 
+use attached::Attached;
 use env_file::EnvFile;
 
 pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -> Result {
@@ -43,7 +47,7 @@ pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -
         listen: options.listen,
         watch: options.watch.args(),
         fleet,
-        // A child may be started elsewhere: full paths stay right.
+        // A child may start in another folder, so paths must be absolute.
         model: options.model.map(|model| std::path::absolute(&model).unwrap_or(model)),
         provider: options.provider,
         segment_secs: options.segment_secs,
@@ -51,7 +55,9 @@ pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -
     };
     let stop = CancellationToken::new();
     let asked = on_signals(&stop)?;
-    let end = if is_headless {
+    let end = if options.attached {
+        attached(&stack_options, &stop).await
+    } else if is_headless {
         headless(&stack_options, is_repairing, &stop).await
     } else {
         with_dashboard(&stack_options, look, &stop).await
@@ -60,7 +66,7 @@ pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -
     end
 }
 
-/// A deployment whose work is done by others is changed by nobody but its operator.
+/// Repairs run automatically only where this stack does all the work; elsewhere, changes are left to the operator.
 fn usual_reconcile(backend: &Backend, fleet: Fleet) -> &'static str {
     if matches!(backend, Backend::Local) || fleet.is_whole() { "on" } else { "off" }
 }
@@ -70,8 +76,8 @@ async fn headless(options: &Options, is_repairing: bool, stop: &CancellationToke
         Err(crate::up::Error::Stopped) => return Ok(()),
         started => started?,
     };
-    // A script that read the first line and closed the pipe still wants the stack.
-    let _ = tell(&stack, options, is_repairing);
+    // A script that reads one line and closes the pipe still wants the stack.
+    let _ = announce(&stack, options, is_repairing);
     loop {
         tokio::select! {
             notice = stack.notice() => note(notice.to_string()),
@@ -84,8 +90,8 @@ async fn headless(options: &Options, is_repairing: bool, stop: &CancellationToke
     Ok(())
 }
 
-/// The line that says it is ready, and what to try. Whoever waits for it reads the first line of stdout.
-fn tell(stack: &Stack, options: &Options, is_repairing: bool) -> Result {
+/// Prints that the stack is ready, and what to try. Scripts wait for the first line on stdout.
+fn announce(stack: &Stack, options: &Options, is_repairing: bool) -> Result {
     let server = stack.server();
     let workers = if options.fleet.is_empty() { "none".to_owned() } else { options.fleet.to_string() };
     line(format!("ready: control plane at {server}, workers {workers}, logs in {}", stack.logs().display()))?;
@@ -95,7 +101,7 @@ fn tell(stack: &Stack, options: &Options, is_repairing: bool) -> Result {
     if !is_repairing {
         line("  lost jobs are shown and left as they are: repair them by plans, or start with --reconcile on")?;
     }
-    // The commands find the stack by themselves where it is in the usual place.
+    // In the default place the commands find the stack without options.
     let is_found = options.data_dir == Path::new(target::USUAL_DATA_DIR);
     let named = if is_found { String::new() } else { format!(" --server {server}") };
     line(format!("  stereospot{named}                                        the dashboard"))?;
@@ -104,7 +110,7 @@ fn tell(stack: &Stack, options: &Options, is_repairing: bool) -> Result {
     line("Ctrl-C stops it.")
 }
 
-/// What to know where no worker is started.
+/// What to know where no worker starts.
 fn why_no_workers(options: &Options) -> Option<&'static str> {
     let is_aws = matches!(options.backend, Backend::Aws { .. });
     options.fleet.is_empty().then_some(if is_aws {
@@ -122,43 +128,95 @@ async fn with_dashboard(options: &Options, look: &Look, stop: &CancellationToken
     if let Some(why) = why_no_workers(options) {
         note(why);
     }
+    let mut stack = Attached::start()?;
+    let server = tokio::select! {
+        server = stack.next() => server,
+        () = stop.cancelled() => {
+            stack.stop().await?;
+            return Ok(());
+        }
+    };
+    let Some(server) = server else { return stack.stop().await };
+    let client = stereospot_api::Client::new(&server)?;
+    let own = OwnStack { workers: options.fleet.workers().count() };
+    let mut deaths = Vec::new();
+    let end = {
+        let shown = dashboard::show(client, look, Some(own));
+        tokio::pin!(shown);
+        loop {
+            tokio::select! {
+                end = &mut shown => break Some(end),
+                // The dashboard owns the screen, so notices are collected and printed at the end.
+                notice = stack.next() => match notice {
+                    Some(notice) => deaths.push(notice),
+                    None => break None,
+                },
+                () = stop.cancelled() => break Some(Ok(Closed::Left)),
+            }
+        }
+    };
+    if let Some(last) = deaths.last() {
+        let journal = journal(&options.data_dir);
+        note(format!("children died {} times, last: {last}; all of them: {}", deaths.len(), journal.display()));
+    }
+    let at = if options.data_dir == Path::new(target::USUAL_DATA_DIR) {
+        String::new()
+    } else {
+        format!(" --data-dir {}", options.data_dir.display())
+    };
+    match end {
+        Some(Ok(Closed::Detached)) if stack.detach().await => {
+            note(format!(
+                "the stack goes on, control plane at {server}: `stereospot{at}` opens its dashboard, `stereospot down{at}` stops it"
+            ));
+            Ok(())
+        }
+        Some(Ok(_)) => {
+            note("stopping: workers first, then the control plane");
+            stack.stop().await
+        }
+        Some(Err(error)) => stack.stop().await.and(Err(error)),
+        None => {
+            note("the stack was stopped");
+            stack.stop().await
+        }
+    }
+}
+
+/// Runs the stack for a dashboard in another process, which holds our standard input open. Standard output carries the control
+/// plane's address, then a line for each notice.
+async fn attached(options: &Options, stop: &CancellationToken) -> Result {
+    leash::hold(&options.data_dir, stop);
     let mut stack = match Stack::start(options, stop).await {
         Err(crate::up::Error::Stopped) => return Ok(()),
         started => started?,
     };
-    let journal = stack.logs().join("up.log");
-    let client = stereospot_api::Client::new(stack.server())?;
-    let mut deaths = Vec::new();
-    let end = {
-        let shown = dashboard::show(client, look);
-        tokio::pin!(shown);
-        loop {
-            tokio::select! {
-                end = &mut shown => break end,
-                // The screen is the dashboard's: what happens is kept, and told at the end.
-                notice = stack.notice() => {
-                    keep(&journal, &notice);
-                    deaths.push(notice);
-                }
-                () = stop.cancelled() => break Ok(()),
+    let _ = line(stack.server());
+    loop {
+        tokio::select! {
+            notice = stack.notice() => {
+                keep(&journal(&options.data_dir), &notice);
+                let _ = line(notice.to_string());
             }
+            () = stop.cancelled() => break,
         }
-    };
-    note("stopping: workers first, then the control plane");
-    stack.stop().await;
-    if let Some(last) = deaths.last() {
-        note(format!("children died {} times, last: {last}; all of them: {}", deaths.len(), journal.display()));
     }
-    end
+    stack.stop().await;
+    Ok(())
 }
 
-fn keep(journal: &PathBuf, notice: &Notice) {
+/// The log of deaths while no terminal shows them.
+fn journal(data_dir: &Path) -> PathBuf {
+    data_dir.join("logs").join("up.log")
+}
+
+fn keep(journal: &Path, notice: &Notice) {
     if let Ok(mut journal) = OpenOptions::new().create(true).append(true).open(journal) {
         let _ = writeln!(journal, "{notice}");
     }
 }
 
-/// Cancels `stop` on the first Ctrl-C, SIGTERM or SIGHUP. A second one ends the program at once; its children then end by themselves.
+/// Cancels `stop` on the first Ctrl-C, SIGTERM or SIGHUP. A second one exits at once; the children then notice and exit too.
 fn on_signals(stop: &CancellationToken) -> Result<tokio::task::JoinHandle<()>> {
     let listen = |kind| signal(kind).map_err(|error| Error::Failed(format!("could not listen for signals: {error}")));
     let mut interrupt = listen(SignalKind::interrupt())?;

@@ -24,7 +24,7 @@ pub(super) async fn run(client: &Client, how: Json) -> Result {
 
 /// The snapshot, with the sentence and the command of each attention item beside its data.
 fn with_words(snapshot: &Snapshot) -> Result<serde_json::Value> {
-    // By way of text, in which a rate of 0.3 is 0.3: as a value it would be widened to 0.30000001192092896.
+    // By way of text, where a rate of 0.3 is 0.3: a JSON value would widen it to 0.30000001192092896.
     let text = serde_json::to_string(snapshot).map_err(|error| Error::Print(error.into()))?;
     let mut value: serde_json::Value = serde_json::from_str(&text).map_err(|error| Error::Print(error.into()))?;
     let items = value["attention"].as_array_mut().into_iter().flatten();
@@ -60,7 +60,8 @@ fn headline(snapshot: &Snapshot, server: &str) -> String {
 
 fn attention(snapshot: &Snapshot) -> Result {
     if snapshot.attention.is_empty() {
-        return line("nothing needs attention\n");
+        line("nothing needs attention")?;
+        return line("");
     }
     let now = snapshot.now;
     table(&snapshot.attention)
@@ -68,7 +69,7 @@ fn attention(snapshot: &Snapshot) -> Result {
         .left("ATTENTION", |item| item.title.clone())
         .cut("EVIDENCE", |item| item.evidence.clone())
         .right("SINCE", |item| age(Some(item.since), now))
-        .cut("NEXT", |item| words::next(&item.next))
+        .left("NEXT", |item| words::next(&item.next))
         .print()?;
     line("")
 }
@@ -106,7 +107,6 @@ fn stages(snapshot: &Snapshot) -> Result {
     line("")
 }
 
-/// How many consumers a queue has.
 pub(super) fn consumers(queue: &QueueView) -> String {
     queue.consumers.map_or_else(|| UNKNOWN.into(), |count| count.to_string())
 }
@@ -139,7 +139,7 @@ fn totals(snapshot: &Snapshot) -> String {
             format!("tasks {}/{} running │ ", sum(|service| service.running), sum(|service| service.desired))
         }
     };
-    // The workers of a deployment's services may not be ours: those send no events.
+    // Workers of a deployment's services may not be ours; those send no events.
     let workers = match there {
         0 if !tasks.is_empty() => String::new(),
         _ => format!("workers {busy}/{there} busy{speed} │ "),

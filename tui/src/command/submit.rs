@@ -1,6 +1,6 @@
-//! `submit`: checks files, makes jobs of them, uploads them, and, where wanted, waits and fetches the results.
+//! `submit`: checks files, creates jobs, uploads the files, and on request waits and downloads the results.
 //!
-//! Invariant: what can be seen to be wrong here is refused before the first byte is sent, for all files.
+//! Invariant: every mistake that can be found locally is found for all files before the first byte is sent.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use serde::Serialize;
 use stereospot_api::view::JobDetail;
 use stereospot_api::wire::NewJob;
 use stereospot_api::{Client, client};
-use stereospot_domain::{Format, JobId, JobStatus};
+use stereospot_domain::{Format, Job, JobId, JobStatus};
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio_util::io::ReaderStream;
@@ -23,33 +23,30 @@ use super::session::unless_interrupted;
 use crate::cli::Submit;
 use crate::text::duration;
 
+mod away;
 mod follow;
 mod meter;
 mod progress;
 mod source;
 
+use away::Away;
 use meter::{Meter, UploadMeter};
 use source::Source;
 
-/// How often an upload that broke is begun again.
-const UPLOAD_ATTEMPTS: u32 = 4;
-
-/// What became of one file: what `--json` prints. Every name is always there; `null` where it is not known.
+/// The outcome of one file, printed by `--json`. All fields are always present; `null` means unknown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Outcome {
-    /// None when the job could not be made.
+    /// None when the job could not be created.
     job_id: Option<JobId>,
     title: Option<String>,
     source: PathBuf,
     mode: Format,
     status: Option<JobStatus>,
-    /// Where the result was written.
     output: Option<PathBuf>,
-    /// Its size.
     bytes: Option<u64>,
     segments: Option<u32>,
     frames: Option<u64>,
-    /// From the job's making to now.
+    /// From the job's creation to now.
     wall_secs: f64,
     error: Option<String>,
 }
@@ -70,7 +67,7 @@ pub(super) async fn run(client: &Client, options: Submit) -> Result {
             Ok(job_id) if !options.json && !is_waiting => line(format!("{job_id}  {}", named(&source.path)))?,
             Ok(_) => {}
             Err(error) if is_single => return Err(error),
-            // One file's failure is no reason to leave the others.
+            // One failed file doesn't stop the others.
             Err(error) => {
                 job.failed(&error);
                 failures += 1;
@@ -84,7 +81,7 @@ pub(super) async fn run(client: &Client, options: Submit) -> Result {
         if options.json {
             if is_single { json(&job.outcome)? } else { json_line(&job.outcome)? }
         } else if end.is_ok() && job.is_sent && is_waiting {
-            line(job.told())?;
+            line(job.summary())?;
         }
         match end {
             Ok(()) => {}
@@ -98,12 +95,12 @@ pub(super) async fn run(client: &Client, options: Submit) -> Result {
     if failures == 0 { Ok(()) } else { Err(Error::Failed(format!("{failures} of the files failed"))) }
 }
 
-/// One file on its way.
+/// A file in progress.
 struct Submission {
     outcome: Outcome,
     destination: Option<Destination>,
     begun_at: Instant,
-    /// True once the source is with the control plane.
+    /// True once the source is uploaded.
     is_sent: bool,
 }
 
@@ -125,26 +122,27 @@ impl Submission {
         Self { outcome, destination, begun_at: Instant::now(), is_sent: false }
     }
 
-    /// Makes the job and uploads the source.
+    /// Creates the job and uploads the source.
     async fn begin(&mut self, client: &Client, source: &Source, options: &Submit) -> Result<JobId> {
         let title = options.title.clone().unwrap_or_else(|| source.title());
         let new = NewJob { title: Some(title), options: options.options() };
-        let job = answered(client, client.create_job(&new)).await?;
+        let mut away = Away::default();
+        let job = create(client, &new, source, &mut away).await?;
         (self.outcome.job_id, self.outcome.title, self.outcome.status) =
             (Some(job.job_id), job.title, Some(job.status));
-        upload(client, job.job_id, source).await?;
+        upload(client, job.job_id, source, &mut away).await?;
         self.is_sent = true;
         Ok(job.job_id)
     }
 
-    /// Tells why, and keeps it.
+    /// Prints the reason and keeps it.
     fn failed(&mut self, error: &Error) {
         let sentence = error.sentence().unwrap_or_default();
         note(format!("{}: {sentence}", named(&self.outcome.source)));
         self.outcome.error.get_or_insert(sentence);
     }
 
-    /// Waits for the end and fetches the result, unless Ctrl-C ends the waiting.
+    /// Waits for the end and downloads the result, until Ctrl-C.
     async fn finish(&mut self, client: &Client, options: &Submit) -> Result {
         let goes_on = format!("the job goes on, `stereospot jobs show {}` shows it", self.short());
         let limit = options.timeout.map_or(Duration::MAX, Duration::from_secs);
@@ -190,7 +188,7 @@ impl Submission {
         self.outcome.error = job.error.clone();
     }
 
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         let took = duration(self.begun_at.elapsed());
         let id = self.short();
         match &self.outcome.output {
@@ -200,30 +198,41 @@ impl Submission {
     }
 }
 
-async fn upload(client: &Client, job_id: JobId, source: &Source) -> Result {
-    let mut attempt = 1;
+async fn create(client: &Client, new: &NewJob, source: &Source, away: &mut Away) -> Result<Job> {
     loop {
-        let file = tokio::fs::File::open(&source.path).await.map_err(|error| source.unreadable(error))?;
-        let mut meter = UploadMeter::new(&source.path, source.bytes);
-        let (moved, mut is_moving) = watch::channel(());
-        // A file that grows meanwhile is sent as long as it was when it was checked.
-        let stream = ReaderStream::with_capacity(file.take(source.bytes), 256 * 1024).inspect_ok(move |part| {
-            meter.add(part.len() as u64);
-            moved.send_replace(());
-        });
-        match answered_after(client, client.upload_source(job_id, source.bytes, stream), &mut is_moving).await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.retryable() && attempt < UPLOAD_ATTEMPTS => {
-                note(format!("the upload of {} broke off, trying again: {error}", named(&source.path)));
-                tokio::time::sleep(Duration::from_secs(1 << (attempt - 1))).await;
-                attempt += 1;
+        match answered(client, client.create_job(new)).await {
+            Ok(job) => {
+                away.answered();
+                return Ok(job);
             }
+            Err(error) if away.outlasts(&named(&source.path), &error).await => {}
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// The job is done and paid for: a control plane that restarts now must not lose the result to its submitter.
+async fn upload(client: &Client, job_id: JobId, source: &Source, away: &mut Away) -> Result {
+    loop {
+        let file = tokio::fs::File::open(&source.path).await.map_err(|error| source.unreadable(error))?;
+        let mut meter = UploadMeter::new(&source.path, source.bytes);
+        let (moved, mut is_moving) = watch::channel(());
+        // Of a file that is still growing, only the length measured by the check is sent.
+        let stream = ReaderStream::with_capacity(file.take(source.bytes), 256 * 1024).inspect_ok(move |part| {
+            meter.add(part.len() as u64);
+            moved.send_replace(());
+        });
+        match answered_after(client, client.upload_source(job_id, source.bytes, stream), &mut is_moving).await {
+            Ok(_) => {
+                away.answered();
+                return Ok(());
+            }
+            Err(error) if away.outlasts(&format!("the upload of {} broke off", named(&source.path)), &error).await => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The job is done and paid for, so a control plane restart now must not lose the result.
 async fn fetch_patiently(client: &Client, job_id: JobId, destination: &Destination) -> Result<u64> {
     let is_passing = |error: &Error| matches!(error, Error::Api(error) if client::Error::retryable(error));
     let mut pauses = [1, 2, 4, 8].into_iter();

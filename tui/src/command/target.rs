@@ -1,32 +1,65 @@
-//! Which control plane a command talks to.
+//! Chooses the control plane that a command talks to.
 //!
-//! Invariant: a command never goes to another stack than the one it names. The first rule that applies decides:
+//! Invariant: a command never reaches another stack than the one it names. The first matching rule decides:
 //! 1. A named server (`--server`, `STEREOSPOT_SERVER`). Only `--data-dir` on the command line overrides the variable
 //!    ([`crate::cli::Cli::read`] does that).
 //! 2. The control plane that runs on the data directory: the named one (`--data-dir`, `STEREOSPOT_DATA_DIR`), else
 //!    [`USUAL_DATA_DIR`].
-//! 3. If none runs there, but the directory was named or a stack ran on it before, an error. While `up` is starting its control
-//!    plane, the error says so. Going to another server would give the work to a stack that the user doesn't mean.
-//! 4. If nothing was named and no stack ever ran in the usual place, [`DEFAULT_SERVER`].
+//! 3. If none runs there, but the directory was named or a stack ran on it before, an error, which says so while `up` is still
+//!    starting. Another server would give the work to the wrong stack.
+//! 4. If nothing was named and no stack ever ran in the default place, [`DEFAULT_SERVER`].
 //!
-//! The dashboard follows these rules when it is opened, and then keeps its address.
+//! The dashboard applies these rules once, when it opens.
 
 use std::path::Path;
+use std::time::Duration;
 
 use stereospot_api::client::DEFAULT_SERVER;
 
+use tokio::time::{Instant, sleep};
+
 use super::error::{Error, Result};
+use super::print::note;
 use crate::up::{Running, is_held, lock_path};
 
 /// Where a local stack keeps its data by default.
 pub(super) const USUAL_DATA_DIR: &str = "./stereospot-data";
 
-/// The server that a command talks to, by the rules above.
+/// How long a stack may take to start its control plane.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The address of the chosen control plane.
 ///
 /// # Errors
-/// [`Error::Failed`] when no stack runs on the data directory: the sentence says how to start it.
+/// [`Error::Failed`] when no stack runs on the data directory; the sentence says how to start one.
 pub(super) fn server(given: Option<&str>, data_dir: Option<&Path>) -> Result<String> {
     given.map_or_else(|| on(data_dir, Path::new(USUAL_DATA_DIR)), |server| Ok(server.to_owned()))
+}
+
+/// Like [`server`], for work that can wait: while a stack on the data directory is starting its control plane, or starting it again,
+/// this waits for it.
+///
+/// # Errors
+/// As [`server`].
+pub(super) async fn server_once_started(given: Option<&str>, data_dir: Option<&Path>) -> Result<String> {
+    let began = Instant::now();
+    let mut is_said = false;
+    loop {
+        match server(given, data_dir) {
+            Err(_)
+                if is_held(&lock_path(data_dir.unwrap_or(Path::new(USUAL_DATA_DIR))))
+                    && began.elapsed() < STARTS_WITHIN =>
+            {
+                if !std::mem::replace(&mut is_said, true) {
+                    note("the stack's control plane is being started: waiting for it");
+                }
+                sleep(PAUSE).await;
+            }
+            found => return found,
+        }
+    }
 }
 
 fn on(data_dir: Option<&Path>, usual: &Path) -> Result<String> {

@@ -1,4 +1,4 @@
-//! A write: its plan is made and shown, then confirmed, then applied and reported item by item.
+//! A write: plans it, shows the plan, asks, applies it, and reports each item.
 //!
 //! Invariant: nothing is applied that was not shown first, and nothing without `--yes` or a word typed at a terminal.
 
@@ -16,10 +16,10 @@ use super::session::who;
 use crate::cli::Write;
 use crate::text::unknown_end;
 
-/// Most items of a plan that are listed for people; `--json` has them all.
+/// The most items of a plan listed for people; `--json` has them all.
 const LISTED: usize = 20;
 
-/// Plans an action and, unless told otherwise, applies it.
+/// Plans an action and, unless it is a dry run, applies it.
 pub(super) async fn carry_out(client: &Client, action: Action, how: Write) -> Result {
     let is_asking = !how.dry_run && !how.yes;
     if is_asking && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
@@ -65,7 +65,7 @@ pub(super) async fn carry_out(client: &Client, action: Action, how: Write) -> Re
     report(&plan, &applied, how)
 }
 
-/// The queue that the plan is about, where it is refused only because the queue is empty. That is what the caller wants.
+/// The plan's queue, if the plan is refused only because the queue is empty. That is what the caller wants.
 fn emptied(plan: &Plan) -> Option<QueueName> {
     let queue = match plan.action {
         Action::Purge { queue, .. } | Action::Replay { queue, .. } => queue,
@@ -76,7 +76,7 @@ fn emptied(plan: &Plan) -> Option<QueueName> {
 
 fn show(plan: &Plan, how: Write) -> Result {
     for text in describe(plan) {
-        // stdout belongs to the JSON where it is wanted.
+        // stdout belongs to the JSON, if requested.
         if how.json.json { note(text) } else { line(text)? }
     }
     Ok(())

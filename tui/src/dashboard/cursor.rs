@@ -1,14 +1,14 @@
-//! The cursor of a list: it stays on an identity, not on a row.
+//! The cursor of a list, bound to an entry's identity rather than to a row.
 
 use std::cell::Cell;
 
-/// A list's cursor and scroll position. The view writes down what it showed (`top`, `rows`), so that a page is a page.
+/// A list's cursor and scroll position. The view stores what it showed (`top`, `rows`), so that paging moves by what was visible.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<Id> {
     selected: Option<Id>,
-    /// False until a key was pressed here: the cursor then rests on the first row, whatever that is.
+    /// False until a key was pressed here; until then the cursor rests on the first row.
     is_chosen: bool,
-    /// Where the selected one was last: the place to fall back to when it is gone, and the first place to look.
+    /// The last index of the selected entry: searched first, and the fallback when the entry is gone.
     anchor: Cell<usize>,
     top: Cell<usize>,
     rows: Cell<usize>,
@@ -21,7 +21,7 @@ impl<Id> Default for Cursor<Id> {
 }
 
 impl<Id: PartialEq> Cursor<Id> {
-    /// Where the selected one is in a list of `len`; a neighbour where it is gone; none in an empty list.
+    /// The index of the selected entry in a list of `len`; a neighbour if it is gone; none in an empty list.
     pub(crate) fn index(&self, len: usize, at: impl Fn(usize) -> Id) -> Option<usize> {
         let last = len.checked_sub(1)?;
         let anchor = self.anchor.get();
@@ -31,7 +31,7 @@ impl<Id: PartialEq> Cursor<Id> {
         }
         match (0..len).find(|index| at(*index) == *selected) {
             Some(found) => {
-                // The rows moved under it: move the window along, so that it stays where the eye is.
+                // Rows moved under the cursor: scroll along, so that it stays at the same height on the screen.
                 let top = self.top.get() as isize + found as isize - anchor as isize;
                 self.top.set(top.max(0) as usize);
                 self.anchor.set(found);
@@ -41,8 +41,7 @@ impl<Id: PartialEq> Cursor<Id> {
         }
     }
 
-    /// The list is new: puts the cursor on what is under it, so that it stays on that one when rows shift; on the first row
-    /// while nobody has chosen.
+    /// The list changed: moves the cursor along with its entry. Until the operator has chosen one, it rests on the first row.
     pub(crate) fn settle(&mut self, len: usize, at: impl Fn(usize) -> Id) {
         let index = if self.is_chosen { self.index(len, &at) } else { (len > 0).then_some(0) };
         self.selected = index.map(at);
@@ -51,12 +50,17 @@ impl<Id: PartialEq> Cursor<Id> {
         }
     }
 
-    /// A key was pressed: from now on the cursor stays on what it stands on.
+    /// A key was pressed: from now on the cursor follows its entry.
     pub(crate) fn choose(&mut self) {
         self.is_chosen = true;
     }
 
-    /// Puts the cursor on one.
+    /// The entry that the operator has chosen, even if it is gone.
+    pub(crate) fn chosen(&self) -> Option<&Id> {
+        self.selected.as_ref().filter(|_| self.is_chosen)
+    }
+
+    /// Selects an entry.
     pub(crate) fn select(&mut self, index: usize, id: Id) {
         self.is_chosen = true;
         self.anchor.set(index);
@@ -75,7 +79,7 @@ impl<Id: PartialEq> Cursor<Id> {
         self.rows.get().saturating_sub(1).max(1) as isize
     }
 
-    /// The first row to show when `rows` fit and the cursor stands on `index`.
+    /// The first row to show when `rows` fit and the cursor is at `index`.
     pub(crate) fn window(&self, index: usize, len: usize, rows: usize) -> usize {
         self.rows.set(rows.max(1));
         let top = self.top.get().min(index).max((index + 1).saturating_sub(rows.max(1))).min(len.saturating_sub(rows));
@@ -84,7 +88,7 @@ impl<Id: PartialEq> Cursor<Id> {
     }
 }
 
-/// The next place after `from`, or before it where `by` is negative, that `is` what is sought.
+/// The next index after `from`, or before it for a negative `by`, for which `is` holds.
 pub(crate) fn next(from: Option<usize>, len: usize, by: isize, is: impl Fn(usize) -> bool) -> Option<usize> {
     let from = from?;
     if by > 0 { (from + 1..len).find(|at| is(*at)) } else { (0..from.min(len)).rev().find(|at| is(*at)) }
@@ -109,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_chosen_yet() {
+    fn nothing_is_chosen_yet() {
         let ids = ['a', 'b'];
         let mut cursor = Cursor::default();
         cursor.settle(2, |index| ids[index]);

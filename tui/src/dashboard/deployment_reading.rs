@@ -1,4 +1,4 @@
-//! What the control plane found of its platform, as last read.
+//! The control plane's last report on its platform.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use stereospot_domain::{QueueName, Timestamp};
 
 use super::effect::Effect;
 
-/// Pause between two readings while the screen is open, where a reading is free.
+/// Pause between two reads while the screen is open, where a read is free.
 const FREE_REST: Duration = Duration::from_secs(5);
 
-/// The same pause where each reading is billed: it asks the platform for each queue.
+/// The same pause where each read is billed, because it queries every queue.
 const PAID_REST: Duration = Duration::from_secs(60);
 
-/// The last reading.
+/// The last read.
 #[derive(Debug, Default)]
 pub(crate) struct DeploymentReading {
     pub view: Option<Box<DeploymentView>>,
-    /// When it was read, by the server's clock.
+    /// By the server's clock.
     pub read_at: Option<Timestamp>,
     pub error: Option<String>,
     is_wanted: bool,
@@ -26,18 +26,18 @@ pub(crate) struct DeploymentReading {
 }
 
 impl DeploymentReading {
-    /// Asks for a reading now.
+    /// Requests a read now.
     pub(crate) fn ask(&mut self) {
         self.is_wanted = true;
     }
 
-    /// The connection is new: the deployment may have changed, and a reading under way will not be answered.
+    /// After a reconnect the deployment may have changed, and the pending read will not be answered.
     pub(crate) fn restart(&mut self) {
         (self.is_wanted, self.is_reading) = (true, false);
     }
 
-    /// The reading that is due now, if one is: one after each connection, because other screens show what is not deployed; more
-    /// while the deployment's screen is open.
+    /// The read that is due now, if any: one after each connection, because other screens show what is not deployed; more while
+    /// the deployment's screen is open.
     pub(crate) fn due(&mut self, is_open: bool, is_paid: bool, now: Duration) -> Option<Effect> {
         let rest = if is_paid { PAID_REST } else { FREE_REST };
         let has_rested = self.asked_at.is_none_or(|at| now.saturating_sub(at) >= rest);
@@ -48,7 +48,7 @@ impl DeploymentReading {
         Some(Effect::FetchDeployment)
     }
 
-    /// Takes in a reading.
+    /// Stores the answer.
     pub(crate) fn fill(&mut self, view: Result<Box<DeploymentView>, String>, at: Timestamp) {
         self.is_reading = false;
         match view {
@@ -57,7 +57,7 @@ impl DeploymentReading {
         }
     }
 
-    /// Why a queue is not there, in words; none where it exists or nothing is known.
+    /// Why a queue is missing, in words; none where it exists or nothing is known.
     pub(crate) fn absent(&self, name: QueueName) -> Option<String> {
         let not_deployed = || "not deployed".to_owned();
         match self.view.as_ref()?.queues.iter().find(|queue| queue.name == name) {

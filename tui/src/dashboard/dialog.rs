@@ -1,6 +1,6 @@
-//! A write on its way: asked for, shown as a plan, applied, reported.
+//! A write in progress: requested, shown as a plan, applied, reported.
 //!
-//! Invariant: the key that opens the dialog never applies the plan, and what takes messages away is confirmed by typing.
+//! Invariant: the key that opens the dialog never applies the plan, and anything that removes messages is confirmed by typing.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -11,23 +11,22 @@ use stereospot_domain::plan::{Action, ItemResult, Plan};
 
 use super::effect::Effect;
 
-/// A key pressed sooner than this after the plan appeared was meant for what was there before.
+/// A key pressed sooner than this after the plan appeared was meant for the screen before it.
 pub(crate) const SETTLE: Duration = Duration::from_millis(500);
 
-/// Where the write stands.
+/// The state of the write.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
-    /// The server makes the plan.
+    /// The server is making the plan.
     Asking,
-    /// It is shown; nothing has been sent.
+    /// The plan is shown; nothing has been sent.
     Shown(Box<Plan>),
-    /// The server carries it out.
+    /// The server is applying the plan.
     Applying(Box<Plan>),
-    /// It ended.
     Done(Box<Plan>, Vec<ItemResult>),
-    /// The server said no, or could not be asked.
+    /// The server refused, or could not be reached.
     Failed(String),
-    /// It was sent, and no answer came.
+    /// It was sent, but no answer came.
     Unknown(String),
 }
 
@@ -39,19 +38,18 @@ pub(crate) enum Face {
     Json,
 }
 
-/// How much of the text there was room for, as last drawn.
+/// The size of the text area, as last drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Drawn {
-    /// Rows of what scrolls.
+    /// Rows of the scrolling part.
     pub rows: usize,
     /// How far it scrolls.
     pub reach: usize,
 }
 
-/// The dialog.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Dialog {
-    /// Tells its answers from those to an earlier dialog.
+    /// Ties answers to this dialog, not to an earlier one.
     pub serial: u64,
     pub action: Action,
     pub step: Step,
@@ -60,15 +58,14 @@ pub(crate) struct Dialog {
     pub face: Face,
     pub scroll: usize,
     pub drawn: Cell<Drawn>,
-    /// When the plan appeared.
     shown_at: Duration,
-    /// True once it was said that leaving stops nothing.
+    /// True once the dialog has said that leaving stops nothing.
     is_leaving: bool,
     /// The key that opened it, which never applies the plan.
     opened_by: KeyCode,
 }
 
-/// What a key in the dialog leads to.
+/// The result of a key in the dialog.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Outcome {
     Stay,
@@ -93,30 +90,27 @@ impl Dialog {
         }
     }
 
-    /// What must be typed. A purge is always typed, whatever the server asks for.
+    /// The word to type. A purge always needs one, whatever the server asks for.
     pub(crate) fn confirm(plan: &Plan) -> Option<String> {
         let purge = matches!(plan.action, Action::Purge { .. }).then(|| format!("purge {}", plan.items.len()));
         plan.confirm.clone().or(purge)
     }
 
-    /// The one key that applies a plan for which nothing is typed. Not Enter, of which a second one comes easily; Enter only
-    /// where `a` opened it.
+    /// The key that applies a plan without a typed word. Not Enter, which is easily pressed twice, unless `a` opened the dialog.
     pub(crate) fn apply_key(&self) -> KeyCode {
         if self.opened_by == KeyCode::Char('a') { KeyCode::Enter } else { KeyCode::Char('a') }
     }
 
-    /// How long it has been being applied.
+    /// How long the plan has been in progress.
     pub(crate) fn applying_for(&self, now: Duration) -> Duration {
         now.saturating_sub(self.shown_at)
     }
 
-    /// The plan has come.
     pub(crate) fn show(&mut self, plan: Plan, now: Duration) {
         self.step = Step::Shown(Box::new(plan));
         self.shown_at = now;
     }
 
-    /// Applying ended.
     pub(crate) fn finish(&mut self, results: Vec<ItemResult>) {
         if let Step::Applying(plan) = &self.step {
             self.step = Step::Done(plan.clone(), results);
@@ -124,20 +118,21 @@ impl Dialog {
         }
     }
 
-    /// A key while the dialog is open. `now` is the time since start, `server_now` the server's clock.
+    /// Handles a key. `now` is the time since start, `server_now` the server's clock.
     pub(crate) fn key(&mut self, key: KeyEvent, now: Duration, server_now: Timestamp) -> Outcome {
         self.note = None;
         match (key.code, &self.step) {
-            // Thousands of messages take minutes: nobody is to be held here that long.
+            // Thousands of messages take minutes: let the operator leave.
             (KeyCode::Esc, Step::Applying(_)) if !self.is_leaving => {
                 self.is_leaving = true;
-                self.note = Some("it is being applied and goes on: esc again leaves it, its end is told".into());
+                self.note =
+                    Some("it is being applied and goes on: esc again leaves it, a message says how it ended".into());
                 return Outcome::Stay;
             }
             (KeyCode::Esc, _) => return Outcome::Close,
             (KeyCode::Down, _) => self.scroll_by(1),
             (KeyCode::Up, _) => self.scroll_by(-1),
-            // A line of the last page stays in sight.
+            // A page keeps one line of the last one visible.
             (KeyCode::PageDown, _) => self.scroll_by(self.page()),
             (KeyCode::PageUp, _) => self.scroll_by(-self.page()),
             (_, Step::Shown(plan)) => {
@@ -157,7 +152,7 @@ impl Dialog {
     }
 
     fn scroll_by(&mut self, lines: isize) {
-        // The room may have grown since: from what is seen, not from what was once scrolled to.
+        // The area may have grown: scroll from what is visible, not from an older position.
         let reach = self.drawn.get().reach;
         self.scroll = self.scroll.min(reach).saturating_add_signed(lines).min(reach);
     }
@@ -176,7 +171,7 @@ impl Dialog {
                 self.note = Some("the command is on the clipboard".into());
                 return Outcome::Do(Effect::Copy(plan.command.clone()));
             }
-            // A key held down, or pressed twice, must not type into a dialog that it has just opened.
+            // A key that is held down or pressed twice must not type into the dialog that it just opened.
             KeyCode::Char(_) | KeyCode::Enter if now < self.shown_at + SETTLE => {}
             KeyCode::Char(_) if confirm.is_some() && self.typed.len() >= 200 => {}
             KeyCode::Char(letter) if confirm.is_some() => self.typed.push(letter),

@@ -8,16 +8,16 @@ use uuid::Uuid;
 
 use super::export::Export;
 
-/// Events of one job that are read and held.
+/// Events of one job that are read and kept.
 pub(crate) const JOB_EVENTS: u32 = 500;
 
-/// Lines of one search for logs: the most that a search can have.
+/// Log lines per search: the most that the server returns.
 pub(crate) const LOG_LINES: u32 = 10_000;
 
 /// Messages of a dead-letter queue that are read.
 pub(crate) const MESSAGES: u32 = 500;
 
-/// Something to be done outside.
+/// Something to do outside.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
     /// Make a plan.
@@ -25,41 +25,43 @@ pub(crate) enum Effect {
         serial: u64,
         action: Action,
     },
-    /// Apply one.
+    /// Apply a plan.
     Apply {
         serial: u64,
         plan_id: Uuid,
         confirm: Option<String>,
     },
-    /// Read a job in full; with its events where they are not known yet.
+    /// Read a job in full, including its events if they are not known yet.
     FetchJob {
         job_id: JobId,
         with_events: bool,
     },
     /// Read a queue's messages.
     Peek(QueueName),
-    /// Search for a job's log lines; ends the search under way.
+    /// Search for a job's log lines; cancels the running search.
     SearchLogs {
         job_id: JobId,
     },
-    /// Drop the search under way.
+    /// Cancel the running search.
     StopSearch,
     /// Read what the control plane found of its platform.
     FetchDeployment,
-    /// Write a new file.
     Export(Export),
-    /// Put a text on the clipboard.
+    /// Copy a text to the clipboard.
     Copy(String),
-    /// Take the mouse, or give it back.
+    /// Capture the mouse, or release it.
     Mouse(bool),
-    /// Draw every cell again.
+    /// Redraw every cell.
     Redraw,
-    /// Stop the process until a shell wakes it.
+    /// Suspend the process until the shell resumes it.
     Sleep,
+    /// Close the dashboard; a stack that it started stops.
     Quit,
+    /// Close the dashboard and leave its stack running.
+    Detach,
 }
 
-/// What an effect resulted in; errors are sentences already.
+/// The result of an effect; errors are already sentences.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Plan {
@@ -84,15 +86,15 @@ pub(crate) enum Answer {
         page: Result<LogPage, String>,
     },
     Deployment(Result<Box<DeploymentView>, String>),
-    /// Which file was written, or why not.
+    /// The written file, or why there is none.
     Exported(Result<String, String>),
 }
 
-/// Why there are no results of a plan.
+/// Why a plan has no results.
 #[derive(Debug)]
 pub(crate) enum Unapplied {
     /// It was not applied.
     Not(String),
-    /// It was sent and no answer came: it may have been applied.
+    /// It was sent without an answer, so it may have been applied.
     Perhaps(String),
 }

@@ -1,25 +1,27 @@
-//! What is shown, as a file: for a ticket, for a colleague, for later.
+//! Exports the screen's content to a file.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tokio::io::AsyncWriteExt;
 
-/// A file to be written.
+use crate::text;
+
+/// A file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Export {
     /// Its name: environment, place and time.
     pub name: String,
-    /// What it holds, for people: `14 messages`.
+    /// Its content for people: `14 messages`.
     pub what: String,
     pub text: String,
 }
 
 impl Export {
-    /// Writes it into the folder that the dashboard was started in. Says what was written where.
+    /// Writes it into the folder that the dashboard was started in; returns a sentence for the operator.
     ///
     /// # Errors
-    /// A sentence that says why not. An existing file is never overwritten.
+    /// One sentence. An existing file is never overwritten.
     pub(crate) async fn write(self) -> Result<String, String> {
         let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         self.write_into(&folder).await
@@ -39,19 +41,18 @@ impl Export {
     }
 }
 
-/// What a screen gives for a file.
+/// What a screen exports.
 #[derive(Debug)]
 pub(crate) struct Content {
-    /// What it is, for people: `14 messages`.
+    /// Its content for people: `14 messages`.
     pub what: String,
     pub extension: &'static str,
     pub text: String,
 }
 
 impl Content {
-    /// A value as JSON.
     pub(crate) fn json<T: Serialize>(what: String, value: &T) -> Option<Self> {
-        Some(Self { what, extension: "json", text: serde_json::to_string_pretty(value).ok()? })
+        Some(Self { what, extension: "json", text: text::escaped(&serde_json::to_string_pretty(value).ok()?).into() })
     }
 }
 

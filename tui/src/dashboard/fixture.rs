@@ -1,4 +1,4 @@
-//! A pipeline in trouble, for tests: every screen has something to show.
+//! A pipeline in trouble, for tests: every screen has content.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ fn sized(mut view: JobView, done: u32, running: u32, total: u32) -> JobView {
     view
 }
 
-/// The job that is stuck: one dead-lettered segment, two missing.
+/// The stuck job: one dead-lettered segment, two missing.
 pub(crate) fn stuck_job() -> JobView {
     let mut view = sized(job(1, "holiday in the dolomites.mp4", JobStatus::ChunkingComplete), 61, 0, 64);
     (view.segments_dead, view.attempts, view.last_activity_at) = (Some(1), 3, ago(540));
@@ -139,7 +139,7 @@ fn queues() -> Vec<QueueView> {
         .flat_map(|(role, ready, dead)| [queue(role, false, ready), queue(role, true, dead)])
         .collect();
     list[0].drains_in_secs = Some(12.0);
-    // One backend that only approximates, one stage that stands, one value that isn't known.
+    // One approximate queue, one stalled stage, one unknown value.
     list[2].ready = list[2].ready.map(|seen| Observed { is_exact: false, ..seen });
     (list[4].out_per_minute, list[4].consumers) = (Some(0.0), Some(0));
     list[6].delayed = None;

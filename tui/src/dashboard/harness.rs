@@ -1,4 +1,4 @@
-//! A dashboard without terminal and network: for benches and tests.
+//! A dashboard without terminal and network, for benchmarks and tests.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::state::State;
 use super::theme::{Theme, ThemeName};
 use super::{screens, update, view};
 
-/// A dashboard that is fed by hand and draws into memory. Its clock stands still unless it is told to go on.
+/// A dashboard that is fed by hand and draws into memory. Its clock only moves on request.
 #[derive(Debug)]
 pub struct Harness {
     pub(crate) state: State,
@@ -24,7 +24,7 @@ pub struct Harness {
 }
 
 impl Harness {
-    /// One of this size, in columns and rows.
+    /// A dashboard of this size, in columns and rows.
     #[must_use]
     pub fn new(columns: u16, rows: u16) -> Self {
         let theme = Theme::new(ThemeName::Dark, false);
@@ -54,13 +54,13 @@ impl Harness {
         self.input(Input::Key(KeyEvent::new(code, KeyModifiers::NONE)));
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     pub fn pass(&mut self, duration: Duration) {
         self.now += duration;
         self.input(Input::Tick);
     }
 
-    /// Draws as the loop does: only if something changed, and only what changed. True when it drew.
+    /// Draws as the loop does: only if something changed, and only the changed cells. Returns whether it drew.
     pub fn draw(&mut self) -> bool {
         if !self.state.is_dirty {
             return false;
@@ -71,7 +71,7 @@ impl Harness {
         true
     }
 
-    /// What the terminal shows.
+    /// The screen's content.
     #[must_use]
     pub fn screen(&self) -> &Buffer {
         self.terminal.backend().buffer()

@@ -7,7 +7,7 @@ use stereospot_domain::plan::AppliedPlan;
 
 use super::effect::Answer;
 
-/// One thing that happened.
+/// One event of the loop.
 #[derive(Debug)]
 pub(crate) enum Input {
     Key(KeyEvent),
@@ -24,16 +24,16 @@ pub(crate) enum Input {
 pub(crate) enum Net {
     /// An attempt begins; the first is 1.
     Connecting { attempt: u32 },
-    /// Everything, anew.
+    /// A full snapshot.
     Snapshot(Box<Snapshot>),
     /// Jobs beyond the snapshot.
     Jobs(Vec<JobView>),
     /// The action log, newest first.
     Actions(Vec<AppliedPlan>),
-    /// The newest events of before the changes, in the order of their arrival.
+    /// The latest events from before the changes, in order of arrival.
     Events(Vec<Event>),
     /// One change.
     Change(Change),
-    /// The connection is gone; the next attempt comes in `retry_in`.
+    /// The connection is lost; the next attempt comes in `retry_in`.
     Lost { attempt: u32, retry_in: std::time::Duration, reason: String },
 }

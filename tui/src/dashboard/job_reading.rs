@@ -8,10 +8,10 @@ use stereospot_domain::{Event, EventKind, JobId, Timestamp};
 use super::effect::{Effect, JOB_EVENTS};
 use super::ring::Ring;
 
-/// Shortest pause between two readings after a change, and the pause after which the job is read even without one.
+/// Shortest pause between two reads after a change, and the pause after which an unchanged job is read again.
 const FREE_REST: (Duration, Duration) = (Duration::from_millis(400), Duration::from_secs(5));
 
-/// The same pauses where each reading is billed: it asks the platform for row, completions, lock and objects.
+/// The same pauses where each read is billed: it queries row, completions, lock and objects.
 const PAID_REST: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 
 /// The job that is open, or was last.
@@ -19,7 +19,7 @@ const PAID_REST: (Duration, Duration) = (Duration::from_secs(5), Duration::from_
 pub(crate) struct JobReading {
     pub id: JobId,
     pub data: Option<Box<JobDetail>>,
-    /// When it was read, by the server's clock.
+    /// By the server's clock.
     pub read_at: Option<Timestamp>,
     pub error: Option<String>,
     pub events: Ring<Event>,
@@ -44,22 +44,22 @@ impl JobReading {
         }
     }
 
-    /// The job has changed since the last reading.
+    /// The job has changed since the last read.
     pub(crate) fn outdate(&mut self) {
         self.is_outdated = true;
     }
 
-    /// The operator opened the job or changed something: the next reading is due at once.
+    /// The operator opened the job or changed something, so read it at once.
     pub(crate) fn renew(&mut self) {
         (self.is_outdated, self.asked_at) = (true, None);
     }
 
-    /// The connection is new: a reading under way will not be answered, and events may have been missed.
+    /// After a reconnect the pending read will not be answered, and events may have been missed.
     pub(crate) fn restart(&mut self) {
         (self.is_outdated, self.has_events, self.is_reading) = (true, false, false);
     }
 
-    /// The reading that is due now, if one is.
+    /// The read that is due now, if any.
     pub(crate) fn due(&mut self, is_paid: bool, now: Duration) -> Option<Effect> {
         let (shortest, longest) = if is_paid { PAID_REST } else { FREE_REST };
         let rested = |rest| self.asked_at.is_none_or(|at| now.saturating_sub(at) >= rest);
@@ -71,7 +71,7 @@ impl JobReading {
         Some(Effect::FetchJob { job_id: self.id, with_events: !self.has_events })
     }
 
-    /// Takes in a reading.
+    /// Stores the answer.
     pub(crate) fn fill(&mut self, detail: Result<Box<JobDetail>, String>, events: Option<Vec<Event>>, at: Timestamp) {
         self.is_reading = false;
         match detail {
@@ -83,7 +83,7 @@ impl JobReading {
             Err(error) => self.error = Some(error),
         }
         if let Some(events) = events {
-            // They include the events that the stream brought meanwhile.
+            // These include the events that the stream brought in the meantime.
             self.events.clear();
             for event in events {
                 self.events.push(event);
@@ -92,7 +92,7 @@ impl JobReading {
         }
     }
 
-    /// Takes in an event from the stream.
+    /// Adds an event from the stream.
     pub(crate) fn push(&mut self, event: &Event) {
         let is_known = self.events.iter().rev().take(50).any(|known| known.id == event.id);
         if !is_known {
@@ -102,7 +102,7 @@ impl JobReading {
             self.outdate();
         }
     }
-    /// Its segments; none where they are not known yet.
+    /// Its segments; none while unknown.
     pub(crate) fn segments(&self) -> &[SegmentView] {
         self.data.as_ref().map(|data| data.segments.as_slice()).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
-//! Every job the dashboard knows, filtered and in an order.
+//! Every job the dashboard knows, filtered and sorted.
 //!
-//! Invariant: a change costs O(1). Filtering and sorting happen in [`Jobs::rearrange`] only, which the caller runs a few times a
-//! second at most. Rows are small, because 100,000 of them are held.
+//! Invariant: a change costs O(1). Only [`Jobs::rearrange`] filters and sorts; the caller runs it a few times a second at most.
+//! Rows are small, because there are up to 100,000.
 
 mod order;
 mod row;
@@ -17,7 +17,7 @@ pub(crate) use row::{JobRow, status_word};
 
 use crate::text::contains;
 
-/// Most jobs that are held; the oldest go first, and are counted.
+/// The most jobs kept; the oldest are dropped and counted.
 pub(crate) const MAX_JOBS: usize = 200_000;
 
 /// How many jobs are running, waiting, stuck, failed and completed.
@@ -33,7 +33,7 @@ pub(crate) struct Tally {
 impl Tally {
     fn slot(&mut self, row: &JobRow) -> Option<&mut u64> {
         Some(match row.status {
-            _ if row.is_stuck() && row.is_active() => &mut self.stuck,
+            _ if row.is_stuck() => &mut self.stuck,
             JobStatus::Failed => &mut self.failed,
             JobStatus::Completed => &mut self.completed,
             JobStatus::Deleted => return None,
@@ -48,14 +48,14 @@ impl Tally {
 pub(crate) struct Jobs {
     rows: Vec<JobRow>,
     by_id: HashMap<JobId, u32>,
-    /// Every row, in order.
+    /// Every row, sorted.
     all: Vec<u32>,
-    /// The rows that the filter lets through, in order.
+    /// The rows that pass the filter, sorted.
     shown: Vec<u32>,
     tally: Tally,
     filter: String,
     order: &'static Order,
-    /// New rows, which are shown after the next rearrangement.
+    /// New rows, shown after the next rearrangement.
     fresh: Vec<u32>,
     is_unsorted: bool,
     is_unfiltered: bool,
@@ -81,7 +81,7 @@ impl Default for Jobs {
 }
 
 impl Jobs {
-    /// Takes in a new or changed job.
+    /// Inserts or updates a job.
     pub(crate) fn upsert(&mut self, view: JobView) {
         let row = JobRow::from(view);
         if let Some(at) = self.by_id.get(&row.id).copied() {
@@ -91,7 +91,7 @@ impl Jobs {
                 *slot -= 1;
             }
             self.is_unsorted |= order.key(old) != order.key(&row);
-            self.is_unfiltered |= !self.filter.is_empty() && old.matches(&self.filter) != row.matches(&self.filter);
+            self.is_unfiltered |= !self.filter.is_empty() && old.passes(&self.filter) != row.passes(&self.filter);
             *old = row;
             if let Some(slot) = self.tally.slot(&self.rows[at as usize]) {
                 *slot += 1;
@@ -107,7 +107,7 @@ impl Jobs {
         self.fresh.push(at);
     }
 
-    /// Like [`Jobs::upsert`], for a page that may be older than what the stream has brought since.
+    /// Like [`Jobs::upsert`], for a page that may be older than what the stream has brought.
     pub(crate) fn upsert_older(&mut self, view: JobView) {
         let is_news = self.get(view.job.job_id).is_none_or(|row| row.last_activity_at < view.last_activity_at);
         if is_news {
@@ -115,7 +115,7 @@ impl Jobs {
         }
     }
 
-    /// Forgets every job, keeping filter and order.
+    /// Removes every job; filter and order stay.
     pub(crate) fn clear(&mut self) {
         let (filter, order, dropped) = (std::mem::take(&mut self.filter), self.order, self.dropped);
         *self = Self { filter, order, dropped, ..Self::default() };
@@ -125,13 +125,13 @@ impl Jobs {
         self.by_id.get(&id).map(|at| &self.rows[*at as usize])
     }
 
-    /// The first job whose id begins so.
+    /// The first job whose id starts with the text.
     pub(crate) fn by_prefix(&self, prefix: &str) -> Option<JobId> {
         let mut buffer = [0; 36];
         self.rows.iter().map(|row| row.id).find(|id| id.0.as_hyphenated().encode_lower(&mut buffer).starts_with(prefix))
     }
 
-    /// How many are held.
+    /// How many are kept.
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -163,7 +163,7 @@ impl Jobs {
         &self.filter
     }
 
-    /// The unfinished jobs, those with findings first; at most `limit`. Looks at every job, so call it only a few times a second.
+    /// The unfinished jobs, those with findings first; at most `limit`. Scans every job, so call it only a few times a second.
     pub(crate) fn active(&self, limit: usize) -> Vec<JobId> {
         let mut active: Vec<&JobRow> = self.rows.iter().filter(|row| row.is_active()).collect();
         let key = |row: &&JobRow| Order::by_severity(row);
@@ -179,34 +179,36 @@ impl Jobs {
         self.order = order;
         self.include_fresh();
         let rows = &self.rows;
-        // Nothing is in place yet, so the keys are made once and not at each comparison.
+        // Nothing is sorted yet, so sort keys are computed once per row rather than at each comparison.
         self.all.sort_by_cached_key(|at| order.key(&rows[*at as usize]));
         self.is_unsorted = false;
         self.filter_all();
     }
 
-    /// Shows only the jobs that contain `filter`. Where it narrows the old filter, only the rows shown now are searched.
+    /// Shows only the jobs that contain `filter`; those that don't, if it begins with `!`. A longer filter only searches the rows shown now.
     pub(crate) fn set_filter(&mut self, filter: &str) {
         let filter = filter.to_ascii_lowercase();
         if filter == self.filter {
             return;
         }
-        let narrows = contains(&filter, &self.filter) && !self.is_unfiltered;
+        // A longer word after `!` lets more through.
+        let is_inverted = filter.starts_with('!') || self.filter.starts_with('!');
+        let narrows = !is_inverted && contains(&filter, &self.filter) && !self.is_unfiltered;
         self.filter = filter;
         if narrows {
             let (rows, filter) = (&self.rows, &self.filter);
-            self.shown.retain(|at| rows[*at as usize].matches(filter));
+            self.shown.retain(|at| rows[*at as usize].passes(filter));
         } else {
             self.filter_all();
         }
     }
 
-    /// True when [`Jobs::rearrange`] has something to do.
+    /// True when [`Jobs::rearrange`] has work to do.
     pub(crate) fn needs_rearranging(&self) -> bool {
         self.is_unsorted || self.is_unfiltered || !self.fresh.is_empty()
     }
 
-    /// Brings the shown rows up to date.
+    /// Filters and sorts the shown rows.
     pub(crate) fn rearrange(&mut self) {
         if self.rows.len() > MAX_JOBS {
             self.drop_oldest();
@@ -214,7 +216,7 @@ impl Jobs {
         self.include_fresh();
         if self.is_unsorted {
             let (rows, order) = (&self.rows, self.order);
-            // Mostly sorted already, when a stable sort takes little more than one pass.
+            // Mostly sorted already, so a stable sort takes little more than one pass.
             self.all.sort_by_key(|at| order.key(&rows[*at as usize]));
             (self.is_unsorted, self.is_unfiltered) = (false, true);
         }
@@ -232,7 +234,7 @@ impl Jobs {
         self.shown.clone_from(&self.all);
         if !self.filter.is_empty() {
             let (rows, filter) = (&self.rows, &self.filter);
-            self.shown.retain(|at| rows[*at as usize].matches(filter));
+            self.shown.retain(|at| rows[*at as usize].passes(filter));
         }
         self.is_unfiltered = false;
     }

@@ -1,6 +1,6 @@
-//! Commands, the keys that call them, and the file that changes those keys.
+//! Commands, their keys, and the file that changes the keys.
 //!
-//! Invariant: a chord calls at most one command, and hints, help and error texts are made from the live bindings.
+//! Invariant: a chord runs at most one command, and hints, help and error texts come from the live bindings.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -85,7 +85,7 @@ commands! {
     Mouse "mouse" ["M"], "click and wheel; the terminal then selects no text; again to give it back";
     Redraw "redraw" ["ctrl-l"], "draw the whole screen again";
     Sleep "sleep" ["ctrl-z"], "back to the shell; fg there wakes it";
-    Quit "quit" ["q", "ctrl-c"], "leave; nothing is stopped by it";
+    Quit "quit" ["q", "ctrl-c"], "leave; asks before it stops a stack";
 }
 
 /// One key with its modifiers.
@@ -95,7 +95,7 @@ pub(crate) struct Chord {
     modifiers: KeyModifiers,
 }
 
-/// A text that names no key.
+/// The text names no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no key: write one character, or one of enter, esc, tab, space, up, down, left, right, home, end, pgup, pgdn, insert, delete, backspace, f1 to f12; with ctrl- or alt- before it"
@@ -175,53 +175,38 @@ impl fmt::Display for Chord {
 
 impl From<KeyEvent> for Chord {
     fn from(key: KeyEvent) -> Self {
-        // Shift stands in the character itself.
+        // Shift is part of the character itself.
         Self { code: key.code, modifiers: key.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT) }
     }
 }
 
-/// Why a key file was refused.
+/// Why a key file was rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It can't be read.
     #[error("the key file {path} can't be read")]
     Read {
-        /// Where it was looked for.
         path: String,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// It is not TOML of the expected shape.
-    #[error("the key file is not as expected; it should look like `[keys]` and then lines such as `replay = \"R\"`")]
-    Shape(#[source] Box<toml::de::Error>),
-    /// It names a command that doesn't exist.
+    #[error(
+        "the key file is not as expected ({0}); it should look like `[keys]` and then lines such as `replay = \"R\"`"
+    )]
+    Shape(String),
+    /// It names an unknown command.
     #[error("the key file binds `{name}`, which is no command; commands are {known}")]
-    Unknown {
-        /// The name.
-        name: String,
-        /// Those that exist.
-        known: String,
-    },
-    /// It names a key that doesn't exist.
+    Unknown { name: String, known: String },
+    /// It names an unknown key.
     #[error("the key file binds `{name}` to something else than a key")]
     Key {
-        /// The command.
         name: String,
-        /// What is wrong with the key.
         #[source]
         source: NotAKey,
     },
     /// Two commands on one key.
     #[error("`{chord}` would call both `{first}` and `{second}`: bind one of them to another key")]
-    Clash {
-        /// The key.
-        chord: String,
-        /// One command.
-        first: &'static str,
-        /// The other.
-        second: &'static str,
-    },
+    Clash { chord: String, first: &'static str, second: &'static str },
 }
 
 /// The live bindings.
@@ -255,9 +240,9 @@ impl Keymap {
     /// The defaults, changed by a file's text: `[keys]`, then `command = "key"` or `command = ["key", "key"]`.
     ///
     /// # Errors
-    /// [`Error`] says which line can't be followed, and why.
+    /// [`Error`] names the invalid line and the reason.
     pub(crate) fn from_toml(text: &str) -> Result<Self, Error> {
-        let file: File = toml::from_str(text).map_err(|error| Error::Shape(Box::new(error)))?;
+        let file: File = toml::from_str(text).map_err(|error| Error::Shape(error.message().to_owned()))?;
         let mut changed = HashMap::new();
         for (name, keys) in file.keys {
             let Some(command) = Command::ALL.iter().copied().find(|command| command.name() == name) else {
@@ -292,7 +277,7 @@ impl Keymap {
         Ok(map)
     }
 
-    /// What a key calls.
+    /// The command of a key.
     pub(crate) fn command(&self, key: KeyEvent) -> Option<Command> {
         self.by_chord.get(&Chord::from(key)).copied()
     }

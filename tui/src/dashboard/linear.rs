@@ -1,6 +1,6 @@
-//! The dashboard as plain lines: what changed, in words, for screen readers and for logs.
+//! The dashboard as plain lines: changes in words, for screen readers and logs.
 //!
-//! Nothing is ever drawn over; a line is written when something is worth a line.
+//! Nothing is overdrawn; each notable change is one line.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -18,36 +18,36 @@ use super::model::Link;
 use super::signals::Endings;
 use super::state::State;
 use super::update;
-use crate::words;
+use crate::{text, words};
 
 /// Time between two summaries.
 const SUMMARY: Duration = Duration::from_secs(30);
 
-/// What was already told.
+/// What the lines have reported so far.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Reported {
     jobs: BTreeMap<JobId, (&'static str, u32)>,
     /// What needs attention, with its title.
     attention: Vec<(Subject, String)>,
-    /// Services, with how many tasks run of how many that should.
+    /// By service: tasks running, and tasks desired.
     services: BTreeMap<String, (u32, u32)>,
     is_connected: Option<bool>,
 }
 
-/// Writes lines until the process is told to end, or nobody reads them.
+/// Writes lines until a signal or a closed output ends it.
 ///
 /// # Errors
-/// When standard output can't be written.
+/// Standard output can't be written.
 pub(super) async fn run(state: &mut State, mut inputs: mpsc::Receiver<Input>) -> anyhow::Result<()> {
     let start = Instant::now();
-    let mut told = Told::default();
+    let mut reported = Reported::default();
     let mut summary = tokio::time::interval(SUMMARY);
     let mut endings = Endings::catch().context("could not listen for signals")?;
     loop {
         let lines = tokio::select! {
             () = endings.next() => return Ok(()),
             input = inputs.recv() => match input {
-                Some(input) => take(state, &mut told, input, start.elapsed()),
+                Some(input) => take(state, &mut reported, input, start.elapsed()),
                 None => return Ok(()),
             },
             _ = summary.tick() => {
@@ -57,33 +57,33 @@ pub(super) async fn run(state: &mut State, mut inputs: mpsc::Receiver<Input>) ->
         };
         let mut out = io::stdout().lock();
         for line in lines {
-            if let Err(error) = writeln!(out, "{line}") {
-                let nobody_reads = error.kind() == io::ErrorKind::BrokenPipe;
-                return if nobody_reads { Ok(()) } else { Err(error.into()) };
+            if let Err(error) = writeln!(out, "{}", text::shown(&line)) {
+                let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
+                return if is_closed { Ok(()) } else { Err(error.into()) };
             }
         }
     }
 }
 
-/// Takes in one input and says what is new.
-pub(super) fn take(state: &mut State, told: &mut Told, input: Input, now: Duration) -> Vec<String> {
+/// Applies one input and returns the lines about it.
+pub(super) fn take(state: &mut State, reported: &mut Reported, input: Input, now: Duration) -> Vec<String> {
     let mut lines = Vec::new();
     let changed_job = match &input {
         Input::Net(Net::Change(Change::Job(view))) => Some(view.job.job_id),
         _ => None,
     };
     let is_snapshot = matches!(input, Input::Net(Net::Snapshot(_)));
-    // Effects are a screen's: no key is pressed here.
+    // Effects belong to a screen: no key is pressed here.
     drop(update::update(state, input, now));
     let is_connected = state.model.link == Link::Live;
-    if told.is_connected != Some(is_connected) {
+    if reported.is_connected != Some(is_connected) {
         match &state.model.link {
             Link::Live => lines.push(format!("connected to {}", state.server)),
             Link::Lost { reason, .. } => lines.push(format!("connection lost: {reason}; trying again")),
             Link::Connecting { .. } => {}
         }
         if !matches!(state.model.link, Link::Connecting { .. }) {
-            told.is_connected = Some(is_connected);
+            reported.is_connected = Some(is_connected);
         }
     }
     if is_snapshot {
@@ -91,13 +91,13 @@ pub(super) fn take(state: &mut State, told: &mut Told, input: Input, now: Durati
     }
     if let Some(row) = changed_job.and_then(|id| state.model.jobs.get(id)) {
         let word = (status_word(row.status), row.done);
-        if told.jobs.get(&row.id) != Some(&word) {
-            told.jobs.insert(row.id, word);
+        if reported.jobs.get(&row.id) != Some(&word) {
+            reported.jobs.insert(row.id, word);
             if !row.is_active() {
-                told.jobs.remove(&row.id);
+                reported.jobs.remove(&row.id);
             }
             let total = row.total.map_or_else(|| "?".to_owned(), |total| total.to_string());
-            let title = row.title.as_deref().unwrap_or("(no title)");
+            let title = text::title(row.title.as_deref());
             let error = row.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
             let id = row.id.short();
             lines.push(format!("job {id} {title}: {}, segment {} of {total}{error}", word.0, row.done));
@@ -105,19 +105,19 @@ pub(super) fn take(state: &mut State, told: &mut Told, input: Input, now: Durati
     }
     for service in &state.model.services {
         let tasks = (service.running, service.desired);
-        let before = told.services.insert(service.name.clone(), tasks);
-        // At first only what is not as it should be is worth a line.
+        let before = reported.services.insert(service.name.clone(), tasks);
+        // At first only a service with missing tasks is worth a line.
         if before != Some(tasks) && (before.is_some() || tasks.0 < tasks.1) {
             let note = service.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
             lines.push(format!("service {}: {} of {} tasks running{note}", service.name, tasks.0, tasks.1));
         }
     }
     let attention = &state.model.attention;
-    let is_new = |item: &&Attention| !told.attention.iter().any(|(about, _)| *about == item.about);
+    let is_new = |item: &&Attention| !reported.attention.iter().any(|(about, _)| *about == item.about);
     lines.extend(attention.iter().filter(is_new).map(attention_line));
     let is_over = |(about, _): &&(Subject, String)| !attention.iter().any(|item| item.about == *about);
-    lines.extend(told.attention.iter().filter(is_over).map(|(_, title)| format!("over: {title}")));
-    told.attention = attention.iter().map(|item| (item.about.clone(), item.title.clone())).collect();
+    lines.extend(reported.attention.iter().filter(is_over).map(|(_, title)| format!("over: {title}")));
+    reported.attention = attention.iter().map(|item| (item.about.clone(), item.title.clone())).collect();
     lines
 }
 

@@ -1,6 +1,6 @@
-//! The events that came in, and those of them that are shown.
+//! All events received, and those that pass the filter.
 //!
-//! Invariant: the shown list is brought up to date as events come, never searched anew for a draw.
+//! Invariant: each event updates the shown list as it arrives; drawing never searches.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -8,17 +8,17 @@ use stereospot_domain::{Event, JobId};
 use uuid::Uuid;
 
 use super::cursor::Cursor;
-use crate::text::contains;
+use crate::text::{contains, passes};
 
-/// Events that are held; older ones are dropped and counted.
+/// Events kept; older ones are dropped and counted.
 pub(crate) const MAX_EVENTS: usize = 5000;
 
-/// An event with its place in the order of arrival.
+/// An event with its number in the order of arrival.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub number: u64,
     pub event: Event,
-    /// What a filter looks at, and what stands at the end of the line.
+    /// The text that a filter searches; the end of the line shows it.
     pub facts: String,
 }
 
@@ -27,16 +27,16 @@ pub(crate) struct Entry {
 pub(crate) struct Log {
     entries: VecDeque<Entry>,
     next: u64,
-    /// Numbers of those that the filter lets through.
+    /// Numbers of the events that pass the filter.
     shown: VecDeque<u64>,
     filter: String,
     only_job: Option<JobId>,
     is_held: bool,
     held_back: u64,
     dropped: u64,
-    /// Events that were recalled: the stream may bring the last of them again.
+    /// Events from before the connection: the stream may repeat the last of them.
     recalled: HashSet<Uuid>,
-    /// True while the newest event has the cursor.
+    /// True while the cursor follows the newest event.
     pub follows: bool,
     pub cursor: Cursor<u64>,
 }
@@ -46,8 +46,8 @@ impl Log {
         Self { follows: true, ..Self::default() }
     }
 
-    /// Takes in the newest events of before a connection, those that came since the last one here. What this list has dropped
-    /// meanwhile stays dropped: it would stand behind newer ones.
+    /// Adds the latest events from before a connection, if they arrived after the last one here. What this list has dropped in
+    /// the meantime stays dropped, because it would sort behind newer events.
     pub(crate) fn recall(&mut self, events: Vec<Event>) {
         let known: HashSet<Uuid> = self.entries.iter().map(|entry| entry.event.id).collect();
         let ids = events.iter().map(|event| event.id).collect();
@@ -62,7 +62,7 @@ impl Log {
         self.recalled = ids;
     }
 
-    /// Takes in an event, unless it was recalled.
+    /// Adds an event, unless it is a repetition.
     pub(crate) fn push(&mut self, event: Event) {
         if self.recalled.contains(&event.id) {
             return;
@@ -88,10 +88,10 @@ impl Log {
         }
     }
 
-    /// Shows only events that hold `filter`; those that don't, where it begins with `!`.
+    /// Shows only events that contain `filter`; those that don't, if it begins with `!`.
     pub(crate) fn set_filter(&mut self, filter: &str) {
         self.filter = filter.to_ascii_lowercase();
-        self.select_anew();
+        self.reselect();
     }
 
     pub(crate) fn filter(&self) -> &str {
@@ -101,22 +101,22 @@ impl Log {
     /// Shows only one job's events, or every job's.
     pub(crate) fn set_only_job(&mut self, job: Option<JobId>) {
         self.only_job = job;
-        self.select_anew();
+        self.reselect();
     }
 
     pub(crate) fn only_job(&self) -> Option<JobId> {
         self.only_job
     }
 
-    /// Holds the shown list still, or lets it go on.
+    /// Freezes the shown list, or releases it.
     pub(crate) fn hold(&mut self, is_held: bool) {
         self.is_held = is_held;
         if !is_held {
-            self.select_anew();
+            self.reselect();
         }
     }
 
-    /// Events that came in while the list was held.
+    /// Events received while frozen.
     pub(crate) fn held_back(&self) -> u64 {
         self.held_back
     }
@@ -133,7 +133,7 @@ impl Log {
         self.shown.len()
     }
 
-    /// The event shown at a place; oldest first.
+    /// The event shown at an index; oldest first.
     pub(crate) fn shown(&self, index: usize) -> Option<&Entry> {
         let number = self.shown.get(index)?;
         let oldest = self.entries.front()?.number;
@@ -150,7 +150,7 @@ impl Log {
         self.shown(self.index()?)
     }
 
-    /// Where the cursor is.
+    /// The index of the cursor.
     pub(crate) fn index(&self) -> Option<usize> {
         self.cursor.index(self.shown.len(), |at| self.shown[at])
     }
@@ -161,7 +161,7 @@ impl Log {
         self.follows = self.index().is_none_or(|index| index + 1 == self.shown.len());
     }
 
-    /// To the event shown at a place.
+    /// Selects the event at an index.
     pub(crate) fn select(&mut self, at: usize) {
         if let Some(number) = self.shown.get(at) {
             self.cursor.select(at, *number);
@@ -169,7 +169,7 @@ impl Log {
         }
     }
 
-    /// To the next event that tells of an error, in the direction of `by`.
+    /// Moves to the next error event, in the direction of `by`.
     pub(crate) fn seek_error(&mut self, by: isize) -> bool {
         let Some(index) = self.index() else { return false };
         let is_error = |at: &usize| self.shown(*at).is_some_and(|entry| entry.event.kind().is_error());
@@ -181,7 +181,7 @@ impl Log {
         found.is_some()
     }
 
-    /// To the newest, and on with it.
+    /// Selects the newest event and follows it.
     pub(crate) fn seek_end(&mut self) {
         self.follows = true;
         if let Some(number) = self.shown.back() {
@@ -189,7 +189,7 @@ impl Log {
         }
     }
 
-    fn select_anew(&mut self) {
+    fn reselect(&mut self) {
         self.held_back = 0;
         self.shown = self.entries.iter().filter(|entry| self.lets_through(entry)).map(|entry| entry.number).collect();
         if self.follows {
@@ -201,23 +201,17 @@ impl Log {
         if self.only_job.is_some() && entry.event.job_id != self.only_job {
             return false;
         }
-        let (wants, needle) = match self.filter.strip_prefix('!') {
-            Some(needle) => (false, needle),
-            None => (true, self.filter.as_str()),
-        };
-        if needle.is_empty() {
-            return true;
-        }
         let event = &entry.event;
-        let holds = contains(event.payload.name(), needle)
-            || contains(&event.source, needle)
-            || contains(&entry.facts, needle)
-            || event.job_id.is_some_and(|id| contains(&id.to_string(), needle));
-        holds == wants
+        passes(&self.filter, |needle| {
+            contains(event.payload.name(), needle)
+                || contains(&event.source, needle)
+                || contains(&entry.facts, needle)
+                || event.job_id.is_some_and(|id| contains(&id.to_string(), needle))
+        })
     }
 }
 
-/// An event's own facts in one line, as `name=value`.
+/// An event's own data in one line, as `name=value`.
 pub(crate) fn facts(event: &Event) -> String {
     let mut line = String::new();
     for (name, value) in &event.data() {
@@ -235,7 +229,7 @@ pub(crate) fn facts(event: &Event) -> String {
     line
 }
 
-/// What an event is about: `7f3a2c1e/17`, `7f3a2c1e`, or nothing.
+/// An event's subject: `7f3a2c1e/17`, `7f3a2c1e`, or nothing.
 pub(crate) fn subject(event: &Event) -> String {
     match (event.job_id, event.segment_index) {
         (Some(id), Some(index)) => format!("{}/{index}", id.short()),

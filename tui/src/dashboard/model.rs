@@ -1,5 +1,5 @@
-//! What is known of the pipeline: a snapshot kept up to date by changes, the readings beside it, and how fresh all that is. It
-//! survives a lost connection.
+//! Everything known about the pipeline: a snapshot updated by changes, separate reads, and the age of each. It survives a lost
+//! connection.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,19 +16,19 @@ use super::job_reading::JobReading;
 use super::jobs::Jobs;
 use super::log::Log;
 
-/// Applied plans that are held.
+/// Applied plans kept.
 const MAX_ACTIONS: usize = 100;
 
 /// Unfinished jobs on the landing screen.
-const ACTIVE_JOBS: usize = 40;
+pub(crate) const ACTIVE_JOBS: usize = 40;
 
 /// A live value older than this is stale.
 const LIVE_FOR: Duration = Duration::from_secs(3);
 
-/// A collector that runs less often than this sends a change after each run, even an empty one.
-const TOLD_EACH: Duration = Duration::from_secs(5);
+/// A collector with a longer interval sends a change after each run, even an empty one.
+const SENT_EVERY_RUN: Duration = Duration::from_secs(5);
 
-/// Where the connection stands.
+/// The state of the connection.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Link {
     Connecting { attempt: u32 },
@@ -36,7 +36,7 @@ pub(crate) enum Link {
     Lost { attempt: u32, retry_at: Duration, reason: String },
 }
 
-/// What is known.
+/// Everything known.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub environment: Option<Environment>,
@@ -51,18 +51,18 @@ pub(crate) struct Model {
     pub log: Log,
     /// Newest first.
     pub actions: VecDeque<AppliedPlan>,
-    /// Unfinished jobs as the landing screen shows them: those with findings first.
+    /// Unfinished jobs for the landing screen: those with findings first.
     pub active: Vec<JobId>,
     active_is_old: bool,
     /// The job that is open, or was last.
     pub job_reading: Option<JobReading>,
     pub deployment: DeploymentReading,
     pub link: Link,
-    /// Changes taken in since the start.
+    /// Changes applied since the start.
     pub changes: u64,
     boot: Option<uuid::Uuid>,
     last_heard: Option<Duration>,
-    /// The server's clock at one moment of ours.
+    /// The server's clock at one instant of ours.
     clock: Option<(Timestamp, Duration)>,
 }
 
@@ -91,12 +91,12 @@ impl Model {
         }
     }
 
-    /// Takes in a snapshot.
+    /// Replaces the state by a snapshot.
     pub(crate) fn take(&mut self, snapshot: Snapshot, now: Duration) {
         self.link = Link::Live;
         self.last_heard = Some(now);
         self.clock = Some((snapshot.now, now));
-        // Jobs that a partial snapshot leaves out are still there; those that a whole one leaves out are gone.
+        // A partial snapshot leaves out jobs that still exist; jobs missing from a whole one are gone.
         if snapshot.jobs.len() as u64 >= snapshot.jobs_total || self.boot != Some(snapshot.boot) {
             self.jobs.clear();
         }
@@ -123,7 +123,7 @@ impl Model {
         self.active_is_old || self.jobs.needs_rearranging()
     }
 
-    /// Brings the lists into order.
+    /// Sorts the lists.
     pub(crate) fn arrange(&mut self) {
         self.jobs.rearrange();
         if self.active_is_old {
@@ -132,8 +132,8 @@ impl Model {
         }
     }
 
-    /// Takes in a change. `keeps_order`: lists that the eye rests on keep their rows where they are. True when it changes more
-    /// than ages, which have their own tick: a dashboard where nothing happens then draws once a second.
+    /// Applies a change. `keeps_order` leaves rows in place while the operator reads them. Returns whether more than an age
+    /// changed: ages have their own tick, so an idle dashboard draws once a second.
     pub(crate) fn change(&mut self, change: Change, now: Duration, keeps_order: bool) -> bool {
         let was_stale = self.is_stale(now);
         self.last_heard = Some(now);
@@ -183,7 +183,9 @@ impl Model {
             Change::Event(event) => self.log.push(*event),
             Change::Action(applied) => {
                 self.actions.retain(|known| known.plan.id != applied.plan.id);
-                self.actions.push_front(*applied);
+                // One that has ended comes again: it keeps its place among those that began later.
+                let at = self.actions.partition_point(|known| known.applied_at > applied.applied_at);
+                self.actions.insert(at, *applied);
                 self.actions.truncate(MAX_ACTIONS);
             }
             Change::Reset => {}
@@ -191,19 +193,19 @@ impl Model {
         is_news || was_stale
     }
 
-    /// The server's time now, as well as it is known; the epoch before anything was heard.
+    /// The server's time now, as well as it is known; the epoch before the first answer.
     pub(crate) fn server_now(&self, now: Duration) -> Timestamp {
         self.clock.map_or(Timestamp(0), |(then, at)| then.plus(now.saturating_sub(at)))
     }
 
-    /// Time since anything was heard.
+    /// Time since the last message from the server.
     pub(crate) fn silence(&self, now: Duration) -> Option<Duration> {
         self.last_heard.map(|at| now.saturating_sub(at))
     }
 
-    /// True when what is shown may be behind what is.
+    /// True when the screen may lag behind the server.
     pub(crate) fn is_stale(&self, now: Duration) -> bool {
-        // A healthy server tells of each collector's run, so it is never silent for longer than the shortest interval.
+        // A healthy server reports each collector run, so its longest silence is the shortest interval.
         let shortest = self.collectors.iter().map(|collector| collector.interval_secs).fold(f32::INFINITY, f32::min);
         let allowed = LIVE_FOR.max(secs(shortest * 3.0)).min(LIVE_FOR.saturating_mul(10));
         self.link != Link::Live || self.silence(now).is_none_or(|silence| silence > allowed)
@@ -214,19 +216,19 @@ impl Model {
         self.is_stale(now) || self.server_now(now).since(self.confirmed_at(at, collector)) > self.patience(collector)
     }
 
-    /// When a value that was read at `at` was last confirmed: the stream tells only what changed, so that a collector's later
-    /// success confirms every value that it didn't tell anew.
+    /// When a value that was read at `at` was last confirmed. The stream sends only changed values, so a collector's later
+    /// success confirms all that it didn't send.
     pub(crate) fn confirmed_at(&self, at: Timestamp, collector: Collector) -> Timestamp {
         let view = self.collectors.iter().find(|view| view.name == collector);
         view.and_then(|view| view.last_success_at).map_or(at, |success| success.max(at))
     }
 
-    /// When a value was last read, as far as that is known. What is read every few seconds is told only when it has changed: a
-    /// later success confirms it. What is read less often is told at each reading.
+    /// When a value was last read, as far as known. A value that is read every few seconds is sent only when it changes, and a
+    /// later success confirms it; a value that is read less often is sent after every read.
     pub(crate) fn read_at(&self, at: Timestamp, collector: Collector) -> Timestamp {
         let view = self.collectors.iter().find(|view| view.name == collector);
-        let is_told_each_time = view.is_some_and(|view| secs(view.interval_secs) > TOLD_EACH);
-        if is_told_each_time { at } else { self.confirmed_at(at, collector) }
+        let is_sent_every_run = view.is_some_and(|view| secs(view.interval_secs) > SENT_EVERY_RUN);
+        if is_sent_every_run { at } else { self.confirmed_at(at, collector) }
     }
 
     /// True when a collector's numbers have not been renewed for three intervals.
@@ -235,7 +237,7 @@ impl Model {
             .is_none_or(|at| self.server_now(now).since(at) > secs(view.interval_secs * 3.0).max(LIVE_FOR))
     }
 
-    /// True when a collector has not been heard of as often as it should, so that a change could have been missed.
+    /// True when a collector is overdue, so that a change could have been missed.
     pub(crate) fn is_behind(&self, collector: Collector, now: Duration) -> bool {
         let view = self.collectors.iter().find(|view| view.name == collector);
         self.is_stale(now) || view.is_some_and(|view| self.collector_is_late(view, now))
@@ -259,7 +261,7 @@ impl Model {
         self.job_reading.as_mut().filter(|reading| reading.id == id)
     }
 
-    /// A job's detail, if it is the one that was read.
+    /// A job's detail, if it is the job that was read.
     pub(crate) fn detail(&self, id: JobId) -> Option<&JobDetail> {
         self.job_reading.as_ref().filter(|reading| reading.id == id)?.data.as_deref()
     }
@@ -272,12 +274,12 @@ impl Model {
         }
     }
 
-    /// True where each reading of the platform is billed.
+    /// True where each read of the platform is billed.
     pub(crate) fn is_paid(&self) -> bool {
         self.environment.as_ref().is_some_and(|environment| environment.backend.is_metered())
     }
 
-    /// Queues whose dead letters can be looked into: the pipeline's, and others that are there.
+    /// Dead-letter queues that can be opened: the pipeline's, and others that exist.
     pub(crate) fn roles(&self) -> Vec<QueueRole> {
         let is_there = |role: &QueueRole| {
             QueueRole::PIPELINE.contains(role) || self.queue(QueueName::dead_letter(*role)).is_some()
@@ -298,20 +300,20 @@ impl Model {
     }
 }
 
-/// True when two readings of a queue differ in their times only.
+/// True when two reads of a queue differ in their times only.
 fn has_same_numbers(one: &QueueView, other: &QueueView) -> bool {
     let seen = |value: Option<Observed<u64>>| value.map(|value| (value.value, value.is_exact));
     let numbers = |view: &QueueView| [seen(view.ready), seen(view.in_flight), seen(view.delayed)];
     numbers(one) == numbers(other) && one.history.len() == other.history.len() && one.consumers == other.consumers
 }
 
-/// True when a worker goes on with what it did.
+/// True when a worker is still doing the same.
 fn does_the_same(one: &WorkerView, other: &WorkerView) -> bool {
     let what = |view: &WorkerView| (view.state, view.job_id, view.segment_index, view.done, view.failed);
     what(one) == what(other)
 }
 
-/// True when two readings of the services differ in their times only.
+/// True when two reads of the services differ in their times only.
 fn have_same_numbers(one: &[ServiceView], other: &[ServiceView]) -> bool {
     let is_same =
         |one: &ServiceView, other: &ServiceView| *one == ServiceView { observed_at: one.observed_at, ..other.clone() };

@@ -1,6 +1,6 @@
-//! Where things were drawn, so that a click finds its target.
+//! Remembers where things were drawn, so that a click finds its target.
 //!
-//! Off until the operator turns it on: while a program has the mouse, the terminal can't select text.
+//! Off until the operator turns it on: while a program captures the mouse, the terminal can't select text.
 
 use std::cell::RefCell;
 
@@ -14,18 +14,18 @@ use super::keys::Command;
 pub(crate) enum Target {
     /// A tab: the screen that this command opens.
     Tab(Command),
-    /// An entry of one of the lists that the screen has numbered as its sections.
+    /// An entry of one of the screen's clickable lists, which it numbers as sections.
     Row { section: usize, at: usize },
 }
 
-/// The targets on the screen, as last drawn.
+/// The targets of the last frame.
 #[derive(Debug, Default)]
 pub(crate) struct Hits {
     areas: RefCell<Vec<(Rect, Target)>>,
 }
 
 impl Hits {
-    /// A new frame begins.
+    /// Starts a new frame.
     pub(crate) fn clear(&self) {
         self.areas.borrow_mut().clear();
     }
@@ -47,7 +47,7 @@ impl Hits {
         }
     }
 
-    /// What a click there means.
+    /// The target at a position.
     pub(crate) fn at(&self, x: u16, y: u16) -> Option<Target> {
         let areas = self.areas.borrow();
         // What was drawn last is on top.

@@ -1,6 +1,6 @@
-//! Keeps up with the control plane: a snapshot, then its changes; when the connection goes, again, for ever.
+//! Follows the control plane: a snapshot, then its changes; reconnects for ever.
 //!
-//! Invariant: this task never ends by itself and never blocks the keyboard: it only sends into a bounded channel.
+//! Invariant: this task never ends on its own and never blocks the keyboard: it only sends into a bounded channel.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::pin;
@@ -15,26 +15,25 @@ use tokio::sync::mpsc;
 use super::input::{Input, Net};
 use super::jobs::MAX_JOBS;
 
-/// Longest wait between two attempts.
+/// The longest pause between two attempts.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Jobs asked for at once.
+/// Jobs per request.
 const PAGE: u32 = 1000;
 
-/// Events of before the connection that are asked for.
+/// How many events from before the connection are requested.
 const RECENT_EVENTS: u32 = 1000;
 
 /// Why a connection ended.
 enum End {
-    /// Nobody listens any more.
+    /// The receiver is gone.
     Closed,
-    /// The server asked for a fresh start: no failure.
+    /// The server asked for a fresh start; not a failure.
     Reset,
-    /// It broke.
     Lost(String),
 }
 
-/// Runs until the receiver goes.
+/// Runs until the receiver is gone.
 pub(crate) async fn follow(client: Client, inputs: mpsc::Sender<Input>) {
     let mut attempt = 1;
     loop {
@@ -56,8 +55,8 @@ pub(crate) async fn follow(client: Client, inputs: mpsc::Sender<Input>) {
     }
 }
 
-/// The wait before an attempt: doubles from half a second up to [`LONGEST_WAIT`], less up to a half by chance, so that many
-/// dashboards don't come back in one instant.
+/// The pause before an attempt: doubles from half a second up to [`LONGEST_WAIT`], minus a random part of up to a half, so that
+/// many dashboards don't reconnect at the same instant.
 pub(crate) fn wait_before(attempt: u32, chance: u64) -> Duration {
     let longest = Duration::from_millis(500).saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_WAIT);
     longest.mul_f64(0.5 + 0.5 * (chance as f64 / u64::MAX as f64))
@@ -74,13 +73,13 @@ async fn stay_connected(client: &Client, inputs: &mpsc::Sender<Input>, was_live:
     let snapshot = client.snapshot().await?;
     let (revision, boot) = (snapshot.revision, snapshot.boot);
     let has_more_jobs = (snapshot.jobs.len() as u64) < snapshot.jobs_total;
-    // The stream before everything else: what changes meanwhile waits in it.
+    // Open the stream first: changes made during the reads below wait in it.
     let mut changes = pin!(client.changes(revision, boot).await?);
     *was_live = true;
     if inputs.send(Input::Net(Net::Snapshot(Box::new(snapshot)))).await.is_err() {
         return Ok(End::Closed);
     }
-    // Before any change, so that they stand in order; what is on screen does not rest on them.
+    // Before any change, to keep the order of events; the rest of the screen doesn't depend on them.
     if let Ok(events) = client.events(RECENT_EVENTS).await
         && inputs.send(Input::Net(Net::Events(events))).await.is_err()
     {
@@ -119,8 +118,8 @@ async fn stay_connected(client: &Client, inputs: &mpsc::Sender<Input>, was_live:
     }
 }
 
-/// Reads the jobs that the snapshot left out, page by page. `None` when nobody listens; a page that fails ends it, and the list
-/// then says that it is not complete.
+/// Reads the jobs missing from the snapshot, page by page. `None` when the receiver is gone. A failed page ends the loop, and the
+/// list then says that it is incomplete.
 async fn older_jobs(client: &Client, inputs: &mpsc::Sender<Input>) -> Option<()> {
     let (mut cursor, mut read) = (None::<String>, 0);
     while read < MAX_JOBS {
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_there_is_told_and_tried_again() {
+    async fn a_missing_server_is_reported_and_tried_again() {
         // Port 9 on loopback: nothing listens there.
         let client = Client::new("http://127.0.0.1:9").unwrap();
         let (sender, mut inputs) = mpsc::channel(8);

@@ -1,9 +1,9 @@
-//! What the palette offers.
+//! The palette's suggestions.
 
 use super::keys::Command;
 use super::state::State;
 
-/// The places and commands that begin with what was typed. Queues that only some deployments have are offered where they exist.
+/// The places and commands that start with the typed text. Optional queues are offered where they exist.
 pub(crate) fn completions(state: &State, typed: &str) -> Vec<String> {
     let places = state.screens.iter().flat_map(|screen| screen.offers(&state.model));
     let commands = Command::ALL.iter().map(|command| command.name().to_owned());

@@ -1,10 +1,10 @@
-//! Where the operator is: a screen and what it is about. Written as a locator, a place can be copied, shared and opened.
+//! A place: a screen and its subject. Written as a locator, it can be copied, shared and opened.
 
 use stereospot_domain::{JobId, QueueName, QueueRole};
 
 use super::keys::Command;
 
-/// What a screen is about, or what its cursor is put on.
+/// What a screen shows, or what its cursor is put on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum About {
     Nothing,
@@ -14,10 +14,9 @@ pub(crate) enum About {
     Worker(String),
 }
 
-/// A screen and what it is about.
+/// A screen and its subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The command that opens the screen.
     pub screen: Command,
     pub about: About,
     pub filter: String,
@@ -40,7 +39,7 @@ impl Place {
         Self::new(Command::DeadLetters, About::Queue(queue))
     }
 
-    /// The job that the place is about.
+    /// The job of the place.
     pub(crate) fn job_id(&self) -> Option<JobId> {
         match self.about {
             About::Job(id) => Some(id),
@@ -49,7 +48,7 @@ impl Place {
     }
 }
 
-/// How a screen's places are written: `job/ID/logs`, `dlq/QUEUE`, `jobs?TEXT`.
+/// How a screen writes its places: `job/ID/logs`, `dlq/QUEUE`, `jobs?TEXT`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pattern {
     pub screen: Command,
@@ -69,7 +68,7 @@ impl Pattern {
         self.path().next().unwrap_or_default()
     }
 
-    /// The part of it that is alike for all places.
+    /// The fixed part of the path.
     pub(crate) fn fixed(&self) -> &'static str {
         let path = self.text.trim_end_matches("?TEXT");
         &path[..path.find(char::is_uppercase).unwrap_or(path.len())]
@@ -86,7 +85,7 @@ impl Pattern {
         if self.has_filter() && !place.filter.is_empty() { format!("{path}?{}", place.filter) } else { path }
     }
 
-    /// Reads a place of this screen; none where the path is that of another.
+    /// Parses a place of this screen; none where the path belongs to another.
     fn read(&self, path: &[&str], filter: &str, find: impl Fn(&str) -> Option<JobId>) -> Option<Result<Place, String>> {
         let is_named = |(wanted, given): (&str, &&str)| matches!(wanted, "ID" | "QUEUE") || wanted == *given;
         if self.path().count() != path.len() || !self.path().zip(path).all(is_named) {
@@ -108,10 +107,10 @@ impl Pattern {
     }
 }
 
-/// Reads a locator, with or without the environment's name before it. `find` yields the job whose id begins so.
+/// Parses a locator, with or without the environment's name in front. `find` returns the job whose id starts with a text.
 ///
 /// # Errors
-/// One sentence that says what is wrong with the locator.
+/// One sentence about what is wrong with the locator.
 pub(crate) fn parse(text: &str, patterns: &[Pattern], find: impl Fn(&str) -> Option<JobId>) -> Result<Place, String> {
     let text = text.trim();
     let (path, filter) = text.split_once('?').unwrap_or((text, ""));

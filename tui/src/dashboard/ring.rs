@@ -15,7 +15,7 @@ impl<T> Ring<T> {
         Self { entries: VecDeque::new(), limit, dropped: 0 }
     }
 
-    /// Adds the newest; returns the oldest when it had to go.
+    /// Adds an entry; returns the oldest if that had to go.
     pub(crate) fn push(&mut self, entry: T) -> Option<T> {
         self.entries.push_back(entry);
         if self.entries.len() <= self.limit {
@@ -25,7 +25,7 @@ impl<T> Ring<T> {
         self.entries.pop_front()
     }
 
-    /// How many had to go since the start.
+    /// How many were dropped since the start.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }

@@ -1,4 +1,4 @@
-//! Carries effects out by tasks, and answers as inputs.
+//! Carries out effects as tasks, and sends the answers as inputs.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use super::effect::{Answer, Effect, JOB_EVENTS, LOG_LINES, MESSAGES, Unapplied};
 use super::input::Input;
 use crate::text::unknown_end;
 
-/// Carries effects out by tasks, which end with it.
+/// Carries out effects as tasks, which end when it is dropped.
 pub(crate) struct Runner {
     client: Client,
     who: Option<String>,
     answers: mpsc::Sender<Input>,
     tasks: JoinSet<()>,
-    /// Limits the calls under way; the others wait.
+    /// Limits concurrent calls; further ones wait.
     slots: Arc<Semaphore>,
-    /// The search for log lines.
+    /// The running search for log lines.
     search: Option<AbortHandle>,
 }
 
@@ -29,7 +29,7 @@ impl Runner {
         Self { client, who, answers, tasks: JoinSet::new(), slots: Arc::new(Semaphore::new(4)), search: None }
     }
 
-    /// Starts a call to the server. The loop itself carries out the effects that concern the terminal.
+    /// Starts a call to the server. Effects on the terminal are carried out by the loop itself.
     pub(crate) fn start(&mut self, effect: Effect) {
         while self.tasks.try_join_next().is_some() {}
         let is_search = matches!(effect, Effect::SearchLogs { .. });
@@ -82,7 +82,13 @@ async fn call(client: &Client, who: Option<String>, effect: Effect) -> Option<An
         }
         Effect::FetchDeployment => Answer::Deployment(client.deployment().await.map(Box::new).map_err(words)),
         Effect::Export(export) => Answer::Exported(export.write().await),
-        Effect::StopSearch | Effect::Copy(_) | Effect::Mouse(_) | Effect::Redraw | Effect::Sleep | Effect::Quit => {
+        Effect::StopSearch
+        | Effect::Copy(_)
+        | Effect::Mouse(_)
+        | Effect::Redraw
+        | Effect::Sleep
+        | Effect::Quit
+        | Effect::Detach => {
             return None;
         }
     })

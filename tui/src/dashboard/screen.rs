@@ -1,8 +1,7 @@
-//! What a screen is to the rest of the dashboard.
+//! The interface between a screen and the rest of the dashboard.
 //!
-//! A screen is one value: it holds its own cursor, scroll and panes, and knows how it is opened, drawn and operated. Update, frame,
-//! palette, mouse and export use it through this trait only, so that another screen is one more file and one line in
-//! [`super::screens`].
+//! A screen is one value: it holds its cursor, scroll position and panes, and knows how it is opened, drawn and operated. Update,
+//! frame, palette, mouse and export use only this trait, so another screen is one more file and one line in [`super::screens`].
 
 use std::any::Any;
 use std::fmt;
@@ -22,17 +21,17 @@ use super::state::State;
 /// How a screen answers a command.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Reply {
-    /// The command means nothing to this screen: the dashboard does what it does everywhere.
+    /// Not handled: the dashboard's default applies.
     NotMine,
     Done,
     /// Done, with a message for the operator.
     Say(String),
-    /// Done; something has to happen outside.
+    /// Done, with something to carry out outside.
     Ask(Effect, &'static str),
     Go(Place),
 }
 
-/// Messages that were chosen on a dead-letter queue.
+/// Messages chosen on a dead-letter queue.
 #[derive(Debug)]
 pub(crate) struct Chosen {
     pub queue: QueueName,
@@ -48,32 +47,32 @@ pub(crate) trait Screen: fmt::Debug + Any {
 
     fn title(&self) -> &'static str;
 
-    /// The tab that is marked while it is shown.
+    /// The tab that is highlighted while it is shown.
     fn tab(&self) -> Command {
         self.pattern().screen
     }
 
-    /// What stands behind the title of its tab.
+    /// The count behind the title of its tab.
     fn count(&self, _state: &State) -> u64 {
         0
     }
 
-    /// True where the count should be 0: it stays on a narrow terminal.
+    /// True where the count should be 0: such a count stays on a narrow terminal.
     fn counts_trouble(&self) -> bool {
         false
     }
 
-    /// What the palette offers for it.
+    /// Its entries in the palette.
     fn offers(&self, _model: &Model) -> Vec<String> {
         vec![self.pattern().fixed().to_owned()]
     }
 
-    /// Where the operator is while it is shown.
+    /// The current place while it is shown.
     fn place(&self, _model: &Model) -> Place {
         Place::filtered(self.pattern().screen, "")
     }
 
-    /// Where its key leads to from the screen that is shown.
+    /// The place that its key opens from the current screen.
     ///
     /// # Errors
     /// Why it can't be opened from here.
@@ -81,7 +80,7 @@ pub(crate) trait Screen: fmt::Debug + Any {
         Ok(self.place(&state.model))
     }
 
-    /// Turns to a place of this screen.
+    /// Opens a place of this screen.
     fn enter(&mut self, _place: &Place, _model: &mut Model) {}
 
     fn draw(&self, state: &State, canvas: &mut Canvas<'_>);
@@ -89,43 +88,43 @@ pub(crate) trait Screen: fmt::Debug + Any {
     /// The commands worth a hint here.
     fn hints(&self, state: &State) -> Vec<(Command, &'static str)>;
 
-    /// The job that a key is about.
+    /// The job under the cursor.
     fn job(&self, _model: &Model) -> Option<JobId> {
         None
     }
 
-    /// The queue that a key is about.
+    /// The queue under the cursor.
     fn queue(&self, _model: &Model) -> Option<QueueName> {
         None
     }
 
-    /// The service that a key is about.
+    /// The service under the cursor.
     fn service<'m>(&self, _model: &'m Model) -> Option<&'m ServiceView> {
         None
     }
 
-    /// The messages that a replay or a purge is about, where it is about single ones.
+    /// The single messages that a replay or a purge applies to, where the screen shows messages.
     fn chosen(&self) -> Option<Chosen> {
         None
     }
 
-    /// Why a command that writes is not offered for what is under the cursor.
+    /// Why a write command isn't available for what is under the cursor.
     fn blocks(&self, _command: Command, _model: &Model) -> Option<&'static str> {
         None
     }
 
-    /// What `copy` takes; none means the locator.
+    /// What `copy` copies; none means the locator.
     fn copied(&self, _state: &State) -> Option<String> {
         None
     }
 
-    /// What is shown, for a file.
+    /// The content for an export.
     ///
     /// # Errors
-    /// Which command prints it instead.
+    /// The command that prints it instead.
     fn export(&self, state: &State) -> Result<Option<Content>, String>;
 
-    /// Carries out a command that is this screen's own.
+    /// Runs a command of this screen.
     fn run(&mut self, _command: Command, _model: &mut Model, _now: Duration) -> Reply {
         Reply::NotMine
     }
@@ -138,12 +137,13 @@ pub(crate) trait Screen: fmt::Debug + Any {
         10
     }
 
-    /// To the next error in the direction of `by`; false where there is none.
+    /// Moves to the next error in the direction of `by`; false where there is none.
     fn seek_error(&mut self, _model: &mut Model, _by: isize) -> bool {
         false
     }
 
-    /// A click on an entry of one of its lists. True when that opens the entry: it was under the cursor already.
+    /// Handles a click on an entry of one of its lists. Returns true if the click opens the entry, because the cursor was on it
+    /// already.
     fn click(&mut self, _model: &mut Model, _section: usize, _at: usize) -> bool {
         false
     }
@@ -155,32 +155,32 @@ pub(crate) trait Screen: fmt::Debug + Any {
 
     fn set_filter(&mut self, _model: &mut Model, _filter: &str) {}
 
-    /// How much the filter lets through: `12 jobs`.
+    /// How much passes the filter: `12 jobs`.
     fn matching(&self, _model: &Model) -> String {
         String::new()
     }
 
-    /// A key was pressed: from now on the cursor stays on what it stands on.
+    /// A key was pressed: from now on the cursor follows its entry.
     fn choose(&mut self) {}
 
-    /// Lists have changed: keeps the cursor on the entry that it stands on.
+    /// Lists have changed: keeps the cursor on its entry.
     fn settle(&mut self, _model: &Model) {}
 
-    /// What is shown may have changed at the source: read it again.
+    /// The data may have changed at its source: read it again.
     fn reread(&mut self, _model: &mut Model) {}
 
-    /// The connection is new: a reading under way will not be answered.
+    /// After a reconnect, a pending read will not be answered.
     fn restart(&mut self) {}
 
-    /// A change came, which the model has not taken in yet.
+    /// A change arrived that the model has not applied yet.
     fn heed(&mut self, _change: &Change, _model: &Model) {}
 
-    /// The reading that is due now, if one is.
+    /// The read that is due now, if any.
     fn due(&mut self, _model: &mut Model, _is_open: bool, _now: Duration) -> Option<Effect> {
         None
     }
 
-    /// Takes the answer to its own reading; gives back any other.
+    /// Takes the answer to its own read; returns any other.
     fn take(&mut self, answer: Answer, _server_now: Timestamp, _now: Duration) -> Option<Answer> {
         Some(answer)
     }

@@ -18,7 +18,7 @@ pub(crate) use {
 
 use super::screen::Screen;
 
-/// The screens in the order of their tabs; the first one is where the dashboard begins.
+/// The screens in tab order; the dashboard opens on the first.
 pub(crate) fn all() -> Vec<Box<dyn Screen>> {
     vec![
         Box::new(pulse::Pulse::default()),

@@ -1,6 +1,6 @@
-//! The signals that a dashboard on a terminal answers, and how it is put to sleep.
+//! The signals that a dashboard on a terminal handles, and how it suspends itself.
 //!
-//! Invariant: whatever stops or ends the process that it can hear of, the terminal is given back first.
+//! Invariant: before any catchable signal stops or ends the process, the terminal is restored.
 
 use std::io;
 
@@ -11,32 +11,33 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// What a signal means to the dashboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// It is told to end.
+    /// A request to end.
     Leave,
-    /// It is told to sleep (SIGTSTP).
+    /// A request to suspend (SIGTSTP).
     Sleep,
-    /// It was woken (SIGCONT): the terminal may be as others left it.
+    /// Resumed (SIGCONT): another program may have changed the terminal.
     Woken,
 }
 
-/// Who falls asleep.
+/// What is suspended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sleepers {
-    /// This process alone: the signal was sent to it.
+    /// Only this process, which received the signal.
     This,
-    /// All that the terminal would stop on Ctrl-Z: a shell sees its job stopped only when the script around us is, too.
+    /// The whole foreground group, as the terminal does on Ctrl-Z: a shell sees its job stopped only when a script around us
+    /// stops too.
     Foreground,
 }
 
-/// The signals that end it, caught: SIGTERM, SIGHUP, SIGINT, SIGQUIT.
+/// Listens for the signals that end it: SIGTERM, SIGHUP, SIGINT, SIGQUIT.
 #[derive(Debug)]
 pub(crate) struct Endings([Signal; 4]);
 
 impl Endings {
-    /// Catches them.
+    /// Starts listening.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// The system refuses.
     pub(crate) fn catch() -> io::Result<Self> {
         Ok(Self([
             signal(SignalKind::terminate())?,
@@ -46,7 +47,7 @@ impl Endings {
         ]))
     }
 
-    /// Returns when one comes. Cancel-safe.
+    /// Returns when one arrives. Cancel-safe.
     pub(crate) async fn next(&mut self) {
         let [terminate, hang_up, interrupt, quit] = &mut self.0;
         tokio::select! {
@@ -58,7 +59,7 @@ impl Endings {
     }
 }
 
-/// All signals that a screen answers, caught.
+/// Listens for every signal that a dashboard on a terminal handles.
 #[derive(Debug)]
 pub(crate) struct Signals {
     endings: Endings,
@@ -67,10 +68,10 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Catches them.
+    /// Starts listening.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// The system refuses.
     pub(crate) fn catch() -> io::Result<Self> {
         let raw = |signal: process::Signal| SignalKind::from_raw(signal.as_raw());
         Ok(Self {
@@ -80,7 +81,7 @@ impl Signals {
         })
     }
 
-    /// The next one. Cancel-safe.
+    /// The next signal. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Heard {
         tokio::select! {
             () = self.endings.next() => Heard::Leave,
@@ -89,11 +90,11 @@ impl Signals {
         }
     }
 
-    /// Stops the process; returns when it is woken.
+    /// Suspends the process; returns when it is resumed.
     pub(crate) async fn sleep(&mut self, who: Sleepers) {
-        // One that came earlier ended an earlier sleep.
+        // An earlier SIGCONT ended an earlier sleep.
         let _earlier = self.woken.recv().now_or_never();
-        // Not SIGTSTP again, which is caught.
+        // Not SIGTSTP, which is caught.
         let stopped = match who {
             Sleepers::This => process::kill_process(process::getpid(), process::Signal::STOP),
             Sleepers::Foreground => process::kill_current_process_group(process::Signal::STOP),
@@ -104,18 +105,18 @@ impl Signals {
     }
 }
 
-/// Whether somebody is there to wake a sleeper: a shell that gave us a process group of our own. The first process of a terminal,
-/// and what it runs beside itself, would sleep for ever; the kernel spares them Ctrl-Z too.
+/// Whether a shell can resume a suspended process, that is, whether it gave us a process group of our own. A terminal's first
+/// process, and children in its group, would sleep for ever; the kernel ignores Ctrl-Z for them too.
 pub(crate) fn has_shell() -> bool {
     std::fs::read_to_string("/proc/self/stat").is_ok_and(|stat| has_own_group(&stat))
 }
 
-/// Whether a process, by its `stat` as proc_pid_stat(5) describes it, is in another process group than its session's first.
+/// Whether a process, by its `stat` (see proc_pid_stat(5)), is in another process group than its session's leader.
 ///
-/// Read there and not asked of getpgrp(2) and getsid(2): in a container a session that was begun outside is 0, which is no process
-/// to `rustix`. A group of 0 may be anybody's.
+/// Read from there rather than from getpgrp(2) and getsid(2): in a container, a session that began outside has the id 0, which
+/// `rustix` rejects. A group with the id 0 could be anyone's.
 fn has_own_group(stat: &str) -> bool {
-    // The name, in brackets, may hold blanks and brackets.
+    // The name, in brackets, may contain spaces and brackets.
     let after_name = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let mut fields = after_name.split_ascii_whitespace().skip(2);
     match (fields.next(), fields.next()) {
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_of_its_own_is_told_in_and_outside_a_container() {
+    fn a_group_of_its_own_is_recognised_in_and_outside_a_container() {
         let started =
             |group: &str, session: &str| has_own_group(&format!("7 (a ) b) R 1 {group} {session} 0 -1 4194304"));
         assert!(started("7", "2"), "by a shell");

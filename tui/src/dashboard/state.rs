@@ -1,10 +1,12 @@
 //! The dashboard's whole state. Changed by [`super::update`] only, drawn by [`super::view`] only.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use stereospot_domain::{JobId, QueueName, Timestamp};
 
+use super::OwnStack;
 use super::dialog::Dialog;
 use super::keys::{Command, Keymap};
 use super::model::{Link, Model};
@@ -14,16 +16,16 @@ use super::screen::Screen;
 use super::theme::Theme;
 use crate::text;
 
-/// Rows stay where they are for this long after a key.
+/// Rows keep their place this long after a key press.
 pub(crate) const CALM: Duration = Duration::from_secs(2);
 
 /// How long a message at the bottom stays.
 const NOTE_FOR: Duration = Duration::from_secs(6);
 
-/// Places that can be gone back to.
+/// The length of the history.
 const MAX_HISTORY: usize = 50;
 
-/// What lies over the screen.
+/// The overlay on top of the screen.
 #[derive(Debug)]
 pub(crate) enum Overlay {
     None,
@@ -34,21 +36,26 @@ pub(crate) enum Overlay {
         scroll: usize,
     },
     Debug,
-    /// The palette with what was typed.
+    /// The palette and the typed text.
     Palette {
         typed: String,
         error: Option<String>,
     },
-    /// The filter being typed, and the one before, which Esc brings back.
+    /// The filter being typed, and the previous one, which Esc restores.
     Filter {
         typed: String,
         before: String,
     },
-    /// The number of tasks of a service, being typed; its plan comes next.
+    /// The desired number of tasks of a service, being typed; its plan comes next.
     Scale {
         service: String,
         typed: String,
         error: Option<String>,
+    },
+    /// Whether the dashboard's own stack is to stop; what lay over the screen before comes back with Esc.
+    Leave {
+        typed: String,
+        before: Box<Overlay>,
     },
     Plan(Box<Dialog>),
 }
@@ -61,7 +68,7 @@ pub(crate) struct Note {
     until: Duration,
 }
 
-/// What the loop measures about itself.
+/// The loop's measurements of itself.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Meter {
     pub frames: u64,
@@ -79,21 +86,25 @@ pub(crate) struct State {
     pub keymap: Keymap,
     pub who: String,
     pub server: String,
+    /// The stack that this program started, if any.
+    pub stack: Option<OwnStack>,
     /// Time since the start.
     pub now: Duration,
     pub screens: Vec<Box<dyn Screen>>,
-    /// Which of them is shown.
+    /// The index of the visible one.
     here: usize,
     pub back: VecDeque<Place>,
     pub forward: Vec<Place>,
     pub overlay: Overlay,
+    /// How far the overlay can scroll, as last drawn.
+    pub overlay_end: Cell<usize>,
     pub note: Option<Note>,
     pub meter: Meter,
-    /// True while the operator holds order and tail still.
+    /// True while the operator freezes order and tail.
     pub is_frozen: bool,
-    /// True while the dashboard has the mouse.
+    /// True while the dashboard captures the mouse.
     pub has_mouse: bool,
-    /// What a click means, as last drawn.
+    /// The click targets of the last frame.
     pub hits: Hits,
     /// True when the screen has to be drawn again.
     pub is_dirty: bool,
@@ -105,7 +116,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// The state before any answer; the first of the screens is shown.
+    /// The state before the first answer; the first screen is shown.
     pub(crate) fn new(
         screens: Vec<Box<dyn Screen>>,
         theme: Theme,
@@ -119,12 +130,14 @@ impl State {
             keymap,
             who,
             server,
+            stack: None,
             now: Duration::ZERO,
             screens,
             here: 0,
             back: VecDeque::new(),
             forward: Vec::new(),
             overlay: Overlay::None,
+            overlay_end: Cell::new(0),
             note: None,
             meter: Meter::default(),
             is_frozen: false,
@@ -143,18 +156,18 @@ impl State {
         self.model.server_now(self.now)
     }
 
-    /// How long ago that was, by the server's clock.
+    /// The time passed since `at`, by the server's clock.
     pub(crate) fn ago(&self, at: Timestamp) -> Duration {
         self.server_now().since(at)
     }
 
-    /// True when what is shown may be out of date.
+    /// True when the screen may be out of date.
     pub(crate) fn is_stale(&self) -> bool {
         self.model.is_stale(self.now)
     }
 
-    /// What is wrong with the connection, once there was an answer or the first attempt has failed. While it is down, nothing on the
-    /// screen is certain.
+    /// What is wrong with the connection, once the first attempt has succeeded or failed. While it is down, nothing on the screen
+    /// is certain.
     pub(crate) fn disconnected(&self) -> Option<String> {
         let seen = self.model.silence(self.now).map(text::age);
         match (&self.model.link, seen) {
@@ -172,6 +185,16 @@ impl State {
         self.model.link == Link::Live
     }
 
+    /// True where stopping the dashboard's own stack interrupts work, or may: unknown is not empty.
+    pub(crate) fn stop_interrupts_work(&self) -> bool {
+        let has_workers = self.stack.is_some_and(|stack| stack.workers > 0);
+        has_workers
+            && (!self.is_live() || {
+                let tally = self.model.jobs.tally();
+                tally.running + tally.stuck > 0
+            })
+    }
+
     /// True while rows must not move.
     pub(crate) fn keeps_order(&self) -> bool {
         self.is_frozen || self.last_key.is_some_and(|at| self.now.saturating_sub(at) < CALM)
@@ -183,7 +206,7 @@ impl State {
         self.is_dirty = true;
     }
 
-    /// Removes the message when its time is over.
+    /// Removes an expired message.
     pub(super) fn forget_note(&mut self) {
         if self.note.as_ref().is_some_and(|note| note.until <= self.now) {
             self.note = None;
@@ -191,12 +214,12 @@ impl State {
         }
     }
 
-    /// The screen that is shown.
+    /// The visible screen.
     pub(crate) fn screen(&self) -> &dyn Screen {
         &*self.screens[self.here]
     }
 
-    /// The screen that is shown, and the model that it works on.
+    /// The visible screen, and the model that it works on.
     pub(crate) fn screen_mut(&mut self) -> (&mut dyn Screen, &mut Model) {
         (&mut *self.screens[self.here], &mut self.model)
     }
@@ -247,22 +270,22 @@ impl State {
         self.model.environment.as_ref().map_or("stereospot", |environment| environment.name.as_str())
     }
 
-    /// The job that a key is about.
+    /// The job that a key applies to.
     pub(crate) fn job_under_cursor(&self) -> Option<JobId> {
         self.screen().job(&self.model)
     }
 
-    /// The queue that a key is about.
+    /// The queue that a key applies to.
     pub(crate) fn queue_under_cursor(&self) -> Option<QueueName> {
         self.screen().queue(&self.model)
     }
 
-    /// The filter of the screen that is shown.
+    /// The visible screen's filter.
     pub(crate) fn filter(&self) -> &str {
         self.screen().filter(&self.model).unwrap_or_default()
     }
 
-    /// Remembers where we are, before going elsewhere.
+    /// Stores the current place in the history, before leaving it.
     pub(super) fn remember(&mut self) {
         self.back.push_back(self.place());
         if self.back.len() > MAX_HISTORY {
@@ -270,7 +293,7 @@ impl State {
         }
     }
 
-    /// A screen as what it is.
+    /// A screen downcast to its type.
     #[cfg(test)]
     pub(crate) fn get<S: Screen>(&self) -> &S {
         let screens = self.screens.iter().map(|screen| &**screen as &dyn std::any::Any);

@@ -1,4 +1,4 @@
-//! The terminal: entered once, and left as it was found, however the dashboard ends.
+//! The terminal: entered once, and restored however the dashboard ends.
 
 use std::io::{self, BufWriter, Stdout, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,10 +11,10 @@ use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 
-/// What a panic said: printed once the terminal is as it was, because the dashboard's screen would swallow it.
+/// A panic's message, printed once the terminal is restored, because the dashboard's screen would swallow it.
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// Counts what is written, and writes a frame in one piece.
+/// Counts the written bytes, and writes a frame in one piece.
 pub(crate) struct Counted {
     inner: BufWriter<Stdout>,
     bytes: Arc<AtomicU64>,
@@ -32,17 +32,17 @@ impl Write for Counted {
     }
 }
 
-/// The terminal while the dashboard has it. Dropping it gives it back.
+/// The terminal while the dashboard uses it. Dropping it restores the terminal.
 pub(crate) struct Screen {
     pub terminal: Terminal<CrosstermBackend<Counted>>,
     bytes: Arc<AtomicU64>,
 }
 
 impl Screen {
-    /// Takes the terminal over.
+    /// Takes over the terminal.
     ///
     /// # Errors
-    /// When there is no terminal, or it refuses; it is then as it was.
+    /// There is no terminal, or it refuses; it is restored in that case.
     pub(crate) fn enter() -> io::Result<Self> {
         std::panic::set_hook(Box::new(|info| {
             let mut said = PANIC.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -61,17 +61,17 @@ impl Screen {
         }
     }
 
-    /// Gives the terminal back for a while.
+    /// Restores the terminal for a while.
     pub(crate) fn leave(&self) {
         restore();
     }
 
-    /// Takes it again, in whatever state others left it; the next frame is drawn whole.
+    /// Takes it over again, in whatever state it is; the next frame is drawn whole.
     ///
     /// # Errors
-    /// When the terminal is gone.
+    /// The terminal is gone.
     pub(crate) fn resume(&mut self, has_mouse: bool) -> io::Result<()> {
-        // How it is to be left may be another than before.
+        // The mode to restore may have changed in the meantime.
         disable_raw_mode()?;
         enable_raw_mode()?;
         show()?;
@@ -81,14 +81,14 @@ impl Screen {
         self.redraw()
     }
 
-    /// Has the next frame drawn whole. Not by the library's `clear`, which asks the terminal where its cursor is: not all answer, and
-    /// keys read meanwhile are lost.
+    /// Forces a full redraw. The library's `clear` won't do: it queries the cursor position, which not all terminals answer, and
+    /// loses keys that arrive meanwhile.
     ///
     /// # Errors
-    /// When the terminal is gone.
+    /// The terminal is gone.
     pub(crate) fn redraw(&mut self) -> io::Result<()> {
         self.terminal.backend_mut().clear()?;
-        // The frame that the next one is compared with is then an empty one.
+        // The next frame is compared with an empty one.
         self.terminal.swap_buffers();
         Ok(())
     }
@@ -98,18 +98,18 @@ impl Screen {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Asks the terminal to put a text on the clipboard (OSC 52). Terminals that can't ignore it.
+    /// Asks the terminal to copy a text to the clipboard (OSC 52). Terminals without support ignore it.
     ///
     /// # Errors
-    /// When the terminal is gone.
+    /// The terminal is gone.
     pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
         execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
     }
 
-    /// Takes the mouse, or gives it back to the terminal.
+    /// Captures the mouse, or releases it.
     ///
     /// # Errors
-    /// When the terminal is gone.
+    /// The terminal is gone.
     pub(crate) fn mouse(&mut self, is_ours: bool) -> io::Result<()> {
         if is_ours {
             execute!(self.terminal.backend_mut(), EnableMouseCapture)
@@ -124,10 +124,10 @@ impl Drop for Screen {
         restore();
         let said = PANIC.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(said) = said {
-            // Nothing is left to be done when even this can't be written.
+            // Nothing can be done if even this write fails.
             let _gone = writeln!(io::stderr(), "stereospot: internal error: {said}");
         }
-        // Before a panic has unwound the hook can't be taken back; the process ends then anyway.
+        // The hook can't be replaced during a panic; the process ends then anyway.
         if !std::thread::panicking() {
             drop(std::panic::take_hook());
         }
@@ -139,7 +139,7 @@ fn show() -> io::Result<()> {
 }
 
 fn restore() {
-    // A terminal that is gone needs no restoring: errors here have nobody to be told to.
+    // A terminal that is gone needs no restoring, so its errors don't matter.
     let _gone = execute!(io::stdout(), DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
     let _gone = disable_raw_mode();
 }

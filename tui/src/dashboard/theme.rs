@@ -17,7 +17,7 @@ pub enum ThemeName {
     ColourBlind,
 }
 
-/// A text that names no theme.
+/// The text names no theme.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown theme `{0}`: choose one of dark, light, colour-blind")]
 pub struct UnknownTheme(pub String);
@@ -44,7 +44,7 @@ pub(crate) struct Theme {
     /// Lines, stale values, disabled keys.
     pub faint: Style,
     pub title: Style,
-    /// Keys; what is at work.
+    /// Keys, and running work.
     pub accent: Style,
     /// All is well.
     pub good: Style,
@@ -52,7 +52,7 @@ pub(crate) struct Theme {
     pub warn: Style,
     /// An operator must act.
     pub bad: Style,
-    /// The row under the cursor; added to other styles.
+    /// The selected row; added to other styles.
     pub selected: Style,
     /// The environment's name.
     pub environment: Style,
@@ -62,7 +62,7 @@ pub(crate) struct Theme {
     pub dialog: Style,
 }
 
-/// Colours as indices of the 256-colour palette, which looks alike on every terminal, unlike its sixteen named colours.
+/// Colours are indices of the 256-colour palette, which looks alike on every terminal, unlike the sixteen named colours.
 struct Palette {
     dim: u8,
     faint: u8,
@@ -133,7 +133,6 @@ impl Theme {
         }
     }
 
-    /// A severity's style.
     pub(crate) fn severity(&self, severity: Severity) -> Style {
         match severity {
             Severity::Notice => self.accent,

@@ -1,7 +1,8 @@
-//! What each input does to the state, and which effects it asks for. Pure: no clock, no terminal, no network.
+//! What each input does to the state, and the effects it asks for. Pure: no clock, no terminal, no network.
 
 mod command;
 mod keys;
+pub(crate) mod leave;
 mod mouse;
 mod places;
 mod typing;
@@ -20,10 +21,10 @@ use super::state::{Overlay, State};
 
 use places::settle;
 
-/// Shortest pause between two sortings of the lists.
+/// Shortest pause between two sorts of the lists.
 const ARRANGE_EVERY: Duration = Duration::from_millis(250);
 
-/// Takes in one input. `now` is the time since the start.
+/// Handles one input. `now` is the time since the start.
 pub(crate) fn update(state: &mut State, input: Input, now: Duration) -> Vec<Effect> {
     state.now = now;
     let mut effects = Vec::new();
@@ -54,7 +55,7 @@ pub(crate) fn update(state: &mut State, input: Input, now: Duration) -> Vec<Effe
     effects
 }
 
-/// What the screens have to read now.
+/// The reads that the screens need now.
 fn readings_due(state: &mut State) -> Vec<Effect> {
     let (here, now) = (state.screen().pattern().screen, state.now);
     let model = &mut state.model;
@@ -67,7 +68,7 @@ fn readings_due(state: &mut State) -> Vec<Effect> {
 
 fn tick(state: &mut State) {
     state.forget_note();
-    // Ages are shown in seconds: once a second is enough.
+    // Ages are shown in seconds, so once a second is enough.
     let second = state.now.as_secs();
     if second != state.ticked_at {
         state.ticked_at = second;
@@ -107,7 +108,7 @@ fn net_input(state: &mut State, net: Net) {
     }
 }
 
-/// Brings the lists into order, when that is due and the operator isn't reading them.
+/// Sorts the lists, when that is due and the operator isn't reading them.
 fn arrange(state: &mut State) {
     let is_due = state.now.saturating_sub(state.arranged_at) >= ARRANGE_EVERY || state.arranged_at == Duration::ZERO;
     if !is_due || state.keeps_order() || !state.model.needs_arranging() {
@@ -158,7 +159,7 @@ fn take_answer(state: &mut State, answer: Answer) {
         Answer::Deployment(view) => state.model.deployment.fill(view, server_now),
         Answer::Exported(Ok(said)) => state.say(format!("wrote {said}"), false),
         Answer::Exported(Err(said)) => state.say(said, true),
-        // Only the screen that asked knows these; a late answer to another job or queue is dropped.
+        // Only the screen that asked takes these; it drops a late answer about another job or queue.
         Answer::Messages { .. } | Answer::Logs { .. } => {
             let _unclaimed =
                 state.screens.iter_mut().try_fold(answer, |answer, screen| screen.take(answer, server_now, now));

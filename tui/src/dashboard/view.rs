@@ -1,4 +1,4 @@
-//! Draws the state: the frame around the screen, the screen, what lies over it. Pure: it decides nothing.
+//! Draws the state: the frame around the screen, the screen, the overlays. Pure: it decides nothing.
 //!
 //! Every size works, down to one cell: what doesn't fit is left out by priority or cut.
 
@@ -7,6 +7,7 @@ mod bars;
 mod debug;
 mod dialog;
 mod help;
+mod leave;
 mod palette;
 mod scale;
 pub(crate) mod table;
@@ -17,7 +18,7 @@ use ratatui::Frame;
 use super::canvas::Canvas;
 use super::state::{Overlay, State};
 
-/// Draws the state on a terminal's frame.
+/// Draws the state on a terminal frame.
 pub(crate) fn view(state: &State, frame: &mut Frame<'_>) {
     let area = frame.area();
     let mut canvas = Canvas::new(frame.buffer_mut(), area);
@@ -44,6 +45,7 @@ pub(crate) fn draw(state: &State, canvas: &mut Canvas<'_>) {
         Overlay::Debug => debug::draw(state, &mut body),
         Overlay::Palette { typed, error } => palette::draw(state, typed, error.as_deref(), &mut body),
         Overlay::Scale { service, typed, error } => scale::draw(state, service, typed, error.as_deref(), &mut body),
+        Overlay::Leave { typed, .. } => leave::draw(state, typed, &mut body),
         Overlay::Plan(plan) => dialog::draw(state, plan, &mut body),
     }
     if foot > 0 {

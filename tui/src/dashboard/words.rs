@@ -1,4 +1,4 @@
-//! What an operator can do, as the dashboard says it: by the keys as they are bound.
+//! An operator's next steps in the words of the dashboard: with the keys as they are bound.
 
 use stereospot_domain::Fingerprint;
 use stereospot_domain::attention::Step;
@@ -12,7 +12,7 @@ pub(crate) fn next(keymap: &Keymap, steps: &[Step]) -> String {
     steps.iter().map(|step| step_by_key(keymap, step)).collect::<Vec<_>>().join(", ")
 }
 
-/// The cause that dead letters have in common.
+/// The common cause of dead letters.
 pub(crate) fn cause(fingerprint: Option<&Fingerprint>) -> String {
     fingerprint.map_or_else(|| "no error was reported".into(), Fingerprint::to_string)
 }

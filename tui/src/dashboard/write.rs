@@ -1,4 +1,4 @@
-//! Which writes the keys offer here and now: the action, bound to what is under the cursor, or why there is none.
+//! Which writes the keys offer now: the action, bound to what is under the cursor, or why there is none.
 
 use stereospot_api::view::Observed;
 use stereospot_domain::diagnosis::Repair;
@@ -22,12 +22,12 @@ pub(crate) const WRITES: [Command; 8] = [
     Command::Undo,
 ];
 
-/// The action that `command` asks for now.
+/// The action of `command` now.
 ///
 /// # Errors
-/// Why it can't be asked for; shown beside the key.
+/// Why there is none; shown beside the key.
 pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> {
-    // Without any answer yet, the missing connection is the only reason that can be given.
+    // Before the first answer, the missing connection is the only known reason.
     if state.model.environment.is_none() {
         return Err(unheard(state).unwrap_or_else(|| "nothing is known yet".into()));
     }
@@ -55,7 +55,7 @@ pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> 
         }
         _ => return Err("it writes nothing".into()),
     };
-    // Only after the reasons that concern the target itself, which say more.
+    // Checked after the target's own reasons, which say more.
     if let Some(why) = unheard(state) {
         return Err(why);
     }
@@ -65,14 +65,14 @@ pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> 
     Ok(action)
 }
 
-/// Why the server can't be asked now.
+/// Why no request can be sent now.
 fn unheard(state: &State) -> Option<String> {
     let is_known = state.model.environment.is_some();
     match state.model.link {
         Link::Connecting { .. } if !is_known => Some(format!("no answer from {} yet", state.server)),
-        Link::Lost { .. } if !is_known => Some(format!("nobody answers at {}", state.server)),
+        Link::Lost { .. } if !is_known => Some(format!("nothing answers at {}", state.server)),
         Link::Connecting { .. } | Link::Lost { .. } => {
-            Some(format!("nobody answers at {}: what is shown may no longer be so", state.server))
+            Some(format!("nothing answers at {}: what is shown may no longer be so", state.server))
         }
         Link::Live if state.is_stale() => {
             Some("nothing was heard for a while: what is shown may no longer be so".into())
@@ -106,7 +106,8 @@ fn messages(state: &State, chosen: Chosen) -> Result<Vec<String>, String> {
     }
 }
 
-/// A job's own dead letters. Those of reassembly go through the finding's repair, which also resets the lock that would otherwise
+/// A job's own dead letters. Those of reassembly go through the finding's repair, which also resets the lock; otherwise the
+/// message would be useless.
 /// make the message useless.
 fn replay_of_job(state: &State, job_id: JobId) -> Result<Action, String> {
     let found = state.model.findings(job_id).iter().find_map(|finding| match &finding.repair {
@@ -120,7 +121,7 @@ fn replay_of_job(state: &State, job_id: JobId) -> Result<Action, String> {
     })
 }
 
-/// Of the chosen messages where a screen shows single ones; otherwise of the whole queue.
+/// The chosen messages on a screen that shows messages, otherwise the whole queue.
 fn purge(state: &State) -> Result<Action, String> {
     if let Some(chosen) = state.screen().chosen() {
         return Ok(Action::Purge { queue: chosen.queue, message_ids: Some(messages(state, chosen)?) });
@@ -158,7 +159,7 @@ fn repair(state: &State) -> Result<Action, String> {
     let findings = state.model.findings(job_id);
     let finding = findings.iter().find(|finding| finding.repair.is_some()).ok_or_else(|| {
         if findings.is_empty() {
-            format!("nothing is found wrong with {}", job_id.short())
+            format!("{} has no finding to repair", job_id.short())
         } else {
             "no finding here has a safe repair: see its runbook page".into()
         }
@@ -166,7 +167,7 @@ fn repair(state: &State) -> Result<Action, String> {
     Ok(Action::Repair { job_id, code: finding.code })
 }
 
-/// The number is typed next; this one is what the service has now.
+/// The number is typed next; this is the service's current one.
 fn scale(state: &State) -> Result<Action, String> {
     if state.model.services.is_empty() {
         return Err("there is no service here: only workers".into());

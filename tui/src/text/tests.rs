@@ -43,3 +43,20 @@ fn prices_have_the_decimals_that_matter() {
         assert_eq!(usd(dollars), expected);
     }
 }
+
+#[test]
+fn json_keeps_its_value_and_steers_no_terminal() {
+    let value = serde_json::json!({ "title": "a\u{202e}b\u{9b}c\u{1b}d\ne\u{e0041}👩\u{200d}👧" });
+    let json = serde_json::to_string_pretty(&value).unwrap();
+    let shown = escaped(&json);
+    assert!(shown.contains(r"a\u202eb\u009bc\u001bd\ne\udb40\udc41👩\u200d👧"), "{shown}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+}
+
+#[test]
+fn a_text_with_too_many_lines_says_that_there_is_more() {
+    assert_eq!(wrap_within("one two three", 5, 3), ["one", "two", "three"]);
+    assert_eq!(wrap_within("one two three four", 5, 2), ["one", "two…"]);
+    assert_eq!(wrap_within("one three four", 5, 2), ["one", "thre…"]);
+    assert_eq!(wrap("a\u{1b}b\nc", 9), ["a␛b", "c"]);
+}

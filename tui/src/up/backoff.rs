@@ -1,4 +1,4 @@
-//! How long to wait before a child that died is started again.
+//! How long to wait before restarting a dead child.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ pub(super) struct Backoff {
 /// The longest pause, as a multiple of the first.
 const LONGEST: u32 = 30;
 
-/// A child that lived so long is taken for healthy: its next death begins the series anew.
+/// A child that lived this long counts as healthy: its next death starts the series again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
 impl Backoff {
-    /// For a child that has not died yet.
+    /// The series of a child that has not died yet.
     pub(super) fn from(first: Duration) -> Self {
         Self { first, deaths: 0 }
     }
 
-    /// The pause after a death. `chance`, from 0 to 1, spreads it by up to a quarter either way, so that children which died
-    /// together don't come back together.
+    /// The pause after a death. `chance`, from 0 to 1, spreads it by up to a quarter either way, so that children that died
+    /// together don't restart together.
     pub(super) fn after_death(&mut self, lived: Duration, chance: f64) -> Duration {
         if lived >= HEALTHY_AFTER {
             self.deaths = 0;
@@ -40,7 +40,7 @@ mod tests {
     const FIRST: Duration = Duration::from_secs(1);
 
     #[test]
-    fn pauses_double_up_to_a_limit_and_begin_anew_after_a_healthy_minute() {
+    fn pauses_double_up_to_a_limit_and_start_again_after_a_healthy_minute() {
         let mut backoff = Backoff::from(FIRST);
         let short = Duration::from_millis(10);
         let pauses: Vec<u64> = (0..7).map(|_| backoff.after_death(short, 0.5).as_secs()).collect();

@@ -1,4 +1,4 @@
-//! One child process: started, watched, started again, stopped.
+//! One child process: started, watched, restarted, stopped.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -18,31 +18,26 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 
-/// How a child is called.
+/// How to run a child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spec {
     /// For people: `worker inference-1`.
     pub(super) name: String,
-    /// Its file.
     pub(super) program: PathBuf,
-    /// Its arguments.
     pub(super) args: Vec<OsString>,
-    /// Where its stdout and stderr go.
     pub(super) log: PathBuf,
 }
 
-/// What happened to a child.
+/// A child's death or failed start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notice {
-    /// Which: `worker inference-1`.
+    /// `worker inference-1`.
     pub name: String,
-    /// How it ended, and the last line it wrote: `ended (exit code 1): stereospot: no such model`.
+    /// How it ended, with its last line: `ended (exit code 1): stereospot: no such model`.
     pub what: String,
-    /// When it is started again.
     pub restarts_in: Duration,
-    /// How often it was started again before.
+    /// Restarts before this one.
     pub restarts: u32,
-    /// Where to read more.
     pub log: PathBuf,
 }
 
@@ -54,19 +49,19 @@ impl fmt::Display for Notice {
     }
 }
 
-/// How long a child may take to end after it was asked to.
+/// How long a child may take to exit when asked.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// A log of this size is put aside: as it is when its child starts, its content while the child runs.
+/// Logs of this size are rotated: renamed when the child starts, copied and cut while it runs.
 const LOG_LIMIT: u64 = 10_000_000;
 
-/// How often a running child's log is measured.
+/// How often a running child's log size is checked.
 const LOG_CHECK: Duration = Duration::from_secs(10);
 
-/// How much of a log's end is looked at for its last line.
+/// How much of a log's end is searched for its last line.
 const TAIL: u64 = 8192;
 
-/// Keeps a child running until `stop` is cancelled; returns when it has ended.
+/// Keeps a child running until `stop` is cancelled; returns when it has exited.
 pub(super) async fn supervise(
     spec: Spec,
     mut backoff: Backoff,
@@ -79,7 +74,7 @@ pub(super) async fn supervise(
         let log_began = spec.log.metadata().map_or(0, |facts| facts.len());
         let what = match spawn(&spec) {
             Ok(mut child) => {
-                // Taken out, because waiting for the child would close it, and then the child would end.
+                // Taken out of the child, because waiting would close it and make the child exit.
                 let _held_open = child.stdin.take();
                 tokio::select! {
                     ended = child.wait() => match ended {
@@ -98,7 +93,7 @@ pub(super) async fn supervise(
         let restarts_in = backoff.after_death(started_at.elapsed(), chance());
         let notice = Notice { name: spec.name.clone(), what, restarts_in, restarts, log: spec.log.clone() };
         note(&spec.log, &notice);
-        // A reader that lags must not hold up a restart: the log has the line.
+        // A slow reader must not delay a restart: the log has the line.
         let _ = notices.try_send(notice);
         tokio::select! {
             () = sleep(restarts_in) => restarts += 1,
@@ -112,7 +107,7 @@ fn spawn(spec: &Spec) -> io::Result<Child> {
     let log = OpenOptions::new().create(true).append(true).open(&spec.log)?;
     Command::new(&spec.program)
         .args(&spec.args)
-        // Held open while this process lives: it closes when that ends, whatever ends it.
+        // Closes when this process ends, whatever the reason.
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -122,14 +117,14 @@ fn spawn(spec: &Spec) -> io::Result<Child> {
         .spawn()
 }
 
-/// Writes a notice into the child's log, where that can be written at all.
+/// Appends a notice to the child's log, if it can be written.
 fn note(log: &Path, notice: &Notice) {
     if let Ok(mut log) = OpenOptions::new().create(true).append(true).open(log) {
         let _ = writeln!(log, "stereospot up: {notice}");
     }
 }
 
-/// Puts a log that has grown large aside as `.1`.
+/// Rotates a large log to `.1`.
 fn put_aside(log: &Path) -> io::Result<()> {
     if is_large(log) {
         fs::rename(log, aside(log))?;
@@ -137,18 +132,18 @@ fn put_aside(log: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts a running child's log aside whenever it has grown large.
+/// Rotates a running child's log whenever it has grown large.
 async fn keep_small(log: &Path, every: Duration) -> Infallible {
     loop {
         sleep(every).await;
         if is_large(log) {
             let log = log.to_owned();
-            // Where there is no room for a copy there is less for a log that goes on growing: it is cut all the same.
+            // With no room for a copy there is even less for a growing log, so it is cut anyway.
             let cut = tokio::task::spawn_blocking(move || {
                 let _ = fs::copy(&log, aside(&log));
                 OpenOptions::new().write(true).open(&log)?.set_len(0)
             });
-            // What failed now is tried again soon.
+            // A failure now is retried soon.
             let _ = cut.await;
         }
     }
@@ -164,11 +159,11 @@ fn aside(log: &Path) -> PathBuf {
     aside.into()
 }
 
-/// Asks a child to end, and kills it when it does not.
+/// Asks a child to exit, and kills it if it doesn't.
 async fn end(child: &mut Child) {
     let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     if let Some(pid) = pid {
-        // It has not been waited for, so the id is still its own; it may have ended already.
+        // It has not been reaped, so the id is still its own; it may have exited already.
         let _ = kill_process(pid, Signal::TERM);
     }
     if timeout(GRACE, child.wait()).await.is_err() {
@@ -176,7 +171,7 @@ async fn end(child: &mut Child) {
     }
 }
 
-/// How a child ended. One that ended by itself mostly said why in its last line; one that was killed had no time to.
+/// How a child ended. One that exited usually gave the reason in its last line; one that was killed had no time to.
 fn in_words(status: ExitStatus, last_line: impl FnOnce() -> String) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended (exit code {code}){}", last_line()),
@@ -185,12 +180,12 @@ fn in_words(status: ExitStatus, last_line: impl FnOnce() -> String) -> String {
     }
 }
 
-/// The last line that the child has written since it began, to be appended to a sentence.
+/// The last line the child wrote in this run, ready to append to a sentence.
 fn last_line(log: &Path, began: u64) -> String {
     let read = || -> io::Result<Vec<u8>> {
         let (mut log, mut bytes) = (File::open(log)?, Vec::new());
         let length = log.metadata()?.len();
-        // The log may have been put aside when the child began: then all of it is the child's.
+        // If the log was rotated at the start, all of it is this run's.
         let from = if began <= length { began.max(length.saturating_sub(TAIL)) } else { 0 };
         log.seek(SeekFrom::Start(from))?;
         log.read_to_end(&mut bytes)?;
@@ -198,13 +193,13 @@ fn last_line(log: &Path, began: u64) -> String {
     };
     let bytes = read().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    // Where options were refused, what is wrong with them stands above how to call the program.
+    // For rejected options, the reason stands above the usage text.
     let says_nothing = |line: &str| ["Usage:", "For more information,"].iter().any(|start| line.starts_with(start));
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty() && !says_nothing(line));
     line.map(|line| format!(": {}", line.trim_end_matches('.'))).unwrap_or_default()
 }
 
-/// A number from 0 to 1 that differs between children and times; jitter needs no more.
+/// A number from 0 to 1 that differs between children and times: enough for jitter.
 fn chance() -> f64 {
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
     f64::from(nanos % 1000) / 999.0

@@ -1,30 +1,27 @@
-//! Why a stack could not be started or kept up.
+//! Why a stack could not be started or kept running.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Why the local stack could not be started or kept up.
+/// Why a stack could not be started or kept running.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A program is missing.
     #[error("the program {name} is neither beside {} nor on PATH: build it with `cargo build -p {name}`", beside.display())]
     Program {
-        /// Its name.
         name: &'static str,
-        /// Where it was looked for first.
+        /// The first place searched.
         beside: PathBuf,
     },
     /// The data directory can't be used.
     #[error("the data directory {} can't be used: choose another with --data-dir", path.display())]
     DataDir {
-        /// Which.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// Another stack runs on it.
+    /// Another stack runs on the data directory.
     #[error("a stack runs on {} already: use it, stop it first, or choose another directory with --data-dir", .0.display())]
     Locked(PathBuf),
     /// The port is taken.
@@ -35,21 +32,18 @@ pub(crate) enum Error {
     /// The address can't be listened on.
     #[error("can't listen on {listen}: choose another address with --listen")]
     Listen {
-        /// Which.
         listen: SocketAddr,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// The control plane did not come up.
+    /// The control plane did not become ready.
     #[error("the control plane did not start: {why}; log: {}", log.display())]
     NotReady {
         /// What happened, with the last line of its log.
         why: String,
-        /// Its log.
         log: PathBuf,
     },
-    /// It was told to stop before it was ready.
+    /// Stopped before it was ready.
     #[error("stopped before it was ready")]
     Stopped,
 }

@@ -1,11 +1,11 @@
-//! How many workers of each stage: `chunking=1,inference=2,reassembly=1`.
+//! The number of workers per stage: `chunking=1,inference=2,reassembly=1`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use stereospot_domain::Stage;
 
-/// Most workers of one stage.
+/// The most workers of one stage.
 const MOST: u32 = 64;
 
 /// Numbers of workers by stage.
@@ -17,9 +17,9 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// None at all: somebody else's workers do the work.
+    /// No workers: others do the work.
     pub(crate) const NONE: Self = Self { chunking: 0, inference: 0, reassembly: 0 };
-    /// What one machine gets.
+    /// The default for one machine.
     pub(crate) const LOCAL: Self = Self { chunking: 1, inference: 2, reassembly: 1 };
 
     /// Each worker's stage and its number within the stage, from 1.
@@ -27,12 +27,12 @@ impl Fleet {
         Stage::ALL.iter().flat_map(move |stage| (1..=self.of(*stage)).map(|number| (*stage, number)))
     }
 
-    /// True when no worker is wanted.
+    /// True when there are no workers.
     pub(crate) fn is_empty(self) -> bool {
         self == Self::NONE
     }
 
-    /// True when every stage has a worker: then the whole pipeline is run from here.
+    /// True when every stage has a worker, so this machine runs the whole pipeline.
     pub(crate) fn is_whole(self) -> bool {
         Stage::ALL.iter().all(|stage| self.of(*stage) > 0)
     }
@@ -46,24 +46,20 @@ impl Fleet {
     }
 }
 
-/// What was asked for: a number for some stages, or no worker at all.
+/// The requested workers: a number for some stages, or none at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// `none`, or nothing between the quotes.
+    /// `none`, or an empty string.
     None,
-    /// Stages that were named.
     Some {
-        /// How many that split.
         chunking: Option<u32>,
-        /// How many that convert.
         inference: Option<u32>,
-        /// How many that join.
         reassembly: Option<u32>,
     },
 }
 
 impl Wanted {
-    /// The fleet, where a stage that was not named has as many workers as in `usual`.
+    /// The fleet, with unnamed stages taken from `usual`.
     pub(crate) fn or(self, usual: Fleet) -> Fleet {
         match self {
             Wanted::None => Fleet::NONE,
@@ -76,7 +72,7 @@ impl Wanted {
     }
 }
 
-/// A text that names no fleet.
+/// The text is not a fleet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no number of workers: expected something like inference=2, of chunking, inference and reassembly, up to {MOST} each, or none"

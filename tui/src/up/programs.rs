@@ -1,4 +1,4 @@
-//! The stack's programs: where they lie and how they are called.
+//! Finds the stack's programs and builds their command lines.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,24 +15,24 @@ use super::options::{Backend, Options};
 const CONTROL_PLANE: &str = "stereospot-controlplane";
 const WORKER: &str = "stereospot-worker";
 
-/// Where each program lies.
+/// The path of each program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Programs {
     control_plane: PathBuf,
-    /// Absent where no worker is to be started: then it need not be there.
+    /// None where no worker is wanted, so the program may be missing.
     worker: Option<PathBuf>,
 }
 
-/// Where the control plane's program lies: in `bin_dir` where one is given, else beside this program, else on PATH.
+/// Finds the control plane's program: in `bin_dir` if given, else beside this program, else on PATH.
 ///
 /// # Errors
-/// [`Error::Program`] when it is in none of them.
+/// [`Error::Program`] when it is in none of these places.
 pub(crate) fn control_plane(bin_dir: Option<&Path>) -> Result<PathBuf, Error> {
     find(CONTROL_PLANE, bin_dir)
 }
 
 impl Programs {
-    /// Finds them, each as [`control_plane`] is found.
+    /// Finds all programs, as [`control_plane`] does.
     ///
     /// # Errors
     /// [`Error::Program`] names the first that is missing.
@@ -42,7 +42,7 @@ impl Programs {
         Ok(Self { control_plane: control_plane(bin_dir)?, worker })
     }
 
-    /// The control plane's call.
+    /// The control plane's command line.
     pub(super) fn control_plane(&self, data_dir: &Path, listen: SocketAddr, options: &Options) -> Spec {
         let mut args = backend_args(&options.backend, data_dir);
         args.extend(options.watch.iter().cloned());
@@ -51,7 +51,7 @@ impl Programs {
         Spec { name: "control plane".into(), program: self.control_plane.clone(), args, log }
     }
 
-    /// A call for each worker that is wanted.
+    /// A command line for each worker.
     pub(super) fn workers(&self, data_dir: &Path, server: &str, options: &Options) -> Vec<Spec> {
         let Some(program) = &self.worker else { return Vec::new() };
         let call = |(stage, number)| worker(program, stage, number, data_dir, server, options);
@@ -66,7 +66,7 @@ fn worker(program: &Path, stage: Stage, number: u32, data_dir: &Path, server: &s
     let rest = ["--name", &name, "--server", server, "--metrics-listen", "127.0.0.1:0", "--stop-on-stdin-eof"];
     args.extend(rest.map(Into::into));
     if matches!(options.backend, Backend::Aws { .. }) {
-        // On another machine there may be a stack on the same deployment, whose workers are named alike.
+        // Another machine may run a stack on the same deployment, with workers of the same names.
         args.push("--add-host".into());
     }
     if let Some(model) = &options.model {

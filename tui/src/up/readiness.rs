@@ -1,4 +1,4 @@
-//! Whether the address is free, and when the control plane answers on it.
+//! Finds a free address, and waits until the control plane answers on it.
 
 use std::fs;
 use std::io;
@@ -15,17 +15,17 @@ use super::child::Notice;
 use super::error::Error;
 use super::running::Running;
 
-/// Between two looks.
+/// Pause between two checks.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// An address that can be listened on: the wanted one, with a free port where it asks for any. The port is chosen here and not by
-/// the control plane, so that it stays the same when that is started again.
+/// An address to listen on: the requested one, with port 0 replaced by a free port. The port is chosen here rather than by the
+/// control plane, so that it survives a restart of the control plane.
 ///
-/// Where the wanted address is still held by the control plane of an earlier stack on this directory, which is ending because
-/// its `up` was killed, this waits for it.
+/// An earlier `up` on this directory that was killed may have left a control plane that is still exiting; this waits until it
+/// releases the address.
 ///
 /// # Errors
-/// [`Error::PortTaken`] when another program has it, [`Error::Listen`] when it can't be had at all.
+/// [`Error::PortTaken`] when another program has it, [`Error::Listen`] when it can't be used at all.
 pub(super) async fn free_address(wanted: SocketAddr, data_dir: &Path, patience: Duration) -> Result<SocketAddr, Error> {
     let until = Instant::now() + patience;
     loop {
@@ -44,16 +44,16 @@ pub(super) async fn free_address(wanted: SocketAddr, data_dir: &Path, patience: 
     }
 }
 
-/// Removes what an earlier control plane left.
+/// Removes the address file of an earlier control plane.
 pub(super) fn forget(data_dir: &Path) {
-    // Where it can't be removed it is overwritten.
+    // If it can't be removed, it is overwritten.
     let _ = fs::remove_file(Running::path(data_dir));
 }
 
-/// Waits until the control plane has said where it is and answers there that it is ready; yields its address.
+/// Waits until the control plane has written its address and reports ready there; returns the address.
 ///
 /// # Errors
-/// Why it did not: it ended, with the last line of its log, or time ran out.
+/// It exited (with the last line of its log), or time ran out.
 pub(super) async fn wait(
     data_dir: &Path,
     notices: &mut mpsc::Receiver<Notice>,
@@ -77,7 +77,7 @@ pub(super) async fn wait(
     }
 }
 
-/// `GET /readyz`, by hand: anything but a 200 is not ready.
+/// `GET /readyz` by hand: anything but a 200 means not ready.
 async fn is_ready(server: &str) -> bool {
     let Some(address) = server.strip_prefix("http://") else { return false };
     let ask = async {
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_taken_port_is_told_and_port_zero_takes_a_free_one() {
+    async fn a_taken_port_is_named_and_port_zero_takes_a_free_one() {
         let dir = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! The control plane that runs on a data directory, as it reports itself in `run/controlplane.json`.
+//! Finds the control plane that runs on a data directory, by its file `run/controlplane.json`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,29 +11,28 @@ use super::lock::is_held;
 /// What a control plane writes into its data directory.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Running {
-    /// Its address.
     pub server: String,
     pid: i32,
 }
 
 impl Running {
-    /// The file of a data directory.
+    /// The path of that file.
     pub(crate) fn path(data_dir: &Path) -> PathBuf {
         data_dir.join("run").join("controlplane.json")
     }
 
-    /// The file that a control plane keeps locked while it runs.
+    /// The file that a control plane locks while it runs.
     pub(crate) fn lock_path(data_dir: &Path) -> PathBuf {
         data_dir.join("run").join("controlplane.lock")
     }
 
-    /// What the file says; none where there is no file, or no readable one: it may be half written, so ask again.
+    /// Reads the file; none where it is missing or unreadable. It may be half written, so try again.
     pub(super) fn read(data_dir: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(Self::path(data_dir)).ok()?).ok()
     }
 
-    /// What the file says, if that control plane is alive: its process exists and its lock is held. The file alone proves nothing,
-    /// because it outlives a killed process, whose number may since belong to another.
+    /// Reads the file if that control plane is alive: its process exists and its lock is held. The file alone proves nothing: it
+    /// outlives a killed process, whose id may since belong to another.
     pub(crate) fn living(data_dir: &Path) -> Option<Self> {
         Self::read(data_dir).filter(|running| running.has_process() && is_held(&Self::lock_path(data_dir)))
     }
@@ -41,7 +40,7 @@ impl Running {
     fn has_process(&self) -> bool {
         match Pid::from_raw(self.pid).map(test_kill_process) {
             Some(Ok(())) => true,
-            // It is alive, but belongs to another user.
+            // Alive, but owned by another user.
             Some(Err(error)) => error == rustix::io::Errno::PERM,
             None => false,
         }

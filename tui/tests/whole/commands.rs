@@ -188,7 +188,7 @@ fn a_stack_that_is_named_and_down_is_not_replaced_by_another() {
         &["status"],
         &["--linear"],
     ] {
-        // What is typed outweighs the environment.
+        // The command line overrides the environment.
         let mut typed = stereospot(&[args, &["--data-dir", "d7"]].concat());
         typed.env("STEREOSPOT_SERVER", &other.url);
         let mut by_variable = stereospot(args);
@@ -201,7 +201,7 @@ fn a_stack_that_is_named_and_down_is_not_replaced_by_another() {
             assert!(end.stderr.contains(says), "{args:?}: {}", end.stderr);
         }
     }
-    // The usual place, where a stack has run.
+    // The default place, where a stack has run.
     std::fs::create_dir_all(here.path().join("stereospot-data/run")).unwrap();
     std::fs::write(here.path().join("stereospot-data/run/controlplane.lock"), "").unwrap();
     let mut command = stereospot(&["submit", clip]);
@@ -213,7 +213,7 @@ fn a_stack_that_is_named_and_down_is_not_replaced_by_another() {
 }
 
 #[test]
-fn whoever_writes_is_named_alike_everywhere() {
+fn the_writer_is_named_alike_everywhere() {
     let check = |user: Option<&str>, logname: Option<&str>, expected: &str| {
         let server = writes(None, Outcome::Done);
         let mut command = stereospot(&["queues", "replay", "inference-dlq", "--yes", "--server", &server.url]);
@@ -307,7 +307,7 @@ fn what_is_empty_already_is_done() {
 #[test]
 fn values_of_closed_sets_are_in_the_help_and_completed() {
     let help = run(&["submit", "--help"]).stdout;
-    // Wrapped where it likes.
+    // clap may wrap anywhere.
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for format in Format::ALL {
         assert!(help.contains(&format!("{format},")) || help.contains(&format!("{format}]")), "{format}: {help}");
@@ -319,7 +319,7 @@ fn values_of_closed_sets_are_in_the_help_and_completed() {
     for shell in ["bash", "zsh", "fish"] {
         let script = run(&["completions", shell]).stdout;
         let of_options = ["anaglyph-wimmer", "chunking_in_progress", "colour-blind"];
-        // The generator of fish's scripts knows no values of arguments without a name.
+        // clap's fish generator omits the values of positional arguments.
         let of_arguments = ["output-events-dlq", "completion-lost"].into_iter().filter(|_| shell != "fish");
         for value in of_options.into_iter().chain(of_arguments) {
             assert!(script.contains(value), "{shell}: {value}");
@@ -511,4 +511,42 @@ fn a_failed_item_a_refused_plan_and_a_refused_call_end_with_1() {
     check(writes(Some("the numbers are 3 minutes old"), Outcome::Done), "the numbers are 3 minutes old");
     check(Server::start(|_| Answer::problem(403, "read-only", "this server takes no write")), "takes no write");
     check(Server::start(|_| Answer::Whole(200, b"<html>".into())), "no stereospot control plane");
+}
+
+#[test]
+fn a_title_from_outside_forges_no_line_and_its_json_is_whole() {
+    let title = "a\nstatus    completed\u{202e}\u{9b}31mb\u{200d}";
+    let detail = || {
+        let mut view = view(JOB);
+        view.job.title = Some(title.into());
+        JobDetail {
+            view,
+            segments: Vec::new(),
+            timeline: Vec::new(),
+            lock: None,
+            can_trigger: false,
+            trigger_note: "not\nyet".into(),
+            result_bytes: None,
+        }
+    };
+    let server = Server::start(move |_: &Request| Answer::json(&detail()));
+    let end = run(&["jobs", "show", JOB, "--server", &server.url]);
+    assert!(end.stdout.contains("title     a␊status    completed�31mb\n"), "{}", end.stdout);
+    assert_eq!(end.stdout.lines().filter(|line| line.starts_with("status")).count(), 1, "{}", end.stdout);
+    assert!(end.stdout.contains("blocked: not␊yet\n"), "{}", end.stdout);
+    let end = run(&["jobs", "show", JOB, "--json", "--server", &server.url]);
+    assert!(end.stdout.contains(r"completed\u202e\u009b31mb\u200d"), "{}", end.stdout);
+    let read: JobDetail = serde_json::from_str(&end.stdout).unwrap();
+    assert_eq!(read.view.job.title.as_deref(), Some(title));
+}
+
+#[test]
+fn a_job_without_a_title_says_so() {
+    let server = Server::start(move |_: &Request| {
+        let mut view = view(JOB);
+        view.job.title = Some("\u{200b}".into());
+        Answer::json(&JobPage { jobs: vec![view], next: None })
+    });
+    let end = run(&["jobs", "--server", &server.url]);
+    assert!(end.stdout.contains("(untitled)"), "{}", end.stdout);
 }

@@ -1,4 +1,4 @@
-//! What concerns a deployment: logs, services, what was found; `doctor` and `provision` as the control plane's program.
+//! Commands about a deployment: logs, services, findings; `doctor` and `provision` run by the control plane's program.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -120,7 +120,7 @@ fn logs_are_printed_with_what_the_search_cost_and_missed() {
         line => panic!("unexpected {line}"),
     });
     let end = run(&["logs", JOB, "--limit", "2", "--server", &server.url]);
-    assert_eq!((end.code, end.stdout.as_str()), (0, "video-worker/0123  job_id=1 a\nvideo-worker/0123  b c\n"));
+    assert_eq!((end.code, end.stdout.as_str()), (0, "video-worker/0123  job_id=1 a\nvideo-worker/0123  b␉c\n"));
     for says in ["not searched: /ecs/p/job-worker", "2 lines in 1 place, 1.5 MB scanned", "raise --limit"] {
         assert!(end.stderr.contains(says), "{}", end.stderr);
     }
@@ -138,7 +138,7 @@ fn followed_logs_print_what_is_new_until_ctrl_c() {
         "GET /v1/deployment" => Answer::json(&deployment(BackendKind::Local)),
         line if line.contains("/logs?") => match searches.fetch_add(1, Ordering::SeqCst) {
             0 => Answer::json(&page(&["first"], true)),
-            // A server that restarts meanwhile ends nothing.
+            // A server restart doesn't end following.
             1 => Answer::Cut,
             _ => Answer::json(&page(&["first", "second"], true)),
         },

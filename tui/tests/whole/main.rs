@@ -1,4 +1,4 @@
-//! The real program, as a user calls it: against a control plane that says what a test wants, and over children made of shell.
+//! The real program as a user runs it, against a scripted control plane and with shell scripts as children.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod commands;

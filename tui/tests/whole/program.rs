@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output, Stdio};
 
-/// The program, away from whatever stack runs here, with nothing on stdin.
+/// The program with empty stdin and no stack in reach.
 pub(crate) fn stereospot(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stereospot"));
     for variable in ["STEREOSPOT_DATA_DIR", "STEREOSPOT_BACKEND", "STEREOSPOT_ENV_FILE"] {
@@ -13,14 +13,11 @@ pub(crate) fn stereospot(args: &[&str]) -> Command {
     command
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug)]
 pub(crate) struct End {
-    /// The exit code.
     pub(crate) code: i32,
-    /// What it printed.
     pub(crate) stdout: String,
-    /// What it said.
     pub(crate) stderr: String,
 }
 
@@ -29,7 +26,7 @@ pub(crate) fn run(args: &[&str]) -> End {
     ended(stereospot(args).output().unwrap())
 }
 
-/// Reads how a run ended.
+/// Converts the output of a finished process.
 pub(crate) fn ended(output: Output) -> End {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     End { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }

@@ -1,4 +1,4 @@
-//! A control plane that says what a test wants it to say: HTTP/1.1 by hand, a thread a connection.
+//! A scripted control plane: HTTP/1.1 by hand, a thread per connection.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,23 +8,22 @@ use std::thread;
 use serde::Serialize;
 use stereospot_api::Problem;
 
-/// A request as it came in.
+/// A received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     /// `GET /v1/jobs?limit=50`.
     pub(crate) line: String,
-    /// Its body.
     pub(crate) body: Vec<u8>,
 }
 
-/// What is answered.
+/// A scripted answer.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     /// Status and body.
     Whole(u16, Vec<u8>),
     /// Server-sent events, then the end of the connection.
     Stream(Vec<u8>),
-    /// Nothing: the connection is cut.
+    /// No answer: the connection is cut.
     Cut,
 }
 
@@ -39,7 +38,7 @@ impl Answer {
         Answer::Whole(status, serde_json::to_vec(&Problem::new(status, code, code, detail)).unwrap())
     }
 
-    /// A stream of one change for each value.
+    /// A stream with one change per value.
     pub(crate) fn changes<T: Serialize>(changes: &[T]) -> Self {
         let frames = changes.iter().enumerate();
         let text = frames.map(|(at, change)| format!("id: {at}\ndata: {}\n\n", serde_json::to_string(change).unwrap()));
@@ -55,9 +54,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one that answers each request as `answer` says.
+    /// Starts a server that answers each request with `answer`.
     pub(crate) fn start(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+    }
+
+    /// The same on an address.
+    pub(crate) fn on(listener: TcpListener, answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (answer, log) = (Arc::new(answer), requests.clone());
@@ -65,7 +68,7 @@ impl Server {
             for stream in listener.incoming().flatten() {
                 let (answer, log) = (answer.clone(), log.clone());
                 thread::spawn(move || {
-                    // A client may hang up whenever it likes.
+                    // A client may hang up at any time.
                     let Some(request) = read(&stream) else { return };
                     log.lock().unwrap().push(request.clone());
                     let _ = write(&stream, answer(&request));

@@ -89,8 +89,8 @@ fn snapshot() -> Snapshot {
     }
 }
 
-/// A server whose job ends with `end` as soon as its stream has been listened to `streams` times; the first `cuts` requests for a
-/// snapshot after the first stream are cut, as when the server restarts.
+/// A server whose job ends with `end` after `streams` connections to its stream; it cuts the first `cuts` snapshot requests after
+/// the first stream, like a restarting server.
 fn pipeline(end: JobStatus, streams: usize, cuts: usize) -> Server {
     let (heard, snapshots) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let source = format!("PUT /v1/jobs/{JOB}/source");
@@ -191,7 +191,7 @@ fn a_result_that_can_not_be_written_is_not_lost() {
     let server = Server::start(move |request: &Request| match request.line.as_str() {
         "GET /v1/snapshot" => Answer::json(&snapshot()),
         line if line.ends_with("/result") => {
-            // The place of the unfinished file is taken meanwhile.
+            // The partial file's path is taken in the meantime.
             fs::create_dir(heard.with_extension("mp4.part")).unwrap();
             Answer::Whole(200, b"result".into())
         }
@@ -234,7 +234,7 @@ fn any_name_that_a_file_may_have_will_do() {
     let end = submit(&server, &[path.to_str().unwrap()]);
     assert_eq!(end.code, 0, "{}", end.stderr);
     assert_eq!(end.stdout.lines().count(), 1, "{:?}", end.stdout);
-    assert!(end.stdout.ends_with("ü\\nb\\u{1b}[2J.mp4\n"), "{:?}", end.stdout);
+    assert!(end.stdout.ends_with("ü␊b␛[2J.mp4\n"), "{:?}", end.stdout);
     assert!(end.stderr.starts_with("ü") && !end.stderr.contains('\u{1b}'), "{:?}", end.stderr);
 }
 
@@ -292,7 +292,7 @@ fn ctrl_c_ends_the_waiting_and_says_that_the_job_goes_on() {
 }
 
 #[test]
-fn a_refused_upload_is_told_with_the_servers_reason() {
+fn a_refused_upload_is_reported_with_the_servers_reason() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(|request: &Request| match request.line.as_str() {
         "POST /v1/jobs" => Answer::json(&view(JobStatus::Created).job),
@@ -319,7 +319,7 @@ fn nothing_is_sent_when_one_file_or_the_output_is_wrong() {
     let here = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     fs::write(here("there.mp4"), "x").unwrap();
     check(&[&clip, "--output", &here("there.mp4")], "--force");
-    // The source by its name, by another way, by a link; one source's result in another's place; the unfinished file.
+    // In turn: the source by name, by another path, by a link; one result in another's place; the partial file.
     std::os::unix::fs::symlink(&clip, here("link.mp4")).unwrap();
     std::os::unix::fs::symlink(dir.path(), here("way")).unwrap();
     fs::write(here("clip_sbs.mp4"), "x").unwrap();
@@ -362,4 +362,54 @@ fn one_files_failure_does_not_stop_the_others() {
     assert!(outcomes[0]["error"].as_str().unwrap().contains("too large"), "{}", outcomes[0]);
     assert_eq!((&outcomes[1]["error"], &outcomes[1]["job_id"]), (&Value::Null, &JOB.into()));
     assert_eq!(server.requests().len(), 5, "two jobs; an upload twice, and the other");
+}
+
+/// Answers an address only after a while, as a control plane does that restarts.
+fn later(url: &str, after: std::time::Duration) -> std::thread::JoinHandle<Server> {
+    let address: std::net::SocketAddr = url.trim_start_matches("http://").parse().unwrap();
+    std::thread::spawn(move || {
+        std::thread::sleep(after);
+        let listener = std::net::TcpListener::bind(address).unwrap();
+        Server::on(listener, |request: &Request| match request.line.as_str() {
+            "POST /v1/jobs" => Answer::json(&view(JobStatus::Created).job),
+            line if line == format!("PUT /v1/jobs/{JOB}/source") => Answer::json(&view(JobStatus::Created).job),
+            line => panic!("unexpected {line}"),
+        })
+    })
+}
+
+fn free_address() -> String {
+    format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+}
+
+#[test]
+fn a_control_plane_that_restarts_when_a_file_comes_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let clip = clip(dir.path());
+    let url = free_address();
+    let server = later(&url, std::time::Duration::from_millis(1500));
+    let end = run(&["submit", &clip, "--server", &url]);
+    assert_eq!(end.code, 0, "{}", end.stderr);
+    assert!(end.stdout.starts_with(JOB), "{}", end.stdout);
+    assert!(end.stderr.contains("trying again") && end.stderr.contains("answers again"), "{}", end.stderr);
+    assert_eq!(server.join().unwrap().requests().len(), 2);
+}
+
+#[test]
+fn a_job_whose_making_broke_off_is_made_again_and_one_that_is_refused_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let clip = clip(dir.path());
+    let times = AtomicUsize::new(0);
+    let server = Server::start(move |request: &Request| match request.line.as_str() {
+        "POST /v1/jobs" => match times.fetch_add(1, Ordering::SeqCst) {
+            0 => Answer::Cut,
+            _ => Answer::json(&view(JobStatus::Created).job),
+        },
+        _ => Answer::json(&view(JobStatus::Created).job),
+    });
+    let end = submit(&server, &[&clip]);
+    assert_eq!(end.code, 0, "{}", end.stderr);
+    let refuses = Server::start(|_: &Request| Answer::Whole(403, b"{}".into()));
+    assert_eq!(submit(&refuses, &[&clip]).code, 1);
+    assert_eq!(refuses.requests().len(), 1);
 }

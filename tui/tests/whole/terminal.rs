@@ -1,4 +1,4 @@
-//! The dashboard on a real terminal: what signals leave of it.
+//! The dashboard on a real terminal: how signals leave it.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,44 +15,48 @@ use crate::program::stereospot;
 const ENTERED: &str = "\x1b[?1049h";
 const LEFT: [&str; 3] = ["\x1b[?1000l", "\x1b[?1049l", "\x1b[?25h"];
 
-/// A terminal with a dashboard on it. Its control plane is away: it is about the terminal alone.
-struct Terminal {
-    dashboard: Child,
-    /// Our end.
+/// A terminal with a dashboard on it. There is no control plane: only the terminal matters.
+pub(crate) struct Terminal {
+    pub(crate) dashboard: Child,
     master: File,
-    /// Its end, to see how it is set.
+    /// The program's end, to read its settings.
     slave: File,
     shown: String,
 }
 
 impl Terminal {
-    /// Opens one, `with_shell` as a shell with job control would start it.
+    /// Opens one; `with_shell` starts the program as a job-control shell would.
     fn open(with_shell: bool) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        tcsetwinsize(&master, Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        // Not as the terminal of the tests themselves, where they are run by no shell: it would stop who isn't in front.
-        let without_control = OpenptFlags::NOCTTY.bits() as i32;
-        let slave =
-            File::options().read(true).write(true).custom_flags(without_control).open(name.to_str().unwrap()).unwrap();
-        let end = || Stdio::from(slave.try_clone().unwrap());
         let mut command = if with_shell { stereospot(&[]) } else { std::process::Command::new("setsid") };
         if with_shell {
             command.process_group(0);
         } else {
             command.arg(stereospot(&[]).get_program()).args(["--server", "http://127.0.0.1:9"]);
         }
-        let dashboard = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        let mut terminal = Self { dashboard, master: File::from(master), slave, shown: String::new() };
+        let mut terminal = Self::start(command);
         terminal.until("ATTENTION");
         assert!(terminal.is_raw());
         terminal
     }
 
-    /// Reads until the terminal was shown this; yields what came before it.
-    fn until(&mut self, text: &str) -> String {
+    /// Starts a program on one.
+    pub(crate) fn start(mut command: std::process::Command) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        tcsetwinsize(&master, Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        // Not on the controlling terminal of the tests: there it would stop whatever isn't in the foreground.
+        let without_control = OpenptFlags::NOCTTY.bits() as i32;
+        let slave =
+            File::options().read(true).write(true).custom_flags(without_control).open(name.to_str().unwrap()).unwrap();
+        let end = || Stdio::from(slave.try_clone().unwrap());
+        let dashboard = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        Self { dashboard, master: File::from(master), slave, shown: String::new() }
+    }
+
+    /// Reads until the terminal has received `text`; returns what came before.
+    pub(crate) fn until(&mut self, text: &str) -> String {
         let mut buffer = [0; 4096];
         loop {
             if let Some(at) = self.shown.find(text) {
@@ -64,7 +68,7 @@ impl Terminal {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
     }
 
@@ -72,7 +76,7 @@ impl Terminal {
         Pid::from_raw(self.dashboard.id() as i32).unwrap()
     }
 
-    fn type_in(&mut self, text: &str) {
+    pub(crate) fn type_in(&mut self, text: &str) {
         std::io::Write::write_all(&mut self.master, text.as_bytes()).unwrap();
     }
 
@@ -99,7 +103,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Where a test fails nothing runs, or sleeps, on.
+        // A failed test must leave no running or stopped process behind.
         let _ = self.dashboard.kill();
         let _ = self.dashboard.wait();
     }
@@ -131,7 +135,7 @@ fn it_sleeps_with_the_terminal_given_back_and_wakes_whole() {
         terminal.until("ATTENTION");
         assert!(terminal.is_raw());
     }
-    // One that could not be heard of: what the shell left of the screen is drawn over.
+    // SIGSTOP can't be caught: the next frame must overwrite what the shell left on the screen.
     terminal.signal(Signal::STOP);
     let (_, status) = waitpid(Some(terminal.pid()), WaitOptions::UNTRACED).unwrap().unwrap();
     assert!(status.stopped());
@@ -146,7 +150,7 @@ fn it_sleeps_with_the_terminal_given_back_and_wakes_whole() {
 }
 
 #[test]
-fn nobody_would_wake_one_without_a_shell() {
+fn nothing_would_wake_one_without_a_shell() {
     let mut terminal = Terminal::open(false);
     terminal.type_in("\x1a");
     terminal.until("it stays awake");
@@ -155,4 +159,14 @@ fn nobody_would_wake_one_without_a_shell() {
     terminal.until("KEYS");
     terminal.type_in("q");
     assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_terminal_that_places_no_cursor_gets_a_sentence_and_no_sequences() {
+    let mut command = stereospot(&[]);
+    command.env("TERM", "dumb");
+    let mut terminal = Terminal::start(command);
+    let before = terminal.until("TERM is dumb");
+    assert!(!before.contains('\x1b'), "{before:?}");
+    assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(2));
 }

@@ -1,4 +1,4 @@
-//! `up`: the real program over children made of shell.
+//! `up` with shell scripts as children.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
@@ -14,8 +14,9 @@ use tempfile::TempDir;
 
 use crate::program::{End, ended, stereospot};
 use crate::server::{Answer, Server};
+use crate::terminal::Terminal;
 
-/// Says that it lives through a pipe that it holds open, and ends on SIGTERM or at the end of its stdin.
+/// Holds a pipe open while it lives, and exits on SIGTERM or at the end of stdin.
 const CHILD: &str = r#"#!/bin/sh
 name=controlplane
 case $1 in --*) ;; *) name=$1 ;; esac
@@ -40,7 +41,7 @@ struct Stage {
 struct Stack {
     up: Child,
     stderr: Lines<BufReader<ChildStderr>>,
-    /// Names of children as they start; it ends when no child is left.
+    /// Names of children as they start; ends when no child is left.
     alive: mpsc::Receiver<String>,
 }
 
@@ -73,12 +74,12 @@ impl Stage {
         command
     }
 
-    /// Runs it to its end, which is to come by itself.
+    /// Runs it until it exits without a signal.
     fn run(&self) -> End {
         ended(self.command("127.0.0.1:0").output().unwrap())
     }
 
-    /// Starts it; returns when it says that it is ready and every child lives.
+    /// Starts it; returns once it is ready and every child runs.
     fn start(&self) -> Stack {
         let alive = listen(self.path("alive"));
         let mut up = self.command("127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -107,7 +108,7 @@ impl Stack {
 fn listen(alive: PathBuf) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        // Opens when the first child does, and ends when the last one has ended.
+        // Opens with the first child and ends when the last one has exited.
         for line in BufReader::new(fs::File::open(alive).unwrap()).lines() {
             let _ = sender.send(line.unwrap());
         }
@@ -141,26 +142,26 @@ fn no_child_outlives_an_up_that_was_killed() {
     let mut stack = stage.start();
     stack.signal(Signal::KILL);
     stack.up.wait().unwrap();
-    // Ends only when every child has closed its end, by ending.
+    // Ends only when every child has closed its end by exiting.
     assert!(stack.alive.recv().is_err());
     let mut order = Stack::order(&stage);
     order.sort();
     assert_eq!(order.len(), 5, "{order:?}");
     assert!(order.iter().all(|line| line.ends_with("saw the end")), "{order:?}");
-    // The lock went with the process: the next one starts.
+    // The lock went with the process, so the next one starts.
     let mut stack = stage.start();
     stack.signal(Signal::TERM);
     assert_eq!(stack.up.wait().unwrap().code(), Some(0));
 }
 
 #[test]
-fn a_worker_that_dies_is_told_and_started_again() {
+fn a_worker_that_dies_is_reported_and_started_again() {
     let stage = Stage::set();
     fs::write(stage.path("data/kill-inference-1"), "").unwrap();
     let mut stack = stage.start();
-    let told = stack.stderr.next().unwrap().unwrap();
-    assert!(told.starts_with("worker inference-1 died (signal 9), restarting in "), "{told}");
-    assert!(told.contains("(restart 1)") && told.contains("logs/inference-1.log"), "{told}");
+    let notice = stack.stderr.next().unwrap().unwrap();
+    assert!(notice.starts_with("worker inference-1 died (signal 9), restarting in "), "{notice}");
+    assert!(notice.contains("(restart 1)") && notice.contains("logs/inference-1.log"), "{notice}");
     assert_eq!(stack.alive.recv().unwrap(), "inference-1");
     assert!(logged(&stage, "inference-1.log").contains("died (signal 9)"));
     stack.signal(Signal::TERM);
@@ -179,7 +180,7 @@ fn a_second_stack_on_the_same_data_is_refused() {
 }
 
 #[test]
-fn what_keeps_it_from_starting_is_told_with_what_to_do() {
+fn what_keeps_it_from_starting_is_said_with_what_to_do() {
     let check = |stage: &Stage, says: &[&str]| {
         let end = stage.run();
         assert_eq!(end.code, 1);
@@ -236,7 +237,7 @@ fn a_deployment_is_watched_without_workers_of_our_own() {
     let stage = Stage::set();
     let script = CHILD.replacen("#!/bin/sh\n", "#!/bin/sh\necho \"called: $*\"\n", 1);
     stage.program("stereospot-controlplane", &script);
-    // No worker is wanted: none need be there.
+    // No workers requested, so the worker's program may be missing.
     fs::remove_file(stage.path("bin/stereospot-worker")).unwrap();
     fs::write(stage.path("prod.env"), "NAME_PREFIX=prod\n").unwrap();
     let alive = listen(stage.path("alive"));
@@ -246,7 +247,7 @@ fn a_deployment_is_watched_without_workers_of_our_own() {
         .arg(stage.path("bin"))
         .env("ALIVE", stage.path("alive"))
         .env("READY_AT", &stage.ready_at.url);
-    // The folder is named after the deployment, where `up` was called.
+    // The folder is named after the deployment, inside the current folder of `up`.
     command.env_remove("STEREOSPOT_DATA_DIR").env("STEREOSPOT_ENV_FILE", "prod.env").current_dir(stage.dir.path());
     let mut up = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut said = BufReader::new(up.stdout.take().unwrap()).lines().map(Result::unwrap);
@@ -293,7 +294,7 @@ fn workers_on_a_deployment_are_those_that_are_named() {
 }
 
 #[test]
-fn refused_options_are_told_by_what_is_wrong_with_them() {
+fn refused_options_are_explained_by_what_is_wrong_with_them() {
     let stage = Stage::set();
     let refused = "#!/bin/sh\nprintf 'error: this build has no AWS backend: build it with `make build AWS=1`\\n\\nUsage: x\\n\\n\
                    For more information, try --help.\\n' >&2\nexit 2\n";
@@ -302,4 +303,84 @@ fn refused_options_are_told_by_what_is_wrong_with_them() {
     assert_eq!(end.code, 1);
     let says = "did not start: it ended (exit code 2): error: this build has no AWS backend: build it with `make build AWS=1`; log: ";
     assert!(end.stderr.contains(says), "{}", end.stderr);
+}
+
+/// A stack under a dashboard that shows the question how to leave it.
+fn leaving(stage: &Stage) -> (Terminal, mpsc::Receiver<String>) {
+    let alive = listen(stage.path("alive"));
+    let mut command = stage.command("127.0.0.1:0");
+    let args: Vec<_> = command.get_args().filter(|arg| *arg != "--headless").map(ToOwned::to_owned).collect();
+    let mut with_dashboard = stereospot(&[]);
+    with_dashboard.args(args).env("ALIVE", stage.path("alive")).env("READY_AT", &stage.ready_at.url);
+    command = with_dashboard;
+    let mut terminal = Terminal::start(command);
+    terminal.until("ATTENTION");
+    for _ in 0..5 {
+        alive.recv().unwrap();
+    }
+    terminal.type_in("q");
+    terminal.until("LEAVE");
+    (terminal, alive)
+}
+
+fn down(stage: &Stage) -> End {
+    let mut command = stereospot(&["down", "--data-dir"]);
+    ended(command.arg(stage.path("data")).output().unwrap())
+}
+
+#[test]
+fn a_stack_that_is_left_running_goes_on_until_it_is_brought_down() {
+    let stage = Stage::set();
+    let (mut terminal, alive) = leaving(&stage);
+    terminal.type_in("d");
+    terminal.until("stereospot down --data-dir");
+    assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(0));
+    drop(terminal);
+    assert!(stage.path("data/run/controlplane.json").exists(), "commands find it");
+    assert!(!stage.path("data/order").exists(), "no child was stopped");
+    let end = down(&stage);
+    assert_eq!((end.code, end.stdout.as_str()), (0, "stopped\n"), "{}", end.stderr);
+    assert!(alive.recv().is_err(), "no child is left");
+    assert_eq!(Stack::order(&stage).pop().as_deref(), Some("controlplane asked"));
+    let end = down(&stage);
+    assert!(end.code == 0 && end.stderr.contains("no stack runs on"), "{}", end.stderr);
+}
+
+#[test]
+fn a_dashboard_that_is_killed_or_hung_up_takes_its_stack_along() {
+    for signal in [Signal::KILL, Signal::HUP, Signal::TERM] {
+        let stage = Stage::set();
+        let (terminal, alive) = leaving(&stage);
+        terminal.signal(signal);
+        assert!(alive.recv().is_err(), "{signal:?}: no child is left");
+    }
+}
+
+#[test]
+fn a_stack_that_is_stopped_from_its_dashboard_is_gone_when_that_ends() {
+    let stage = Stage::set();
+    let (mut terminal, alive) = leaving(&stage);
+    terminal.type_in("stop\r");
+    assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(0));
+    assert!(alive.recv().is_err(), "no child is left");
+}
+
+#[test]
+fn a_dashboard_ends_with_a_stack_that_is_brought_down() {
+    let stage = Stage::set();
+    let (mut terminal, _alive) = leaving(&stage);
+    assert_eq!(down(&stage).code, 0);
+    terminal.until("the stack was stopped");
+    assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_keeps_a_stack_from_starting_is_said_once_before_any_dashboard() {
+    let stage = Stage::set();
+    stage.program("stereospot-controlplane", "#!/bin/sh\necho no such database >&2\nexit 1\n");
+    let mut command = stereospot(&["up", "--listen", "127.0.0.1:0", "--bin-dir"]);
+    command.arg(stage.path("bin")).arg("--data-dir").arg(stage.path("data"));
+    let mut terminal = Terminal::start(command);
+    terminal.until("no such database");
+    assert_eq!(terminal.dashboard.wait().unwrap().code(), Some(1));
 }

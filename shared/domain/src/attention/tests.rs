@@ -18,10 +18,10 @@ fn the_next_step_is_one_that_can_be_taken() {
     let (show, repair) = (Step::ShowJob { job_id: JOB }, Step::Repair { job_id: JOB, code });
     let give_up = Step::GiveUp { job_id: JOB };
     let reconciled = Means { reconciles: true, ..FREE };
-    assert_eq!(resend.steps(JOB, FREE), [repair.clone()]);
+    assert_eq!(resend.steps(JOB, FREE), std::slice::from_ref(&repair));
     assert_eq!(resend.steps(JOB, reconciled), [show.clone(), Step::Wait { until: Wait::Repaired }]);
     let unsure = Finding { severity: Severity::Warning, ..resend.clone() };
-    assert_eq!(unsure.steps(JOB, reconciled), [repair.clone()], "nothing acts on a warning");
+    assert_eq!(unsure.steps(JOB, reconciled), std::slice::from_ref(&repair), "nothing acts on a warning");
     assert_eq!(trigger.steps(JOB, reconciled), [Step::Trigger { job_id: JOB }]);
     assert_eq!(unfetched.steps(JOB, FREE), [show.clone(), give_up.clone()]);
     let failed = Means { has_failed: true, ..reconciled };

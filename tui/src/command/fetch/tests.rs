@@ -3,7 +3,7 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 #[test]
-fn what_cannot_be_written_is_told_before_any_work() {
+fn what_cannot_be_written_is_said_before_any_work() {
     let dir = tempfile::tempdir().unwrap();
     let there = dir.path().join("there.mp4");
     fs::write(&there, "x").unwrap();

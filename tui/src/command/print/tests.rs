@@ -25,17 +25,19 @@ fn a_table_fits_the_terminal_by_cutting_what_may_be_cut() {
         .cut("TITLE", |row| row.2.to_owned());
     insta::assert_snapshot!(table.lines(None).join("\n"), @r"
     ID     N  TITLE
-    7f3a  12  a rather long title of two lines
+    7f3a  12  a rather long title␊of two lines
     80     ·  日本語の題名がここに
     ");
     for width in [20, 25] {
         assert!(table.lines(Some(width)).iter().all(|line| text::width(line) <= width), "{width}");
     }
-    // Nothing is lost of the ids, however narrow.
+    // Ids are never cut, however narrow the terminal.
     assert!(table.lines(Some(1))[1].starts_with("7f3a  12  "));
 }
 
 #[test]
-fn nothing_printed_steers_the_terminal() {
-    assert_eq!(plain("a\u{1b}[2Jb\u{9b}c\nd"), "a [2Jb c\nd");
+fn a_cell_is_part_of_its_line() {
+    let rows = ["a\u{1b}[2J\u{9b}c\nd"];
+    let table = table(&rows).left("TITLE", |row| (*row).to_owned());
+    assert_eq!(table.lines(None), ["TITLE", "a␛[2J�c␊d"]);
 }

@@ -1,5 +1,5 @@
-//! The env file of a deployment, as far as starting a stack needs it: checks that it can be read, and finds the deployment's name.
-//! The control plane and the workers read the rest.
+//! The env file of a deployment, as far as `up` needs it: it must be readable, and it names the deployment. The control plane and
+//! the workers read the rest.
 
 use std::env;
 use std::fs;
@@ -9,25 +9,25 @@ use stereospot_domain::env_file::Variables;
 
 use crate::command::error::{Error, Result};
 
-/// The environment variable with the path of the file.
+/// The variable that names an env file.
 const VARIABLE: &str = "STEREOSPOT_ENV_FILE";
 
-/// The name of a deployment whose file has none.
+/// The name of a deployment whose env file has none.
 const USUAL_PREFIX: &str = "stereo-spot";
 
-/// An env file that can be read.
+/// A readable env file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct EnvFile {
-    /// Absolute, so that it stays valid in child processes.
+    /// Absolute, because a child may start in another folder.
     pub(super) path: PathBuf,
     prefix: String,
 }
 
 impl EnvFile {
-    /// The given file, or else the one named by the environment.
+    /// The given file, or the one that the environment names.
     ///
     /// # Errors
-    /// One sentence when there is none, or it can't be read.
+    /// One sentence when there is none or it can't be read.
     pub(super) fn check(given: Option<&Path>) -> Result<Self> {
         let of_environment = || env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         let Some(path) = given.map(Path::to_owned).or_else(of_environment) else {
@@ -45,13 +45,13 @@ impl EnvFile {
         Ok(Self { path: std::path::absolute(&path).unwrap_or(path), prefix })
     }
 
-    /// Default data directory of the control plane. Each deployment has its own.
+    /// The default data directory of the control plane for this deployment: one folder per deployment.
     pub(super) fn data_dir(&self) -> PathBuf {
         PathBuf::from(format!("./{}-data", self.prefix))
     }
 }
 
-/// The deployment's name prefix, if it can be part of a folder's name.
+/// The deployment's name prefix, if it can be part of a folder name.
 fn prefix(text: &str) -> String {
     let variables = Variables::parse(text);
     let is_name = |value: &&str| {

@@ -1,7 +1,6 @@
-//! Follows a job to its end: by the stream of changes, over lost connections and restarts of the control plane.
+//! Follows a job to its end over the stream of changes, across lost connections and control plane restarts.
 //!
-//! Invariant: a change is never missed for good: each connection begins with the job as it stands, and every few seconds it is
-//! read again.
+//! Invariant: no change is missed for good. Each connection starts by reading the job, which is read again every few seconds.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -16,23 +15,23 @@ use super::super::error::Result;
 use super::meter::Meter;
 use super::progress::Progress;
 
-/// Between two readings of the job beside the stream.
+/// Pause between two reads of the job beside the stream.
 const READ_AGAIN: Duration = Duration::from_secs(5);
 
-/// Longest pause between two attempts to connect.
+/// The longest pause between two connection attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Waits until the job is completed, failed or deleted; yields it, and its number of frames where that is known.
+/// Waits until the job is completed, failed or deleted; returns it with its frame count, if known.
 ///
 /// # Errors
-/// What can't pass by waiting: the job is unknown, or something else answers.
+/// Permanent ones only: the job is unknown, or the server is not a control plane.
 pub(super) async fn to_the_end(client: &Client, job_id: JobId, meter: &mut Meter) -> Result<(JobDetail, Option<u64>)> {
     let mut progress = Progress::default();
     let (mut pause, mut is_away) = (Duration::from_millis(250), false);
     loop {
         match connection(client, job_id, &mut progress, meter, &mut is_away).await {
             Ok(Some(detail)) => return Ok((detail, progress.frames())),
-            // The stream ended in order: the server restarts, or this client fell behind.
+            // A clean end of the stream: the server restarts, or this client fell behind.
             Ok(None) => pause = Duration::from_millis(250),
             Err(error) if error.retryable() => {
                 if !is_away {
@@ -47,7 +46,7 @@ pub(super) async fn to_the_end(client: &Client, job_id: JobId, meter: &mut Meter
     }
 }
 
-/// One connection's time; the job, once it has ended.
+/// Follows the job over one connection; returns it once it has ended.
 async fn connection(
     client: &Client,
     job_id: JobId,
@@ -55,7 +54,7 @@ async fn connection(
     meter: &mut Meter,
     is_away: &mut bool,
 ) -> client::Result<Option<JobDetail>> {
-    // The position first, then the job: what changes in between is told again.
+    // The position first, then the job, so that the stream repeats any change made in between.
     let position = client.snapshot().await?;
     let detail = client.job(job_id).await?;
     if std::mem::take(is_away) {

@@ -1,4 +1,4 @@
-//! Shows how far an upload and a job are: a bar on a terminal, now and then a line elsewhere. Always on stderr.
+//! Shows the progress of an upload and of a job on stderr: a bar on a terminal, occasional lines elsewhere.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -6,73 +6,69 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::super::print::{named, note};
+use super::super::print::{is_dumb, named, note};
 use super::progress::Progress;
-use crate::text::size;
+use crate::text::{shown, size};
 
-/// The bar's length; its position is the share that is done.
+/// The bar's length; its position is the share done.
 const LENGTH: u64 = 1000;
 
-/// Soonest after a line that another one tells of progress alone.
+/// Least time between two lines that only show progress.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// How far a job is.
 #[derive(Debug)]
 pub(super) enum Meter {
-    /// On a terminal.
     Bar(ProgressBar),
-    /// Elsewhere.
     Lines {
-        /// What each line begins with.
+        /// Each line's prefix.
         name: String,
-        /// The step that was told last.
         step: Option<(String, u32)>,
-        /// The last line.
-        told: Option<(Instant, String)>,
+        last: Option<(Instant, String)>,
     },
 }
 
 impl Meter {
-    /// A meter for what `name` names.
+    /// A meter labelled `name`.
     pub(super) fn new(name: &str) -> Self {
-        if io::stderr().is_terminal() {
+        if has_cursor() {
             Meter::Bar(bar(LENGTH, name, "{prefix} {bar:28} {msg}"))
         } else {
-            Meter::Lines { name: name.into(), step: None, told: None }
+            Meter::Lines { name: name.into(), step: None, last: None }
         }
     }
 
-    /// Shows where the job stands.
+    /// Shows the job's state.
     pub(super) fn show(&mut self, progress: &Progress) {
         let text = progress.to_string();
         match self {
             Meter::Bar(bar) => {
                 bar.set_position((f64::from(progress.share()) * LENGTH as f64) as u64);
-                bar.set_message(text);
+                bar.set_message(shown(&text).into_owned());
             }
-            Meter::Lines { name, step, told } => {
+            Meter::Lines { name, step, last } => {
                 let here = Some((progress.status.to_string(), progress.segments_done));
-                let is_new = told.as_ref().is_none_or(|(at, last)| at.elapsed() >= PAUSE && *last != text);
+                let is_new = last.as_ref().is_none_or(|(at, shown)| at.elapsed() >= PAUSE && *shown != text);
                 if *step != here || is_new {
                     note(format!("{name}  {text}"));
                     *step = here;
-                    *told = Some((Instant::now(), text));
+                    *last = Some((Instant::now(), text));
                 }
             }
         }
     }
 
-    /// Says something beside the progress.
+    /// Prints a message without disturbing the progress.
     pub(super) fn note(&self, text: &str) {
         match self {
-            Meter::Bar(bar) => bar.println(text),
+            Meter::Bar(bar) => bar.println(shown(text)),
             Meter::Lines { name, .. } => note(format!("{name}  {text}")),
         }
     }
 }
 
 impl Drop for Meter {
-    /// Takes the bar off the screen.
+    /// Removes the bar.
     fn drop(&mut self) {
         if let Meter::Bar(bar) = self {
             bar.finish_and_clear();
@@ -87,28 +83,28 @@ pub(super) struct UploadMeter {
     name: String,
     sent: u64,
     bytes: u64,
-    told_quarters: u64,
+    said_quarters: u64,
 }
 
 impl UploadMeter {
-    /// A meter of a file of so many bytes.
+    /// A meter for a file of this size.
     pub(super) fn new(path: &Path, bytes: u64) -> Self {
         let name = named(path.file_name().map_or(path, Path::new));
-        let is_terminal = io::stderr().is_terminal();
+        let is_terminal = has_cursor();
         let bar =
             is_terminal.then(|| bar(bytes, &name, "{prefix} {bar:28} uploading {bytes}/{total_bytes} {bytes_per_sec}"));
-        Self { bar, name, sent: 0, bytes, told_quarters: 0 }
+        Self { bar, name, sent: 0, bytes, said_quarters: 0 }
     }
 
-    /// So many more bytes are on their way.
+    /// Counts sent bytes.
     pub(super) fn add(&mut self, bytes: u64) {
         self.sent += bytes;
         match &self.bar {
             Some(bar) => bar.set_position(self.sent),
             None => {
                 let quarters = 4 * self.sent / self.bytes.max(1);
-                if quarters > self.told_quarters {
-                    self.told_quarters = quarters;
+                if quarters > self.said_quarters {
+                    self.said_quarters = quarters;
                     note(format!("{}  uploaded {} of {}", self.name, size(self.sent), size(self.bytes)));
                 }
             }
@@ -122,6 +118,11 @@ impl Drop for UploadMeter {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Whether a bar can be redrawn in place on stderr.
+fn has_cursor() -> bool {
+    io::stderr().is_terminal() && !is_dumb()
 }
 
 fn bar(length: u64, name: &str, template: &str) -> ProgressBar {

@@ -1,4 +1,4 @@
-//! How far a job is, put together from readings of it, its changes and its events.
+//! A job's progress, combined from reads, changes and events.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,17 +10,15 @@ use super::super::print::{known, rate};
 use super::super::session::now;
 use crate::text::duration;
 
-/// Where a job stands, as far as was heard.
+/// The last known state of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Progress {
-    /// Its status.
     pub(super) status: JobStatus,
-    /// Segments with a completion.
     pub(super) segments_done: u32,
     segments: Option<u32>,
-    /// By segment: frames done, and frames in all where known.
+    /// By segment: frames done, and the total where known.
     by_segment: BTreeMap<u32, (u32, Option<u32>)>,
-    /// Frames of the whole job, as the chunking worker counted them.
+    /// The job's frame count, from the chunking worker.
     frames: Option<u64>,
     frames_per_second: Option<f32>,
     eta: Option<Timestamp>,
@@ -43,7 +41,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Takes over a job as read.
+    /// Applies a read of the job.
     pub(super) fn read(&mut self, detail: &JobDetail) {
         self.note(&detail.view);
         for segment in &detail.segments {
@@ -55,7 +53,7 @@ impl Progress {
         }
     }
 
-    /// Takes over a job as told by the stream.
+    /// Applies a change from the stream.
     pub(super) fn note(&mut self, view: &JobView) {
         self.status = view.job.status;
         self.segments_done = view.segments_done;
@@ -65,7 +63,7 @@ impl Progress {
         self.told_share = view.progress;
     }
 
-    /// Takes over an event of the job.
+    /// Applies an event of the job.
     pub(super) fn hear(&mut self, event: &Event) {
         use Payload::*;
         let small = |frames: Option<u64>| frames.and_then(|frames| u32::try_from(frames).ok());
@@ -102,14 +100,14 @@ impl Progress {
         }
     }
 
-    /// Frames of the whole job, where they are known of every segment.
+    /// The job's frame count, once known for every segment.
     pub(super) fn frames(&self) -> Option<u64> {
         let segments = self.segments?;
         let all = (0..segments).map(|index| self.by_segment.get(&index)?.1.map(u64::from)).sum::<Option<u64>>();
         all.or(self.frames)
     }
 
-    /// The share that is done, 0 to 1.
+    /// The share done, 0 to 1.
     pub(super) fn share(&self) -> f32 {
         if self.status == JobStatus::Completed {
             return 1.0;
@@ -131,7 +129,7 @@ impl fmt::Display for Progress {
             write!(f, "  segments {}/{}", self.segments_done, known(self.segments))?;
         }
         if self.status == JobStatus::Completed {
-            // What was heard of single segments last may be older than their ends.
+            // A segment's last progress event may be older than its completion.
             if let Some(frames) = self.frames() {
                 write!(f, "  frames {frames}/{frames}")?;
             }

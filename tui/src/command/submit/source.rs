@@ -1,4 +1,4 @@
-//! The files to convert and the files to write, checked before anything is sent.
+//! Checks the source files and the output files before anything is sent.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,15 +9,13 @@ use super::super::fetch::Destination;
 use super::super::print::named;
 use crate::cli::Submit;
 
-/// Characters that the control plane takes for a title; a file's name may have more.
+/// The longest title that the control plane accepts; file names may be longer.
 const LONGEST_TITLE: usize = 200;
 
-/// A file that can be read and holds something.
+/// A readable, non-empty file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
-    /// Where it is.
     pub(super) path: PathBuf,
-    /// Its length.
     pub(super) bytes: u64,
 }
 
@@ -25,7 +23,7 @@ impl Source {
     /// Checks a file.
     ///
     /// # Errors
-    /// [`Error::Usage`] when it is missing, no file, empty or unreadable.
+    /// [`Error::Usage`] when it is missing, not a file, empty or unreadable.
     pub(super) fn check(path: &Path) -> Result<Self> {
         let shown = named(path);
         let facts = match fs::metadata(path) {
@@ -50,7 +48,7 @@ impl Source {
         Ok(Self { path: path.to_owned(), bytes: facts.len() })
     }
 
-    /// The job's title where none is given: the file's name, shortened to what a title may have.
+    /// The default job title: the file's name, cut to the length of a title.
     pub(super) fn title(&self) -> String {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
         if name.chars().count() <= LONGEST_TITLE {
@@ -59,16 +57,16 @@ impl Source {
         name.chars().take(LONGEST_TITLE - 1).chain(['…']).collect()
     }
 
-    /// The error when it can't be read after all.
+    /// The error for a file that turned out to be unreadable.
     pub(super) fn unreadable(&self, error: io::Error) -> Error {
         Error::File(format!("{} can't be read", named(&self.path)), error)
     }
 }
 
-/// Where each source's result goes: nowhere without `--output`; into it as a file, or as `{name}_{mode}.mp4` where it is a folder.
+/// The output of each source: none without `--output`; that file; or `{name}_{mode}.mp4` inside it where it is a folder.
 ///
 /// # Errors
-/// [`Error::Usage`] when one can't be written, would be written over a source, or two would be the same file.
+/// [`Error::Usage`] when an output can't be written, would overwrite a source, or two outputs are the same file.
 pub(super) fn destinations(options: &Submit, sources: &[Source]) -> Result<Vec<Option<Destination>>> {
     let Some(output) = &options.output else { return Ok(sources.iter().map(|_| None).collect()) };
     if !output.is_dir() {
@@ -103,8 +101,7 @@ const OTHER_CONTAINERS: [&str; 21] = [
     "mxf", "3gp", "gif", "hevc", "h264",
 ];
 
-/// Checks one, against every source: a conversion must not take the place of what it was made from, nor may the file beside it
-/// into which it is fetched.
+/// Checks one output against every source: neither the result nor its partial file may replace a source.
 fn destination(path: &Path, may_overwrite: bool, sources: &[Source]) -> Result<Destination> {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     if let Some(other) = extension.filter(|extension| OTHER_CONTAINERS.contains(&extension.as_str())) {
@@ -119,7 +116,7 @@ fn destination(path: &Path, may_overwrite: bool, sources: &[Source]) -> Result<D
     }
     let destination = Destination::unchecked(path);
     for written in [destination.path().to_owned(), destination.part()] {
-        // What is not there yet is no source.
+        // A file that doesn't exist yet is no source.
         let Ok(there) = written.canonicalize() else { continue };
         let is_it = |source: &&Source| source.path.canonicalize().is_ok_and(|path| path == there);
         if let Some(source) = sources.iter().find(is_it) {

@@ -2,7 +2,7 @@ use std::fs::{self, File};
 
 use super::*;
 
-/// A data directory, as a control plane of this process would leave it.
+/// A data directory as a control plane in this process would leave it.
 struct Stage(tempfile::TempDir);
 
 impl Stage {
@@ -16,7 +16,7 @@ impl Stage {
         self.0.path()
     }
 
-    fn told(&self, content: &str) {
+    fn write(&self, content: &str) {
         fs::write(Running::path(self.path()), content).unwrap();
     }
 
@@ -50,15 +50,15 @@ fn a_living_control_plane_is_found_and_a_dead_one_is_not_replaced_by_another() {
     stage.refused(&none);
     let mut child = std::process::Command::new("true").spawn().unwrap();
     child.wait().unwrap();
-    for told in [of(child.id()), of(0), r#"{"server":"#.into()] {
-        stage.told(&told);
+    for content in [of(child.id()), of(0), r#"{"server":"#.into()] {
+        stage.write(&content);
         stage.refused(&none);
     }
-    stage.told(&of(std::process::id()));
+    stage.write(&of(std::process::id()));
     stage.refused(&none);
     let held = stage.lock("controlplane.lock");
     assert_eq!(stage.server().unwrap(), "http://127.0.0.1:5");
-    // The number is another process's now, and nobody holds the lock.
+    // The process id now belongs to another process, and the lock is free.
     drop(held);
     stage.refused(&none);
 }
@@ -73,7 +73,7 @@ fn between_two_control_planes_of_one_stack_there_is_none_to_be_asked() {
 }
 
 #[test]
-fn how_a_deployments_stack_is_started_is_told_as_it_is() {
+fn how_a_deployments_stack_is_started_is_said_as_it_is() {
     let stage = Stage::set();
     fs::write(stage.path().join("controlplane.db"), "").unwrap();
     stage.refused("`stereospot up --backend aws --env-file FILE --data-dir ");
@@ -87,11 +87,25 @@ fn the_default_server_is_for_those_who_named_nothing_and_have_no_stack_here() {
     let by_default = || on(None, stage.path());
     assert_eq!(by_default().unwrap(), DEFAULT_SERVER);
     let held = stage.lock("controlplane.lock");
-    stage.told(&of(std::process::id()));
+    stage.write(&of(std::process::id()));
     assert_eq!(by_default().unwrap(), "http://127.0.0.1:5");
     drop(held);
     let refused = || by_default().unwrap_err().to_string();
     assert!(refused().contains("start it with `stereospot up`, or name a server with --server"), "{}", refused());
     fs::remove_file(Running::path(stage.path())).unwrap();
     assert!(refused().contains("no stack runs on"), "one that was stopped in order is missed as well");
+}
+
+#[tokio::test]
+async fn a_control_plane_that_is_being_started_is_waited_for_and_none_is_not() {
+    let stage = Stage::set();
+    assert!(server_once_started(None, Some(stage.path())).await.is_err(), "no stack, no wait");
+    let _up = stage.lock("up.lock");
+    let _control_plane = stage.lock("controlplane.lock");
+    let appears = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stage.write(&of(std::process::id()));
+    };
+    let (found, ()) = tokio::join!(server_once_started(None, Some(stage.path())), appears);
+    assert_eq!(found.unwrap(), "http://127.0.0.1:5");
 }

@@ -126,7 +126,7 @@ fn escape_cancels_until_it_is_applied() {
     assert!(is_apply(&press(&mut dialog, KeyCode::Char('a'), 1000)));
     assert_eq!(press(&mut dialog, KeyCode::Esc, 1100), Outcome::Stay, "what is sent can't be called back");
     assert!(dialog.note.as_ref().unwrap().contains("esc again leaves it"));
-    assert_eq!(press(&mut dialog, KeyCode::Esc, 1200), Outcome::Close, "but nobody is held");
+    assert_eq!(press(&mut dialog, KeyCode::Esc, 1200), Outcome::Close, "but the operator can leave");
     dialog.finish(vec![ItemResult { target: target(17), outcome: Ended::Done, note: String::new() }]);
     assert!(matches!(dialog.step, Step::Done(_, ref results) if results.len() == 1));
     assert_eq!(press(&mut dialog, KeyCode::Esc, 1200), Outcome::Close);

@@ -1,4 +1,4 @@
-//! The orders that jobs can be in.
+//! The sort orders of jobs.
 
 use std::cmp::Reverse;
 
@@ -7,17 +7,17 @@ use stereospot_domain::diagnosis::Severity;
 
 use super::row::JobRow;
 
-/// Ends with the id, so that no two rows are alike.
+/// Ends with the id, so that no two keys are equal.
 type SortKey = (u8, u8, Reverse<i64>, JobId);
 
-/// An order: its name for people, and what it sorts by.
+/// An order: its name, and its sort key.
 #[derive(Debug)]
 pub(crate) struct Order {
     pub name: &'static str,
     key: fn(&JobRow) -> SortKey,
 }
 
-/// Every order; a key goes from one to the next.
+/// Every order; a key cycles through them.
 static ORDERS: [Order; 3] = [
     Order { name: "newest first", key: |row| (0, 0, Reverse(row.created_at.0), row.id) },
     Order { name: "findings first", key: Order::by_severity },
@@ -44,7 +44,7 @@ impl Order {
         (self.key)(row)
     }
 
-    /// The most severe findings first, then the jobs at work, then the newest.
+    /// The most severe findings first, then running jobs, then the newest.
     pub(crate) fn by_severity(row: &JobRow) -> SortKey {
         let severity = row.severity().map_or(3, |severity| match severity {
             Severity::Critical => 0,

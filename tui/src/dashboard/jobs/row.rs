@@ -4,9 +4,9 @@ use stereospot_api::view::JobView;
 use stereospot_domain::diagnosis::{Finding, Severity};
 use stereospot_domain::{Format, JobId, JobStatus, Timestamp};
 
-use crate::text::contains;
+use crate::text::{contains, passes};
 
-/// One job, with what the lists show of it.
+/// One job, reduced to what the lists show.
 #[derive(Debug, Clone)]
 pub(crate) struct JobRow {
     pub id: JobId,
@@ -63,9 +63,9 @@ impl JobRow {
         !self.status.is_final()
     }
 
-    /// True when it needs an operator to go on.
+    /// True when it needs an operator to go on. A job that has ended is failed or completed instead, whatever is found.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.severity() == Some(Severity::Critical)
+        self.is_active() && self.severity() == Some(Severity::Critical)
     }
 
     /// Why reassembly can't be triggered, as far as the list knows; the server decides.
@@ -79,7 +79,12 @@ impl JobRow {
         }
     }
 
-    pub(super) fn matches(&self, needle: &str) -> bool {
+    /// Whether it passes a filter; see [`passes`].
+    pub(super) fn passes(&self, filter: &str) -> bool {
+        passes(filter, |needle| self.contains(needle))
+    }
+
+    fn contains(&self, needle: &str) -> bool {
         let is_id = || {
             let mut buffer = [0; 36];
             let could_be = needle.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');

@@ -59,6 +59,32 @@ fn filters_narrow_widen_and_follow_changes() {
 }
 
 #[test]
+fn an_inverted_filter_lets_the_others_through() {
+    let mut jobs = jobs(12);
+    jobs.upsert(job(7, "clip 7.mp4", JobStatus::Failed));
+    jobs.rearrange();
+    for (typed, left) in [("!", 12), ("!fai", 11), ("!failed", 11), ("!clip 1", 9), ("!clip 11", 11), ("!no such", 12)]
+    {
+        jobs.set_filter(typed);
+        assert_eq!(jobs.shown_len(), left, "{typed}");
+    }
+    jobs.set_filter("failed");
+    assert_eq!(shown(&jobs), [job_id(7)]);
+}
+
+#[test]
+fn a_job_that_ended_is_not_stuck() {
+    let mut jobs = jobs(1);
+    let mut view = stuck_job();
+    view.job.status = JobStatus::Failed;
+    jobs.upsert(view);
+    jobs.rearrange();
+    assert_eq!((jobs.tally().stuck, jobs.tally().failed), (0, 1));
+    jobs.set_filter("stuck");
+    assert_eq!(jobs.shown_len(), 0);
+}
+
+#[test]
 fn a_filter_gives_what_a_plain_search_gives() {
     let mut jobs = jobs(200);
     for needle in ["", "c", "cl", "clip 1", "clip 19", "1", "19", "converting", "x", "sbs", "9e37"] {

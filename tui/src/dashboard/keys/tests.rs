@@ -27,7 +27,7 @@ fn a_file_moves_a_command_and_frees_its_old_key() {
 }
 
 #[test]
-fn what_cannot_be_followed_is_told_at_load() {
+fn what_cannot_be_followed_is_found_at_load() {
     let refused = |text: &str| Keymap::from_toml(text).unwrap_err().to_string();
     assert_eq!(
         refused("[keys]\nreplay = \"x\""),

@@ -6,10 +6,10 @@ use crate::dashboard::fixture::{job, on_aws, snapshot};
 use crate::dashboard::harness::Harness;
 
 #[test]
-fn each_thing_is_told_once_in_words() {
+fn each_thing_is_said_once_in_words() {
     let mut state = Harness::new(1, 1).state;
-    let mut told = Told::default();
-    let mut take = |input| super::take(&mut state, &mut told, input, Duration::from_secs(1));
+    let mut reported = Reported::default();
+    let mut take = |input| super::take(&mut state, &mut reported, input, Duration::from_secs(1));
     let lines = take(Input::Net(Net::Snapshot(Box::new(snapshot()))));
     assert_eq!(lines[0], "connected to http://127.0.0.1:7847");
     assert_eq!(lines[1], "local: 3 needing attention; jobs 4 running, 0 waiting, 1 stuck, 1 failed, 1 completed");
@@ -28,10 +28,10 @@ fn each_thing_is_told_once_in_words() {
 }
 
 #[test]
-fn services_are_told_when_their_tasks_change() {
+fn services_are_shown_when_their_tasks_change() {
     let mut state = Harness::new(1, 1).state;
-    let mut told = Told::default();
-    let mut take = |input| super::take(&mut state, &mut told, input, Duration::from_secs(1));
+    let mut reported = Reported::default();
+    let mut take = |input| super::take(&mut state, &mut reported, input, Duration::from_secs(1));
     let lines = take(Input::Net(Net::Snapshot(Box::new(on_aws()))));
     let about: Vec<&String> = lines.iter().filter(|line| line.starts_with("service ")).collect();
     let short =

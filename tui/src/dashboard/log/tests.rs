@@ -29,10 +29,10 @@ fn what_was_before_the_connection_stands_once_and_in_order() {
     let times = |log: &Log| (0..log.shown_len()).map(|at| log.shown(at).unwrap().event.time).collect::<Vec<_>>();
     let mut log = Log::new();
     log.recall((0..3).map(event).collect());
-    // The stream began before they were asked for.
+    // The stream began before these were requested.
     (2..5).for_each(|number| log.push(event(number)));
     assert_eq!(times(&log), (0..5).map(|number| event(number).time).collect::<Vec<_>>());
-    // The connection was gone for a while.
+    // The connection was lost for a while.
     log.recall((3..8).map(event).collect());
     assert_eq!(times(&log), (0..8).map(|number| event(number).time).collect::<Vec<_>>());
     assert_eq!(log.index(), Some(7), "it follows");
@@ -44,10 +44,10 @@ fn what_was_dropped_does_not_come_back_behind_newer_ones() {
     let full = MAX_EVENTS as u32;
     let newest = |log: &Log| log.newest().next().unwrap().event.time;
     let mut log = log(full + 2);
-    // The first two were dropped; one came while the connection was away.
+    // The first two were dropped; one came while the connection was lost.
     log.recall(vec![event(0), event(1), event(full + 1), event(full + 2)]);
     assert_eq!((log.dropped(), newest(&log)), (3, event(full + 2).time));
-    // None of those that are recalled is here any more.
+    // None of the repeated events is here any more.
     log.recall(vec![event(0), event(1)]);
     assert_eq!((log.dropped(), newest(&log)), (3, event(full + 2).time));
 }

@@ -21,14 +21,14 @@ fn the_servers_clock_goes_on_with_ours() {
 #[test]
 fn silence_makes_everything_stale() {
     let model = model();
-    // The shortest interval of the fixture's collectors is two seconds.
+    // The shortest collector interval of the fixture is two seconds.
     assert!(!model.is_stale(AT + Duration::from_secs(6)));
     assert!(model.is_stale(AT + Duration::from_secs(7)));
     assert!(Model::new().is_stale(Duration::ZERO), "nothing was heard yet");
 }
 
 #[test]
-fn a_collectors_success_confirms_what_it_did_not_tell_anew() {
+fn a_collectors_success_confirms_what_it_did_not_send_again() {
     let mut model = model();
     assert!(!model.is_old(ago(60), Collector::Queues, AT), "read a minute ago, confirmed a second ago");
     let later = AT + Duration::from_secs(20);
@@ -60,9 +60,9 @@ fn changes_replace_and_add() {
 #[test]
 fn what_is_read_seldom_is_as_old_as_it_says() {
     let mut model = model();
-    assert_eq!(model.read_at(ago(60), Collector::Queues), ago(1), "read each two seconds, told when changed");
+    assert_eq!(model.read_at(ago(60), Collector::Queues), ago(1), "read each two seconds, sent when changed");
     let mut collector = snapshot().collectors.remove(0);
     collector.interval_secs = 10.0;
     model.change(Change::Collector(collector), AT, false);
-    assert_eq!(model.read_at(ago(9), Collector::Queues), ago(9), "each reading is told");
+    assert_eq!(model.read_at(ago(9), Collector::Queues), ago(9), "each reading is sent");
 }

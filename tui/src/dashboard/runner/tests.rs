@@ -4,7 +4,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::dashboard::fixture::job_id;
 
-/// A server that takes requests and never answers, and a runner that asks it.
+/// A server that accepts requests and never answers, and a runner that calls it.
 async fn silent() -> (TcpListener, Runner, mpsc::Receiver<Input>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -12,7 +12,7 @@ async fn silent() -> (TcpListener, Runner, mpsc::Receiver<Input>) {
     (listener, Runner::new(client, None, sender), answers)
 }
 
-/// Takes a request; returns its first line and the connection.
+/// Accepts a request; returns its first line and the connection.
 async fn request(listener: &TcpListener) -> (String, TcpStream) {
     let (mut stream, _) = listener.accept().await.unwrap();
     let mut text = Vec::new();
@@ -35,13 +35,13 @@ async fn stopping_a_search_drops_its_request() {
     runner.start(Effect::StopSearch);
     assert_eq!(second.read(&mut [0]).await.unwrap(), 0, "stopped");
     drop(runner);
-    assert!(answers.recv().await.is_none(), "nobody is told of it");
+    assert!(answers.recv().await.is_none(), "no answer is sent");
 }
 
 #[tokio::test]
 async fn a_search_holds_up_no_other_call() {
     let (listener, mut runner, _answers) = silent().await;
-    // All slots are taken by calls that are not answered.
+    // All slots are taken by unanswered calls.
     let queue = stereospot_domain::QueueName::dead_letter(stereospot_domain::QueueRole::Inference);
     let mut held = Vec::new();
     for _ in 0..4 {

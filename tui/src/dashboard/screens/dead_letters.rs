@@ -1,4 +1,4 @@
-//! One dead-letter queue: by cause, then message by message, then the body.
+//! One dead-letter queue: causes, messages, body.
 
 mod triage;
 mod view;
@@ -21,11 +21,11 @@ use crate::dashboard::screen::{Chosen, Reply, Screen};
 use crate::dashboard::state::State;
 use crate::text;
 
-// The lists that can be clicked into.
+// Sections for clicks.
 const GROUPS: usize = 0;
 const MESSAGES: usize = 1;
 
-/// The dead letters' screen.
+/// The screen of dead letters.
 #[derive(Debug, Default)]
 pub(crate) struct DeadLetters {
     pub(crate) triage: Triage,
@@ -45,7 +45,7 @@ impl DeadLetters {
         self.triage.outdate();
     }
 
-    /// The marked messages, or all that the filter lets through.
+    /// The marked messages, or all that pass the filter.
     fn exported(&self) -> Vec<&MessageView> {
         let is_marked =
             |message: &&MessageView| self.triage.marked.is_empty() || self.triage.marked.contains(&message.id);
@@ -79,10 +79,10 @@ impl Screen for DeadLetters {
         Place::dead_letters(self.queue())
     }
 
-    /// To the queue under the cursor, or to the one that was looked into last; otherwise to the fullest.
+    /// Opens the queue under the cursor, else the last one, else the fullest.
     fn key_leads_to(&self, state: &State) -> Result<Place, String> {
         let model = &state.model;
-        // A main queue under the cursor means its dead letters, unless it has none.
+        // A main queue under the cursor stands for its dead-letter queue, if it has one.
         let under_cursor = state.queue_under_cursor().and_then(|queue| {
             let letters = QueueName::dead_letter(queue.role);
             (queue.is_dead_letter || ready(model, letters) != Some(0)).then_some(letters)
@@ -114,10 +114,10 @@ impl Screen for DeadLetters {
             (true, Pane::Messages) => ("replay message", "discard message"),
         };
         let mut commands = vec![(Mark, "mark"), (MarkAll, "all"), (Replay, replay), (Purge, discard)];
-        // Only where there is something to undo: this screen has many hints.
+        // Shown only when there is something to undo: this screen has many hints.
         commands.extend(state.model.undoable(state.now).map(|_| (Undo, "undo")));
         commands.extend([(NextPane, "pane"), (Right, "queue"), (Export, "write to a file")]);
-        // Only a platform moves whole queues. Whether it does so now, the plan shows.
+        // Only a platform moves whole queues. The plan shows whether a move is running.
         commands.extend(state.model.is_paid().then_some((StopMove, "stop its move, if one runs")));
         commands
     }
@@ -189,7 +189,7 @@ impl Screen for DeadLetters {
         let was_here = self.triage.pane == pane && self.triage.place() == Some(at);
         self.triage.pane = pane;
         self.triage.select(at);
-        // A group opens into its messages; a message is open already.
+        // Opening a group goes to its messages; a message is always open.
         was_here && pane == Pane::Groups
     }
 

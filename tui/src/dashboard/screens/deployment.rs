@@ -1,4 +1,4 @@
-//! What the control plane found of its platform: what is missing first, then what watching costs, then the queues.
+//! The control plane's report on its platform: first what is missing, then the cost of watching, then the queues.
 
 mod view;
 
@@ -19,7 +19,7 @@ use crate::dashboard::state::State;
 pub(crate) struct Deployment {
     /// First line shown.
     pub(crate) scroll: usize,
-    /// How far it can be scrolled, as last drawn.
+    /// How far it can scroll, as last drawn.
     last_scroll: Cell<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! Events as they come. The list with its filter and cursor is the model's log, which the landing screen shows too.
+//! Events as they arrive. The list with its filter and cursor is the model's log, which the landing screen shows too.
 
 mod view;
 
@@ -55,7 +55,7 @@ impl Screen for Events {
         let log = &state.model.log;
         let events = (0..log.shown_len()).filter_map(|at| log.shown(at));
         let lines = events.filter_map(|entry| serde_json::to_string(&entry.event).ok());
-        let text: String = lines.map(|line| line + "\n").collect();
+        let text: String = lines.map(|line| format!("{}\n", text::shown(&line))).collect();
         let what = text::plural(log.shown_len(), "event");
         Ok((!text.is_empty()).then_some(Content { what, extension: "jsonl", text }))
     }

@@ -1,4 +1,4 @@
-//! One job in full: segments as a grid, what is wrong with it, its timeline and its events.
+//! One job in full: segments as a grid, findings, timeline, events.
 
 mod diagnosis;
 mod grid;
@@ -48,7 +48,7 @@ impl Screen for Job {
         Place::new(Command::Job, self.job(model).map_or(About::Nothing, About::Job))
     }
 
-    /// To the job under the cursor; otherwise to the last one that was open, the first at work, the first of the list.
+    /// Opens the job under the cursor, else the last open one, else the first unfinished one, else the first in the list.
     fn key_leads_to(&self, state: &State) -> Result<Place, String> {
         let model = &state.model;
         let last = model.job_reading.as_ref().map(|reading| reading.id);

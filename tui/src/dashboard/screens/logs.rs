@@ -1,4 +1,4 @@
-//! A job's log lines, and the one under the cursor in full.
+//! A job's log lines, and the selected one in full.
 
 mod search;
 mod view;
@@ -26,7 +26,7 @@ pub(crate) struct Logs {
     pub(crate) search: Option<LogSearch>,
 }
 
-/// Begins or ends searching again and again. Returns what to say about it.
+/// Starts or stops following. Returns a message for the operator.
 fn toggle_following(logs: &mut LogSearch, is_paid: bool) -> &'static str {
     if logs.follows {
         logs.follows = false;
@@ -110,7 +110,9 @@ impl Screen for Logs {
     fn export(&self, _state: &State) -> Result<Option<Content>, String> {
         let Some(logs) = self.search.as_ref().filter(|logs| logs.shown_len() > 0) else { return Ok(None) };
         let lines = (0..logs.shown_len()).map(|at| logs.shown(at));
-        let text = lines.map(|entry| format!("{} {}\n", entry.writer(), entry.line.text)).collect();
+        let text = lines
+            .map(|entry| format!("{}\n", text::shown(&format!("{} {}", entry.writer(), entry.line.text))))
+            .collect();
         Ok(Some(Content { what: text::plural(logs.shown_len(), "line"), extension: "log", text }))
     }
 
@@ -150,7 +152,7 @@ impl Screen for Logs {
         if let Some(logs) = self.search.as_mut().filter(|logs| at < logs.shown_len()) {
             logs.select(at);
         }
-        // Opening would be another search, which may cost.
+        // Opening would start another search, which may cost money.
         false
     }
 

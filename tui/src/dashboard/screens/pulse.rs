@@ -19,7 +19,7 @@ use crate::dashboard::screen::{Reply, Screen};
 use crate::dashboard::state::State;
 use crate::text;
 
-/// What the cursor can stand on.
+/// What the cursor can select.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Item {
     Attention(Subject),
@@ -27,7 +27,7 @@ enum Item {
     Job(JobId),
 }
 
-// The lists that can be clicked into.
+// Sections for clicks.
 const ATTENTION: usize = 0;
 const STAGES: usize = 1;
 const JOBS: usize = 2;
@@ -38,7 +38,7 @@ pub(super) struct Pulse {
     cursor: Cursor<Item>,
 }
 
-/// What the cursor can stand on, in the order of the screen.
+/// What the cursor can select, in screen order.
 fn items(model: &Model) -> Vec<Item> {
     let attention = model.attention.iter().map(|item| Item::Attention(item.about.clone()));
     let stages = Stage::ALL.iter().map(|stage| Item::Stage(*stage));
@@ -46,8 +46,25 @@ fn items(model: &Model) -> Vec<Item> {
     attention.chain(stages).chain(jobs).collect()
 }
 
+/// What replaces an item that is gone: one about the same job, else the last item of its section.
+fn successor(gone: &Item, items: &[Item]) -> Option<usize> {
+    if items.contains(gone) {
+        return None;
+    }
+    let job = match gone {
+        Item::Attention(Subject::Job { job_id, .. }) => Some(*job_id),
+        _ => None,
+    };
+    let is_same_job = |item: &Item| match item {
+        Item::Attention(Subject::Job { job_id, .. }) | Item::Job(job_id) => Some(*job_id) == job,
+        _ => false,
+    };
+    let in_section = || items.iter().rposition(|item| discriminant(item) == discriminant(gone));
+    items.iter().position(is_same_job).or_else(in_section)
+}
+
 impl Pulse {
-    /// What the cursor stands on.
+    /// The selected item.
     fn item(&self, model: &Model) -> Option<Item> {
         let items = items(model);
         self.cursor.index(items.len(), |at| items[at].clone()).map(|at| items[at].clone())
@@ -78,7 +95,7 @@ impl Pulse {
     }
 }
 
-/// Where what an attention item is about can be looked at.
+/// Where an attention item's subject can be looked at.
 fn attention_leads_to(item: &Attention, model: &Model) -> Option<Place> {
     match &item.about {
         Subject::Service { name, .. } if service_of(item, model).is_some() => {
@@ -98,7 +115,7 @@ fn attention_leads_to(item: &Attention, model: &Model) -> Option<Place> {
     }
 }
 
-/// The service that an attention item is about.
+/// The service of an attention item.
 fn service_of<'m>(item: &Attention, model: &'m Model) -> Option<&'m ServiceView> {
     let Subject::Service { name, .. } = &item.about else { return None };
     model.services.iter().find(|service| service.name == *name)
@@ -224,6 +241,9 @@ impl Screen for Pulse {
 
     fn settle(&mut self, model: &Model) {
         let items = items(model);
+        if let Some(at) = self.cursor.chosen().and_then(|gone| successor(gone, &items)) {
+            self.cursor.select(at, items[at].clone());
+        }
         self.cursor.settle(items.len(), |at| items[at].clone());
     }
 }

@@ -1,4 +1,4 @@
-//! Every queue with its dead-letter queue, and the one under the cursor in full.
+//! Every queue with its dead-letter queue, and the selected one in full.
 
 mod view;
 
@@ -28,7 +28,7 @@ impl Queues {
         self.cursor.index(model.queues.len(), |at| model.queues[at].name)
     }
 
-    /// The queue under the cursor.
+    /// The selected queue.
     pub(crate) fn under_cursor<'m>(&self, model: &'m Model) -> Option<&'m QueueView> {
         model.queues.get(self.index(model)?)
     }

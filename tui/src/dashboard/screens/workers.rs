@@ -1,4 +1,4 @@
-//! The platform's services where there are some, then every worker.
+//! The platform's services, if any, then every worker.
 
 mod view;
 
@@ -17,14 +17,14 @@ use crate::dashboard::screen::{Reply, Screen};
 use crate::dashboard::state::State;
 use crate::text;
 
-/// What the cursor can stand on.
+/// What the cursor can select.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
     Service(String),
     Worker(String),
 }
 
-// The lists that can be clicked into.
+// Sections for clicks.
 const SERVICES: usize = 0;
 const WORKERS: usize = 1;
 
@@ -34,7 +34,7 @@ pub(crate) struct Workers {
     cursor: Cursor<Item>,
 }
 
-/// What the cursor can stand on, in the order of the screen.
+/// What the cursor can select, in screen order.
 fn items(model: &Model) -> Vec<Item> {
     let services = model.services.iter().map(|service| Item::Service(service.name.clone()));
     services.chain(model.workers.keys().cloned().map(Item::Worker)).collect()
@@ -46,13 +46,13 @@ impl Workers {
         self.cursor.index(items.len(), |at| items[at].clone())
     }
 
-    /// What the cursor stands on.
+    /// The selected entry.
     #[cfg(test)]
     pub(crate) fn item(&self, model: &Model) -> Option<Item> {
         items(model).into_iter().nth(self.index(model)?)
     }
 
-    /// The worker under the cursor.
+    /// The selected worker.
     pub(crate) fn worker<'m>(&self, model: &'m Model) -> Option<&'m WorkerView> {
         model.workers.values().nth(self.index(model)?.checked_sub(model.services.len())?)
     }
@@ -152,7 +152,7 @@ impl Screen for Workers {
     fn click(&mut self, model: &mut Model, section: usize, at: usize) -> bool {
         let at = if section == SERVICES { at } else { at + model.services.len() };
         let Some(item) = items(model).get(at).cloned() else { return false };
-        // A service has nothing to open.
+        // A service has no screen of its own.
         let opens = section == WORKERS && self.index(model) == Some(at);
         self.cursor.select(at, item);
         opens

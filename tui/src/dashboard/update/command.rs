@@ -3,6 +3,7 @@
 use crossterm::event::KeyCode;
 use stereospot_domain::plan::Action;
 
+use super::leave;
 use super::places::{self, enter, go};
 use crate::dashboard::dialog::Dialog;
 use crate::dashboard::effect::Effect;
@@ -13,10 +14,10 @@ use crate::dashboard::screen::Reply;
 use crate::dashboard::state::{Overlay, State};
 use crate::dashboard::write;
 
-/// As far as there is to go: more rows than any list has, and few enough to be multiplied by the columns of a grid.
+/// Means "to the end": more rows than any list has, and few enough to multiply by the columns of a grid.
 const FAR: isize = isize::MAX / 1_000_000;
 
-/// Runs a command: it opens a screen, asks for a write, belongs to the screen that is shown, or does the same everywhere.
+/// Runs a command: it opens a screen, starts a write, belongs to the visible screen, or does the same everywhere.
 pub(super) fn run(state: &mut State, command: Command, code: KeyCode, effects: &mut Vec<Effect>) {
     if state.screen_of(command).is_some() {
         return places::open_screen(state, command);
@@ -60,7 +61,7 @@ pub(super) fn plan(state: &mut State, action: Action, opened_by: KeyCode, effect
     effects.push(Effect::Plan { serial, action });
 }
 
-/// What a command does where the screen has nothing of its own for it.
+/// What a command does where the screen doesn't handle it.
 fn run_anywhere(state: &mut State, command: Command, effects: &mut Vec<Effect>) {
     match command {
         Command::Up => step(state, -1, 0),
@@ -106,7 +107,7 @@ fn run_anywhere(state: &mut State, command: Command, effects: &mut Vec<Effect>) 
         }
         Command::Redraw => effects.push(Effect::Redraw),
         Command::Sleep => effects.push(Effect::Sleep),
-        Command::Quit => effects.push(Effect::Quit),
+        Command::Quit => leave::ask(state, effects),
         Command::Sort => state.say("nothing to put in another order here: jobs can be", false),
         Command::Live => state.say("nothing to follow here: logs can be, and events are", false),
         Command::Wrap => state.say("nothing to wrap here: log lines can be", false),
@@ -157,7 +158,7 @@ fn filter(state: &mut State) {
     }
 }
 
-/// Shows only the events of the job under the cursor; those of all jobs where only one's are shown.
+/// Toggles the log between the job under the cursor and all jobs.
 fn only_same_job(state: &mut State) {
     let only = match (state.model.log.only_job(), state.job_under_cursor()) {
         (None, Some(job)) => Some(job),
@@ -170,7 +171,7 @@ fn only_same_job(state: &mut State) {
     }
 }
 
-/// What the screen shows, as a file named after environment, place and time.
+/// The screen's content as a file named after environment, place and time.
 fn export(state: &State) -> Result<Export, String> {
     let content = state.screen().export(state)?.ok_or("there is nothing to write yet")?;
     let place = state.place();

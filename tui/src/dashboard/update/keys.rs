@@ -1,8 +1,8 @@
-//! What a key does: to the dialog, to a line being typed, to an overlay, or as a command.
+//! Routes a key: to the dialog, to a line being typed, to an overlay, or as a command.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{command, places, typing};
+use super::{command, leave, places, typing};
 use crate::dashboard::dialog::Outcome;
 use crate::dashboard::effect::Effect;
 use crate::dashboard::keys::Command;
@@ -11,10 +11,9 @@ use crate::dashboard::state::{Overlay, State};
 pub(super) fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
     let is_ctrl_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
     if is_ctrl_c {
-        effects.push(Effect::Quit);
-        return;
+        return leave::ask(state, effects);
     }
-    // As in every program on a terminal, even while text is typed.
+    // As in every terminal program, even while text is typed.
     let is_chord = key.modifiers.contains(KeyModifiers::CONTROL);
     if is_chord && state.keymap.command(key) == Some(Command::Sleep) {
         effects.push(Effect::Sleep);
@@ -34,6 +33,7 @@ pub(super) fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>)
         Overlay::Palette { .. } => typing::type_in_palette(state, key, effects),
         Overlay::Filter { .. } => typing::type_in_filter(state, key),
         Overlay::Scale { .. } => typing::type_in_scale(state, key, effects),
+        Overlay::Leave { .. } => leave::press(state, key, effects),
         Overlay::None | Overlay::Help { .. } | Overlay::Log { .. } | Overlay::Debug => {
             if let Some(command) = state.keymap.command(key)
                 && !scroll_overlay(state, command)
@@ -44,7 +44,7 @@ pub(super) fn press(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>)
     }
 }
 
-/// Scrolls or closes an overlay that only shows something. False when the key does something else.
+/// Scrolls or closes a read-only overlay. False when the key does something else.
 fn scroll_overlay(state: &mut State, command: Command) -> bool {
     let scroll = match &mut state.overlay {
         Overlay::Help { scroll } | Overlay::Log { scroll } => Some(scroll),
@@ -56,8 +56,10 @@ fn scroll_overlay(state: &mut State, command: Command) -> bool {
         Command::Down => 1,
         Command::PageUp => -10,
         Command::PageDown => 10,
+        Command::Home => isize::MIN,
+        Command::End => isize::MAX,
         Command::Quit | Command::Redraw => return false,
-        // Another key closes it, and those that open a screen or an overlay do that too.
+        // Any other key closes it; keys that open a screen or an overlay also do that.
         other => {
             let is_same = matches!(
                 (&state.overlay, other),
@@ -72,7 +74,7 @@ fn scroll_overlay(state: &mut State, command: Command) -> bool {
         }
     };
     if let Some(scroll) = scroll {
-        *scroll = scroll.saturating_add_signed(by);
+        *scroll = scroll.saturating_add_signed(by).min(state.overlay_end.get());
     }
     true
 }

@@ -10,7 +10,7 @@ use crate::dashboard::keys::Command;
 use crate::dashboard::mouse::Target;
 use crate::dashboard::state::{Overlay, State};
 
-/// Rows that one notch of the wheel moves by.
+/// Rows per notch of the wheel.
 const NOTCH: usize = 3;
 
 pub(super) fn mouse(state: &mut State, event: MouseEvent, effects: &mut Vec<Effect>) {

@@ -1,10 +1,10 @@
-//! Going from place to place.
+//! Moving between places.
 
 use crate::dashboard::keys::Command;
 use crate::dashboard::place::Place;
 use crate::dashboard::state::{Overlay, State};
 
-/// Goes to a place, which can be left again by going back.
+/// Goes to a place and keeps the current one in the history.
 pub(super) fn go(state: &mut State, place: Place) {
     if place != state.place() {
         state.remember();
@@ -13,7 +13,7 @@ pub(super) fn go(state: &mut State, place: Place) {
     enter(state, place);
 }
 
-/// Goes where a screen's key leads to from here.
+/// Goes where a screen's key leads from here.
 pub(super) fn open_screen(state: &mut State, command: Command) {
     let Some(screen) = state.screen_of(command) else { return };
     match screen.key_leads_to(state) {
@@ -36,7 +36,7 @@ pub(super) fn newer(state: &mut State) {
     }
 }
 
-/// Shows a place, without a trace in the history.
+/// Shows a place without changing the history.
 pub(super) fn enter(state: &mut State, place: Place) {
     state.overlay = Overlay::None;
     state.turn_to(&place);
@@ -50,7 +50,7 @@ pub(super) fn reread(state: &mut State) {
     screen.reread(model);
 }
 
-/// Keeps each screen's cursor on its entry when lists have changed.
+/// Keeps each screen's cursor on its entry after lists have changed.
 pub(super) fn settle(state: &mut State) {
     let model = &state.model;
     state.screens.iter_mut().for_each(|screen| screen.settle(model));

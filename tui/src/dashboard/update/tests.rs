@@ -154,7 +154,7 @@ fn discarding_takes_what_replaying_takes_and_only_on_its_own_screen_the_whole_qu
 }
 
 #[test]
-fn where_nobody_answers_a_blocked_key_says_that() {
+fn without_an_answer_a_blocked_key_says_that() {
     let check = |dash: &mut Harness, keys: &str, says: &str| {
         for key in keys.chars() {
             assert_eq!(press(dash, key), []);
@@ -168,13 +168,13 @@ fn where_nobody_answers_a_blocked_key_says_that() {
     dash.key('3');
     check(&mut dash, "rxtfXu", "no answer from http://127.0.0.1:7847 yet");
     dash.input(lost("away"));
-    check(&mut dash, "rxtfXu", "nobody answers at http://127.0.0.1:7847");
+    check(&mut dash, "rxtfXu", "nothing answers at http://127.0.0.1:7847");
     dash.snapshot(snapshot());
     dash.key('3');
     dash.input(lost("away"));
-    check(&mut dash, "r", "nobody answers at http://127.0.0.1:7847: what is shown may no longer be so");
+    check(&mut dash, "r", "nothing answers at http://127.0.0.1:7847: what is shown may no longer be so");
     dash.snapshot(snapshot());
-    // Connected, and silent: the queue will not be read.
+    // Connected, but silent: the queue will not be read.
     dash.pass(Duration::from_secs(60));
     check(&mut dash, "r", "nothing was heard for a while");
     dash.snapshot(snapshot());
@@ -209,7 +209,7 @@ fn a_lost_connection_keeps_everything_and_blocks_writes() {
     assert_eq!(dash.state.model.jobs.len(), 7);
     assert_eq!(dash.state.job_under_cursor(), Some(job_id(1)));
     assert_eq!(press(&mut dash, 'f'), []);
-    assert!(dash.state.note.as_ref().unwrap().text.contains("nobody answers at"));
+    assert!(dash.state.note.as_ref().unwrap().text.contains("nothing answers at"));
     dash.code(KeyCode::Up);
     assert_eq!(dash.state.job_under_cursor(), Some(job_id(0)), "the keyboard answers");
     dash.snapshot(snapshot());
@@ -231,25 +231,25 @@ fn a_snapshot_that_is_not_whole_takes_nothing_away() {
 }
 
 #[test]
-fn an_open_job_is_read_again_when_something_is_told_of_it_but_not_more_often() {
+fn an_open_job_is_read_again_when_it_changed_but_not_more_often() {
     let mut dash = dash();
     dash.key('4');
     dash.code(KeyCode::Down);
     let fetch = |with_events| Effect::FetchJob { job_id: job_id(1), with_events };
     let effects = press(&mut dash, '5');
     assert_eq!(effects, [fetch(true)]);
-    let told = |dash: &mut Harness| {
+    let news = |dash: &mut Harness| {
         let change = Change::Event(Box::new(event(1, EventKind::SegmentCompleted)));
         dash.input(Input::Net(Net::Change(change)))
     };
-    assert_eq!(told(&mut dash), [], "one reading at a time");
+    assert_eq!(news(&mut dash), [], "one reading at a time");
     let detail = Ok(Box::new(fixture::detail()));
     dash.input(Input::Answer(Answer::Job { job_id: job_id(1), detail, events: Some(Vec::new()) }));
-    assert_eq!(told(&mut dash), [], "not yet again");
+    assert_eq!(news(&mut dash), [], "not yet again");
     dash.pass(Duration::from_millis(500));
     let detail = Ok(Box::new(fixture::detail()));
     dash.input(Input::Answer(Answer::Job { job_id: job_id(1), detail, events: None }));
-    let reads = (0..40).filter(|_| !told(&mut dash).is_empty()).count();
+    let reads = (0..40).filter(|_| !news(&mut dash).is_empty()).count();
     assert_eq!(reads, 0, "40 changes at one moment");
 }
 
@@ -320,4 +320,41 @@ fn the_last_purge_can_be_undone_until_its_copy_goes() {
     dash.code(KeyCode::Esc);
     dash.pass(Duration::from_secs(3601));
     assert_eq!(press(&mut dash, 'u'), []);
+}
+
+#[test]
+fn the_cursor_stays_on_a_job_whose_finding_changes_or_ends() {
+    use stereospot_domain::attention::Subject;
+    use stereospot_domain::diagnosis::FindingCode;
+    let mut dash = dash();
+    dash.code(KeyCode::Down);
+    assert_eq!(dash.state.job_under_cursor(), Some(job_id(1)));
+    let mut items = snapshot().attention;
+    items[1].about = Subject::Job { job_id: job_id(1), code: FindingCode::StepFailing };
+    items.rotate_left(1);
+    dash.change(Change::Attention { attention: items.clone() });
+    assert_eq!(dash.state.job_under_cursor(), Some(job_id(1)), "another code");
+    items.retain(|item| !matches!(item.about, Subject::Job { .. }));
+    dash.change(Change::Attention { attention: items.clone() });
+    assert_eq!(dash.state.job_under_cursor(), Some(job_id(1)), "its row among the jobs at work");
+    dash.code(KeyCode::Home);
+    items.remove(0);
+    dash.change(Change::Attention { attention: items.clone() });
+    assert_eq!(dash.state.queue_under_cursor(), items[0].about.queue(), "the section stays");
+}
+
+#[test]
+fn an_inverted_filter_works_on_dead_letters() {
+    let mut dash = dash();
+    dash.key('3');
+    let queue = dash.state.get::<DeadLetters>().triage.queue.unwrap();
+    let messages: Vec<_> = (0..7).map(message).collect();
+    let with = messages.iter().filter(|message| message.error.as_deref().is_some_and(|error| error.contains("CUDA")));
+    let (all, with) = (messages.len(), with.count());
+    dash.input(Input::Answer(Answer::Messages { queue, messages: Ok(messages) }));
+    for letter in "/!cuda".chars() {
+        dash.key(letter);
+    }
+    assert_eq!(dash.state.get::<DeadLetters>().triage.shown().count(), all - with);
+    assert!(with > 0 && with < all);
 }

@@ -1,4 +1,4 @@
-//! Lines being typed: the filter, the palette, a number of tasks, and what is pasted into them.
+//! Lines being typed: the filter, the palette, a number of tasks; and pasting into them.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use stereospot_domain::plan::Action;
@@ -49,7 +49,7 @@ pub(super) fn type_in_filter(state: &mut State, key: KeyEvent) {
     }
 }
 
-/// Most tasks that can be typed, so that a typing error can't start thousands.
+/// The most tasks that can be typed, so that a typo can't start thousands.
 const MOST_TASKS: u32 = 999;
 
 pub(super) fn type_in_scale(state: &mut State, key: KeyEvent, effects: &mut Vec<Effect>) {
@@ -97,7 +97,7 @@ pub(super) fn type_in_palette(state: &mut State, key: KeyEvent, effects: &mut Ve
     }
 }
 
-/// Goes to the place that was typed, or runs the command of that name.
+/// Goes to the typed place, or runs the command of that name.
 fn go_to_typed(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
     let named = Command::ALL.iter().copied().find(|command| command.name() == text);
     // A screen's name is also a locator. The locator comes first, because it doesn't depend on the cursor.
@@ -120,7 +120,7 @@ fn go_to_typed(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Edits a line that is being typed. False when the key doesn't edit.
+/// Edits the line being typed. False when the key doesn't edit.
 fn edit(typed: &mut String, key: KeyEvent) -> bool {
     match key.code {
         KeyCode::Char('u') if key.modifiers.contains(KeyModifiers::CONTROL) => typed.clear(),

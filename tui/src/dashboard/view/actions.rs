@@ -1,4 +1,4 @@
-//! The action log: who did what, when, with which results, and what can still be undone.
+//! The action log, newest first: when, who, what, with which results, and what can still be undone.
 
 use stereospot_domain::plan::Outcome;
 
@@ -6,7 +6,6 @@ use crate::dashboard::canvas::Canvas;
 use crate::dashboard::state::State;
 use crate::text;
 
-/// Draws the overlay.
 pub(super) fn draw(state: &State, scroll: usize, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let actions = &state.model.actions;
@@ -20,7 +19,8 @@ pub(super) fn draw(state: &State, scroll: usize, canvas: &mut Canvas<'_>) {
         inside.text(1, 0, "no action was applied yet", theme.dim);
     }
     let rows = usize::from(inside.height().saturating_sub(1));
-    let scroll = scroll.min(actions.len().saturating_sub(1));
+    state.overlay_end.set(actions.len().saturating_sub(rows / 2));
+    let scroll = scroll.min(state.overlay_end.get());
     for (line, applied) in actions.iter().skip(scroll).take(rows.div_ceil(2)).enumerate() {
         let y = line as u16 * 2;
         let count = |outcome| applied.count(outcome);
@@ -30,13 +30,13 @@ pub(super) fn draw(state: &State, scroll: usize, canvas: &mut Canvas<'_>) {
             (Some(_), 0) => ("✓", theme.good),
             (Some(_), _) => ("✗", theme.bad),
         };
-        let mut x = inside.text(1, y, glyph, style);
-        x = inside.text(x + 1, y, applied.plan.action.name(), theme.title);
-        x = inside.text(x + 2, y, &applied.plan.scope, theme.text);
-        let when = format!("{} ago by {}", text::age(state.ago(applied.applied_at)), applied.applied_by);
-        if usize::from(x) + when.len() + 3 < usize::from(inside.width()) {
-            inside.text_right(inside.width() - 1, y, &when, theme.dim);
-        }
+        inside.text(1, y, glyph, style);
+        // In the order of the command's columns; the scope comes last, because only it may be cut.
+        let age = text::age(state.ago(applied.applied_at));
+        inside.text_right(9, y, &age, theme.dim);
+        let mut x = inside.text(11, y, &applied.applied_by, theme.dim);
+        x = inside.text(x + 2, y, applied.plan.action.name(), theme.title);
+        inside.text(x + 2, y, &applied.plan.scope, theme.text);
         if usize::from(y) + 1 >= rows {
             break;
         }
@@ -48,7 +48,7 @@ pub(super) fn draw(state: &State, scroll: usize, canvas: &mut Canvas<'_>) {
         };
         let results =
             format!("{} done, {} skipped, {failed} failed{undo}", count(Outcome::Done), count(Outcome::Skipped));
-        inside.text(3, y + 1, &results, theme.dim);
+        inside.text(11, y + 1, &results, theme.dim);
     }
     inside.text(1, rows as u16, "↑↓ scroll   esc closes", theme.dim);
 }

@@ -14,13 +14,13 @@ use crate::dashboard::write;
 use crate::text;
 use crate::text::whereabouts;
 
-/// A part of the header: its spans and how much it matters (0 stays longest).
+/// A part of the header: its spans and its priority (0 stays longest).
 struct Part {
     spans: Vec<(String, Style)>,
     priority: u8,
 }
 
-/// Environment, connection, collectors, read-only, who.
+/// Environment, connection, collectors, read-only, operator.
 pub(super) fn header(state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let mut parts = vec![environment(state), link(state, canvas.width())];
@@ -69,7 +69,7 @@ fn environment(state: &State) -> Part {
     Part { spans: vec![(name, style)], priority: 0 }
 }
 
-/// Where the deployment is: region, prefix, topology, as far as there are such.
+/// Where the deployment is: region, prefix, topology, as far as known.
 fn platform(state: &State) -> Option<Part> {
     let words = whereabouts(state.model.environment.as_ref()?)?;
     Some(Part { spans: vec![(words, state.theme.text)], priority: 4 })
@@ -129,13 +129,13 @@ fn collector_part(state: &State, collector: &CollectorView) -> Part {
         };
         Part { spans: vec![name, (format!("▲ {word} {age}"), theme.warn)], priority: 3 }
     } else {
-        // Everything depends on queues and jobs: their ages stay longest.
+        // Everything depends on queues and jobs, so their ages stay longest.
         let priority = if matches!(collector.name, Collector::Queues | Collector::Jobs) { 6 } else { 7 };
         Part { spans: vec![name, (age, theme.dim)], priority }
     }
 }
 
-/// A screen's tab: its key, and its title with what it counts.
+/// A screen's tab: its key, its title and its count.
 struct Tab {
     screen: Command,
     key: String,
@@ -143,7 +143,7 @@ struct Tab {
     is_here: bool,
 }
 
-/// The screens, each with what it counts.
+/// The tabs.
 pub(super) fn tabs(state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let here = state.screen().tab();
@@ -163,10 +163,10 @@ pub(super) fn tabs(state: &State, canvas: &mut Canvas<'_>) {
     };
     let fits = |tabs: &[Tab]| {
         let columns: usize = tabs.iter().map(|tab| text::width(&tab.key) + text::width(&tab.title) + 3).sum();
-        // The first stands one column in; the last needs no gap after it.
+        // The first starts one column in; the last needs no gap after it.
         columns < usize::from(canvas.width()) + 2
     };
-    // Where there is no room, the counts that should be 0 stay longest; then the titles go.
+    // When space is short, counts that should be 0 stay longest; then the titles go.
     let versions = [all(|_| true), all(|screen| screen.counts_trouble()), all(|_| false)];
     let fitting = versions.into_iter().find(|tabs| fits(tabs));
     let is_narrow = fitting.is_none();
@@ -187,7 +187,7 @@ pub(super) fn tabs(state: &State, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// The line being typed, a message, or what keys do here.
+/// The line being typed, a message, or key hints.
 pub(super) fn footer(state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     if let Overlay::Filter { typed, .. } = &state.overlay {
@@ -209,13 +209,16 @@ pub(super) fn footer(state: &State, canvas: &mut Canvas<'_>) {
         canvas.text(1, 0, reason, theme.warn);
         return;
     }
-    // A dialog and the palette have hints of their own.
-    if !matches!(state.overlay, Overlay::Plan(_) | Overlay::Palette { .. } | Overlay::Scale { .. }) {
+    let has_own_hints = matches!(
+        state.overlay,
+        Overlay::Plan(_) | Overlay::Palette { .. } | Overlay::Scale { .. } | Overlay::Leave { .. }
+    );
+    if !has_own_hints {
         hints(state, canvas);
     }
 }
 
-/// Keys that work here, then those that are blocked, with the reason; as many as fit.
+/// Available keys, then blocked ones with the reason; as many as fit.
 fn hints(state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let mut x = 1;

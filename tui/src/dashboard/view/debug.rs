@@ -1,10 +1,9 @@
-//! What the dashboard costs.
+//! The dashboard's own costs.
 
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::state::State;
 use crate::text;
 
-/// Draws the overlay.
 pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let meter = &state.meter;

@@ -1,4 +1,4 @@
-//! The plan of a write: what it will do, item by item, before anything is sent; then what came of it.
+//! The plan of a write: what it will do, item by item, before anything is sent; then the results.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::text;
 
 type Line = Vec<(String, Style)>;
 
-/// The head scrolls with the list where fewer rows than these would be left for the list.
+/// The head scrolls with the list when it would leave fewer rows than this for the list.
 const LIST_ROWS: usize = 4;
 
-/// Silence in which an answer is missed.
+/// Silence after which the missing answer is mentioned.
 const UNANSWERED: Duration = Duration::from_secs(5);
 
 /// Draws the dialog over the body.
@@ -40,12 +40,12 @@ pub(super) fn draw(state: &State, dialog: &Dialog, canvas: &mut Canvas<'_>) {
         _ => theme.accent,
     };
     let mut inside = part.frame(&title(state, dialog), style, style);
-    // The foot says how to go on: it stays in sight whatever the size.
+    // The foot says how to continue, so it stays visible at every size.
     let rows = usize::from(inside.height());
     let foot: Vec<Line> = if rows < 10 { foot.into_iter().filter(|line| !line.is_empty()).collect() } else { foot };
     let foot_rows = foot.len().min(rows);
     let room = rows - foot_rows;
-    // The head stays over a list that has room enough below it; otherwise both are one text, none of it out of reach.
+    // The head stays above a list with enough rows; otherwise both scroll as one text, so that all of it can be reached.
     let (head, list) =
         if head.len() + list.len().min(LIST_ROWS) > room { (Vec::new(), [head, list].concat()) } else { (head, list) };
     let list_rows = room - head.len();
@@ -77,7 +77,7 @@ fn put<'a>(canvas: &mut Canvas<'_>, from: usize, lines: impl Iterator<Item = &'a
 
 fn title(state: &State, dialog: &Dialog) -> String {
     let name = dialog.action.name();
-    // The last digits: the first ones are the time, and alike for plans of one morning.
+    // The last digits: the first ones are the time, which plans of one morning share.
     let short = |plan: &Plan| {
         let id = plan.id.to_string();
         id[id.len() - 4..].to_owned()
@@ -100,7 +100,7 @@ fn title(state: &State, dialog: &Dialog) -> String {
     }
 }
 
-/// True when it has been applied for some seconds to a server that is away, so that nobody knows whether it still is.
+/// True when a plan has been sent for some seconds to a server that is away: its state is unknown.
 fn is_unanswered(state: &State, dialog: &Dialog) -> bool {
     state.is_stale() && dialog.applying_for(state.now) >= UNANSWERED
 }
@@ -141,7 +141,8 @@ fn lines(state: &State, dialog: &Dialog, columns: usize) -> (Vec<Line>, Vec<Line
         }
         Step::Applying(plan) if is_unanswered(state, dialog) => {
             let server = &state.server;
-            let words = format!("whether it was applied is not known: no answer has come, nobody answers at {server}");
+            let words =
+                format!("whether it was applied is not known: no answer has come, and nothing answers at {server}");
             foot.extend(plain(words, theme.warn));
             foot.push(vec![("esc esc leaves it".into(), theme.dim)]);
             (head(state, plan, columns), items(state, plan, columns), foot)
@@ -225,7 +226,7 @@ fn head(state: &State, plan: &Plan, columns: usize) -> Vec<Line> {
     lines
 }
 
-/// What an item is about: `7f3a2c1e/17`, `7f3a2c1e`, or the start of its id.
+/// An item's subject: `7f3a2c1e/17`, `7f3a2c1e`, or the start of its id.
 fn about_item(item: &PlanItem) -> String {
     match (item.job_id, item.segment_index) {
         (Some(job), Some(index)) => format!("{}/{index}  ", job.short()),
@@ -242,10 +243,10 @@ fn items(state: &State, plan: &Plan, columns: usize) -> Vec<Line> {
     items.chain(skips).collect()
 }
 
-/// An item with what is to be said of it, in as many lines as that takes.
+/// An item and its remark, in as many lines as needed.
 fn item_lines(state: &State, columns: usize, (glyph, style): (&str, Style), about: String, words: &str) -> Vec<Line> {
     let indent = text::width(&about) + 2;
-    // Where little is left beside it, the rest stands below it.
+    // With too little space beside it, the remark goes below.
     let (indent, is_beside) = if columns >= indent + 24 { (indent, true) } else { (2, false) };
     let words = text::wrap(words, columns.saturating_sub(indent).max(4));
     let (beside, below) = if is_beside { words.split_at(1.min(words.len())) } else { words.split_at(0) };

@@ -1,4 +1,4 @@
-//! Every key, from the live bindings, with why one is blocked here.
+//! Every key, from the live bindings, with the reason where one is blocked.
 
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::keys::Command;
@@ -6,7 +6,6 @@ use crate::dashboard::state::State;
 use crate::dashboard::write;
 use crate::text;
 
-/// Draws the overlay.
 pub(super) fn draw(state: &State, scroll: usize, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let width = canvas.width().min(if canvas.width() >= 150 { 150 } else { 100 });
@@ -18,7 +17,8 @@ pub(super) fn draw(state: &State, scroll: usize, canvas: &mut Canvas<'_>) {
     part.clear(theme.dialog);
     let mut inside = part.frame("KEYS", theme.title, theme.accent);
     let rows = usize::from(inside.height().saturating_sub(1));
-    let scroll = scroll.min(per_column.saturating_sub(rows));
+    state.overlay_end.set(per_column.saturating_sub(rows));
+    let scroll = scroll.min(state.overlay_end.get());
     let column_width = inside.width() / columns as u16;
     for column in 0..columns {
         let commands = Command::ALL.iter().copied().skip(column * per_column).take(per_column);

@@ -1,11 +1,10 @@
-//! Going to a place by its locator.
+//! The palette: goes to a place by its locator.
 
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::keys::Command;
 use crate::dashboard::palette;
 use crate::dashboard::state::State;
 
-/// Draws the overlay.
 pub(super) fn draw(state: &State, typed: &str, error: Option<&str>, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let width = canvas.width().min(72);

@@ -1,11 +1,10 @@
-//! How many tasks a service should have: the number is typed, then the plan is shown.
+//! Asks how many tasks a service should have; the plan comes next.
 
 use stereospot_api::view::ServiceView;
 
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::state::State;
 
-/// Draws the overlay.
 pub(super) fn draw(state: &State, service: &str, typed: &str, error: Option<&str>, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let width = canvas.width().min(72);

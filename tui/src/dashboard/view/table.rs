@@ -1,4 +1,4 @@
-//! Tables that lose columns, not rows, on a narrow terminal, and that look only at the rows they show.
+//! Tables that drop columns, not rows, on a narrow terminal, and that build only the visible rows.
 //!
 //! A column is one value: its title, its width and priority, and the function that makes its cell from a row.
 
@@ -19,12 +19,12 @@ pub(crate) struct Column<Row> {
     title: &'static str,
     /// For a stretching column, its least width.
     width: u16,
-    /// The width up to which it takes what is left; 0 where it doesn't stretch.
+    /// The width up to which it takes free space; 0 where it doesn't stretch.
     stretch: u16,
     is_right: bool,
-    /// The columns with the greatest number go first when there is no room; 0 always stays.
+    /// When space is short, the columns with the greatest number go first; 0 always stays.
     priority: u8,
-    /// True where its cell also stands in a row of which a note takes the place of the others.
+    /// True where its cell stays in a row whose other cells a note replaces.
     is_beside_note: bool,
     cell: MakeCell<Row>,
 }
@@ -39,7 +39,7 @@ pub(crate) const fn number<Row>(title: &'static str, width: u16, priority: u8, c
     Column { is_right: true, ..column(title, width, priority, cell) }
 }
 
-/// A column that takes what is left, up to `most`.
+/// A column that takes free space, up to `most`.
 pub(crate) const fn stretching<Row>(
     title: &'static str,
     width: u16,
@@ -50,7 +50,7 @@ pub(crate) const fn stretching<Row>(
     Column { stretch: most, ..column(title, width, priority, cell) }
 }
 
-/// The same column, whose cell also stands in a row that is only a note.
+/// The same column; its cell stays in a row that is otherwise a note.
 pub(crate) const fn beside_note<Row>(column: Column<Row>) -> Column<Row> {
     Column { is_beside_note: true, ..column }
 }
@@ -69,43 +69,53 @@ impl Cell {
         self
     }
 
+    /// True where it shows nothing, or only that nothing is known.
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|(part, _)| part.trim().is_empty() || *part == text::MISSING)
+    }
+
     fn width(&self) -> usize {
         self.0.iter().map(|(part, _)| text::width(part)).sum()
     }
 }
 
-/// A column that is shown, and where.
+/// A visible column and its position.
 struct Placed<'c, Row> {
     column: &'c Column<Row>,
     x: u16,
     width: u16,
 }
 
-/// Columns between two columns.
+/// The gap between two columns.
 const GAP: u16 = 2;
 
-/// Chooses the columns that fit into `width` and places them.
-fn arrange<Row>(columns: &[Column<Row>], width: u16) -> Vec<Placed<'_, Row>> {
+/// Chooses the columns that fit into `width` and places them. A stretching column that `is_empty` in every visible row is no wider
+/// than its title, so that the others get its space.
+fn arrange<Row>(columns: &[Column<Row>], width: u16, is_empty: impl Fn(&Column<Row>) -> bool) -> Vec<Placed<'_, Row>> {
     let mut kept: Vec<&Column<Row>> = columns.iter().collect();
-    let needed = |kept: &[&Column<Row>]| {
-        kept.iter().map(|column| column.width).sum::<u16>() + GAP * (kept.len() as u16).saturating_sub(1)
-    };
-    while needed(&kept) > width {
+    let needed = |widths: &[u16]| widths.iter().sum::<u16>() + GAP * (widths.len() as u16).saturating_sub(1);
+    let widths_of = |kept: &[&Column<Row>]| kept.iter().map(|column| column.width).collect::<Vec<_>>();
+    while needed(&widths_of(&kept)) > width {
         let least = (0..kept.len()).filter(|at| kept[*at].priority > 0).max_by_key(|at| kept[*at].priority);
         let Some(least) = least else { break };
         kept.remove(least);
     }
-    let mut left = width.saturating_sub(needed(&kept));
-    let mut widths: Vec<u16> = kept.iter().map(|column| column.width).collect();
-    // The stretching columns share what is left in equal parts, as far as each may grow.
+    let mut widths = widths_of(&kept);
+    let mut most: Vec<u16> = kept.iter().map(|column| column.stretch).collect();
+    for (at, column) in kept.iter().enumerate().filter(|(_, column)| column.stretch > 0 && is_empty(column)) {
+        widths[at] = column.width.min(column.title.len() as u16);
+        most[at] = widths[at];
+    }
+    let mut left = width.saturating_sub(needed(&widths));
+    // The stretching columns share the free space equally, as far as each may grow.
     loop {
-        let growing: Vec<usize> = (0..kept.len()).filter(|at| kept[*at].stretch > widths[*at]).collect();
+        let growing: Vec<usize> = (0..kept.len()).filter(|at| most[*at] > widths[*at]).collect();
         if growing.is_empty() || left == 0 {
             break;
         }
         let share = (left / growing.len() as u16).max(1);
         for at in growing {
-            let by = share.min(kept[at].stretch - widths[at]).min(left);
+            let by = share.min(most[at] - widths[at]).min(left);
             widths[at] += by;
             left -= by;
         }
@@ -123,15 +133,15 @@ fn arrange<Row>(columns: &[Column<Row>], width: u16) -> Vec<Placed<'_, Row>> {
 
 /// The rows of a table.
 pub(crate) struct Rows {
-    /// The number by which the screen knows the list in a click.
+    /// The number of the list, by which the screen identifies it in a click.
     pub section: usize,
     pub count: usize,
     pub selected: Option<usize>,
-    /// The first row shown.
+    /// The first visible row.
     pub top: usize,
 }
 
-/// Draws titles and rows. `row` gives a row, and is asked only for those that are seen.
+/// Draws titles and rows. `row` is called for visible rows only.
 pub(crate) fn draw<Row, Held: Borrow<Row>>(
     state: &State,
     canvas: &mut Canvas<'_>,
@@ -142,7 +152,7 @@ pub(crate) fn draw<Row, Held: Borrow<Row>>(
     draw_with_notes(state, canvas, columns, rows, row, |_, _| None);
 }
 
-/// As [`draw`], where `note` may give what stands in a row in place of its cells.
+/// Like [`draw`]; `note` may replace a row's cells by a text.
 pub(crate) fn draw_with_notes<Row, Held: Borrow<Row>>(
     state: &State,
     canvas: &mut Canvas<'_>,
@@ -153,7 +163,15 @@ pub(crate) fn draw_with_notes<Row, Held: Borrow<Row>>(
 ) {
     let theme = &state.theme;
     state.hits.rows(canvas, 1, rows.section, (rows.top, rows.count));
-    let placed = arrange(columns, canvas.width().saturating_sub(3));
+    let seen = usize::from(canvas.height().saturating_sub(1));
+    let visible = || (rows.top..rows.count).take(seen);
+    let is_empty = |column: &Column<Row>| {
+        visible().all(|index| {
+            let held = row(index);
+            note(state, held.borrow()).is_some() || (column.cell)(state, held.borrow(), column.width).is_empty()
+        })
+    };
+    let placed = arrange(columns, canvas.width().saturating_sub(3), is_empty);
     for place in &placed {
         if place.column.is_right {
             canvas.text_right(1 + place.x + place.width, 0, place.column.title, theme.dim);
@@ -161,8 +179,7 @@ pub(crate) fn draw_with_notes<Row, Held: Borrow<Row>>(
             canvas.text_within(1 + place.x, 0, place.width, place.column.title, theme.dim);
         }
     }
-    let seen = usize::from(canvas.height().saturating_sub(1));
-    for (line, index) in (rows.top..rows.count).take(seen).enumerate() {
+    for (line, index) in visible().enumerate() {
         let y = line as u16 + 1;
         let held = row(index);
         let row = held.borrow();
@@ -199,7 +216,7 @@ fn put_note<Row>(canvas: &mut Canvas<'_>, y: u16, placed: &[Placed<'_, Row>], wo
     canvas.text_within(1 + first.x, y, end.saturating_sub(1 + first.x), words, style);
 }
 
-/// Shows at the right edge which part of the rows is seen.
+/// Shows at the right edge which part of the rows is visible.
 fn scrollbar(canvas: &mut Canvas<'_>, theme: &Theme, rows: &Rows, seen: usize) {
     if rows.count <= seen || seen == 0 {
         return;
@@ -228,7 +245,7 @@ mod tests {
             number("d", 6, 1, empty),
         ];
         let kept = |width| {
-            let placed = arrange(&columns, width);
+            let placed = arrange(&columns, width, |_| false);
             placed.iter().map(|place| (place.column.title, place.width)).collect::<Vec<_>>()
         };
         assert_eq!(kept(26), [("a", 4), ("b", 4), ("c", 6), ("d", 6)]);
@@ -236,5 +253,16 @@ mod tests {
         assert_eq!(kept(10), [("a", 4), ("b", 4)]);
         assert_eq!(kept(0), [("a", 4), ("b", 4)]);
         assert_eq!(kept(200)[1], ("b", 30));
+    }
+
+    #[test]
+    fn an_empty_column_leaves_its_room_to_the_others() {
+        let empty: MakeCell<()> = |_, _, _| Cell::default();
+        let columns = [stretching("title", 10, 34, 0, empty), stretching("wrong", 14, 60, 0, empty)];
+        let widths = |is_empty: fn(&Column<()>) -> bool| {
+            arrange(&columns, 45, is_empty).iter().map(|place| place.width).collect::<Vec<_>>()
+        };
+        assert_eq!(widths(|_| false), [20, 23]);
+        assert_eq!(widths(|column| column.title == "wrong"), [34, 5]);
     }
 }

@@ -1,4 +1,4 @@
-//! Cells of values, with their exactness and their age.
+//! Cells of values, with their exactness and age.
 
 use ratatui::style::Style;
 use stereospot_api::view::{Observed, QueueView};
@@ -8,7 +8,7 @@ use super::table::Cell;
 use crate::dashboard::state::State;
 use crate::text;
 
-/// A polled number: `≈` where it is approximate, `·` where it isn't known, faint where it is old.
+/// A polled number: `≈` where approximate, `·` where unknown, faint where stale.
 pub(crate) fn polled(state: &State, value: Option<Observed<u64>>, style: Style) -> Cell {
     match value {
         Some(seen) => {
@@ -20,7 +20,7 @@ pub(crate) fn polled(state: &State, value: Option<Observed<u64>>, style: Style) 
     }
 }
 
-/// Like [`polled`], for what should be 0: with a warning sign where it isn't.
+/// Like [`polled`], for a number that should be 0: other values get a warning sign.
 pub(crate) fn polled_unwanted(state: &State, value: Option<Observed<u64>>) -> Cell {
     match value {
         Some(seen) if seen.value > 0 => polled(state, value, state.theme.bad).and(" ▲", state.theme.bad),
@@ -39,7 +39,7 @@ pub(crate) fn missing(state: &State) -> Cell {
     Cell::new(text::MISSING, state.theme.faint)
 }
 
-/// A value or the sign for an unknown one; faint while the connection is stale.
+/// A value, or the sign for an unknown one; faint while the connection is stale.
 pub(crate) fn live(state: &State, value: Option<String>, style: Style) -> Cell {
     match value {
         Some(value) => Cell::new(value, state.theme.aged(style, state.is_stale())),
@@ -47,7 +47,7 @@ pub(crate) fn live(state: &State, value: Option<String>, style: Style) -> Cell {
     }
 }
 
-/// How old something is.
+/// An age.
 pub(crate) fn since(state: &State, at: Option<Timestamp>, style: Style) -> Cell {
     live(state, at.map(|at| text::age(state.ago(at))), style)
 }
@@ -58,12 +58,12 @@ pub(crate) fn read_at(state: &State, queue: &QueueView) -> Option<Timestamp> {
     values.map(|value| state.model.read_at(value.at, Collector::Queues)).min()
 }
 
-/// True when a queue's numbers are old.
+/// True when a queue's numbers are stale.
 pub(crate) fn is_old(state: &State, queue: &QueueView) -> bool {
     read_at(state, queue).is_none_or(|at| state.model.is_old(at, Collector::Queues, state.now))
 }
 
-/// A style, faint where a queue's numbers are old.
+/// A style, faint where a queue's numbers are stale.
 pub(crate) fn aged(state: &State, queue: &QueueView, style: Style) -> Style {
     state.theme.aged(style, is_old(state, queue))
 }
@@ -96,7 +96,7 @@ pub(crate) fn drains_in(state: &State, queue: &QueueView) -> Cell {
             (text::age(left), theme.text)
         }
         (_, None) if queue.out_per_minute.is_none() => (text::MISSING.to_owned(), theme.faint),
-        // Workers hold their first messages, so that none can be done yet.
+        // Workers are still on their first messages, so nothing can have been finished yet.
         (_, None) if rate(queue.out_per_minute) <= 0.0 && queue.consumers != Some(0) && is_in_hand => {
             (text::MISSING.to_owned(), theme.faint)
         }
@@ -106,7 +106,7 @@ pub(crate) fn drains_in(state: &State, queue: &QueueView) -> Cell {
     Cell::new(words, theme.aged(style, is_old(state, queue)))
 }
 
-/// The number of dead letters, highlighted where there are any.
+/// The number of dead letters, highlighted unless 0.
 pub(crate) fn polled_letters(state: &State, value: Option<Observed<u64>>) -> Cell {
     match value {
         Some(seen) if seen.value > 0 => polled(state, value, state.theme.bad),

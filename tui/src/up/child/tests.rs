@@ -40,7 +40,7 @@ async fn a_child_that_dies_is_started_again_with_growing_pauses() {
 }
 
 #[tokio::test]
-async fn a_program_that_cannot_be_started_is_tried_again_and_told() {
+async fn a_program_that_cannot_be_started_is_tried_again_and_reported() {
     let dir = tempfile::tempdir().unwrap();
     let (stop, mut notices, task) = start(Spec { program: dir.path().join("none"), ..shell(dir.path(), "") });
     let notice = notices.recv().await.unwrap();
@@ -57,7 +57,7 @@ async fn stopping_asks_first_and_waits_for_the_end() {
     let script =
         format!("trap 'echo asked; exit 0' TERM; echo up > {}; while :; do read x || exit; done", up.display());
     let (stop, _notices, task) = start(shell(dir.path(), &script));
-    // Returns when the child has set its trap.
+    // Returns once the child has set its trap.
     tokio::task::spawn_blocking(move || fs::read_to_string(up).unwrap()).await.unwrap();
     stop.cancel();
     task.await.unwrap();
@@ -79,7 +79,7 @@ fn the_last_line_is_of_this_life() {
 async fn the_log_of_a_child_that_runs_on_is_put_aside_too_and_the_child_goes_on_writing() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("x.log");
-    // As a child holds it.
+    // Opened as a child opens it.
     let mut child = OpenOptions::new().create(true).append(true).open(&log).unwrap();
     let line = [b'x'; 1000];
     for _ in 0..=LOG_LIMIT / 1000 {

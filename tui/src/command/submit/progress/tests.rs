@@ -34,7 +34,7 @@ fn an_attempt_that_begins_again_takes_its_frames_back() {
 }
 
 #[test]
-fn at_the_end_no_segment_is_told_as_it_was_last_heard_of() {
+fn at_the_end_no_segment_is_shown_as_it_was_last_heard_of() {
     let mut progress = Progress { segments: Some(2), segments_done: 2, ..Progress::default() };
     progress.status = JobStatus::Completed;
     progress.hear(&event("segment.progress", Some(0), json!({ "frames_done": 33 })));

@@ -8,20 +8,20 @@ use stereospot_domain::{Fingerprint, JobId, QueueName, Timestamp};
 
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::effect::Effect;
-use crate::text::contains;
+use crate::text::{contains, passes};
 
-/// Shortest pause between two readings of the same queue.
+/// Shortest pause between two reads of the same queue.
 const REST: Duration = Duration::from_secs(1);
 
-/// Pause between two readings where a reading is free. Messages may change while their count does not.
+/// Pause between two reads where a read is free. Messages may change while their count does not.
 const FREE_REST: Duration = Duration::from_secs(5);
 
 /// Messages with one fingerprint.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Group {
-    /// Absent where no error was reported.
+    /// None where no error was reported.
     pub fingerprint: Option<Fingerprint>,
-    /// Places in [`Triage::messages`].
+    /// Indices into [`Triage::messages`].
     pub messages: Vec<usize>,
     pub jobs: usize,
     pub most_receives: u32,
@@ -30,7 +30,7 @@ pub(crate) struct Group {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Which part of the screen the cursor is in.
+/// The part of the screen that has the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Pane {
     #[default]
@@ -53,7 +53,7 @@ pub(crate) struct Triage {
     pub queue: Option<QueueName>,
     pub messages: Vec<MessageView>,
     pub groups: Vec<Group>,
-    /// When the messages were read, by the server's clock.
+    /// By the server's clock.
     pub read_at: Option<Timestamp>,
     pub error: Option<String>,
     pub is_reading: bool,
@@ -67,25 +67,25 @@ pub(crate) struct Triage {
 }
 
 impl Triage {
-    /// Turns to another queue, forgetting the last one's messages.
+    /// Turns to another queue and drops the last one's messages.
     pub(crate) fn turn_to(&mut self, queue: QueueName) {
         if self.queue != Some(queue) {
             *self = Self { queue: Some(queue), ..Self::default() };
         }
     }
 
-    /// The queue has changed since the last reading.
+    /// The queue has changed since the last read.
     pub(crate) fn outdate(&mut self) {
         self.is_outdated = true;
     }
 
-    /// The connection is new: a reading under way will not be answered.
+    /// After a reconnect the pending read will not be answered.
     pub(crate) fn restart(&mut self) {
         (self.is_outdated, self.is_reading) = (true, false);
     }
 
-    /// The reading that is due now, if one is: where a reading is free, every few seconds; elsewhere only after the queue's count
-    /// has changed.
+    /// The read that is due now, if any: every few seconds where a read is free; elsewhere only after the queue's count has
+    /// changed.
     pub(crate) fn due(&mut self, is_paid: bool, now: Duration) -> Option<Effect> {
         let rested = |rest| self.asked_at.is_none_or(|at| now.saturating_sub(at) >= rest);
         let is_due = (self.is_outdated && rested(REST)) || (!is_paid && rested(FREE_REST));
@@ -94,7 +94,7 @@ impl Triage {
         Some(Effect::Peek(queue))
     }
 
-    /// Takes in a reading.
+    /// Stores the answer.
     pub(crate) fn fill(&mut self, messages: Result<Vec<MessageView>, String>, at: Timestamp) {
         self.is_reading = false;
         match messages {
@@ -115,13 +115,13 @@ impl Triage {
         self.regroup();
     }
 
-    /// A key was pressed: from now on the cursors stay on what they stand on.
+    /// A key was pressed: from now on the cursors follow their entries.
     pub(crate) fn choose(&mut self) {
         self.group_cursor.choose();
         self.message_cursor.choose();
     }
 
-    /// The messages that the filter lets through, group by group.
+    /// The messages that pass the filter, group by group.
     pub(crate) fn shown(&self) -> impl Iterator<Item = &MessageView> {
         self.groups.iter().flat_map(|group| &group.messages).map(|at| &self.messages[*at])
     }
@@ -129,10 +129,10 @@ impl Triage {
     /// Groups the messages, largest group first.
     fn regroup(&mut self) {
         let mut groups: BTreeMap<Option<Fingerprint>, Vec<usize>> = BTreeMap::new();
-        let needle = self.filter.to_ascii_lowercase();
+        let filter = self.filter.to_ascii_lowercase();
         for (at, message) in self.messages.iter().enumerate() {
             let error = message.error.as_deref().unwrap_or_default();
-            if contains(error, &needle) || contains(&message.body, &needle) {
+            if passes(&filter, |needle| contains(error, needle) || contains(&message.body, needle)) {
                 groups.entry(message.fingerprint.clone()).or_default().push(at);
             }
         }
@@ -157,25 +157,25 @@ impl Triage {
         self.settle();
     }
 
-    /// The group under the cursor.
+    /// The selected group.
     pub(crate) fn group(&self) -> Option<&Group> {
         let index = self.group_cursor.index(self.groups.len(), |at| self.groups[at].fingerprint.clone())?;
         self.groups.get(index)
     }
 
-    /// The messages of the group under the cursor.
+    /// The messages of the selected group.
     pub(crate) fn group_messages(&self) -> Vec<&MessageView> {
         self.group().map(|group| group.messages.iter().map(|at| &self.messages[*at]).collect()).unwrap_or_default()
     }
 
-    /// The message under the cursor.
+    /// The selected message.
     pub(crate) fn message(&self) -> Option<&MessageView> {
         let messages = self.group_messages();
         let index = self.message_cursor.index(messages.len(), |at| messages[at].id.clone())?;
         messages.get(index).copied()
     }
 
-    /// Moves in the pane that has the cursor.
+    /// Moves in the active pane.
     pub(crate) fn step(&mut self, by: isize) {
         match self.pane {
             Pane::Groups => {
@@ -192,7 +192,7 @@ impl Triage {
         self.settle();
     }
 
-    /// Where the cursor of the pane that has it is.
+    /// The index of the active pane's cursor.
     pub(crate) fn place(&self) -> Option<usize> {
         match self.pane {
             Pane::Groups => self.group_cursor.index(self.groups.len(), |at| self.groups[at].fingerprint.clone()),
@@ -203,13 +203,13 @@ impl Triage {
         }
     }
 
-    /// To a place in the pane that has the cursor.
+    /// Selects an entry of the active pane.
     pub(crate) fn select(&mut self, at: usize) {
         let from = self.place().unwrap_or(0);
         self.step(at as isize - from as isize);
     }
 
-    /// What a replay or a purge is about: the marked messages; otherwise the message or the whole group under the cursor.
+    /// What a replay or a purge applies to: the marked messages, else the message or the whole group under the cursor.
     pub(crate) fn targets(&self) -> Vec<String> {
         if !self.marked.is_empty() {
             return self.marked.iter().cloned().collect();
@@ -230,7 +230,7 @@ impl Triage {
         self.toggle(self.under_cursor());
     }
 
-    /// Marks every message that the filter lets through, or none where all are marked.
+    /// Marks every message that passes the filter; unmarks all if all are marked.
     pub(crate) fn mark_all(&mut self) {
         let ids = self.shown().map(|message| message.id.clone()).collect();
         self.toggle(ids);

@@ -1,4 +1,4 @@
-//! The table of causes, the messages of the one under the cursor, and the body of the message under the cursor.
+//! The table of causes, the selected cause's messages, and the selected message's body.
 
 use stereospot_api::view::MessageView;
 use stereospot_domain::QueueName;
@@ -13,7 +13,6 @@ use crate::dashboard::view::value;
 use crate::dashboard::words;
 use crate::text;
 
-/// A row with its mark.
 struct Marked<'a, T> {
     item: &'a T,
     mark: &'static str,
@@ -58,12 +57,11 @@ fn message_columns<'a>() -> [Column<Marked<'a, MessageView>>; 7] {
     ]
 }
 
-/// Draws the screen.
 pub(super) fn draw(triage: &Triage, queue: QueueName, state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let (width, height) = (canvas.width(), canvas.height());
     let mut title = queue.to_string();
-    // A queue that was not read has no count.
+    // An unread queue has no count.
     if triage.read_at.is_some() && triage.error.is_none() {
         title.push_str(&format!(" · {}", text::plural(triage.messages.len(), "message")));
     }
@@ -104,8 +102,8 @@ pub(super) fn draw(triage: &Triage, queue: QueueName, state: &State, canvas: &mu
     }
 }
 
-/// When the messages were read, in words, the longest version first. Where they are read only after their count has changed, the
-/// count is younger than they are, and its age is shown too.
+/// When the messages were read, in words, the longest version first. Where only a changed count triggers a read, the count is
+/// younger than the messages, so its age is shown too.
 fn ages(triage: &Triage, queue: QueueName, state: &State) -> Vec<String> {
     let age = |at| text::age(state.ago(at));
     let Some(at) = triage.read_at else {
@@ -185,7 +183,7 @@ fn body(triage: &Triage, state: &State, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// The body in lines, indented where it is JSON.
+/// The body in lines, indented if it is JSON.
 fn pretty(message: &MessageView) -> Vec<String> {
     let value: Result<serde_json::Value, _> = serde_json::from_str(&message.body);
     let text = value.ok().and_then(|value| serde_json::to_string_pretty(&value).ok());

@@ -11,7 +11,6 @@ use crate::text;
 
 type Line = Vec<(String, Style)>;
 
-/// Draws the screen.
 pub(super) fn draw(screen: &Deployment, state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let (width, height) = (canvas.width(), canvas.height());
@@ -97,7 +96,7 @@ fn lines(state: &State, view: &DeploymentView, columns: usize) -> Vec<Line> {
     lines
 }
 
-/// What watching costs: in all, then by call.
+/// The cost of watching: the total, then by call.
 fn calls(state: &State, view: &DeploymentView, columns: usize) -> Vec<Line> {
     let theme = &state.theme;
     let aged = |style| theme.aged(style, state.is_stale());
@@ -136,7 +135,7 @@ fn cells(call: &ApiCalls) -> [String; 6] {
 }
 
 fn row([api, minute, all, throttled, failed, month]: [String; 6], columns: usize) -> String {
-    // The numbers take 43 columns; the longest name that there is, 48.
+    // The numbers take 43 columns; the longest name takes 48.
     let width = columns.saturating_sub(43).clamp(12, 48);
     format!("  {:<width$} {minute:>6} {all:>7} {throttled:>9} {failed:>6} {month:>8}", text::truncate(&api, width))
 }

@@ -32,7 +32,6 @@ fn style(state: &State, event: &Event) -> Style {
     }
 }
 
-/// Draws the screen.
 pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let events = &state.model.log;

@@ -1,6 +1,7 @@
-//! What is wrong with the job: evidence, repair, and the page that tells more.
+//! The job's findings: evidence, repair, and the runbook page.
 
 use ratatui::style::Style;
+use stereospot_domain::JobStatus;
 use stereospot_domain::diagnosis::Finding;
 
 use super::heading;
@@ -18,7 +19,7 @@ pub(super) fn rows(state: &State, reading: &JobReading, width: u16) -> u16 {
     (lines(state, reading, width).len() as u16).saturating_add(1)
 }
 
-/// Draws heading, findings, and whether reassembly can be triggered.
+/// Draws the heading, the findings, and whether reassembly can be triggered.
 pub(super) fn draw(state: &State, panes: &Panes, reading: &JobReading, canvas: &mut Canvas<'_>) {
     let count = state.model.findings(reading.id).len();
     let more = if count > 0 { format!(" ({})", text::plural(count, "finding")) } else { String::new() };
@@ -33,7 +34,7 @@ pub(super) fn draw(state: &State, panes: &Panes, reading: &JobReading, canvas: &
     }
 }
 
-/// The gravest finding in one line. Returns the rows it took: none when nothing is wrong.
+/// Draws the most severe finding in one line. Returns the rows it took: none without findings.
 pub(super) fn headline(state: &State, reading: &JobReading, canvas: &mut Canvas<'_>) -> u16 {
     let Some(finding) = state.model.findings(reading.id).first() else { return 0 };
     let style = state.theme.severity(finding.severity);
@@ -52,9 +53,16 @@ fn lines(state: &State, reading: &JobReading, width: u16) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let findings = state.model.findings(reading.id);
     if findings.is_empty() {
-        let known = reading.data.is_some() || state.model.jobs.get(reading.id).is_some();
-        if known {
-            lines.push(vec![("✓ ".into(), aged(theme.good)), ("nothing is found wrong".into(), aged(theme.text))]);
+        match state.model.jobs.get(reading.id) {
+            Some(row) if row.status == JobStatus::Failed => {
+                let why = row.error.as_deref().unwrap_or("no reason is known");
+                for (at, words) in text::wrap(&format!("failed: {why}"), columns).into_iter().enumerate() {
+                    let glyph = if at == 0 { "✗ " } else { "  " };
+                    lines.push(vec![(glyph.into(), aged(theme.bad)), (words, aged(theme.text))]);
+                }
+            }
+            None if reading.data.is_none() => {}
+            _ => lines.push(vec![("✓ ".into(), aged(theme.good)), ("nothing is found wrong".into(), aged(theme.text))]),
         }
     }
     for finding in findings {

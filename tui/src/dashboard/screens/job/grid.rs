@@ -1,4 +1,4 @@
-//! The segments as a grid: a glyph each, told apart by shape, not only by colour.
+//! The segments as a grid of glyphs that differ by shape, not only by colour.
 
 use ratatui::style::{Modifier, Style};
 use stereospot_api::view::{SegmentState, SegmentView};
@@ -10,15 +10,15 @@ use crate::dashboard::job_reading::JobReading;
 use crate::dashboard::state::State;
 use crate::text;
 
-/// Columns of the row's first index.
+/// Columns of the index at the start of a row.
 const MARGIN: u16 = 7;
 
-/// Columns of one segment: two while there is room, so that they can be told apart.
+/// Columns of one segment: two if there is room, to keep neighbours apart.
 fn pitch(count: usize) -> usize {
     if count <= 400 { 2 } else { 1 }
 }
 
-/// Segments in one line: a round number, so that an index can be read off.
+/// Segments per line: a round number, so that an index can be read off.
 fn per_line(count: usize, width: u16) -> usize {
     let fits = usize::from(width.saturating_sub(MARGIN + 1)) / pitch(count);
     match fits {
@@ -28,14 +28,14 @@ fn per_line(count: usize, width: u16) -> usize {
     }
 }
 
-/// Rows that the whole grid would take, with its heading, legend and the segment under the cursor.
+/// Rows that the whole grid would take, with heading, legend and the selected segment.
 pub(super) fn rows(reading: &JobReading, width: u16) -> u16 {
     let count = reading.segments().len();
     let lines = count.div_ceil(per_line(count, width).max(1));
     (lines as u16).saturating_add(6)
 }
 
-/// Draws heading, grid, legend, and the segment under the cursor.
+/// Draws heading, grid, legend, and the selected segment.
 pub(super) fn draw(state: &State, panes: &Panes, reading: &JobReading, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let (width, height) = (canvas.width(), canvas.height());

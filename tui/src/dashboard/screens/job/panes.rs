@@ -1,8 +1,7 @@
-//! The panes of the job's screen, and where the cursor is in them.
+//! The panes of the job's screen, and the cursor in them.
 
 use std::cell::Cell;
 
-/// One pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Pane {
     #[default]
@@ -30,17 +29,17 @@ impl Pane {
     }
 }
 
-/// Which pane has the cursor, and where it is there.
+/// The active pane, and the cursor in each.
 #[derive(Debug)]
 pub(crate) struct Panes {
     pub(super) pane: Pane,
-    /// The segment under the cursor; the next reading may have fewer.
+    /// The selected segment; the next read may have fewer.
     pub(crate) segment: usize,
-    /// Columns of the segment grid, as last drawn: down moves by so many.
+    /// Columns of the segment grid, as last drawn: moving down adds this number.
     pub(super) grid_columns: Cell<usize>,
     /// First line shown of diagnosis, timeline and events; events count from the newest.
     scroll: usize,
-    /// How far these can be scrolled, as last drawn.
+    /// How far these can scroll, as last drawn.
     last_scroll: Cell<usize>,
 }
 
@@ -55,7 +54,7 @@ impl Panes {
         (self.pane, self.scroll) = (self.pane.next(), 0);
     }
 
-    /// The first line to show of a pane with so many lines. Notes how far it can be scrolled.
+    /// The first line to show of a pane with so many lines; stores how far it can scroll.
     pub(super) fn first_line(&self, pane: Pane, lines: usize) -> usize {
         if self.pane != pane {
             return 0;
@@ -64,7 +63,7 @@ impl Panes {
         self.scroll.min(lines.saturating_sub(1))
     }
 
-    /// Moves within the pane. Right and down follow the order of the segments.
+    /// Moves within the pane. In the grid, right and down follow the order of the segments.
     pub(super) fn step(&mut self, rows: isize, columns: isize, segments: usize) {
         if self.pane == Pane::Segments {
             let by = rows * self.grid_columns.get() as isize + columns;

@@ -1,4 +1,4 @@
-//! The stages and attempts in time, and the job's events.
+//! The stages and attempts over time, and the job's events.
 
 use stereospot_domain::Timestamp;
 
@@ -15,7 +15,7 @@ pub(super) fn rows(reading: &JobReading) -> u16 {
     (reading.data.as_ref().map_or(0, |data| data.timeline.len()) as u16).saturating_add(3)
 }
 
-/// Draws a line for each attempt at each stage, as bars over one axis of time.
+/// Draws a line for each attempt at each stage, as bars over one time axis.
 pub(super) fn draw(state: &State, panes: &Panes, reading: &JobReading, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     heading::draw(state, panes, Pane::Timeline, "", canvas);

@@ -1,4 +1,4 @@
-//! The job's head, and its panes beside each other or one at a time.
+//! The job's head, and its panes side by side or one at a time.
 
 use super::super::jobs;
 use super::panes::{Pane, Panes};
@@ -9,12 +9,11 @@ use crate::dashboard::jobs::{JobRow, status_word};
 use crate::dashboard::state::State;
 use crate::text;
 
-/// Draws the screen.
 pub(super) fn draw(panes: &Panes, reading: &JobReading, state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let (width, height) = (canvas.width(), canvas.height());
     let read = reading.data.as_ref().map(|data| JobRow::from(data.view.clone()));
-    // The list gets changes at once; the reading follows.
+    // Changes reach the list at once, the read follows later.
     let Some(row) = state.model.jobs.get(reading.id).or(read.as_ref()) else {
         canvas.heading(0, &format!("JOB {}", reading.id.short()), theme.title, theme.faint);
         match &reading.error {
@@ -38,8 +37,11 @@ fn head(state: &State, row: &JobRow, reading: &JobReading, canvas: &mut Canvas<'
     let (width, height) = (canvas.width(), canvas.height());
     let aged = |style| theme.aged(style, state.is_stale() && row.is_active());
     let mut x = canvas.text(1, 0, &row.id.short(), theme.accent);
-    x = canvas.text(x + 2, 0, row.title.as_deref().unwrap_or("(no title)"), theme.title);
-    x = canvas.text(x + 2, 0, status_word(row.status), aged(jobs::status_style(state, row)));
+    // A long title is cut, never the status behind it.
+    let status = status_word(row.status);
+    let room = width.saturating_sub(x + 2).saturating_sub((status.len() + row.format.as_str().len() + 4) as u16);
+    x = canvas.text_within(x + 2, 0, room.max(8), &text::title(row.title.as_deref()), theme.title);
+    x = canvas.text(x + 2, 0, status, aged(jobs::status_style(state, row)));
     canvas.text(x + 2, 0, row.format.as_str(), theme.dim);
     let age = match reading.read_at {
         Some(at) => format!("read {} ago", text::age(state.ago(at))),
@@ -53,7 +55,7 @@ fn head(state: &State, row: &JobRow, reading: &JobReading, canvas: &mut Canvas<'
     if height < 5 {
         return 1;
     }
-    // The bar may take what the numbers leave.
+    // The bar takes the space that the numbers leave.
     let server_now = state.server_now();
     let mut numbers = Vec::new();
     numbers.push(match row.total {
@@ -85,9 +87,9 @@ fn head(state: &State, row: &JobRow, reading: &JobReading, canvas: &mut Canvas<'
     }
     canvas.text(x, 1, &numbers, aged(theme.dim));
     if let Some(error) = &row.error {
-        let lines = text::wrap(error, usize::from(width.saturating_sub(4)));
-        let shown = lines.len().min(2);
-        for (line, words) in lines.iter().take(shown).enumerate() {
+        let lines = text::wrap_within(error, usize::from(width.saturating_sub(4)), 2);
+        let shown = lines.len();
+        for (line, words) in lines.iter().enumerate() {
             canvas.text(1, 2 + line as u16, if line == 0 { "✗" } else { " " }, theme.bad);
             canvas.text(3, 2 + line as u16, words, theme.bad);
         }
@@ -96,7 +98,7 @@ fn head(state: &State, row: &JobRow, reading: &JobReading, canvas: &mut Canvas<'
     2 + u16::from(height >= 12)
 }
 
-/// Two columns: segments and timeline left, diagnosis and events right.
+/// Two columns: segments and timeline on the left, diagnosis and events on the right.
 fn wide(state: &State, panes: &Panes, reading: &JobReading, canvas: &mut Canvas<'_>) {
     let (width, height) = (canvas.width(), canvas.height());
     let left = width * 11 / 20;
@@ -111,7 +113,7 @@ fn wide(state: &State, panes: &Panes, reading: &JobReading, canvas: &mut Canvas<
     timeline::events(state, panes, reading, &mut canvas.part(x, y, right, height.saturating_sub(y)));
 }
 
-/// One pane at a time, with the most severe finding always in sight.
+/// One pane at a time, with the most severe finding always visible.
 fn narrow(state: &State, panes: &Panes, reading: &JobReading, canvas: &mut Canvas<'_>) {
     let (width, height) = (canvas.width(), canvas.height());
     let mut y = 0;
@@ -124,7 +126,7 @@ fn narrow(state: &State, panes: &Panes, reading: &JobReading, canvas: &mut Canva
         Pane::Segments => {
             let rows = grid::rows(reading, width).min(part.height());
             grid::draw(state, panes, reading, &mut part.part(0, 0, width, rows));
-            // The last events take what the grid leaves.
+            // The latest events take the space that the grid leaves.
             let rest = part.height() - rows;
             if rest >= 4 {
                 timeline::events(state, panes, reading, &mut part.part(0, rows, width, rest));
@@ -134,7 +136,7 @@ fn narrow(state: &State, panes: &Panes, reading: &JobReading, canvas: &mut Canva
         Pane::Timeline => timeline::draw(state, panes, reading, &mut part),
         Pane::Events => timeline::events(state, panes, reading, &mut part),
     }
-    // The names of all panes replace the heading of the one that is shown.
+    // The names of all panes replace the heading of the visible one.
     part.part(0, 0, width, 1).clear(state.theme.text);
     let mut x = 1;
     for pane in Pane::ALL {

@@ -49,7 +49,6 @@ pub(crate) const SHORT_COLUMNS: &[Column<JobRow>] = &[
     number("QUIET", 6, 5, quiet),
 ];
 
-/// Draws the screen.
 pub(super) fn draw(screen: &Jobs, state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let jobs = &state.model.jobs;
@@ -88,13 +87,12 @@ pub(super) fn draw(screen: &Jobs, state: &State, canvas: &mut Canvas<'_>) {
     table::draw(state, &mut part, COLUMNS, &rows, |at| jobs.shown(at));
 }
 
-/// True where a change of the row could have been missed: the stream brings changes only, so that a row is as fresh as the
-/// collector that would have sent one.
+/// True where a change of the row could have been missed. The stream brings changes only, so a row is as fresh as the collector
+/// that would have sent one.
 fn is_old(state: &State, row: &JobRow) -> bool {
     row.is_active() && state.model.is_behind(Collector::Jobs, state.now)
 }
 
-/// A status' style.
 pub(crate) fn status_style(state: &State, row: &JobRow) -> Style {
     let theme = &state.theme;
     match row.status {
@@ -148,10 +146,7 @@ fn mark(state: &State, row: &JobRow, _width: u16) -> Cell {
 }
 
 fn title(state: &State, row: &JobRow, _width: u16) -> Cell {
-    match &row.title {
-        Some(title) => Cell::new(title.to_string(), state.theme.text),
-        None => value::missing(state),
-    }
+    Cell::new(text::title(row.title.as_deref()).into_owned(), state.theme.text)
 }
 
 fn eta(state: &State, row: &JobRow, _width: u16) -> Cell {
@@ -178,7 +173,7 @@ fn quiet(state: &State, row: &JobRow, _width: u16) -> Cell {
     }
 }
 
-/// The most severe finding and the number of the others; otherwise the job's error.
+/// The most severe finding and the number of others; without findings, the job's error.
 fn finding(state: &State, row: &JobRow, _width: u16) -> Cell {
     let theme = &state.theme;
     match (row.findings.first(), &row.error) {

@@ -1,8 +1,9 @@
-//! A job's log lines: one search for them at a time, what it found, and where the cursor is.
+//! A job's log lines: one search at a time, its results, and the cursor.
 //!
-//! Invariant: a search begins only when the operator asks for it, or follows on the open screen: CloudWatch bills each one.
-//! Stopping a search drops its request, which ends it there too.
+//! Invariant: a search starts only on request, or while following on the open screen, because CloudWatch bills each one. Stopping
+//! a search drops its request, which ends it there too.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,7 +14,7 @@ use stereospot_domain::{JobId, Timestamp};
 
 use crate::dashboard::cursor::Cursor;
 use crate::dashboard::effect::Effect;
-use crate::text::contains;
+use crate::text::{self, contains, passes};
 
 /// Pause between two searches while following, where a search is free.
 const FREE_REST: Duration = Duration::from_secs(2);
@@ -21,7 +22,6 @@ const FREE_REST: Duration = Duration::from_secs(2);
 /// The same pause where each search is billed by the bytes it reads.
 const PAID_REST: Duration = Duration::from_secs(30);
 
-/// A line's level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
     Error,
@@ -56,17 +56,17 @@ impl Level {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub line: LogLine,
-    /// Absent on lines without a head, such as those of a traceback.
+    /// None on lines without a head, such as those of a traceback.
     pub level: Option<Level>,
-    /// The text without time and level, which have their own columns, and without the logger's name and the job's id, which are the
-    /// same in most lines.
+    /// The text without time and level, which have their own columns, and without the logger's name and the job's id, which most
+    /// lines share.
     pub says: Box<str>,
     /// Identifies the line: every search that finds it gives it the same number.
     number: u64,
 }
 
 impl Entry {
-    /// Which program wrote it: `video-worker`.
+    /// The program that wrote it: `video-worker`.
     pub(crate) fn writer(&self) -> &str {
         let name = self.line.source.rsplit('/').next().unwrap_or_default();
         name.strip_suffix(".log").unwrap_or(name)
@@ -82,7 +82,7 @@ impl Entry {
     }
 }
 
-/// The level, and where the text begins in `TIME [LEVEL] logger: text`. The level may also stand first, without brackets.
+/// Finds the level and the start of the text in `TIME [LEVEL] logger: text`. The level may also come first, without brackets.
 fn head(text: &str) -> (Option<Level>, usize) {
     if let Some(open) = text.find('[').filter(|at| *at < 40)
         && let Some(length) = text[open..].find(']').filter(|length| *length < 12)
@@ -99,7 +99,7 @@ fn head(text: &str) -> (Option<Level>, usize) {
 /// The state of the search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Search {
-    /// Asked for, not begun yet.
+    /// Requested, not started yet.
     Due,
     Running {
         since: Duration,
@@ -116,7 +116,7 @@ pub(crate) enum Search {
 pub(crate) struct LogSearch {
     pub id: JobId,
     entries: Vec<Entry>,
-    /// Indices of the lines that the filter lets through.
+    /// Indices of the lines that pass the filter.
     shown: Vec<usize>,
     filter: String,
     pub search: Search,
@@ -124,7 +124,7 @@ pub(crate) struct LogSearch {
     pub is_whole: bool,
     pub searched: Vec<String>,
     pub missing: Vec<String>,
-    /// Bytes read by all searches of this job, and the number of searches.
+    /// Bytes read by all searches of this job, and their number.
     pub scanned: u64,
     pub searches: u32,
     /// When the last one ended, by the server's clock.
@@ -132,12 +132,12 @@ pub(crate) struct LogSearch {
     pub wraps: bool,
     pub follows: bool,
     pub cursor: Cursor<u64>,
-    /// First line shown while lines wrap, when one line may take several rows.
+    /// First line shown in wrap mode, where a line may take several rows.
     pub top: Cell<usize>,
 }
 
 impl LogSearch {
-    /// Nothing is known yet, and the first search is due.
+    /// Starts empty, with the first search due.
     pub(crate) fn new(id: JobId) -> Self {
         Self {
             id,
@@ -159,7 +159,7 @@ impl LogSearch {
         }
     }
 
-    /// Asks for a search, unless one is running.
+    /// Requests a search, unless one is running.
     pub(crate) fn ask(&mut self) {
         if !self.is_searching() {
             self.search = Search::Due;
@@ -170,7 +170,7 @@ impl LogSearch {
         matches!(self.search, Search::Running { .. })
     }
 
-    /// The search that is due now, if one is.
+    /// The search that is due now, if any.
     pub(crate) fn due(&mut self, is_paid: bool, now: Duration) -> Option<Effect> {
         let is_due = match self.search {
             Search::Due => true,
@@ -184,7 +184,7 @@ impl LogSearch {
         Some(Effect::SearchLogs { job_id: self.id })
     }
 
-    /// Time until the next search begins automatically; none while it doesn't.
+    /// Time until the next automatic search; none without one.
     pub(crate) fn next_in(&self, is_paid: bool, now: Duration) -> Option<Duration> {
         let rest = if is_paid { PAID_REST } else { FREE_REST };
         match self.search {
@@ -193,7 +193,7 @@ impl LogSearch {
         }
     }
 
-    /// Stops the running search, and following with it. False when none is running.
+    /// Stops the running search and following. Returns whether a search was running.
     pub(crate) fn stop(&mut self, now: Duration) -> bool {
         let was_running = self.is_searching();
         if was_running {
@@ -203,7 +203,7 @@ impl LogSearch {
         was_running
     }
 
-    /// Takes in the result of a search.
+    /// Stores a search's result.
     pub(crate) fn fill(&mut self, page: Result<LogPage, String>, at: Timestamp, now: Duration) {
         self.search = Search::Over { at: now, was_stopped: false };
         let page = match page {
@@ -224,13 +224,13 @@ impl LogSearch {
         if !self.is_whole {
             self.follows = false;
         }
-        // The first search shows the end: the newest lines matter most.
+        // The first search shows the end, because the newest lines matter most.
         if was_at_end {
             self.seek_end();
         }
     }
 
-    /// Shows only the lines that contain `filter`; where it begins with `!`, only the others.
+    /// Shows only the lines that contain `filter`; if it begins with `!`, the others.
     pub(crate) fn set_filter(&mut self, filter: &str) {
         self.filter = filter.to_ascii_lowercase();
         self.refilter();
@@ -253,7 +253,7 @@ impl LogSearch {
         &self.entries[self.shown[at]]
     }
 
-    /// Where the cursor is.
+    /// The index of the cursor.
     pub(crate) fn index(&self) -> Option<usize> {
         self.cursor.index(self.shown.len(), |at| self.shown(at).number)
     }
@@ -281,11 +281,7 @@ impl LogSearch {
     }
 
     fn refilter(&mut self) {
-        let (wants, needle) = match self.filter.strip_prefix('!') {
-            Some(needle) => (false, needle),
-            None => (true, self.filter.as_str()),
-        };
-        let lets_through = |entry: &Entry| needle.is_empty() || entry.matches(needle) == wants;
+        let lets_through = |entry: &Entry| passes(&self.filter, |needle| entry.matches(needle));
         self.shown = (0..self.entries.len()).filter(|at| lets_through(&self.entries[*at])).collect();
         self.top.set(0);
     }
@@ -302,9 +298,8 @@ fn entries(id: JobId, lines: Vec<LogLine>) -> Vec<Entry> {
         let nth = times.entry(hash).or_default();
         let number = hash.wrapping_add(*nth);
         *nth += 1;
-        // The terminal's cells drop control characters, and without a tab words would run together.
-        if line.text.contains(char::is_control) {
-            line.text = line.text.trim_end().replace(char::is_control, " ");
+        if let Cow::Owned(shown) = text::shown(line.text.trim_end()) {
+            line.text = shown;
         }
         let (level, says_from) = head(&line.text);
         let says = line.text[says_from..].trim_end();

@@ -1,4 +1,4 @@
-//! The state of the search, the lines, and the one under the cursor in full.
+//! The state of the search, the lines, and the selected one in full.
 
 use ratatui::style::{Modifier, Style};
 
@@ -20,11 +20,10 @@ const COLUMNS: &[Column<Entry>] = &[
     }),
 ];
 
-/// Draws the screen.
 pub(super) fn draw(logs: &LogSearch, state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let (width, height) = (canvas.width(), canvas.height());
-    let title = state.model.jobs.get(logs.id).and_then(|row| row.title.as_deref()).unwrap_or_default();
+    let title = state.model.jobs.get(logs.id).map(|row| text::title(row.title.as_deref())).unwrap_or_default();
     let lines = match (logs.read_at, logs.filter()) {
         (None, _) => String::new(),
         (_, "") => format!(" · {}", text::plural(logs.len(), "line")),
@@ -48,7 +47,7 @@ pub(super) fn draw(logs: &LogSearch, state: &State, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// Draws the state of the search, what it cost, and what it could not search. Returns the rows it took.
+/// Draws the state of the search, its cost, and what it could not search. Returns the rows it took.
 fn status(state: &State, logs: &LogSearch, canvas: &mut Canvas<'_>) -> u16 {
     let theme = &state.theme;
     let now = state.now;
@@ -91,7 +90,7 @@ fn status(state: &State, logs: &LogSearch, canvas: &mut Canvas<'_>) -> u16 {
     1 + warnings.len().min(room) as u16
 }
 
-/// Draws a row for each line, cut at the right, and below it the one under the cursor in full, where there is room.
+/// Draws one row per line, cut at the right, and, if there is room, the selected one in full below.
 fn cut(state: &State, logs: &LogSearch, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let (width, height) = (canvas.width(), canvas.height());
@@ -113,7 +112,7 @@ fn cut(state: &State, logs: &LogSearch, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// The source of the line under the cursor, then all of it.
+/// The selected line's source, then its whole text.
 fn in_full(logs: &LogSearch, columns: usize) -> Vec<String> {
     let Some(entry) = logs.under_cursor() else { return Vec::new() };
     let stream = if entry.line.stream.is_empty() { String::new() } else { format!(" · {}", entry.line.stream) };
@@ -130,7 +129,7 @@ fn wrapped(state: &State, logs: &LogSearch, canvas: &mut Canvas<'_>) {
     let columns = usize::from(canvas.width().saturating_sub(margin + 1)).max(1);
     let Some(selected) = logs.index() else { return };
     let lines_of = |at: usize| text::wrap_kept(&logs.shown(at).says, columns);
-    // Each line takes at least one row, which limits how far up the first one can be. The line under the cursor must fit too.
+    // Each line takes at least one row, which limits how far up the first one can be. The selected line must fit too.
     let mut top = logs.top.get().min(selected).max((selected + 1).saturating_sub(room.max(1)));
     let mut used: usize = (top..=selected).map(|at| lines_of(at).len()).sum();
     while top < selected && used > room {
@@ -138,7 +137,7 @@ fn wrapped(state: &State, logs: &LogSearch, canvas: &mut Canvas<'_>) {
         top += 1;
     }
     logs.top.set(top);
-    // A page is as many lines as are seen.
+    // A page is the number of visible lines.
     logs.cursor.window(selected, logs.shown_len(), room);
     let mut y = 0;
     for at in top..logs.shown_len() {

@@ -7,6 +7,7 @@ use super::super::jobs;
 use super::{ATTENTION, Item, JOBS, Pulse, STAGES};
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::log;
+use crate::dashboard::model::ACTIVE_JOBS;
 use crate::dashboard::state::State;
 use crate::dashboard::theme::severity_glyph;
 use crate::dashboard::view::table::{self, Cell, Column, beside_note, column, number, stretching};
@@ -14,13 +15,12 @@ use crate::dashboard::view::value;
 use crate::dashboard::words;
 use crate::text;
 
-/// Draws the screen.
 pub(super) fn draw(screen: &Pulse, state: &State, canvas: &mut Canvas<'_>) {
     let (width, height) = (canvas.width(), canvas.height());
     let here = screen.item(&state.model);
     let problems = state.model.attention.len() as u16 + u16::from(state.disconnected().is_some());
     let stages = Stage::ALL.len() as u16;
-    // Attention may take what the stages leave. With room to spare, blank lines separate the sections.
+    // Attention may use the rows that the stages leave. With space to spare, blank lines separate the sections.
     let airy = u16::from(height >= 20);
     let stage_rows = stages + 2;
     let left = height.saturating_sub(1 + stage_rows + 2 * airy).max(height.saturating_sub(2 + stages)).max(1);
@@ -35,7 +35,7 @@ pub(super) fn draw(screen: &Pulse, state: &State, canvas: &mut Canvas<'_>) {
     if rest < 2 {
         return;
     }
-    // Only a wide terminal has room for events beside the jobs.
+    // Only a wide terminal has space for events beside the jobs.
     let jobs_width = if width >= 150 { width * 3 / 5 } else { width };
     active_jobs(state, here.as_ref(), &mut canvas.part(0, y, jobs_width, rest));
     if jobs_width < width {
@@ -54,7 +54,8 @@ fn attention(state: &State, here: Option<&Item>, canvas: &mut Canvas<'_>) {
         None => theme.title,
     };
     canvas.heading(0, &format!("ATTENTION ({})", items.len() + usize::from(above)), title_style, theme.faint);
-    // A lost connection comes first, because it makes everything below doubtful. The cursor skips it: it is not the server's item.
+    // A lost connection comes first, because everything below is doubtful then. The cursor skips it: it is not an item of the
+    // server.
     if let Some(why) = disconnected {
         canvas.text(1, 1, "✗", theme.bad);
         let x = canvas.text(3, 1, "control plane", theme.title);
@@ -90,6 +91,9 @@ fn attention(state: &State, here: Option<&Item>, canvas: &mut Canvas<'_>) {
         let style = theme.severity(item.severity);
         canvas.text(1, y, severity_glyph(item.severity), style);
         let age = text::age(state.ago(item.since));
+        // The next step is not cut: on its line the evidence gives way to it.
+        let most = width.saturating_sub(subject_columns + 8 + text::width(&age) as u16);
+        let next_columns = if is_wide { next_columns.max((text::width(&next[at]) as u16).min(most)) } else { 0 };
         let age_end = width.saturating_sub(if is_wide { next_columns + 4 } else { 1 });
         if is_wide {
             canvas.text(width.saturating_sub(next_columns + 1), y, &next[at], aged(theme.accent));
@@ -202,8 +206,10 @@ fn summary(state: &State, canvas: &mut Canvas<'_>) {
 fn active_jobs(state: &State, here: Option<&Item>, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let (width, height) = (canvas.width(), canvas.height());
-    canvas.heading(0, &format!("JOBS AT WORK ({})", at_work(state)), theme.title, theme.faint);
     let known: Vec<_> = state.model.active.iter().filter_map(|id| state.model.jobs.get(*id)).collect();
+    // The list lags behind the tally while rows must not move: what is counted is what is listed, up to the list's limit.
+    let count = if known.len() < ACTIVE_JOBS { known.len() as u64 } else { at_work(state) };
+    canvas.heading(0, &format!("JOBS AT WORK ({count})"), theme.title, theme.faint);
     if known.is_empty() {
         let words = if state.model.environment.is_some() { "none: stereospot submit FILE starts one" } else { "" };
         canvas.text(1, 1, words, theme.dim);

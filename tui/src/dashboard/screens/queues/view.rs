@@ -1,4 +1,4 @@
-//! The table of queues, and the chart and facts of the one under the cursor.
+//! The table of queues, and the selected one's chart and facts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,7 +45,6 @@ const COLUMNS: &[Column<QueueView>] = &[
     }),
 ];
 
-/// Draws the screen.
 pub(super) fn draw(screen: &Queues, state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let (width, height) = (canvas.width(), canvas.height());
@@ -79,7 +78,7 @@ pub(super) fn draw(screen: &Queues, state: &State, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// The queues of the pipeline that have no row in the table because they don't exist, by reason.
+/// Pipeline queues without a row, because they don't exist, grouped by reason.
 fn absent_lines(state: &State) -> Vec<String> {
     let mut by_reason: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in QueueName::pipeline().filter(|name| state.model.queue(*name).is_none()) {
@@ -116,7 +115,7 @@ fn seconds(secs: Option<f32>) -> Option<Duration> {
     Duration::try_from_secs_f32(secs?).ok()
 }
 
-/// The queue under the cursor: its last half hour as a chart, and its facts.
+/// The selected queue: its last half hour as a chart, and its facts.
 fn one(state: &State, queue: &QueueView, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let (width, height) = (canvas.width(), canvas.height());

@@ -79,14 +79,13 @@ const SERVICE_COLUMNS: &[Column<ServiceView>] = &[
     }),
 ];
 
-/// Draws the screen.
 pub(super) fn draw(screen: &Workers, state: &State, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let (width, height) = (canvas.width(), canvas.height());
     let services = state.model.services.len();
     let mut y = 0;
     if services > 0 {
-        // Workers keep at least half.
+        // Workers keep at least half of the rows.
         let rows = (services as u16 + 2).min(height.div_ceil(2).max(3));
         services_table(screen, state, &mut canvas.part(0, 0, width, rows));
         y = rows + u16::from(height >= rows + 8);
@@ -135,7 +134,7 @@ fn aged(state: &State, service: &ServiceView, style: Style) -> Style {
     state.theme.aged(style, is_old)
 }
 
-/// Glyph and style: whether as many tasks run as should.
+/// Glyph and style: whether all desired tasks run.
 fn running_of(state: &State, service: &ServiceView) -> (&'static str, Style) {
     let is_idle = service.desired == 0 && service.running == 0;
     match (service.running < service.desired, is_idle) {

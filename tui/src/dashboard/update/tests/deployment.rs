@@ -1,4 +1,4 @@
-//! Logs, services, and what was found of a deployment.
+//! Logs, services, and the deployment's screen.
 
 use stereospot_domain::attention::Subject;
 
@@ -63,7 +63,7 @@ fn an_open_job_is_read_less_often_where_each_reading_is_paid_for() {
     };
     assert!(is_due(&mut detail, true, 1));
     detail.outdate();
-    assert!(!is_due(&mut detail, true, 5) && is_due(&mut detail, true, 6), "something was told of it");
+    assert!(!is_due(&mut detail, true, 5) && is_due(&mut detail, true, 6), "it has changed");
     assert!(!is_due(&mut detail, true, 35) && is_due(&mut detail, true, 36), "nothing was");
     assert!(!is_due(&mut detail, false, 40) && is_due(&mut detail, false, 41), "it costs nothing");
     detail.renew();
@@ -146,7 +146,7 @@ fn a_service_is_scaled_by_number_then_plan() {
     dash.key('6');
     dash.code(KeyCode::Down);
     assert_eq!(press(&mut dash, 's'), [], "the number comes first");
-    // Another service comes to stand where the cursor was.
+    // Another service moves to where the cursor was.
     let mut services = fixture::on_aws().services;
     services.insert(0, stereospot_api::view::ServiceView { name: "a-new-one".into(), ..services[0].clone() });
     dash.change(Change::Services { services });
@@ -166,7 +166,7 @@ fn a_service_is_scaled_by_number_then_plan() {
 }
 
 #[test]
-fn a_write_that_takes_long_can_be_left_and_its_end_is_told() {
+fn a_write_that_takes_long_can_be_left_and_its_end_is_reported() {
     use crate::dashboard::fixture;
     use stereospot_domain::plan::{ItemResult, Outcome};
     let mut dash = on_aws();

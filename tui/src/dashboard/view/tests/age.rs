@@ -1,4 +1,4 @@
-//! How old what is shown may be, and how that is said.
+//! How old values may be, and how their age is shown.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn a_lost_or_silent_connection_is_the_first_thing_that_is_wrong() {
     assert!(!text(dash.screen()).contains("✗ control plane"), "{}", text(dash.screen()));
 }
 
-/// What the gravest matter of the fixture is about.
+/// The subject of the fixture's most severe attention item.
 fn snapshot_subject() -> String {
     snapshot().attention[0].title.clone()
 }

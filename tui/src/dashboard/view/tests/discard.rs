@@ -1,4 +1,4 @@
-//! What is said of a discard: at its key before, in its dialog after.
+//! What the dashboard says about a discard: at its key before, in its dialog after.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ fn the_undo_is_offered_where_it_was_discarded() {
     assert!(shown(&mut dash).contains("u undo"), "{}", shown(&mut dash));
 }
 
-/// The dialog of a purge that ended so.
+/// The dialog of a purge with this result.
 fn ended(plan: Plan, outcomes: &[Outcome]) -> String {
     let mut dash = full(100, 30);
     open(&mut dash, '3');

@@ -1,4 +1,4 @@
-//! A deployment with queues that the pipeline has not: shown where they are, and nowhere else.
+//! A deployment with extra queues: shown where they exist, and nowhere else.
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ fn the_palette_offers_what_is_deployed() {
 }
 
 #[test]
-fn dead_segments_that_nobody_can_count_are_no_zero() {
+fn dead_segments_that_cannot_be_counted_are_not_zero() {
     let legend = |segments_dead| {
         let mut dash = full(200, 50);
         let mut detail = fixture::detail();

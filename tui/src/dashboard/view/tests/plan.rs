@@ -1,4 +1,4 @@
-//! The dialog of a plan in rooms of every size.
+//! The dialog of a plan at every size.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ fn all_of_a_plan_can_be_read_in_the_smallest_room_with_how_to_confirm_it() {
                 assert!(steps < 40, "{shown}");
                 dash.code(page);
             }
-            // Words at the line ends may be anywhere.
+            // Lines may break between any words.
             let words =
                 |text: &str| text.split(['│', '\n', ' ']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
             let seen = words(&seen);
