@@ -1,11 +1,10 @@
 //! The reconciler: looks at every unfinished job again and again and does what is safe to do for it.
 //!
-//! Invariant: it needs no memory of its own. What it did is an event of the job, and counts as a sign of life, so that the same
-//! is done again only after another silence, also by the next life of this process.
+//! Invariant: it needs no memory. What it did is an event of the job and counts as a sign of life, so that it does the same again
+//! only after another silence, even after a restart.
 //!
-//! It looks at what the collectors have read, and asks the backend only where that says that something is to be done: then once
-//! more, and strongly consistent. Where a deployment's own job-worker owns completions and statuses (topology A), nothing is done
-//! before that had its time.
+//! It looks at what the collectors have read. Only where something seems to be due it asks the backend, with a consistent read.
+//! In topology A it acts only after the job-worker, which writes completions and statuses, has had its time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,39 +27,38 @@ use crate::app::App;
 use crate::collect::details;
 use crate::ingest::Source;
 
-/// A finding is acted on when it was there so many runs in a row: a single reading may mix two moments.
+/// Act on a finding only after it was there in so many runs in a row: a single reading may mix two moments.
 const SIGHTINGS: u32 = 2;
 
-/// In topology A the job-worker has so long to do its part, from the last sign of life, and from our own start.
+/// In topology A, wait this long for the job-worker, after the last sign of life and after our own start.
 const JOB_WORKER_TAKES: Duration = Duration::from_secs(15 * 60);
 
-/// What is remembered of a finding, for as long as it is there.
+/// Kept of a finding as long as it is there.
 #[derive(Debug, Default)]
 struct Sighting {
     /// Runs in a row in which it was there.
     runs: u32,
-    /// When its repair last failed: it is tried again after another patience.
+    /// When its repair last failed. The next try waits for another patience.
     failed_at: Option<Timestamp>,
 }
 
-/// Who did it, in events.
+/// In events, the one who did it.
 const NAME: &str = "reconciler";
 
 type Sightings = HashMap<(JobId, FindingCode), Sighting>;
 /// Jobs that are left alone until then.
 type Rests = HashMap<JobId, Instant>;
 
-/// Where calls are paid for, a job with which nothing could be done is left alone for so many times the usual pause between two
-/// readings.
+/// Where calls cost money, leave a job alone for so many poll intervals after nothing could be done for it.
 const REST: u32 = 30;
 
-/// Calls that a trigger check takes, about.
+/// About how many calls a trigger check makes.
 const CHECK_CALLS: u32 = 6;
 
 /// Starts the reconciler, where it may write.
 pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
     if app.config.reconciles() {
-        // From now on it is missed where it doesn't run; where it is off, nothing was ever said of it.
+        // An alert fires when this time gets old. Where the reconciler is off it stays 0, and the alert does not fire.
         record::reconciler_ran(SystemTime::now());
         tasks.spawn(run(app.clone()));
     }
@@ -107,7 +105,7 @@ async fn run(app: Arc<App>) {
     }
 }
 
-/// False when something seemed to be due and was not: asking again at once would be no use.
+/// False when something seemed to be due and was not: to ask again at once is of no use.
 async fn look_at(app: &App, job: &Job, born_at: Timestamp, sightings: &mut Sightings) -> Result<bool> {
     let job_id = job.job_id;
     if is_the_job_workers(app, job_id, born_at) {
@@ -137,7 +135,7 @@ async fn look_at(app: &App, job: &Job, born_at: Timestamp, sightings: &mut Sight
     Ok(is_as_it_seemed)
 }
 
-/// True while the deployment's own job-worker may still do what we would.
+/// True while the deployment's job-worker may still act.
 fn is_the_job_workers(app: &App, job_id: JobId, born_at: Timestamp) -> bool {
     let is_owned = app.platform.facts.topology == Some(Topology::JobWorker);
     let heard = app.live.at_revision(|world, _| world.jobs.get(&job_id).map(Entry::last_activity_at));
@@ -145,22 +143,22 @@ fn is_the_job_workers(app: &App, job_id: JobId, born_at: Timestamp) -> bool {
     is_owned && app.now().since(since) < JOB_WORKER_TAKES
 }
 
-/// How long a message of the job may be under way.
+/// How long the trigger waits before it takes the job's message for lost.
 fn patience(app: &App, job_id: JobId) -> reassembly::Patience {
     app.live.at_revision(|world, _| {
         let usual = app.trigger_patience();
         if world.may_be_dead_lettered(job_id, QueueRole::Reassembly) {
-            // It is not lost: it waits for an operator, and another would only fail as often again.
+            // It is not lost: it waits for an operator. Another would fail as often.
             return reassembly::Patience::ENDLESS;
         }
-        // Also where it only may be empty: an approximate 0 of this moment says nothing.
+        // An approximate 0 of one moment proves nothing.
         let is_empty = world.depth(QueueRole::Reassembly).is_some_and(|depth| depth.value == 0);
         let when_empty = if is_empty { usual.when_empty } else { usual.when_busy };
         reassembly::Patience { when_empty, ..usual }
     })
 }
 
-/// Whether the rule, on what was last read, says that something is to be done. Then it is read again before it is done.
+/// Whether something is due by what was last read. It is read again before anything is done.
 fn seems_due(app: &App, job_id: JobId) -> bool {
     let (now, patience) = (app.now(), patience(app, job_id));
     app.live.at_revision(|world, _| {
@@ -176,14 +174,14 @@ fn seems_due(app: &App, job_id: JobId) -> bool {
     })
 }
 
-/// The trigger check; what it does is told. False when there was nothing to do.
+/// The trigger check, with an event of what it did. False when there was nothing to do.
 async fn check(app: &App, job_id: JobId) -> Result<bool> {
     app.polls.charge(CHECK_CALLS);
     let patience = patience(app, job_id);
     let Some(checked) = reassembly::check_with(&app.backend, job_id, patience).await? else {
         return Ok(false);
     };
-    // What the rule saw is newer than what the collectors had: they look again.
+    // The rule saw newer facts than the collectors have: they read again.
     app.nudge.jobs([job_id].into_iter());
     if !checked.has_acted {
         return Ok(false);
@@ -207,12 +205,12 @@ async fn check(app: &App, job_id: JobId) -> Result<bool> {
     Ok(true)
 }
 
-/// Why a job without a source is failed.
+/// The error of a job that is failed because its source never came.
 const NO_SOURCE: &str = "its source never arrived: submit the video again";
 
-/// A server that dies between the source's appearance and the row's update leaves a row that knows nothing of it. A submitter that
-/// dies leaves a row without a source: after a long time it is failed, counted also from the start of this process, so that an
-/// upload which that start cut off can be begun again.
+/// A server that dies between storing the source and updating the row leaves a row that does not know its source: it is updated. A
+/// submitter that dies leaves a row without a source: it is failed after a long time, which also begins again with this process, so
+/// that an upload which a restart cut off can be repeated.
 async fn look_for_source(app: &App, job: &Job, born_at: Timestamp) -> Result<()> {
     let job_id = job.job_id;
     if app.is_uploading(job_id) {
@@ -229,11 +227,11 @@ async fn look_for_source(app: &App, job: &Job, born_at: Timestamp) -> Result<()>
     }
     let heard = app.live.with(|world| world.jobs.get(&job_id).map(|entry| entry.last_activity_at()));
     let since = heard.unwrap_or_default().max(job.created_at).max(born_at);
-    // Elsewhere rows without a source belong to those who made them: they are shown, and left as they are.
+    // On AWS such rows belong to other programs: show them, and leave them as they are.
     if app.polls.is_metered() || app.now().since(since) < app.config.source_within {
         return Ok(());
     }
-    // Held until the end: an upload that begins now would be for a job that is being given up.
+    // Held until the end: no upload may begin for a job that is being failed.
     let Some(_claim) = app.claim_upload(job_id) else { return Ok(()) };
     if objects::exists(&*app.backend.input.store, &key).await? {
         return Ok(());
@@ -260,7 +258,7 @@ async fn source_told(app: &App, job_id: JobId, done: &str) {
 
 /// Carries out a finding's repair; false when all of it failed.
 async fn mend(app: &App, job_id: JobId, code: FindingCode) -> Result<bool> {
-    // Once more by what is true now: what was seen may have been settled meanwhile.
+    // The finding may have settled since it was seen: look again.
     details::refresh(app, job_id).await?;
     let found = app.live.with(|world| {
         let entry = world.jobs.get(&job_id)?;
@@ -278,7 +276,7 @@ async fn mend(app: &App, job_id: JobId, code: FindingCode) -> Result<bool> {
     };
     let kept: Vec<ItemResult> = results.iter().map(of_log).collect();
     if is_mended {
-        // What was done counts as a sign of life, also before its event is kept.
+        // A sign of life at once: the event follows.
         let at = app.now();
         app.live.with(|world| world.touch(job_id, at));
     }

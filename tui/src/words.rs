@@ -40,7 +40,7 @@ fn command_of(step: &Step) -> Option<String> {
         Step::ShowJob { job_id } => Some(format!("stereospot jobs show {job_id}")),
         Step::Scale { service, desired } => action(Action::Scale { service: service.clone(), desired: *desired }),
         Step::ShowWorkers => Some("stereospot workers".into()),
-        Step::Doctor => Some("stereospot doctor".into()),
+        Step::Doctor => Some("stereospot doctor --env-file FILE".into()),
         Step::StartWorker { .. }
         | Step::RestartWorker { .. }
         | Step::ReadServiceEvents { .. }

@@ -1,6 +1,9 @@
 //! What a purge does to the jobs whose messages go, and what a restore puts back once they went on without.
 
-use stereospot_domain::plan::{Action, Outcome};
+use serde_json::Value;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use stereospot_domain::plan::{Action, Outcome, Target};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, keys, message};
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::work_queue::Outgoing;
@@ -129,4 +132,45 @@ async fn of_segments_only_those_without_a_completion_are_put_back() {
     assert_eq!((plan.items[0].segment_index, plan.skips[0].segment_index), (Some(0), Some(1)));
     assert_eq!(plan.skips[0].what, "segment already complete");
     assert_eq!((applied.results.len(), plane.stats(queue).await.ready), (1, 1));
+}
+
+/// A row of the plans' table as version 0.1 wrote it: items and results with a name in place of a target.
+fn as_0_1_wrote_it(row: &str) -> String {
+    let mut row: Value = serde_json::from_str(row).unwrap();
+    let lists = ["/items", "/skips", "/plan/items", "/plan/skips", "/results"];
+    for list in lists {
+        for item in row.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            let target = item.as_object_mut().unwrap().remove("target").unwrap();
+            item["id"] = target["id"].clone();
+        }
+    }
+    row.to_string()
+}
+
+#[tokio::test]
+async fn a_purge_that_0_1_made_is_in_the_action_log_and_can_be_undone() {
+    let plane = Plane::start().await;
+    job_with_dead_source(&plane).await;
+    let (purge, _) = plane.act(Action::Purge { queue: DEAD, message_ids: None }).await;
+    let options = SqliteConnectOptions::new().filename(plane.config.data_dir.join("controlplane.db"));
+    let mut database = options.connect().await.unwrap();
+    let rows: (String, String) =
+        sqlx::query_as("SELECT plan, applied FROM plans").fetch_one(&mut database).await.unwrap();
+    sqlx::query("UPDATE plans SET plan = ?, applied = ?")
+        .bind(as_0_1_wrote_it(&rows.0))
+        .bind(as_0_1_wrote_it(&rows.1))
+        .execute(&mut database)
+        .await
+        .unwrap();
+
+    let kept = plane.client.actions(1).await.unwrap().remove(0);
+    let name = purge.items[0].target.to_string();
+    assert_eq!(kept.plan.items[0].target, Target::Named { name: name.clone() });
+    assert_eq!((kept.results[0].target.to_string(), kept.results[0].outcome), (name, Outcome::Done));
+    assert!(kept.undo_until.is_some());
+    let (plan, applied) = plane.act(Action::Restore { plan_id: purge.id }).await;
+    assert_eq!((plan.items.len(), plan.skips.len()), (1, 0), "{plan:#?}");
+    assert_eq!(applied.results[0].outcome, Outcome::Done);
+    assert_eq!(plane.stats(DEAD).await.ready, 1);
+    assert_eq!(plane.client.actions(2).await.unwrap()[1].undo_until, None, "an undo is done once");
 }

@@ -240,7 +240,7 @@ impl Provisioner {
             set(&key, Some(resource::bucket(&self.prefix, side, account)));
         }
         for role in QueueRole::ALL {
-            let url = if QueueRole::PIPELINE.contains(role) {
+            let url = if role.is_in_pipeline() {
                 let name = resource::queue_name(&self.prefix, *role);
                 let found = queue::url(&self.sqs, &name).await?;
                 match found {

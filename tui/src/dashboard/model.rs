@@ -281,9 +281,7 @@ impl Model {
 
     /// Dead-letter queues that can be opened: the pipeline's, and others that exist.
     pub(crate) fn roles(&self) -> Vec<QueueRole> {
-        let is_there = |role: &QueueRole| {
-            QueueRole::PIPELINE.contains(role) || self.queue(QueueName::dead_letter(*role)).is_some()
-        };
+        let is_there = |role: &QueueRole| role.is_in_pipeline() || self.queue(QueueName::dead_letter(*role)).is_some();
         QueueRole::ALL.iter().copied().filter(is_there).collect()
     }
 

@@ -28,3 +28,26 @@ fn the_command_that_repairs_comes_before_one_that_looks() {
     assert_eq!(command(&start), None);
     assert!(next(&start).contains("logs/") && next(&start).contains("`stereospot up`"), "{}", next(&start));
 }
+
+#[test]
+fn every_action_has_a_command_that_the_command_line_takes() {
+    let queue = QueueName::dead_letter(QueueRole::Inference);
+    let message_ids = Some(vec!["m-1".to_owned(), "m-2".to_owned()]);
+    let actions = [
+        Action::Replay { queue, message_ids: None },
+        Action::Replay { queue, message_ids: message_ids.clone() },
+        Action::Purge { queue, message_ids },
+        Action::Trigger { job_id: JOB },
+        Action::Repair { job_id: JOB, code: FindingCode::SegmentLost },
+        Action::Restore { plan_id: Uuid::nil() },
+        Action::Scale { service: "video-worker".into(), desired: 2 },
+        Action::StopMove { queue },
+        Action::Fail { job_id: JOB, reason: Some("gone".into()) },
+    ];
+    let steps = [Step::Triage { queue }, Step::ShowJob { job_id: JOB }, Step::ShowWorkers, Step::Doctor];
+    let commands = actions.iter().map(Action::command).chain(steps.iter().filter_map(command_of));
+    for command in commands {
+        let checked = crate::check_command_line(command.split(' '));
+        assert!(checked.is_ok(), "{command}: {checked:?}");
+    }
+}

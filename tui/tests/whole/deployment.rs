@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 use stereospot_api::view::{
-    ApiCalls, DeploymentView, Environment, FoundQueue, LogLine, LogPage, QueueView, ServiceView, Snapshot,
+    ApiCalls, Attention, DeploymentView, Environment, FoundQueue, LogLine, LogPage, QueueView, ServiceView, Snapshot,
 };
 use stereospot_api::wire::Applied;
+use stereospot_domain::attention::{Step, Subject};
+use stereospot_domain::diagnosis::Severity;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem, Target};
 use stereospot_domain::{BackendKind, QueueName, QueueRole, Timestamp, Topology};
 use uuid::Uuid;
@@ -205,6 +207,27 @@ fn services_are_listed_and_scaled_by_plan() {
     assert!(!server.requests().iter().any(|request| request.line.ends_with("/apply")));
     let end = run(&["services", "scale", "video-worker", "2", "--yes", "--server", &server.url]);
     assert!(end.code == 0 && end.stdout.contains("1 done, 0 skipped"), "{}", end.stdout);
+}
+
+#[test]
+fn what_needs_attention_is_printed_with_its_command_and_as_json_with_its_data() {
+    let about = Subject::Service { name: "video-worker".into(), role: QueueRole::Inference };
+    let next = vec![Step::Scale { service: "video-worker".into(), desired: 1 }];
+    let said = ("video-worker has no task".into(), "queue inference 3".into());
+    let item = Attention::new(about.clone(), Severity::Critical, Timestamp(0), said, next.clone());
+    let shown = Snapshot { attention: vec![item], ..snapshot() };
+    let server = Server::start(move |_: &Request| Answer::json(&shown));
+    let command = "stereospot services scale video-worker 1";
+    let end = run(&["status", "--server", &server.url]);
+    assert!(end.stdout.contains("video-worker has no task") && end.stdout.contains(command), "{}", end.stdout);
+    let end = run(&["status", "--json", "--server", &server.url]);
+    let printed: serde_json::Value = serde_json::from_str(&end.stdout).unwrap();
+    let item = &printed["attention"][0];
+    assert_eq!(serde_json::from_value::<Subject>(item["about"].clone()).unwrap(), about);
+    assert_eq!(serde_json::from_value::<Vec<Step>>(item["next"].clone()).unwrap(), next);
+    assert_eq!(item["code"], "stage-stalled");
+    assert_eq!(item["command"], command);
+    assert_eq!(item["sentence"], "video-worker has no task: queue inference 3");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use stereospot_domain::keys::OutputKey;
 use stereospot_domain::message::{self, Request};
-use stereospot_domain::{QueueRole, Stage, Topology};
+use stereospot_domain::{QueueRole, Topology};
 use stereospot_ports::work_queue::{Message, Receive, Settings};
 use stereospot_ports::{Backend, ErrorCode, WorkQueue};
 use stereospot_telemetry::catalogue::StepOutcome;
@@ -247,7 +247,7 @@ async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message
             let error: String = error.to_string().chars().take(TOLD_CHARS).collect();
             let (name, bytes) = (at.queue.name(), message.body.len());
             tracing::error!("a message of {name} can't be read: {error} (id {}, {bytes} bytes)", message.id);
-            let about = About { stage: stage_of(role), attempt: Some(message.receive_count), ..About::default() };
+            let about = About { stage: role.stage(), attempt: Some(message.receive_count), ..About::default() };
             settle(context, at.ended(&message, &about), Err(Failure::Retry(ErrorCode::Invalid, error))).await;
             return Ok(());
         }
@@ -349,10 +349,6 @@ async fn handle_in_time(context: &Context, handler: &dyn Handler, task: &Task) -
     }
 }
 
-fn stage_of(role: QueueRole) -> Option<Stage> {
-    Stage::ALL.iter().copied().find(|stage| stage.queue() == role)
-}
-
 fn about(role: QueueRole, asked: Option<&Asked>, receive_count: u32) -> About {
     let (job_id, segment_index) = match asked {
         Some(Asked::Of(
@@ -364,7 +360,7 @@ fn about(role: QueueRole, asked: Option<&Asked>, receive_count: u32) -> About {
         Some(Asked::Of(Request::Output(OutputKey::Final(job_id) | OutputKey::Done(job_id)))) => (Some(*job_id), None),
         Some(Asked::Of(Request::Test) | Asked::Object(_)) | None => (None, None),
     };
-    About { job_id, segment_index, stage: stage_of(role), attempt: Some(receive_count) }
+    About { job_id, segment_index, stage: role.stage(), attempt: Some(receive_count) }
 }
 
 fn step_outcome(outcome: &Result<(), Failure>) -> StepOutcome {

@@ -88,7 +88,7 @@ impl Pace {
     /// Of one target. A failed job's are [`Pace::of_failed`], an idle one's [`Pace::of_idle`].
     pub fn of(&self, target: Target) -> Pauses {
         match target {
-            Target::Queue(name) if QueueRole::PIPELINE.contains(&name.role) => self.queue,
+            Target::Queue(name) if name.role.is_in_pipeline() => self.queue,
             Target::Queue(_) => self.further,
             Target::DeadLetters(_) => self.dead_letters,
             Target::Active(_) => self.active,

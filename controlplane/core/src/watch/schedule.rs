@@ -360,7 +360,7 @@ impl Watch {
     /// with its own age.
     fn counts(&self, target: Target) -> bool {
         match target {
-            Target::Queue(name) | Target::DeadLetters(name) => QueueRole::PIPELINE.contains(&name.role),
+            Target::Queue(name) | Target::DeadLetters(name) => name.role.is_in_pipeline(),
             Target::Job(_) => self.watching == Watching::Active,
             Target::All(_) => false,
             Target::Active(_) | Target::Newest(_) | Target::Services | Target::Logs => true,

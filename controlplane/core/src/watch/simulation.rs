@@ -89,7 +89,7 @@ fn simulate(jobs: usize, active: usize, budget: u32) -> Bill {
         let outcome = match reading.target {
             Target::Queue(name) => {
                 bill.add("sqs.GetQueueAttributes", 1.0, SQS_REQUEST_USD);
-                let has_work = !name.is_dead_letter && Stage::ALL.iter().any(|stage| stage.queue() == name.role);
+                let has_work = !name.is_dead_letter && name.role.stage().is_some();
                 if has_work { Outcome::Changed } else { Outcome::Same }
             }
             Target::DeadLetters(_) => {
