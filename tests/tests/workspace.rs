@@ -79,7 +79,7 @@ fn every_room_is_there() -> Result<()> {
 #[test]
 fn the_domain_is_pure() -> Result<()> {
     let workspace = workspace()?;
-    let allowed = ["serde", "serde_json", "thiserror", "utoipa", "uuid"];
+    let allowed = ["percent-encoding", "serde", "serde_json", "thiserror", "utoipa", "uuid"];
     let found: Vec<&String> =
         workspace.direct["stereospot-domain"].iter().filter(|name| !allowed.contains(&name.as_str())).collect();
     assert!(found.is_empty(), "the domain knows {found:?}");

@@ -187,9 +187,8 @@ impl Client {
         let mut query = vec![("limit", limit.to_string())];
         query.extend(status.map(|status| ("status", status.to_string())));
         query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
-        let path =
-            query.iter().map(|(name, value)| format!("{name}={}", percent_encode(value))).collect::<Vec<_>>().join("&");
-        self.get(&format!("/v1/jobs?{path}")).await
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+        self.get(&format!("/v1/jobs?{query}")).await
     }
 
     /// One job in full.
@@ -367,15 +366,6 @@ impl Client {
         serde_json::from_slice(&body)
             .map_err(|error| Error::Foreign { server: self.server.clone(), what: error.to_string() })
     }
-}
-
-fn percent_encode(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => (byte as char).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Message bodies, exactly as existing deployments send them.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -7,6 +8,10 @@ use serde_json::{Map, Value};
 use crate::job::JobId;
 use crate::keys::{self, InputKey, OutputKey};
 use crate::queue::QueueRole;
+
+/// What S3 encodes in the keys that it reports. The space becomes `+` afterwards.
+const ENCODED: AsciiSet =
+    NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'/').remove(b'*').remove(b' ');
 
 /// What a message on a queue asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,22 +28,22 @@ pub enum Request {
     Delete(JobId),
     /// Fetch a job's source from an address.
     Ingest(JobId),
-    /// A row changed: of this job and segment, where it says so.
+    /// A row changed; of which job and segment, if the record names them.
     Changed(Option<JobId>, Option<u32>),
-    /// S3's notice that notifications were configured: benign, to be deleted.
+    /// S3's notice that notifications were configured: harmless, delete it.
     Test,
 }
 
-/// A body that asks for nothing the queue's workers can do. It is left to reach the dead-letter queue, where people see it.
+/// A body that the queue's workers can do nothing with. They leave it until it reaches the dead-letter queue, where people see it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Not JSON of any known shape.
+    /// The body is not JSON of any known shape.
     #[error("the body is neither an S3 notification nor a job request: {0}")]
     Shape(String),
-    /// A notification without a record.
+    /// The notification holds no record.
     #[error("the notification holds no record")]
     Empty,
-    /// A key that no stage makes.
+    /// The key is none that the pipeline makes.
     #[error("the key `{0}` is not one of the pipeline's")]
     Key(String),
 }
@@ -77,7 +82,7 @@ struct JobRequest {
     job_id: JobId,
 }
 
-/// Its service can do nothing without the address.
+/// The ingest service needs the address, so a body without one is refused.
 #[derive(Deserialize)]
 struct IngestRequest {
     job_id: JobId,
@@ -85,7 +90,7 @@ struct IngestRequest {
     _source_url: String,
 }
 
-/// The notification that S3 sends when `key` is created in `bucket`; the key is form-encoded as S3 does.
+/// The notification that S3 sends when `key` is created in `bucket`, with the key form-encoded.
 #[must_use]
 pub fn object_created(bucket: &str, key: &str) -> String {
     let record = Record { s3: S3 { bucket: Bucket { name: bucket.into() }, object: Object { key: form_encode(key) } } };
@@ -98,7 +103,7 @@ pub fn reassemble(job_id: JobId) -> String {
     to_json(&JobRequest { job_id })
 }
 
-/// Reads the body of a message from the queue with this role. A notification of several records yields a request each.
+/// Reads the body of a message from the queue with this role. A notification yields one request per record.
 ///
 /// # Errors
 /// When the body has no known shape or names a key that does not belong on this queue.
@@ -133,7 +138,7 @@ pub fn parse(role: QueueRole, body: &str) -> Result<Vec<Request>, Error> {
         .collect()
 }
 
-/// The job that a body is about, whatever its shape; none when it names no job.
+/// The job (and segment) that a body is about, whatever its shape; none when it names no job.
 #[must_use]
 pub fn job_of(role: QueueRole, body: &str) -> Option<(JobId, Option<u32>)> {
     match parse(role, body).ok()?.first()? {
@@ -148,7 +153,7 @@ pub fn job_of(role: QueueRole, body: &str) -> Option<(JobId, Option<u32>)> {
     }
 }
 
-/// A stream record of the job store, raw or among `Records`. Who reads them takes any; so any object is one.
+/// A stream record of the job store, raw or among `Records`. Its reader accepts any object, and so do we.
 fn changes(body: &str) -> Result<Vec<Request>, Error> {
     let body: Map<String, Value> = from_json(body)?;
     let records = match body.get("Records") {
@@ -178,39 +183,14 @@ fn to_json<T: Serialize>(value: &T) -> String {
 }
 
 fn form_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'/' | b'*' => out.push(byte as char),
-            b' ' => out.push('+'),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    utf8_percent_encode(text, &ENCODED).to_string().replace(' ', "+")
 }
 
-/// Undoes form encoding: `+` is a space, `%XX` a byte. What is no escape stays as it is.
+/// Undoes form encoding: `+` is a space, `%XX` a byte. Anything else stays as it is.
 fn form_decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = (bytes[at] == b'%')
-            .then(|| bytes.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (escaped, bytes[at]) {
-            (Some(byte), _) => {
-                out.push(byte);
-                at += 2;
-            }
-            (None, b'+') => out.push(b' '),
-            (None, byte) => out.push(byte),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    // A `+` of the key itself arrives as `%2B`, so this comes first.
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -93,6 +93,13 @@ fn a_change_of_a_row_is_read_raw_and_among_records() {
     }
 }
 
+#[test]
+fn keys_are_encoded_as_s3_does() {
+    assert_eq!(form_encode("jobs/a b+c/ü~(1)*.mp4"), "jobs/a+b%2Bc/%C3%BC%7E%281%29*.mp4");
+    // The emulator encodes slashes too; what is no escape stays.
+    assert_eq!(form_decode("jobs%2Fa+b%2Bc%2f%C3%BC100%/%zz"), "jobs/a b+c/ü100%/%zz");
+}
+
 proptest! {
     #[test]
     fn form_encoding_round_trips(text in ".*") {

@@ -1,25 +1,23 @@
-//! What stands in one log line: `TIME [LEVEL] logger: text`, the text with `job_id=` and `segment_index=`.
+//! Reads one log line: `TIME [LEVEL] logger: text`, with `job_id=` and `segment_index=` in the text.
 //!
-//! The shape is that of existing deployments and of ours. Nothing here fails: what can't be read is absent.
+//! Existing services and ours write the same shape. Reading never fails: a part that can't be read is absent.
 
+use chrono::{NaiveDate, NaiveTime};
 use stereospot_domain::{JobId, Timestamp};
 
-/// The parts of a line.
+/// The parts of a line. Time, level and logger are absent on lines without a head, such as those of a traceback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parsed<'t> {
-    /// When it was written; absent on lines without a head, such as those of a traceback.
     pub time: Option<Timestamp>,
-    /// `INFO`, `WARNING`, `ERROR` …; absent as above.
+    /// `INFO`, `WARNING`, `ERROR` …
     pub level: Option<&'t str>,
-    /// Who wrote it; absent as above.
     pub logger: Option<&'t str>,
-    /// What it says, without the head.
+    /// The rest of the line, without the head.
     pub text: &'t str,
-    /// The job it is about; absent when it says `?` or nothing.
+    /// Absent when the line says `?` or names no job.
     pub job_id: Option<JobId>,
-    /// The segment it is about; absent as above.
     pub segment_index: Option<u32>,
-    /// Of how many segments; only some lines say so.
+    /// Only some lines have it, as `segment_index=3/12`.
     pub total_segments: Option<u32>,
 }
 
@@ -45,28 +43,21 @@ pub fn parse(line: &str) -> Parsed<'_> {
     }
 }
 
-/// The number that follows `name` (with its `=`), up to the next blank.
+/// The number after `name` (which includes its `=`), up to the next blank.
 #[must_use]
 pub fn number_after(text: &str, name: &str) -> Option<f64> {
     value(text, name)?.trim_end_matches([',', ')', ';']).parse().ok()
 }
 
 /// Reads a time such as `2026-11-21T19:49:57Z`, `2026-11-21T19:49:57.123456Z`, `2026-11-21 19:49:57,123` or
-/// `2026-11-21 19:49:57.123` (as Logs Insights writes it). A time without a zone is taken for UTC: containers run in UTC.
+/// `2026-11-21 19:49:57.123` (as Logs Insights writes it). A time without a zone is UTC: containers run in UTC.
 #[must_use]
 pub fn time(text: &str) -> Option<Timestamp> {
     let text = text.strip_suffix('Z').unwrap_or(text);
     let (date, clock) = text.split_once(['T', ' '])?;
-    let (year, month, day) = three(date, '-')?;
-    let (whole, fraction) = clock.split_once(['.', ',']).unwrap_or((clock, "0"));
-    let (hour, minute, second) = three(whole, ':')?;
-    let is_possible = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
-    if !is_possible || fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let millis: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-    let secs = ((days_since_epoch(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-    Some(Timestamp(secs * 1000 + millis))
+    let date = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
+    let clock = NaiveTime::parse_from_str(&clock.replacen(',', ".", 1), "%H:%M:%S%.f").ok()?;
+    Some(Timestamp(date.and_time(clock).and_utc().timestamp_millis()))
 }
 
 fn head(line: &str) -> Option<(Timestamp, &str, &str, &str)> {
@@ -77,7 +68,7 @@ fn head(line: &str) -> Option<(Timestamp, &str, &str, &str)> {
     Some((time, level.trim(), logger, text))
 }
 
-/// What follows `name` where it begins a word, up to the next blank.
+/// The text after `name`, up to the next blank. Finds `name` only at the start of a word.
 fn value<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let at = text.match_indices(name).map(|(at, _)| at).find(|at| {
         let before = text[..*at].chars().next_back();
@@ -86,7 +77,7 @@ fn value<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text[at + name.len()..].split_whitespace().next()
 }
 
-/// A UUID is always 36 characters here; what punctuation follows it is not part of it.
+/// A UUID is always 36 characters here, so punctuation after it is cut off.
 fn job_id(value: &str) -> Option<JobId> {
     let value = value.trim_start_matches('"');
     value.get(..36).unwrap_or(value).parse().ok()
@@ -95,26 +86,6 @@ fn job_id(value: &str) -> Option<JobId> {
 fn leading_number(text: &str) -> Option<u32> {
     let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     text[..digits].parse().ok()
-}
-
-fn three(text: &str, separator: char) -> Option<(i64, i64, i64)> {
-    let mut parts = text.split(separator).map(|part| leading_number(part).filter(|_| is_number(part)).map(i64::from));
-    let three = (parts.next()??, parts.next()??, parts.next()??);
-    parts.next().is_none().then_some(three)
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Days from 1970-01-01 in the Gregorian calendar, counted from March so that the leap day comes last (Howard Hinnant,
-/// "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`).
-fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 #[cfg(test)]
