@@ -1,13 +1,12 @@
-//! A deployment: what its environment file names. Pure: nothing is asked of AWS here.
+//! A deployment, as its environment file describes it. Nothing here calls AWS.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use stereospot_domain::env_file::Variables;
 use stereospot_domain::{QueueRole, Topology};
 use stereospot_ports::ErrorCode;
-
-use crate::env::Env;
 
 /// The key of a queue's URL in the environment file.
 #[must_use]
@@ -15,13 +14,13 @@ pub fn key(role: QueueRole) -> &'static str {
     named(role).0
 }
 
-/// What follows the name prefix in a queue's name.
+/// The part of a queue's name after the name prefix.
 #[must_use]
 pub fn suffix(role: QueueRole) -> &'static str {
     named(role).1
 }
 
-/// The visibility timeout that a queue is given when it is provisioned.
+/// The visibility timeout of a provisioned queue.
 #[must_use]
 pub fn visibility(role: QueueRole) -> Duration {
     Duration::from_secs(named(role).2)
@@ -43,114 +42,96 @@ fn named(role: QueueRole) -> (&'static str, &'static str, u64) {
 /// What converts the segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InferenceBackend {
-    /// Copies them.
+    /// Nothing: they are copied.
     Stub,
     /// A SageMaker endpoint, asynchronously.
     Sagemaker,
     /// A server that answers `POST /invocations`.
     Http,
-    /// Ours: ONNX Runtime in the worker.
+    /// ONNX Runtime in our worker.
     Onnx,
 }
 
-/// Names of the tables; none where one is not deployed.
+/// Names of the tables; none for a table that is not deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tables {
-    /// Job rows.
     pub jobs: Option<String>,
-    /// Segment completions.
     pub completions: Option<String>,
     /// Reassembly locks.
     pub locks: Option<String>,
     /// Open SageMaker invocations.
     pub invocations: Option<String>,
-    /// Of the web user interface; not ours.
+    /// The web user interface uses it, we don't.
     pub push_subscriptions: Option<String>,
 }
 
-/// The managed inference.
+/// The SageMaker endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sagemaker {
-    /// Name of the endpoint.
     pub endpoint_name: Option<String>,
     /// Role that the endpoint runs as.
     pub role_arn: Option<String>,
-    /// Instance type.
     pub instance_type: Option<String>,
-    /// Number of instances.
     pub instance_count: Option<u32>,
     /// Codec that the model's container encodes with.
     pub video_codec: Option<String>,
 }
 
-/// What the environment file names. What is absent is not deployed.
+/// What an environment file says. Absent parts are not deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
-    /// Region of everything but perhaps the logs.
+    /// Region of everything except the logs.
     pub region: String,
     /// First part of every name; `stereo-spot` by default.
     pub name_prefix: String,
-    /// Where every service is asked instead of AWS: an emulator.
+    /// Address to call instead of AWS, for example of an emulator.
     pub endpoint_url: Option<String>,
-    /// Region of the log groups.
     pub logs_region: String,
     /// Bucket of sources and segments.
     pub input_bucket: Option<String>,
     /// Bucket of converted segments and results.
     pub output_bucket: Option<String>,
-    /// URLs of the main queues that are deployed.
+    /// URLs of the deployed main queues.
     pub queues: BTreeMap<QueueRole, String>,
-    /// The tables.
     pub tables: Tables,
-    /// Name of the ECS cluster, or its ARN where only that is known.
+    /// Name of the ECS cluster, or its ARN if only that is known.
     pub cluster: Option<String>,
-    /// Where people see the web user interface.
     pub web_ui_url: Option<String>,
-    /// The managed inference.
     pub sagemaker: Sagemaker,
     /// Base of the inference server's URL.
     pub inference_http_url: Option<String>,
-    /// What converts the segments, where the file says.
     pub inference_backend: Option<InferenceBackend>,
     /// How long a receive may wait for a message; 0 to 20 s.
     pub long_poll: Duration,
-    /// Wanted length of a segment.
+    /// Target length of a segment.
     pub segment_length: Duration,
-    /// Most invocations of the managed inference under way at once, 1 to 20.
+    /// Most invocations of the SageMaker endpoint at once, 1 to 20.
     pub max_in_flight: u32,
-    /// How long one invocation may take, at most an hour.
+    /// Time limit for one invocation, at most an hour.
     pub invoke_timeout: Duration,
-    /// What a reader of the file should know.
+    /// What the reader of the file should know, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Why a file names no deployment.
+/// Why a file describes no deployment.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It can't be read.
+    /// The file can't be read.
     #[error("can't read the environment file {path}: give the path of a deployment's .env")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A key that everything needs is absent.
+    Unreadable { path: String, source: std::io::Error },
+    /// A required key is missing.
     #[error("{key} is missing in the environment file: {what}{}", also(.notes))]
     Missing {
-        /// The key.
         key: &'static str,
-        /// What it is for.
+        /// What the key is for.
         what: &'static str,
-        /// What was odd in the file: the key may stand there.
+        /// Odd lines of the file: the key may be in one of them.
         notes: Vec<String>,
     },
-    /// A value that does not fit its key.
+    /// A value does not fit its key.
     #[error("{key} is `{value}` in the environment file, but must be {wanted}")]
     Unfit {
-        /// The key.
         key: &'static str,
-        /// The value.
         value: String,
         /// What would fit.
         wanted: &'static str,
@@ -158,22 +139,22 @@ pub enum Error {
 }
 
 impl Deployment {
-    /// Reads a file. What it has no line for is taken from the process's environment.
+    /// Reads a file. A key without a line gets its value from the process's environment.
     ///
     /// # Errors
-    /// When it can't be read, lacks the region, or a number in it is none.
+    /// When the file can't be read, lacks the region, or a value does not fit its key.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let unreadable = |source| Error::Unreadable { path: path.display().to_string(), source };
         let bytes = std::fs::read(path).map_err(unreadable)?;
         Self::parse(&String::from_utf8_lossy(&bytes), &|key| std::env::var(key).ok())
     }
 
-    /// From a file's text. `otherwise` is asked for keys that have no line at all; what the text says is `null` stays so.
+    /// Reads a file's text. `otherwise` gives the values of keys without a line; a key that the text sets to `null` stays unset.
     ///
     /// # Errors
-    /// When the region is missing or a number is none.
+    /// When the region is missing or a value does not fit its key.
     pub fn parse(text: &str, otherwise: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let env = Env::parse(text);
+        let env = Variables::parse(text);
         let file = Source { env: &env, otherwise };
         let region = file
             .text("AWS_REGION")
@@ -221,13 +202,13 @@ impl Deployment {
         })
     }
 
-    /// Which services it is made of.
+    /// Which topology the deployment has.
     #[must_use]
     pub fn topology(&self) -> Topology {
         if self.queues.contains_key(&QueueRole::JobStatusEvents) { Topology::JobWorker } else { Topology::VideoWorker }
     }
 
-    /// Keys of the buckets and tables that every stage needs and the file does not name.
+    /// Keys of buckets and tables that every stage needs and that the file lacks.
     #[must_use]
     pub fn missing_stores(&self) -> Vec<&'static str> {
         let Tables { jobs, completions, locks, .. } = &self.tables;
@@ -241,7 +222,7 @@ impl Deployment {
         named.into_iter().filter(|(_, name)| name.is_none()).map(|(key, _)| key).collect()
     }
 
-    /// Name of a queue, the last part of its URL.
+    /// Name of a queue: the last part of its URL.
     #[must_use]
     pub fn queue_name(&self, role: QueueRole) -> Option<&str> {
         self.queues.get(&role).map(|url| url.rsplit_once('/').map_or(url.as_str(), |(_, name)| name))
@@ -256,14 +237,14 @@ fn also(notes: &[String]) -> String {
     }
 }
 
-/// What is said where a part is asked for that the file does not name.
+/// The error of a call that needs a part which the file does not name.
 pub(crate) fn absent(key: &str, what: &str) -> stereospot_ports::Error {
     let message = format!("this deployment has no {what}: {key} is missing in the environment file");
     stereospot_ports::Error::new(ErrorCode::NotFound, message)
 }
 
 struct Source<'a> {
-    env: &'a Env,
+    env: &'a Variables,
     otherwise: &'a dyn Fn(&str) -> Option<String>,
 }
 
@@ -280,7 +261,7 @@ impl Source<'_> {
     fn number(&self, key: &'static str) -> Result<Option<u64>, Error> {
         let Some(value) = self.text(key) else { return Ok(None) };
         match value.parse::<f64>() {
-            // Existing services take `20.0` and negative numbers too, and clamp them.
+            // Existing services also accept `20.0` and negative numbers, and clamp them.
             Ok(number) if number.is_finite() => Ok(Some(number.max(0.0) as u64)),
             _ => Err(Error::Unfit { key, value, wanted: "a number" }),
         }

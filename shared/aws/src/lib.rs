@@ -17,7 +17,6 @@ pub mod deployment;
 pub mod doctor;
 pub mod dynamo;
 pub mod ecs;
-pub mod env;
 pub mod error;
 pub mod http_inference;
 pub mod logs;

@@ -8,6 +8,7 @@
 
 pub mod deployment;
 pub mod diagnosis;
+pub mod env_file;
 pub mod error_code;
 pub mod event;
 pub mod job;

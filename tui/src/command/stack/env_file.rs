@@ -1,28 +1,30 @@
-//! The env file of a deployment, as far as it concerns who starts a stack: that it can be read, and what the deployment is called.
-//! All else in it is the control plane's and the workers' to read.
+//! The env file of a deployment, as far as starting a stack needs it: checks that it can be read, and finds the deployment's name.
+//! The control plane and the workers read the rest.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use stereospot_domain::env_file::Variables;
+
 use crate::command::error::{Error, Result};
 
-/// The variable that names one.
+/// The environment variable with the path of the file.
 const VARIABLE: &str = "STEREOSPOT_ENV_FILE";
 
-/// What a deployment is called whose file doesn't say.
+/// The name of a deployment whose file has none.
 const USUAL_PREFIX: &str = "stereo-spot";
 
 /// An env file that can be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct EnvFile {
-    /// Its full path, which stays right wherever a child goes.
+    /// Absolute, so that it stays valid in child processes.
     pub(super) path: PathBuf,
     prefix: String,
 }
 
 impl EnvFile {
-    /// The file given, or that of the environment.
+    /// The given file, or else the one named by the environment.
     ///
     /// # Errors
     /// One sentence when there is none, or it can't be read.
@@ -43,24 +45,20 @@ impl EnvFile {
         Ok(Self { path: std::path::absolute(&path).unwrap_or(path), prefix })
     }
 
-    /// Where the control plane of this deployment keeps its own data unless told otherwise: each deployment has its own folder.
+    /// Default data directory of the control plane. Each deployment has its own.
     pub(super) fn data_dir(&self) -> PathBuf {
         PathBuf::from(format!("./{}-data", self.prefix))
     }
 }
 
-/// The deployment's name prefix, where it can be part of a folder's name.
+/// The deployment's name prefix, if it can be part of a folder's name.
 fn prefix(text: &str) -> String {
-    let value = text.lines().rev().find_map(|line| {
-        let line = line.trim().trim_start_matches("export ");
-        let (key, value) = line.split_once('=')?;
-        key.trim().eq_ignore_ascii_case("NAME_PREFIX").then(|| value.split('#').next().unwrap_or_default().trim())
-    });
-    let value = value.unwrap_or_default().trim_matches(['"', '\'']);
-    let is_name = !value.is_empty()
-        && !value.starts_with('.')
-        && value.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'));
-    if is_name && value != "null" { value.to_owned() } else { USUAL_PREFIX.to_owned() }
+    let variables = Variables::parse(text);
+    let is_name = |value: &&str| {
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+        !value.starts_with('.') && value.chars().all(is_plain)
+    };
+    variables.get("NAME_PREFIX").filter(is_name).unwrap_or(USUAL_PREFIX).to_owned()
 }
 
 #[cfg(test)]

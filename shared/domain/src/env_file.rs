@@ -1,47 +1,48 @@
-//! The `.env` of a deployment: `KEY=value` lines, as people and tools really write them.
+//! Reads the text of a `.env` file: `KEY=value` lines, as people and tools really write them.
 //!
 //! Accepted: bare, `"double"` and `'single'` quoted values, spaces around `=`, keys in any case, `export `, comments, CRLF, a
-//! byte order mark. Empty and `null` mean "not deployed". Of a key that stands twice the last line counts. What is none of this
-//! is left out and noted, so that one strange line does not hide the rest.
+//! byte order mark. In a bare value a comment starts at a `#` after a blank: without the blank the `#` belongs to the value, as in
+//! a URL. Empty and `null` mean "not deployed". Of two lines with one key the last counts. A line of another shape is left out and
+//! noted, so that it does not hide the rest.
 
 use std::collections::BTreeMap;
 
-/// What a file says.
+/// The variables of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Env {
-    /// By upper-cased key; `None` where the file says that there is none.
+pub struct Variables {
+    /// By upper-cased key; `None` for empty and `null`.
     values: BTreeMap<String, Option<String>>,
-    /// What a reader should know, one sentence each: lines left out, keys that stand twice.
+    /// One sentence for each line left out and each key that occurs twice.
     pub notes: Vec<String>,
 }
 
-impl Env {
-    /// Reads a file's text. Never fails: see [`Env::notes`].
+impl Variables {
+    /// Reads a file's text. Never fails: see [`Variables::notes`].
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let mut env = Env::default();
+        let mut variables = Variables::default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, line) in (1..).zip(text.lines()) {
             match parse_line(line) {
                 Line::Nothing => {}
-                Line::Strange(why) => env.notes.push(format!("line {number} was left out: {why}")),
+                Line::Strange(why) => variables.notes.push(format!("line {number} was left out: {why}")),
                 Line::Pair(key, value) => {
-                    if env.values.insert(key.clone(), value).is_some() {
-                        env.notes.push(format!("{key} stands twice: line {number} counts"));
+                    if variables.values.insert(key.clone(), value).is_some() {
+                        variables.notes.push(format!("{key} stands twice: line {number} counts"));
                     }
                 }
             }
         }
-        env
+        variables
     }
 
-    /// A key's value; none where it is absent, empty or `null`.
+    /// A key's value; none when it is absent, empty or `null`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key)?.as_deref()
     }
 
-    /// True where the file has the key, even if only to say that there is none.
+    /// True when the file has the key, even with an empty value or `null`.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.values.contains_key(key)
@@ -71,12 +72,12 @@ fn parse_line(line: &str) -> Line {
     }
     let Some(value) = parse_value(value.trim()) else { return Line::Strange("its quotes don't close at the end") };
     let value = value.trim();
-    // The last is how `terraform output` prints a null that has a type.
+    // `terraform output` prints a typed null as the last of these.
     let is_none = value.is_empty() || value.eq_ignore_ascii_case("null") || value == "tostring(null)";
     Line::Pair(key.to_ascii_uppercase(), (!is_none).then(|| value.to_owned()))
 }
 
-/// None when quotes are opened and not closed, or something but a comment follows them.
+/// None when quotes don't close, or anything but a comment follows them.
 fn parse_value(value: &str) -> Option<String> {
     match value.chars().next() {
         Some('"') => double_quoted(&value[1..]),
@@ -84,7 +85,6 @@ fn parse_value(value: &str) -> Option<String> {
             let (inside, rest) = value[1..].split_once('\'')?;
             is_end(rest).then(|| inside.to_owned())
         }
-        // A `#` inside a bare word belongs to it: URLs have fragments.
         _ if value.starts_with('#') => Some(String::new()),
         _ => Some(value.find(" #").or(value.find("\t#")).map_or(value, |at| &value[..at]).to_owned()),
     }

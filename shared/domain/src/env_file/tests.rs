@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn check(text: &str, expected: Option<&str>) {
-    assert_eq!(Env::parse(text).get("KEY"), expected, "{text:?}");
+    assert_eq!(Variables::parse(text).get("KEY"), expected, "{text:?}");
 }
 
 #[test]
@@ -24,6 +24,8 @@ fn values_are_read_as_people_write_them() {
     check("\u{feff}KEY=value", Some("value"));
     check("OTHER=1\r\nKEY=value\r\nMORE=2\r\n", Some("value"));
     check("KEY=\"value\"\r\n", Some("value"));
+    check("key = \"my-spot\" # ours", Some("my-spot"));
+    check("export KEY='a.b'\r\n", Some("a.b"));
 }
 
 #[test]
@@ -43,13 +45,13 @@ fn absent_empty_and_null_are_none() {
     ] {
         check(text, None);
     }
-    assert!(Env::parse("KEY=null").has("KEY"));
-    assert!(!Env::parse("# KEY=a").has("KEY"));
+    assert!(Variables::parse("KEY=null").has("KEY"));
+    assert!(!Variables::parse("# KEY=a").has("KEY"));
 }
 
 #[test]
 fn the_last_of_two_counts_and_is_noted() {
-    let env = Env::parse("KEY=a\nkey=b\n");
+    let env = Variables::parse("KEY=a\nkey=b\n");
     assert_eq!(env.get("KEY"), Some("b"));
     assert_eq!(env.notes, ["KEY stands twice: line 2 counts"]);
     check("KEY=a\nKEY=null", None);
@@ -57,7 +59,7 @@ fn the_last_of_two_counts_and_is_noted() {
 
 #[test]
 fn a_strange_line_hides_only_itself() {
-    let env = Env::parse("no pair\nKEY=a\nOTHER=\"open\n=b\n1A=c\nB=\"x\" y");
+    let env = Variables::parse("no pair\nKEY=a\nOTHER=\"open\n=b\n1A=c\nB=\"x\" y");
     assert_eq!(env.get("KEY"), Some("a"));
     assert_eq!(env.notes.len(), 5);
     assert_eq!(env.notes[0], "line 1 was left out: it has no `=`");
@@ -66,7 +68,7 @@ fn a_strange_line_hides_only_itself() {
 proptest! {
     #[test]
     fn no_text_breaks_the_reader(text in any::<String>()) {
-        drop(Env::parse(&text));
+        drop(Variables::parse(&text));
     }
 
     /// Whatever the quoting, the line ends and the neighbours, the value comes back.
@@ -81,7 +83,7 @@ proptest! {
         prop_assume!(!value.eq_ignore_ascii_case("null"));
         let key = if is_lower { "the_key" } else { "THE_KEY" };
         let text = format!("{}{end}{key}={quote}{value}{quote}{end}LAST=1", before.join(end));
-        let env = Env::parse(&text);
+        let env = Variables::parse(&text);
         prop_assert_eq!(env.get("THE_KEY"), Some(value.as_str()));
         prop_assert_eq!(env.get("LAST"), Some("1"));
     }
@@ -90,7 +92,7 @@ proptest! {
     #[test]
     fn escaped_values_come_back(value in "[!-~][ -~]{0,30}[!-~]") {
         let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
-        let env = Env::parse(&format!("KEY=\"{quoted}\""));
+        let env = Variables::parse(&format!("KEY=\"{quoted}\""));
         prop_assert_eq!(env.get("KEY"), Some(value.as_str()));
     }
 }
