@@ -12,16 +12,19 @@ pub(super) async fn read(app: &App) -> Read {
     let services = fleet.services().await?;
     let views: Vec<ServiceView> = services
         .into_iter()
-        .map(|service| ServiceView {
-            name: service.name,
-            desired: service.desired,
-            running: service.running,
-            pending: service.pending,
-            min: service.limits.map(|limits| limits.min),
-            max: service.limits.map(|limits| limits.max),
-            is_scaling_suspended: service.limits.is_some_and(|limits| limits.is_suspended),
-            note: service.note,
-            observed_at: at,
+        .map(|service| {
+            let limits = service.scaling.limits();
+            ServiceView {
+                note: service.remark(),
+                name: service.name,
+                desired: service.desired,
+                running: service.running,
+                pending: service.pending,
+                min: limits.map(|limits| limits.min),
+                max: limits.map(|limits| limits.max),
+                is_scaling_suspended: limits.is_some_and(|limits| limits.is_suspended),
+                observed_at: at,
+            }
         })
         .collect();
     crate::measure::services(&views);

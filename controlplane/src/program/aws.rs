@@ -61,7 +61,7 @@ async fn look_and_open(env_file: &Path) -> anyhow::Result<Platform> {
     let deployment = Deployment::read(env_file)?;
     let connections = Connections::open(deployment).await;
     let opened = AwsBackend::connect(connections.clone(), Arc::new(SystemClock)).await?;
-    let report = doctor::survey(&connections).await?;
+    let report = doctor::survey(&connections).await;
     say(&report);
     if let Some(why) = nobody_answers(&report) {
         bail!("{why}");
@@ -75,8 +75,8 @@ async fn look_and_open(env_file: &Path) -> anyhow::Result<Platform> {
         missing: report.problems.iter().map(|problem| problem.what.clone()).collect(),
     };
     Ok(Platform {
-        logs: Some(Arc::new(CloudLogs::of(&connections)?)),
-        fleet: EcsFleet::of(&connections)?.map(|fleet| Arc::new(fleet) as Arc<dyn Fleet>),
+        logs: Some(Arc::new(CloudLogs::of(&connections))),
+        fleet: EcsFleet::of(&connections).map(|fleet| Arc::new(fleet) as Arc<dyn Fleet>),
         calls: Some(Arc::new(Counted(connections.calls.clone()))),
         moves: moves(&opened),
         alarm: alarm(&connections).await,
@@ -88,7 +88,7 @@ async fn look_and_open(env_file: &Path) -> anyhow::Result<Platform> {
 async fn look(args: &args::Doctor) -> anyhow::Result<bool> {
     let deployment = Deployment::read(&args.env_file)?;
     let connections = Connections::open(deployment).await;
-    let report = doctor::examine(&connections).await?;
+    let report = doctor::examine(&connections).await;
     let text = if args.json { format!("{}\n", serde_json::to_string_pretty(&report)?) } else { report.to_string() };
     print(&text)?;
     Ok(report.problems.is_empty())
@@ -136,7 +136,7 @@ fn moves(opened: &Opened) -> std::collections::BTreeMap<QueueName, Arc<dyn Moves
 /// The alarm that `provision` made, where it is there: without one, nobody pays for its metric.
 async fn alarm(connections: &Connections) -> Option<Arc<dyn StuckJobsAlarm>> {
     let Connections { config, calls, deployment, .. } = connections;
-    let alarm = StuckJobs::new(config, calls, &deployment.name_prefix).ok()?;
+    let alarm = StuckJobs::new(config, calls, &deployment.name_prefix);
     match alarm.is_watched().await {
         Ok(true) => Some(Arc::new(Alarm(alarm))),
         Ok(false) => None,

@@ -7,7 +7,7 @@ use stereospot_controlplane::Platform;
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, keys, message};
 use stereospot_ports::fleet::memory::MemoryFleet;
-use stereospot_ports::fleet::{Fleet, Service};
+use stereospot_ports::fleet::{Fleet, Scaling, Service};
 use stereospot_ports::job_store::Transition;
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::work_queue::Outgoing;
@@ -20,7 +20,7 @@ use crate::platform::{passive, platform};
 pub(crate) async fn whole() -> (Plane, Arc<MemoryFleet>) {
     let clock = ManualClock::default();
     let job_worker =
-        Service { name: "job-worker".into(), desired: 0, running: 0, pending: 0, limits: None, note: None };
+        Service { name: "job-worker".into(), desired: 0, running: 0, pending: 0, scaling: Scaling::Off, note: None };
     let fleet = Arc::new(MemoryFleet::of(vec![job_worker]));
     let backend = memory::backend_with(&clock, QueueRole::ALL);
     let platform = Platform { backend, fleet: Some(fleet.clone()), ..platform(&clock) };

@@ -11,7 +11,7 @@ use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{BackendKind, JobId, JobStatus, QueueName, QueueRole, Timestamp, Topology, keys, message};
 use stereospot_ports::Backend;
 use stereospot_ports::fleet::memory::MemoryFleet;
-use stereospot_ports::fleet::{Fleet, Limits, Service};
+use stereospot_ports::fleet::{Fleet, Limits, Scaling, Service};
 use stereospot_ports::log_source::memory::MemoryLogs;
 use stereospot_ports::log_source::{Found, Line, LogSource, Progress, Search};
 use stereospot_ports::memory::{self, ManualClock};
@@ -38,8 +38,8 @@ pub(crate) async fn passive(platform: Platform, clock: ManualClock) -> Plane {
     Plane::over(platform, clock, |config| config.reconcile = Duration::from_secs(3600)).await
 }
 
-fn service(name: &str, desired: u32, limits: Option<Limits>) -> Service {
-    Service { name: name.into(), desired, running: desired, pending: 0, limits, note: None }
+fn service(name: &str, desired: u32, scaling: Scaling) -> Service {
+    Service { name: name.into(), desired, running: desired, pending: 0, scaling, note: None }
 }
 
 async fn with_fleet(services: Vec<Service>) -> (Plane, Arc<MemoryFleet>) {
@@ -56,7 +56,8 @@ fn scale(service: &str, desired: u32) -> Action {
 #[tokio::test]
 async fn a_service_is_scaled_by_a_plan_that_says_what_may_change_it_again() {
     let limits = Limits { min: 1, max: 8, is_suspended: false };
-    let (plane, fleet) = with_fleet(vec![service("video-worker", 2, Some(limits)), service("web-ui", 1, None)]).await;
+    let (plane, fleet) =
+        with_fleet(vec![service("video-worker", 2, Scaling::Within(limits)), service("web-ui", 1, Scaling::Off)]).await;
     let snapshot = plane.snapshot("both services", |snapshot| snapshot.services.len() == 2).await;
     let view = &snapshot.services[0];
     assert_eq!((view.name.as_str(), view.desired, view.min, view.max), ("video-worker", 2, Some(1), Some(8)));
@@ -81,7 +82,7 @@ async fn a_service_is_scaled_by_a_plan_that_says_what_may_change_it_again() {
 
 #[tokio::test]
 async fn what_can_t_be_scaled_is_refused_with_the_reason() {
-    let (plane, fleet) = with_fleet(vec![service("video-worker", 2, None)]).await;
+    let (plane, fleet) = with_fleet(vec![service("video-worker", 2, Scaling::Off)]).await;
     let check = async |action: Action, expected: &str| {
         let plan = plane.client.plan(action, None).await.unwrap();
         assert_eq!(plan.refused.as_deref(), Some(expected));
@@ -102,7 +103,8 @@ async fn what_can_t_be_scaled_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn a_repair_starts_a_task_where_there_is_none() {
-    let (plane, fleet) = with_fleet(vec![service("media-worker", 0, None), service("video-worker", 0, None)]).await;
+    let (plane, fleet) =
+        with_fleet(vec![service("media-worker", 0, Scaling::Off), service("video-worker", 0, Scaling::Off)]).await;
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
     plane.complete(job_id, [0]).await;
     let (plan, applied) = plane.act(Action::Trigger { job_id }).await;

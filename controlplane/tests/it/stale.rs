@@ -11,8 +11,8 @@ use stereospot_controlplane::Platform;
 use stereospot_domain::diagnosis::{self, Severity};
 use stereospot_domain::plan::Action;
 use stereospot_domain::{Job, JobStatus, Mode, QueueName, QueueRole, keys};
-use stereospot_ports::fleet::Service;
 use stereospot_ports::fleet::memory::MemoryFleet;
+use stereospot_ports::fleet::{Scaling, Service};
 use stereospot_ports::job_store::Page;
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::work_queue::{Outgoing, Peeked, Stats};
@@ -226,7 +226,8 @@ async fn that_queues_and_rows_do_not_answer_is_one_line_though_others_do() {
             Arc::new(Uncounted { inner: queue.clone(), is_down: is_down.clone(), code: Some(ErrorCode::Unavailable) });
     }
     backend.jobs = Arc::new(Unlisted { inner: backend.jobs.clone(), is_down: is_down.clone() });
-    let service = Service { name: "media-worker".into(), desired: 0, running: 0, pending: 0, limits: None, note: None };
+    let service =
+        Service { name: "media-worker".into(), desired: 0, running: 0, pending: 0, scaling: Scaling::Off, note: None };
     let fleet = Arc::new(MemoryFleet::of(vec![service]));
     let plane = Plane::over(Platform { fleet: Some(fleet), ..backend.into() }, clock, |_| {}).await;
     plane.snapshot("all is read", |snapshot| snapshot.services.len() == 1 && snapshot.collectors.len() >= 6).await;

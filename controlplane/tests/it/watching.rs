@@ -6,7 +6,7 @@ use std::time::Duration;
 use stereospot_api::view::{Attention, Snapshot};
 use stereospot_controlplane::{Config, Platform};
 use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Topology, keys, message};
-use stereospot_ports::fleet::{Fleet, Limits, Scaled, Service, memory::MemoryFleet};
+use stereospot_ports::fleet::{Fleet, Limits, Scaled, Scaling, Service, memory::MemoryFleet};
 use stereospot_ports::job_store::Transition;
 use stereospot_ports::log_source::{Found, Line, LogSource, Progress, Search, memory::MemoryLogs};
 use stereospot_ports::memory::ManualClock;
@@ -387,9 +387,15 @@ async fn a_worker_of_ours_tells_for_itself() {
 
 #[tokio::test]
 async fn a_service_without_a_task_is_told_when_work_waits_for_longer_than_scaling_takes() {
-    let limits = Some(Limits { min: 0, max: 8, is_suspended: false });
-    let of =
-        |name: &str, running| Service { name: name.into(), desired: running, running, pending: 0, limits, note: None };
+    let scaling = Scaling::Within(Limits { min: 0, max: 8, is_suspended: false });
+    let of = |name: &str, running| Service {
+        name: name.into(),
+        desired: running,
+        running,
+        pending: 0,
+        scaling: scaling.clone(),
+        note: None,
+    };
     let fleet = MemoryFleet::of([of("video-worker", 0), of("media-worker", 1)]);
     let plane = watched(Topology::VideoWorker, |platform, _| platform.fleet = Some(Arc::new(fleet))).await;
     plane.snapshot("the services", |snapshot| snapshot.services.len() == 2).await;

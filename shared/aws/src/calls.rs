@@ -1,6 +1,6 @@
-//! Counts every call to AWS, so that what polling costs and where AWS throttles can be shown.
+//! Counts every call to AWS, to show what polling costs and where AWS throttles.
 //!
-//! Invariant: a call is counted once an attempt, also when it fails or is tried again: that is what AWS bills.
+//! Invariant: every attempt of a call counts, also one that fails: AWS bills attempts.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,45 +19,45 @@ use aws_smithy_types::date_time::Format;
 
 use crate::error::is_throttle;
 
-/// From here on a clock is wrong: services refuse signatures that are five minutes off.
+/// A clock that is off by this much is wrong: services refuse signatures that are five minutes off.
 const WRONG_SECS: u64 = 5 * 60;
 
 /// Counts of one API since the process began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Count {
-    /// Attempts, the failed ones too.
+    /// All attempts, including the failed ones.
     pub attempts: u64,
-    /// Of these: asked to slow down.
+    /// Attempts that AWS answered by asking to slow down.
     pub throttled: u64,
-    /// Of these: failed otherwise, or without an answer. A condition that was not met is no failure.
+    /// Attempts that failed otherwise, or got no answer. An unmet condition is no failure.
     pub failed: u64,
 }
 
-/// One API: service and operation, as `("sqs", "ReceiveMessage")`.
+/// Service and operation, as in `("sqs", "ReceiveMessage")`.
 pub type Api = (Cow<'static, str>, Cow<'static, str>);
 
 /// The counts of all APIs. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Calls {
     counts: Arc<Mutex<BTreeMap<Api, Count>>>,
-    /// Seconds by which this machine's clock is ahead of AWS's, by the last answer.
+    /// See [`Calls::clock_ahead_secs`].
     ahead_secs: Arc<AtomicI64>,
 }
 
 impl Calls {
-    /// The counts now.
+    /// The counts so far.
     #[must_use]
     pub fn snapshot(&self) -> BTreeMap<Api, Count> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Seconds by which this machine's clock is ahead of AWS's, by the date of the last answer; negative behind.
+    /// How many seconds this machine's clock is ahead of AWS's, by the date of the last answer; negative if it is behind.
     #[must_use]
     pub fn clock_ahead_secs(&self) -> i64 {
         self.ahead_secs.load(Ordering::Relaxed)
     }
 
-    /// That this machine's clock is far off AWS's, in a sentence. The SDK makes up for it, so that nothing else tells.
+    /// A sentence if this machine's clock is far off. The SDK corrects it, so no call fails and shows it.
     #[must_use]
     pub fn wrong_clock(&self) -> Option<String> {
         let ahead = self.clock_ahead_secs();
@@ -81,18 +81,18 @@ impl Calls {
     }
 }
 
-/// How an attempt ended.
+/// The result of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// With an answer, an unmet condition included.
+    /// An answer, also that a condition is not met.
     Answered,
-    /// With a request to slow down.
+    /// A request to slow down.
     Throttled,
-    /// Otherwise.
+    /// Another error, or no answer.
     Failed,
 }
 
-/// What an HTTP answer's status and body say; `None` is no answer at all.
+/// The outcome by an HTTP answer's status and body; `None` is no answer.
 #[must_use]
 pub fn outcome(answer: Option<(u16, &[u8])>) -> Outcome {
     let Some((status, body)) = answer else { return Outcome::Failed };

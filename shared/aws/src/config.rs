@@ -1,17 +1,19 @@
-//! The clients of a deployment, built once and shared: configuration, credentials, HTTP connections, retries, counts.
+//! What the clients of a deployment share: configuration, credentials, HTTP connections, retries, counts.
 //!
-//! Invariant: every call ends. Connecting, one attempt and all attempts together are bounded here; only a long poll is given
-//! more, by as much as it was asked to wait.
+//! Invariant: every call ends. The limits here bound connecting, one attempt, and all attempts together. Only a long poll gets
+//! more time: as much as it was asked to wait.
 
 use std::time::Duration;
 
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::origin::Origin;
 
 use crate::calls::Calls;
 use crate::deployment::Deployment;
@@ -25,52 +27,57 @@ pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(45);
 /// Attempts of one call.
 const ATTEMPTS: u32 = 4;
 
-/// Everything that is shared between the services of one deployment. Cheap to clone.
+/// Builds the client of a service. Its calls are counted.
+macro_rules! client {
+    ($sdk:ident, $config:expr, $calls:expr) => {
+        $sdk::Client::from_conf($sdk::config::Builder::from($config).interceptor($calls.clone()).build())
+    };
+}
+pub(crate) use client;
+
+/// Everything that the services of one deployment share. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Connections {
-    /// For building a service's client. Give the client `calls` as an interceptor, so that its calls are counted.
+    /// For building a service's client.
     pub config: SdkConfig,
-    /// What the environment file names.
     pub deployment: Deployment,
     /// Counts of all calls.
     pub calls: Calls,
-    /// For requests without an SDK; connects in time, but the caller bounds the rest.
+    /// For requests without an SDK. It bounds connecting; the caller bounds the rest.
     pub http: SharedHttpConnector,
-    /// SQS.
     pub(crate) sqs: aws_sdk_sqs::Client,
-    /// DynamoDB.
     pub(crate) dynamo: aws_sdk_dynamodb::Client,
 }
 
 impl Connections {
-    /// Loads region, profile and credentials as every AWS tool does. Asks nothing of AWS yet: credentials are first needed,
-    /// and first missed, by the first call.
+    /// Loads region, profile and credentials as every AWS tool does. Makes no call: missing credentials show at the first one.
     pub async fn open(deployment: Deployment) -> Self {
         let loader = loader(&deployment);
         Self::with_loader(deployment, loader).await
     }
 
-    /// As [`Connections::open`], from a loader of [`loader`]'s with something changed, such as its credentials.
+    /// Like [`Connections::open`], with a loader from [`loader`] that was changed, for example its credentials.
     pub async fn with_loader(deployment: Deployment, loader: ConfigLoader) -> Self {
         let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
         let connector = Connector::builder()
             .connector_settings(settings)
-            // As the SDK's own clients have it.
+            // The SDK's own clients do the same.
             .proxy_config(ProxyConfig::from_env())
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
             .build();
-        Self::of(deployment, loader.load().await, SharedHttpConnector::new(connector))
+        let mut config = loader.load().await.into_builder();
+        // Lets AWS_ENDPOINT_URL_<SERVICE> win over the file's AWS_ENDPOINT_URL, as it does when both are variables.
+        config.insert_origin("endpoint_url", Origin::shared_environment_variable());
+        Self::of(deployment, config.build(), SharedHttpConnector::new(connector))
     }
 
-    /// Of parts that exist already.
+    /// From parts that exist already.
     #[must_use]
     pub fn of(deployment: Deployment, config: SdkConfig, http: SharedHttpConnector) -> Self {
         let calls = Calls::default();
-        let sqs = aws_sdk_sqs::config::Builder::from(&config).interceptor(calls.clone()).build();
-        let dynamo = aws_sdk_dynamodb::config::Builder::from(&config).interceptor(calls.clone()).build();
         Self {
-            sqs: aws_sdk_sqs::Client::from_conf(sqs),
-            dynamo: aws_sdk_dynamodb::Client::from_conf(dynamo),
+            sqs: client!(aws_sdk_sqs, &config, calls),
+            dynamo: client!(aws_sdk_dynamodb, &config, calls),
             config,
             deployment,
             calls,
@@ -79,7 +86,7 @@ impl Connections {
     }
 }
 
-/// How the SDK is configured for a deployment.
+/// The SDK's configuration for a deployment.
 #[must_use]
 pub fn loader(deployment: &Deployment) -> ConfigLoader {
     let loader = aws_config::defaults(BehaviorVersion::latest())
@@ -93,7 +100,7 @@ pub fn loader(deployment: &Deployment) -> ConfigLoader {
     }
 }
 
-/// The bounds of a call that may itself take `work` before it answers.
+/// The limits for a call whose answer may take AWS `work` to produce.
 #[must_use]
 pub fn timeouts(work: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
@@ -103,3 +110,11 @@ pub fn timeouts(work: Duration) -> TimeoutConfig {
         .operation_timeout(OPERATION_TIMEOUT + work)
         .build()
 }
+
+/// Makes pauses. A test's configuration replaces it, so that tests don't wait.
+pub(crate) fn sleep(config: &SdkConfig) -> SharedAsyncSleep {
+    config.sleep_impl().unwrap_or_else(|| SharedAsyncSleep::new(TokioSleep::new()))
+}
+
+#[cfg(test)]
+mod tests;

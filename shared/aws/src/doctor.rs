@@ -1,21 +1,20 @@
-//! Says what a deployment is made of, what is missing, and what will not work: a check that changes nothing.
+//! Checks a deployment without changing it: what it is made of, what is missing, and what will not work.
 //!
-//! Invariant: whatever can't be looked at is a problem of its own and hides nothing else; the check always ends with a report.
+//! Invariant: a thing that can't be looked at is one problem and hides no other; the check always ends with a report.
 
 use aws_config::{Region, SdkConfig};
 use stereospot_domain::Topology;
 use stereospot_ports::fleet::Fleet;
 use stereospot_ports::{Error, ErrorCode, Result};
 
-use crate::config::Connections;
+use crate::by_hand::Api;
+use crate::config::{Connections, client};
 use crate::deployment::Deployment;
 use crate::ecs::EcsFleet;
 use crate::http_inference::HttpInference;
 use crate::logs::CloudLogs;
 use crate::provision::Account;
 use crate::sagemaker::endpoint::Endpoints;
-use crate::signed::Api;
-use crate::signed::service::{DYNAMODB, IAM, LOGS, S3, SQS, STS};
 
 mod attempt;
 mod permissions;
@@ -25,22 +24,16 @@ mod storage;
 use report::{EndpointFound, Problem, Report, ServiceFound, Severity, Verdict};
 
 /// Looks at everything that a deployment's environment file names, and at what the credentials may do.
-///
-/// # Errors
-/// [`stereospot_ports::ErrorCode::Invalid`] when no region is set; nothing else is an error, all else stands in the report.
-pub async fn examine(connections: &Connections) -> Result<Report> {
-    let doctor = Doctor::new(connections)?;
+pub async fn examine(connections: &Connections) -> Report {
+    let doctor = Doctor::new(connections);
     let (mut report, account) = doctor.survey().await;
     doctor.permissions(&mut report, account.as_ref()).await;
-    Ok(report)
+    report
 }
 
-/// As [`examine`], but for what the credentials may do: some thirty calls instead of hundreds, for a process that starts.
-///
-/// # Errors
-/// As [`examine`].
-pub async fn survey(connections: &Connections) -> Result<Report> {
-    Ok(Doctor::new(connections)?.survey().await.0)
+/// Like [`examine`], without the permissions: about thirty calls instead of hundreds, for a process that starts.
+pub async fn survey(connections: &Connections) -> Report {
+    Doctor::new(connections).survey().await.0
 }
 
 fn in_logs_region(connections: &Connections) -> SdkConfig {
@@ -51,12 +44,7 @@ fn in_logs_region(connections: &Connections) -> SdkConfig {
 struct Doctor<'a> {
     connections: &'a Connections,
     deployment: &'a Deployment,
-    sqs: Api,
     s3: Api,
-    dynamodb: Api,
-    sts: Api,
-    iam: Api,
-    logs: Api,
 }
 
 /// What one part of the check adds to the report.
@@ -64,7 +52,7 @@ struct Doctor<'a> {
 struct Complaints {
     problems: Vec<Problem>,
     notes: Vec<String>,
-    /// What could not be looked at, and why.
+    /// Why things could not be looked at.
     unasked: Vec<(Severity, Error)>,
 }
 
@@ -86,12 +74,13 @@ impl Complaints {
         self.problems.push(Problem { severity: Severity::Warning, what: what.into() });
     }
 
-    /// Something could not be looked at, so nobody knows whether it is there.
+    /// Adds a thing that could not be looked at, so it is unknown whether it exists.
     fn unasked(&mut self, severity: Severity, error: Error) {
         self.unasked.push((severity, error));
     }
 
-    /// Whether a thing is there that did not show itself: AWS says that it is not, or could not be asked.
+    /// Adds the error of looking at a thing. Returns whether the thing exists: `false` if AWS says that it does not, none if AWS
+    /// could not be asked.
     fn gone_or_unasked(&mut self, severity: Severity, error: Error) -> Option<bool> {
         let is_gone = error.code() == ErrorCode::NotFound;
         self.unasked(severity, error);
@@ -105,8 +94,8 @@ impl Complaints {
     }
 }
 
-/// Credentials that are no good, or a service that does not answer, keep everything from being looked at for one reason: it is
-/// said once. What is about one thing alone is said of each.
+/// The problems, with each reason once: bad credentials, or a service that does not answer, make every look fail for the same
+/// reason.
 fn once_each(unasked: Vec<(Severity, Error)>) -> Vec<Problem> {
     let mut problems: Vec<(Problem, bool, usize)> = Vec::new();
     for (severity, error) in unasked {
@@ -119,34 +108,26 @@ fn once_each(unasked: Vec<(Severity, Error)>) -> Vec<Problem> {
             None => problems.push((Problem { severity, what }, is_away, 0)),
         }
     }
-    let told = problems.into_iter().map(|(problem, _, others)| match others {
+    let merged = problems.into_iter().map(|(problem, _, others)| match others {
         0 => problem,
         _ => Problem { what: format!("{} ({others} more could not be asked either)", problem.what), ..problem },
     });
-    told.collect()
+    merged.collect()
 }
 
 impl<'a> Doctor<'a> {
-    fn new(connections: &'a Connections) -> Result<Self> {
-        let api = |service| Api::new(&connections.config, &connections.calls, service);
-        Ok(Self {
-            connections,
-            deployment: &connections.deployment,
-            sqs: api(&SQS)?,
-            s3: api(&S3)?,
-            dynamodb: api(&DYNAMODB)?,
-            sts: api(&STS)?,
-            iam: api(&IAM)?,
-            logs: Api::new(&in_logs_region(connections), &connections.calls, &LOGS)?,
-        })
+    fn new(connections: &'a Connections) -> Self {
+        let Connections { config, calls, deployment, .. } = connections;
+        Self { connections, deployment, s3: Api::s3(config, calls) }
     }
 
-    /// What there is, and whose credentials these are.
+    /// Looks at everything but the permissions, and at whose credentials these are.
     async fn survey(&self) -> (Report, Option<Account>) {
         let deployment = self.deployment;
         let mut all = Complaints { notes: deployment.notes.clone(), ..Complaints::default() };
+        let sts = client!(aws_sdk_sts, &self.connections.config, self.connections.calls);
         let (account, buckets, queues, tables, services, logs, managed) = futures::join!(
-            Account::look(&self.sts, &deployment.region),
+            Account::look(&sts, &deployment.region),
             self.buckets(),
             self.queues(),
             self.tables(),
@@ -180,8 +161,9 @@ impl<'a> Doctor<'a> {
     async fn permissions(&self, report: &mut Report, account: Option<&Account>) {
         let dead_letters: Vec<String> =
             report.queues.iter().filter_map(|queue| Some(queue.dead_letter.as_ref()?.name.clone())).collect();
-        let (sqs, dynamodb, s3) = (&self.sqs, &self.dynamodb, &self.s3);
-        let apis = attempt::Apis { iam: &self.iam, sqs, dynamodb, s3, logs: &self.logs };
+        let Connections { config, calls, sqs, dynamo, .. } = self.connections;
+        let logs = client!(aws_sdk_cloudwatchlogs, &in_logs_region(self.connections), calls);
+        let apis = attempt::Apis { iam: &Api::iam(config, calls), sqs, dynamo, s3: &self.s3, logs: &logs };
         let mut seen = Vec::new();
         if !report.services.is_empty() {
             seen.push("ecs:DescribeServices");
@@ -211,9 +193,8 @@ impl<'a> Doctor<'a> {
             complaints.notes.push("no ECS cluster is named: services are neither shown nor scaled".into());
             return (Vec::new(), complaints);
         };
-        let look =
-            async { EcsFleet::new(&self.connections.config, &self.connections.calls, cluster)?.services().await };
-        let services = match look.await {
+        let fleet = EcsFleet::new(&self.connections.config, &self.connections.calls, cluster);
+        let services = match fleet.services().await {
             Ok(services) => services,
             Err(error) => {
                 complaints.unasked(Severity::Warning, error);
@@ -237,12 +218,12 @@ impl<'a> Doctor<'a> {
         let found = services
             .into_iter()
             .map(|service| ServiceFound {
-                limits: service.limits.map(|limits| (limits.min, limits.max)),
+                limits: service.scaling.limits().map(|limits| (limits.min, limits.max)),
+                note: service.remark(),
                 name: service.name,
                 desired: service.desired,
                 running: service.running,
                 pending: service.pending,
-                note: service.note,
             })
             .collect();
         (found, complaints)
@@ -250,8 +231,7 @@ impl<'a> Doctor<'a> {
 
     async fn log_groups(&self) -> (Vec<String>, Complaints) {
         let mut complaints = Complaints::default();
-        let look = async { CloudLogs::of(self.connections)?.groups().await };
-        match look.await {
+        match CloudLogs::of(self.connections).groups().await {
             Ok(groups) => {
                 complaints.notes.extend(groups.missing);
                 (groups.existing, complaints)
@@ -268,8 +248,7 @@ impl<'a> Doctor<'a> {
         let Connections { config, calls, deployment, .. } = self.connections;
         let mut endpoint = None;
         if let Some(name) = &deployment.sagemaker.endpoint_name {
-            let look = async { Endpoints::new(config, calls)?.state(name).await };
-            let (is_there, status, images) = match look.await {
+            let (is_there, status, images) = match Endpoints::new(config, calls).state(name).await {
                 Ok(state) => {
                     if let Some(failure) = &state.failure {
                         complaints.error(format!("the endpoint {name} is {}: {failure}", state.status));

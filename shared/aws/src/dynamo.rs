@@ -1,11 +1,12 @@
-//! The job store on DynamoDB, in the tables of existing deployments: their attributes, whole Unix seconds, absent means none.
-//! Ours stand beside theirs: `error` and `options` (JSON) on jobs, `lease_until` and `owner` on locks.
+//! The job store on DynamoDB, in the tables of existing deployments: their attributes, times in whole Unix seconds, absent means
+//! none. We add `error` and `options` (JSON) to jobs, `lease_until` and `owner` to locks.
 //!
-//! Invariant: every write that depends on what is stored carries that as its condition, so DynamoDB decides, not we. Reads are
-//! strongly consistent, but for [`JobStore::list`]: an index is always behind its table, by a moment.
+//! Invariant: every write that depends on the stored item carries that as its condition, so DynamoDB decides. Reads are strongly
+//! consistent, except for [`JobStore::list`], because an index lags behind its table.
 //!
-//! A write whose answer is lost is tried again by the SDK and may then find its own work: it says "refused" though it was done.
-//! Nobody is wrongly told that it won, and whoever looks next, as the trigger check does, goes on from there.
+//! When the answer to a write is lost, the SDK tries again and may meet its own write: the call then reports "refused" although it
+//! succeeded. That is safe: no caller believes that it won when it did not, and the next look, such as the trigger check, goes on
+//! from what is stored.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,15 +26,15 @@ use crate::error::{Call, from_sdk};
 mod change;
 mod locks;
 mod removal;
-mod rows;
+pub(crate) mod rows;
 
 use change::{Change, Changed};
 use rows::{Item, number, secs, text};
 
-/// Newest jobs first, by status.
+/// The index that lists jobs of one status, newest first.
 const BY_CREATION: &str = "status-created_at";
 
-/// The three tables that jobs live in. One that the deployment lacks is an error of the calls that need it.
+/// The three tables of jobs. Calls that need a table which the deployment lacks return an error.
 #[derive(Debug, Clone)]
 pub struct DynamoJobs {
     client: Client,
@@ -42,7 +43,7 @@ pub struct DynamoJobs {
     locks: Table,
 }
 
-/// A table's name; none where the environment file has none.
+/// A table; without a name if the environment file has none.
 #[derive(Debug, Clone)]
 struct Table {
     name: Option<String>,
@@ -57,7 +58,7 @@ impl Table {
 }
 
 impl DynamoJobs {
-    /// Over the deployment's tables. Asks nothing of AWS: that they exist shows at the first call.
+    /// A store in the deployment's tables. Makes no call; a missing table shows at the first one.
     #[must_use]
     pub fn new(connections: &Connections) -> Self {
         let tables = &connections.deployment.tables;
@@ -84,7 +85,7 @@ impl DynamoJobs {
         Ok(answer.item)
     }
 
-    /// An item's attributes as they are after the change, or what stood in its way.
+    /// Changes an item. Returns it as it is afterwards, or the item that does not meet the condition.
     async fn update(&self, table: &Table, key: HashMap<String, AttributeValue>, change: Change) -> Result<Changed> {
         let table = table.name()?;
         let answer = self
@@ -111,7 +112,7 @@ impl DynamoJobs {
         }
     }
 
-    /// Puts an item that must be new; false when its key exists.
+    /// Puts a new item; false when its key exists already.
     async fn insert(&self, table: &Table, item: Item) -> Result<bool> {
         let table = table.name()?;
         let answer = self
@@ -164,7 +165,7 @@ impl JobStore for DynamoJobs {
         for item in answer.items.unwrap_or_default() {
             match rows::to_job(&item) {
                 Ok(job) => items.push(job),
-                // One row that another program left must not hide all the others.
+                // One odd row, written by another program, must not hide the others.
                 Err(error) => tracing::warn!(table, %error, "a job's row is left out of a list"),
             }
         }
@@ -174,7 +175,7 @@ impl JobStore for DynamoJobs {
 
     async fn transition(&self, job_id: JobId, transition: &Transition) -> Result<Transitioned> {
         if transition.from.is_empty() {
-            // DynamoDB knows no empty list of allowed values, and nothing is to be written.
+            // DynamoDB accepts no empty list of allowed values, and there is nothing to write.
             let found = self.get(job_id).await?;
             return Ok(found.map_or(Transitioned::Missing, |job| Transitioned::Refused(job.status)));
         }
@@ -197,7 +198,7 @@ impl JobStore for DynamoJobs {
     }
 
     async fn put_completion(&self, completion: &SegmentCompletion) -> Result<()> {
-        // An update, not a put: what existing services wrote beside these attributes stays.
+        // An update, not a put: it keeps the other attributes that existing services wrote.
         let change = Change::default()
             .set("output_s3_uri", text(&completion.output_uri))
             .set("completed_at", secs(completion.completed_at));
@@ -312,7 +313,7 @@ impl JobStore for DynamoJobs {
 }
 
 impl DynamoJobs {
-    /// False when the condition does not hold, which is so too when there is no lock.
+    /// False when the condition does not hold, and when there is no lock.
     async fn change_lock(&self, job_id: JobId, change: Change) -> Result<bool> {
         Ok(matches!(self.update(&self.locks, key(job_id), change).await?, Changed::Yes(_)))
     }
@@ -326,7 +327,7 @@ fn key(job_id: JobId) -> Item {
     Item::from([("job_id".into(), text(job_id))])
 }
 
-/// DynamoDB takes at least 1.
+/// DynamoDB accepts no limit below 1.
 fn limited(limit: usize) -> i32 {
     i32::try_from(limit.max(1)).unwrap_or(i32::MAX)
 }
@@ -337,7 +338,7 @@ fn is_condition<R>(
     error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception())
 }
 
-/// `{created_at}.{job_id}` of the last entry shown: with the status, the whole key of the index.
+/// `{created_at}.{job_id}` of the last entry: together with the status the whole key of the index.
 fn cursor_of_jobs(last: &Item) -> Option<String> {
     Some(format!("{}.{}", last.get("created_at")?.as_n().ok()?, last.get("job_id")?.as_s().ok()?))
 }

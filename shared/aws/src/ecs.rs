@@ -1,93 +1,85 @@
 //! The deployment's services on ECS: how many tasks each has, and the limits between which scaling moves that number.
-//!
-//! ECS and Application Auto Scaling are called without their generated clients: three actions, against 114 s of compiling for
-//! the ECS client alone.
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use stereospot_ports::fleet::{Fleet, Limits, Scaled, Service, unknown};
+use aws_sdk_applicationautoscaling::types::{ScalableDimension, ScalableTarget, ServiceNamespace};
+use aws_sdk_ecs::types::DeploymentRolloutState;
+use stereospot_ports::fleet::{Fleet, Limits, Note, Scaled, Scaling, Service, unknown};
 use stereospot_ports::{ErrorCode, Result};
 
 use crate::calls::Calls;
-use crate::config::Connections;
-use crate::signed::service::{ECS, SCALING};
-use crate::signed::{Api, on, or_default};
+use crate::config::{Connections, client};
+use crate::error::failed;
 
 pub mod protection;
 
-/// The services that a deployment may have, by name.
+/// The services that a deployment may have.
 pub const SERVICES: [&str; 4] = ["web-ui", "media-worker", "video-worker", "job-worker"];
 
 /// The services of one cluster.
 #[derive(Debug, Clone)]
 pub struct EcsFleet {
-    ecs: Api,
-    scaling: Api,
+    ecs: aws_sdk_ecs::Client,
+    scaling: aws_sdk_applicationautoscaling::Client,
     cluster: String,
 }
 
 impl EcsFleet {
-    /// The services of `cluster` (a name or an ARN). Asks nothing yet.
-    ///
-    /// # Errors
-    /// [`ErrorCode::Invalid`] when no region is set.
-    pub fn new(config: &SdkConfig, calls: &Calls, cluster: &str) -> Result<Self> {
-        Ok(Self {
-            ecs: Api::new(config, calls, &ECS)?,
-            scaling: Api::new(config, calls, &SCALING)?,
+    /// The services of `cluster` (a name or an ARN). Makes no call.
+    #[must_use]
+    pub fn new(config: &SdkConfig, calls: &Calls, cluster: &str) -> Self {
+        Self {
+            ecs: client!(aws_sdk_ecs, config, calls),
+            scaling: client!(aws_sdk_applicationautoscaling, config, calls),
             cluster: cluster.into(),
-        })
-    }
-
-    /// The services of a deployment; none where its environment file names no cluster.
-    ///
-    /// # Errors
-    /// As [`EcsFleet::new`].
-    pub fn of(connections: &Connections) -> Result<Option<Self>> {
-        let Connections { config, calls, deployment, .. } = connections;
-        deployment.cluster.as_deref().map(|cluster| Self::new(config, calls, cluster)).transpose()
-    }
-
-    async fn described(&self, names: &[&str]) -> Result<Vec<Described>> {
-        let about = on("DescribeServices", "cluster", &self.cluster);
-        let answer: Services = self.ecs.json(about, json!({ "cluster": self.cluster, "services": names })).await?;
-        // A deleted service stays visible for a while as INACTIVE; one that never was is among the failures.
-        Ok(answer.services.into_iter().filter(|service| service.status != "INACTIVE").collect())
-    }
-
-    /// The limits of each service that is scaled, or why they can't be read: then the services are shown all the same.
-    async fn limits(&self, names: &[&str]) -> std::result::Result<Vec<Target>, String> {
-        let cluster = self.cluster.rsplit('/').next().unwrap_or_default();
-        let ids: Vec<String> = names.iter().map(|name| format!("service/{cluster}/{name}")).collect();
-        let about = on("DescribeScalableTargets", "cluster", &self.cluster);
-        let input = json!({
-            "ServiceNamespace": "ecs", "ResourceIds": ids, "ScalableDimension": "ecs:service:DesiredCount"
-        });
-        match self.scaling.json::<Targets>(about, input).await {
-            Ok(answer) => Ok(answer.targets),
-            Err(error) => Err(format!("its scaling limits are not known: {error}")),
         }
+    }
+
+    /// The services of a deployment; none if its environment file names no cluster.
+    #[must_use]
+    pub fn of(connections: &Connections) -> Option<Self> {
+        let Connections { config, calls, deployment, .. } = connections;
+        deployment.cluster.as_deref().map(|cluster| Self::new(config, calls, cluster))
+    }
+
+    async fn described(&self, names: &[&str]) -> Result<Vec<aws_sdk_ecs::types::Service>> {
+        let call = self.ecs.describe_services().cluster(&self.cluster).set_services(Some(owned(names)));
+        let answer = call.send().await.map_err(failed("ecs:DescribeServices", "cluster", &self.cluster))?;
+        let mut services = answer.services.unwrap_or_default();
+        // A deleted service stays visible for a while as INACTIVE; one that never existed is among the failures.
+        services.retain(|service| service.status() != Some("INACTIVE"));
+        Ok(services)
+    }
+
+    /// The limits of each scaled service, or why they can't be read: the services are still shown then.
+    async fn limits(&self, names: &[&str]) -> std::result::Result<Vec<ScalableTarget>, String> {
+        let cluster = self.cluster.rsplit('/').next().unwrap_or_default();
+        let ids = names.iter().map(|name| format!("service/{cluster}/{name}")).collect();
+        let call = self
+            .scaling
+            .describe_scalable_targets()
+            .service_namespace(ServiceNamespace::Ecs)
+            .scalable_dimension(ScalableDimension::EcsServiceDesiredCount)
+            .set_resource_ids(Some(ids));
+        let action = "application-autoscaling:DescribeScalableTargets";
+        let answer = call.send().await.map_err(failed(action, "cluster", &self.cluster));
+        answer.map(|answer| answer.scalable_targets.unwrap_or_default()).map_err(|error| error.to_string())
     }
 
     async fn look(&self, names: &[&str]) -> Result<Vec<Service>> {
         let (described, limits) = futures::join!(self.described(names), self.limits(names));
-        let mut services: Vec<Service> = described?
-            .into_iter()
-            .map(|described| {
-                let ending = format!("/{}", described.name);
-                let target = limits.as_deref().unwrap_or_default().iter().find(|target| target.id.ends_with(&ending));
-                Service {
-                    limits: target.map(Target::limits),
-                    note: described.note().or_else(|| limits.as_ref().err().cloned()),
-                    desired: described.desired,
-                    running: described.running,
-                    pending: described.pending,
-                    name: described.name,
-                }
-            })
-            .collect();
+        let services = described?.into_iter().map(|described| {
+            let name = described.service_name.clone().unwrap_or_default();
+            Service {
+                scaling: scaling(&name, &limits),
+                note: note(&described),
+                desired: count(described.desired_count),
+                running: count(described.running_count),
+                pending: count(described.pending_count),
+                name,
+            }
+        });
+        let mut services: Vec<Service> = services.collect();
         services.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(services)
     }
@@ -101,19 +93,14 @@ impl Fleet for EcsFleet {
 
     async fn scale(&self, service: &str, desired: u32) -> Result<Scaled> {
         let found = self.look(&[service]).await?.pop().ok_or_else(|| unknown(service))?;
-        let scaled = Scaled {
-            name: service.into(),
-            before: found.desired,
-            desired,
-            warning: found
-                .scaling_warning(desired)
-                .or_else(|| found.note.filter(|note| note.starts_with("its scaling"))),
-        };
+        let warning = found.scaling_warning(desired);
+        let scaled = Scaled { name: service.into(), before: found.desired, desired, warning };
         if found.desired == desired {
             return Ok(scaled);
         }
-        let input = json!({ "cluster": self.cluster, "service": service, "desiredCount": desired });
-        match self.ecs.json::<Value>(on("UpdateService", "service", service), input).await {
+        let call = self.ecs.update_service().cluster(&self.cluster).service(service);
+        let call = call.desired_count(i32::try_from(desired).unwrap_or(i32::MAX));
+        match call.send().await.map_err(failed("ecs:UpdateService", "service", service)) {
             Ok(_) => Ok(scaled),
             // Deleted since it was described.
             Err(error) if error.code() == ErrorCode::NotFound => Err(unknown(service)),
@@ -122,94 +109,42 @@ impl Fleet for EcsFleet {
     }
 }
 
-#[derive(Debug, Deserialize)]
-struct Services {
-    #[serde(default, deserialize_with = "or_default")]
-    services: Vec<Described>,
+fn scaling(service: &str, limits: &std::result::Result<Vec<ScalableTarget>, String>) -> Scaling {
+    let targets = match limits {
+        Ok(targets) => targets,
+        Err(why) => return Scaling::Unknown(why.clone()),
+    };
+    let ending = format!("/{service}");
+    let Some(target) = targets.iter().find(|target| target.resource_id.ends_with(&ending)) else {
+        return Scaling::Off;
+    };
+    let is_suspended = target.suspended_state.as_ref().is_some_and(|state| {
+        let (inward, outward) = (state.dynamic_scaling_in_suspended, state.dynamic_scaling_out_suspended);
+        [inward, outward, state.scheduled_scaling_suspended] == [Some(true); 3]
+    });
+    Scaling::Within(Limits { min: count(target.min_capacity), max: count(target.max_capacity), is_suspended })
 }
 
-#[derive(Debug, Deserialize)]
-struct Described {
-    #[serde(rename = "serviceName")]
-    name: String,
-    #[serde(default, deserialize_with = "or_default")]
-    status: String,
-    #[serde(rename = "desiredCount", default, deserialize_with = "or_default")]
-    desired: u32,
-    #[serde(rename = "runningCount", default, deserialize_with = "or_default")]
-    running: u32,
-    #[serde(rename = "pendingCount", default, deserialize_with = "or_default")]
-    pending: u32,
-    #[serde(default, deserialize_with = "or_default")]
-    deployments: Vec<Deployed>,
-    #[serde(default, deserialize_with = "or_default")]
-    events: Vec<ServiceEvent>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Deployed {
-    #[serde(rename = "rolloutState", default, deserialize_with = "or_default")]
-    state: String,
-    #[serde(rename = "rolloutStateReason", default, deserialize_with = "or_default")]
-    reason: String,
-    #[serde(default, deserialize_with = "or_default")]
-    status: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct ServiceEvent {
-    #[serde(default, deserialize_with = "or_default")]
-    message: String,
-}
-
-impl Described {
-    /// A rollout that failed or is under way, or what ECS last said of a service that has fewer tasks than it should.
-    fn note(&self) -> Option<String> {
-        let primary = self.deployments.iter().find(|deployed| deployed.status == "PRIMARY");
-        if let Some(failed) = primary.filter(|deployed| deployed.state == "FAILED") {
-            return Some(format!("the rollout failed: {}", failed.reason));
-        }
-        if self.running < self.desired {
-            // Newest first.
-            return self.events.first().map(|event| event.message.clone());
-        }
-        primary.filter(|deployed| deployed.state == "IN_PROGRESS").map(|_| "a rollout is under way".into())
+fn note(service: &aws_sdk_ecs::types::Service) -> Option<Note> {
+    let primary = service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"));
+    let rollout = primary.and_then(|deployment| deployment.rollout_state());
+    if rollout == Some(&DeploymentRolloutState::Failed) {
+        let reason = primary.and_then(|deployment| deployment.rollout_state_reason()).unwrap_or_default();
+        return Some(Note::RolloutFailed(reason.into()));
     }
-}
-
-#[derive(Debug, Deserialize)]
-struct Targets {
-    #[serde(rename = "ScalableTargets", default, deserialize_with = "or_default")]
-    targets: Vec<Target>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Target {
-    #[serde(rename = "ResourceId", default, deserialize_with = "or_default")]
-    id: String,
-    #[serde(rename = "MinCapacity", default, deserialize_with = "or_default")]
-    min: u32,
-    #[serde(rename = "MaxCapacity", default, deserialize_with = "or_default")]
-    max: u32,
-    #[serde(rename = "SuspendedState", default, deserialize_with = "or_default")]
-    suspended: Suspended,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Suspended {
-    #[serde(rename = "DynamicScalingInSuspended", default, deserialize_with = "or_default")]
-    inward: bool,
-    #[serde(rename = "DynamicScalingOutSuspended", default, deserialize_with = "or_default")]
-    outward: bool,
-    #[serde(rename = "ScheduledScalingSuspended", default, deserialize_with = "or_default")]
-    scheduled: bool,
-}
-
-impl Target {
-    fn limits(&self) -> Limits {
-        let Suspended { inward, outward, scheduled } = self.suspended;
-        Limits { min: self.min, max: self.max, is_suspended: inward && outward && scheduled }
+    if service.running_count < service.desired_count {
+        // Newest first.
+        return service.events().first().and_then(|event| Some(Note::TooFewTasks(event.message.clone()?)));
     }
+    (rollout == Some(&DeploymentRolloutState::InProgress)).then_some(Note::RollingOut)
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn count(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What AWS's failures mean to a caller, each in a sentence that says what to do.
+//! Turns AWS's failures into our error codes, each with a sentence that says what to do.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,14 +9,14 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use stereospot_ports::{Error, ErrorCode};
 
-/// What was being done, for the sentence.
+/// The call that failed, for the sentence.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     /// The permission that it needs: `sqs:ReceiveMessage`.
     pub action: &'a str,
-    /// What kind of thing it was done to: `queue`, `table`.
+    /// What kind of thing it acts on: `queue`, `table`.
     pub kind: &'a str,
-    /// Its name.
+    /// The name of that thing.
     pub resource: &'a str,
 }
 
@@ -26,7 +26,19 @@ impl fmt::Display for Call<'_> {
     }
 }
 
-/// An SDK call's failure in the port's words. The SDK's own error stays as the source.
+/// Short for [`from_sdk`] in a `map_err`.
+pub(crate) fn failed<'a, E>(
+    action: &'a str,
+    kind: &'a str,
+    resource: &'a str,
+) -> impl FnOnce(SdkError<E, HttpResponse>) -> Error + 'a
+where
+    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    move |error| from_sdk(Call { action, kind, resource }, error)
+}
+
+/// An SDK call's failure as our error. The SDK's own error stays as the source.
 pub fn from_sdk<E>(call: Call<'_>, error: SdkError<E, HttpResponse>) -> Error
 where
     E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
@@ -48,7 +60,7 @@ where
     Error::with(code, message, error)
 }
 
-/// What an answer without an error code means by its status alone.
+/// The code for an answer that has none, by its status.
 fn code_of_status(status: u16) -> &'static str {
     match status {
         401 | 403 => "AccessDenied",
@@ -58,22 +70,37 @@ fn code_of_status(status: u16) -> &'static str {
     }
 }
 
-/// Of an entry of a batch, or of a service that is called without its SDK: its error code and message.
-#[must_use]
-pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (ErrorCode, String) {
-    let Call { action, kind, resource } = call;
-    // `AWS.SimpleQueueService.NonExistentQueue`, `com.amazonaws.dynamodb.v20120810#ResourceNotFoundException`
-    let name = code.rsplit(['#', '.']).next().unwrap_or(code);
+/// What an error code means to the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    ExpiredCredentials,
+    WrongClock,
+    UnknownCredentials,
+    NotAllowed,
+    PurgedLately,
+    TooManyInFlight,
+    Throttled,
+    Missing,
+    OtherRegion,
+    LeaseLost,
+    /// The thing is not in the state that the call needs.
+    Conflict,
+    /// A failure on AWS's side.
+    Passing,
+    Full,
+    /// AWS does not accept the request.
+    Refused,
+    NoCode,
+    Unknown,
+}
+
+/// The meaning of a code, as the services' API references have it.
+fn meaning(name: &str, message: &str) -> Meaning {
     match name {
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => (
-            ErrorCode::Denied,
-            "the AWS credentials have expired: renew them (`aws sso login`, or new session keys) and try again".into(),
-        ),
-        _ if is_skew(name, message) => (
-            ErrorCode::Denied,
-            "AWS refuses the signature's time: this machine's clock is off by five minutes or more; set it (NTP)"
-                .into(),
-        ),
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => {
+            Meaning::ExpiredCredentials
+        }
+        _ if is_skew(name, message) => Meaning::WrongClock,
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidAccessKeyId"
@@ -84,60 +111,50 @@ pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (ErrorCode, Strin
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "AuthFailure"
-        | "InvalidToken" => (
-            ErrorCode::Denied,
-            "AWS does not know these credentials: check AWS_PROFILE, the keys, and that they belong to this partition"
-                .into(),
-        ),
-        _ if is_forbidden_code(name) => (
-            ErrorCode::Denied,
-            format!(
-                "{action} on the {kind} {resource} is not allowed: add the action to the policy of the role in use"
-            ),
-        ),
-        "PurgeQueueInProgress" => {
-            (ErrorCode::Throttled, format!("the {kind} {resource} was purged within the last 60 s: wait that long"))
-        }
-        "OverLimit" => (
-            ErrorCode::Throttled,
-            format!(
-                "the {kind} {resource} has about 120,000 messages in flight: none can be received until some are done"
-            ),
-        ),
-        _ if is_throttle(name) => (
-            ErrorCode::Throttled,
-            format!("AWS throttles {action} on the {kind} {resource}: it takes more calls again in a moment"),
-        ),
+        | "InvalidToken" => Meaning::UnknownCredentials,
+        _ if is_forbidden_code(name) => Meaning::NotAllowed,
+        "PurgeQueueInProgress" => Meaning::PurgedLately,
+        "OverLimit" => Meaning::TooManyInFlight,
+        // ECS, while another update of the service is under way.
+        "UpdateInProgressException" => Meaning::Throttled,
+        _ if is_throttle(name) => Meaning::Throttled,
         "QueueDoesNotExist"
         | "NonExistentQueue"
         | "QueueDeletedRecently"
         | "NoSuchBucket"
         | "NoSuchKey"
+        | "NoSuchEntity"
         | "NotFound"
+        | "ObjectNotFoundException"
+        | "ResourceNotFound"
         | "ResourceNotFoundException"
         | "ClusterNotFoundException"
         | "ServiceNotFoundException"
-        | "ResourceNotFound"
-        | "TableNotFoundException" => (
-            ErrorCode::NotFound,
-            format!(
-                "the {kind} {resource} does not exist: was it deleted, or does the environment file name another region?"
-            ),
-        ),
-        "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => (
-            ErrorCode::Invalid,
-            format!("the {kind} {resource} lies in another region than the environment file says: correct REGION"),
-        ),
-        "ReceiptHandleIsInvalid" | "InvalidReceiptHandle" | "MessageNotInflight" => lease_lost(),
-        // This is how SQS says that the lease is over.
+        | "ServiceNotActiveException"
+        | "TableNotFoundException" => Meaning::Missing,
+        // SageMaker has no code of its own for a missing thing.
+        "ValidationException" if message.starts_with("Could not find") => Meaning::Missing,
+        "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
+            Meaning::OtherRegion
+        }
+        "ReceiptHandleIsInvalid" | "InvalidReceiptHandle" | "MessageNotInflight" => Meaning::LeaseLost,
+        // SQS reports an expired lease like this.
         "InvalidParameterValue" | "InvalidParameterValueException"
             if message.contains("not available for visibility") =>
         {
-            lease_lost()
+            Meaning::LeaseLost
         }
-        "ConditionalCheckFailedException" | "ResourceInUseException" | "TransactionConflictException" => {
-            (ErrorCode::Conflict, format!("the {kind} {resource} is not as {action} wants it"))
-        }
+        "ConditionalCheckFailedException"
+        | "TransactionConflictException"
+        | "ResourceInUse"
+        | "ResourceInUseException"
+        | "ResourceAlreadyExistsException"
+        | "QueueAlreadyExists"
+        | "QueueNameExists"
+        | "BucketAlreadyOwnedByYou"
+        | "BucketNotEmpty"
+        | "OperationAborted"
+        | "OperationAbortedException" => Meaning::Conflict,
         "InternalServerError"
         | "InternalError"
         | "InternalFailure"
@@ -146,23 +163,71 @@ pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (ErrorCode, Strin
         | "ServiceUnavailableException"
         | "ServerException"
         | "RequestTimeout"
-        | "RequestTimeoutException" => (
-            ErrorCode::Unavailable,
-            format!("AWS failed at {action} on the {kind} {resource}: this usually passes by itself"),
-        ),
-        "ItemCollectionSizeLimitExceededException" => (ErrorCode::Full, format!("the {kind} {resource} is full")),
-        _ if name.contains("Invalid") || name.contains("Validation") || name.contains("TooLong") => {
-            (ErrorCode::Invalid, format!("AWS refuses {action} on the {kind} {resource}: {name}: {message}"))
-        }
-        "" => (
-            ErrorCode::Internal,
-            format!("{action} on the {kind} {resource} failed in a way that AWS gave no code for"),
-        ),
-        _ => (ErrorCode::Internal, format!("{action} on the {kind} {resource} failed: {name}: {message}")),
+        | "RequestTimeoutException" => Meaning::Passing,
+        "ItemCollectionSizeLimitExceededException" => Meaning::Full,
+        _ if name.contains("Invalid") || name.contains("Validation") || name.contains("TooLong") => Meaning::Refused,
+        "" => Meaning::NoCode,
+        _ => Meaning::Unknown,
     }
 }
 
-/// True for the codes by which AWS asks for fewer calls.
+/// The code and the sentence for an error code and message of AWS: of a call, or of one entry of a batch.
+#[must_use]
+pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (ErrorCode, String) {
+    let Call { action, kind, resource } = call;
+    // `AWS.SimpleQueueService.NonExistentQueue`, `com.amazonaws.dynamodb.v20120810#ResourceNotFoundException`
+    let name = code.rsplit(['#', '.']).next().unwrap_or(code);
+    match meaning(name, message) {
+        Meaning::ExpiredCredentials => (
+            ErrorCode::Denied,
+            "the AWS credentials have expired: renew them (`aws sso login`, or new session keys) and try again".into(),
+        ),
+        Meaning::WrongClock => (
+            ErrorCode::Denied,
+            "AWS refuses the signature's time: this machine's clock is off by five minutes or more; set it (NTP)"
+                .into(),
+        ),
+        Meaning::UnknownCredentials => (
+            ErrorCode::Denied,
+            "AWS does not know these credentials: check AWS_PROFILE, the keys, and that they belong to this partition"
+                .into(),
+        ),
+        Meaning::NotAllowed => {
+            (ErrorCode::Denied, format!("{call} is not allowed: add the action to the policy of the role in use"))
+        }
+        Meaning::PurgedLately => {
+            (ErrorCode::Throttled, format!("the {kind} {resource} was purged within the last 60 s: wait that long"))
+        }
+        Meaning::TooManyInFlight => (
+            ErrorCode::Throttled,
+            format!(
+                "the {kind} {resource} has about 120,000 messages in flight: none can be received until some are done"
+            ),
+        ),
+        Meaning::Throttled => {
+            (ErrorCode::Throttled, format!("AWS throttles {call}: it takes more calls again in a moment"))
+        }
+        Meaning::Missing => (
+            ErrorCode::NotFound,
+            format!(
+                "the {kind} {resource} does not exist: was it deleted, or does the environment file name another region?"
+            ),
+        ),
+        Meaning::OtherRegion => (
+            ErrorCode::Invalid,
+            format!("the {kind} {resource} lies in another region than the environment file says: correct REGION"),
+        ),
+        Meaning::LeaseLost => lease_lost(),
+        Meaning::Conflict => (ErrorCode::Conflict, format!("the {kind} {resource} is not as {action} wants it")),
+        Meaning::Passing => (ErrorCode::Unavailable, format!("AWS failed at {call}: this usually passes by itself")),
+        Meaning::Full => (ErrorCode::Full, format!("the {kind} {resource} is full")),
+        Meaning::Refused => (ErrorCode::Invalid, format!("AWS refuses {call}: {name}: {message}")),
+        Meaning::NoCode => (ErrorCode::Internal, format!("{call} failed in a way that AWS gave no code for")),
+        Meaning::Unknown => (ErrorCode::Internal, format!("{call} failed: {name}: {message}")),
+    }
+}
+
+/// True for the codes with which AWS asks for fewer calls.
 #[must_use]
 pub fn is_throttle(name: &str) -> bool {
     name.contains("Throttl")
@@ -180,7 +245,7 @@ pub fn is_throttle(name: &str) -> bool {
         )
 }
 
-/// True for the codes by which AWS says that it knows the caller, who may not do this.
+/// True for the codes with which AWS refuses a known caller who lacks the permission.
 #[must_use]
 pub fn is_forbidden_code(code: &str) -> bool {
     let name = code.rsplit(['#', '.']).next().unwrap_or(code);
@@ -196,7 +261,7 @@ pub fn is_forbidden_code(code: &str) -> bool {
     )
 }
 
-/// The receipt is void.
+/// The receipt is no longer valid.
 #[must_use]
 pub(crate) fn lease_lost() -> (ErrorCode, String) {
     (ErrorCode::LeaseLost, "the lease on the message ran out, and somebody else may have it".into())
@@ -212,7 +277,7 @@ fn no_answer(call: Call<'_>) -> (ErrorCode, String) {
     (ErrorCode::Unavailable, format!("no answer in time to {call}: is the network up, and the endpoint right?"))
 }
 
-/// What stands in the chain of causes when no service answered.
+/// The failure of a call that got no answer, from its chain of causes.
 fn from_chain(call: Call<'_>, error: &(dyn StdError + 'static)) -> (ErrorCode, String) {
     let mut cause = Some(error);
     while let Some(error) = cause {

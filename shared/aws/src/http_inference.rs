@@ -1,6 +1,6 @@
-//! Managed inference over HTTP: one request converts one segment, and is answered when the output is written.
+//! Managed inference over HTTP: one request converts one segment; the answer comes when the output is written.
 //!
-//! The requests go through the SDK's HTTP client, without a signature: it is there already, TLS and time limits with it.
+//! The requests go through the SDK's HTTP client, unsigned: it brings TLS and time limits.
 
 use std::time::Duration;
 
@@ -8,36 +8,37 @@ use aws_config::SdkConfig;
 use serde_json::Value;
 use stereospot_ports::{Error, ErrorCode, Result};
 
+use crate::by_hand::{Api, Fault, Request};
 use crate::calls::Calls;
 use crate::config::Connections;
 use crate::sagemaker::Segment;
-use crate::signed::service::INFERENCE;
-use crate::signed::{Call, Plain, fault, on};
 
+/// The server's name in errors and counts.
+const SERVER: &str = "inference server";
 /// Longest that one conversion may take.
 pub const LONGEST_CONVERSION: Duration = Duration::from_secs(3600);
 /// A healthy server answers `GET /ping` at once.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a conversion is tried that failed on the server's side. The queue tries it again later anyway.
+/// Attempts for a conversion that fails on the server's side. The queue retries later anyway.
 const ATTEMPTS: u32 = 2;
-/// Of what the server says no more is shown.
+/// Longest part of the server's error that is shown.
 const REASON_CHARS: usize = 500;
 
 /// An inference server.
 #[derive(Debug, Clone)]
 pub struct HttpInference {
-    conversions: Plain,
-    pings: Plain,
+    conversions: Api,
+    pings: Api,
     base: String,
     address: String,
 }
 
 impl HttpInference {
-    /// The server at `address`, the value of `INFERENCE_HTTP_URL`; a path in it comes before ours. `timeout` bounds one
-    /// conversion, capped at [`LONGEST_CONVERSION`]. Asks nothing yet.
+    /// The server at `address`, the value of `INFERENCE_HTTP_URL`; its path goes in front of ours. `timeout` bounds one
+    /// conversion, up to [`LONGEST_CONVERSION`]. Makes no call.
     ///
     /// # Errors
-    /// [`ErrorCode::Invalid`] when the address is no `http://` or `https://` one.
+    /// [`ErrorCode::Invalid`] when `address` is no `http://` or `https://` address.
     pub fn new(config: &SdkConfig, calls: &Calls, address: &str, timeout: Duration) -> Result<Self> {
         let address = address.trim().trim_end_matches('/');
         let (host, base) = split(address).ok_or_else(|| {
@@ -46,55 +47,46 @@ impl HttpInference {
         })?;
         let timeout = timeout.clamp(Duration::from_secs(1), LONGEST_CONVERSION);
         Ok(Self {
-            conversions: Plain::new(config, calls, &INFERENCE, &host, timeout, ATTEMPTS),
-            pings: Plain::new(config, calls, &INFERENCE, &host, PING_TIMEOUT, 1),
+            conversions: Api::unsigned(config, calls, SERVER, &host, timeout, ATTEMPTS),
+            pings: Api::unsigned(config, calls, SERVER, &host, PING_TIMEOUT, 1),
             base,
             address: address.into(),
         })
     }
 
-    /// The server of a deployment; none where its environment file names none.
+    /// The server of a deployment; none if its environment file names none.
     ///
     /// # Errors
-    /// As [`HttpInference::new`].
+    /// See [`HttpInference::new`].
     pub fn of(connections: &Connections) -> Result<Option<Self>> {
         let Connections { config, calls, deployment, .. } = connections;
         let server = deployment.inference_http_url.as_deref();
         server.map(|address| Self::new(config, calls, address, LONGEST_CONVERSION)).transpose()
     }
 
-    /// Has a segment converted. When it returns `Ok` the server says that the output is written. Dropping the future does not
-    /// stop the server; doing it again converts the segment again, into the same output.
+    /// Converts a segment. `Ok` means that the server reports the output as written. Dropping the future does not stop the server.
+    /// Calling again converts the segment again, into the same output.
     ///
     /// # Errors
-    /// [`ErrorCode::Invalid`] when the server refuses the segment (trying again is no use), [`ErrorCode::Unavailable`] when it can't be
-    /// reached or fails; both with the server's own words where it gave any.
+    /// [`ErrorCode::Invalid`] when the server refuses the segment: another try is no use. [`ErrorCode::Unavailable`] when it can't be
+    /// reached or fails. Both carry the server's own words, if it gave any.
     pub async fn convert(&self, segment: &Segment) -> Result<()> {
-        let call = Call {
-            action: "invocations",
-            method: "POST",
-            path: format!("{}/invocations", self.base),
-            headers: vec![("content-type", "application/json".into())],
-            body: segment.request().to_string(),
-        };
-        let answer = self.conversions.send(on("invocations", "inference server", &self.address), call).await;
-        answer.map(drop).map_err(with_words)
+        self.send(&self.conversions, "invocations", "POST", segment.request().to_string()).await
     }
 
-    /// Whether the server is there and ready.
+    /// Checks that the server is there and ready.
     ///
     /// # Errors
-    /// [`ErrorCode::Unavailable`] or what else it says when it is not.
+    /// [`ErrorCode::Unavailable`], or what else the server answers, when it is not.
     pub async fn ping(&self) -> Result<()> {
-        let call = Call {
-            action: "ping",
-            method: "GET",
-            path: format!("{}/ping", self.base),
-            headers: Vec::new(),
-            body: String::new(),
-        };
-        let answer = self.pings.send(on("ping", "inference server", &self.address), call).await;
-        answer.map(drop).map_err(with_words)
+        self.send(&self.pings, "ping", "GET", String::new()).await
+    }
+
+    async fn send(&self, api: &Api, action: &'static str, method: &'static str, body: String) -> Result<()> {
+        let path = format!("{}/{action}", self.base);
+        let content_type = (!body.is_empty()).then_some("application/json");
+        let request = Request { action, method, path, content_type, body };
+        api.send(request, SERVER, &self.address).await.map(drop).map_err(with_words)
     }
 }
 
@@ -106,11 +98,11 @@ fn split(address: &str) -> Option<(String, String)> {
     is_usable.then(|| (format!("{scheme}://{host}"), base))
 }
 
-/// The container answers `{"error": …}`: that is what people want to read.
+/// Puts the server's own words into the error. The container answers `{"error": …}`.
 fn with_words(error: Error) -> Error {
-    let Some((status, said)) = fault::refusal(&error) else { return error };
-    let json = serde_json::from_str::<Value>(said).ok();
-    let words = json.as_ref().and_then(|json| json.get("error")?.as_str()).unwrap_or(said);
+    let Some(Fault { status, body, .. }) = Fault::of(&error) else { return error };
+    let json = serde_json::from_str::<Value>(body).ok();
+    let words = json.as_ref().and_then(|json| json.get("error")?.as_str()).unwrap_or(body);
     let words: String = words.trim().chars().take(REASON_CHARS).collect();
     let message = match words.as_str() {
         "" => format!("the inference server failed: it answered with status {status}"),

@@ -1,9 +1,9 @@
 //! The AWS backend: SQS, DynamoDB and S3 behind the ports, and the other services that an operator needs.
 //!
-//! Everything is named by a deployment's environment file ([`deployment`]): what it does not name is not deployed, and nothing
-//! that is absent breaks what is there. The SDK is named in this crate only, and no type of its stands in a port.
+//! A deployment's environment file ([`deployment`]) names everything. What it does not name is not deployed, and the rest works
+//! without it. Only this crate uses the SDK, and no port contains a type of it.
 //!
-//! Invariant: clients are built once ([`Connections`]), every call ends in time, every attempt is counted.
+//! Invariant: clients are built once, every call ends in time ([`config`]), every attempt is counted ([`calls`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use stereospot_domain::{BackendKind, QueueName};
 use stereospot_ports::{Backend, Clock, Error, ErrorCode, Result, SystemClock, WorkQueue};
 
+mod by_hand;
 pub mod calls;
 pub mod config;
 pub mod deployment;
@@ -23,7 +24,6 @@ pub mod logs;
 pub mod provision;
 pub mod s3;
 pub mod sagemaker;
-mod signed;
 pub mod sqs;
 
 pub use config::Connections;
@@ -34,34 +34,31 @@ pub use sqs::SqsQueue;
 #[derive(Debug, Clone, Copy)]
 pub struct AwsBackend;
 
-/// An opened deployment: the backend, and what it offers beyond the ports.
+/// An opened deployment: the backend, and what AWS offers beyond the ports.
 #[derive(Debug, Clone)]
 pub struct Opened {
-    /// Behind the ports.
     pub backend: Backend,
-    /// The same queues, with SQS's own methods: attributes, moves.
+    /// The backend's queues, with SQS's own methods: attributes, moves.
     pub queues: BTreeMap<QueueName, Arc<SqsQueue>>,
-    /// The shared clients.
     pub connections: Connections,
 }
 
 impl AwsBackend {
-    /// Opens what a deployment names. Queues that it does not name are absent; a bucket or table that it does not name says so
-    /// at each call. SQS is asked once for each main queue, for its dead-letter queue.
+    /// Opens a deployment. The backend lacks queues that the deployment does not name; an unnamed bucket or table says so at each
+    /// call. Asks SQS once per main queue, for its dead-letter queue.
     ///
     /// # Errors
-    /// One sentence that says what to do: [`ErrorCode::Denied`] without good credentials, [`ErrorCode::Unavailable`] when AWS does not
-    /// answer. A queue that is not there, or that may not be asked, is no error here:
-    /// its own calls say so.
+    /// [`ErrorCode::Denied`] without valid credentials, [`ErrorCode::Unavailable`] when AWS does not answer. A queue that is missing, or that
+    /// the caller may not ask, is no error here: its own calls report it.
     pub async fn open(deployment: &Deployment) -> Result<Backend> {
         let connections = Connections::open(deployment.clone()).await;
         Ok(Self::connect(connections, Arc::new(SystemClock)).await?.backend)
     }
 
-    /// As [`AwsBackend::open`], over clients that exist already.
+    /// Like [`AwsBackend::open`], with clients that exist already.
     ///
     /// # Errors
-    /// As [`AwsBackend::open`].
+    /// See [`AwsBackend::open`].
     pub async fn connect(connections: Connections, clock: Arc<dyn Clock>) -> Result<Opened> {
         let deployment = &connections.deployment;
         let bucket = |name: &Option<String>, key, what| match name {
@@ -79,7 +76,7 @@ impl AwsBackend {
     }
 }
 
-/// The queues that are deployed with their dead-letter queues, which no environment file names.
+/// The deployed queues and their dead-letter queues, which no environment file names.
 async fn queues(connections: &Connections, clock: &Arc<dyn Clock>) -> Result<BTreeMap<QueueName, Arc<SqsQueue>>> {
     let found = connections.deployment.queues.iter().map(async |(role, url)| {
         let main = SqsQueue::new(connections, QueueName::main(*role), url, Arc::clone(clock));
@@ -99,7 +96,7 @@ async fn queues(connections: &Connections, clock: &Arc<dyn Clock>) -> Result<BTr
     Ok(found.into_iter().flatten().map(|queue| (queue.name(), Arc::new(queue))).collect())
 }
 
-/// Whether another queue may still answer: this one does not exist, or only the permission for the call is missing.
+/// True when the error concerns this queue only: it does not exist, or the permission for it is missing.
 fn is_of_this_queue(error: &Error) -> bool {
     error.code() == ErrorCode::NotFound || sqs::is_forbidden(error)
 }

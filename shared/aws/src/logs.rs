@@ -1,28 +1,30 @@
-//! The lines of a job in CloudWatch Logs, found by the runbook's Logs Insights query.
+//! The lines of a job in CloudWatch Logs, found with the runbook's Logs Insights query.
 //!
-//! Logs Insights is paid by the bytes it reads, whatever it finds: a search is told its time window, shows the bytes while it
-//! runs, and is stopped at AWS too as soon as nobody waits for it any more.
+//! AWS charges Logs Insights by the bytes that it reads, whatever it finds. So a search has a time window, reports the bytes
+//! while it runs, and stops at AWS too as soon as its caller drops it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
+use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata as _;
+use aws_sdk_cloudwatchlogs::operation::get_query_results::GetQueryResultsOutput;
+use aws_sdk_cloudwatchlogs::types::{QueryStatus, ResultField};
+use aws_smithy_async::rt::sleep::{AsyncSleep as _, SharedAsyncSleep};
 use aws_types::region::Region;
-use serde::Deserialize;
-use serde_json::{Value, json};
 use stereospot_domain::JobId;
 use stereospot_ports::log_source::{Found, Line, LogSource, MAX_LINES, Progress, Search, line};
 use stereospot_ports::{Error, ErrorCode, Result};
 use tokio::sync::watch;
 
 use crate::calls::Calls;
-use crate::config::Connections;
+use crate::config::{Connections, client, sleep};
 use crate::ecs::SERVICES;
-use crate::signed::service::LOGS;
-use crate::signed::{Api, fault, on, or_default};
+use crate::error::failed;
 
-/// First pause between two looks at a running query; each is longer than the one before.
+/// First pause between two looks at a running query. Each pause is longer than the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -32,54 +34,46 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// The log groups of one deployment.
 #[derive(Debug, Clone)]
 pub struct CloudLogs {
-    api: Api,
+    client: Client,
+    sleep: SharedAsyncSleep,
     prefix: String,
 }
 
 impl CloudLogs {
-    /// The log groups of the deployment with this name prefix, in the region where its logs are. Asks nothing yet.
-    ///
-    /// # Errors
-    /// [`ErrorCode::Invalid`] when no region is set.
-    pub fn new(config: &SdkConfig, calls: &Calls, name_prefix: &str, region: &str) -> Result<Self> {
+    /// The log groups of the deployment with this name prefix, in `region`. Makes no call.
+    #[must_use]
+    pub fn new(config: &SdkConfig, calls: &Calls, name_prefix: &str, region: &str) -> Self {
         let config = config.to_builder().region(Region::new(region.to_owned())).build();
-        Ok(Self { api: Api::new(&config, calls, &LOGS)?, prefix: name_prefix.into() })
+        Self {
+            client: client!(aws_sdk_cloudwatchlogs, &config, calls),
+            sleep: sleep(&config),
+            prefix: name_prefix.into(),
+        }
     }
 
     /// The log groups of a deployment.
-    ///
-    /// # Errors
-    /// As [`CloudLogs::new`].
-    pub fn of(connections: &Connections) -> Result<Self> {
+    #[must_use]
+    pub fn of(connections: &Connections) -> Self {
         let Connections { config, calls, deployment, .. } = connections;
         Self::new(config, calls, &deployment.name_prefix, &deployment.logs_region)
     }
 
-    /// The deployment's groups that exist, and what is missing in words.
+    /// The deployment's groups that exist, and the services that lack one.
     ///
     /// # Errors
     /// When CloudWatch Logs can't be asked.
     pub async fn groups(&self) -> Result<Groups> {
-        let wanted = wanted(&self.prefix);
-        let prefixes = [format!("/ecs/{}", self.prefix), sagemaker_group(&self.prefix)];
         let mut existing = BTreeSet::new();
-        for prefix in prefixes {
-            let mut token = Value::Null;
-            loop {
-                let mut input = json!({ "logGroupNamePrefix": prefix });
-                if !token.is_null() {
-                    input["nextToken"] = token;
-                }
-                let page: GroupPage = self.api.json(on("DescribeLogGroups", "log groups", &prefix), input).await?;
-                existing.extend(page.groups.into_iter().map(|group| group.name));
-                match page.next {
-                    Some(next) => token = next.into(),
-                    None => break,
-                }
+        for prefix in [format!("/ecs/{}", self.prefix), sagemaker_group(&self.prefix)] {
+            let mut found =
+                self.client.describe_log_groups().log_group_name_prefix(&prefix).into_paginator().items().send();
+            while let Some(group) = found.next().await {
+                let group = group.map_err(failed("logs:DescribeLogGroups", "log groups", &prefix))?;
+                existing.extend(group.log_group_name);
             }
         }
         let mut groups = Groups::default();
-        for Wanted { service, names, is_optional } in wanted {
+        for Wanted { service, names, is_optional } in wanted(&self.prefix) {
             let found: Vec<String> = names.into_iter().filter(|name| existing.contains(name)).collect();
             if found.is_empty() && !is_optional {
                 groups.missing.push(format!("{service} has no log group"));
@@ -90,24 +84,27 @@ impl CloudLogs {
     }
 
     async fn start(&self, search: &Search, groups: &[String]) -> Result<Running> {
-        let input = json!({
-            "logGroupNames": groups,
-            "startTime": search.from.as_secs(),
+        let started = self
+            .client
+            .start_query()
+            .set_log_group_names(Some(groups.to_vec()))
             // Both ends are whole seconds and belong to the window.
-            "endTime": search.until.as_secs(),
-            "queryString": query(search.job_id),
-            "limit": asked(search),
-        });
-        let started = self.api.json::<Started>(on("StartQuery", "log groups of", &self.prefix), input).await;
-        let started = started.map_err(|error| match fault::refusal(&error) {
-            Some((_, said)) if said.contains("retention") => {
+            .start_time(search.from.as_secs())
+            .end_time(search.until.as_secs())
+            .query_string(query(search.job_id))
+            .limit(i32::try_from(asked(search)).unwrap_or(i32::MAX))
+            .send()
+            .await;
+        let started = started.map_err(|error| match error.message() {
+            Some(said) if said.contains("retention") => {
                 let message = "the lines of that time are no longer kept, or not yet written: the log groups keep lines only \
                                for their retention";
                 Error::with(ErrorCode::NotFound, message, error)
             }
-            _ => error,
+            _ => failed("logs:StartQuery", "log groups of", &self.prefix)(error),
         })?;
-        Ok(Running { api: self.api.clone(), id: started.id, is_over: false })
+        let id = started.query_id.unwrap_or_default();
+        Ok(Running { client: self.client.clone(), id, is_over: false })
     }
 }
 
@@ -126,23 +123,22 @@ impl LogSource for CloudLogs {
         let mut pause = FIRST_PAUSE;
         let mut waited = Duration::ZERO;
         let results = loop {
-            self.api.pause(pause).await;
+            self.sleep.sleep(pause).await;
             waited += pause;
             pause = (pause * 8 / 5).min(LONGEST_PAUSE);
             let results = running.results().await?;
-            let is_done = results.status == "Complete";
             progress.send_replace(Progress {
                 searched: searched.clone(),
-                lines_found: results.rows.len() as u64,
-                bytes_scanned: results.statistics.bytes_scanned as u64,
-                is_done,
+                lines_found: results.results().len() as u64,
+                bytes_scanned: bytes_scanned(&results),
+                is_done: results.status == Some(QueryStatus::Complete),
             });
-            match results.status.as_str() {
-                "Complete" => break results,
-                "Scheduled" | "Running" | "Unknown" if waited < PATIENCE => {}
-                "Failed" | "Cancelled" | "Timeout" => {
+            match results.status.clone().unwrap_or(QueryStatus::UnknownValue) {
+                QueryStatus::Complete => break results,
+                QueryStatus::Scheduled | QueryStatus::Running | QueryStatus::UnknownValue if waited < PATIENCE => {}
+                ended @ (QueryStatus::Failed | QueryStatus::Cancelled | QueryStatus::Timeout) => {
                     running.is_over = true;
-                    let message = format!("the log search ended as {}: narrow its time window", results.status);
+                    let message = format!("the log search ended as {ended}: narrow its time window");
                     return Err(Error::new(ErrorCode::Unavailable, message));
                 }
                 _ => {
@@ -152,10 +148,10 @@ impl LogSource for CloudLogs {
             }
         };
         running.is_over = true;
-        let is_whole = results.rows.len() < asked(search);
-        let bytes_scanned = results.statistics.bytes_scanned as u64;
-        let mut lines: Vec<Line> = results.rows.into_iter().filter_map(read_row).collect();
-        // The window was widened to whole seconds; and ids in other spellings, or longer words, are sorted out here.
+        let is_whole = results.results().len() < asked(search);
+        let bytes_scanned = bytes_scanned(&results);
+        let mut lines: Vec<Line> = results.results().iter().filter_map(|row| read_row(row)).collect();
+        // The query's window is wider, in whole seconds, and its pattern also finds longer words and ids in another spelling.
         lines.retain(|line| (search.from..=search.until).contains(&line.time) && search.wants(&line.text));
         lines.sort_by_key(|line| line.time);
         lines.truncate(search.limit);
@@ -168,21 +164,22 @@ impl LogSource for CloudLogs {
 pub struct Groups {
     /// Names of those that exist.
     pub existing: Vec<String>,
-    /// Services that have none, in words.
+    /// A sentence for each service that has none.
     pub missing: Vec<String>,
 }
 
 /// A query at AWS. Dropped before it is over, it is stopped there: otherwise it would read, and cost, to its end.
 #[derive(Debug)]
 struct Running {
-    api: Api,
+    client: Client,
     id: String,
     is_over: bool,
 }
 
 impl Running {
-    async fn results(&self) -> Result<Results> {
-        self.api.json(on("GetQueryResults", "log query", &self.id), json!({ "queryId": self.id })).await
+    async fn results(&self) -> Result<GetQueryResultsOutput> {
+        let call = self.client.get_query_results().query_id(&self.id);
+        call.send().await.map_err(failed("logs:GetQueryResults", "log query", &self.id))
     }
 }
 
@@ -191,24 +188,24 @@ impl Drop for Running {
         if self.is_over {
             return;
         }
-        // Without a runtime the process is ending: AWS then stops the query by itself, after an hour at most.
+        // Without a runtime the process is ending; AWS then stops the query after an hour at most.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (api, id) = (self.api.clone(), std::mem::take(&mut self.id));
+        let (client, id) = (self.client.clone(), std::mem::take(&mut self.id));
         runtime.spawn(async move {
-            let stopped = api.json::<Value>(on("StopQuery", "log query", &id), json!({ "queryId": id })).await;
-            if let Err(error) = stopped {
-                tracing::debug!(%error, "a log query that nobody wants could not be stopped");
+            let stopped = client.stop_query().query_id(&id).send().await;
+            if let Err(error) = stopped.map_err(failed("logs:StopQuery", "log query", &id)) {
+                tracing::debug!(%error, "an abandoned log query could not be stopped");
             }
         });
     }
 }
 
-/// One line more than is wanted tells whether there are more.
+/// One line more than wanted, to see whether there are more.
 fn asked(search: &Search) -> usize {
     (search.limit + 1).min(MAX_LINES)
 }
 
-/// The runbook's query, with the group beside the stream. Without a job: every line that names one.
+/// The runbook's query, which also asks for the group. Without a job it finds every line that names one.
 fn query(job_id: Option<JobId>) -> String {
     let wanted = job_id.map_or_else(String::new, |job_id| job_id.to_string());
     format!(
@@ -222,8 +219,8 @@ struct Wanted {
     is_optional: bool,
 }
 
-/// The groups that a deployment may have, in both naming styles. The job worker stands only in topology A, the endpoint only
-/// where inference is managed.
+/// The groups that a deployment may have, in both naming styles. Only topology A has a job-worker, and only managed inference
+/// has an endpoint.
 fn wanted(prefix: &str) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = SERVICES
         .iter()
@@ -241,8 +238,8 @@ fn sagemaker_group(prefix: &str) -> String {
     format!("/aws/sagemaker/Endpoints/{prefix}-inference")
 }
 
-fn read_row(row: Vec<Field>) -> Option<Line> {
-    let field = |name: &str| row.iter().find(|field| field.name == name).map(|field| field.value.as_str());
+fn read_row(row: &[ResultField]) -> Option<Line> {
+    let field = |name: &str| row.iter().find(|field| field.field() == Some(name))?.value();
     // `@log` is the account's number and the group: `123456789012:/ecs/p/web-ui`.
     let group = field("@log").unwrap_or_default();
     Some(Line {
@@ -253,49 +250,8 @@ fn read_row(row: Vec<Field>) -> Option<Line> {
     })
 }
 
-#[derive(Debug, Deserialize)]
-struct GroupPage {
-    #[serde(rename = "logGroups", default, deserialize_with = "or_default")]
-    groups: Vec<Group>,
-    #[serde(rename = "nextToken")]
-    next: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Group {
-    #[serde(rename = "logGroupName")]
-    name: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Started {
-    #[serde(rename = "queryId")]
-    id: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Results {
-    #[serde(default, deserialize_with = "or_default")]
-    status: String,
-    #[serde(rename = "results", default, deserialize_with = "or_default")]
-    rows: Vec<Vec<Field>>,
-    #[serde(default, deserialize_with = "or_default")]
-    statistics: Statistics,
-}
-
-#[derive(Debug, Deserialize)]
-struct Field {
-    #[serde(rename = "field", default, deserialize_with = "or_default")]
-    name: String,
-    #[serde(default, deserialize_with = "or_default")]
-    value: String,
-}
-
-/// AWS sends these as floating-point numbers.
-#[derive(Debug, Default, Deserialize)]
-struct Statistics {
-    #[serde(rename = "bytesScanned", default, deserialize_with = "or_default")]
-    bytes_scanned: f64,
+fn bytes_scanned(results: &GetQueryResultsOutput) -> u64 {
+    results.statistics().map_or(0, |statistics| statistics.bytes_scanned as u64)
 }
 
 #[cfg(test)]

@@ -1,21 +1,23 @@
-//! Makes what an empty account needs, and takes it away again.
+//! Makes the resources of a deployment in an empty account, and removes them again.
 //!
-//! Everything is looked at first: a [`Plan`] says for each resource whether it is there and fits, must be made, or must be
-//! changed and how. Applying looks again before it writes, so a plan may be applied any number of times, by any number of
-//! people, and goes on where an earlier try stopped. What others have set up beside ours (policies, notifications, index
-//! fields) is kept.
+//! A [`Plan`] looks at everything first: each resource is there and fits, or must be made, or must be changed and how. Applying
+//! looks again before it writes. So a plan may be applied any number of times, by any number of people, and goes on where an
+//! earlier try stopped. It keeps what others have set up beside ours: policies, notifications, index fields.
 
 use std::fmt::Write as _;
 
 use aws_config::SdkConfig;
+use aws_sdk_sqs::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use serde::Serialize;
 use stereospot_domain::QueueRole;
 use stereospot_ports::{Error, ErrorCode, Result};
 
+use crate::by_hand::Api;
 use crate::calls::Calls;
+use crate::config::{client, sleep};
 use crate::deployment;
-use crate::signed::service::{CLOUDWATCH, DYNAMODB, LOGS, S3, SQS, STS};
-use crate::signed::{Api, on, xml};
+use crate::error::failed;
 
 pub mod alarm;
 pub(crate) mod bucket;
@@ -28,19 +30,19 @@ pub(crate) mod table;
 pub use resource::Kind;
 use resource::{Resource, Wanted};
 
-/// Longest name prefix: a bucket's name has 63 characters, and ends in `-output-123456789012`.
+/// Longest name prefix: a bucket's name has at most 63 characters, and ends in `-output-123456789012`.
 const MAX_PREFIX: usize = 43;
 
-/// Whose account it is, as seen by the credentials in use.
+/// The account that the credentials in use belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// Twelve digits.
     pub id: String,
     /// Region that everything is made in.
     pub region: String,
-    /// `aws`, or another where AWS keeps countries apart.
+    /// `aws`, `aws-cn`, `aws-us-gov` …
     pub partition: String,
-    /// ARN of who is asking.
+    /// ARN of the caller.
     pub caller: String,
 }
 
@@ -49,26 +51,27 @@ impl Account {
         format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.id)
     }
 
-    /// Who the credentials belong to.
-    pub(crate) async fn look(sts: &Api, region: &str) -> Result<Self> {
-        let answer = sts.query(on("GetCallerIdentity", "account", "of these credentials"), &[]).await?;
-        let caller = xml::first(&answer, "Arn").unwrap_or_default();
-        let id = xml::first(&answer, "Account").filter(|id| !id.is_empty());
+    /// Asks who the credentials belong to.
+    pub(crate) async fn look(sts: &aws_sdk_sts::Client, region: &str) -> Result<Self> {
+        let answer = sts.get_caller_identity().send().await;
+        let answer = answer.map_err(failed("sts:GetCallerIdentity", "account", "of these credentials"))?;
+        let caller = answer.arn.unwrap_or_default();
+        let id = answer.account.filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| Error::new(ErrorCode::Corrupt, "AWS did not say whose credentials these are"))?;
         let partition = caller.split(':').nth(1).filter(|part| !part.is_empty()).unwrap_or("aws").to_owned();
         Ok(Self { id, region: region.into(), partition, caller })
     }
 }
 
-/// How a resource stands to how it shall be.
+/// What has to be done to a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", content = "changes", rename_all = "snake_case")]
 pub enum State {
-    /// There, and as it shall be.
+    /// Nothing: it is there and as wanted.
     Fits,
-    /// Not there: will be made.
+    /// It must be made.
     Missing,
-    /// There, but otherwise: what will be changed, one sentence each.
+    /// It must be changed, with one sentence per change.
     Differs(Vec<String>),
 }
 
@@ -81,23 +84,21 @@ impl State {
 /// One resource of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// What kind of thing.
     pub kind: Kind,
-    /// Its name.
     pub name: String,
-    /// How it stands; absent when it can't be known.
+    /// Absent when the resource can't be looked at.
     #[serde(flatten)]
     pub state: Option<State>,
     /// Why it could not be looked at, or made, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// True when the credentials may not do what it needs.
+    /// True when the credentials lack a permission for it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_refused: bool,
 }
 
 impl Step {
-    /// What will be done, or was found, in one line.
+    /// One line for people: what will be done, or what was found.
     #[must_use]
     pub fn line(&self) -> String {
         let what = match (&self.problem, &self.state) {
@@ -110,14 +111,13 @@ impl Step {
     }
 }
 
-/// What provisioning will do. Making one changes nothing.
+/// What provisioning will do. Making a plan changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// Where.
     pub account: Account,
     /// First part of every name.
     pub name_prefix: String,
-    /// Everything, in the order in which it is made.
+    /// All resources, in the order in which they are made.
     pub steps: Vec<Step>,
 }
 
@@ -128,20 +128,20 @@ impl Plan {
         self.steps.iter().all(|step| step.state == Some(State::Fits) && step.problem.is_none())
     }
 
-    /// How many could not be looked at.
+    /// How many resources could not be looked at.
     #[must_use]
     pub fn unchecked(&self) -> usize {
         self.steps.iter().filter(|step| step.state.is_none()).count()
     }
 
-    /// True when what was not looked at or made was not allowed.
+    /// True when a step failed for lack of a permission.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.steps.iter().any(|step| step.is_refused)
     }
 }
 
-/// The region that the AWS profile in use names, where it names one. For those who give none.
+/// The region of the AWS profile in use, if it names one.
 pub async fn profile_region() -> Option<String> {
     use aws_config::meta::region::ProvideRegion as _;
     aws_config::profile::ProfileFileRegionProvider::new().region().await.map(|region| region.to_string())
@@ -153,36 +153,37 @@ pub struct Provisioner {
     prefix: String,
     region: String,
     endpoint: Option<String>,
-    sqs: Api,
+    sqs: aws_sdk_sqs::Client,
     s3: Api,
-    dynamodb: Api,
-    logs: Api,
-    cloudwatch: Api,
-    sts: Api,
+    dynamo: aws_sdk_dynamodb::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
+    cloudwatch: aws_sdk_cloudwatch::Client,
+    sts: aws_sdk_sts::Client,
+    sleep: SharedAsyncSleep,
 }
 
 impl Provisioner {
-    /// For the deployment with this name prefix. Asks nothing yet.
+    /// For the deployment with this name prefix. Makes no call.
     ///
     /// # Errors
-    /// [`ErrorCode::Invalid`] when no region is set, or the prefix can't begin a bucket's name.
+    /// [`ErrorCode::Invalid`] when a bucket's name can't start with the prefix.
     pub fn new(config: &SdkConfig, calls: &Calls, name_prefix: &str) -> Result<Self> {
         check_prefix(name_prefix)?;
-        let api = |service| Api::new(config, calls, service);
         Ok(Self {
             prefix: name_prefix.into(),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
             endpoint: config.endpoint_url().map(str::to_owned),
-            sqs: api(&SQS)?,
-            s3: api(&S3)?,
-            dynamodb: api(&DYNAMODB)?,
-            logs: api(&LOGS)?,
-            cloudwatch: api(&CLOUDWATCH)?,
-            sts: api(&STS)?,
+            sqs: client!(aws_sdk_sqs, config, calls),
+            s3: Api::s3(config, calls),
+            dynamo: client!(aws_sdk_dynamodb, config, calls),
+            logs: client!(aws_sdk_cloudwatchlogs, config, calls),
+            cloudwatch: client!(aws_sdk_cloudwatch, config, calls),
+            sts: client!(aws_sdk_sts, config, calls),
+            sleep: sleep(config),
         })
     }
 
-    /// What would be done. Changes nothing. A resource that can't be looked at is a problem of its own and hides no other.
+    /// Looks at all resources and changes nothing. A resource that can't be looked at has a problem; the others are still planned.
     ///
     /// # Errors
     /// When AWS doesn't say whose credentials these are.
@@ -196,11 +197,11 @@ impl Provisioner {
         Ok(Plan { account, name_prefix: self.prefix.clone(), steps })
     }
 
-    /// Makes and changes what a plan says, telling `progress` of each step when it is done or has failed, and returns the plan
-    /// as it stands afterwards. A step that fails does not keep the others from being tried.
+    /// Carries out a plan. Calls `progress` with each step that is done or has failed, and returns the plan as it is afterwards.
+    /// After a step that fails it goes on with the next.
     ///
     /// # Errors
-    /// [`ErrorCode::Conflict`] when the credentials meanwhile belong to another account.
+    /// [`ErrorCode::Conflict`] when the credentials now belong to another account.
     pub async fn apply(&self, plan: &Plan, progress: &mut (dyn FnMut(&Step) + Send)) -> Result<Plan> {
         let account = Account::look(&self.sts, &self.region).await?;
         if account.id != plan.account.id || self.prefix != plan.name_prefix {
@@ -222,16 +223,16 @@ impl Provisioner {
         Ok(Plan { account, name_prefix: self.prefix.clone(), steps })
     }
 
-    /// The `.env` of the deployment: every name that the environment file of an existing one has, `null` for what is not made
-    /// here.
+    /// The `.env` of the deployment. It has every name of an existing deployment's file, with `null` for what is not made here,
+    /// and gives a queue that does not exist yet the URL that it will have.
     ///
     /// # Errors
-    /// When a queue's URL can't be asked for. A queue that is not there yet has the URL that it will have.
+    /// When SQS can't be asked for a queue's URL.
     pub async fn env(&self, account: &Account) -> Result<String> {
         let mut env = format!("REGION={}\nNAME_PREFIX={}\n", self.region, self.prefix);
         let mut set = |key: &str, value: Option<String>| {
             let value = value.unwrap_or_else(|| "null".into());
-            // Writing to a text can't fail.
+            // Writing to a string can't fail.
             let _ = writeln!(env, "{key}={value}");
         };
         for side in ["input", "output"] {
@@ -242,7 +243,10 @@ impl Provisioner {
             let url = if QueueRole::PIPELINE.contains(role) {
                 let name = resource::queue_name(&self.prefix, *role);
                 let found = queue::url(&self.sqs, &name).await?;
-                Some(found.unwrap_or_else(|| self.expected_url(account, &name)))
+                match found {
+                    Some(url) => Some(url),
+                    None => Some(self.expected_url(account, &name).await?),
+                }
             } else {
                 None
             };
@@ -276,10 +280,12 @@ impl Provisioner {
         Ok(env)
     }
 
-    fn expected_url(&self, account: &Account, name: &str) -> String {
-        let base = SQS.endpoint(&SdkConfig::builder().build(), &self.region);
-        let base = self.endpoint.as_deref().map_or(base, |endpoint| endpoint.trim_end_matches('/').to_owned());
-        format!("{base}/{}/{name}", account.id)
+    async fn expected_url(&self, account: &Account, name: &str) -> Result<String> {
+        let base = match &self.endpoint {
+            Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
+            None => sqs_endpoint(&self.region).await?,
+        };
+        Ok(format!("{base}/{}/{name}", account.id))
     }
 
     async fn look(&self, resource: &Resource, account: &Account) -> Result<State> {
@@ -288,8 +294,8 @@ impl Provisioner {
             Wanted::Queue(wanted) => queue::look(&self.sqs, name, wanted, account).await,
             Wanted::Bucket => bucket::look(&self.s3, name).await,
             Wanted::Notifications(rules) => bucket::look_notifications(&self.s3, name, rules).await,
-            Wanted::Table(wanted) => table::look(&self.dynamodb, name, wanted).await,
-            Wanted::TimeToLive(attribute) => table::look_ttl(&self.dynamodb, name, attribute).await,
+            Wanted::Table(wanted) => table::look(&self.dynamo, name, wanted).await,
+            Wanted::TimeToLive(attribute) => table::look_ttl(&self.dynamo, name, attribute).await,
             Wanted::LogGroup => log_group::look(&self.logs, name).await,
             Wanted::FieldIndex(field) => log_group::look_index(&self.logs, name, field).await,
             Wanted::Alarm(wanted) => alarm::look(&self.cloudwatch, name, wanted).await,
@@ -299,16 +305,24 @@ impl Provisioner {
     async fn make(&self, resource: &Resource, account: &Account) -> Result<()> {
         let name = resource.name.as_str();
         match &resource.wanted {
-            Wanted::Queue(wanted) => queue::make(&self.sqs, name, wanted, account).await,
+            Wanted::Queue(wanted) => queue::make(&self.sqs, &self.sleep, name, wanted, account).await,
             Wanted::Bucket => bucket::make(&self.s3, name, &self.region).await,
-            Wanted::Notifications(rules) => bucket::make_notifications(&self.s3, name, rules).await,
-            Wanted::Table(wanted) => table::make(&self.dynamodb, name, wanted).await,
-            Wanted::TimeToLive(attribute) => table::make_ttl(&self.dynamodb, name, attribute).await,
+            Wanted::Notifications(rules) => bucket::make_notifications(&self.s3, &self.sleep, name, rules).await,
+            Wanted::Table(wanted) => table::make(&self.dynamo, &self.sleep, name, wanted).await,
+            Wanted::TimeToLive(attribute) => table::make_ttl(&self.dynamo, name, attribute).await,
             Wanted::LogGroup => log_group::make(&self.logs, name).await,
             Wanted::FieldIndex(field) => log_group::make_index(&self.logs, name, field).await,
             Wanted::Alarm(wanted) => alarm::make(&self.cloudwatch, name, wanted).await,
         }
     }
+}
+
+async fn sqs_endpoint(region: &str) -> Result<String> {
+    let invalid =
+        |why: String| Error::new(ErrorCode::Invalid, format!("SQS has no endpoint in the region {region}: {why}"));
+    let params = Params::builder().region(region).build().map_err(|error| invalid(error.to_string()))?;
+    let endpoint = DefaultResolver::new().resolve_endpoint(&params).await;
+    Ok(endpoint.map_err(|error| invalid(error.to_string()))?.url().to_owned())
 }
 
 fn step(resource: Resource, found: Result<State>) -> Step {
@@ -319,7 +333,7 @@ fn step(resource: Resource, found: Result<State>) -> Step {
     Step { kind: resource.kind, name: resource.name, state, problem, is_refused }
 }
 
-/// A prefix begins names of buckets, which are the pickiest.
+/// The prefix starts the names of buckets, whose rules are the strictest.
 fn check_prefix(prefix: &str) -> Result<()> {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_good = (1..=MAX_PREFIX).contains(&prefix.len())

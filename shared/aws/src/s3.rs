@@ -1,10 +1,10 @@
-//! Buckets: [`object_store`]'s S3 client, signed with the SDK's credentials and carried by the SDK's HTTP client.
+//! Buckets: [`object_store`]'s S3 client with the SDK's credentials and HTTP client.
 //!
-//! S3 itself sends the notifications that the deployment's rules ask for, so nothing is wrapped here.
+//! S3 itself sends the notifications, by the deployment's rules, so nothing is wrapped here.
 //!
-//! Conditional puts are S3's own (`If-None-Match: *`). A copy that must not overwrite is a multipart upload of one copied part
-//! whose completion carries that condition: atomic, at most 5 GiB, and it keeps neither tags nor attributes. A plain copy
-//! (and so a rename) is bounded by 5 GiB too. A crash in either may leave an upload that only a lifecycle rule removes.
+//! Conditional puts use S3's `If-None-Match: *`. A copy that must not overwrite is a multipart upload of one copied part, completed
+//! on that condition: atomic, at most 5 GiB, without tags and attributes. A plain copy, and so a rename, is also limited to 5 GiB.
+//! After a crash in the middle, only a lifecycle rule removes the unfinished upload.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +19,10 @@ mod absent;
 mod credentials;
 mod transport;
 
-/// Opens a bucket; asks nothing of AWS yet.
+/// Opens a bucket. Makes no call.
 ///
 /// # Errors
-/// [`ErrorCode::Invalid`] for an endpoint or a name that no request can be made of.
+/// [`ErrorCode::Invalid`] for an impossible endpoint or name.
 pub fn bucket(connections: &Connections, name: &str) -> Result<Bucket> {
     let deployment = &connections.deployment;
     let mut builder = AmazonS3Builder::new()
@@ -38,11 +38,11 @@ pub fn bucket(connections: &Connections, name: &str) -> Result<Bucket> {
             .with_endpoint(url.trim_end_matches('/'))
             .with_virtual_hosted_style_request(false)
             .with_client_options(ClientOptions::new().with_allow_http(true)),
-        // The client knows the names of the main partition only.
+        // The client only knows the endpoints of the main partition.
         None if deployment.region.starts_with("cn-") => builder
             .with_endpoint(format!("https://s3.{}.amazonaws.com.cn", deployment.region))
             .with_virtual_hosted_style_request(false),
-        // A name with dots does not fit the certificate of the virtual hosts.
+        // The certificate of the virtual hosts does not cover a name with dots.
         None => builder.with_virtual_hosted_style_request(!name.contains('.')),
     };
     let store = builder.build().map_err(|error| {
@@ -51,12 +51,12 @@ pub fn bucket(connections: &Connections, name: &str) -> Result<Bucket> {
     Ok(Bucket { name: name.into(), scheme: "s3", store: Arc::new(store) as Arc<dyn ObjectStore> })
 }
 
-/// In place of a bucket that the environment file does not name: each call fails with [`ErrorCode::NotFound`] and says so.
+/// Stands for a bucket that the environment file does not name: each call fails with [`ErrorCode::NotFound`] and says so.
 pub(crate) fn not_deployed(key: &'static str, what: &'static str) -> Bucket {
     Bucket { name: String::new(), scheme: "s3", store: Arc::new(absent::Absent { key, what }) }
 }
 
-/// As the SDK's: few attempts, spread out. Together with the transport's timeouts this bounds every request.
+/// Few attempts, spread out, as in the SDK. Together with the transport's timeouts this bounds every request.
 fn retries() -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {

@@ -1,16 +1,16 @@
 //! A queue on SQS.
 //!
-//! What SQS does otherwise than the port's doc, and what is done about it:
-//! - A void receipt deletes silently, or even deletes somebody else's message. So each receiving's end is noted here
-//!   (`ledger`), and a receipt whose lease ran out by this process's clock is refused before SQS is asked. Receipts of another
-//!   process are passed on as they are.
-//! - Nothing can be looked at without receiving it, which raises receive counts and so pushes messages of a queue with a
-//!   redrive policy toward their dead-letter queue. There [`WorkQueue::peek`] and [`WorkQueue::lease`] are refused with
-//!   [`stereospot_ports::ErrorCode::Invalid`]. On queues without one, the dead-letter queues, they receive, give back what is not
-//!   wanted, and raise the count by one. Messages in flight and delayed ones are not seen. See `sweep`.
-//! - Counts are approximate and lag up to a minute; the age of the oldest message is not among them.
-//! - Seconds are whole: waits, delays and leases are rounded up.
-//! - A batch may fail in part: what failed is sent again, and when that fails too `send` fails though some messages were sent.
+//! Where SQS differs from the port's docs, and what this module does about it:
+//! - With an expired receipt SQS deletes nothing and reports success, or deletes a message that another consumer holds. So this
+//!   process records when each of its leases ends (`ledger`) and refuses an expired receipt without asking SQS. Receipts of
+//!   another process go to SQS unchecked.
+//! - Looking at a message means receiving it, which raises its receive count and, on a queue with a redrive policy, pushes it
+//!   toward the dead-letter queue. There [`WorkQueue::peek`] and [`WorkQueue::lease`] return
+//!   [`stereospot_ports::ErrorCode::Invalid`]. On dead-letter queues they receive, give back what is not wanted, and raise the count
+//!   by one. They don't see messages in flight or delayed. See `sweep`.
+//! - Counts are approximate and lag up to a minute, and the age of the oldest message is unknown.
+//! - Waits, delays and leases are rounded up to whole seconds.
+//! - Part of a batch may fail. `send` retries that part; if it fails again, `send` fails although some messages were sent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,14 +36,14 @@ mod send;
 mod sweep;
 
 pub use attributes::{Attributes, RedrivePolicy};
-pub(crate) use attributes::{dead_letter_url, is_forbidden};
+pub(crate) use attributes::{dead_letter_url, get as attributes, is_forbidden, redrive_policy};
 pub use moves::{MAX_MOVES_PER_SECOND, MoveState, MoveTask};
 
 use ledger::Ledger;
 
-/// The longest wait that SQS takes.
+/// The longest wait that SQS accepts.
 const LONGEST_POLL: Duration = Duration::from_secs(20);
-/// Settings are asked for again after so long.
+/// Settings are read again after this time.
 const SETTINGS_LAST: Duration = Duration::from_secs(60);
 
 /// One queue; see the module's doc for where SQS differs from the port.
@@ -56,7 +56,7 @@ pub struct SqsQueue {
     /// The deployment's longest wait for one call.
     long_poll: Duration,
     known: Mutex<Option<(Attributes, Instant)>>,
-    /// When its settings could last not be asked for.
+    /// When reading the settings last failed.
     unknown_since: Mutex<Option<Instant>>,
     ledger: Ledger,
     /// One sweep at a time: two would hide messages from each other.
@@ -64,7 +64,7 @@ pub struct SqsQueue {
 }
 
 impl SqsQueue {
-    /// The queue behind a URL. Asks nothing of AWS: that it exists shows at the first call.
+    /// The queue behind a URL. Makes no call; a missing queue shows at the first one.
     #[must_use]
     pub fn new(connections: &Connections, name: QueueName, url: &str, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -80,13 +80,13 @@ impl SqsQueue {
         }
     }
 
-    /// Its URL.
+    /// The queue's URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Everything that SQS says of it, asked for now: settings, counts, retention, redrive policy.
+    /// Settings, counts, retention and redrive policy, read now.
     ///
     /// # Errors
     /// When SQS can't be asked, or there is no such queue.
@@ -96,7 +96,7 @@ impl SqsQueue {
         Ok(found)
     }
 
-    /// As [`SqsQueue::attributes`], up to a minute old: for what seldom changes.
+    /// Like [`SqsQueue::attributes`], but up to a minute old: for what rarely changes.
     async fn known(&self) -> Result<Attributes> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known {
@@ -105,7 +105,7 @@ impl SqsQueue {
         }
     }
 
-    /// The queue's own visibility timeout. None where it may not be asked for: then leases are not noted, and work goes on.
+    /// The queue's own visibility timeout. None without the permission to read it: then leases are not recorded, and work goes on.
     async fn own_visibility(&self) -> Option<Duration> {
         let is_hopeless = |at: &Instant| at.elapsed() < SETTINGS_LAST;
         if self.unknown_since.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(is_hopeless) {
@@ -125,13 +125,13 @@ impl SqsQueue {
         Call { action, kind: "queue", resource: self.url.rsplit_once('/').map_or(&self.url, |(_, name)| name) }
     }
 
-    /// One ReceiveMessage; the lease of each message is noted.
+    /// One ReceiveMessage. Records the lease of each message.
     async fn receive_once(&self, max: usize, wait: Duration, visibility: Option<Duration>) -> Result<Vec<Message>> {
         let lease = match visibility {
             Some(visibility) => Some(visibility),
             None => self.own_visibility().await,
         };
-        // Two sets of time limits only: the SDK keeps a pool of connections for each.
+        // Only two sets of time limits, because the SDK keeps a pool of connections for each.
         let work = if wait.is_zero() { Duration::ZERO } else { LONGEST_POLL };
         let received = self
             .client
@@ -158,7 +158,7 @@ impl SqsQueue {
         Ok(messages)
     }
 
-    /// Refuses a receipt that is known to be void.
+    /// Refuses a receipt that is known to be expired.
     fn check_receipt(&self, receipt: &Receipt) -> Result<()> {
         if receipt.0.is_empty() || self.ledger.is_void(receipt, self.clock.now()) {
             let (code, message) = lease_lost();
@@ -265,7 +265,7 @@ impl WorkQueue for SqsQueue {
     }
 }
 
-/// SQS's message as the port's. What SQS leaves out is taken for the first receiving, just now.
+/// Converts SQS's message. Without count or time it counts as received for the first time, now.
 fn received_at(message: aws_sdk_sqs::types::Message, now: Timestamp) -> Message {
     let attributes = message.attributes.unwrap_or_default();
     let number = |name| attributes.get(&name).and_then(|text| text.parse::<i64>().ok());
@@ -279,7 +279,7 @@ fn received_at(message: aws_sdk_sqs::types::Message, now: Timestamp) -> Message 
     }
 }
 
-/// Up to whole seconds: a lease must not be shorter than was asked for.
+/// Rounds up to whole seconds: a lease must not be shorter than requested.
 fn ceil(duration: Duration) -> Duration {
     Duration::from_secs(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
 }

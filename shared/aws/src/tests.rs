@@ -1,4 +1,4 @@
-//! Opening deployments that are not whole, from recorded exchanges.
+//! Opening incomplete deployments, with recorded exchanges.
 
 use stereospot_domain::QueueRole;
 
@@ -11,7 +11,7 @@ const FILE: &str = "REGION=us-east-1\nINPUT_BUCKET_NAME=in\nOUTPUT_BUCKET_NAME=o
                     CHUNKING_QUEUE_URL=https://sqs.us-east-1.amazonaws.com/1/p-chunking";
 
 async fn open(answer: &str) -> Result<Opened> {
-    let replay = Replay::new(&[(400, answer); 2]);
+    let replay = Replay::in_order(&[(400, answer); 2]);
     let deployment = Deployment::parse(FILE, &|_| None).expect("the file is whole");
     AwsBackend::connect(replay.connections(deployment), Arc::new(SystemClock)).await
 }

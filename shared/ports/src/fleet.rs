@@ -1,4 +1,4 @@
-//! The services whose tasks do the work, and how many of them there are.
+//! The services whose tasks do the work, and how many tasks each has.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,48 +11,100 @@ use crate::error::{Error, ErrorCode, Result};
 #[cfg(any(test, feature = "conformance"))]
 pub mod memory;
 
-/// Between how many tasks the platform's own scaling moves a service.
+/// The numbers of tasks between which the platform scales a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Not fewer.
     pub min: u32,
-    /// Not more.
     pub max: u32,
-    /// True when scaling is suspended: then nothing changes a number that was set by hand.
+    /// While scaling is suspended, a number set by hand stays.
     pub is_suspended: bool,
+}
+
+/// Whether the platform changes a service's number of tasks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Scaling {
+    /// Nothing scales the service.
+    #[default]
+    Off,
+    /// The platform scales it between these limits.
+    Within(Limits),
+    /// The limits can't be read, for this reason.
+    Unknown(String),
+}
+
+impl Scaling {
+    /// The limits, if there are any and they are known.
+    #[must_use]
+    pub fn limits(&self) -> Option<Limits> {
+        match self {
+            Scaling::Within(limits) => Some(*limits),
+            Scaling::Off | Scaling::Unknown(_) => None,
+        }
+    }
+}
+
+/// Why a service is not steady.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The last rollout failed, with the platform's reason.
+    RolloutFailed(String),
+    /// Fewer tasks run than should, with the platform's last event.
+    TooFewTasks(String),
+    /// A rollout is under way.
+    RollingOut,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::RolloutFailed(reason) => write!(f, "the rollout failed: {reason}"),
+            Note::TooFewTasks(event) => f.write_str(event),
+            Note::RollingOut => f.write_str("a rollout is under way"),
+        }
+    }
 }
 
 /// One service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// Its name: `media-worker`, `video-worker` …
+    /// `media-worker`, `video-worker` …
     pub name: String,
     /// How many tasks it should have.
     pub desired: u32,
-    /// How many run. 0 of 0 is normal while queues are empty.
+    /// 0 running of 0 desired is normal while queues are empty.
     pub running: u32,
-    /// How many are being started.
+    /// Tasks that are starting.
     pub pending: u32,
-    /// The limits of the platform's scaling; absent where nothing scales it.
-    pub limits: Option<Limits>,
-    /// Why fewer run than should, or what is being rolled out, in the platform's own words; absent when all is steady.
-    pub note: Option<String>,
+    pub scaling: Scaling,
+    /// Absent when the service is steady.
+    pub note: Option<Note>,
 }
 
 impl Service {
-    /// True when it has no task and should have none: normal while queues are empty, not a fault.
+    /// What there is to say about the service, in a sentence.
+    #[must_use]
+    pub fn remark(&self) -> Option<String> {
+        match (&self.note, &self.scaling) {
+            (Some(note), _) => Some(note.to_string()),
+            (None, Scaling::Unknown(why)) => Some(limits_unknown(why)),
+            (None, Scaling::Off | Scaling::Within(_)) => None,
+        }
+    }
+
+    /// True when it has no task and should have none: normal while queues are empty.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.desired == 0 && self.running == 0 && self.pending == 0
     }
 
-    /// What will become of a number of tasks that is set by hand, in a sentence; absent when it stays.
+    /// Why a number of tasks set by hand may change again, in a sentence; none when it stays.
     #[must_use]
     pub fn scaling_warning(&self, desired: u32) -> Option<String> {
-        let Limits { min, max, is_suspended } = self.limits?;
-        if is_suspended {
-            return None;
-        }
+        let Limits { min, max, .. } = match &self.scaling {
+            Scaling::Within(limits) if !limits.is_suspended => *limits,
+            Scaling::Unknown(why) => return Some(limits_unknown(why)),
+            Scaling::Within(_) | Scaling::Off => return None,
+        };
         let outside = if desired < min || desired > max { " soon, as it lies outside them" } else { "" };
         Some(format!(
             "scaling keeps {} between {min} and {max} tasks: it may change {desired} again{outside}",
@@ -61,36 +113,39 @@ impl Service {
     }
 }
 
-/// What became of a change.
+fn limits_unknown(why: &str) -> String {
+    format!("its scaling limits are not known: {why}")
+}
+
+/// The result of scaling a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scaled {
-    /// The service.
     pub name: String,
-    /// How many tasks it should have had before.
+    /// The desired number before.
     pub before: u32,
-    /// How many it should have now.
+    /// The desired number now.
     pub desired: u32,
-    /// That the number may not last, in a sentence; absent when it does.
+    /// Why the number may not last, in a sentence; none when it does.
     pub warning: Option<String>,
 }
 
 /// The services of a deployment.
 #[async_trait]
 pub trait Fleet: fmt::Debug + Send + Sync + 'static {
-    /// Every service of the pipeline that exists, by name. One that is not deployed is left out: that is no error.
+    /// The pipeline's services that exist, sorted by name. One that is not deployed is left out, and is no error.
     ///
     /// # Errors
     /// When the platform can't be asked.
     async fn services(&self) -> Result<Vec<Service>>;
 
-    /// Sets how many tasks a service should have. Setting the same number again changes nothing. Tasks start and stop
-    /// afterwards: see [`Fleet::services`]. The platform's scaling may change the number again: [`Scaled::warning`] says so.
+    /// Sets how many tasks a service should have. Returns before the tasks start or stop: see [`Fleet::services`]. The same
+    /// number again changes nothing. The platform may change the number again: see [`Scaled::warning`].
     ///
     /// # Errors
     /// [`ErrorCode::NotFound`] when there is no such service.
     async fn scale(&self, service: &str, desired: u32) -> Result<Scaled>;
 
-    /// Makes sure that a service should have at least one task. Where it should already, nothing is changed.
+    /// Gives a service at least one task. Changes nothing if it should have one already.
     ///
     /// # Errors
     /// [`ErrorCode::NotFound`] when there is no such service.
@@ -104,25 +159,25 @@ pub trait Fleet: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Keeps the task that asks from being chosen when the platform takes tasks away. A worker holds it as long as it holds a
-/// lease, so that scaling in ends idle tasks and not half a segment's work.
+/// Keeps the platform from stopping the calling task when it scales in. A worker holds the protection as long as it holds a
+/// lease, so that scaling in ends idle tasks instead of half-done work.
 #[async_trait]
 pub trait TaskProtection: fmt::Debug + Send + Sync + 'static {
-    /// Protects this task for at least `duration` from now on, and says until when. Asking again prolongs it. If the task dies,
-    /// protection ends with it.
+    /// Protects this task for at least `duration` from now on, and returns the end. Calling again prolongs it. The protection
+    /// ends with the task.
     ///
     /// # Errors
-    /// When the platform refuses: the work may go on, it is only not protected.
+    /// When the platform refuses. The work can go on without protection.
     async fn protect(&self, duration: Duration) -> Result<Option<Timestamp>>;
 
-    /// Ends the protection. Asking again changes nothing.
+    /// Ends the protection. Calling again changes nothing.
     ///
     /// # Errors
-    /// When the platform can't be asked: protection then ends at its time.
+    /// When the platform can't be asked: the protection then ends when its time is over.
     async fn release(&self) -> Result<()>;
 }
 
-/// There is no service of this name.
+/// The error for a service that does not exist.
 #[must_use]
 pub fn unknown(service: &str) -> Error {
     Error::new(ErrorCode::NotFound, format!("there is no service named {service} in this deployment"))

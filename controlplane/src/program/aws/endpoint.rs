@@ -17,7 +17,7 @@ pub(crate) async fn endpoint(args: &args::Endpoint) -> anyhow::Result<bool> {
         format!("{} names no SAGEMAKER_ENDPOINT_NAME: this deployment has no endpoint", args.env_file.display())
     })?;
     let Connections { config, calls, .. } = Connections::open(deployment).await;
-    let endpoints = Endpoints::new(&config, &calls)?;
+    let endpoints = Endpoints::new(&config, &calls);
     let set = args.set.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
     let unset = args.unset.iter().map(|key| (key.clone(), None));
     let change = Change { image: args.image.clone(), environment: set.chain(unset).collect() };

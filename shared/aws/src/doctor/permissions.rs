@@ -1,22 +1,23 @@
-//! What the credentials in use may do, found without doing it.
+//! Finds out what the credentials in use may do, without doing it.
 //!
-//! First by asking IAM (`iam:SimulatePrincipalPolicy`), which knows all of it but is itself a permission that few roles have.
-//! Otherwise by calls that can't change anything ([`attempt`]). What neither tells is not known, and said to be so.
+//! IAM knows all of it (`iam:SimulatePrincipalPolicy`), but few roles may ask IAM. Otherwise calls that can't change anything
+//! ([`attempt`]) answer. What neither answers is reported as not known.
 
 use futures::StreamExt;
 use futures::stream;
-use stereospot_ports::Error;
+use serde::Deserialize;
+use stereospot_ports::{Error, ErrorCode};
 
 use super::attempt::{self, Apis};
 use super::report::{Permission, Verdict};
+use crate::by_hand::{Api, Request};
 use crate::deployment::Deployment;
 use crate::provision::Account;
-use crate::signed::{Api, on, xml};
 
-/// Questions to IAM at once: it allows few.
+/// Questions to IAM at once: it throttles early.
 const AT_ONCE: usize = 3;
 
-/// What of ours needs which action. On the queues that workers receive from:
+/// The actions that stereospot needs, and what for. On the queues that workers receive from:
 const ON_QUEUES: [(&str, &str); 6] = [
     ("sqs:GetQueueAttributes", "watching queues"),
     ("sqs:SendMessage", "replay, repair and reassembly trigger"),
@@ -64,8 +65,8 @@ const ON_EVERYTHING: [(&str, &str); 5] = [
 const ON_ENDPOINT: [(&str, &str); 2] =
     [("sagemaker:InvokeEndpointAsync", "managed inference"), ("sagemaker:UpdateEndpoint", "endpoint update")];
 
-/// Every action that ours needs on what the deployment has, each with what is known. `dead_letters` are names of queues;
-/// `seen` are actions that were just seen to work.
+/// Every action that stereospot needs on the deployment's resources, each with a verdict; and notes. `dead_letters` are names of
+/// queues, `seen` are actions that have just worked.
 pub(super) async fn look(
     apis: &Apis<'_>,
     deployment: &Deployment,
@@ -85,7 +86,7 @@ pub(super) async fn look(
             };
             let mut wanted = wanted.into_iter();
             let mut answers: Vec<_> = stream::iter(wanted.next()).then(&ask).collect().await;
-            // Who may not ask once may not ask at all.
+            // Without the permission for the first question the others would fail as well.
             if answers.iter().all(|(_, _, verdicts)| verdicts.is_ok()) {
                 let others: Vec<_> = stream::iter(wanted.map(&ask)).buffered(AT_ONCE).collect().await;
                 answers.extend(others);
@@ -153,7 +154,7 @@ fn wanted(deployment: &Deployment, account: &Account, dead_letters: &[String]) -
     wanted
 }
 
-/// The tables of ours that the deployment names: purpose and name.
+/// The tables that the deployment names and stereospot uses: purpose and name.
 pub(super) fn tables(deployment: &Deployment) -> Vec<(&'static str, &str)> {
     let tables = &deployment.tables;
     [
@@ -181,14 +182,14 @@ fn known(wanted: Vec<(String, Actions)>, verdict: impl Fn(&str, &str) -> Verdict
 enum Principal {
     /// May do everything.
     Root,
-    /// A user's or role's ARN, whose policies IAM can be asked about.
+    /// The ARN of a user or role whose policies IAM knows.
     Policies(String),
-    /// A federated user, or somebody whose policies stand elsewhere.
+    /// A federated user, or one whose policies are elsewhere.
     Unknown,
 }
 
-/// A session of a role says `assumed-role/NAME/SESSION`; the role itself is asked about. Its path is not in there: IAM then
-/// does not find it, and it is not known.
+/// The caller as IAM knows it. A role's session is called `assumed-role/NAME/SESSION`, which leaves out the role's path: IAM does
+/// not find a role that has one.
 fn principal(account: &Account) -> Principal {
     let resource = account.caller.splitn(6, ':').nth(5).unwrap_or_default();
     let mut parts = resource.split('/');
@@ -208,17 +209,45 @@ async fn simulate(
     resource: &str,
     actions: &Actions,
 ) -> Result<Vec<(String, Verdict)>, Error> {
-    let mut parameters = vec![
-        ("PolicySourceArn".to_owned(), principal.to_owned()),
-        ("ResourceArns.member.1".to_owned(), resource.to_owned()),
-    ];
-    for (number, (action, _)) in (1..).zip(actions) {
-        parameters.push((format!("ActionNames.member.{number}"), (*action).to_owned()));
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Answer {
+        simulate_principal_policy_result: Simulated,
     }
-    let answer = iam.query(on("SimulatePrincipalPolicy", "principal", principal), &parameters).await?;
-    let decisions = xml::all(&answer, "EvalDecision").into_iter().map(|decision| match decision {
-        "allowed" => Verdict::Allowed,
-        _ => Verdict::Missing,
-    });
-    Ok(xml::all(&answer, "EvalActionName").into_iter().map(str::to_owned).zip(decisions).collect())
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Simulated {
+        #[serde(default)]
+        evaluation_results: Members,
+    }
+    #[derive(Default, Deserialize)]
+    struct Members {
+        #[serde(default)]
+        member: Vec<Evaluated>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Evaluated {
+        eval_action_name: String,
+        eval_decision: String,
+    }
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    body.append_pair("Action", "SimulatePrincipalPolicy").append_pair("Version", "2010-05-08");
+    body.append_pair("PolicySourceArn", principal).append_pair("ResourceArns.member.1", resource);
+    for (number, (action, _)) in (1..).zip(actions) {
+        body.append_pair(&format!("ActionNames.member.{number}"), action);
+    }
+    let request = Request {
+        action: "iam:SimulatePrincipalPolicy",
+        method: "POST",
+        path: "/".into(),
+        content_type: Some("application/x-www-form-urlencoded"),
+        body: body.finish(),
+    };
+    let answer = iam.send(request, "principal", principal).await?;
+    let answer: Answer = quick_xml::de::from_str(&answer)
+        .map_err(|error| Error::with(ErrorCode::Corrupt, "IAM answered in an unknown shape", error))?;
+    let verdict = |decision: &str| if decision == "allowed" { Verdict::Allowed } else { Verdict::Missing };
+    let members = answer.simulate_principal_policy_result.evaluation_results.member.into_iter();
+    Ok(members.map(|one| (one.eval_action_name, verdict(&one.eval_decision))).collect())
 }

@@ -1,47 +1,43 @@
-//! What a check found, for people and for programs.
+//! The result of a check, for people and for programs.
 
 use std::fmt;
 
 use serde::Serialize;
 use stereospot_domain::Topology;
 
-/// Everything that was found. Nothing was changed to find it.
+/// Everything that the check found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
-    /// Region of everything but perhaps the logs.
+    /// Region of everything except the logs, which may be elsewhere.
     pub region: String,
     /// First part of every name.
     pub name_prefix: String,
-    /// The account; absent when AWS does not say.
+    /// Absent when AWS does not say, as is the caller.
     pub account: Option<String>,
-    /// ARN of who is asking; absent as above.
+    /// ARN of the caller.
     pub caller: Option<String>,
     /// `A` with a job-worker, `B` without.
     pub topology: Topology,
-    /// Buckets that the environment file names.
+    /// Buckets, queues and tables that the environment file names.
     pub buckets: Vec<BucketFound>,
-    /// Queues that it names.
     pub queues: Vec<QueueFound>,
-    /// Tables that it names.
     pub tables: Vec<TableFound>,
-    /// Services of its cluster.
     pub services: Vec<ServiceFound>,
     /// Log groups that exist.
     pub log_groups: Vec<String>,
-    /// The SageMaker endpoint, where there is one.
     pub endpoint: Option<EndpointFound>,
-    /// True or false where an inference server is named: it answers, or not.
+    /// Absent when no inference server is named.
     pub inference_server_answers: Option<bool>,
-    /// What may be done, as far as it can be known without doing it; empty where that was not asked for.
+    /// Empty when permissions were not checked.
     pub permissions: Vec<Permission>,
-    /// What is wrong, the worst first, each with what to do.
+    /// The worst first.
     pub problems: Vec<Problem>,
-    /// What is good to know, and no fault.
+    /// Worth knowing, but no problem.
     pub notes: Vec<String>,
 }
 
 impl Report {
-    /// True when nothing keeps jobs from going through.
+    /// True when nothing stops jobs.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.problems.iter().all(|problem| problem.severity != Severity::Error)
@@ -49,7 +45,7 @@ impl Report {
 }
 
 impl Report {
-    /// Actions whose permission is not known, what needs each, and on how many things.
+    /// Actions with an unknown permission: the action, what needs it, and on how many resources.
     fn not_known(&self) -> Vec<(&'static str, &'static str, usize)> {
         let mut found: Vec<(&'static str, &'static str, usize)> = Vec::new();
         for permission in self.permissions.iter().filter(|permission| permission.verdict == Verdict::NotKnown) {
@@ -70,56 +66,46 @@ impl Report {
 pub struct BucketFound {
     /// What it holds.
     pub purpose: &'static str,
-    /// Its name.
     pub name: String,
-    /// Absent when it can't be looked at: then a problem says why.
+    /// Absent when it can't be looked at: then a problem says why. The same holds for the others below.
     pub is_there: Option<bool>,
-    /// Notification rules that should be there and are not.
+    /// Notification rules that are missing.
     pub missing_rules: Vec<String>,
 }
 
 /// One queue with its dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QueueFound {
-    /// Its name.
     pub name: String,
-    /// Its URL.
     pub url: String,
-    /// As of buckets.
     pub is_there: Option<bool>,
-    /// What it holds and how it is set; absent when it is missing or can't be looked at.
+    /// Absent when the queue is missing or can't be looked at.
     pub depth: Option<Depth>,
-    /// Its dead-letter queue; absent when there is none.
+    /// Absent when there is none.
     pub dead_letter: Option<DeadLetterFound>,
 }
 
-/// What a queue holds and how it is set. Counts are approximate and may lag a minute.
+/// Counts and settings of a queue. Counts are approximate and may lag a minute.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Depth {
-    /// Can be received.
     pub ready: u64,
-    /// Being worked on.
     pub in_flight: u64,
-    /// Delayed.
     pub delayed: u64,
-    /// Seconds that a received message stays hidden.
+    /// How long a received message stays hidden.
     pub visibility_secs: u64,
-    /// Seconds after which a message is forgotten, counted from its first sending.
+    /// How long SQS keeps a message, from its first sending.
     pub retention_secs: u64,
-    /// After so many receives a message is dead-lettered.
+    /// Absent without a redrive policy.
     pub max_receives: Option<u32>,
 }
 
 /// A dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DeadLetterFound {
-    /// Its name.
     pub name: String,
-    /// True when the queue's redrive policy names it; false when it was found by its name only.
+    /// True when the queue's redrive policy names it; false when it was found by its name.
     pub is_in_policy: bool,
-    /// As of buckets.
     pub is_there: Option<bool>,
-    /// As of queues.
     pub depth: Option<Depth>,
 }
 
@@ -128,45 +114,35 @@ pub struct DeadLetterFound {
 pub struct TableFound {
     /// What it holds.
     pub purpose: &'static str,
-    /// Its name.
     pub name: String,
-    /// As of buckets.
     pub is_there: Option<bool>,
-    /// DynamoDB's word; absent when it is missing or can't be looked at.
+    /// DynamoDB's word; absent when the table is missing or can't be looked at.
     pub status: Option<String>,
-    /// Rows as DynamoDB last counted, some hours ago.
+    /// DynamoDB counts every few hours.
     pub rows: Option<u64>,
-    /// Its indexes.
     pub indexes: Vec<String>,
 }
 
 /// One service.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServiceFound {
-    /// Its name.
     pub name: String,
-    /// Tasks it should have.
     pub desired: u32,
-    /// Tasks that run.
     pub running: u32,
-    /// Tasks that are being started.
     pub pending: u32,
-    /// Fewest and most tasks that scaling gives it.
+    /// Fewest and most tasks, if the service is scaled.
     pub limits: Option<(u32, u32)>,
-    /// What ECS says about it.
+    /// Why the service is not steady.
     pub note: Option<String>,
 }
 
 /// The SageMaker endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EndpointFound {
-    /// Its name.
     pub name: String,
-    /// As of buckets.
     pub is_there: Option<bool>,
-    /// SageMaker's word; absent when it is missing or can't be looked at.
+    /// SageMaker's word; absent when the endpoint is missing or can't be looked at.
     pub status: Option<String>,
-    /// Images that it runs.
     pub images: Vec<String>,
 }
 
@@ -174,24 +150,22 @@ pub struct EndpointFound {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It is.
     Allowed,
-    /// It is not.
+    /// Not allowed.
     Missing,
-    /// It can't be known without doing it.
+    /// Only doing it would show.
     NotKnown,
 }
 
-/// One action on one thing.
+/// The permission for one action on one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Permission {
-    /// As policies write it: `sqs:ChangeMessageVisibility`.
+    /// As in policies: `sqs:ChangeMessageVisibility`.
     pub action: &'static str,
-    /// On what, as an ARN.
+    /// An ARN.
     pub resource: String,
-    /// What of ours needs it.
+    /// What stereospot needs it for.
     pub needed_for: &'static str,
-    /// Whether it is allowed.
     pub verdict: Verdict,
 }
 
@@ -199,18 +173,17 @@ pub struct Permission {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Jobs can't go through, or can't be watched.
+    /// Jobs can't be processed, or can't be watched.
     Error,
     /// Something will not work, or messages may be lost.
     Warning,
 }
 
-/// Something that is wrong.
+/// A problem that the check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// How bad.
     pub severity: Severity,
-    /// A sentence that says what to do.
+    /// A sentence that also says what to do.
     pub what: String,
 }
 
@@ -297,7 +270,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Of what has nothing to show: gone, or not asked.
+/// The word for a thing without details: gone, or not looked at.
 fn lacking(is_there: Option<bool>) -> &'static str {
     if is_there == Some(false) { "MISSING" } else { "not known" }
 }

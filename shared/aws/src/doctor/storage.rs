@@ -1,18 +1,18 @@
-//! Buckets, queues and tables: what jobs need to go through at all.
+//! Buckets, queues and tables: what every job needs.
 
-use std::collections::BTreeMap;
-
+use aws_sdk_dynamodb::types::TableStatus;
 use futures::future::join_all;
-use serde_json::Value;
 use stereospot_domain::QueueRole;
-use stereospot_ports::ErrorCode;
+use stereospot_ports::{ErrorCode, Result};
 
 use super::report::{BucketFound, DeadLetterFound, Depth, QueueFound, Severity, TableFound};
 use super::{Complaints, Doctor, permissions};
 use crate::deployment::{key, visibility};
-use crate::provision::{State, bucket, queue, table};
+use crate::error::Call;
+use crate::provision::{State, bucket, table};
+use crate::sqs::{Attributes, RedrivePolicy, attributes, dead_letter_url};
 
-/// Below this retention a dead-lettered message may be gone before anybody looks: it is counted from the first sending.
+/// With a shorter retention a dead-lettered message may be gone before anyone looks: retention counts from the first sending.
 const SHORT_RETENTION_SECS: u64 = 5 * 86_400;
 /// The indexes that jobs are listed by.
 const INDEXES: [&str; 2] = ["status-completed_at", "status-created_at"];
@@ -69,10 +69,10 @@ impl Doctor<'_> {
         (found, complaints)
     }
 
-    /// Rules that a bucket lacks, in words. Whether the queue's ARN is of this account is not looked at: its name is.
+    /// The rules that a bucket lacks, in words. Compares the queue's name, not its account.
     async fn rules(&self, bucket: &str, wanted: Vec<(String, &str, &str)>, complaints: &mut Complaints) -> Vec<String> {
-        let told = match bucket::told(&self.s3, bucket).await {
-            Ok(told) => told,
+        let notified = match bucket::notified(&self.s3, bucket).await {
+            Ok(notified) => notified,
             Err(error) => {
                 complaints.unasked(Severity::Warning, error);
                 return Vec::new();
@@ -80,12 +80,12 @@ impl Doctor<'_> {
         };
         let mut missing = Vec::new();
         for (queue, prefix, suffix) in wanted {
-            let is_told = told.iter().any(|rule| {
+            let is_there = notified.iter().any(|rule| {
                 rule.queue_arn.rsplit(':').next() == Some(queue.as_str())
                     && rule.prefix == prefix
                     && rule.suffix == suffix
             });
-            if !is_told {
+            if !is_there {
                 let rule = format!("{prefix}*{suffix} to {queue}");
                 complaints
                     .error(format!("the bucket {bucket} does not tell {rule}: add the notification, or run provision"));
@@ -112,14 +112,11 @@ impl Doctor<'_> {
     async fn queue(&self, role: QueueRole, url: &str) -> (QueueFound, Complaints) {
         let mut complaints = Complaints::default();
         let name = url.rsplit('/').next().unwrap_or(url).to_owned();
-        let (is_there, attributes) = match queue::attributes(&self.sqs, &name, url).await {
+        let (is_there, attributes) = match self.attributes(&name, url).await {
             Ok(attributes) => (Some(true), Some(attributes)),
             Err(error) => (complaints.gone_or_unasked(Severity::Error, error), None),
         };
-        let redrive = attributes
-            .as_ref()
-            .and_then(|attributes| serde_json::from_str::<Value>(attributes.get("RedrivePolicy")?).ok());
-        let depth = attributes.as_ref().map(|attributes| depth(attributes, redrive.as_ref()));
+        let depth = attributes.as_ref().map(depth);
         if let Some(depth) = depth.as_ref().filter(|depth| depth.visibility_secs < visibility(role).as_secs()) {
             complaints.notes.push(format!(
                 "{name} hides messages for {} s; {} s is usual: work that takes longer without extending its lease is done twice",
@@ -128,25 +125,29 @@ impl Doctor<'_> {
             ));
         }
         let is_policy_known = attributes.is_some();
+        let redrive = attributes.and_then(|attributes| attributes.redrive);
         let dead_letter = self.dead_letter(&name, url, redrive.as_ref(), is_policy_known, &mut complaints).await;
         (QueueFound { name, url: url.into(), is_there, depth, dead_letter }, complaints)
+    }
+
+    async fn attributes(&self, name: &str, url: &str) -> Result<Attributes> {
+        let call = Call { action: "sqs:GetQueueAttributes", kind: "queue", resource: name };
+        attributes(&self.connections.sqs, url, call).await
     }
 
     async fn dead_letter(
         &self,
         queue_name: &str,
         queue_url: &str,
-        redrive: Option<&Value>,
+        redrive: Option<&RedrivePolicy>,
         is_policy_known: bool,
         complaints: &mut Complaints,
     ) -> Option<DeadLetterFound> {
-        let arn = redrive.and_then(|redrive| redrive["deadLetterTargetArn"].as_str());
-        let is_in_policy = arn.is_some();
-        let name = arn.and_then(|arn| arn.rsplit(':').next()).map_or(format!("{queue_name}-dlq"), str::to_owned);
-        // A dead-letter queue lies in its queue's account and region: no other permission is needed to find it.
-        let url = queue_url.rsplit_once('/').map_or(name.clone(), |(base, _)| format!("{base}/{name}"));
-        let (is_there, depth) = match queue::attributes(&self.sqs, &name, &url).await {
-            Ok(attributes) => (Some(true), Some(depth(&attributes, None))),
+        let is_in_policy = redrive.is_some();
+        let url = dead_letter_url(queue_url, redrive);
+        let name = url.rsplit('/').next().unwrap_or(&url).to_owned();
+        let (is_there, depth) = match self.attributes(&name, &url).await {
+            Ok(attributes) => (Some(true), Some(depth(&attributes))),
             Err(error) if error.code() == ErrorCode::NotFound && !is_policy_known => return None,
             Err(error) if error.code() == ErrorCode::NotFound && !is_in_policy => {
                 complaints.warn(format!(
@@ -198,42 +199,38 @@ impl Doctor<'_> {
                 complaints.error(format!("{key} is missing in the environment file: name the table"));
             }
         }
-        // At once: where nothing answers, each takes its whole time limit.
-        let described = join_all(named.iter().map(|(_, name)| table::describe(&self.dynamodb, name))).await;
+        // At once: if nothing answers, each look takes its whole time limit.
+        let described = join_all(named.iter().map(|(_, name)| table::describe(&self.connections.dynamo, name))).await;
         let mut tables = Vec::new();
         for ((purpose, name), described) in named.into_iter().zip(described) {
             let (is_there, found) = match described {
-                Ok(Some(found)) => (Some(true), found),
+                Ok(Some(found)) => (Some(true), Some(found)),
                 Ok(None) => {
                     complaints.error(format!(
                         "the table {name} does not exist: check its name and the region, or run provision"
                     ));
-                    (Some(false), Value::Null)
+                    (Some(false), None)
                 }
                 Err(error) => {
                     complaints.unasked(Severity::Error, error);
-                    (None, Value::Null)
+                    (None, None)
                 }
             };
-            let indexes: Vec<String> = found["GlobalSecondaryIndexes"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|index| index["IndexName"].as_str().map(str::to_owned))
-                .collect();
-            if purpose == "jobs" && !found.is_null() {
+            let indexes = found.iter().flat_map(|found| found.global_secondary_indexes());
+            let indexes: Vec<String> = indexes.filter_map(|index| index.index_name.clone()).collect();
+            if purpose == "jobs" && found.is_some() {
                 for index in INDEXES.iter().filter(|index| !indexes.iter().any(|found| found == **index)) {
                     complaints
                         .error(format!("the table {name} has no index {index}: jobs can't be listed; run provision"));
                 }
             }
-            let status = found["TableStatus"].as_str().map(str::to_owned);
+            let found = found.as_ref();
             tables.push(TableFound {
                 purpose,
                 name: name.into(),
                 is_there,
-                status,
-                rows: found["ItemCount"].as_u64(),
+                status: found.and_then(|found| found.table_status()).map(TableStatus::to_string),
+                rows: found.and_then(|found| u64::try_from(found.item_count?).ok()),
                 indexes,
             });
         }
@@ -241,17 +238,13 @@ impl Doctor<'_> {
     }
 }
 
-fn depth(attributes: &BTreeMap<String, String>, redrive: Option<&Value>) -> Depth {
-    let number = |name: &str| attributes.get(name).and_then(|value| value.parse().ok()).unwrap_or(0);
-    let receives = redrive.map(|redrive| &redrive["maxReceiveCount"]);
+fn depth(attributes: &Attributes) -> Depth {
     Depth {
-        ready: number("ApproximateNumberOfMessages"),
-        in_flight: number("ApproximateNumberOfMessagesNotVisible"),
-        delayed: number("ApproximateNumberOfMessagesDelayed"),
-        visibility_secs: number("VisibilityTimeout"),
-        retention_secs: number("MessageRetentionPeriod"),
-        max_receives: receives
-            .and_then(|count| count.as_u64().or_else(|| count.as_str()?.parse().ok()))
-            .and_then(|count| u32::try_from(count).ok()),
+        ready: attributes.stats.ready,
+        in_flight: attributes.stats.in_flight,
+        delayed: attributes.stats.delayed,
+        visibility_secs: attributes.settings.visibility.as_secs(),
+        retention_secs: attributes.retention.as_secs(),
+        max_receives: attributes.settings.max_receives,
     }
 }

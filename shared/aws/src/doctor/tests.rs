@@ -1,18 +1,16 @@
-use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use serde_json::{Value, json};
 
 use super::report::Permission;
 use super::*;
-use crate::signed::replay::Replay;
+use crate::replay::Replay;
 
-const IDENTITY: &str = "<R><Arn>arn:aws:sts::123456789012:assumed-role/media-worker/task</Arn>\
-    <Account>123456789012</Account></R>";
+const IDENTITY: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult>\
+    <Arn>arn:aws:sts::123456789012:assumed-role/media-worker/task</Arn><Account>123456789012</Account>\
+    </GetCallerIdentityResult></GetCallerIdentityResponse>";
 const QUEUE: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/stereo-spot-chunking";
 
 async fn report(replay: &Replay, env: &str) -> Report {
-    let deployment = Deployment::parse(env, &|_| None).unwrap();
-    let connector = SharedHttpConnector::new(replay.clone());
-    examine(&Connections::of(deployment, replay.config(), connector)).await.unwrap()
+    examine(&replay.connections(Deployment::parse(env, &|_| None).unwrap())).await
 }
 
 fn attributes(ready: &str, redrive: Option<Value>) -> Value {
@@ -60,7 +58,7 @@ async fn what_could_not_be_asked_is_not_missing_and_its_reason_is_said_once() {
         "REGION=eu-central-1\nINPUT_BUCKET_NAME=in\nCHUNKING_QUEUE_URL={QUEUE}\nJOBS_TABLE_NAME=j\nSAGEMAKER_ENDPOINT_NAME=e"
     );
     let code = "ExpiredTokenException";
-    let xml = "<Error><Code>ExpiredToken</Code><Message>m</Message></Error>";
+    let xml = "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>m</Message></Error></ErrorResponse>";
     let mut replay = Replay::default().raw("GetCallerIdentity", 403, &[], xml);
     replay = replay.raw("GET /in?list-type=2&max-keys=1", 400, &[], xml);
     for action in ["GetQueueAttributes", "GetQueueAttributes", "DescribeTable", "DescribeEndpoint"] {
@@ -70,7 +68,7 @@ async fn what_could_not_be_asked_is_not_missing_and_its_reason_is_said_once() {
         replay = replay.refuse(action, code, "expired");
     }
     let expired = report(&replay, &env).await;
-    // And where nothing answers at all: each call's own sentence, of which one is enough.
+    // If nothing answers at all, every call fails with its own sentence, and one is enough.
     let silent = report(&Replay::default(), &env).await;
     for (report, says) in [(expired, "the AWS credentials have expired"), (silent, "no connection for ")] {
         let text = report.to_string();
@@ -142,6 +140,13 @@ fn verdict(report: &Report, action: &str, ending: &str) -> Verdict {
     report.permissions.iter().find(is).unwrap().verdict
 }
 
+fn simulated(members: &str) -> String {
+    format!(
+        "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><IsTruncated>false</IsTruncated>\
+         <EvaluationResults>{members}</EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+    )
+}
+
 #[tokio::test]
 async fn iam_is_asked_about_the_role_behind_a_session() {
     let decision = |action: &str, decision: &str| {
@@ -162,8 +167,8 @@ async fn iam_is_asked_about_the_role_behind_a_session() {
     let replay = no_groups(Replay::default())
         .raw("GetCallerIdentity", 200, &[], IDENTITY)
         .answer("DescribeTable", table)
-        .raw("SimulatePrincipalPolicy", 200, &[], &format!("<R>{of_tables}</R>"))
-        .raw("SimulatePrincipalPolicy", 200, &[], "<R></R>")
+        .raw("SimulatePrincipalPolicy", 200, &[], &simulated(&of_tables))
+        .raw("SimulatePrincipalPolicy", 200, &[], &simulated(""))
         .refuse("GetQueryResults", "ThrottlingException", "slow down")
         .refuse("StopQuery", "ThrottlingException", "slow down");
     let report = report(&replay, "REGION=eu-central-1\nJOBS_TABLE_NAME=p-jobs").await;

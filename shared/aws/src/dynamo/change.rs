@@ -1,5 +1,5 @@
-//! An update expression, put together from attributes. Every name goes in as a placeholder: `status`, `owner`, `error` and
-//! `ttl` are among DynamoDB's reserved words.
+//! Builds an update expression. Every attribute name is a placeholder, because `status`, `owner`, `error` and `ttl` are reserved
+//! words of DynamoDB.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::Item;
 
-/// What to set and to remove, and on what condition.
+/// Attributes to set and to remove, and the condition.
 #[derive(Debug, Default)]
 pub(super) struct Change {
     set: Vec<String>,
@@ -17,12 +17,12 @@ pub(super) struct Change {
     pub(super) values: HashMap<String, AttributeValue>,
 }
 
-/// What became of it.
+/// The result of a change.
 #[derive(Debug)]
 pub(super) enum Changed {
-    /// Done; the item as it is now.
+    /// It is done; the item as it is now.
     Yes(Item),
-    /// The condition does not hold; the item as it is, if there is one.
+    /// The condition does not hold; the item as it is, if it exists.
     No(Option<Item>),
 }
 
@@ -46,19 +46,19 @@ impl Change {
         self
     }
 
-    /// The condition, with the names of [`Change::name`] and the values of [`Change::value`].
+    /// Sets the condition, made of placeholders from [`Change::name`] and [`Change::value`].
     pub(super) fn only_if(mut self, condition: impl Into<String>) -> Self {
         self.condition = Some(condition.into());
         self
     }
 
-    /// An absent item or attribute equals nothing.
+    /// Requires this value. An absent item or attribute equals nothing.
     pub(super) fn only_if_equal(mut self, attribute: &str, value: AttributeValue) -> Self {
         let (name, value) = (self.name(attribute), self.value(&format!("wanted_{attribute}"), value));
         self.only_if(format!("{name} = {value}"))
     }
 
-    /// The placeholder of an attribute's name.
+    /// A placeholder for an attribute's name.
     pub(super) fn name(&mut self, attribute: &str) -> String {
         let placeholder = format!("#{attribute}");
         self.names.insert(placeholder.clone(), attribute.into());

@@ -1,7 +1,7 @@
-//! The reassembly lock's writes.
+//! The writes on the reassembly lock.
 //!
-//! Existing services take the lock for good: `reassembly_started_at` without `lease_until`. Such a lock is never taken over,
-//! only reset by whoever saw its value. Ours is held until `lease_until`, the end of that second included.
+//! Existing services take the lock for good: `reassembly_started_at` without `lease_until`. No one takes over such a lock; it can
+//! only be reset, by a caller who read its value. We hold a lock until the end of the second `lease_until`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use stereospot_domain::{JobId, Timestamp};
 use super::change::Change;
 use super::rows::{Item, number, secs, text};
 
-/// DynamoDB removes a lock so long after its creation.
+/// DynamoDB removes a lock this long after its creation.
 const TTL: Duration = Duration::from_secs(7_776_000);
 
 pub(super) fn new(job_id: JobId, now: Timestamp) -> Item {
@@ -22,7 +22,7 @@ pub(super) fn new(job_id: JobId, now: Timestamp) -> Item {
 }
 
 pub(super) fn retrigger(observed: Timestamp, now: Timestamp) -> Change {
-    // Always another value than the observed one, or two callers within a second would both be the one.
+    // Always a new value: otherwise two callers within one second would both succeed.
     let triggered_at = now.as_secs().max(observed.as_secs().saturating_add(1));
     Change::default().set("triggered_at", number(triggered_at)).only_if_equal("triggered_at", secs(observed))
 }
@@ -46,7 +46,7 @@ pub(super) fn let_go() -> Change {
     Change::default().remove("reassembly_started_at").remove("lease_until").remove("owner")
 }
 
-/// Rounded up: a lease must not be shorter than was asked for.
+/// Rounded up: a lease must not be shorter than requested.
 fn end(now: Timestamp, lease: Duration) -> aws_sdk_dynamodb::types::AttributeValue {
     secs(Timestamp(now.plus(lease).as_millis().saturating_add(999)))
 }

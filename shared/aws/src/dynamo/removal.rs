@@ -1,4 +1,4 @@
-//! Removing a job's completions: for all of them DynamoDB has no write, only batches of keys, and it may leave part of a batch undone.
+//! Removes a job's completions. DynamoDB can only remove rows by their keys, in batches, and may leave part of a batch undone.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use super::rows::{Item, number, text};
 use super::{DynamoJobs, call, key};
 use crate::error::from_sdk;
 
-/// Most keys of one batch, DynamoDB's own limit.
+/// DynamoDB's limit on the keys of one batch.
 const BATCH: usize = 25;
-/// Attempts in a row that may remove nothing before it is given up.
+/// Gives up after this many attempts in a row that removed nothing.
 const ATTEMPTS: u32 = 5;
-/// Pause before what was left undone is asked for again; doubled while nothing is done.
+/// Pause before the next attempt; doubled while attempts remove nothing.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Removes all completions that a job has; says how many there were.
+/// Removes all completions of a job, and returns how many there were.
 pub(super) async fn delete_completions(store: &DynamoJobs, job_id: JobId) -> Result<u32> {
     let table = store.completions.name()?;
     let (mut count, mut start) = (0_u32, None);
@@ -46,14 +46,14 @@ pub(super) async fn delete_completions(store: &DynamoJobs, job_id: JobId) -> Res
     }
 }
 
-/// Removes one completion: a batch of one, so that it needs the permission that removing all needs.
+/// Removes one completion, in a batch of one: that needs the same permission as removing all.
 pub(super) async fn delete_completion(store: &DynamoJobs, job_id: JobId, segment_index: u32) -> Result<()> {
     let mut key = key(job_id);
     key.insert("segment_index".into(), number(segment_index));
     delete(store, store.completions.name()?, &[key]).await
 }
 
-/// Removes one batch of rows by their keys, asking again for what DynamoDB leaves undone.
+/// Removes one batch of rows, and retries what DynamoDB leaves undone.
 async fn delete(store: &DynamoJobs, table: &str, keys: &[Item]) -> Result<()> {
     let mut open = Vec::with_capacity(keys.len());
     for key in keys {

@@ -1,4 +1,4 @@
-//! Items and what they stand for.
+//! Converts items to jobs, completions and locks, and back.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -10,18 +10,18 @@ use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::change::Change;
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
-pub(super) fn text(value: impl std::fmt::Display) -> AttributeValue {
+pub(crate) fn text(value: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }
 
-pub(super) fn number(value: impl std::fmt::Display) -> AttributeValue {
+pub(crate) fn number(value: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// A time as existing tables hold it.
-pub(super) fn secs(at: Timestamp) -> AttributeValue {
+/// A time, in whole seconds as in existing tables.
+pub(crate) fn secs(at: Timestamp) -> AttributeValue {
     number(at.as_secs())
 }
 
@@ -53,7 +53,7 @@ pub(super) fn to_job(item: &Item) -> Result<Job> {
     let options = match row.text("options") {
         Some(json) => serde_json::from_str(json)
             .map_err(|error| Error::with(ErrorCode::Corrupt, row.unreadable("options"), error))?,
-        // A job of an existing service.
+        // An existing service made this job.
         None => JobOptions::of(mode.into()),
     };
     Ok(Job {
@@ -116,7 +116,7 @@ pub(super) fn to_lock(item: &Item) -> Result<Lock> {
     })
 }
 
-/// An item being read. DynamoDB's NULL means absent.
+/// An item to read. DynamoDB's NULL counts as absent.
 struct Row<'a> {
     kind: &'static str,
     item: &'a Item,
@@ -135,7 +135,7 @@ impl<'a> Row<'a> {
             .map_err(|error| Error::with(ErrorCode::Corrupt, self.unreadable(name), error))
     }
 
-    /// A whole number; a fraction that another program wrote is cut off.
+    /// A whole number. Cuts off a fraction that another program wrote.
     fn whole(&self, name: &str) -> Result<Option<i64>> {
         let Some(value) = self.item.get(name) else { return Ok(None) };
         if value.is_null() {

@@ -9,7 +9,7 @@ const TABLES: &str = "REGION=us-east-1\nJOBS_TABLE_NAME=p-jobs\nSEGMENT_COMPLETI
                       REASSEMBLY_TRIGGERED_TABLE_NAME=p-reassembly-triggered";
 
 fn store(answers: &[(u16, &str)]) -> (DynamoJobs, Replay) {
-    let replay = Replay::new(answers);
+    let replay = Replay::in_order(answers);
     let connections = replay.connections(Deployment::parse(TABLES, &|_| None).unwrap());
     (DynamoJobs::new(&connections), replay)
 }
@@ -54,9 +54,9 @@ async fn a_lock_of_an_existing_service_is_held_for_ever() {
     let acquired = store.acquire_lock(id(), "me", now, Duration::from_secs(60)).await.unwrap();
     assert_eq!(acquired, Acquired::Held(None));
     assert_eq!(store.acquire_lock(id(), "me", now, Duration::from_secs(60)).await.unwrap(), Acquired::Missing);
-    let asked = &replay.asked()[0];
-    assert_eq!(asked.what, "DynamoDB_20120810.UpdateItem");
-    let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
+    let asked = &replay.sent()[0];
+    assert_eq!(asked.action, "UpdateItem");
+    let body = asked.json();
     assert_eq!(body["TableName"], "p-reassembly-triggered");
     let condition = "attribute_exists(job_id) AND (attribute_not_exists(#reassembly_started_at) OR #lease_until < :now OR #owner = :owner)";
     assert_eq!(body["ConditionExpression"], condition);
@@ -67,7 +67,7 @@ async fn a_lock_of_an_existing_service_is_held_for_ever() {
 async fn a_lock_is_created_as_existing_services_do() {
     let (store, replay) = store(&[(200, "{}")]);
     assert!(store.create_lock(id(), Timestamp(1_700_000_000_999)).await.unwrap());
-    let body: serde_json::Value = serde_json::from_str(&replay.asked()[0].body).unwrap();
+    let body = replay.sent()[0].json();
     assert_eq!(body["ConditionExpression"], "attribute_not_exists(job_id)");
     assert_eq!(body["Item"]["triggered_at"]["N"], "1700000000");
     assert_eq!(body["Item"]["ttl"]["N"], "1707776000");
@@ -83,16 +83,16 @@ async fn a_count_goes_over_all_pages() {
         (200, r#"{"Count":17}"#),
     ]);
     assert_eq!(store.count_completions(id()).await.unwrap(), 417);
-    for asked in replay.asked() {
+    for asked in replay.sent() {
         assert!(
             asked.body.contains(r#""ConsistentRead":true"#) && asked.body.contains(r#""Select":"COUNT""#),
             "{asked:?}"
         );
     }
-    assert!(replay.asked()[1].body.contains("399"));
+    assert!(replay.sent()[1].body.contains("399"));
 }
 
-/// A query's answer: these segments' keys, and where to go on.
+/// A query's answer: the keys of these segments, and where to go on.
 fn keys(segments: std::ops::Range<u32>, last: Option<u32>) -> String {
     let key = |index: u32| format!(r#"{{"job_id":{{"S":"{ID}"}},"segment_index":{{"N":"{index}"}}}}"#);
     let items: Vec<String> = segments.map(key).collect();
@@ -100,7 +100,7 @@ fn keys(segments: std::ops::Range<u32>, last: Option<u32>) -> String {
     format!(r#"{{"Items":[{}],"Count":{}{next}}}"#, items.join(","), items.len())
 }
 
-/// A batch's answer: it left these segments' deletions undone.
+/// A batch's answer that leaves the deletion of these segments undone.
 fn undone(segments: &[u32]) -> String {
     let request = |index: &u32| {
         format!(r#"{{"DeleteRequest":{{"Key":{{"job_id":{{"S":"{ID}"}},"segment_index":{{"N":"{index}"}}}}}}}}"#)
@@ -109,10 +109,10 @@ fn undone(segments: &[u32]) -> String {
     format!(r#"{{"UnprocessedItems":{{"p-segment-completions":[{}]}}}}"#, requests.join(","))
 }
 
-/// The segments that a batch asked to delete.
-fn asked_for(asked: &crate::replay::Asked) -> Vec<String> {
-    assert_eq!(asked.what, "DynamoDB_20120810.BatchWriteItem");
-    let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
+/// The segments that a batch deletes.
+fn asked_for(asked: &crate::replay::Sent) -> Vec<String> {
+    assert_eq!(asked.action, "BatchWriteItem");
+    let body = asked.json();
     let requests = body["RequestItems"]["p-segment-completions"].as_array().unwrap();
     let index =
         |request: &serde_json::Value| request["DeleteRequest"]["Key"]["segment_index"]["N"].as_str().unwrap().into();
@@ -126,7 +126,7 @@ async fn completions_are_deleted_over_all_pages_in_batches_until_none_is_undone(
     let (store, replay) =
         store(&[(200, &first), (200, &many), (200, &few), (200, "{}"), (200, "{}"), (200, &second), (200, "{}")]);
     assert_eq!(store.delete_completions(id()).await.unwrap(), 32);
-    let asked = replay.asked();
+    let asked = replay.sent();
     assert!(asked[0].body.contains(r#""ConsistentRead":true"#), "{asked:?}");
     assert!(asked[5].body.contains("ExclusiveStartKey"), "{asked:?}");
     let sizes: Vec<usize> = [1, 2, 3, 4, 6].iter().map(|at| asked_for(&asked[*at]).len()).collect();
@@ -138,7 +138,7 @@ async fn completions_are_deleted_over_all_pages_in_batches_until_none_is_undone(
 async fn a_single_completion_is_deleted_by_its_key_with_the_permission_that_all_need() {
     let (store, replay) = store(&[(200, "{}")]);
     store.delete_completion(id(), 7).await.unwrap();
-    assert_eq!(asked_for(&replay.asked()[0]), ["7"]);
+    assert_eq!(asked_for(&replay.sent()[0]), ["7"]);
 }
 
 #[tokio::test]
@@ -148,14 +148,14 @@ async fn deleting_completions_is_given_up_when_nothing_goes() {
     answers.extend([(200, all.as_str()); 5]);
     let (store, replay) = store(&answers);
     let error = store.delete_completions(id()).await.unwrap_err();
-    assert_eq!((error.code(), replay.asked().len()), (ErrorCode::Throttled, 6));
+    assert_eq!((error.code(), replay.sent().len()), (ErrorCode::Throttled, 6));
     let said = "the table p-segment-completions takes no more deletions just now: 2 rows are left, try again later";
     assert_eq!(error.to_string(), said);
 }
 
 #[tokio::test]
 async fn a_table_that_is_not_deployed_is_named_and_the_others_answer() {
-    let replay = Replay::new(&[(200, "{}")]);
+    let replay = Replay::in_order(&[(200, "{}")]);
     let deployment = Deployment::parse("REGION=a\nJOBS_TABLE_NAME=j", &|_| None).unwrap();
     let store = DynamoJobs::new(&replay.connections(deployment));
     assert_eq!(store.get(id()).await.unwrap(), None);

@@ -1,6 +1,6 @@
-//! Protection of this process's own ECS task against scaling in, while it holds a lease.
+//! Protects this process's own ECS task against scaling in while it holds a lease.
 //!
-//! The agent beside every task answers on `ECS_AGENT_URI`, without credentials; the task's role needs
+//! The agent beside every task answers on `ECS_AGENT_URI`, without credentials. The task's role needs
 //! `ecs:UpdateTaskProtection`.
 
 use std::time::Duration;
@@ -14,30 +14,29 @@ use stereospot_ports::fleet::TaskProtection;
 use stereospot_ports::log_source::line;
 use stereospot_ports::{Error, ErrorCode, Result};
 
+use crate::by_hand::{Api, Request};
 use crate::calls::Calls;
 use crate::config::Connections;
-use crate::signed::service::AGENT;
-use crate::signed::{Call, Plain, on};
 
 /// The variable that ECS sets in every task.
 pub const VARIABLE: &str = "ECS_AGENT_URI";
 /// ECS protects for whole minutes, 48 h at most.
 const MAX_MINUTES: u64 = 2880;
-/// The agent is next door: what takes longer will not come.
+/// The agent runs on the same host, so it answers fast or not at all.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The agent of the task that this process runs in.
 #[derive(Debug, Clone)]
 pub struct EcsTask {
-    agent: Plain,
+    agent: Api,
     path: String,
 }
 
 impl EcsTask {
-    /// The agent at `address`, the value of [`VARIABLE`]. Where that is not set, this is no ECS task and nothing protects it.
+    /// The agent at `address`, the value of [`VARIABLE`].
     ///
     /// # Errors
-    /// [`ErrorCode::Invalid`] when the address is none.
+    /// [`ErrorCode::Invalid`] when `address` is no `http://` address.
     pub fn at(config: &SdkConfig, calls: &Calls, address: &str) -> Result<Self> {
         let invalid = || Error::new(ErrorCode::Invalid, format!("{VARIABLE} is no http address: {address}"));
         let rest = address.strip_prefix("http://").ok_or_else(invalid)?;
@@ -49,29 +48,29 @@ impl EcsTask {
             "" => String::new(),
             path => format!("/{path}"),
         };
-        let agent = Plain::new(config, calls, &AGENT, &format!("http://{host}"), TIMEOUT, 3);
+        let agent = Api::unsigned(config, calls, "ECS agent", &format!("http://{host}"), TIMEOUT, 3);
         Ok(Self { agent, path: format!("{base}/task-protection/v1/state") })
     }
 
     /// The task that this process runs in; none outside ECS.
     ///
     /// # Errors
-    /// As [`EcsTask::at`].
+    /// See [`EcsTask::at`].
     pub fn of_this_process(connections: &Connections) -> Result<Option<Self>> {
         let address = std::env::var(VARIABLE).ok().filter(|address| !address.is_empty());
         address.map(|address| Self::at(&connections.config, &connections.calls, &address)).transpose()
     }
 
     async fn put(&self, wanted: Value) -> Result<Protection> {
-        let call = Call {
+        let request = Request {
             action: "UpdateTaskProtection",
             method: "PUT",
             path: self.path.clone(),
-            headers: vec![("content-type", "application/json".into())],
+            content_type: Some("application/json"),
             body: wanted.to_string(),
         };
-        let answer = self.agent.send(on("UpdateTaskProtection", "task", "of this process"), call).await?;
-        let state: State = serde_json::from_slice(&answer.body)
+        let answer = self.agent.send(request, "task", "of this process").await?;
+        let state: State = serde_json::from_str(&answer)
             .map_err(|error| Error::with(ErrorCode::Corrupt, "the ECS agent answered in an unknown shape", error))?;
         let refused = state.failure.map(|failure| failure.reason).or(state.error.map(|error| error.message));
         match (state.protection, refused) {

@@ -1,14 +1,15 @@
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use stereospot_domain::Timestamp;
 use stereospot_ports::fleet::TaskProtection;
 
 use super::protection::EcsTask;
 use super::*;
-use crate::signed::replay::Replay;
+use crate::replay::Replay;
 
 fn fleet(replay: &Replay) -> EcsFleet {
-    EcsFleet::new(&replay.config(), &Calls::default(), "arn:aws:ecs:eu-central-1:1:cluster/stereo-spot").unwrap()
+    EcsFleet::new(&replay.config(), &Calls::default(), "arn:aws:ecs:eu-central-1:1:cluster/stereo-spot")
 }
 
 fn described(name: &str, desired: u32, running: u32) -> Value {
@@ -39,9 +40,9 @@ async fn services_come_with_their_limits_and_what_keeps_tasks_away() {
     let services = fleet(&replay).services().await.unwrap();
     let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
     assert_eq!(names, ["media-worker", "video-worker"]);
-    assert!(services[0].is_idle() && services[0].note.is_none() && services[0].limits.is_none());
-    assert_eq!(services[1].limits, Some(Limits { min: 1, max: 8, is_suspended: false }));
-    assert_eq!(services[1].note.as_deref(), Some("(service x) was unable to place a task"));
+    assert!(services[0].is_idle() && services[0].note.is_none() && services[0].scaling == Scaling::Off);
+    assert_eq!(services[1].scaling, Scaling::Within(Limits { min: 1, max: 8, is_suspended: false }));
+    assert_eq!(services[1].note, Some(Note::TooFewTasks("(service x) was unable to place a task".into())));
     let asked = &replay.sent_to("DescribeScalableTargets")[0].json()["ResourceIds"];
     assert_eq!(asked[1], "service/stereo-spot/media-worker", "the cluster's name, not its ARN");
     replay.finish();
@@ -53,7 +54,7 @@ async fn unknown_limits_do_not_hide_the_services() {
         .answer("DescribeServices", json!({ "services": [described("video-worker", 1, 1)] }))
         .refuse("DescribeScalableTargets", "AccessDeniedException", "not authorized");
     let services = fleet(&replay).services().await.unwrap();
-    let note = services[0].note.as_deref().unwrap();
+    let note = services[0].remark().unwrap();
     assert!(note.contains("application-autoscaling:DescribeScalableTargets"), "{note}");
 }
 

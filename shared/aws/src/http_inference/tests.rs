@@ -2,7 +2,7 @@ use serde_json::json;
 use stereospot_domain::Mode;
 
 use super::*;
-use crate::signed::replay::Replay;
+use crate::replay::Replay;
 
 fn segment() -> Segment {
     Segment {
@@ -69,7 +69,7 @@ fn addresses_that_are_none_are_refused() {
     }
 }
 
-/// Against real sockets: the connection, not the exchange, is what may hang.
+/// With a real socket, because a recorded exchange can't hang.
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

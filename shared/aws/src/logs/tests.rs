@@ -1,15 +1,16 @@
+use serde_json::{Value, json};
 use stereospot_domain::Timestamp;
 
 use super::*;
-use crate::signed::replay::Replay;
+use crate::replay::Replay;
 
 const JOB: &str = "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f";
 
 fn logs(replay: &Replay) -> CloudLogs {
-    CloudLogs::new(&replay.config(), &Calls::default(), "stereo-spot", "us-east-1").unwrap()
+    CloudLogs::new(&replay.config(), &Calls::default(), "stereo-spot", "us-east-1")
 }
 
-/// Both naming styles, and a group of another deployment.
+/// Groups in both naming styles, and one of another deployment.
 fn with_groups() -> Replay {
     let ecs = ["/ecs/stereo-spot/media-worker", "/ecs/stereo-spot-two/web-ui", "/ecs/stereo-spot-video-worker"];
     let first = json!({ "logGroups": [{ "logGroupName": ecs[0] }], "nextToken": "t" });
@@ -113,7 +114,7 @@ async fn a_search_that_nobody_waits_for_is_stopped_at_aws() {
     assert_eq!(pauses.last(), Some(&Duration::from_secs(5)));
 }
 
-/// Lets other tasks go on until it is so.
+/// Runs other tasks until the condition holds.
 async fn until(is_so: impl Fn() -> bool) {
     while !is_so() {
         tokio::task::yield_now().await;

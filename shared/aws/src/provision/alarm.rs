@@ -1,100 +1,123 @@
-//! Alarms, and the one metric of ours that an alarm looks at.
+//! Alarms, and the one metric of ours that an alarm watches.
 
-use serde_json::{Value, json};
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, MetricDatum, StandardUnit, Statistic};
+use aws_smithy_types::DateTime;
 use stereospot_domain::Timestamp;
 use stereospot_ports::{ErrorCode, Result};
 
 use super::State;
-use super::resource::{DEPLOYMENT, NAMESPACE, STUCK_JOBS, stuck_jobs_alarm};
+use super::resource::{AlarmWanted, DEPLOYMENT, NAMESPACE, STUCK_JOBS, stuck_jobs_alarm};
 use crate::calls::Calls;
-use crate::signed::service::CLOUDWATCH;
-use crate::signed::{Api, on};
+use crate::config::client;
+use crate::error::failed;
 
-/// What must be as wanted; the words may be anybody's.
-const COMPARED: [&str; 9] = [
-    "Namespace",
-    "MetricName",
-    "Statistic",
-    "Period",
-    "EvaluationPeriods",
-    "Threshold",
-    "ComparisonOperator",
-    "TreatMissingData",
-    "Dimensions",
-];
-
-/// Tells CloudWatch how many jobs are stuck, so that the alarm of `provision` can ring.
+/// Reports the number of stuck jobs to CloudWatch, for the alarm that `provision` makes.
 #[derive(Debug, Clone)]
 pub struct StuckJobs {
-    api: Api,
+    client: Client,
     prefix: String,
 }
 
 impl StuckJobs {
-    /// For the deployment with this name prefix. Asks nothing yet.
-    ///
-    /// # Errors
-    /// [`ErrorCode::Invalid`] when no region is set.
-    pub fn new(config: &aws_config::SdkConfig, calls: &Calls, name_prefix: &str) -> Result<Self> {
-        Ok(Self { api: Api::new(config, calls, &CLOUDWATCH)?, prefix: name_prefix.into() })
+    /// For the deployment with this name prefix. Makes no call.
+    #[must_use]
+    pub fn new(config: &aws_config::SdkConfig, calls: &Calls, name_prefix: &str) -> Self {
+        Self { client: client!(aws_sdk_cloudwatch, config, calls), prefix: name_prefix.into() }
     }
 
-    /// True when the alarm of `provision` is there: the number costs, and nothing else looks at it.
+    /// True when `provision` made the alarm. Without the alarm the metric would cost money for nothing.
     ///
     /// # Errors
-    /// What CloudWatch says.
+    /// When CloudWatch can't be asked.
     pub async fn is_watched(&self) -> Result<bool> {
-        let name = stuck_jobs_alarm(&self.prefix);
-        let answer: Value =
-            self.api.json(on("DescribeAlarms", "alarm", &name), json!({ "AlarmNames": [name] })).await?;
-        Ok(answer["MetricAlarms"].as_array().is_some_and(|alarms| !alarms.is_empty()))
+        Ok(find(&self.client, &stuck_jobs_alarm(&self.prefix)).await?.is_some())
     }
 
-    /// Tells the number as of `now`. Five minutes between two are enough: the alarm looks no more often.
+    /// Reports the number as of `now`. Once every five minutes is enough: that is the alarm's period.
     ///
     /// # Errors
-    /// What CloudWatch says.
+    /// When CloudWatch refuses it or can't be reached.
     pub async fn put(&self, count: u32, now: Timestamp) -> Result<()> {
-        let input = json!({ "Namespace": NAMESPACE, "MetricData": [{
-            "MetricName": STUCK_JOBS,
-            "Dimensions": [{ "Name": DEPLOYMENT, "Value": self.prefix }],
-            "Timestamp": now.as_secs(),
-            "Value": f64::from(count),
-            "Unit": "Count",
-        }]});
-        self.api.json::<Value>(on("PutMetricData", "metric", STUCK_JOBS), input).await.map(drop)
+        let datum = MetricDatum::builder()
+            .metric_name(STUCK_JOBS)
+            .dimensions(dimension(DEPLOYMENT, &self.prefix))
+            .timestamp(DateTime::from_secs(now.as_secs()))
+            .value(f64::from(count))
+            .unit(StandardUnit::Count)
+            .build();
+        let call = self.client.put_metric_data().namespace(NAMESPACE).metric_data(datum);
+        call.send().await.map(drop).map_err(failed("cloudwatch:PutMetricData", "metric", STUCK_JOBS))
     }
 }
 
-pub(super) async fn look(api: &Api, name: &str, wanted: &Value) -> Result<State> {
-    let input = json!({ "AlarmNames": [name] });
-    let answer: Value = api.json(on("DescribeAlarms", "alarm", name), input).await?;
-    let Some(found) = answer["MetricAlarms"].as_array().and_then(|alarms| alarms.first()) else {
-        return Ok(State::Missing);
-    };
-    let differing = |member: &&&str| !is_same(&found[**member], &wanted[**member]);
-    let changes = COMPARED
-        .iter()
-        .filter(differing)
-        .map(|member| format!("{member} {} becomes {}", found[*member], wanted[*member]));
-    Ok(State::of(changes.collect()))
+pub(super) async fn look(client: &Client, name: &str, wanted: &AlarmWanted) -> Result<State> {
+    let found = find(client, name).await?;
+    Ok(found.map_or(State::Missing, |found| State::of(differences(&found, wanted))))
 }
 
-pub(super) async fn make(api: &Api, name: &str, wanted: &Value) -> Result<()> {
-    api.json::<Value>(on("PutMetricAlarm", "alarm", name), wanted.clone()).await.map(drop)
+pub(super) async fn make(client: &Client, name: &str, wanted: &AlarmWanted) -> Result<()> {
+    let (key, value) = &wanted.dimension;
+    client
+        .put_metric_alarm()
+        .alarm_name(name)
+        .alarm_description(&wanted.about)
+        .namespace(wanted.namespace)
+        .metric_name(wanted.metric)
+        .dimensions(dimension(key, value))
+        .statistic(Statistic::Maximum)
+        .period(wanted.period_secs)
+        .evaluation_periods(wanted.periods)
+        .threshold(wanted.threshold)
+        .comparison_operator(ComparisonOperator::GreaterThanThreshold)
+        .treat_missing_data(wanted.missing_data)
+        .send()
+        .await
+        .map(drop)
+        .map_err(failed("cloudwatch:PutMetricAlarm", "alarm", name))
 }
 
-pub(super) async fn unmake(api: &Api, name: &str) -> Result<()> {
-    match api.json::<Value>(on("DeleteAlarms", "alarm", name), json!({ "AlarmNames": [name] })).await {
+pub(super) async fn unmake(client: &Client, name: &str) -> Result<()> {
+    let call = client.delete_alarms().alarm_names(name);
+    match call.send().await.map_err(failed("cloudwatch:DeleteAlarms", "alarm", name)) {
         Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
         other => other.map(drop),
     }
 }
 
-/// 60 and 60.0 are the same number.
-fn is_same(one: &Value, other: &Value) -> bool {
-    match (one.as_f64(), other.as_f64()) {
-        (Some(one), Some(other)) => (one - other).abs() < f64::EPSILON,
-        _ => one == other,
-    }
+async fn find(client: &Client, name: &str) -> Result<Option<MetricAlarm>> {
+    let call = client.describe_alarms().alarm_names(name);
+    let answer = call.send().await.map_err(failed("cloudwatch:DescribeAlarms", "alarm", name))?;
+    Ok(answer.metric_alarms.unwrap_or_default().into_iter().next())
+}
+
+/// What must change, one sentence each. The description may be anyone's.
+pub(super) fn differences(found: &MetricAlarm, wanted: &AlarmWanted) -> Vec<String> {
+    let text = |value: Option<&str>| value.unwrap_or("not set").to_owned();
+    let dimensions = |all: &[Dimension]| {
+        let pair = |one: &Dimension| format!("{}={}", one.name().unwrap_or_default(), one.value().unwrap_or_default());
+        all.iter().map(pair).collect::<Vec<_>>().join(",")
+    };
+    let number = |value: Option<i32>| value.map_or("not set".to_owned(), |value| value.to_string());
+    let (key, value) = &wanted.dimension;
+    let operator = ComparisonOperator::GreaterThanThreshold;
+    [
+        ("Namespace", text(found.namespace()), wanted.namespace.to_owned()),
+        ("MetricName", text(found.metric_name()), wanted.metric.to_owned()),
+        ("Statistic", text(found.statistic().map(Statistic::as_str)), Statistic::Maximum.to_string()),
+        ("Period", number(found.period), wanted.period_secs.to_string()),
+        ("EvaluationPeriods", number(found.evaluation_periods), wanted.periods.to_string()),
+        ("Threshold", text(found.threshold.map(|value| value.to_string()).as_deref()), wanted.threshold.to_string()),
+        ("ComparisonOperator", text(found.comparison_operator().map(ComparisonOperator::as_str)), operator.to_string()),
+        ("TreatMissingData", text(found.treat_missing_data()), wanted.missing_data.to_owned()),
+        ("Dimensions", dimensions(found.dimensions()), format!("{key}={value}")),
+    ]
+    .into_iter()
+    .filter(|(_, found, wanted)| found != wanted)
+    .map(|(member, found, wanted)| format!("{member} {found} becomes {wanted}"))
+    .collect()
+}
+
+fn dimension(name: &str, value: &str) -> Dimension {
+    Dimension::builder().name(name).value(value).build()
 }

@@ -1,21 +1,27 @@
-//! Buckets, and what they tell which queue.
+//! Buckets, and which queue hears of which new objects.
 
 use std::time::Duration;
 
+use aws_smithy_async::rt::sleep::{AsyncSleep as _, SharedAsyncSleep};
 use futures::StreamExt;
 use futures::stream;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use quick_xml::escape::escape;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::State;
 use super::resource::Rule;
-use crate::signed::xml::{all, escape, first};
-use crate::signed::{Answer, Api, Call, on, percent};
+use crate::by_hand::{Api, Request};
 
-/// So many objects are deleted at once.
+/// What S3 wants encoded in the path of an object.
+const IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+/// Objects deleted at once.
 const AT_ONCE: usize = 16;
-/// Pause between two tries to tell a queue that was just made.
+/// Pause between two tries to notify a queue that was just made.
 const PAUSE: Duration = Duration::from_secs(5);
-/// So many such tries.
+/// Number of such tries.
 const LOOKS: u32 = 18;
 
 async fn send(
@@ -25,18 +31,20 @@ async fn send(
     name: &str,
     rest: &str,
     body: String,
-) -> Result<Answer> {
-    let mut headers = Vec::new();
-    if !body.is_empty() {
-        headers.push(("content-type", "application/xml".to_owned()));
-    }
-    let call = Call { action, method, path: format!("/{name}{rest}"), headers, body };
-    api.send(on(action, "bucket", name), call).await
+) -> Result<String> {
+    let content_type = (!body.is_empty()).then_some("application/xml");
+    api.send(Request { action, method, path: format!("/{name}{rest}"), content_type, body }, "bucket", name).await
+}
+
+fn read<T: DeserializeOwned>(xml: &str, name: &str) -> Result<T> {
+    quick_xml::de::from_str(xml).map_err(|error| {
+        Error::with(ErrorCode::Corrupt, format!("S3's answer about {name} has an unknown shape"), error)
+    })
 }
 
 pub(crate) async fn look(api: &Api, name: &str) -> Result<State> {
-    // Not HEAD, whose answer has no body to say what is wrong; it needs the same permission.
-    match send(api, "ListBucket", "GET", name, "?list-type=2&max-keys=1", String::new()).await {
+    // Not HEAD: its answer has no body to say what is wrong. Both need the same permission.
+    match send(api, "s3:ListBucket", "GET", name, "?list-type=2&max-keys=1", String::new()).await {
         Ok(_) => Ok(State::Fits),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(State::Missing),
         Err(error) => Err(error),
@@ -44,7 +52,7 @@ pub(crate) async fn look(api: &Api, name: &str) -> Result<State> {
 }
 
 pub(super) async fn make(api: &Api, name: &str, region: &str) -> Result<()> {
-    // The first region takes no name, every other wants one.
+    // The first region accepts no constraint, every other requires one.
     let body = if region == "us-east-1" {
         String::new()
     } else {
@@ -53,20 +61,20 @@ pub(super) async fn make(api: &Api, name: &str, region: &str) -> Result<()> {
             "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{constraint}</CreateBucketConfiguration>"
         )
     };
-    match send(api, "CreateBucket", "PUT", name, "", body).await {
-        // Made by us meanwhile, or by an earlier try.
+    match send(api, "s3:CreateBucket", "PUT", name, "", body).await {
+        // We made it in an earlier try.
         Err(error) if error.code() == ErrorCode::Conflict && look(api, name).await.is_ok() => Ok(()),
         other => other.map(drop),
     }
 }
 
 pub(super) async fn look_notifications(api: &Api, name: &str, wanted: &[Rule]) -> Result<State> {
-    let found = match send(api, "GetBucketNotification", "GET", name, "?notification=", String::new()).await {
-        Ok(answer) => answer.text().into_owned(),
+    let found = match send(api, "s3:GetBucketNotification", "GET", name, "?notification=", String::new()).await {
+        Ok(answer) => answer,
         Err(error) if error.code() == ErrorCode::NotFound => return Ok(State::Missing),
         Err(error) => return Err(error),
     };
-    let missing = missing(&found, wanted);
+    let missing = missing(&found, name, wanted)?;
     if missing.len() == wanted.len() {
         return Ok(State::Missing);
     }
@@ -77,27 +85,26 @@ pub(super) async fn look_notifications(api: &Api, name: &str, wanted: &[Rule]) -
     Ok(State::of(missing.iter().map(told).collect()))
 }
 
-pub(super) async fn make_notifications(api: &Api, name: &str, wanted: &[Rule]) -> Result<()> {
-    let answer = send(api, "GetBucketNotification", "GET", name, "?notification=", String::new()).await?;
-    let found = answer.text();
-    // The request replaces all: what others have set up stays in.
-    let mut inside = all(&found, "NotificationConfiguration").first().copied().unwrap_or_default().to_owned();
-    for rule in missing(&found, wanted) {
+pub(super) async fn make_notifications(api: &Api, sleep: &SharedAsyncSleep, name: &str, wanted: &[Rule]) -> Result<()> {
+    let found = send(api, "s3:GetBucketNotification", "GET", name, "?notification=", String::new()).await?;
+    // The request replaces everything, so what others have set up goes in unchanged.
+    let mut inside = inside(&found).to_owned();
+    for rule in missing(&found, name, wanted)? {
         inside.push_str(&rule.xml());
     }
     let body = format!(
         "<NotificationConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{inside}</NotificationConfiguration>"
     );
     for _ in 0..LOOKS {
-        match send(api, "PutBucketNotification", "PUT", name, "?notification=", body.clone()).await {
-            // S3 tries whether it may send; a queue's new policy takes up to a minute to be known.
+        match send(api, "s3:PutBucketNotification", "PUT", name, "?notification=", body.clone()).await {
+            // S3 checks that it may send, and a queue's new policy takes up to a minute to be known.
             Err(error) if error.to_string().contains("Unable to validate the following destination") => {
-                api.pause(PAUSE).await;
+                sleep.sleep(PAUSE).await;
             }
             other => return other.map(drop),
         }
     }
-    send(api, "PutBucketNotification", "PUT", name, "?notification=", body).await.map(drop)
+    send(api, "s3:PutBucketNotification", "PUT", name, "?notification=", body).await.map(drop)
 }
 
 /// What would be lost, in words; none when there is no such bucket.
@@ -110,7 +117,7 @@ pub(crate) async fn content(api: &Api, name: &str) -> Result<Option<String>> {
     Ok(Some(format!("{}{} objects", keys.len(), if has_more { " or more" } else { "" })))
 }
 
-/// Empties and removes a bucket.
+/// Empties a bucket and removes it.
 pub(super) async fn unmake(api: &Api, name: &str) -> Result<()> {
     loop {
         let (keys, has_more) = match page(api, name).await {
@@ -118,8 +125,8 @@ pub(super) async fn unmake(api: &Api, name: &str) -> Result<()> {
             page => page?,
         };
         let deletions = keys.iter().map(async |key| {
-            let path = key.split('/').map(percent).collect::<Vec<_>>().join("/");
-            send(api, "DeleteObject", "DELETE", name, &format!("/{path}"), String::new()).await
+            let path = utf8_percent_encode(key, &IN_PATH);
+            send(api, "s3:DeleteObject", "DELETE", name, &format!("/{path}"), String::new()).await
         });
         let mut deletions = stream::iter(deletions).buffer_unordered(AT_ONCE);
         while let Some(deleted) = deletions.next().await {
@@ -129,60 +136,105 @@ pub(super) async fn unmake(api: &Api, name: &str) -> Result<()> {
             break;
         }
     }
-    send(api, "DeleteBucket", "DELETE", name, "", String::new()).await.map(drop)
+    send(api, "s3:DeleteBucket", "DELETE", name, "", String::new()).await.map(drop)
 }
 
+/// The first keys, and whether there are more.
 async fn page(api: &Api, name: &str) -> Result<(Vec<String>, bool)> {
-    let answer = send(api, "ListBucket", "GET", name, "?list-type=2&max-keys=1000", String::new()).await?;
-    let xml = answer.text();
-    let keys: Option<Vec<String>> = all(&xml, "Contents").into_iter().map(|object| first(object, "Key")).collect();
-    let keys =
-        keys.ok_or_else(|| Error::new(ErrorCode::Corrupt, format!("the listing of {name} has an unknown shape")))?;
-    Ok((keys, first(&xml, "IsTruncated").as_deref() == Some("true")))
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Listing {
+        #[serde(default)]
+        contents: Vec<Object>,
+        #[serde(default)]
+        is_truncated: bool,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Object {
+        key: String,
+    }
+    let answer = send(api, "s3:ListBucket", "GET", name, "?list-type=2&max-keys=1000", String::new()).await?;
+    let listing: Listing = read(&answer, name)?;
+    Ok((listing.contents.into_iter().map(|object| object.key).collect(), listing.is_truncated))
 }
 
-/// Those of the wanted rules that the configuration lacks.
-fn missing<'r>(found: &str, wanted: &'r [Rule]) -> Vec<&'r Rule> {
-    let found = rules(found);
-    let stands = |rule: &Rule| found.iter().any(|found| found.is(&rule.queue_arn, rule.prefix, rule.suffix));
-    wanted.iter().filter(|rule| !stands(rule)).collect()
+/// The wanted rules that the configuration lacks.
+fn missing<'r>(found: &str, name: &str, wanted: &'r [Rule]) -> Result<Vec<&'r Rule>> {
+    let found = rules(found, name)?;
+    let is_there = |rule: &Rule| found.iter().any(|found| found.is(&rule.queue_arn, rule.prefix, rule.suffix));
+    Ok(wanted.iter().filter(|rule| !is_there(rule)).collect())
 }
 
-/// A rule of a bucket: new objects so named are told to this queue.
+/// A rule of a bucket: it notifies this queue of new objects whose keys start and end like this.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Notified {
     pub(crate) queue_arn: String,
     pub(crate) prefix: String,
     pub(crate) suffix: String,
 }
 
-impl Told {
-    pub(crate) fn is(&self, queue_arn: &str, prefix: &str, suffix: &str) -> bool {
+impl Notified {
+    fn is(&self, queue_arn: &str, prefix: &str, suffix: &str) -> bool {
         self.queue_arn == queue_arn && self.prefix == prefix && self.suffix == suffix
     }
 }
 
-/// The rules of a bucket that tell queues of new objects.
-pub(crate) async fn told(api: &Api, name: &str) -> Result<Vec<Told>> {
-    let answer = send(api, "GetBucketNotification", "GET", name, "?notification=", String::new()).await?;
-    Ok(rules(&answer.text()))
+/// The rules by which a bucket notifies queues of new objects.
+pub(crate) async fn notified(api: &Api, name: &str) -> Result<Vec<Notified>> {
+    let answer = send(api, "s3:GetBucketNotification", "GET", name, "?notification=", String::new()).await?;
+    rules(&answer, name)
 }
 
-fn rules(xml: &str) -> Vec<Told> {
-    all(xml, "QueueConfiguration")
-        .into_iter()
-        .filter(|rule| all(rule, "Event").iter().any(|event| event.starts_with("s3:ObjectCreated:*")))
-        .map(|rule| {
-            let of = |name: &str| {
-                all(rule, "FilterRule")
-                    .into_iter()
-                    .find(|filter| first(filter, "Name").is_some_and(|found| found.eq_ignore_ascii_case(name)))
-                    .and_then(|filter| first(filter, "Value"))
-                    .unwrap_or_default()
-            };
-            Told { queue_arn: first(rule, "Queue").unwrap_or_default(), prefix: of("prefix"), suffix: of("suffix") }
-        })
-        .collect()
+fn rules(xml: &str, name: &str) -> Result<Vec<Notified>> {
+    #[derive(Deserialize)]
+    struct Configuration {
+        #[serde(rename = "QueueConfiguration", default)]
+        queues: Vec<QueueConfiguration>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct QueueConfiguration {
+        queue: String,
+        event: Vec<String>,
+        #[serde(default)]
+        filter: Filter,
+    }
+    #[derive(Default, Deserialize)]
+    struct Filter {
+        #[serde(rename = "S3Key", default)]
+        key: KeyFilter,
+    }
+    #[derive(Default, Deserialize)]
+    struct KeyFilter {
+        #[serde(rename = "FilterRule", default)]
+        rules: Vec<FilterRule>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct FilterRule {
+        name: String,
+        #[serde(default)]
+        value: String,
+    }
+    let configuration: Configuration = read(xml, name)?;
+    let rules = configuration.queues.into_iter();
+    let rules = rules.filter(|rule| rule.event.iter().any(|event| event.starts_with("s3:ObjectCreated:*")));
+    let rules = rules.map(|rule| {
+        let of = |name: &str| {
+            let found = rule.filter.key.rules.iter().find(|filter| filter.name.eq_ignore_ascii_case(name));
+            found.map(|filter| filter.value.clone()).unwrap_or_default()
+        };
+        Notified { prefix: of("prefix"), suffix: of("suffix"), queue_arn: rule.queue }
+    });
+    Ok(rules.collect())
+}
+
+/// The content of the outer element, as it stands.
+fn inside(xml: &str) -> &str {
+    let Some((_, rest)) = xml.split_once("<NotificationConfiguration") else { return "" };
+    let content = rest.split_once('>').filter(|(tag, _)| !tag.ends_with('/')).map_or("", |(_, content)| content);
+    content.rsplit_once("</NotificationConfiguration>").map_or("", |(content, _)| content)
 }
 
 impl Rule {
@@ -191,7 +243,7 @@ impl Rule {
             .iter()
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| {
-                format!("<FilterRule><Name>{name}</Name><Value>{}</Value></FilterRule>", escape(value))
+                format!("<FilterRule><Name>{name}</Name><Value>{}</Value></FilterRule>", escape(*value))
             })
             .collect();
         format!(

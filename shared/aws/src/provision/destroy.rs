@@ -1,4 +1,4 @@
-//! Takes a deployment's resources away. Nothing of it can be undone, so the name prefix must be typed.
+//! Removes a deployment's resources. This can't be undone, so the operator must type the name prefix.
 
 use serde::Serialize;
 use stereospot_ports::{Error, ErrorCode, Result};
@@ -7,14 +7,12 @@ use super::resource::{self, Kind, Resource};
 use super::{Account, Provisioner, alarm, bucket, log_group, queue, table};
 use super::{State, Wanted};
 
-/// One thing that would be removed.
+/// One thing to remove.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Removal {
-    /// What kind of thing.
     pub kind: Kind,
-    /// Its name.
     pub name: String,
-    /// What would be lost with it, in words.
+    /// What is lost with it, in words.
     pub content: String,
     /// Why it can't be looked at or removed, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,7 +20,7 @@ pub struct Removal {
 }
 
 impl Removal {
-    /// What will be removed, or was found, in one line.
+    /// One line for people: what will be removed, or why it can't be.
     #[must_use]
     pub fn line(&self) -> String {
         match &self.problem {
@@ -32,19 +30,18 @@ impl Removal {
     }
 }
 
-/// What destroying would remove. Making one changes nothing.
+/// What destroying would remove. Making a plan changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DestroyPlan {
-    /// Where.
     pub account: Account,
-    /// What must be typed.
+    /// The operator must type this.
     pub name_prefix: String,
-    /// Only what is there, in the order in which it is removed.
+    /// Only what exists, in the order in which it is removed.
     pub removals: Vec<Removal>,
 }
 
 impl Provisioner {
-    /// What would be removed: all that [`Provisioner::plan`] makes and that is there. Services and endpoints are not touched.
+    /// Plans to remove everything that [`Provisioner::plan`] makes and that exists. Services and endpoints stay.
     ///
     /// # Errors
     /// When AWS doesn't say whose credentials these are.
@@ -62,12 +59,12 @@ impl Provisioner {
         Ok(DestroyPlan { account, name_prefix: self.prefix.clone(), removals })
     }
 
-    /// Removes what the plan says, telling `progress` of each, and returns what could not be removed. `typed` is what the
-    /// operator typed. Doing it again goes on where it stopped.
+    /// Carries out the plan. Calls `progress` with each removal, and returns those that failed. `typed` is what the operator typed.
+    /// Calling again goes on where it stopped.
     ///
     /// # Errors
-    /// [`ErrorCode::Invalid`] when the prefix was not typed exactly, [`ErrorCode::Conflict`] when the credentials meanwhile belong to
-    /// another account: then nothing was removed.
+    /// [`ErrorCode::Invalid`] when `typed` is not exactly the prefix, [`ErrorCode::Conflict`] when the credentials now belong to another
+    /// account. Nothing was removed then.
     pub async fn destroy(
         &self,
         plan: &DestroyPlan,
@@ -97,13 +94,13 @@ impl Provisioner {
         Ok(left)
     }
 
-    /// What would be lost, in words; none when it is not there.
+    /// What would be lost, in words; none when the resource does not exist.
     async fn content(&self, resource: &Resource) -> Result<Option<String>> {
         let name = resource.name.as_str();
         match &resource.wanted {
             Wanted::Queue(_) => queue::content(&self.sqs, name).await,
             Wanted::Bucket => bucket::content(&self.s3, name).await,
-            Wanted::Table(_) => table::content(&self.dynamodb, name).await,
+            Wanted::Table(_) => table::content(&self.dynamo, name).await,
             Wanted::LogGroup => log_group::content(&self.logs, name).await,
             Wanted::Alarm(wanted) => {
                 let state = alarm::look(&self.cloudwatch, name, wanted).await?;
@@ -117,16 +114,16 @@ impl Provisioner {
         match kind {
             Kind::Queue => queue::unmake(&self.sqs, name).await,
             Kind::Bucket => bucket::unmake(&self.s3, name).await,
-            Kind::Table => table::unmake(&self.dynamodb, name).await,
+            Kind::Table => table::unmake(&self.dynamo, name).await,
             Kind::LogGroup => log_group::unmake(&self.logs, name).await,
             Kind::Alarm => alarm::unmake(&self.cloudwatch, name).await,
-            // They go with what they belong to.
+            // These go with the resource that they belong to.
             Kind::Notifications | Kind::TimeToLive | Kind::FieldIndex => Ok(()),
         }
     }
 }
 
-/// The other way round than they are made: buckets stop telling before the queues go.
+/// In reverse order of making: buckets stop notifying before the queues go.
 fn removable(prefix: &str, account: &Account) -> Vec<Resource> {
     let mut all = resource::all(prefix, account);
     all.reverse();

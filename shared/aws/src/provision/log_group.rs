@@ -1,18 +1,21 @@
-//! Log groups with their retention, and the field by which lines are found without reading all of them.
+//! Log groups with their retention, and the field index that finds lines without reading all of them.
 
+use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::types::{IndexPolicy, IndexSource, LogGroup};
 use serde_json::{Value, json};
 use stereospot_ports::{ErrorCode, Result};
 
 use super::State;
-use crate::signed::{Api, on};
+use crate::error::failed;
 
+const KIND: &str = "log group";
 /// Days that lines are kept: as long as messages.
-const RETENTION_DAYS: u64 = 14;
+const RETENTION_DAYS: i32 = 14;
 
-pub(super) async fn look(api: &Api, name: &str) -> Result<State> {
-    let Some(found) = find(api, name).await? else { return Ok(State::Missing) };
-    // A longer retention, and none at all is the longest, was somebody's choice: shortening it deletes lines.
-    match found["retentionInDays"].as_u64() {
+pub(super) async fn look(client: &Client, name: &str) -> Result<State> {
+    let Some(found) = find(client, name).await? else { return Ok(State::Missing) };
+    // Someone chose a longer retention, or none, which keeps lines for ever. Shortening it would delete lines.
+    match found.retention_in_days {
         Some(days) if days < RETENTION_DAYS => {
             Ok(State::of(vec![format!("lines are kept {RETENTION_DAYS} days instead of {days}")]))
         }
@@ -20,65 +23,66 @@ pub(super) async fn look(api: &Api, name: &str) -> Result<State> {
     }
 }
 
-pub(super) async fn make(api: &Api, name: &str) -> Result<()> {
-    match api.json::<Value>(on("CreateLogGroup", "log group", name), json!({ "logGroupName": name })).await {
+pub(super) async fn make(client: &Client, name: &str) -> Result<()> {
+    let call = client.create_log_group().log_group_name(name);
+    match call.send().await.map_err(failed("logs:CreateLogGroup", KIND, name)) {
         Err(error) if error.code() == ErrorCode::Conflict => {}
         other => drop(other?),
     }
-    let input = json!({ "logGroupName": name, "retentionInDays": RETENTION_DAYS });
-    api.json::<Value>(on("PutRetentionPolicy", "log group", name), input).await.map(drop)
+    let call = client.put_retention_policy().log_group_name(name).retention_in_days(RETENTION_DAYS);
+    call.send().await.map(drop).map_err(failed("logs:PutRetentionPolicy", KIND, name))
 }
 
-pub(super) async fn look_index(api: &Api, name: &str, field: &str) -> Result<State> {
-    let about = on("DescribeIndexPolicies", "log group", name);
-    let answer = match api.json::<Value>(about, json!({ "logGroupIdentifiers": [name] })).await {
+pub(super) async fn look_index(client: &Client, name: &str, field: &str) -> Result<State> {
+    let fields = match index_fields(client, name).await {
         Err(error) if error.code() == ErrorCode::NotFound => return Ok(State::Missing),
-        answer => answer?,
+        fields => fields?,
     };
-    let fields = fields(&answer);
     Ok(if fields.iter().any(|found| found == field) { State::Fits } else { State::Missing })
 }
 
-pub(super) async fn make_index(api: &Api, name: &str, field: &str) -> Result<()> {
-    let about = on("DescribeIndexPolicies", "log group", name);
-    let answer = api.json::<Value>(about, json!({ "logGroupIdentifiers": [name] })).await?;
-    // A group has one policy: fields that others put in stay.
-    let mut fields = fields(&answer);
+pub(super) async fn make_index(client: &Client, name: &str, field: &str) -> Result<()> {
+    // A group has one policy, so the fields of others stay in it.
+    let mut fields = index_fields(client, name).await?;
     fields.push(field.to_owned());
     let policy = json!({ "Fields": fields }).to_string();
-    let input = json!({ "logGroupIdentifier": name, "policyDocument": policy });
-    api.json::<Value>(on("PutIndexPolicy", "log group", name), input).await.map(drop)
+    let call = client.put_index_policy().log_group_identifier(name).policy_document(policy);
+    call.send().await.map(drop).map_err(failed("logs:PutIndexPolicy", KIND, name))
 }
 
 /// What would be lost, in words.
-pub(super) async fn content(api: &Api, name: &str) -> Result<Option<String>> {
-    let found = find(api, name).await?;
-    Ok(found.map(|group| format!("{} bytes of lines", group["storedBytes"].as_u64().unwrap_or(0))))
+pub(super) async fn content(client: &Client, name: &str) -> Result<Option<String>> {
+    let found = find(client, name).await?;
+    Ok(found.map(|group| format!("{} bytes of lines", group.stored_bytes.unwrap_or(0))))
 }
 
-pub(super) async fn unmake(api: &Api, name: &str) -> Result<()> {
-    match api.json::<Value>(on("DeleteLogGroup", "log group", name), json!({ "logGroupName": name })).await {
+pub(super) async fn unmake(client: &Client, name: &str) -> Result<()> {
+    let call = client.delete_log_group().log_group_name(name);
+    match call.send().await.map_err(failed("logs:DeleteLogGroup", KIND, name)) {
         Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
         other => other.map(drop),
     }
 }
 
-async fn find(api: &Api, name: &str) -> Result<Option<Value>> {
-    let input = json!({ "logGroupNamePrefix": name });
-    // Groups come in alphabetical order: the one of this very name is first.
-    let answer: Value = api.json(on("DescribeLogGroups", "log group", name), input).await?;
-    let groups = answer["logGroups"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Ok(groups.iter().find(|group| group["logGroupName"] == name).cloned())
+async fn find(client: &Client, name: &str) -> Result<Option<LogGroup>> {
+    // Groups come in alphabetical order, so the one with exactly this name is on the first page.
+    let call = client.describe_log_groups().log_group_name_prefix(name);
+    let answer = call.send().await.map_err(failed("logs:DescribeLogGroups", KIND, name))?;
+    Ok(answer.log_groups.unwrap_or_default().into_iter().find(|group| group.log_group_name() == Some(name)))
 }
 
-/// The fields of a group's own policy; one of the whole account is not the group's.
-fn fields(answer: &Value) -> Vec<String> {
-    answer["indexPolicies"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|policy| policy["source"] != "ACCOUNT")
-        .filter_map(|policy| serde_json::from_str::<Value>(policy["policyDocument"].as_str()?).ok())
+async fn index_fields(client: &Client, name: &str) -> Result<Vec<String>> {
+    let call = client.describe_index_policies().log_group_identifiers(name);
+    let answer = call.send().await.map_err(failed("logs:DescribeIndexPolicies", KIND, name))?;
+    Ok(fields(answer.index_policies()))
+}
+
+/// The fields of the group's own policy. A policy of the whole account is not the group's.
+fn fields(policies: &[IndexPolicy]) -> Vec<String> {
+    policies
+        .iter()
+        .filter(|policy| policy.source() != Some(&IndexSource::Account))
+        .filter_map(|policy| serde_json::from_str::<Value>(policy.policy_document()?).ok())
         .flat_map(|policy| policy["Fields"].as_array().cloned().unwrap_or_default())
         .filter_map(|field| field.as_str().map(str::to_owned))
         .collect()

@@ -1,44 +1,44 @@
-//! What an empty account needs, by exact name.
+//! The resources that an empty account needs, by exact name.
 
 use std::fmt;
 
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use stereospot_domain::QueueRole;
 
 use super::Account;
 use crate::deployment::{suffix, visibility};
 
-/// Seconds in 14 days: how long queues and dead-letter queues keep a message. AWS's default of 4 days counts from the first
-/// enqueue, so that a message could be gone soon after it was dead-lettered.
+/// Seconds in 14 days: how long queues and dead-letter queues keep a message. AWS's default is 4 days from the first enqueue, so
+/// a message could be gone soon after it was dead-lettered.
 pub(super) const RETENTION_SECS: u64 = 1_209_600;
-/// After so many receives a message is dead-lettered.
+/// SQS dead-letters a message after this many receives.
 pub(super) const MAX_RECEIVES: u32 = 5;
 
 /// What kind of thing a resource is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// A queue.
     Queue,
-    /// A bucket.
     Bucket,
-    /// What a bucket tells which queue.
+    /// A bucket's rules: which queue hears of which new objects.
     Notifications,
     /// A table with its indexes.
     Table,
-    /// The attribute by which a table forgets rows.
+    /// The attribute by which DynamoDB removes old rows of a table.
     TimeToLive,
     /// A log group with its retention.
     LogGroup,
     /// The field by which a log group's lines are found fast.
     FieldIndex,
-    /// An alarm.
     Alarm,
 }
 
 impl Kind {
-    /// The name that people read.
+    /// The name for people.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One resource and how it shall be.
+/// One resource and how it should be.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Resource {
     pub(super) kind: Kind,
@@ -68,35 +68,32 @@ pub(super) struct Resource {
     pub(super) wanted: Wanted,
 }
 
-/// How it shall be.
+/// How a resource should be.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Wanted {
     Queue(QueueWanted),
     Bucket,
     Notifications(Vec<Rule>),
-    /// Members of a CreateTable request.
-    Table(Value),
+    Table(TableWanted),
     /// Name of the attribute.
     TimeToLive(&'static str),
     LogGroup,
     /// Name of the field.
     FieldIndex(&'static str),
-    /// A PutMetricAlarm request.
-    Alarm(Value),
+    Alarm(AlarmWanted),
 }
 
-/// How a queue shall be.
+/// How a queue should be.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct QueueWanted {
-    /// Absent on dead-letter queues: nobody works on them, the default does.
+    /// Absent on dead-letter queues: no worker receives from them, so the default will do.
     pub(super) visibility_secs: Option<u64>,
-    /// ARN of its dead-letter queue.
     pub(super) dead_letter_arn: Option<String>,
-    /// ARN of the bucket that may send to it.
+    /// ARN of the bucket that may send to the queue.
     pub(super) sender_arn: Option<String>,
 }
 
-/// A bucket tells a queue of new objects with this beginning and ending.
+/// A bucket notifies this queue of new objects whose keys start and end like this.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rule {
     pub(super) id: &'static str,
@@ -105,13 +102,38 @@ pub(super) struct Rule {
     pub(super) suffix: &'static str,
 }
 
-/// Everything, in the order in which it can be made.
+/// How a table should be.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct TableWanted {
+    /// The attributes that keys are made of.
+    pub(super) attributes: Vec<AttributeDefinition>,
+    pub(super) key: Vec<KeySchemaElement>,
+    pub(super) indexes: Vec<GlobalSecondaryIndex>,
+}
+
+/// How an alarm should be: it rings when the metric's maximum is above the threshold.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct AlarmWanted {
+    /// Its description.
+    pub(super) about: String,
+    pub(super) namespace: &'static str,
+    pub(super) metric: &'static str,
+    pub(super) dimension: (&'static str, String),
+    pub(super) period_secs: i32,
+    /// For how many periods in a row.
+    pub(super) periods: i32,
+    pub(super) threshold: f64,
+    /// CloudWatch's word for what periods without data mean.
+    pub(super) missing_data: &'static str,
+}
+
+/// All resources, in the order in which they can be made.
 pub(super) fn all(prefix: &str, account: &Account) -> Vec<Resource> {
     let mut all = Vec::new();
     let arn = |name: &str| account.arn("sqs", name);
     let (input, output) = (bucket(prefix, "input", account), bucket(prefix, "output", account));
     let bucket_arn = |name: &str| format!("arn:{}:s3:::{name}", account.partition);
-    // Those that only other services use are not made.
+    // Queues that only other services use are not made.
     for role in QueueRole::PIPELINE.iter().copied() {
         let name = queue_name(prefix, role);
         let dead = format!("{name}-dlq");
@@ -165,46 +187,57 @@ pub(super) fn queue_name(prefix: &str, role: QueueRole) -> String {
     format!("{prefix}-{}", suffix(role))
 }
 
-/// Buckets' names are unique in the world: the account's number makes ours so.
+/// A bucket's name must be unique in the world, so it contains the account's number.
 pub(super) fn bucket(prefix: &str, side: &str, account: &Account) -> String {
     format!("{prefix}-{side}-{}", account.id)
 }
 
-/// The tables: suffix, time-to-live attribute, members of CreateTable.
-fn tables() -> [(&'static str, Option<&'static str>, Value); 4] {
-    let attribute = |name: &str, kind: &str| json!({ "AttributeName": name, "AttributeType": kind });
-    let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
-    let index = |range: &str| {
-        json!({
-            "IndexName": format!("status-{range}"),
-            "KeySchema": [key("status", "HASH"), key(range, "RANGE")],
-            "Projection": { "ProjectionType": "ALL" },
-        })
+/// The tables: suffix, time-to-live attribute, and shape.
+fn tables() -> [(&'static str, Option<&'static str>, TableWanted); 4] {
+    use ScalarAttributeType::{N, S};
+    let plain = |name: &str, range: Option<&str>| TableWanted {
+        attributes: [attribute(name, S)].into_iter().chain(range.map(|range| attribute(range, N))).collect(),
+        key: key(name, range),
+        indexes: Vec::new(),
     };
-    let plain =
-        |name: &str| json!({ "AttributeDefinitions": [attribute(name, "S")], "KeySchema": [key(name, "HASH")] });
-    let jobs = json!({
-        "AttributeDefinitions": [
-            attribute("job_id", "S"), attribute("status", "S"), attribute("completed_at", "N"), attribute("created_at", "N"),
-        ],
-        "KeySchema": [key("job_id", "HASH")],
-        "GlobalSecondaryIndexes": [index("completed_at"), index("created_at")],
-    });
-    let completions = json!({
-        "AttributeDefinitions": [attribute("job_id", "S"), attribute("segment_index", "N")],
-        "KeySchema": [key("job_id", "HASH"), key("segment_index", "RANGE")],
-    });
+    let mut jobs = plain("job_id", None);
+    jobs.attributes.extend([attribute("status", S), attribute("completed_at", N), attribute("created_at", N)]);
+    jobs.indexes = vec![index("completed_at"), index("created_at")];
     [
         ("jobs", None, jobs),
-        ("segment-completions", None, completions),
-        ("reassembly-triggered", Some("ttl"), plain("job_id")),
-        ("inference-invocations", Some("ttl"), plain("output_location")),
+        ("segment-completions", None, plain("job_id", Some("segment_index"))),
+        ("reassembly-triggered", Some("ttl"), plain("job_id", None)),
+        ("inference-invocations", Some("ttl"), plain("output_location", None)),
     ]
+}
+
+fn attribute(name: &str, kind: ScalarAttributeType) -> AttributeDefinition {
+    let built = AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build();
+    built.expect("an attribute has a name and a type")
+}
+
+fn key(hash: &str, range: Option<&str>) -> Vec<KeySchemaElement> {
+    let element = |name: &str, kind| {
+        let built = KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+        built.expect("a part of a key has a name and a type")
+    };
+    let range = range.map(|range| element(range, KeyType::Range));
+    [element(hash, KeyType::Hash)].into_iter().chain(range).collect()
+}
+
+/// The index that lists jobs of one status by a time.
+fn index(range: &str) -> GlobalSecondaryIndex {
+    let built = GlobalSecondaryIndex::builder()
+        .index_name(format!("status-{range}"))
+        .set_key_schema(Some(key("status", Some(range))))
+        .projection(Projection::builder().projection_type(ProjectionType::All).build())
+        .build();
+    built.expect("an index has a name and a key")
 }
 
 /// Namespace of our own metrics in CloudWatch.
 pub(super) const NAMESPACE: &str = "stereospot";
-/// The metric of ours: jobs that don't go on.
+/// Our metric: the number of jobs that are stuck.
 pub(super) const STUCK_JOBS: &str = "StuckJobs";
 /// Its only dimension: the name prefix.
 pub(super) const DEPLOYMENT: &str = "Deployment";
@@ -214,47 +247,43 @@ pub(super) fn stuck_jobs_alarm(prefix: &str) -> String {
     format!("{prefix}-stuck-jobs")
 }
 
-/// One alarm for each dead-letter queue, one for each queue that nobody works off, one for stuck jobs.
+/// One alarm for each dead-letter queue, one for each queue that is not worked off, one for stuck jobs.
 fn alarms(prefix: &str) -> Vec<Resource> {
-    let alarm = |name: String, about: String, metric: Value| {
-        let mut wanted = metric;
-        wanted["AlarmName"] = name.as_str().into();
-        wanted["AlarmDescription"] = about.into();
-        wanted["ComparisonOperator"] = "GreaterThanThreshold".into();
-        Resource { kind: Kind::Alarm, name, wanted: Wanted::Alarm(wanted) }
-    };
-    let of_queue = |queue: &str, metric: &str, threshold: f64| {
-        json!({
-            "Namespace": "AWS/SQS", "MetricName": metric, "Statistic": "Maximum", "Period": 60, "EvaluationPeriods": 1,
-            "Threshold": threshold, "TreatMissingData": "notBreaching",
-            "Dimensions": [{ "Name": "QueueName", "Value": queue }],
-        })
+    let of_queue = |queue: &str, about: String, metric, threshold| AlarmWanted {
+        about,
+        namespace: "AWS/SQS",
+        metric,
+        dimension: ("QueueName", queue.to_owned()),
+        period_secs: 60,
+        periods: 1,
+        threshold,
+        missing_data: "notBreaching",
     };
     let mut alarms = Vec::new();
     for role in QueueRole::PIPELINE.iter().copied() {
         let name = queue_name(prefix, role);
         let dead = format!("{name}-dlq");
-        alarms.push(alarm(
-            format!("{dead}-messages"),
-            format!("Messages in {dead}: read why, then replay or discard them."),
-            of_queue(&dead, "ApproximateNumberOfMessagesVisible", 0.0),
-        ));
+        let about = format!("Messages in {dead}: read why, then replay or discard them.");
+        let wanted = of_queue(&dead, about, "ApproximateNumberOfMessagesVisible", 0.0);
+        alarms.push((format!("{dead}-messages"), wanted));
         // By then every attempt of the oldest message should have ended.
         let patience = visibility(role).as_secs() as f64 * f64::from(MAX_RECEIVES);
-        alarms.push(alarm(
-            format!("{name}-not-worked-off"),
-            format!("The oldest message in {name} waits for longer than all attempts take: do its workers run?"),
-            of_queue(&name, "ApproximateAgeOfOldestMessage", patience),
-        ));
+        let about =
+            format!("The oldest message in {name} waits for longer than all attempts take: do its workers run?");
+        let wanted = of_queue(&name, about, "ApproximateAgeOfOldestMessage", patience);
+        alarms.push((format!("{name}-not-worked-off"), wanted));
     }
-    alarms.push(alarm(
-        stuck_jobs_alarm(prefix),
-        "Jobs that don't go on by themselves: open the dashboard, it says why and what to do.".into(),
-        json!({
-            "Namespace": NAMESPACE, "MetricName": STUCK_JOBS, "Statistic": "Maximum", "Period": 300,
-            "EvaluationPeriods": 2, "Threshold": 0.0, "TreatMissingData": "missing",
-            "Dimensions": [{ "Name": DEPLOYMENT, "Value": prefix }],
-        }),
-    ));
-    alarms
+    let stuck = AlarmWanted {
+        about: "Jobs that don't go on by themselves: open the dashboard, it says why and what to do.".into(),
+        namespace: NAMESPACE,
+        metric: STUCK_JOBS,
+        dimension: (DEPLOYMENT, prefix.to_owned()),
+        period_secs: 300,
+        periods: 2,
+        threshold: 0.0,
+        missing_data: "missing",
+    };
+    alarms.push((stuck_jobs_alarm(prefix), stuck));
+    let resource = |(name, wanted)| Resource { kind: Kind::Alarm, name, wanted: Wanted::Alarm(wanted) };
+    alarms.into_iter().map(resource).collect()
 }

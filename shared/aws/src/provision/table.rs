@@ -1,68 +1,85 @@
-//! Tables with their indexes and the attribute by which they forget rows.
+//! Tables with their indexes, and the attribute by which DynamoDB removes old rows.
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex, GlobalSecondaryIndexUpdate, IndexStatus,
+    TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
+};
+use aws_smithy_async::rt::sleep::{AsyncSleep as _, SharedAsyncSleep};
 use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::State;
-use crate::signed::{Api, on};
+use super::resource::TableWanted;
+use crate::error::failed;
 
-/// Pause between two looks at a table that is being made: seconds, for an index minutes.
+/// Pause between two looks at a table that is being made. A table takes seconds, an index minutes.
 const PAUSE: Duration = Duration::from_secs(3);
-/// After so many looks it is left to itself; the next run goes on.
+/// After so many looks the table is left alone; the next run goes on.
 const LOOKS: u32 = 200;
 
 /// A table's description; none when there is no such table.
-pub(crate) async fn describe(api: &Api, name: &str) -> Result<Option<Value>> {
-    match api.json::<Value>(on("DescribeTable", "table", name), json!({ "TableName": name })).await {
-        Ok(mut answer) => Ok(Some(answer["Table"].take())),
+pub(crate) async fn describe(client: &Client, name: &str) -> Result<Option<TableDescription>> {
+    let call = client.describe_table().table_name(name);
+    match call.send().await.map_err(failed("dynamodb:DescribeTable", "table", name)) {
+        Ok(answer) => Ok(answer.table),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-pub(super) async fn look(api: &Api, name: &str, wanted: &Value) -> Result<State> {
-    let Some(found) = describe(api, name).await? else { return Ok(State::Missing) };
-    if found["KeySchema"] != wanted["KeySchema"] {
+pub(super) async fn look(client: &Client, name: &str, wanted: &TableWanted) -> Result<State> {
+    let Some(found) = describe(client, name).await? else { return Ok(State::Missing) };
+    if found.key_schema() != wanted.key {
         let message =
             format!("the table {name} exists with another key: it belongs to something else; use another prefix");
         return Err(Error::new(ErrorCode::Conflict, message));
     }
     let missing = missing_indexes(&found, wanted);
-    Ok(State::of(missing.iter().map(|index| format!("index {} is added", index_name(index))).collect()))
+    Ok(State::of(missing.iter().map(|index| format!("index {} is added", index.index_name())).collect()))
 }
 
-pub(super) async fn make(api: &Api, name: &str, wanted: &Value) -> Result<()> {
-    let Some(found) = describe(api, name).await? else {
-        let mut input = wanted.clone();
-        input["TableName"] = name.into();
-        input["BillingMode"] = "PAY_PER_REQUEST".into();
-        api.json::<Value>(on("CreateTable", "table", name), input).await?;
-        return settle(api, name).await;
+pub(super) async fn make(client: &Client, sleep: &SharedAsyncSleep, name: &str, wanted: &TableWanted) -> Result<()> {
+    let Some(found) = describe(client, name).await? else {
+        let call = client
+            .create_table()
+            .table_name(name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .set_attribute_definitions(Some(wanted.attributes.clone()))
+            .set_key_schema(Some(wanted.key.clone()))
+            .set_global_secondary_indexes((!wanted.indexes.is_empty()).then(|| wanted.indexes.clone()));
+        call.send().await.map_err(failed("dynamodb:CreateTable", "table", name))?;
+        return settle(client, sleep, name).await;
     };
     for index in missing_indexes(&found, wanted) {
-        let input = json!({
-            "TableName": name,
-            "AttributeDefinitions": wanted["AttributeDefinitions"],
-            "GlobalSecondaryIndexUpdates": [{ "Create": index }],
-        });
-        api.json::<Value>(on("UpdateTable", "table", name), input).await?;
+        let create = CreateGlobalSecondaryIndexAction::builder()
+            .index_name(index.index_name())
+            .set_key_schema(Some(index.key_schema().to_vec()))
+            .set_projection(index.projection.clone())
+            .build()
+            .map_err(|error| Error::with(ErrorCode::Internal, "an index lacks a field", error))?;
+        let call = client
+            .update_table()
+            .table_name(name)
+            .set_attribute_definitions(Some(wanted.attributes.clone()))
+            .global_secondary_index_updates(GlobalSecondaryIndexUpdate::builder().create(create).build());
+        call.send().await.map_err(failed("dynamodb:UpdateTable", "table", name))?;
         // DynamoDB makes one index at a time.
-        settle(api, name).await?;
+        settle(client, sleep, name).await?;
     }
     Ok(())
 }
 
-pub(super) async fn look_ttl(api: &Api, name: &str, attribute: &str) -> Result<State> {
-    let about = on("DescribeTimeToLive", "table", name);
-    let answer = match api.json::<Value>(about, json!({ "TableName": name })).await {
+pub(super) async fn look_ttl(client: &Client, name: &str, attribute: &str) -> Result<State> {
+    let call = client.describe_time_to_live().table_name(name);
+    let answer = match call.send().await.map_err(failed("dynamodb:DescribeTimeToLive", "table", name)) {
         Err(error) if error.code() == ErrorCode::NotFound => return Ok(State::Missing),
         answer => answer?,
     };
-    let found = &answer["TimeToLiveDescription"];
-    let is_on = matches!(found["TimeToLiveStatus"].as_str(), Some("ENABLED" | "ENABLING"));
-    match found["AttributeName"].as_str() {
+    let Some(found) = answer.time_to_live_description else { return Ok(State::Missing) };
+    let is_on = matches!(found.time_to_live_status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling));
+    match found.attribute_name() {
         Some(other) if is_on && other != attribute => Err(Error::new(
             ErrorCode::Conflict,
             format!(
@@ -74,38 +91,39 @@ pub(super) async fn look_ttl(api: &Api, name: &str, attribute: &str) -> Result<S
     }
 }
 
-pub(super) async fn make_ttl(api: &Api, name: &str, attribute: &str) -> Result<()> {
-    let input = json!({
-        "TableName": name, "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true }
-    });
-    api.json::<Value>(on("UpdateTimeToLive", "table", name), input).await.map(drop)
+pub(super) async fn make_ttl(client: &Client, name: &str, attribute: &str) -> Result<()> {
+    let wanted = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true).build();
+    let wanted = wanted.map_err(|error| Error::with(ErrorCode::Internal, "a time to live lacks a field", error))?;
+    let call = client.update_time_to_live().table_name(name).time_to_live_specification(wanted);
+    call.send().await.map(drop).map_err(failed("dynamodb:UpdateTimeToLive", "table", name))
 }
 
 /// What would be lost, in words. DynamoDB counts rows every six hours.
-pub(super) async fn content(api: &Api, name: &str) -> Result<Option<String>> {
-    let found = describe(api, name).await?;
-    Ok(found.map(|table| format!("about {} rows", table["ItemCount"].as_u64().unwrap_or(0))))
+pub(super) async fn content(client: &Client, name: &str) -> Result<Option<String>> {
+    let found = describe(client, name).await?;
+    Ok(found.map(|table| format!("about {} rows", table.item_count.unwrap_or(0))))
 }
 
-pub(super) async fn unmake(api: &Api, name: &str) -> Result<()> {
-    match api.json::<Value>(on("DeleteTable", "table", name), json!({ "TableName": name })).await {
+pub(super) async fn unmake(client: &Client, name: &str) -> Result<()> {
+    let call = client.delete_table().table_name(name);
+    match call.send().await.map_err(failed("dynamodb:DeleteTable", "table", name)) {
         Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
         other => other.map(drop),
     }
 }
 
-/// Waits until table and indexes can be used.
-async fn settle(api: &Api, name: &str) -> Result<()> {
+/// Waits until the table and its indexes can be used.
+async fn settle(client: &Client, sleep: &SharedAsyncSleep, name: &str) -> Result<()> {
     for _ in 0..LOOKS {
-        if let Some(found) = describe(api, name).await? {
-            let indexes = found["GlobalSecondaryIndexes"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if let Some(found) = describe(client, name).await? {
             // An emulator may leave an index's status out.
-            let is_ready = |index: &Value| index["IndexStatus"].as_str().is_none_or(|status| status == "ACTIVE");
-            if found["TableStatus"] == "ACTIVE" && indexes.iter().all(is_ready) {
+            let is_made = |status: Option<&IndexStatus>| status.is_none_or(|status| *status == IndexStatus::Active);
+            let are_made = found.global_secondary_indexes().iter().all(|index| is_made(index.index_status()));
+            if found.table_status() == Some(&TableStatus::Active) && are_made {
                 return Ok(());
             }
         }
-        api.pause(PAUSE).await;
+        sleep.sleep(PAUSE).await;
     }
     Err(Error::new(
         ErrorCode::Unavailable,
@@ -113,15 +131,7 @@ async fn settle(api: &Api, name: &str) -> Result<()> {
     ))
 }
 
-fn missing_indexes<'w>(found: &Value, wanted: &'w Value) -> Vec<&'w Value> {
-    let indexes = |table: &'_ Value| -> Vec<String> {
-        table["GlobalSecondaryIndexes"].as_array().into_iter().flatten().map(index_name).collect()
-    };
-    let found = indexes(found);
-    let wanted = wanted["GlobalSecondaryIndexes"].as_array().map(Vec::as_slice).unwrap_or_default();
-    wanted.iter().filter(|index| !found.contains(&index_name(index))).collect()
-}
-
-fn index_name(index: &Value) -> String {
-    index["IndexName"].as_str().unwrap_or_default().to_owned()
+fn missing_indexes<'w>(found: &TableDescription, wanted: &'w TableWanted) -> Vec<&'w GlobalSecondaryIndex> {
+    let is_there = |name| found.global_secondary_indexes().iter().any(|index| index.index_name() == Some(name));
+    wanted.indexes.iter().filter(|index| !is_there(index.index_name())).collect()
 }

@@ -1,9 +1,11 @@
+use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::signed::replay::Replay;
+use crate::replay::Replay;
 
-pub(super) const IDENTITY: &str = "<R><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/a</Arn><Account>123456789012</Account></GetCallerIdentityResult></R>";
+const IDENTITY: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/a</Arn>\
+    <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
 
 fn account() -> Account {
     Account {
@@ -14,14 +16,17 @@ fn account() -> Account {
     }
 }
 
-fn api(replay: &Replay, service: &'static crate::signed::service::Service) -> Api {
-    Api::new(&replay.config(), &Calls::default(), service).unwrap()
+fn provisioner(replay: &Replay) -> Provisioner {
+    Provisioner::new(&replay.config(), &Calls::default(), "p").unwrap()
+}
+
+fn wanted(name: &str, kind: Kind) -> Wanted {
+    let is = |resource: &Resource| resource.kind == kind && resource.name == name;
+    resource::all("p", &account()).into_iter().find(is).unwrap().wanted
 }
 
 fn wanted_queue() -> resource::QueueWanted {
-    let all = resource::all("p", &account());
-    let found = all.into_iter().find(|resource| resource.kind == Kind::Queue && resource.name == "p-chunking");
-    match found.unwrap().wanted {
+    match wanted("p-chunking", Kind::Queue) {
         Wanted::Queue(wanted) => wanted,
         other => panic!("{other:?}"),
     }
@@ -80,7 +85,7 @@ async fn a_queue_is_made_with_redrive_retention_and_policy() {
     let replay = Replay::default()
         .refuse("GetQueueUrl", "QueueDoesNotExist", "no")
         .answer("CreateQueue", json!({ "QueueUrl": "u" }));
-    queue::make(&api(&replay, &SQS), "p-chunking", &wanted_queue(), &account()).await.unwrap();
+    make_queue(&replay).await.unwrap();
     let sent = replay.sent_to("CreateQueue")[0].json();
     let attributes = &sent["Attributes"];
     assert_eq!(
@@ -94,6 +99,15 @@ async fn a_queue_is_made_with_redrive_retention_and_policy() {
     assert_eq!(statement["Condition"]["ArnLike"]["aws:SourceArn"], "arn:aws:s3:::p-input-123456789012");
     assert_eq!(statement["Condition"]["StringEquals"]["aws:SourceAccount"], "123456789012");
     replay.finish();
+}
+
+async fn make_queue(replay: &Replay) -> Result<()> {
+    let Provisioner { sqs, sleep, .. } = provisioner(replay);
+    queue::make(&sqs, &sleep, "p-chunking", &wanted_queue(), &account()).await
+}
+
+async fn look_at_queue(replay: &Replay) -> Result<State> {
+    queue::look(&provisioner(replay).sqs, "p-chunking", &wanted_queue(), &account()).await
 }
 
 fn found_queue(visibility: &str, policy: Value) -> Replay {
@@ -118,7 +132,7 @@ fn statement_of_terraform() -> Value {
 #[tokio::test]
 async fn a_queue_that_fits_is_left_alone_whoever_made_it() {
     let replay = found_queue("900", json!({ "Version": "2012-10-17", "Statement": statement_of_terraform() }));
-    let state = queue::look(&api(&replay, &SQS), "p-chunking", &wanted_queue(), &account()).await.unwrap();
+    let state = look_at_queue(&replay).await.unwrap();
     assert_eq!(state, State::Fits);
     replay.finish();
 }
@@ -127,12 +141,12 @@ async fn a_queue_that_fits_is_left_alone_whoever_made_it() {
 async fn what_differs_is_said_and_what_others_set_is_kept() {
     let others = json!({ "Statement": [{ "Sid": "Others", "Effect": "Allow" }] });
     let replay = found_queue("30", others.clone());
-    let state = queue::look(&api(&replay, &SQS), "p-chunking", &wanted_queue(), &account()).await.unwrap();
+    let state = look_at_queue(&replay).await.unwrap();
     let changes = vec!["VisibilityTimeout 30 becomes 900".to_owned(), "its bucket may send to it".to_owned()];
     assert_eq!(state, State::Differs(changes));
 
     let replay = found_queue("30", others).answer("SetQueueAttributes", json!({}));
-    queue::make(&api(&replay, &SQS), "p-chunking", &wanted_queue(), &account()).await.unwrap();
+    make_queue(&replay).await.unwrap();
     let sent = replay.sent_to("SetQueueAttributes")[0].json();
     let policy: Value = serde_json::from_str(sent["Attributes"]["Policy"].as_str().unwrap()).unwrap();
     assert_eq!(policy["Statement"][0]["Sid"], "Others");
@@ -142,12 +156,7 @@ async fn what_differs_is_said_and_what_others_set_is_kept() {
 
 #[tokio::test]
 async fn notifications_of_others_survive_ours() {
-    let all = resource::all("p", &account());
-    let rules = all.iter().find_map(|resource| match &resource.wanted {
-        Wanted::Notifications(rules) => Some(rules),
-        _ => None,
-    });
-    let rules = rules.unwrap();
+    let Wanted::Notifications(rules) = wanted("p-input-123456789012", Kind::Notifications) else { panic!("no rules") };
     let theirs = "<TopicConfiguration><Topic>t</Topic></TopicConfiguration><QueueConfiguration><Id>x</Id>\
         <Queue>arn:aws:sqs:eu-central-1:123456789012:p-chunking</Queue><Event>s3:ObjectCreated:*</Event><Filter><S3Key>\
         <FilterRule><Name>Prefix</Name><Value>input/</Value></FilterRule>\
@@ -159,15 +168,15 @@ async fn notifications_of_others_survive_ours() {
         .raw(get, 200, &[], &xml)
         .raw("PUT /b?notification=", 200, &[], "")
         .raw(get, 200, &[], "<NotificationConfiguration/>");
-    let s3 = api(&replay, &S3);
-    let state = bucket::look_notifications(&s3, "b", rules).await.unwrap();
+    let Provisioner { s3, sleep, .. } = provisioner(&replay);
+    let state = bucket::look_notifications(&s3, "b", &rules).await.unwrap();
     assert_eq!(state, State::Differs(vec!["p-video-worker is told of segments/*.mp4".into()]));
-    bucket::make_notifications(&s3, "b", rules).await.unwrap();
+    bucket::make_notifications(&s3, &sleep, "b", &rules).await.unwrap();
     let sent = replay.sent()[2].clone();
     assert!(sent.body.contains(theirs), "{}", sent.body);
     assert_eq!(sent.body.matches("<QueueConfiguration>").count(), 2);
     assert!(sent.header("x-amz-content-sha256").is_some() && sent.header("authorization").is_some());
-    assert_eq!(bucket::look_notifications(&s3, "b", rules).await.unwrap(), State::Missing);
+    assert_eq!(bucket::look_notifications(&s3, "b", &rules).await.unwrap(), State::Missing);
     replay.finish();
 }
 
@@ -181,7 +190,7 @@ async fn lines_that_somebody_keeps_longer_are_kept() {
         (json!(3), State::Differs(vec!["lines are kept 14 days instead of 3".into()])),
     ] {
         let replay = Replay::default().answer("DescribeLogGroups", of(retention));
-        assert_eq!(log_group::look(&api(&replay, &LOGS), "/ecs/p/w").await.unwrap(), expected);
+        assert_eq!(log_group::look(&provisioner(&replay).logs, "/ecs/p/w").await.unwrap(), expected);
         replay.finish();
     }
 }
@@ -196,7 +205,7 @@ async fn field_indexes_keep_the_fields_of_others() {
         .answer("DescribeIndexPolicies", policies.clone())
         .answer("DescribeIndexPolicies", policies)
         .answer("PutIndexPolicy", json!({}));
-    let logs = api(&replay, &LOGS);
+    let logs = provisioner(&replay).logs;
     assert_eq!(log_group::look_index(&logs, "/ecs/p/media-worker", "job_id").await.unwrap(), State::Missing);
     log_group::make_index(&logs, "/ecs/p/media-worker", "job_id").await.unwrap();
     let sent = replay.sent_to("PutIndexPolicy")[0].json();
@@ -204,42 +213,36 @@ async fn field_indexes_keep_the_fields_of_others() {
     replay.finish();
 }
 
-#[tokio::test]
-async fn alarms_are_compared_by_what_they_watch() {
-    let wanted = resource::all("p", &account())
-        .into_iter()
-        .find_map(|resource| match resource.wanted {
-            Wanted::Alarm(wanted) if resource.name == "p-chunking-not-worked-off" => Some(wanted),
-            _ => None,
-        })
-        .unwrap();
-    assert_eq!(wanted["Threshold"], 4500.0, "five times 15 minutes");
-    let mut found = wanted.clone();
-    found["Period"] = json!(60.0);
-    found["AlarmDescription"] = "in other words".into();
-    let mut other = found.clone();
-    other["Threshold"] = 10.0.into();
-    let replay = Replay::default()
-        .answer("DescribeAlarms", json!({ "MetricAlarms": [] }))
-        .answer("DescribeAlarms", json!({ "MetricAlarms": [found] }))
-        .answer("DescribeAlarms", json!({ "MetricAlarms": [other] }))
-        .answer("PutMetricAlarm", json!({}));
-    let cloudwatch = api(&replay, &CLOUDWATCH);
-    let name = "p-chunking-not-worked-off";
-    assert_eq!(alarm::look(&cloudwatch, name, &wanted).await.unwrap(), State::Missing);
-    assert_eq!(alarm::look(&cloudwatch, name, &wanted).await.unwrap(), State::Fits);
-    let differs = alarm::look(&cloudwatch, name, &wanted).await.unwrap();
-    assert_eq!(differs, State::Differs(vec!["Threshold 10.0 becomes 4500.0".into()]));
-    alarm::make(&cloudwatch, name, &wanted).await.unwrap();
-    assert_eq!(replay.sent_to("PutMetricAlarm")[0].json()["Dimensions"][0]["Value"], "p-chunking");
-    replay.finish();
+#[test]
+fn alarms_are_compared_by_what_they_watch() {
+    let Wanted::Alarm(wanted) = wanted("p-chunking-not-worked-off", Kind::Alarm) else { panic!("no alarm") };
+    assert_eq!(wanted.threshold, 4500.0, "five times 15 minutes");
+    let found = |threshold: f64, queue: &str| {
+        MetricAlarm::builder()
+            .alarm_description("in other words")
+            .namespace("AWS/SQS")
+            .metric_name("ApproximateAgeOfOldestMessage")
+            .dimensions(Dimension::builder().name("QueueName").value(queue).build())
+            .statistic(Statistic::Maximum)
+            .period(60)
+            .evaluation_periods(1)
+            .threshold(threshold)
+            .comparison_operator(ComparisonOperator::GreaterThanThreshold)
+            .treat_missing_data("notBreaching")
+            .build()
+    };
+    assert_eq!(alarm::differences(&found(4500.0, "p-chunking"), &wanted), Vec::<String>::new());
+    let expected = ["Threshold 10 becomes 4500", "Dimensions QueueName=q becomes QueueName=p-chunking"];
+    assert_eq!(alarm::differences(&found(10.0, "q"), &wanted), expected);
+    let bare = alarm::differences(&MetricAlarm::builder().build(), &wanted);
+    assert!(bare.contains(&"Period not set becomes 60".to_owned()), "{bare:?}");
 }
 
 #[tokio::test]
 async fn destroying_needs_the_prefix_typed_and_the_same_account() {
     let other = IDENTITY.replace("123456789012", "210987654321");
     let replay = Replay::default().raw("GetCallerIdentity", 200, &[], &other);
-    let provisioner = Provisioner::new(&replay.config(), &Calls::default(), "p").unwrap();
+    let provisioner = provisioner(&replay);
     let plan = destroy::DestroyPlan {
         account: account(),
         name_prefix: "p".into(),
@@ -261,16 +264,10 @@ async fn destroying_needs_the_prefix_typed_and_the_same_account() {
 
 #[tokio::test]
 async fn tables_of_another_shape_are_refused_and_missing_indexes_added() {
-    let wanted = resource::all("p", &account())
-        .into_iter()
-        .find_map(|resource| match resource.wanted {
-            Wanted::Table(wanted) if resource.name == "p-jobs" => Some(wanted),
-            _ => None,
-        })
-        .unwrap();
+    let Wanted::Table(wanted) = wanted("p-jobs", Kind::Table) else { panic!("no table") };
     let index = json!({ "IndexName": "status-completed_at", "IndexStatus": "ACTIVE" });
     let table = |key: &Value, indexes: Value, status: &str| json!({ "Table": { "TableStatus": status, "KeySchema": key, "GlobalSecondaryIndexes": indexes } });
-    let key = &wanted["KeySchema"];
+    let key = &json!([{ "AttributeName": "job_id", "KeyType": "HASH" }]);
     let replay = Replay::default()
         .answer("DescribeTable", table(&json!([]), json!([]), "ACTIVE"))
         .answer("DescribeTable", table(key, json!([index]), "ACTIVE"))
@@ -278,11 +275,11 @@ async fn tables_of_another_shape_are_refused_and_missing_indexes_added() {
         .answer("UpdateTable", json!({}))
         .answer("DescribeTable", table(key, json!([index, { "IndexStatus": "CREATING" }]), "UPDATING"))
         .answer("DescribeTable", table(key, json!([index, { "IndexStatus": "ACTIVE" }]), "ACTIVE"));
-    let dynamodb = api(&replay, &DYNAMODB);
-    assert_eq!(table::look(&dynamodb, "p-jobs", &wanted).await.unwrap_err().code(), ErrorCode::Conflict);
-    let state = table::look(&dynamodb, "p-jobs", &wanted).await.unwrap();
+    let Provisioner { dynamo, sleep, .. } = provisioner(&replay);
+    assert_eq!(table::look(&dynamo, "p-jobs", &wanted).await.unwrap_err().code(), ErrorCode::Conflict);
+    let state = table::look(&dynamo, "p-jobs", &wanted).await.unwrap();
     assert_eq!(state, State::Differs(vec!["index status-created_at is added".into()]));
-    table::make(&dynamodb, "p-jobs", &wanted).await.unwrap();
+    table::make(&dynamo, &sleep, "p-jobs", &wanted).await.unwrap();
     let sent = replay.sent_to("UpdateTable")[0].json();
     assert_eq!(sent["GlobalSecondaryIndexUpdates"][0]["Create"]["IndexName"], "status-created_at");
     assert_eq!(replay.pauses().len(), 1);
@@ -295,7 +292,7 @@ async fn what_takes_aws_a_minute_is_waited_for() {
         .refuse("GetQueueUrl", "QueueDoesNotExist", "no")
         .refuse("CreateQueue", "AWS.SimpleQueueService.QueueDeletedRecently", "wait 60 seconds")
         .answer("CreateQueue", json!({ "QueueUrl": "u" }));
-    queue::make(&api(&replay, &SQS), "p-chunking", &wanted_queue(), &account()).await.unwrap();
+    make_queue(&replay).await.unwrap();
     assert_eq!(replay.pauses().len(), 1);
     replay.finish();
 
@@ -305,7 +302,8 @@ async fn what_takes_aws_a_minute_is_waited_for() {
         .raw("GET /b?notification=", 200, &[], "<NotificationConfiguration/>")
         .raw("PUT /b?notification=", 400, &[], refusal)
         .raw("PUT /b?notification=", 200, &[], "");
-    bucket::make_notifications(&api(&replay, &S3), "b", &[]).await.unwrap();
+    let Provisioner { s3, sleep, .. } = provisioner(&replay);
+    bucket::make_notifications(&s3, &sleep, "b", &[]).await.unwrap();
     assert_eq!(replay.pauses().len(), 1);
     replay.finish();
 }
@@ -313,7 +311,7 @@ async fn what_takes_aws_a_minute_is_waited_for() {
 #[tokio::test]
 async fn a_bucket_is_made_in_its_region() {
     let replay = Replay::default().raw("PUT /b", 200, &[], "").raw("PUT /b", 200, &[], "");
-    let s3 = api(&replay, &S3);
+    let s3 = provisioner(&replay).s3;
     bucket::make(&s3, "b", "eu-central-1").await.unwrap();
     bucket::make(&s3, "b", "us-east-1").await.unwrap();
     assert!(replay.sent()[0].body.contains("<LocationConstraint>eu-central-1</LocationConstraint>"));

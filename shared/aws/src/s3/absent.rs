@@ -1,4 +1,4 @@
-//! A bucket that the environment file does not name: every call says so, so that all else works.
+//! Stands for a bucket that the environment file does not name: every call says so, and everything else works.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use object_store::{
 
 use crate::deployment::absent;
 
-/// No bucket; `what` it would hold, and the key that would name it.
+/// A missing bucket: `what` it would hold, and the `key` that would name it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Absent {
     pub(super) key: &'static str,
@@ -20,7 +20,7 @@ pub(super) struct Absent {
 }
 
 impl Absent {
-    /// Not the store's own "not found": nobody may take the object for one that was looked for.
+    /// Not the store's own "not found": the caller must not conclude that the object does not exist.
     fn error(self) -> object_store::Error {
         object_store::Error::Generic { store: "S3", source: Box::new(absent(self.key, self.what)) }
     }

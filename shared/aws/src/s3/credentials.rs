@@ -13,14 +13,14 @@ use tokio::sync::Mutex;
 
 use crate::error::from_credentials;
 
-/// Credentials are asked for again so long before they expire.
+/// Credentials are loaded again this long before they expire.
 const AHEAD: Duration = Duration::from_secs(300);
-/// And no later than after this, where they say nothing of an end: a file may have been changed.
+/// Credentials are loaded again at least this often, because a file may have changed.
 const LONGEST: Duration = Duration::from_secs(900);
 
 pub(super) struct SdkCredentials {
     provider: Option<SharedCredentialsProvider>,
-    /// The last ones, and until when they are used.
+    /// The last credentials, and until when they are used.
     last: Mutex<Option<(Arc<AwsCredential>, SystemTime)>>,
 }
 
@@ -41,7 +41,7 @@ impl CredentialProvider for SdkCredentials {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        // Held while asking: many requests that start together ask once.
+        // Locked while loading, so that many requests that start together load once.
         let mut last = self.last.lock().await;
         let now = SystemTime::now();
         if let Some((credential, until)) = &*last

@@ -1,7 +1,7 @@
-//! Carries [`object_store`]'s requests over the HTTP client of the SDK, so that the program has one TLS stack.
+//! Sends [`object_store`]'s requests with the SDK's HTTP client, so that the program has one TLS stack.
 //!
-//! Invariant: no request waits for ever. Sending and the answer's head are bounded by the size of what is sent, and each piece
-//! of an answer's body by [`STALL`].
+//! Invariant: no request waits for ever. The limit for sending and for the head of the answer grows with the size of the request;
+//! [`STALL`] limits the wait for each piece of the answer's body.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -28,9 +28,9 @@ use crate::error::{Call, from_code};
 
 /// Longest wait for the next piece of a body.
 const STALL: Duration = Duration::from_secs(30);
-/// S3 refuses signatures of a clock that is further off.
+/// S3 refuses signatures from a clock that is further off.
 const MOST_SKEW: Duration = Duration::from_secs(15 * 60);
-/// Slowest link on which a part is still sent, in bytes a second.
+/// Slowest link on which sending a part still succeeds, in bytes a second.
 const SLOWEST: u64 = 64 * 1024;
 
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub(super) struct SdkTransport {
     connector: SharedHttpConnector,
     calls: Calls,
     bucket: Arc<str>,
-    /// Longest wait for an answer's head, besides the time that sending takes.
+    /// Longest wait for the head of an answer, in addition to the time for sending.
     read: Duration,
     /// Longest wait for the next piece of a body.
     stall: Duration,
@@ -88,15 +88,15 @@ impl HttpService for SdkTransport {
             self.calls.count(api(), Outcome::Answered);
             return Ok(answer);
         }
-        // An answer that is no success is small; it is read here to see what it says, and handed on.
+        // An error's body is small. Read it here for its code, and pass it on.
         let (parts, body) = answer.into_parts();
         let bytes = body.bytes().await?;
         self.calls.count(api(), outcome(Some((parts.status.as_u16(), &bytes))));
-        // The answer to HEAD has no body to say it: it is its date that tells a wrong clock from a missing permission.
+        // The answer to HEAD has no body. Its date shows whether the clock is wrong or the permission is missing.
         let is_late = parts.status == 403 && bytes.is_empty() && is_of_another_time(&parts.headers, SystemTime::now());
         let bytes = if is_late { Bytes::from_static(b"<Code>RequestTimeTooSkewed</Code>") } else { bytes };
         if let Some(error) = refusal(method.as_str(), &self.bucket, parts.status.as_u16(), &bytes) {
-            // Of this kind what failed is tried again, as it would be by its status; so what is said last is a sentence too.
+            // With this kind the client tries again, as it would by the status, and its last error is a sentence too.
             let kind = if error.retryable() { HttpErrorKind::Request } else { HttpErrorKind::Unknown };
             return Err(HttpError::new(kind, error));
         }
@@ -104,7 +104,7 @@ impl HttpService for SdkTransport {
     }
 }
 
-/// Whether an answer is dated further from now than S3 lets a signature be.
+/// True when the date of an answer is further from now than S3 allows for a signature.
 fn is_of_another_time(headers: &http::HeaderMap, now: SystemTime) -> bool {
     let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
     let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
@@ -113,14 +113,14 @@ fn is_of_another_time(headers: &http::HeaderMap, now: SystemTime) -> bool {
     apart.is_some_and(|apart| apart > MOST_SKEW)
 }
 
-/// What people must mend or wait for, in words; none for what the caller handles itself: no such object, conditions.
+/// The error that people must fix or wait for; none for what the caller handles: a missing object, a condition.
 fn refusal(method: &str, bucket: &str, status: u16, body: &Bytes) -> Option<Error> {
     let text = String::from_utf8_lossy(body);
     let tagged = |tag: &str| {
         let (_, rest) = text.split_once(&format!("<{tag}>"))?;
         Some(rest.split_once(&format!("</{tag}>"))?.0.to_owned())
     };
-    // The answer to HEAD has no body: all that is known is the status.
+    // The answer to HEAD has no body, only a status.
     let unknown = match status {
         403 => "AccessDenied",
         429 => "TooManyRequests",
@@ -129,7 +129,7 @@ fn refusal(method: &str, bucket: &str, status: u16, body: &Bytes) -> Option<Erro
     };
     let code = tagged("Code").unwrap_or_else(|| unknown.into());
     let call = Call { action: action(method), kind: "bucket", resource: bucket };
-    // Of the whole bucket, not of this object.
+    // These are about the whole bucket, not this object.
     let is_of_bucket = matches!(code.as_str(), "NoSuchBucket" | "PermanentRedirect" | "AuthorizationHeaderMalformed");
     let (known, message) = from_code(call, &code, &tagged("Message").unwrap_or_default());
     let is_passing = status >= 500 || status == 429;
@@ -146,7 +146,7 @@ fn action(method: &str) -> &'static str {
     }
 }
 
-/// A body whose every piece comes in time.
+/// The body, with a time limit for each piece.
 fn body(body: SdkBody, stall: Duration) -> HttpResponseBody {
     let pieces = futures::stream::unfold(Some(BodyStream::new(body)), move |stream| async move {
         let mut stream = stream?;
@@ -157,7 +157,7 @@ fn body(body: SdkBody, stall: Duration) -> HttpResponseBody {
             Err(_) => Some((Err(late("S3 stopped in the middle of an object: is the network up?")), None)),
         }
     });
-    // Fused: a body may be asked again after its end.
+    // Fused, because a body may be polled again after its end.
     HttpResponseBody::new(StreamBody::new(pieces.fuse()))
 }
 

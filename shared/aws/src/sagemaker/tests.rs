@@ -3,7 +3,7 @@ use std::sync::Arc;
 use object_store::memory::InMemory;
 
 use super::*;
-use crate::signed::replay::Replay;
+use crate::replay::Replay;
 
 const JOB: &str = "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f";
 const INVOKE: &str = "POST /endpoints/stereo-spot-inference/async-invocations";
@@ -14,7 +14,7 @@ fn sagemaker(replay: &Replay) -> Sagemaker {
     let output = Bucket { name: "out".into(), scheme: "s3", store: Arc::new(InMemory::new()) };
     let (config, hour) = (replay.config(), Duration::from_secs(7200));
     let table = "stereo-spot-inference-invocations";
-    Sagemaker::new(&config, &Calls::default(), output, "stereo-spot-inference", table, hour).unwrap()
+    Sagemaker::new(&config, &Calls::default(), output, "stereo-spot-inference", table, hour)
 }
 
 fn segment() -> Segment {

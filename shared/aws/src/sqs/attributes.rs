@@ -1,4 +1,4 @@
-//! What SQS says of a queue: settings, counts, retention, where its dead letters go.
+//! The attributes of a queue: settings, counts, retention, redrive policy.
 
 use std::time::Duration;
 
@@ -13,27 +13,24 @@ use stereospot_ports::{Error, Result};
 
 use crate::error::{Call, from_sdk, is_forbidden_code};
 
-/// Where messages go that were received too often.
+/// Which queue gets the messages that were received too often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedrivePolicy {
-    /// ARN of the dead-letter queue.
     pub dead_letter_arn: String,
-    /// After so many receivings the next one dead-letters a message.
+    /// After this many receives the next one dead-letters a message.
     pub max_receives: u32,
 }
 
-/// What SQS says of a queue.
+/// The attributes of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attributes {
-    /// Its ARN.
     pub arn: String,
-    /// Visibility timeout and most receives.
     pub settings: Settings,
-    /// Counts, approximate.
+    /// Approximate.
     pub stats: Stats,
-    /// How long a message is kept, from its first sending.
+    /// How long SQS keeps a message, from its first sending.
     pub retention: Duration,
-    /// Absent on dead-letter queues, usually.
+    /// Usually absent on dead-letter queues.
     pub redrive: Option<RedrivePolicy>,
 }
 
@@ -47,11 +44,11 @@ const ASKED: [Name; 7] = [
     Name::ApproximateNumberOfMessagesDelayed,
 ];
 
-/// SQS's defaults, for what an answer leaves out.
+/// SQS's defaults, for attributes missing in an answer.
 const DEFAULT_VISIBILITY_SECS: u64 = 30;
 const DEFAULT_RETENTION_SECS: u64 = 345_600;
 
-pub(super) async fn get(client: &Client, url: &str, call: Call<'_>) -> Result<Attributes> {
+pub(crate) async fn get(client: &Client, url: &str, call: Call<'_>) -> Result<Attributes> {
     let answer = client
         .get_queue_attributes()
         .queue_url(url)
@@ -81,7 +78,7 @@ pub(super) async fn get(client: &Client, url: &str, call: Call<'_>) -> Result<At
     })
 }
 
-/// True when SQS knows the caller, who lacks the permission to ask for attributes.
+/// True when the caller lacks the permission to read attributes.
 pub(crate) fn is_forbidden(error: &Error) -> bool {
     std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<SdkError<GetQueueAttributesError, HttpResponse>>())
@@ -90,8 +87,8 @@ pub(crate) fn is_forbidden(error: &Error) -> bool {
         .is_some_and(is_forbidden_code)
 }
 
-/// `{"deadLetterTargetArn":"…","maxReceiveCount":5}`; the number may be a text. None where it is neither.
-fn redrive_policy(text: &str) -> Option<RedrivePolicy> {
+/// Reads `{"deadLetterTargetArn":"…","maxReceiveCount":5}`. Terraform writes the number as a number, the console as a string.
+pub(crate) fn redrive_policy(text: &str) -> Option<RedrivePolicy> {
     let policy: Value = serde_json::from_str(text).ok()?;
     let count = &policy["maxReceiveCount"];
     let max_receives = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
@@ -101,8 +98,8 @@ fn redrive_policy(text: &str) -> Option<RedrivePolicy> {
     })
 }
 
-/// URL of the dead-letter queue of the queue at `url`: the policy's, else the queue's name and `-dlq`. SQS keeps both in one
-/// account and region, so only the last part differs.
+/// URL of the dead-letter queue of the queue at `url`: the one in the policy, else the queue's name and `-dlq`. Both queues are in
+/// one account and region, so only the last part of the URL differs.
 pub(crate) fn dead_letter_url(url: &str, redrive: Option<&RedrivePolicy>) -> String {
     let name = redrive.and_then(|policy| policy.dead_letter_arn.rsplit(':').next()).filter(|name| !name.is_empty());
     match (url.rsplit_once('/'), name) {

@@ -1,4 +1,4 @@
-//! When each lease of this process ends. SQS itself does not refuse a void receipt.
+//! When each lease of this process ends, because SQS itself does not refuse an expired receipt.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,9 +7,9 @@ use std::time::Duration;
 use stereospot_domain::Timestamp;
 use stereospot_ports::work_queue::Receipt;
 
-/// Receipts are forgotten so long after their lease's end: nobody works on without one for a day.
+/// Receipts are forgotten this long after the end of their lease: no consumer uses one a day later.
 const REMEMBERED: Duration = Duration::from_secs(86_400);
-/// Forgetting is looked after whenever so many more are noted.
+/// Old receipts are removed each time the number of receipts reaches a multiple of this.
 const TIDY_AT: usize = 4096;
 
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// The lease of this receiving ends then.
+    /// Records that the lease of this receipt ends at `end`.
     pub(super) fn note(&self, receipt: &Receipt, end: Timestamp, now: Timestamp) {
         let mut ends = self.ends();
         ends.insert(receipt.clone(), end);
@@ -27,12 +27,12 @@ impl Ledger {
         }
     }
 
-    /// True when the receipt's lease is known to have ended.
+    /// True when the lease is known to have ended.
     pub(super) fn is_void(&self, receipt: &Receipt, now: Timestamp) -> bool {
         self.ends().get(receipt).is_some_and(|end| *end <= now)
     }
 
-    /// The message is gone.
+    /// Forgets a receipt whose message is deleted.
     pub(super) fn forget(&self, receipt: &Receipt) {
         self.ends().remove(receipt);
     }

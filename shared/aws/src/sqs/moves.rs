@@ -1,8 +1,8 @@
-//! SQS's own redrive of a whole dead-letter queue. It moves everything, unedited, at most 500 messages a second, one task per
-//! queue; messages get new ids and new times of sending.
+//! SQS's own redrive of a whole dead-letter queue. It moves everything unedited, at most 500 messages a second, with one task per
+//! queue. The messages get new ids and new times of sending.
 //!
-//! SQS knows where to move only what it dead-lettered itself: one message that was put on the dead-letter queue, as by a restore,
-//! ends the whole move. So the queue to move to is named wherever there is but one.
+//! SQS knows the destination only of messages that it dead-lettered itself. A single message that was sent to the dead-letter queue,
+//! for example by a restore, ends the whole move. So the request names the destination where there is only one.
 
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use stereospot_domain::Timestamp;
@@ -11,50 +11,44 @@ use stereospot_ports::{Error, ErrorCode, Result};
 use super::SqsQueue;
 use crate::error::from_sdk;
 
-/// Fastest that SQS moves.
+/// The highest rate that SQS accepts.
 pub const MAX_MOVES_PER_SECOND: u32 = 500;
 
-/// Where a move stands.
+/// The state of a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MoveState {
-    /// At work.
     Running,
-    /// All is moved.
+    /// Everything was moved.
     Completed,
-    /// It is being stopped.
     Cancelling,
-    /// It was stopped; what was moved stays moved.
+    /// It was stopped; messages moved until then stay moved.
     Cancelled,
-    /// It ended before its time.
+    /// It ended early, on an error.
     Failed,
 }
 
-/// One move of a dead-letter queue's messages.
+/// A move of a dead-letter queue's messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MoveTask {
-    /// Names it while it runs; absent afterwards.
+    /// Identifies the task while it runs; absent afterwards.
     pub handle: Option<String>,
-    /// Where it stands.
     pub state: MoveState,
-    /// Moved so far, about.
+    /// Messages moved so far, approximately.
     pub moved: u64,
-    /// To be moved in all, about; absent where SQS doesn't say.
+    /// Messages to move in total, approximately; absent if SQS doesn't say.
     pub total: Option<u64>,
-    /// The rate it was given; absent means as fast as SQS finds good.
+    /// The requested rate; absent leaves it to SQS.
     pub per_second: Option<u32>,
-    /// When it began.
     pub started_at: Timestamp,
-    /// Why it failed.
     pub failure: Option<String>,
 }
 
 impl SqsQueue {
-    /// Moves all messages of this dead-letter queue back to where they came from, at most so many a second. Returns the
-    /// task's handle; follow it with [`SqsQueue::moves`].
+    /// Starts to move all messages of this dead-letter queue back to where they came from, at most `per_second`. Returns the
+    /// task's handle; [`SqsQueue::moves`] shows its progress.
     ///
     /// # Errors
-    /// [`ErrorCode::Invalid`] for a rate out of range, and where SQS refuses: a task runs already, or the queue is nobody's
-    /// dead-letter queue.
+    /// [`ErrorCode::Invalid`] for a rate out of range, and when SQS refuses: a task runs already, or no queue dead-letters here.
     pub async fn start_move(&self, per_second: Option<u32>) -> Result<String> {
         if per_second.is_some_and(|rate| !(1..=MAX_MOVES_PER_SECOND).contains(&rate)) {
             return Err(Error::new(
@@ -64,7 +58,7 @@ impl SqsQueue {
         }
         let source = self.known().await?.arn;
         let destination = self.only_source(&source).await;
-        // What a look of ours holds at this moment would neither be counted nor, at first, be moved.
+        // SQS would neither count nor, at first, move the messages that a peek of ours holds right now.
         let _alone = self.sweeping.lock().await;
         let answer = self
             .client
@@ -78,7 +72,7 @@ impl SqsQueue {
         answer.task_handle.ok_or_else(|| Error::new(ErrorCode::Internal, "SQS started a move without naming it"))
     }
 
-    /// The last moves of this dead-letter queue, at most ten, newest first.
+    /// The last moves of this dead-letter queue, newest first, at most ten.
     ///
     /// # Errors
     /// When SQS can't be asked.
@@ -111,14 +105,14 @@ impl SqsQueue {
         Ok(tasks.collect())
     }
 
-    /// Stops a move, and returns how many messages it had moved, about.
+    /// Stops a move, and returns approximately how many messages it moved.
     ///
     /// # Errors
-    /// [`ErrorCode::NotFound`] when it runs no longer.
+    /// [`ErrorCode::NotFound`] when it does not run any more.
     pub async fn cancel_move(&self, handle: &str) -> Result<u64> {
         let answer = self.client.cancel_message_move_task().task_handle(handle).send().await.map_err(|error| {
             match error.code() {
-                // Only what runs can be stopped.
+                // SQS can only stop a task that runs.
                 Some("UnsupportedOperation" | "ResourceNotFoundException") => {
                     Error::with(ErrorCode::NotFound, "no such move runs", error)
                 }
@@ -128,8 +122,8 @@ impl SqsQueue {
         Ok(u64::try_from(answer.approximate_number_of_messages_moved).unwrap_or(0))
     }
 
-    /// The only queue that dead-letters to this one. None where there are several, or SQS may not be asked: SQS then moves each
-    /// message to where it came from.
+    /// The only queue that dead-letters to this one. None when there are several, or when the caller may not ask: SQS then moves
+    /// each message to where it came from.
     async fn only_source(&self, arn: &str) -> Option<String> {
         let answer = self.client.list_dead_letter_source_queues().queue_url(&self.url).send().await;
         let urls = match answer {
@@ -141,12 +135,12 @@ impl SqsQueue {
             }
         };
         let [url] = &urls[..] else { return None };
-        // A queue and its dead-letter queue are of one account and region.
+        // A queue and its dead-letter queue are in one account and region.
         Some(format!("{}:{}", arn.rsplit_once(':')?.0, url.rsplit_once('/')?.1))
     }
 }
 
-/// SQS's one word for why a move failed, with what it means.
+/// SQS's one-word reason for a failed move, with an explanation.
 fn explained(reason: String) -> String {
     match reason.as_str() {
         "CouldNotDetermineMessageSource" => format!(

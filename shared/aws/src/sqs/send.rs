@@ -1,4 +1,4 @@
-//! Sending in batches that SQS takes: ten messages and 1 MiB at most.
+//! Sends in batches that SQS accepts: at most ten messages and 1 MiB.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use stereospot_ports::{Error, ErrorCode, Result};
 use super::{SqsQueue, whole_secs};
 use crate::error::{from_code, from_sdk};
 
-/// Attempts for what failed of a batch.
+/// Attempts for the failed part of a batch.
 const ATTEMPTS: u32 = 4;
-/// Pause before the second attempt; doubled for each further one.
+/// Pause before the second attempt; each further one doubles it.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) async fn send(queue: &SqsQueue, messages: &[Outgoing]) -> Result<Vec<String>> {
@@ -32,7 +32,7 @@ pub(super) async fn send(queue: &SqsQueue, messages: &[Outgoing]) -> Result<Vec<
     Ok(ids)
 }
 
-/// Positions and ids of all messages of a batch, sent again until each is.
+/// Sends one batch, and the failed part of it again. Returns positions and ids.
 async fn send_batch(queue: &SqsQueue, messages: &[Outgoing]) -> Result<Vec<(usize, String)>> {
     let mut sent = Vec::with_capacity(messages.len());
     let mut open: Vec<usize> = (0..messages.len()).collect();
@@ -81,7 +81,7 @@ async fn send_batch(queue: &SqsQueue, messages: &[Outgoing]) -> Result<Vec<(usiz
     }
 }
 
-/// Cuts so that no batch is above what SQS takes.
+/// Cuts the messages into batches that SQS accepts.
 fn batches(messages: &[Outgoing]) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let (mut start, mut bytes) = (0, 0);
@@ -98,7 +98,7 @@ fn batches(messages: &[Outgoing]) -> Vec<Range<usize>> {
     batches
 }
 
-/// The characters of XML 1.0: SQS takes no others.
+/// The characters of XML 1.0: SQS accepts no others.
 fn is_taken(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }

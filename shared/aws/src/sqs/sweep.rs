@@ -1,7 +1,7 @@
-//! Looking at a queue, and leasing by id, where SQS offers neither: everything is received, what is not wanted given back.
+//! Peeking and leasing by id, which SQS lacks: receives everything and gives back what is not wanted.
 //!
-//! Only where that costs nothing: on a queue without a redrive policy. A sweep sees what is ready, and raises each message's
-//! receive count by one. While it runs the messages are hidden, for [`LOOK`] at most if this process dies.
+//! Only on a queue without a redrive policy, where receiving does no harm. A sweep sees the ready messages and raises their receive
+//! counts by one. The messages are hidden while it runs, and for at most [`LOOK`] if this process dies.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use tokio::time::Instant;
 use super::{Attributes, SqsQueue};
 use crate::error::from_sdk;
 
-/// How long looked-at messages stay hidden if they can't be given back.
+/// How long messages stay hidden if they can't be given back.
 const LOOK: Duration = Duration::from_secs(20);
-/// An answer to a poll of this length has asked all of SQS's servers: empty then means empty.
+/// A poll of this length asks all of SQS's servers, so an empty answer means an empty queue.
 const SURE: Duration = Duration::from_secs(1);
 
 pub(super) async fn peek(queue: &SqsQueue, max: usize) -> Result<Vec<Peeked>> {
     let _alone = queue.sweeping.lock().await;
     let attributes = sweepable(queue, "look at").await?;
-    // An empty queue is the usual case: there one quick look does, and the next one sees what this one missed.
+    // The queue is usually empty. One quick poll is enough then: the next peek sees what this one missed.
     let first = if queue.attributes().await?.stats.ready == 0 { Duration::ZERO } else { SURE };
     let seen = sweep(queue, LOOK, first, |seen| seen.len() >= max).await?;
     give_back(queue, &seen).await;
@@ -31,7 +31,7 @@ pub(super) async fn peek(queue: &SqsQueue, max: usize) -> Result<Vec<Peeked>> {
         .map(|message| Peeked {
             id: message.id,
             body: message.body,
-            // This look is not one of a consumer's; earlier looks can't be told from theirs.
+            // Without this peek. Earlier peeks still count: they look like any consumer's receives.
             receive_count: message.receive_count.saturating_sub(1),
             enqueued_at: message.enqueued_at,
             dead_lettered_at: None,
@@ -58,7 +58,7 @@ pub(super) async fn lease(queue: &SqsQueue, ids: &[String], visibility: Duration
     Ok(wanted)
 }
 
-/// The queue's attributes, or why it may not be swept.
+/// The queue's attributes, or the error that it can't be swept.
 async fn sweepable(queue: &SqsQueue, what: &str) -> Result<Attributes> {
     let attributes = queue.known().await?;
     let Some(policy) = &attributes.redrive else { return Ok(attributes) };
@@ -73,7 +73,7 @@ async fn sweepable(queue: &SqsQueue, what: &str) -> Result<Attributes> {
     ))
 }
 
-/// Receives until that is enough, or nothing is left, or half of the first lease is over. On an error all are given back.
+/// Receives until `is_enough`, or nothing is left, or half of the first lease is over. Gives everything back on an error.
 async fn sweep(
     queue: &SqsQueue,
     lease: Duration,
@@ -95,7 +95,7 @@ async fn sweep(
             break;
         }
         wait = SURE;
-        // Delivery is at least once: a message that comes twice is held by its later receipt, as the earlier one is void.
+        // SQS may deliver a message twice. The later receipt is the valid one.
         for message in received {
             if ids.insert(message.id.clone()) {
                 seen.push(message);
@@ -107,7 +107,7 @@ async fn sweep(
     Ok(seen)
 }
 
-/// Makes messages ready again at once. Those that can't be are so when their lease ends.
+/// Makes messages ready again at once. If that fails, they become ready when their lease ends.
 async fn give_back(queue: &SqsQueue, messages: &[Message]) {
     for batch in messages.chunks(MAX_BATCH) {
         let now = queue.clock.now();

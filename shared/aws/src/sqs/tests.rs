@@ -1,4 +1,4 @@
-//! What the emulator does not do as SQS does, from the exchanges that SQS's reference documents.
+//! What the emulator does not do as SQS does, with exchanges as SQS's API reference documents them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{Deployment, calls::Count};
 const URL: &str = "https://sqs.us-east-1.amazonaws.com/1/p-chunking-dlq";
 
 fn queue(answers: &[(u16, &str)]) -> (SqsQueue, Replay, Connections) {
-    let replay = Replay::new(answers);
+    let replay = Replay::in_order(answers);
     let connections = replay.connections(Deployment::parse("REGION=us-east-1", &|_| None).unwrap());
     let name = QueueName::dead_letter(QueueRole::Chunking);
     (SqsQueue::new(&connections, name, URL, Arc::new(SystemClock)), replay, connections)
@@ -29,8 +29,8 @@ async fn sqs_is_left_to_find_where_messages_came_from_when_that_may_not_be_asked
     let denied = r#"{"__type":"com.amazon.coral.service#AccessDeniedException","message":"no"}"#;
     let (queue, replay, _) = queue(&[(200, ATTRIBUTES), (403, denied), (200, r#"{"TaskHandle":"h"}"#)]);
     assert_eq!(queue.start_move(None).await.unwrap(), "h");
-    let asked = replay.asked();
-    assert_eq!(asked[1].what, "AmazonSQS.ListDeadLetterSourceQueues");
+    let asked = replay.sent();
+    assert_eq!(asked[1].action, "ListDeadLetterSourceQueues");
     assert_eq!(asked[2].body, r#"{"SourceArn":"arn:aws:sqs:us-east-1:1:p-chunking-dlq"}"#);
 }
 
@@ -54,12 +54,12 @@ async fn a_receipt_whose_lease_ran_out_never_reaches_sqs() {
     clock.advance(Duration::from_secs(1));
     queue.extend(&message.receipt, Duration::from_secs(5)).await.unwrap();
     clock.advance(Duration::from_secs(5));
-    // SQS would answer with success here, and delete nothing or another's message.
+    // SQS would report success here, and delete nothing or a message that another consumer holds.
     assert_eq!(queue.delete(&message.receipt).await.unwrap_err().code(), ErrorCode::LeaseLost);
     assert_eq!(queue.extend(&message.receipt, Duration::from_secs(5)).await.unwrap_err().code(), ErrorCode::LeaseLost);
     assert_eq!(queue.release(&message.receipt, Duration::ZERO).await.unwrap_err().code(), ErrorCode::LeaseLost);
-    let asked: Vec<String> = replay.asked().into_iter().map(|asked| asked.what).collect();
-    assert_eq!(asked, ["AmazonSQS.ReceiveMessage", "AmazonSQS.ChangeMessageVisibility"]);
+    let asked: Vec<String> = replay.sent().into_iter().map(|sent| sent.action).collect();
+    assert_eq!(asked, ["ReceiveMessage", "ChangeMessageVisibility"]);
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn what_failed_of_a_batch_is_sent_again() {
     let (queue, replay, _) = queue(&[(200, part), (200, rest)]);
     let ids = queue.send(&[Outgoing::now("a"), Outgoing::now("b")]).await.unwrap();
     assert_eq!(ids, ["a", "b"]);
-    assert!(!replay.asked()[1].body.contains(r#""Id":"0""#), "{:?}", replay.asked()[1]);
+    assert!(!replay.sent()[1].body.contains(r#""Id":"0""#), "{:?}", replay.sent()[1]);
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn a_batch_that_keeps_failing_says_why() {
     let error = queue.send(&[Outgoing::now("a")]).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Denied);
     assert!(error.to_string().starts_with("1 of 1 messages were not sent: sqs:SendMessage on the queue"), "{error}");
-    assert_eq!(replay.asked().len(), 1);
+    assert_eq!(replay.sent().len(), 1);
     let error = queue.send(&[Outgoing::now("bell \u{7}")]).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Invalid);
 }
@@ -105,7 +105,7 @@ async fn a_main_queue_is_not_looked_at_by_receiving() {
     assert!(error.to_string().contains("after 5 it dead-letters them"), "{error}");
     let error = queue.lease(&["m".into()], Duration::from_secs(30)).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Invalid);
-    assert_eq!(replay.asked().len(), 1, "settings are asked for once, and nothing is received");
+    assert_eq!(replay.sent().len(), 1, "settings are asked for once, and nothing is received");
 }
 
 #[tokio::test]
@@ -160,5 +160,5 @@ async fn work_goes_on_where_settings_may_not_be_asked_for() {
     let message = queue.receive(how).await.unwrap().remove(0);
     queue.delete(&message.receipt).await.unwrap();
     assert_eq!(queue.receive(how).await.unwrap().len(), 1);
-    assert_eq!(replay.asked().len(), 4, "asked for once a minute, not at each receiving");
+    assert_eq!(replay.sent().len(), 4, "asked for once a minute, not at each receiving");
 }

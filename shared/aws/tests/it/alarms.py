@@ -1,7 +1,7 @@
-"""What moto lacks of CloudWatch's alarms, as documented: their states follow their metrics.
+"""Alarms whose states follow their metrics, as CloudWatch documents it and moto does not do.
 
-An alarm looks at its last periods and the two before them. It rings when its newest points, as many as it evaluates, all breach;
-where there are fewer, `TreatMissingData` says what the others are.
+An alarm looks at its evaluated periods and two more before them. It rings when its newest points, as many as it evaluates, all
+breach. If there are fewer points, `TreatMissingData` decides what the missing ones are.
 """
 
 import moto.cloudwatch.models as cloudwatch
@@ -14,7 +14,7 @@ BREACHES = {
     "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
 }
 STATISTICS = {"Maximum": max, "Minimum": min, "Sum": sum}
-# Periods that are looked at beyond those evaluated.
+# Periods before the evaluated ones.
 FURTHER = 2
 
 
@@ -23,7 +23,7 @@ class Alarms:
         self.backend = backend
 
     def answer(self, action, _body):
-        """Answers nothing itself: brings the states up to date before they are asked for."""
+        """Updates the states before moto answers."""
         if action == "DescribeAlarms":
             for alarm in self.backend.alarms.values():
                 state = self.state(alarm)
@@ -45,7 +45,7 @@ class Alarms:
         return "ALARM" if all(points) else "OK"
 
     def points(self, alarm):
-        """A value for each period that has any, newest first."""
+        """The value of each period that has one, newest first."""
         period = alarm.period
         newest = int(sqs.unix_time() // period)
         values = {}

@@ -24,7 +24,7 @@ async fn state(emulator: &Emulator) -> String {
 async fn stuck_jobs_ring_after_two_periods_and_are_quiet_when_they_go_on() {
     let emulator = Emulator::start();
     let Connections { config, calls, .. } = emulator.connect(emulator.nothing()).await;
-    let stuck = StuckJobs::new(&config, &calls, "p").unwrap();
+    let stuck = StuckJobs::new(&config, &calls, "p");
     assert!(!stuck.is_watched().await.unwrap());
     let provisioner = Provisioner::new(&config, &calls, "p").unwrap();
     provisioner.apply(&provisioner.plan().await.unwrap(), &mut |_| {}).await.unwrap();

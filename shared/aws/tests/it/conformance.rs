@@ -1,9 +1,9 @@
-//! The suite of all backends, on this one, against the emulator.
+//! The conformance suite of all backends, against the emulator.
 //!
-//! Time passes on the emulator's clock, so no case waits for a lease. The cases look at queues by peeking, which SQS does not
-//! offer where a redrive policy counts receivings: there the emulator itself shows what lies on a queue, so that a case about
-//! notifications or receive counts sees the truth. The cases *about* peeking and leasing by id run on queues without a redrive
-//! policy, on which this backend offers both.
+//! Time passes on the emulator's clock, so no case waits for a lease. The cases peek at queues, which SQS can't do without
+//! raising receive counts; on queues with a redrive policy the emulator itself shows the messages instead, so that cases about
+//! notifications or receive counts see the truth. The cases *about* peeking and leasing by id run on queues without a redrive
+//! policy, where this backend offers both.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ const WITHOUT_REDRIVE: &[&str] = &[
     "a_lease_by_id_is_a_real_lease",
 ];
 
-/// What SQS or the emulator does otherwise, why, and where the documented behaviour is checked instead. Each is run, and must
-/// differ: one that passes does not belong here.
+/// Cases where SQS or the emulator behaves differently: why, and where a test checks the documented behaviour. Each case runs and
+/// must fail: one that passes does not belong here.
 const DIFFERS: &[(&str, &str)] = &[
     (
         "peeking_changes_nothing",
@@ -52,14 +52,14 @@ const DIFFERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// What can't be told here, why, and where it is checked instead.
+/// Cases that can't run here: why, and where a test checks them.
 const NOT_RUN: &[(&str, &str)] = &[(
     "a_dropped_receive_loses_nothing",
     "SQS may carry out a dropped request between two looks, so that a message moves meanwhile: \
      queues::dropped_receives_lose_nothing looks when all is quiet",
 )];
 
-/// Longest that any case may take, as in the suite.
+/// Time limit for a case, as in the suite.
 const LONGEST: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,7 +105,7 @@ async fn run(emulator: &Arc<Emulator>, passed: &Arc<AtomicI64>, case: &Case) -> 
         Ok(backend)
     };
     let backend = open(connections.clone()).await?;
-    // Clients of its own, as another process has them.
+    // Its own clients, as another process has.
     let peer = open(emulator.connect(connections.deployment.clone()).await).await?;
     let world = World { backend, peer, time: Box::new(turned.clone()), keep: Box::new(()) };
     let tried = AssertUnwindSafe(tokio::time::timeout(LONGEST, (case.run)(&world))).catch_unwind().await;
@@ -116,7 +116,7 @@ async fn run(emulator: &Arc<Emulator>, passed: &Arc<AtomicI64>, case: &Case) -> 
     }
 }
 
-/// What the emulator calls a main queue.
+/// The emulator's name of a main queue.
 fn name_of(connections: &Connections, role: QueueRole) -> String {
     connections.deployment.queue_name(role).unwrap().to_owned()
 }
@@ -144,7 +144,7 @@ impl Passing for Turned {
     }
 }
 
-/// A queue whose content the emulator shows.
+/// A queue that the emulator peeks at.
 #[derive(Debug)]
 struct Shown {
     inner: Arc<dyn WorkQueue>,

@@ -1,12 +1,12 @@
-"""AWS for the tests: moto on loopback, with its queues' clock and contents in the tests' hands.
+"""AWS for the tests: moto on loopback, with controls for the clock and the content of its queues.
 
-Prints its URL on the first line, and ends when its standard input does: so it never outlives the test that started it.
-Beside AWS it answers
-    /-/pass?ms=N           lets N ms pass on the clock of all queues: leases, delays and purges, without waiting
-    /-/messages?queue=Q    what lies on a queue, touching nothing: SQS itself can't show that
-    /-/clear?queue=Q       empties a queue, past SQS's purge of once a minute
-    /-/receiving?queue=Q   how many receives wait on a queue: as on AWS, one may outlive the client that began it
-and the faults of faults.py. What moto lacks of AWS is in moves.py, endpoints.py, alarms.py and insights.py, with switches of
+Prints its URL on the first line, and ends when its standard input closes, so it never outlives the test that started it.
+In addition to AWS it answers
+    /-/pass?ms=N           advances the clock of all queues by N ms: leases, delays and purges, without waiting
+    /-/messages?queue=Q    the messages on a queue, untouched: SQS itself can't show them
+    /-/clear?queue=Q       empties a queue, without SQS's limit of one purge a minute
+    /-/receiving?queue=Q   how many receives wait on a queue: as on AWS, one may outlive its client
+and the faults of faults.py. moves.py, endpoints.py, alarms.py, insights.py and cbor.py add what moto lacks, some with controls of
 their own.
 """
 
@@ -19,13 +19,14 @@ import time
 from collections import Counter
 from urllib.parse import parse_qs
 
-# What is imported from here leaves nothing behind in the source tree.
+# The imports below must leave nothing behind in the source tree.
 sys.dont_write_bytecode = True
 
 import insights
 import moto.cloudwatch.models as cloudwatch
 import moto.sqs.models as sqs
 from alarms import Alarms
+from cbor import SpeaksCbor
 from endpoints import Endpoints
 from faults import Call, Faults, Refused, error
 from moves import Moves
@@ -49,7 +50,7 @@ sqs.unix_time_millis = lambda dt=None: unix_time(dt) * 1000.0
 
 
 def is_kept(self, queue_name, message):
-    """As moto does, which counts the whole queue for each message."""
+    """As in moto, but without counting the whole queue for each message."""
     return message.sent_timestamp / 1000.0 + self.queues[queue_name].message_retention_period > unix_time()
 
 
@@ -58,17 +59,17 @@ sqs.SQSBackend.is_message_valid_based_on_retention_period = is_kept
 moves = Moves(sqs.sqs_backends[ACCOUNT][REGION])
 endpoints = Endpoints(unix_time, REGION, ACCOUNT)
 alarms = Alarms(cloudwatch.cloudwatch_backends[ACCOUNT][REGION])
-# By the service's name in signatures: what answers before moto does.
+# What answers before moto, by the service's name in signatures.
 ours = {"logs": insights, "sqs": moves, "sagemaker": endpoints, "monitoring": alarms}
 
-# AWS's conditional writes and receivings are atomic. Those of moto are only if no two requests run at once.
+# AWS's conditional writes and receives are atomic. Those of moto are only if no two requests run at once.
 one_at_a_time = threading.RLock()
 real_receive_message = sqs.SQSBackend.receive_message
 receiving = Counter()
 
 
 def receive_message(self, queue_name, count, wait_seconds_timeout, *others):
-    """Waits outside the lock, and notices at once when the clock is turned."""
+    """Waits outside the lock, and notices at once when the clock changes."""
     end = time.monotonic() + wait_seconds_timeout
     with one_at_a_time:
         receiving[queue_name] += 1
@@ -169,9 +170,10 @@ def end_with_input():
     os._exit(0)
 
 
-# What it does not know it answers with 500, and the tests see that; EMULATOR_TRACE=1 shows where.
+# moto answers unknown calls with 500, which tests see. EMULATOR_TRACE=1 shows where.
 logging.getLogger("werkzeug").setLevel(logging.ERROR if os.environ.get("EMULATOR_TRACE") else logging.CRITICAL)
-server = make_server("127.0.0.1", 0, Emulator(DomainDispatcherApplication(create_backend_app)), True, request_handler=ByAwsClock)
+app = SpeaksCbor(Emulator(DomainDispatcherApplication(create_backend_app)))
+server = make_server("127.0.0.1", 0, app, True, request_handler=ByAwsClock)
 threading.Thread(target=end_with_input, daemon=True).start()
 print(f"http://127.0.0.1:{server.port}", flush=True)
 server.serve_forever()

@@ -16,7 +16,7 @@ use stereospot_aws::{Connections, Deployment, config, deployment};
 use stereospot_domain::QueueRole;
 use uuid::Uuid;
 
-/// A running emulator; it ends with this value.
+/// A running emulator; dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Emulator {
     child: Child,
@@ -24,10 +24,10 @@ pub(crate) struct Emulator {
     pub http: reqwest::Client,
 }
 
-/// What a deployment is made like.
+/// The shape of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// As existing ones: main queues dead-letter after five receivings.
+    /// Like existing ones: main queues dead-letter after five receives.
     Usual,
     /// Main queues without a redrive policy.
     NoRedrive,
@@ -62,7 +62,7 @@ impl Emulator {
         Deployment::parse(&format!("REGION=us-east-1\nAWS_ENDPOINT_URL={}", self.url), &|_| None).unwrap()
     }
 
-    /// A new deployment under a name of its own: all that our pipeline uses.
+    /// A new deployment with its own name and everything that our pipeline uses.
     pub(crate) async fn deploy(&self, shape: Shape) -> Connections {
         let id = Uuid::new_v4().simple().to_string();
         let mut deployment = Deployment { name_prefix: format!("t-{}", &id[..12]), ..self.nothing() };
@@ -83,7 +83,7 @@ impl Emulator {
         let rules = [("jobs/", ".mp4", events), ("jobs/", ".reassembly-done", events)];
         deployment.output_bucket = Some(self.make_bucket(&deployment, "output", &rules).await);
         for url in deployment.queues.values() {
-            // The notices that notifications were configured.
+            // Remove S3's notices that notifications were configured.
             self.control(&format!("clear?queue={}", url.rsplit('/').next().unwrap())).await;
         }
         self.connect(deployment).await
@@ -117,7 +117,7 @@ impl Emulator {
         assert!(answer.status().is_success(), "{url}: {}", answer.text().await.unwrap());
     }
 
-    /// One call as AWS's own tools make it, past the code under test.
+    /// A call like one of AWS's own tools, without the code under test.
     pub(crate) async fn call(&self, service: &str, target: &str, input: Value) -> Value {
         let authorization = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
         let request = self.http.post(&self.url).header("x-amz-target", target).header("authorization", authorization);
@@ -138,7 +138,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // It may be gone already; then there is nothing to end.
+        // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

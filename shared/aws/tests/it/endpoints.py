@@ -1,9 +1,9 @@
-"""SageMaker's models, endpoint configurations and endpoints, as documented: those of moto never change, and forget half of what
-they are told.
+"""SageMaker's models, endpoint configurations and endpoints, as documented. Those of moto never change, and lose half of their
+settings.
 
-A new configuration takes an endpoint ten minutes of the emulator's clock; until then it answers with the old one.
+An endpoint takes ten minutes on the emulator's clock to change its configuration, and answers with the old one until then.
 
-    /-/endpoint-fails?reason=R&status=S   the next change ends so: InService with the old configuration, or Failed
+    /-/endpoint-fails?reason=R&status=S   the next change fails: InService with the old configuration, or Failed
 """
 
 import json
@@ -21,9 +21,9 @@ class Endpoints:
         self.models = {}
         self.configs = {}
         self.endpoints = {}
-        # By endpoint: when its change ends, and how where it fails.
+        # By endpoint: when its change ends, and how if it fails.
         self.changes = {}
-        # Status and reason with which the next change ends.
+        # Status and reason of the next change, if it fails.
         self.failing = None
 
     def control(self, what, query):
@@ -34,7 +34,7 @@ class Endpoints:
         return None
 
     def answer(self, action, body):
-        """Answers the calls about these; None for every other."""
+        """Answers the calls of this module; None for every other."""
         actions = {
             "CreateModel": self.create_model,
             "DescribeModel": lambda given: self.found(self.models, "model", given["ModelName"]),
@@ -75,7 +75,7 @@ class Endpoints:
         return {"EndpointArn": endpoint["EndpointArn"]}
 
     def change(self, endpoint, config):
-        """Begins a change; `endpoint` ends it once its time has passed."""
+        """Starts a change; `endpoint` ends it when its time has passed."""
         self.changes[endpoint["EndpointName"]], self.failing = (self.now() + CHANGE_SECS, self.failing), None
         endpoint["LastModifiedTime"] = self.now()
         endpoint["PendingDeploymentSummary"] = {
@@ -93,7 +93,7 @@ class Endpoints:
         }
 
     def endpoint(self, name):
-        """The endpoint as it stands by now."""
+        """The endpoint as it is now."""
         endpoint = self.found(self.endpoints, "endpoint", name)
         ends, failing = self.changes.get(name, (float("inf"), None))
         if self.now() >= ends:
@@ -107,7 +107,7 @@ class Endpoints:
         return endpoint
 
     def running(self, config):
-        """What an endpoint shows once this configuration is in use."""
+        """What an endpoint shows while it uses this configuration."""
         variants = []
         for variant in config["ProductionVariants"]:
             image = self.models[variant["ModelName"]]["PrimaryContainer"]["Image"]

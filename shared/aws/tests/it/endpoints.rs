@@ -1,4 +1,4 @@
-//! An endpoint is moved over to another image or other variables.
+//! An endpoint changes to another image or other variables.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::emulator::Emulator;
 
 const NOW: Timestamp = Timestamp(1_795_290_597_000);
 
-/// Pauses pass on the emulator's clock.
+/// Makes pauses on the emulator's clock.
 #[derive(Debug)]
 struct Pauses {
     http: reqwest::Client,
@@ -49,14 +49,14 @@ async fn endpoint(emulator: &Emulator) -> Endpoints {
     sagemaker(emulator, "CreateEndpointConfig", config).await;
     sagemaker(emulator, "CreateEndpoint", json!({ "EndpointName": "e", "EndpointConfigName": "c1" })).await;
     let Connections { config, calls, .. } = emulator.connect(emulator.nothing()).await;
-    // Time limits would pass as the pauses do.
+    // Time limits would pass as fast as the pauses.
     let config = config
         .to_builder()
         .sleep_impl(Pauses { http: emulator.http.clone(), url: emulator.url.clone() })
         .timeout_config(TimeoutConfig::disabled())
         .identity_cache(IdentityCache::no_cache())
         .build();
-    let endpoints = Endpoints::new(&config, &calls).unwrap();
+    let endpoints = Endpoints::new(&config, &calls);
     assert_eq!(endpoints.state("e").await.unwrap().status, "Creating");
     emulator.control("pass?ms=600000").await;
     endpoints
@@ -66,7 +66,7 @@ fn image(name: &str) -> Change {
     Change { image: Some(name.into()), ..Change::default() }
 }
 
-/// Follows a change to its end; the old configuration goes on answering meanwhile.
+/// Follows a change to its end; the old configuration answers until then.
 async fn follow(endpoints: &Endpoints) -> EndpointState {
     let (progress, mut seen) = watch::channel(EndpointState::default());
     let looking = async {

@@ -1,12 +1,12 @@
-"""Faults that a test switches on: AWS on a bad day.
+"""Faults of AWS that a test switches on.
 
     /-/fail?api=G&key=K&about=T&status=N&code=C&message=M&times=N
                     answers matching calls with an error instead of doing them
     /-/hang?…       matching calls get no answer until /-/heal
     /-/clock?secs=N AWS's clock is N seconds ahead of this machine's: signatures, answers' dates, queues
-    /-/heal         ends all that, and says how many calls each fault met, in the order in which they were switched on
+    /-/heal         ends all faults, and returns how many calls each one hit, in the order in which they were switched on
 
-A call matches when all that is given fits: `api` a pattern such as `sqs.ReceiveMessage` or `dynamodb.*`, `key` the access key
+A call matches when every given parameter fits: `api` a pattern such as `sqs.ReceiveMessage` or `dynamodb.*`, `key` the access key
 it is signed with, `about` a text in its path or body, such as a queue's name. S3's calls are named by method: `s3.GET`.
 """
 
@@ -19,18 +19,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from urllib.parse import parse_qs
 
-# How far apart the clocks may be: S3 takes more.
+# How far apart the clocks may be. S3 allows more.
 SKEW_SECS = {"s3": 900}
 USUAL_SKEW_SECS = 300
 
 
 class Refused(Exception):
-    """An error that a call is answered with: status, code, message."""
+    """An error to answer with: status, code, message."""
 
 
 @dataclass
 class Call:
-    """A request, as far as faults look at it."""
+    """The parts of a request that faults look at."""
 
     service: str
     action: str
@@ -49,7 +49,7 @@ class Call:
         service, key = (scope[-2], scope[0]) if len(scope) > 3 else ("", "")
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         method = environ["REQUEST_METHOD"]
-        # Objects may be large, and are about nothing but their path.
+        # Objects may be large, so only their path counts.
         text = "" if service == "s3" else body.decode("utf-8", "replace")
         if target:
             action = target.rsplit(".", 1)[-1]
@@ -115,7 +115,7 @@ class Faults:
         return None
 
     def answer(self, call):
-        """What a call is answered instead of being done; None to do it. May take until the fault is over."""
+        """The answer of a fault; None lets the call through. May wait until the fault is over."""
         with self.lock:
             fault = next((fault for fault in self.faults if fault.fits(call)), None)
             if fault:
@@ -128,7 +128,7 @@ class Faults:
         return self.skew(call)
 
     def skew(self, call):
-        """As AWS refuses signatures of another time."""
+        """AWS's refusal of a signature from another time."""
         if not self.ahead_secs or not call.signed_at:
             return None
         signed = datetime.strptime(call.signed_at, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc).timestamp()
@@ -146,7 +146,7 @@ class Faults:
 
 
 def error(call, status, code, message):
-    """An error as the call's service writes it: status, headers, body."""
+    """An error in the format of the call's service: status, headers, body."""
     if call.is_json:
         body, kind = json.dumps({"__type": f"com.amazonaws.{call.service}#{code}", "message": message}), "application/x-amz-json-1.1"
     else:

@@ -1,4 +1,4 @@
-//! What is not there, does not answer, or goes away: a sentence each, and the rest works on.
+//! Things that are missing, don't answer, or disappear: each is one sentence, and the rest goes on working.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ async fn a_queue_deleted_while_running_hides_no_other() {
         assert!(error.to_string().contains("-chunking does not exist: was it deleted"), "{error}");
     }
     backend.queue(QueueRole::Inference).unwrap().send(&[Outgoing::now("a")]).await.unwrap();
-    // And it opens again as it is.
+    // It still opens.
     let again = open(connections).await.unwrap();
     assert_eq!(again.queues.len(), 8);
 }
@@ -127,7 +127,7 @@ async fn an_endpoint_that_never_answers_is_given_up() {
 
 #[tokio::test]
 async fn an_endpoint_that_is_not_there_is_named() {
-    // Bound and closed again: nobody listens.
+    // Bound and closed again, so no one listens.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let connections = impatient(deployment(&format!("http://{address}"))).await;
     let error = open(connections.clone()).await.unwrap_err();
@@ -138,7 +138,7 @@ async fn an_endpoint_that_is_not_there_is_named() {
 
 type Cause = fn() -> CredentialsError;
 
-/// The chain found nothing, or an SSO session that is over.
+/// The credential chain finds nothing, or an expired SSO session.
 #[derive(Debug)]
 struct NoCredentials(Cause);
 

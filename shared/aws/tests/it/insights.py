@@ -1,6 +1,6 @@
-"""What moto lacks of CloudWatch Logs, as documented: field indexes, and the filter of a Logs Insights query.
+"""Field indexes of CloudWatch Logs and the filter of Logs Insights, as documented.
 
-moto's Logs Insights finds every line of the groups, and writes time and group otherwise than AWS does.
+moto lacks both: its queries find every line of the groups, and write time and group in another format than AWS.
 """
 
 import json
@@ -11,7 +11,7 @@ import moto.logs.models as logs
 
 LIKE = re.compile(r"filter @message like /([^/]*)/")
 real_execute_query = logs.execute_query
-# By group: the policy's document.
+# By group.
 index_policies = {}
 
 

@@ -1,5 +1,5 @@
-//! The backend against an emulator of AWS. What the emulator does not do as AWS does is tested in the crate's own modules,
-//! from recorded exchanges.
+//! The backend against an emulator of AWS. Where the emulator differs from AWS, the crate's modules have tests with recorded
+//! exchanges.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod alarms;

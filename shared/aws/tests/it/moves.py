@@ -1,11 +1,11 @@
-"""SQS's own move of a dead-letter queue, which moto lacks, as documented.
+"""SQS's own redrive of a dead-letter queue, as documented; moto lacks it.
 
-It takes its time on the emulator's clock. One task a queue; the messages get new ids and times of sending and go to the named
-destination, or each to where it was dead-lettered: what was sent to the dead-letter queue directly came from nowhere. How many
-there are to move is counted at the start only; it goes on until it finds none.
+A task takes time on the emulator's clock, and there is one per queue. The messages get new ids and times of sending. They go to the
+named destination, or each to the queue that dead-lettered it; a message that was sent to the dead-letter queue has none. The number of
+messages to move is counted only at the start; the task goes on until it finds none.
 
-    /-/move-rate?per_second=N   how fast SQS finds good to move where no rate is asked for; 500 unless told
-    /-/dead-letter?queue=Q      dead-letters what lies on a queue, as if each message had been received too often
+    /-/move-rate?per_second=N   the rate of tasks without a requested rate; 500 by default
+    /-/dead-letter?queue=Q      dead-letters all messages of a queue, as if they had been received too often
 """
 
 import base64
@@ -19,7 +19,7 @@ from faults import Refused
 FASTEST = 500
 # From CANCELLING to CANCELLED.
 STOPPING_SECS = 1.0
-# A queue where nothing was ready for so long is taken to be empty: others may hold messages for a moment.
+# A queue counts as empty after this long without a ready message: a consumer may hold some for a moment.
 EMPTY_SECS = 3.0
 NO_SOURCE = "The resource that you specified for the SourceArn parameter doesn't exist."
 NO_DESTINATION = "The resource that you specified for the DestinationArn parameter doesn't exist."
@@ -28,7 +28,7 @@ real_add_message = sqs.Queue.add_message
 
 
 def add_message(self, message):
-    """moto puts a message on a second queue only when it dead-letters it."""
+    """Records where a message comes from: moto adds one to a second queue only when it dead-letters it."""
     message.came_from = getattr(message, "lies_on", None)
     message.lies_on = self.queue_arn
     real_add_message(self, message)
@@ -49,7 +49,7 @@ class Task:
     moved: int = 0
     status: str = "RUNNING"
     cancelled: float = 0.0
-    # When it last found a message.
+    # When the task last found a message.
     found: float = 0.0
     failure: str | None = None
 
@@ -93,7 +93,7 @@ class Moves:
         return None
 
     def answer(self, action, body):
-        """Answers the calls about moves; None for every other."""
+        """Answers the calls of this module; None for every other."""
         self.go_on()
         if action == "StartMessageMoveTask":
             return self.start(json.loads(body))
@@ -157,7 +157,7 @@ class Moves:
         return next((queue for queue in self.backend.queues.values() if queue.queue_arn == arn), None)
 
     def go_on(self):
-        """Moves what is due by now."""
+        """Moves the messages that are due."""
         now = sqs.unix_time()
         for task in self.tasks:
             if task.status == "RUNNING":

@@ -1,4 +1,4 @@
-//! SQS's own move of a dead-letter queue.
+//! SQS's own redrive of a dead-letter queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn name(queue: &SqsQueue) -> &str {
     queue.url().rsplit('/').next().unwrap()
 }
 
-/// So many messages that were dead-lettered; their ids.
+/// Dead-letters this many messages; returns their ids.
 async fn dead_letters(emulator: &Emulator, opened: &Opened, count: usize) -> Vec<String> {
     let main = &opened.queues[&MAIN];
     let ids = fill(&**main, count).await;
@@ -29,7 +29,7 @@ async fn newest(queue: &SqsQueue) -> MoveTask {
     queue.moves().await.unwrap().remove(0)
 }
 
-/// How many messages lie on a queue.
+/// The number of messages on a queue.
 async fn depth(emulator: &Emulator, queue: &SqsQueue) -> u64 {
     emulator.control(&format!("messages?queue={}", name(queue))).await.as_array().unwrap().len() as u64
 }

@@ -1,4 +1,4 @@
-//! Objects and notifications, beyond what the suite asks.
+//! Objects and notifications, beyond the conformance suite.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ async fn open(emulator: &Emulator) -> Opened {
     AwsBackend::connect(emulator.deploy(Shape::Usual).await, Arc::new(SystemClock)).await.unwrap()
 }
 
-/// Bodies of what lies on the chunking queue.
+/// The bodies of the messages on the chunking queue.
 async fn announced(emulator: &Emulator, opened: &Opened) -> Vec<String> {
     let name = opened.connections.deployment.queue_name(QueueRole::Chunking).unwrap();
     let messages = emulator.control(&format!("messages?queue={name}")).await;

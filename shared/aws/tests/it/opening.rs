@@ -1,5 +1,5 @@
-//! From an environment file and a profile, as an operator opens a deployment. The process's environment is part of that, so it
-//! runs in a process of its own.
+//! Opens a deployment as an operator does, from an environment file and a profile. The process's environment takes part, so each
+//! test runs in its own process.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -31,14 +31,14 @@ async fn child() {
     }
 }
 
-/// Runs the child with no AWS setting of this process's but these.
+/// Runs the child with these AWS settings only.
 fn run_child(file: &Path, settings: &[(&str, &str)]) -> String {
-    // This very program, also when a new build has replaced its file meanwhile.
+    // This program, even if a new build has replaced its file.
     let mut child = Command::new("/proc/self/exe");
     for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("AWS_")) {
         child.env_remove(key);
     }
-    // No instance's role is asked for, wherever the test runs.
+    // Don't ask for an instance's role, wherever the test runs.
     child.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", "/nonexistent").env(FILE, file);
     child.envs(settings.iter().copied());
     let Output { status, stdout, .. } =

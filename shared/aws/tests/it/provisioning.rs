@@ -1,4 +1,4 @@
-//! An empty account becomes a deployment, is found whole by the check, works, and goes away again.
+//! An empty account becomes a deployment, passes the doctor's check, works, and is removed again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn states(plan: &Plan, kind: Kind) -> BTreeSet<String> {
     steps.map(|step| format!("{:?}", step.state)).collect()
 }
 
-/// What the emulator does not know it answers with 500: trying that again is no use.
+/// The emulator answers unknown calls with 500, and a retry is no use.
 fn without_retries(connections: &Connections) -> SdkConfig {
     connections.config.to_builder().retry_config(RetryConfig::disabled()).build()
 }
@@ -64,7 +64,7 @@ async fn an_empty_account_becomes_a_deployment_that_works() {
     let mut connections = emulator.connect(deployment).await;
     connections.config = without_retries(&connections);
 
-    let report = doctor::examine(&connections).await.unwrap();
+    let report = doctor::examine(&connections).await;
     assert!(report.is_healthy(), "{report}");
     assert_eq!((report.queues.len(), report.tables.len()), (4, 4));
     for queue in &report.queues {

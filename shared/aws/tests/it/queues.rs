@@ -1,4 +1,4 @@
-//! What this backend's queues do beyond, or otherwise than, the suite asks.
+//! What this backend's queues do in addition to the conformance suite, or differently.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,7 +147,7 @@ async fn dropped_receives_lose_nothing() {
         drop(tokio::time::timeout(Duration::from_micros(cut * 100), queue.receive(how)).await);
         emulator.control("pass?ms=3000").await;
     }
-    // Answered after every request before it: now all is quiet.
+    // The emulator answers this after every earlier request.
     let name = |queue: &stereospot_aws::SqsQueue| queue.url().rsplit('/').next().unwrap().to_owned();
     let mut left = Vec::new();
     for name in [name(queue), name(dead)] {

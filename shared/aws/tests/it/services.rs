@@ -1,5 +1,5 @@
-//! ECS services and managed inference, as far as the emulator does as AWS does. Its tasks run at once: those are tested from
-//! exchanges.
+//! ECS services and managed inference, as far as the emulator behaves like AWS. Its tasks run at once, so tests of running tasks
+//! use recorded exchanges.
 
 use serde_json::json;
 use stereospot_aws::ecs::EcsFleet;
@@ -7,7 +7,7 @@ use stereospot_aws::sagemaker::{Sagemaker, Segment};
 use stereospot_aws::{Connections, s3};
 use stereospot_domain::{Mode, Timestamp};
 use stereospot_ports::ErrorCode;
-use stereospot_ports::fleet::{Fleet as _, Limits};
+use stereospot_ports::fleet::{Fleet as _, Limits, Scaling};
 
 use crate::emulator::{Emulator, Shape};
 
@@ -34,13 +34,18 @@ async fn services_are_shown_scaled_and_forced() {
     let emulator = Emulator::start();
     cluster(&emulator).await;
     let Connections { config, calls, .. } = emulator.connect(emulator.nothing()).await;
-    let fleet = EcsFleet::new(&config, &calls, "p").unwrap();
+    let fleet = EcsFleet::new(&config, &calls, "p");
     let services = fleet.services().await.unwrap();
     let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
     assert_eq!(names, ["media-worker", "video-worker"], "a service that is not deployed is left out");
     assert!(services[0].is_idle());
-    assert_eq!(services[0].limits, None);
-    assert_eq!(services[1].limits, Some(Limits { min: 1, max: 8, is_suspended: false }), "{:?}", services[1].note);
+    assert_eq!(services[0].scaling, Scaling::Off);
+    assert_eq!(
+        services[1].scaling,
+        Scaling::Within(Limits { min: 1, max: 8, is_suspended: false }),
+        "{:?}",
+        services[1].note
+    );
     let scaled = fleet.scale("video-worker", 3).await.unwrap();
     assert_eq!((scaled.before, scaled.desired), (0, 3));
     assert!(scaled.warning.unwrap().starts_with("scaling keeps video-worker between 1 and 8 tasks"));
@@ -48,7 +53,7 @@ async fn services_are_shown_scaled_and_forced() {
     assert_eq!(fleet.force_one("video-worker").await.unwrap().desired, 3);
     assert_eq!(fleet.force_one("media-worker").await.unwrap().desired, 1);
     assert_eq!(fleet.scale("job-worker", 1).await.unwrap_err().code(), ErrorCode::NotFound);
-    let elsewhere = EcsFleet::new(&config, &calls, "other").unwrap();
+    let elsewhere = EcsFleet::new(&config, &calls, "other");
     assert_eq!(elsewhere.services().await.unwrap_err().code(), ErrorCode::NotFound, "no such cluster");
 }
 
@@ -66,8 +71,7 @@ async fn an_invocation_is_found_again_by_its_result() {
     let output = s3::bucket(&connections, connections.deployment.output_bucket.as_deref().unwrap()).unwrap();
     let Connections { config, calls, deployment, .. } = &connections;
     let sagemaker =
-        Sagemaker::new(config, calls, output.clone(), "stereo-spot-inference", &name, deployment.invoke_timeout)
-            .unwrap();
+        Sagemaker::new(config, calls, output.clone(), "stereo-spot-inference", &name, deployment.invoke_timeout);
     let segment = Segment {
         job_id: "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f".parse().unwrap(),
         index: 3,
@@ -78,7 +82,7 @@ async fn an_invocation_is_found_again_by_its_result() {
     };
     let now = Timestamp::from_secs(1_795_290_597);
     let invocation = sagemaker.invoke(&segment, now).await.unwrap();
-    // The emulator has its own bucket for results: the row is read back under the address that it gave.
+    // The emulator has its own bucket for results, so read the row back under the address that it returned.
     let key = json!({ "output_location": { "S": invocation.success_uri } });
     let row = emulator.call("dynamodb", "DynamoDB_20120810.GetItem", json!({ "TableName": name, "Key": key })).await;
     assert_eq!(row["Item"]["segment_index"]["N"], "3");

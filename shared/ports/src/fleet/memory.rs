@@ -1,4 +1,4 @@
-//! Services in memory: the reference that tests of callers use. Tasks start and stop at once.
+//! Services in memory, for tests of callers. Tasks start and stop at once.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{Fleet, Scaled, Service, unknown};
 use crate::error::Result;
 
-/// Holds the services it was given.
+/// A fleet with fixed services.
 #[derive(Debug, Default)]
 pub struct MemoryFleet {
     services: Mutex<BTreeMap<String, Service>>,

@@ -1,13 +1,13 @@
 use super::memory::MemoryFleet;
 use super::*;
 
-fn service(desired: u32, limits: Option<Limits>) -> Service {
-    Service { name: "video-worker".into(), desired, running: desired, pending: 0, limits, note: None }
+fn service(desired: u32, scaling: Scaling) -> Service {
+    Service { name: "video-worker".into(), desired, running: desired, pending: 0, scaling, note: None }
 }
 
 #[tokio::test]
 async fn forcing_one_task_leaves_a_service_alone_that_has_one() {
-    let fleet = MemoryFleet::of([service(0, None)]);
+    let fleet = MemoryFleet::of([service(0, Scaling::Off)]);
     let forced = fleet.force_one("video-worker").await.unwrap();
     assert_eq!((forced.before, forced.desired), (0, 1));
     fleet.scale("video-worker", 3).await.unwrap();
@@ -20,9 +20,12 @@ async fn forcing_one_task_leaves_a_service_alone_that_has_one() {
 fn a_number_that_will_not_last_is_said_to_be_so() {
     let limits = Limits { min: 1, max: 8, is_suspended: false };
     let warns = |service: Service, desired| service.scaling_warning(desired).unwrap_or_default();
-    assert!(warns(service(0, Some(limits)), 2).ends_with("may change 2 again"));
-    assert!(warns(service(0, Some(limits)), 0).ends_with("soon, as it lies outside them"));
-    assert_eq!(warns(service(0, Some(Limits { is_suspended: true, ..limits })), 0), "");
-    assert_eq!(warns(service(0, None), 0), "");
-    assert!(service(0, None).is_idle());
+    assert!(warns(service(0, Scaling::Within(limits)), 2).ends_with("may change 2 again"));
+    assert!(warns(service(0, Scaling::Within(limits)), 0).ends_with("soon, as it lies outside them"));
+    assert_eq!(warns(service(0, Scaling::Within(Limits { is_suspended: true, ..limits })), 0), "");
+    assert_eq!(warns(service(0, Scaling::Off), 0), "");
+    assert!(service(0, Scaling::Off).is_idle());
+    let unknown = service(0, Scaling::Unknown("not allowed".into()));
+    assert_eq!(unknown.scaling_warning(1), unknown.remark());
+    assert_eq!(unknown.remark().unwrap(), "its scaling limits are not known: not allowed");
 }

@@ -143,7 +143,7 @@ type Managed = (Option<Box<dyn Handler>>, Option<Arc<dyn Results>>);
 async fn managed(inference: InferenceKind, connections: &Connections, backend: &Backend) -> anyhow::Result<Managed> {
     let deployment = &connections.deployment;
     let in_flight = Arc::new(InFlight::new(deployment.max_in_flight as usize, deployment.invoke_timeout));
-    let endpoint = Sagemaker::of(connections, backend.output.clone())?;
+    let endpoint = Sagemaker::of(connections, backend.output.clone());
     let results = endpoint.clone().map(|sagemaker| {
         Arc::new(EndpointResults { sagemaker, in_flight: Arc::clone(&in_flight) }) as Arc<dyn Results>
     });

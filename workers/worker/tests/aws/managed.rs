@@ -27,7 +27,7 @@ struct Managed {
 impl Managed {
     async fn new(world: World) -> Self {
         let in_flight = Arc::new(InFlight::new(5, Duration::from_secs(1200)));
-        let sagemaker = Sagemaker::of(&world.connections, world.backend().output.clone()).unwrap().unwrap();
+        let sagemaker = Sagemaker::of(&world.connections, world.backend().output.clone()).unwrap();
         let results = EndpointResults { sagemaker: sagemaker.clone(), in_flight: Arc::clone(&in_flight) };
         let endpoint = Endpoint { sagemaker, in_flight: Arc::clone(&in_flight) };
         Self { world, endpoint, outputs: Outputs { results: Some(Arc::new(results)) }, in_flight }

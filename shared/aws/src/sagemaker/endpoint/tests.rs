@@ -1,5 +1,7 @@
+use serde_json::{Value, json};
+
 use super::*;
-use crate::signed::replay::Replay;
+use crate::replay::Replay;
 
 fn endpoint(config: &str, status: &str, current: u32) -> Value {
     json!({
@@ -33,7 +35,7 @@ fn described() -> Replay {
 }
 
 fn endpoints(replay: &Replay) -> Endpoints {
-    Endpoints::new(&replay.config(), &Calls::default()).unwrap()
+    Endpoints::new(&replay.config(), &Calls::default())
 }
 
 fn change() -> Change {
@@ -44,21 +46,33 @@ fn change() -> Change {
 
 #[tokio::test]
 async fn a_plan_says_what_changes_and_keeps_the_rest() {
-    let replay = described();
-    let plan = endpoints(&replay).plan("e", &change(), Timestamp::from_secs(1_795_290_597)).await.unwrap();
+    let replay = described()
+        .answer("DescribeEndpoint", endpoint("c1", "InService", 2))
+        .answer("CreateModel", json!({ "ModelArn": "m" }))
+        .answer("CreateEndpointConfig", json!({ "EndpointConfigArn": "c" }))
+        .answer("UpdateEndpoint", json!({ "EndpointArn": "e" }));
+    let endpoints = endpoints(&replay);
+    let plan = endpoints.plan("e", &change(), Timestamp::from_secs(1_795_290_597)).await.unwrap();
     assert_eq!(
         plan.changes,
         ["image repo:1 becomes repo:2", "IW3_LOW_VRAM not set becomes `1`", "OLD `x` becomes not set"]
     );
     assert_eq!((plan.old_config.as_str(), plan.new_config.as_str()), ("c1", "e-1795290597"));
+    endpoints.apply(&plan).await.unwrap();
     let container =
         json!({ "Image": "repo:2", "Mode": "SingleModel", "Environment": { "A": "1", "IW3_LOW_VRAM": "1" } });
     let model = json!({ "ModelName": "e-1795290597", "ExecutionRoleArn": "role", "PrimaryContainer": container });
-    assert_eq!(plan.model, model);
-    assert_eq!(plan.config["ProductionVariants"][0]["ModelName"], "e-1795290597");
-    assert_eq!(plan.config["ProductionVariants"][0]["InstanceType"], "ml.g4dn.xlarge");
-    assert_eq!(plan.config["AsyncInferenceConfig"]["OutputConfig"]["S3FailurePath"], "s3://o/f/");
-    assert!(plan.config.get("KmsKeyId").is_none() && plan.config.get("CreationTime").is_none());
+    assert_eq!(replay.sent_to("CreateModel")[0].json(), model);
+    let config = json!({
+        "EndpointConfigName": "e-1795290597",
+        "ProductionVariants": [
+            { "VariantName": "AllTraffic", "ModelName": "e-1795290597", "InstanceType": "ml.g4dn.xlarge" },
+        ],
+        "AsyncInferenceConfig": { "OutputConfig": { "S3OutputPath": "s3://o/r/", "S3FailurePath": "s3://o/f/" } },
+    });
+    assert_eq!(replay.sent_to("CreateEndpointConfig")[0].json(), config);
+    let update = json!({ "EndpointName": "e", "EndpointConfigName": "e-1795290597" });
+    assert_eq!(replay.sent_to("UpdateEndpoint")[0].json(), update);
     replay.finish();
 }
 
