@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use stereospot_domain::QueueRole;
-
 use super::schedule::Target;
 
 /// On a platform where calls cost money, the shortest pause is so many times that of the embedded backend.

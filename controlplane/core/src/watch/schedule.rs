@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use stereospot_domain::{JobId, QueueRole};
+use stereospot_domain::JobId;
 
 use super::budget::Budget;
 use super::pace::{Pace, Pauses};

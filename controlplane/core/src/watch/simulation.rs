@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, Stage};
+use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole};
 use uuid::Uuid;
 
 use super::budget::Budget;
