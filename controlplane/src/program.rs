@@ -60,6 +60,7 @@ async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("can't listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for signals")?;
     let data_dir = args.data_dir.clone().context("--data-dir is missing")?;
+    stereospot_local::keep_private(&data_dir);
     let platform = match args.backend {
         BackendKind::Local => {
             let backend = LocalBackend::open(&data_dir, stereospot_local::Options::default()).await?;

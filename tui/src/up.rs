@@ -4,6 +4,8 @@
 //! Invariant: no child outlives `up`. Each reads from a pipe that `up` holds open and ends by itself when that closes, so that even
 //! after a kill -9 of `up` nothing runs on.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -141,7 +143,7 @@ impl Stack {
 fn prepare(path: &Path) -> Result<PathBuf, Error> {
     let failed = |source| Error::DataDir { path: path.to_owned(), source };
     for folder in ["run", "logs"] {
-        std::fs::create_dir_all(path.join(folder)).map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path.join(folder)).map_err(failed)?;
     }
     path.canonicalize().map_err(failed)
 }

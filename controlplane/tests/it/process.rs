@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stereospot_api::Client;
-use stereospot_domain::{EventKind, Stage, Timestamp};
+use stereospot_api::wire::NewJob;
+use stereospot_domain::{EventKind, JobOptions, Stage, Timestamp};
 
 use crate::harness::Worker;
 
@@ -151,4 +152,37 @@ fn a_second_one_on_the_same_data_is_refused() {
     let next = start(dir.path(), &[]);
     terminate(&next.child);
     assert_eq!(exit_code(next.child), 0);
+}
+
+#[tokio::test]
+async fn what_it_keeps_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("data");
+    // As an earlier version left it.
+    std::fs::create_dir_all(data_dir.join("objects")).unwrap();
+    std::fs::set_permissions(data_dir.join("objects"), PermissionsExt::from_mode(0o755)).unwrap();
+    let running = start(&data_dir, &[]);
+    let client = Client::new(&running.server).unwrap();
+    let job = client.create_job(&NewJob { title: None, options: JobOptions::default() }).await.unwrap();
+    let source = futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from_static(b"video"))]);
+    client.upload_source(job.job_id, 5, source).await.unwrap();
+    let (mut folders, mut seen) = (vec![data_dir], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let about = entry.metadata().unwrap();
+            let expected = if about.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(about.permissions().mode() & 0o777, expected, "{:?}", entry.path());
+            if about.is_dir() {
+                folders.push(entry.path());
+            }
+            seen.push(entry.file_name().into_string().unwrap());
+        }
+    }
+    for name in ["source.mp4", "stereospot.db", "stereospot.db-wal", "controlplane.db", "controlplane.json"] {
+        assert!(seen.iter().any(|one| one == name), "{name}: {seen:?}");
+    }
+    terminate(&running.child);
+    assert_eq!(exit_code(running.child), 0);
 }

@@ -31,10 +31,13 @@ mod leftovers;
 pub mod logs;
 mod objects;
 mod outbox;
+mod private;
 mod queue;
 mod writer;
 
 use database::Database;
+
+pub use private::keep_private;
 
 /// What can be set.
 #[derive(Debug, Clone)]

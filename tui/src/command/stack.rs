@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -153,7 +154,7 @@ async fn with_dashboard(options: &Options, look: &Look, stop: &CancellationToken
 }
 
 fn keep(journal: &PathBuf, notice: &Notice) {
-    if let Ok(mut journal) = OpenOptions::new().create(true).append(true).open(journal) {
+    if let Ok(mut journal) = OpenOptions::new().create(true).append(true).mode(0o600).open(journal) {
         let _ = writeln!(journal, "{notice}");
     }
 }

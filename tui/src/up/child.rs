@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -109,7 +110,7 @@ pub(super) async fn supervise(
 
 fn spawn(spec: &Spec) -> io::Result<Child> {
     put_aside(&spec.log)?;
-    let log = OpenOptions::new().create(true).append(true).open(&spec.log)?;
+    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&spec.log)?;
     Command::new(&spec.program)
         .args(&spec.args)
         // Held open while this process lives: it closes when that ends, whatever ends it.
@@ -124,7 +125,7 @@ fn spawn(spec: &Spec) -> io::Result<Child> {
 
 /// Writes a notice into the child's log, where that can be written at all.
 fn note(log: &Path, notice: &Notice) {
-    if let Ok(mut log) = OpenOptions::new().create(true).append(true).open(log) {
+    if let Ok(mut log) = OpenOptions::new().create(true).append(true).mode(0o600).open(log) {
         let _ = writeln!(log, "stereospot up: {notice}");
     }
 }

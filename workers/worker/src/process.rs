@@ -41,6 +41,7 @@ const LAST_EVENTS: Duration = Duration::from_secs(3);
 /// When it can't start, with one sentence that says what to do.
 pub(crate) fn run(stages: &'static [Stage], options: Options) -> anyhow::Result<()> {
     stereospot_telemetry::init_logging("stereospot-worker")?;
+    stereospot_local::keep_private(&options.data_dir);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(work(stages, options))
 }
