@@ -49,6 +49,8 @@ pub(crate) fn write(
                 }
                 // The source's edit list hides this frame.
             };
+            // One packet may hold many frames.
+            cancel.check()?;
             last = Some(expected);
             encoder.push(expected, &converter.picture(&frame)?)?;
         }
