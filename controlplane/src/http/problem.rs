@@ -108,6 +108,7 @@ impl From<&store::Error> for Failure {
     fn from(error: &store::Error) -> Self {
         match error {
             store::Error::Full(_) => Self::full(error.to_string()),
+            store::Error::Moved { .. } => Self::unavailable(error.to_string()),
             _ => Self::internal(error),
         }
     }

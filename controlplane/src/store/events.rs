@@ -68,7 +68,7 @@ pub(crate) struct NewRow<'a> {
 impl Store {
     /// Takes in events in one transaction; those that are there already stay as they are.
     pub(crate) async fn ingest(&self, rows: &[NewRow<'_>], now: Timestamp) -> Result<Ingested> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         let mut is_new = Vec::with_capacity(rows.len());
         for chunk in rows.chunks(ROWS) {
@@ -148,7 +148,7 @@ impl Store {
     pub(crate) async fn prune(&self, retention: Retention, now: Timestamp) -> Result<bool> {
         let oldest_kept = now.minus(retention.age).as_millis();
         let rows = i64::try_from(retention.rows).unwrap_or(i64::MAX);
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         // Rows lie in the order of their arrival: the old end is the lowest `n`.
         let events = sqlx::query(

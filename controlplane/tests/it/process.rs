@@ -186,3 +186,28 @@ async fn what_it_keeps_is_its_owners_alone() {
     terminate(&running.child);
     assert_eq!(exit_code(running.child), 0);
 }
+
+#[tokio::test]
+async fn a_data_directory_that_is_removed_is_said_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("data");
+    let running = start(&data_dir, &[]);
+    let client = Client::new(&running.server).unwrap();
+    let lines = async || client.snapshot().await.unwrap().attention;
+    while !lines().await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    std::fs::remove_dir_all(&data_dir).unwrap();
+    let began = Instant::now();
+    let said = loop {
+        let lines = lines().await;
+        if let Some(line) = lines.first() {
+            break line.clone();
+        }
+        assert!(began.elapsed() < Duration::from_secs(4), "nothing is said");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(said.evidence.contains("was moved, deleted or replaced while in use"), "{said:?}");
+    terminate(&running.child);
+    exit_code(running.child);
+}

@@ -27,6 +27,8 @@ pub struct Outage {
     pub error: String,
     /// AWS is silent, not this machine's disk.
     pub of_aws: bool,
+    /// It may be a moment's fault. A disk's error is none.
+    pub may_pass: bool,
     /// Services and logs do answer.
     pub others_answer: bool,
 }
@@ -34,7 +36,7 @@ pub struct Outage {
 impl World {
     /// Lines about the sources of what is shown.
     pub(super) fn source_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
-        let outage = self.outage.as_ref().filter(|outage| now.since(outage.since) >= OUTAGE_AFTER);
+        let outage = self.outage.as_ref().filter(|outage| !outage.may_pass || now.since(outage.since) >= OUTAGE_AFTER);
         if let Some(outage) = outage {
             list.push(outage_line(outage));
         } else {

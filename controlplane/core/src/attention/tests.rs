@@ -185,7 +185,8 @@ fn that_nobody_answers_is_one_line_before_all_others() {
     for name in QueueName::all().take(3) {
         world.queue_failed(name, ErrorCode::Denied, expired, ago(40));
     }
-    world.outage = Some(Outage { since: ago(9), error: expired.into(), of_aws: true, others_answer: false });
+    world.outage =
+        Some(Outage { since: ago(9), error: expired.into(), of_aws: true, may_pass: true, others_answer: false });
     let mut singly: Vec<Subject> = QueueName::all().take(3).map(|queue| Subject::Queue { queue }).collect();
     singly.extend([Services, Jobs, OwnDatabase, Queues].map(collector));
     singly.push(stage(QueueRole::Reassembly));
@@ -193,13 +194,15 @@ fn that_nobody_answers_is_one_line_before_all_others() {
     singly.sort();
     found.sort();
     assert_eq!(found, singly, "for some seconds it may be anything");
-    world.outage = Some(Outage { since: ago(10), error: expired.into(), of_aws: true, others_answer: false });
+    world.outage =
+        Some(Outage { since: ago(10), error: expired.into(), of_aws: true, may_pass: true, others_answer: false });
     let one_line = [Subject::Backend, collector(OwnDatabase), stage(QueueRole::Reassembly)];
     assert_eq!(subjects(&world), one_line);
     let line = world.attention_list(NOW).remove(0);
     assert_eq!((line.severity, line.since), (Severity::Critical, ago(10)));
     assert_eq!((line.title.as_str(), line.evidence.as_str()), ("AWS can't be asked", expired));
-    world.outage = Some(Outage { since: ago(10), error: expired.into(), of_aws: true, others_answer: true });
+    world.outage =
+        Some(Outage { since: ago(10), error: expired.into(), of_aws: true, may_pass: true, others_answer: true });
     let expected = [&one_line[..], &[collector(Services)]].concat();
     assert_eq!(subjects(&world), expected, "what else there is speaks for itself");
     assert_eq!(world.not_read(NOW).len(), 4);
