@@ -23,7 +23,7 @@ mod programs;
 mod readiness;
 mod running;
 
-pub(crate) use child::Notice;
+pub(crate) use child::{Notice, put_aside};
 pub(crate) use error::Error;
 pub(crate) use fleet::{Fleet, Wanted};
 pub(crate) use lock::{is_held, lock_path};

@@ -154,6 +154,8 @@ async fn with_dashboard(options: &Options, look: &Look, stop: &CancellationToken
 }
 
 fn keep(journal: &PathBuf, notice: &Notice) {
+    // A journal that can't be put aside grows on.
+    let _ = crate::up::put_aside(journal);
     if let Ok(mut journal) = OpenOptions::new().create(true).append(true).mode(0o600).open(journal) {
         let _ = writeln!(journal, "{notice}");
     }

@@ -131,7 +131,7 @@ fn note(log: &Path, notice: &Notice) {
 }
 
 /// Puts a log that has grown large aside as `.1`.
-fn put_aside(log: &Path) -> io::Result<()> {
+pub(crate) fn put_aside(log: &Path) -> io::Result<()> {
     if is_large(log) {
         fs::rename(log, aside(log))?;
     }
