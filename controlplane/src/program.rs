@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use stereospot_controlplane::{Config, Platform, Server};
-use stereospot_local::LocalBackend;
 use stereospot_local::logs::LocalLogs;
+use stereospot_local::{LocalBackend, SteadyClock};
 use stereospot_telemetry::{Process, Recorder};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,7 +63,9 @@ async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
     stereospot_local::keep_private(&data_dir);
     let platform = match args.backend {
         BackendKind::Local => {
-            let backend = LocalBackend::open(&data_dir, stereospot_local::Options::default()).await?;
+            let clock = std::sync::Arc::new(SteadyClock::of(&data_dir));
+            let options = stereospot_local::Options { clock, ..stereospot_local::Options::default() };
+            let backend = LocalBackend::open(&data_dir, options).await?;
             Platform { logs: Some(std::sync::Arc::new(LocalLogs::of(&data_dir))), ..Platform::from(backend) }
         }
         BackendKind::Aws => {

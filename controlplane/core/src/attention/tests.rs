@@ -239,3 +239,16 @@ fn what_is_missing_stands_before_what_it_holds_up_and_a_part_that_fails_is_told(
     world.collector_lacks(Collector::Jobs, Some("1 of 5 not read".into()), NOW);
     assert_eq!(world.attention_list(NOW).len(), 3, "a moment's failure is no line");
 }
+
+#[test]
+fn a_clock_that_was_set_is_said_once() {
+    const TWO_DAYS: i64 = 2 * 24 * 3600 * 1000;
+    let mut world = World::new(QueueName::all());
+    let back = "this machine's clock was set back by 2d00h".to_owned();
+    assert_eq!(world.note_jump(-4_999, NOW), None, "a time service's step");
+    assert_eq!(world.note_jump(-TWO_DAYS, NOW), Some(back.clone()));
+    assert_eq!(world.note_jump(-TWO_DAYS - 900, NOW), None);
+    assert_eq!(lines(&world), [(Subject::Clock, back)]);
+    assert!(world.note_jump(3, NOW).is_some());
+    assert!(lines(&world).is_empty());
+}
