@@ -146,7 +146,8 @@ impl App {
     /// Claims a job's upload; none while another runs.
     pub(crate) fn claim_upload(&self, job_id: JobId) -> Option<Upload<'_>> {
         let is_first = self.uploads.lock().unwrap_or_else(PoisonError::into_inner).insert(job_id);
-        is_first.then_some(Upload { app: self, job_id })
+        // Built only where the claim is ours: dropping it frees the job.
+        is_first.then(|| Upload { app: self, job_id })
     }
 }
 

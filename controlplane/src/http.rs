@@ -2,17 +2,15 @@
 //!
 //! Invariant: every answer that is no success is `application/problem+json` with one sentence that says what to do.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post, put};
-use stereospot_telemetry::record;
+use stereospot_telemetry::{names_loopback, record};
 
 use crate::app::App;
 
@@ -68,21 +66,10 @@ async fn around(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
-    let response = match is_meant_for_us(request.headers()) {
+    let response = match names_loopback(request.headers()) {
         true => next.run(request).await,
         false => axum::response::IntoResponse::into_response(Failure::misdirected()),
     };
     record::http_request(&route, method.as_str(), response.status().as_u16(), began.elapsed());
     response
-}
-
-/// True when the request names this machine's own loopback, as every client of ours does. A page on the web that lets its own
-/// name point here (DNS rebinding) names that instead: without a token, this is what keeps it out.
-fn is_meant_for_us(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a batch is acknowledged after the commit that made it durable, and only then shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +19,8 @@ use uuid::Uuid;
 
 use crate::live::Live;
 use crate::nudge::Nudge;
-use crate::store::{self, Store, events::NewRow};
+use crate::store::events::{NewRow, Span};
+use crate::store::{self, Store};
 use stereospot_core::world::{OBSERVED_SOURCE, OWN_SOURCE};
 
 /// Batches that may wait for the writer.
@@ -28,6 +29,13 @@ const QUEUED: usize = 128;
 const GROUP: usize = 8_000;
 /// How long a request waits for a place in the queue.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Numbers of one life of a source may lie so far from those seen before; a larger step is a defect of the sender, not a loss. A
+/// worker that sends ten events a second is out of reach for eleven days until then.
+const MOST_LOST: u64 = 10_000_000;
+/// No source counts so far.
+const LARGEST_SEQ: u64 = 1 << 40;
+/// Lives of sources whose numbers are remembered; of the others the store knows them.
+const REMEMBERED: usize = 10_000;
 /// Largest event as JSON, in bytes.
 pub(crate) const MAX_EVENT_BYTES: usize = 64 * 1024;
 
@@ -93,7 +101,7 @@ impl Ingest {
         clock: Arc<dyn Clock>,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (to_task, from_callers) = mpsc::channel(QUEUED);
-        let writer = Writer { store, live, nudge, clock: clock.clone() };
+        let writer = Writer { store, live, nudge, clock: clock.clone(), spans: HashMap::new() };
         let task = tokio::spawn(writer.serve(from_callers));
         let own = Own { boot: Uuid::now_v7(), seq: AtomicU64::new(0), reconciler_seq: AtomicU64::new(0) };
         (Self { to_task, own: Arc::new(own), clock }, task)
@@ -164,8 +172,8 @@ fn checked(index: usize, event: Event) -> Result<(Event, String), Error> {
     if event.source.is_empty() || event.source.len() > 128 {
         return Err(invalid("`source` must be 1 to 128 bytes long".into()));
     }
-    if event.seq == 0 || i64::try_from(event.seq).is_err() {
-        return Err(invalid("`seq` counts from 1".into()));
+    if !(1..=LARGEST_SEQ).contains(&event.seq) {
+        return Err(invalid(format!("`seq` is {}, but counts from 1", event.seq)));
     }
     let body = serde_json::to_string(&event).map_err(|error| invalid(error.to_string()))?;
     if body.len() > MAX_EVENT_BYTES {
@@ -179,10 +187,12 @@ struct Writer {
     live: Arc<Live>,
     nudge: Nudge,
     clock: Arc<dyn Clock>,
+    /// The numbers seen of each life of a source.
+    spans: HashMap<(String, Uuid), Span>,
 }
 
 impl Writer {
-    async fn serve(self, mut from_callers: mpsc::Receiver<Batch>) {
+    async fn serve(mut self, mut from_callers: mpsc::Receiver<Batch>) {
         let mut group = Vec::new();
         while let Some(first) = from_callers.recv().await {
             let mut events = first.events.len();
@@ -197,7 +207,52 @@ impl Writer {
         }
     }
 
-    async fn commit(&self, group: Vec<Batch>) {
+    /// Takes batches with implausible numbers out of the group, and answers them.
+    async fn plausible(&mut self, group: Vec<Batch>) -> Vec<Batch> {
+        if self.spans.len() > REMEMBERED {
+            self.spans.clear();
+        }
+        let mut kept = Vec::with_capacity(group.len());
+        for batch in group {
+            match self.check(&batch.events).await {
+                Ok(()) => kept.push(batch),
+                Err(error) => {
+                    tracing::warn!(%error, "events are refused");
+                    // A sender that has gone away sends again.
+                    drop(batch.reply.send(Err(error)));
+                }
+            }
+        }
+        kept
+    }
+
+    async fn check(&mut self, events: &[(Event, String)]) -> Result<(), Error> {
+        // Of a refused batch nothing is remembered.
+        let mut seen = HashMap::new();
+        for (index, (event, _)) in events.iter().enumerate() {
+            let life = (event.source.clone(), event.boot);
+            let known = match seen.get(&life).or_else(|| self.spans.get(&life)) {
+                Some(span) => Some(*span),
+                None => self.store.span(&life.0, life.1).await.map_err(|error| Error::Store(Arc::new(error)))?,
+            };
+            let span = known.unwrap_or(Span { first: event.seq, last: event.seq });
+            let (first, last) = (span.first.saturating_sub(MOST_LOST), span.last.saturating_add(MOST_LOST));
+            if !(first..=last).contains(&event.seq) {
+                let (seq, source, Span { first, last }) = (event.seq, &event.source, span);
+                let why = format!("`seq` is {seq}, but {source} has counted from {first} to {last} since its start");
+                return Err(Error::Invalid { index, why });
+            }
+            seen.insert(life, Span { first: span.first.min(event.seq), last: span.last.max(event.seq) });
+        }
+        self.spans.extend(seen);
+        Ok(())
+    }
+
+    async fn commit(&mut self, group: Vec<Batch>) {
+        let group = self.plausible(group).await;
+        if group.is_empty() {
+            return;
+        }
         let now = self.clock.now();
         let rows: Vec<NewRow<'_>> =
             group.iter().flat_map(|batch| batch.events.iter().map(|(event, body)| NewRow { event, body })).collect();

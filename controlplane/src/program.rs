@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use stereospot_controlplane::{Config, Platform, Server};
-use stereospot_local::LocalBackend;
 use stereospot_local::logs::LocalLogs;
+use stereospot_local::{LocalBackend, SteadyClock};
 use stereospot_telemetry::{Process, Recorder};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -60,9 +60,12 @@ async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("can't listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for signals")?;
     let data_dir = args.data_dir.clone().context("--data-dir is missing")?;
+    stereospot_local::keep_private(&data_dir);
     let platform = match args.backend {
         BackendKind::Local => {
-            let backend = LocalBackend::open(&data_dir, stereospot_local::Options::default()).await?;
+            let clock = std::sync::Arc::new(SteadyClock::of(&data_dir));
+            let options = stereospot_local::Options { clock, ..stereospot_local::Options::default() };
+            let backend = LocalBackend::open(&data_dir, options).await?;
             Platform { logs: Some(std::sync::Arc::new(LocalLogs::of(&data_dir))), ..Platform::from(backend) }
         }
         BackendKind::Aws => {

@@ -27,6 +27,10 @@ use crate::app::App;
 use crate::collect::details;
 use crate::ingest::Source;
 
+mod complaints;
+
+use complaints::Complaints;
+
 /// Act on a finding only after it was there in so many runs in a row: a single reading may mix two moments.
 const SIGHTINGS: u32 = 2;
 
@@ -38,16 +42,33 @@ const JOB_WORKER_TAKES: Duration = Duration::from_secs(15 * 60);
 struct Sighting {
     /// Runs in a row in which it was there.
     runs: u32,
-    /// When its repair last failed. The next try waits for another patience.
-    failed_at: Option<Timestamp>,
+    /// When its repair last failed, and how often in a row: it is tried again after a pause that grows.
+    failed: Option<(Timestamp, u32)>,
 }
 
 /// In events, the one who did it.
 const NAME: &str = "reconciler";
 
 type Sightings = HashMap<(JobId, FindingCode), Sighting>;
-/// Jobs that are left alone until then.
-type Rests = HashMap<JobId, Instant>;
+type Rests = HashMap<JobId, Rest>;
+
+/// A job with which nothing could be done is left alone for a while.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    until: Instant,
+    /// Looks in a row that led to nothing.
+    looks: u32,
+    /// A job that is heard of again is looked at again.
+    heard_at: Timestamp,
+}
+
+/// Longest pause between two tries of what fails.
+const LONGEST_REST: Duration = Duration::from_secs(600);
+
+/// A pause that doubles with each failure in a row.
+fn rest(first: Duration, failures: u32) -> Duration {
+    first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_REST.max(first))
+}
 
 /// Where calls cost money, leave a job alone for so many poll intervals after nothing could be done for it.
 const REST: u32 = 30;
@@ -67,6 +88,7 @@ pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
 async fn run(app: Arc<App>) {
     let mut sightings = Sightings::new();
     let mut rests = Rests::new();
+    let mut complaints = Complaints::default();
     let born_at = app.now();
     let mut next = app.config.reconcile;
     loop {
@@ -83,30 +105,43 @@ async fn run(app: Arc<App>) {
                 .collect::<Vec<_>>()
         });
         sightings.retain(|(job_id, _), _| jobs.iter().any(|job| job.job_id == *job_id));
-        rests.retain(|_, until| *until > Instant::now());
+        rests.retain(|job_id, _| jobs.iter().any(|job| job.job_id == *job_id));
         for job in &jobs {
             if app.stop.is_cancelled() {
                 return;
             }
-            if rests.get(&job.job_id).is_some_and(|until| *until > Instant::now()) {
+            let heard_at = heard_at(&app, job.job_id);
+            let resting = rests.get(&job.job_id).copied().filter(|rest| rest.heard_at == heard_at);
+            if resting.is_some_and(|rest| rest.until > Instant::now()) {
                 continue;
             }
-            let looked = look_at(&app, job, born_at, &mut sightings).await;
+            let looked = look_at(&app, job, born_at, &mut sightings, &mut complaints).await;
             if let Err(error) = &looked {
-                tracing::warn!(job_id = %job.job_id, error = %chain(error), "the reconciler can't look at a job now");
+                complaints.add("the reconciler can't look at a job now", job.job_id, &chain(error));
                 record::backend_error(error.code().as_str());
             }
-            if app.polls.is_metered() && !matches!(looked, Ok(true)) {
-                rests.insert(job.job_id, Instant::now() + app.config.poll * REST);
+            if matches!(looked, Ok(true)) {
+                rests.remove(&job.job_id);
+                continue;
             }
+            let looks = resting.map_or(0, |rest| rest.looks) + 1;
+            let first = if app.polls.is_metered() { app.config.poll * REST } else { app.config.reconcile };
+            rests.insert(job.job_id, Rest { until: Instant::now() + rest(first, looks), looks, heard_at });
         }
+        complaints.forget();
         record::reconciler_ran(SystemTime::now());
         next = app.config.reconcile.max(began.elapsed() * 10);
     }
 }
 
 /// False when something seemed to be due and was not: to ask again at once is of no use.
-async fn look_at(app: &App, job: &Job, born_at: Timestamp, sightings: &mut Sightings) -> Result<bool> {
+async fn look_at(
+    app: &App,
+    job: &Job,
+    born_at: Timestamp,
+    sightings: &mut Sightings,
+    complaints: &mut Complaints,
+) -> Result<bool> {
     let job_id = job.job_id;
     if is_the_job_workers(app, job_id, born_at) {
         return Ok(true);
@@ -125,21 +160,26 @@ async fn look_at(app: &App, job: &Job, born_at: Timestamp, sightings: &mut Sight
     for finding in findings.iter().filter(|finding| finding.is_safe_unasked()) {
         let seen = sightings.entry((job_id, finding.code)).or_default();
         seen.runs += 1;
-        let is_soon = |at| app.now().since(at) < app.config.patience.step;
-        if seen.runs < SIGHTINGS || seen.failed_at.is_some_and(is_soon) {
+        let is_soon = |(at, failures)| app.now().since(at) < rest(app.config.patience.step, failures);
+        if seen.runs < SIGHTINGS || seen.failed.is_some_and(is_soon) {
             continue;
         }
-        let is_mended = mend(app, job_id, finding.code).await?;
-        *seen = Sighting { runs: 0, failed_at: (!is_mended).then(|| app.now()) };
+        let failures = seen.failed.map_or(0, |(_, failures)| failures) + 1;
+        let is_mended = mend(app, job_id, finding.code, complaints).await?;
+        *seen = Sighting { runs: 0, failed: (!is_mended).then(|| (app.now(), failures)) };
     }
     Ok(is_as_it_seemed)
+}
+
+fn heard_at(app: &App, job_id: JobId) -> Timestamp {
+    let heard = app.live.at_revision(|world, _| world.jobs.get(&job_id).map(Entry::last_activity_at));
+    heard.unwrap_or_default()
 }
 
 /// True while the deployment's job-worker may still act.
 fn is_the_job_workers(app: &App, job_id: JobId, born_at: Timestamp) -> bool {
     let is_owned = app.platform.facts.topology == Some(Topology::JobWorker);
-    let heard = app.live.at_revision(|world, _| world.jobs.get(&job_id).map(Entry::last_activity_at));
-    let since = heard.unwrap_or_default().max(born_at);
+    let since = heard_at(app, job_id).max(born_at);
     is_owned && app.now().since(since) < JOB_WORKER_TAKES
 }
 
@@ -257,7 +297,7 @@ async fn source_told(app: &App, job_id: JobId, done: &str) {
 }
 
 /// Carries out a finding's repair; false when all of it failed.
-async fn mend(app: &App, job_id: JobId, code: FindingCode) -> Result<bool> {
+async fn mend(app: &App, job_id: JobId, code: FindingCode, complaints: &mut Complaints) -> Result<bool> {
     // The finding may have settled since it was seen: look again.
     details::refresh(app, job_id).await?;
     let found = app.live.with(|world| {
@@ -293,9 +333,22 @@ async fn mend(app: &App, job_id: JobId, code: FindingCode) -> Result<bool> {
                 app.ingest.emit(Source::Reconciler, payload, job_id, item.segment_index()).await;
             }
             Err(error) => {
-                tracing::warn!(%job_id, code = code.as_str(), %item, error = %chain(&error), "a repair failed");
+                complaints.add(&format!("a repair of {} failed ({item})", code.as_str()), job_id, &chain(&error));
             }
         }
     }
     Ok(is_mended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_again_is_tried_less_and_less_often() {
+        let step = Duration::from_secs(60);
+        let pauses: Vec<u64> = [1, 2, 3, 4, 5, 40].map(|failures| rest(step, failures).as_secs()).into();
+        assert_eq!(pauses, [60, 120, 240, 480, 600, 600]);
+        assert_eq!(rest(Duration::from_secs(900), 3).as_secs(), 900, "never sooner than the first");
+    }
 }

@@ -3,6 +3,7 @@
 //! Invariant: one connection writes, each write in a transaction that takes the lock at its beginning, so no write ever fails
 //! because another one runs; a pool of read-only connections reads. What a method returned `Ok` for is on the disk.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,12 @@ pub enum Error {
         /// Why.
         #[source]
         source: sqlx::migrate::MigrateError,
+    },
+    /// What is written would be gone with the file that is still open.
+    #[error("{path} was moved, deleted or replaced while in use: put it back, or stop the stack and start it again")]
+    Moved {
+        /// Which file.
+        path: PathBuf,
     },
     /// A stored row can't be read.
     #[error("a stored {what} can't be read")]
@@ -112,6 +119,8 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     path: Arc<Path>,
+    /// Device and inode of the file that is open.
+    file: (u64, u64),
     readers: SqlitePool,
     writer: Arc<Mutex<SqliteConnection>>,
 }
@@ -149,12 +158,13 @@ impl Store {
             .connect_with(options(&path).read_only(true))
             .await
             .map_err(opened)?;
-        Ok(Self { path: path.into(), readers, writer: Arc::new(Mutex::new(writer)) })
+        let file = file_at(&path).ok_or_else(|| Error::Moved { path: path.clone() })?;
+        Ok(Self { path: path.into(), file, readers, writer: Arc::new(Mutex::new(writer)) })
     }
 
     /// Writes a row, to know whether anything can be written.
     pub(crate) async fn pulse(&self, now: Timestamp) -> Result<()> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         sqlx::query("INSERT INTO pulse (one, at) VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at")
             .bind(now.as_millis())
@@ -185,16 +195,25 @@ impl Store {
 
     /// On a full disk SQLite rolls a transaction back by itself; sqlx takes it for open ever after, and begins no other on that
     /// connection: then a new one takes its place.
-    async fn writer(&self) -> MutexGuard<'_, SqliteConnection> {
+    async fn writer(&self) -> Result<MutexGuard<'_, SqliteConnection>> {
         let mut writer = self.writer.lock().await;
+        if file_at(&self.path) != Some(self.file) {
+            return Err(Error::Moved { path: self.path.to_path_buf() });
+        }
         if writer.is_in_transaction() && (writer.ping().await.is_err() || writer.is_in_transaction()) {
             match options(&self.path).connect().await {
                 Ok(anew) => *writer = anew,
                 Err(error) => tracing::warn!(%error, "the database can't be opened anew; the next write tries again"),
             }
         }
-        writer
+        Ok(writer)
     }
+}
+
+/// Device and inode of the file that a path names.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let about = std::fs::metadata(path).ok()?;
+    Some((about.dev(), about.ino()))
 }
 
 /// A transaction that holds the write lock from its beginning.

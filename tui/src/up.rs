@@ -4,6 +4,8 @@
 //! Invariant: no child outlives `up`. Each reads from a pipe that `up` holds open and exits when it closes, so nothing keeps
 //! running even after `kill -9` of `up`.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ mod programs;
 mod readiness;
 mod running;
 
-pub(crate) use child::Notice;
+pub(crate) use child::{Notice, put_aside};
 pub(crate) use error::Error;
 pub(crate) use fleet::{Fleet, Wanted};
 pub(crate) use lock::{is_held, lock_holder, lock_path};
@@ -141,7 +143,7 @@ impl Stack {
 fn prepare(path: &Path) -> Result<PathBuf, Error> {
     let failed = |source| Error::DataDir { path: path.to_owned(), source };
     for folder in ["run", "logs"] {
-        std::fs::create_dir_all(path.join(folder)).map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path.join(folder)).map_err(failed)?;
     }
     path.canonicalize().map_err(failed)
 }

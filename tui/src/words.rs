@@ -48,6 +48,7 @@ fn command_of(step: &Step) -> Option<String> {
         | Step::Provision { .. }
         | Step::RaiseBudget
         | Step::SetClock
+        | Step::RestartAll
         | Step::Wait { .. } => None,
     }
 }
@@ -74,6 +75,9 @@ pub(crate) fn plain(step: &Step) -> String {
         }
         Step::Doctor => "stereospot doctor checks all of it".into(),
         Step::RaiseBudget => "what is shown is older; --poll-budget allows more".into(),
+        Step::RestartAll => {
+            "ages and leases are right; times of day are off until the whole stack is started again".into()
+        }
         Step::SetClock => "ages and times are off by as much until it is set".into(),
         Step::Wait { until } => wait(*until).into(),
     }

@@ -18,6 +18,8 @@ use super::progress::JobProgress;
 use super::worker::{BootCount, FORGOTTEN_AFTER, Worker};
 use stereospot_domain::Collector;
 
+/// A list of rows is read page by page, within a budget.
+const LONGEST_READING: Duration = Duration::from_secs(3600);
 /// Workers that are remembered.
 const MAX_WORKERS: usize = 2_000;
 /// Sources of events that are this process itself.
@@ -62,6 +64,8 @@ pub struct World {
     pub(super) deafness: Option<Deafness>,
     /// Since when this machine's clock is wrong, and what is to be said of it.
     pub wrong_clock: Option<(Timestamp, String)>,
+    /// Since when the wall clock is how far ahead, in milliseconds, of the time that all here goes by.
+    pub(crate) clock_jump: Option<(Timestamp, i64)>,
     /// That no write is taken, so that none is to be proposed.
     pub is_read_only: bool,
     pub attention: Vec<Attention>,
@@ -94,6 +98,7 @@ impl World {
             outage: None,
             deafness: None,
             wrong_clock: None,
+            clock_jump: None,
             is_read_only: false,
             attention: Vec::new(),
             dirty: Dirty::default(),
@@ -177,7 +182,8 @@ impl World {
             self.dirty.jobs.insert(job_id);
             return Seen::New;
         };
-        if entry.observed_at > at {
+        // No reading takes that long: one from so far ahead was dated before the clock was set back.
+        if entry.observed_at > at && entry.observed_at.since(at) < LONGEST_READING {
             return Seen::Same;
         }
         entry.observed_at = at;

@@ -194,6 +194,9 @@ impl Polls {
         app.live.with(|world| {
             (world.polling, world.is_held_back, world.outage) = (report.polling, report.is_held_back, report.outage);
             let wrong_clock = self.calls.as_ref().and_then(|calls| calls.wrong_clock());
+            if let Some(jumped) = world.note_jump(app.backend.clock.wall_ahead_ms(), at) {
+                tracing::warn!("{jumped}: schedules, leases and ages go on as before");
+            }
             world.wrong_clock =
                 wrong_clock.map(|words| (world.wrong_clock.take().map_or(at, |(since, _)| since), words));
             for one in report.collectors {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use stereospot_api::Problem;
-use stereospot_api::problem::MEDIA_TYPE;
+use stereospot_api::problem::{MEDIA_TYPE, UPLOADING};
 use stereospot_ports::ErrorCode;
 use stereospot_ports::error::chain;
 
@@ -32,6 +32,11 @@ impl Failure {
 
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self(Problem::new(409, "conflict", "it is not in the right state for that", detail))
+    }
+
+    /// A conflict that ends when the other upload does.
+    pub(super) fn uploading(detail: impl Into<String>) -> Self {
+        Self(Problem::new(409, UPLOADING, "its source is being uploaded", detail))
     }
 
     pub(super) fn too_large(detail: impl Into<String>) -> Self {
@@ -103,6 +108,7 @@ impl From<&store::Error> for Failure {
     fn from(error: &store::Error) -> Self {
         match error {
             store::Error::Full(_) => Self::full(error.to_string()),
+            store::Error::Moved { .. } => Self::unavailable(error.to_string()),
             _ => Self::internal(error),
         }
     }

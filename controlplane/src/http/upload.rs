@@ -7,7 +7,8 @@ use axum::Json;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{Path, Request, State};
 use axum::http::header;
-use futures::StreamExt;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStoreExt, WriteMultipart};
 use stereospot_api::Problem;
 use stereospot_domain::event::JobFailed;
@@ -27,8 +28,8 @@ const PARTS: usize = 4;
 /// How often a long upload counts as a sign of life of its job.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
-/// Stores a job's source. A source is never replaced: sent again with the same length it is read and dropped, and the answer is
-/// the first one.
+/// Stores a job's source. A source is never replaced: the same bytes sent again get the first answer; others, and any while an
+/// upload runs, get 409.
 #[utoipa::path(put, operation_id = "uploadSource", path = "/v1/jobs/{job_id}/source", params(("job_id" = String, Path)),
     request_body(content = String, content_type = "application/octet-stream"), responses(
     (status = 200, body = Job), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
@@ -44,7 +45,7 @@ pub(super) async fn source(
     let announced = announced_length(&request)?;
     let Some(_claim) = app.claim_upload(job_id) else {
         // Often the same submitter, whose connection broke before this server noticed.
-        return Err(Failure::unavailable("this job's source is being uploaded already: try again in a moment"));
+        return Err(Failure::uploading("this job's source is being uploaded already: try again in a moment"));
     };
     let mut job = app.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
     let key = keys::source(job_id);
@@ -59,7 +60,7 @@ pub(super) async fn source(
         return Err(Failure::conflict(format!("the job is {}: make a new one for another source", job.status)));
     }
     if present.is_some() {
-        return Err(Failure::conflict("this job has its source already: make a new one for another source"));
+        return Err(another_source());
     }
     let bytes = match announced {
         Some(0) => 0,
@@ -153,24 +154,41 @@ async fn arrived(app: &App, job: &Job, bytes: u64) -> Answer<Job> {
     app.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))
 }
 
-/// The source is there already, with the announced length: the submitter did not get the answer to its first upload. The body is
-/// read to its end and dropped: if we closed the connection in the middle, the submitter would not get this answer either.
+/// The source is there already, with the announced length: mostly the submitter did not get the answer to its first upload. The
+/// body is read to its end and compared: if we closed the connection in the middle, the submitter would not get this answer either.
 async fn again(app: &App, job: Job, bytes: u64, mut source: BodyDataStream) -> Answer<Job> {
+    let path = objects::path(&keys::source(job.job_id))?;
+    let mut stored = app.backend.input.store.get(&path).await.map_err(Error::from)?.into_stream();
+    let (mut kept, mut is_same) = (Bytes::new(), true);
     loop {
         let part = tokio::select! {
             () = app.stop.cancelled() => return Err(stopping()),
             part = source.next() => part,
         };
-        match part {
-            Some(Ok(_)) => {}
+        let mut part = match part {
+            Some(Ok(part)) => part,
             Some(Err(_)) => return Err(Failure::malformed("the upload broke off, but the source was there before it")),
             None => break,
+        };
+        while is_same && !part.is_empty() {
+            if kept.is_empty() {
+                kept = stored.try_next().await.map_err(Error::from)?.unwrap_or_default();
+            }
+            let length = kept.len().min(part.len());
+            is_same = length > 0 && kept.split_to(length) == part.split_to(length);
         }
+    }
+    if !is_same {
+        return Err(another_source());
     }
     match (job.uploaded_at, job.status) {
         (None, JobStatus::Created) => arrived(app, &job, bytes).await,
         _ => Ok(job),
     }
+}
+
+fn another_source() -> Failure {
+    Failure::conflict("this job has its source already: make a new one for another source")
 }
 
 fn stopping() -> Failure {

@@ -27,7 +27,7 @@ impl Store {
         messages: &[Message],
         now: Timestamp,
     ) -> Result<()> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         let mut query = QueryBuilder::new("INSERT INTO copies (plan_id, message_id, queue, body, copied_at) ");
         query.push_values(messages, |mut values, message| {
@@ -66,7 +66,7 @@ impl Store {
             list.push_bind(id.clone());
         }
         query.push(")");
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         query.build().execute(&mut *transaction).await?;
         transaction.commit().await?;
@@ -91,7 +91,7 @@ impl Store {
 
     /// Forgets copies made before a time.
     pub(crate) async fn forget_copies(&self, before: Timestamp) -> Result<()> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         sqlx::query("DELETE FROM copies WHERE copied_at < ?")
             .bind(before.as_millis())

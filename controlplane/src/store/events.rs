@@ -26,6 +26,13 @@ pub(crate) struct Ingested {
     pub(crate) lost_change: i64,
 }
 
+/// The lowest and the highest number seen of one life of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+}
+
 /// A life of a source, as remembered.
 #[derive(Debug, Clone)]
 pub(crate) struct Remembered {
@@ -61,7 +68,7 @@ pub(crate) struct NewRow<'a> {
 impl Store {
     /// Takes in events in one transaction; those that are there already stay as they are.
     pub(crate) async fn ingest(&self, rows: &[NewRow<'_>], now: Timestamp) -> Result<Ingested> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         let mut is_new = Vec::with_capacity(rows.len());
         for chunk in rows.chunks(ROWS) {
@@ -70,6 +77,16 @@ impl Store {
         let (counts, lost_change) = count(&mut transaction, rows, &is_new, now).await?;
         transaction.commit().await?;
         Ok(Ingested { is_new, counts, lost_change })
+    }
+
+    /// The numbers seen of one life of a source; none before its first event.
+    pub(crate) async fn span(&self, source: &str, boot: Uuid) -> Result<Option<Span>> {
+        let row = sqlx::query("SELECT first_seq, max_seq FROM boots WHERE source = ? AND boot = ?")
+            .bind(source)
+            .bind(boot.as_bytes().as_slice())
+            .fetch_optional(self.readers())
+            .await?;
+        Ok(row.map(|row| Span { first: whole(row.get(0)), last: whole(row.get(1)) }))
     }
 
     /// A job's newest events, oldest first, at most `limit`.
@@ -131,7 +148,7 @@ impl Store {
     pub(crate) async fn prune(&self, retention: Retention, now: Timestamp) -> Result<bool> {
         let oldest_kept = now.minus(retention.age).as_millis();
         let rows = i64::try_from(retention.rows).unwrap_or(i64::MAX);
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         // Rows lie in the order of their arrival: the old end is the lowest `n`.
         let events = sqlx::query(

@@ -10,7 +10,7 @@ use super::{Error, Result, Store, begin};
 impl Store {
     /// Keeps a plan until it is applied or forgotten.
     pub(crate) async fn put_plan(&self, plan: &Plan) -> Result<()> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         sqlx::query("INSERT INTO plans (id, created_at, plan) VALUES (?, ?, ?)")
             .bind(plan.id.as_bytes().as_slice())
@@ -36,7 +36,7 @@ impl Store {
 
     /// Marks a plan as being applied; false when it already is or was. Of any number of callers exactly one gets true.
     pub(crate) async fn begin_plan(&self, applied: &AppliedPlan) -> Result<bool> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         let changed = sqlx::query("UPDATE plans SET applied_at = ?, applied = ? WHERE id = ? AND applied_at IS NULL")
             .bind(applied.applied_at.as_millis())
@@ -51,7 +51,7 @@ impl Store {
 
     /// Keeps what was done without being asked, which nobody planned before.
     pub(crate) async fn put_applied(&self, applied: &AppliedPlan) -> Result<()> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         sqlx::query("INSERT INTO plans (id, created_at, plan, applied_at, applied) VALUES (?, ?, ?, ?, ?)")
             .bind(applied.plan.id.as_bytes().as_slice())
@@ -67,7 +67,7 @@ impl Store {
 
     /// Records how an applied plan ended.
     pub(crate) async fn finish_plan(&self, applied: &AppliedPlan) -> Result<()> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         sqlx::query("UPDATE plans SET applied = ? WHERE id = ?")
             .bind(json(applied))
@@ -91,7 +91,7 @@ impl Store {
 
     /// Forgets plans that were made before a time and never applied.
     pub(crate) async fn forget_plans(&self, before: Timestamp) -> Result<()> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         sqlx::query("DELETE FROM plans WHERE created_at < ? AND applied_at IS NULL")
             .bind(before.as_millis())

@@ -8,7 +8,7 @@ use super::{Result, Store, begin};
 impl Store {
     /// Keeps each queue's sample of a minute and forgets those before `oldest`.
     pub(crate) async fn put_samples(&self, samples: &[(QueueName, i64, u64)], oldest: i64) -> Result<()> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
         for (queue, minute, ready) in samples {
             sqlx::query("INSERT INTO samples (queue, minute, ready) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET ready = excluded.ready")

@@ -162,11 +162,25 @@ async fn a_transaction_that_sqlite_itself_rolled_back_does_not_end_all_writing()
     let store = Store::open(dir.path()).await.unwrap();
     store.pulse(NOW).await.unwrap();
     let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON pulse BEGIN SELECT RAISE(ROLLBACK, 'nothing goes'); END";
-    sqlx::query(refuse).execute(&mut *store.writer().await).await.unwrap();
+    sqlx::query(refuse).execute(&mut *store.writer().await.unwrap()).await.unwrap();
     for _ in 0..3 {
         let told = chain(&store.pulse(NOW).await.unwrap_err());
         assert!(told.contains("nothing goes"), "{told}");
     }
-    sqlx::query("DROP TRIGGER refuse").execute(&mut *store.writer().await).await.unwrap();
+    sqlx::query("DROP TRIGGER refuse").execute(&mut *store.writer().await.unwrap()).await.unwrap();
+    store.pulse(NOW).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_by_a_file_that_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let (path, aside) = (dir.path().join("controlplane.db"), dir.path().join("aside.db"));
+    std::fs::rename(&path, &aside).unwrap();
+    let error = store.pulse(NOW).await.unwrap_err();
+    assert!(error.to_string().contains("controlplane.db was moved, deleted or replaced"), "{error}");
+    std::fs::write(&path, "another").unwrap();
+    assert!(matches!(store.pulse(NOW).await, Err(Error::Moved { .. })));
+    std::fs::rename(&aside, &path).unwrap();
     store.pulse(NOW).await.unwrap();
 }

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use stereospot_api::view::{Change, WorkerState};
 use stereospot_api::wire::EventsAccepted;
-use stereospot_domain::{EventKind, JobStatus, Stage};
+use stereospot_domain::{Event, EventKind, JobStatus, Stage};
 
 use crate::harness::{Plane, Worker};
 
@@ -165,4 +165,23 @@ async fn a_worker_goes_through_its_states() {
         .await;
     plane.client.send_events(vec![worker.event(EventKind::WorkerStopped, plane.now(), None, json!({}))]).await.unwrap();
     check(WorkerState::Stopped, None).await;
+}
+
+#[tokio::test]
+async fn a_number_beyond_all_reason_is_refused_and_counts_no_loss() {
+    let plane = Plane::passive().await;
+    let mut worker = Worker::new("inference-1", Stage::Inference);
+    let mut beat = || worker.event(EventKind::WorkerHeartbeat, plane.now(), None, json!({}));
+    plane.client.send_events(vec![beat()]).await.unwrap();
+    for (seq, why) in [
+        (i64::MAX as u64, "event 0: `seq` is 9223372036854775807, but counts from 1"),
+        (1 << 40, "event 0: `seq` is 1099511627776, but inference-1 has counted from 1 to 1 since its start"),
+    ] {
+        let far = Event { seq, ..beat() };
+        let refused = plane.client.send_events(vec![far]).await.unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+    let next = Event { seq: 4, ..beat() };
+    plane.client.send_events(vec![next]).await.unwrap();
+    assert_eq!(plane.client.workers().await.unwrap()[0].events_lost, 2);
 }

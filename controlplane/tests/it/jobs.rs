@@ -173,6 +173,43 @@ async fn an_upload_whose_answer_was_lost_is_answered_when_it_comes_again() {
 }
 
 #[tokio::test]
+async fn of_sources_sent_to_one_job_at_once_one_is_taken() {
+    const LONG: u64 = 16;
+    let plane = Plane::passive().await;
+    let job_id = plane.client.create_job(&new_job()).await.unwrap().job_id;
+    let (parts, held) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(1);
+    let first = tokio::spawn({
+        let client = plane.client.clone();
+        let held = futures::stream::unfold(held, async |mut held| Some((held.recv().await?, held)));
+        async move { client.upload_source(job_id, LONG << 20, held).await }
+    });
+    for _ in 0..LONG - 1 {
+        parts.send(Ok(Bytes::from(vec![7; 1 << 20]))).await.unwrap();
+    }
+    for length in [3, 3, 5] {
+        let content = Bytes::from(vec![1; length as usize]);
+        let other = futures::stream::iter([Ok::<_, std::io::Error>(content)]);
+        let other = plane.client.upload_source(job_id, length, other).await.unwrap_err();
+        assert!(other.retryable(), "the first may yet break off");
+        assert_eq!(refused(other).0, 409);
+    }
+    parts.send(Ok(Bytes::from(vec![7; 1 << 20]))).await.unwrap();
+    drop(parts);
+    assert_eq!(first.await.unwrap().unwrap().source_file_size_bytes, Some(LONG << 20));
+
+    plane.backend.jobs.transition(job_id, &Transition::to(JobStatus::ChunkingInProgress)).await.unwrap();
+    let same_length = futures::stream::iter((0..LONG).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![8; 1 << 20]))));
+    let late = plane.client.upload_source(job_id, LONG << 20, same_length).await.unwrap_err();
+    assert!(!late.retryable());
+    assert_eq!(refused(late).0, 409, "other bytes of the same length are another source");
+    let path = objects::path(&keys::source(job_id)).unwrap();
+    let stored = object_store::ObjectStoreExt::get(&*plane.backend.input.store, &path).await.unwrap();
+    let stored = stored.bytes().await.unwrap();
+    assert!(stored.len() as u64 == LONG << 20 && stored.iter().all(|byte| *byte == 7));
+    assert_eq!(plane.stats(QueueName::main(QueueRole::Chunking)).await.ready, 1);
+}
+
+#[tokio::test]
 async fn a_long_upload_is_answered_again_also_when_the_work_has_begun() {
     const LONG: u64 = 32;
     let long = || futures::stream::iter((0..LONG).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![7; 1 << 20]))));

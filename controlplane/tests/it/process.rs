@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stereospot_api::Client;
-use stereospot_domain::{EventKind, Stage, Timestamp};
+use stereospot_api::view::Attention;
+use stereospot_api::wire::NewJob;
+use stereospot_domain::{EventKind, JobOptions, Stage, Timestamp};
 
 use crate::harness::Worker;
 
@@ -151,4 +153,58 @@ fn a_second_one_on_the_same_data_is_refused() {
     let next = start(dir.path(), &[]);
     terminate(&next.child);
     assert_eq!(exit_code(next.child), 0);
+}
+
+#[tokio::test]
+async fn what_it_keeps_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("data");
+    // As an earlier version left it.
+    std::fs::create_dir_all(data_dir.join("objects")).unwrap();
+    std::fs::set_permissions(data_dir.join("objects"), PermissionsExt::from_mode(0o755)).unwrap();
+    let running = start(&data_dir, &[]);
+    let client = Client::new(&running.server).unwrap();
+    let job = client.create_job(&NewJob { title: None, options: JobOptions::default() }).await.unwrap();
+    let source = futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from_static(b"video"))]);
+    client.upload_source(job.job_id, 5, source).await.unwrap();
+    let (mut folders, mut seen) = (vec![data_dir], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let about = entry.metadata().unwrap();
+            let expected = if about.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(about.permissions().mode() & 0o777, expected, "{:?}", entry.path());
+            if about.is_dir() {
+                folders.push(entry.path());
+            }
+            seen.push(entry.file_name().into_string().unwrap());
+        }
+    }
+    for name in ["source.mp4", "stereospot.db", "stereospot.db-wal", "controlplane.db", "controlplane.json"] {
+        assert!(seen.iter().any(|one| one == name), "{name}: {seen:?}");
+    }
+    terminate(&running.child);
+    assert_eq!(exit_code(running.child), 0);
+}
+
+#[tokio::test]
+async fn a_data_directory_that_is_removed_is_said_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("data");
+    let running = start(&data_dir, &[]);
+    let client = Client::new(&running.server).unwrap();
+    let lines = async || client.snapshot().await.unwrap().attention;
+    while !lines().await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    std::fs::remove_dir_all(&data_dir).unwrap();
+    let began = Instant::now();
+    let is_said = |line: &Attention| line.evidence.contains("was moved, deleted or replaced while in use");
+    while !lines().await.iter().any(is_said) {
+        assert!(began.elapsed() < Duration::from_secs(4), "nothing is said");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    terminate(&running.child);
+    exit_code(running.child);
 }

@@ -11,7 +11,7 @@ use stereospot_domain::plan::{Action, AppliedPlan, Plan};
 use stereospot_domain::{Event, Job, JobId, JobStatus, QueueName};
 use uuid::Uuid;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, UPLOADING};
 use crate::view::{Change, DeploymentView, JobDetail, JobPage, LogPage, MessageView, QueueView, Snapshot, WorkerView};
 use crate::wire::{Applied, Apply, EventBatch, EventsAccepted, Health, NewJob, NewPlan};
 
@@ -76,7 +76,7 @@ impl Error {
     pub fn retryable(&self) -> bool {
         match self {
             Error::Unreachable { .. } | Error::Broken { .. } | Error::Slow { .. } => true,
-            Error::Refused(problem) => problem.status >= 500 || problem.status == 429,
+            Error::Refused(problem) => problem.status >= 500 || problem.status == 429 || problem.code == UPLOADING,
             Error::Address(_) | Error::Foreign { .. } => false,
         }
     }

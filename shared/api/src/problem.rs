@@ -8,6 +8,9 @@ use utoipa::ToSchema;
 /// The media type.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// The code of an upload that another one of the same job holds up: trying again later may help.
+pub const UPLOADING: &str = "uploading";
+
 /// A problem. `code` is what programs look at; `detail` says to people what happened and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
@@ -20,8 +23,8 @@ pub struct Problem {
     pub status: u16,
     /// What happened here, and what to do.
     pub detail: String,
-    /// The kind, short and stable: `not-found`, `invalid`, `conflict`, `refused`, `denied`, `expired`, `read-only`, `too-large`,
-    /// `unavailable`, `full`, `internal`.
+    /// The kind, short and stable: `not-found`, `invalid`, `conflict`, `uploading`, `refused`, `denied`, `expired`, `read-only`,
+    /// `too-large`, `unavailable`, `full`, `internal`.
     pub code: String,
 }
 

@@ -137,6 +137,8 @@ pub enum Step {
     RaiseBudget,
     /// Set this machine's clock.
     SetClock,
+    /// Start everything on the data directory again.
+    RestartAll,
     /// Wait: what happens meanwhile.
     Wait { until: Wait },
 }

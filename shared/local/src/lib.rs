@@ -31,10 +31,15 @@ mod leftovers;
 pub mod logs;
 mod objects;
 mod outbox;
+mod private;
 mod queue;
+mod steady_clock;
 mod writer;
 
 use database::Database;
+
+pub use private::keep_private;
+pub use steady_clock::SteadyClock;
 
 /// What can be set.
 #[derive(Debug, Clone)]

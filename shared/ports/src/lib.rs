@@ -36,8 +36,13 @@ pub use work_queue::WorkQueue;
 
 /// Tells the time. Tests hand in one that they turn themselves.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// Now, by the wall.
+    /// Now, near the wall's time.
     fn now(&self) -> Timestamp;
+
+    /// How far the wall clock is ahead of this one, in milliseconds; negative when it was set back.
+    fn wall_ahead_ms(&self) -> i64 {
+        0
+    }
 }
 
 /// The system's wall clock.

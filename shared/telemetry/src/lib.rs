@@ -8,6 +8,7 @@
 //! HTTP service, a worker has [`serve`] answer on a loopback port and [`Target::publish`] tell Prometheus of it.
 
 pub mod catalogue;
+mod host;
 mod logging;
 pub mod record;
 mod recorder;
@@ -15,6 +16,7 @@ mod serve;
 mod target;
 
 pub use catalogue::Process;
+pub use host::names_loopback;
 pub use logging::{Error as LoggingError, FILTER_VARIABLE, init_logging};
 pub use recorder::{CONTENT_TYPE, Error, Recorder, install};
 pub use serve::{Server, serve};

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::host::names_loopback;
 use crate::recorder::{self, Recorder};
 
 /// Connections that are answered at the same time; more wait.
@@ -82,7 +83,10 @@ async fn accept(listener: TcpListener, recorder: Recorder) {
 
 async fn answer(stream: TcpStream, recorder: Recorder) {
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
-        let response = respond(request.method(), request.uri().path(), &recorder);
+        let response = match names_loopback(request.headers()) {
+            true => respond(request.method(), request.uri().path(), &recorder),
+            false => misdirected(),
+        };
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -92,6 +96,12 @@ async fn answer(stream: TcpStream, recorder: Recorder) {
     if let Err(error) = connection.await {
         tracing::debug!("metrics connection ended: {error}");
     }
+}
+
+fn misdirected() -> Response<String> {
+    let mut response = Response::new("this server answers to 127.0.0.1, [::1] and localhost only\n".to_owned());
+    *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    response
 }
 
 fn respond(method: &Method, path: &str, recorder: &Recorder) -> Response<String> {

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -211,7 +212,9 @@ fn journal(data_dir: &Path) -> PathBuf {
 }
 
 fn keep(journal: &Path, notice: &Notice) {
-    if let Ok(mut journal) = OpenOptions::new().create(true).append(true).open(journal) {
+    // If rotating fails, keep appending.
+    let _ = crate::up::put_aside(journal);
+    if let Ok(mut journal) = OpenOptions::new().create(true).append(true).mode(0o600).open(journal) {
         let _ = writeln!(journal, "{notice}");
     }
 }

@@ -61,6 +61,7 @@ fn command_of(step: &Step) -> Option<Command> {
         | Step::Doctor
         | Step::RaiseBudget
         | Step::SetClock
+        | Step::RestartAll
         | Step::Wait { .. } => None,
     }
 }

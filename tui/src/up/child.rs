@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -104,7 +105,7 @@ pub(super) async fn supervise(
 
 fn spawn(spec: &Spec) -> io::Result<Child> {
     put_aside(&spec.log)?;
-    let log = OpenOptions::new().create(true).append(true).open(&spec.log)?;
+    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&spec.log)?;
     Command::new(&spec.program)
         .args(&spec.args)
         // Closes when this process ends, whatever the reason.
@@ -119,13 +120,13 @@ fn spawn(spec: &Spec) -> io::Result<Child> {
 
 /// Appends a notice to the child's log, if it can be written.
 fn note(log: &Path, notice: &Notice) {
-    if let Ok(mut log) = OpenOptions::new().create(true).append(true).open(log) {
+    if let Ok(mut log) = OpenOptions::new().create(true).append(true).mode(0o600).open(log) {
         let _ = writeln!(log, "stereospot up: {notice}");
     }
 }
 
 /// Rotates a large log to `.1`.
-fn put_aside(log: &Path) -> io::Result<()> {
+pub(crate) fn put_aside(log: &Path) -> io::Result<()> {
     if is_large(log) {
         fs::rename(log, aside(log))?;
     }

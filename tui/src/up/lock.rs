@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,7 +46,8 @@ impl StackLock {
     /// [`Error::Locked`] when another process holds it.
     pub(super) fn take(data_dir: &Path) -> Result<Self, Error> {
         let failed = |source| Error::DataDir { path: data_dir.to_owned(), source };
-        let file = OpenOptions::new().create(true).append(true).open(lock_path(data_dir)).map_err(failed)?;
+        let file =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(lock_path(data_dir)).map_err(failed)?;
         for _ in 0..ATTEMPTS {
             match file.try_lock() {
                 Ok(()) => {

@@ -42,6 +42,8 @@ pub(crate) fn write(
             let (picture, is_repeated) = gaps.at(pts, || pictures.next())?.ok_or_else(none)?;
             repeated += u64::from(is_repeated);
             encoder.push(pts, picture)?;
+            // One packet may hold many frames.
+            cancel.check()?;
         }
         encoder.finish()?;
         written.push((path, repeated));

@@ -45,6 +45,8 @@ struct Shared {
 struct State {
     spool: Spool,
     next_seq: u64,
+    /// Of the spool's unreadable events.
+    reported_unreadable: u64,
 }
 
 /// What an event is about; the rest of its envelope is filled in.
@@ -69,7 +71,7 @@ impl Events {
                 source: source.into(),
                 boot: Uuid::new_v4(),
                 clock,
-                state: Mutex::new(State { spool, next_seq: 1 }),
+                state: Mutex::new(State { spool, next_seq: 1, reported_unreadable: 0 }),
                 has_new: Notify::new(),
                 dropped: AtomicU64::new(0),
             }),
@@ -149,9 +151,18 @@ impl Events {
         events
     }
 
-    /// Returns the number of events dropped since the last call.
+    /// Returns the number of events dropped since the last call, those that the spool could not read included.
     pub fn take_dropped(&self) -> u64 {
-        self.shared.dropped.swap(0, Ordering::Relaxed)
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // The control plane counts as lost what leaves a gap in the numbers. So what left none gets one here.
+        state.next_seq += state.spool.take_without_gap();
+        let unreadable = state.spool.unreadable();
+        let unreported = unreadable - std::mem::replace(&mut state.reported_unreadable, unreadable);
+        drop(state);
+        if unreported > 0 {
+            tracing::error!("{unreported} spooled events could not be read: the spool was damaged or deleted");
+        }
+        self.shared.dropped.swap(0, Ordering::Relaxed) + unreported
     }
 
     /// Sends the spool's events until `stop`, pausing longer and longer while the control plane does not answer. After `stop`

@@ -5,6 +5,7 @@
 //!
 //! Invariant: a message is deleted only after everything that it asked for is durable. Any earlier end leaves it on the queue.
 
+mod ended_job;
 pub mod events;
 mod failure;
 pub mod job;

@@ -2,7 +2,7 @@
 //!
 //! An event is appended to a file before `append` returns, so a killed worker's events survive. A file is sent whole, and
 //! removed after the server has acknowledged every event in it; sending one twice is harmless, since the server drops
-//! duplicates. The spool is bounded: beyond its limit progress events are dropped and counted, state events never.
+//! duplicates. Each line carries a checksum, so damage costs lines and never changes one. The spool is bounded: beyond its limit progress events are dropped and counted, state events never.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -10,6 +10,9 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use stereospot_domain::Event;
+use uuid::Uuid;
+
+mod line;
 
 /// A file is closed at this size, so that the events of a long outage are sent and removed piece by piece.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -23,14 +26,42 @@ pub struct Spool {
     closed: VecDeque<Closed>,
     current: Option<Current>,
     next_number: u64,
-    /// Lines that could not be read, mostly cut short by a crash.
-    unreadable: u64,
+    /// Events that could not be read: cut short by a crash, damaged, or in a deleted file.
+    unreadable: Unreadable,
 }
 
 #[derive(Debug)]
 struct Closed {
     path: PathBuf,
     waiting: Waiting,
+    /// What is unreadable in it was counted: it may be read several times before it is sent.
+    is_counted: bool,
+}
+
+/// Events that could not be read.
+#[derive(Debug, Default)]
+struct Unreadable {
+    total: u64,
+    /// Those that leave no gap in the numbers of any start of the worker.
+    without_gap: u64,
+    /// Those since the last readable event.
+    run: u64,
+    last_boot: Option<Uuid>,
+}
+
+impl Unreadable {
+    fn lost(&mut self, events: u64) {
+        self.total += events;
+        self.run += events;
+    }
+
+    /// A later event of the same start shows the gap; one of another start shows none.
+    fn read(&mut self, event: &Event) {
+        if self.last_boot.replace(event.boot) != Some(event.boot) {
+            self.without_gap += self.run;
+        }
+        self.run = 0;
+    }
 }
 
 #[derive(Debug)]
@@ -69,7 +100,8 @@ impl Spool {
             if path.extension().is_some_and(|extension| extension == "jsonl") {
                 let content = fs::read(&path)?;
                 let events = content.iter().filter(|byte| **byte == b'\n').count() as u64;
-                closed.push(Closed { path, waiting: Waiting { events, bytes: content.len() as u64 } });
+                let waiting = Waiting { events, bytes: content.len() as u64 };
+                closed.push(Closed { path, waiting, is_counted: false });
             }
         }
         closed.sort_by(|a, b| a.path.cmp(&b.path));
@@ -83,7 +115,7 @@ impl Spool {
             closed: closed.into(),
             current: None,
             next_number,
-            unreadable: 0,
+            unreadable: Unreadable::default(),
         })
     }
 
@@ -95,8 +127,7 @@ impl Spool {
         if event.kind().is_progress() && self.waiting().bytes >= self.limit_bytes {
             return Ok(Appended::Dropped);
         }
-        let mut line = serde_json::to_vec(event)?;
-        line.push(b'\n');
+        let line = line::of(event)?;
         let current = match &mut self.current {
             Some(current) => current,
             none => {
@@ -130,23 +161,31 @@ impl Spool {
         if self.closed.is_empty() {
             self.close_current();
         }
-        while let Some(Closed { path, waiting }) = self.closed.front() {
-            let file = match File::open(path) {
+        while let Some(Closed { path, waiting, is_counted }) = self.closed.front_mut() {
+            let file = match File::open(&*path) {
                 // Someone deleted the file: its events are lost, later ones are not.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.unreadable += waiting.events;
+                    if !*is_counted {
+                        self.unreadable.lost(waiting.events);
+                    }
                     self.closed.pop_front();
                     continue;
                 }
                 file => file?,
             };
             let mut events = Vec::new();
+            let mut count = |found: &Result<Event, u64>| match found {
+                Ok(event) => self.unreadable.read(event),
+                Err(lost) => self.unreadable.lost(*lost),
+            };
             for line in BufReader::new(file).split(b'\n') {
-                match serde_json::from_slice(&line?) {
-                    Ok(event) => events.push(event),
-                    Err(_) => self.unreadable += 1,
+                let found = line::read(&line?);
+                if !*is_counted {
+                    count(&found);
                 }
+                events.extend(found);
             }
+            *is_counted = true;
             return Ok(Some((path.clone(), events)));
         }
         Ok(None)
@@ -172,15 +211,20 @@ impl Spool {
         })
     }
 
-    /// Lines that could not be read so far: at most one for each crash, and those of deleted files.
+    /// Events that could not be read so far.
     #[must_use]
     pub fn unreadable(&self) -> u64 {
-        self.unreadable
+        self.unreadable.total
+    }
+
+    /// Returns the number of unreadable events, since the last call, that no gap in the events' numbers shows.
+    pub(crate) fn take_without_gap(&mut self) -> u64 {
+        std::mem::take(&mut self.unreadable.without_gap)
     }
 
     fn close_current(&mut self) {
         if let Some(current) = self.current.take() {
-            self.closed.push_back(Closed { path: current.path, waiting: current.waiting });
+            self.closed.push_back(Closed { path: current.path, waiting: current.waiting, is_counted: false });
         }
     }
 }

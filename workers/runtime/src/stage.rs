@@ -14,6 +14,7 @@ use stereospot_telemetry::catalogue::StepOutcome;
 use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 
+use crate::ended_job::JobWatch;
 use crate::events::{About, Events};
 use crate::job;
 use crate::lease::Lease;
@@ -84,7 +85,7 @@ pub struct Task {
     pub asked: Asked,
     /// What the events about it are about.
     pub about: About,
-    /// Cancelled when the work must stop: the lease is lost, or the process stops.
+    /// Cancelled when the work must stop: the lease is lost, the job has failed or was deleted, or the process stops.
     pub cancel: CancellationToken,
 }
 
@@ -264,8 +265,12 @@ async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message
     let mut outcome = Ok(());
     for asked in asked {
         let own = self::about(role, Some(&asked), message.receive_count);
-        match timed(context, handler, &Task { asked, about: own.clone(), cancel: lease.lost.clone() }).await {
+        let watch = JobWatch::start(context, own.job_id.filter(|_| own.stage.is_some()), &lease.lost);
+        let done = timed(context, handler, &Task { asked, about: own.clone(), cancel: watch.cancel.clone() }).await;
+        match done {
             Ok(()) => {}
+            // The next receive finds nothing to do, or the job taken back.
+            Err(_) if watch.has_ended() => (outcome, about) = (Err(Failure::Cancelled), own),
             // The message's other requests may succeed: try them all the same.
             Err(
                 failure @ (Failure::Retry(..)

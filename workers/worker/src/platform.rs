@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use stereospot_domain::{Stage, Topology};
-use stereospot_ports::Backend;
 use stereospot_ports::fleet::TaskProtection;
+use stereospot_ports::{Backend, Clock, SystemClock};
 use stereospot_runtime::stage::Handler;
 use stereospot_worker::outputs::Results;
 
@@ -41,13 +41,21 @@ impl fmt::Debug for Platform {
     }
 }
 
+/// The clock of a worker: on one machine the common one of the data directory; on AWS the wall, as for all others there.
+pub(crate) fn clock(options: &Options) -> Arc<dyn Clock> {
+    match options.backend {
+        BackendKind::Local => Arc::new(stereospot_local::SteadyClock::of(&options.data_dir)),
+        BackendKind::Aws => Arc::new(SystemClock),
+    }
+}
+
 /// Opens the backend that the options name. On AWS, logs what was found.
 ///
 /// # Errors
 /// With one sentence that says what to do.
-pub(crate) async fn open(options: &Options, stages: &[Stage]) -> anyhow::Result<Platform> {
+pub(crate) async fn open(options: &Options, stages: &[Stage], clock: Arc<dyn Clock>) -> anyhow::Result<Platform> {
     match options.backend {
-        BackendKind::Local => local(options).await,
+        BackendKind::Local => local(options, clock).await,
         #[cfg(feature = "aws")]
         BackendKind::Aws => aws::open(options, stages).await,
         #[cfg(not(feature = "aws"))]
@@ -58,13 +66,13 @@ pub(crate) async fn open(options: &Options, stages: &[Stage]) -> anyhow::Result<
     }
 }
 
-async fn local(options: &Options) -> anyhow::Result<Platform> {
+async fn local(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<Platform> {
     let inference = options.inference.unwrap_or(InferenceKind::Onnx);
     anyhow::ensure!(
         matches!(inference, InferenceKind::Onnx | InferenceKind::Stub),
         "--inference {inference} belongs to a deployment: give --backend aws and its --env-file, or --inference onnx"
     );
-    let settings = stereospot_local::Options::default();
+    let settings = stereospot_local::Options { clock, ..stereospot_local::Options::default() };
     Ok(Platform {
         backend: stereospot_local::LocalBackend::open(&options.data_dir, settings).await?,
         topology: Topology::VideoWorker,

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use stereospot_api::Client;
 use stereospot_domain::event::{SpoolDropped, WorkerHeartbeat, WorkerStarted, WorkerStopped};
 use stereospot_domain::{Payload, QueueRole, Stage};
-use stereospot_ports::SystemClock;
+use stereospot_ports::Clock;
 use stereospot_runtime::events::{About, Events, SPOOL_LIMIT_BYTES};
 use stereospot_runtime::protection::Protection;
 use stereospot_runtime::stage::{self, Context, Handler, chain};
@@ -41,6 +41,7 @@ const LAST_EVENTS: Duration = Duration::from_secs(3);
 /// When it can't start, with one sentence that says what to do.
 pub(crate) fn run(stages: &'static [Stage], options: Options) -> anyhow::Result<()> {
     stereospot_telemetry::init_logging("stereospot-worker")?;
+    stereospot_local::keep_private(&options.data_dir);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(work(stages, options))
 }
@@ -60,8 +61,9 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
         _ if options.add_host => identity::with_host(&name),
         _ => name.clone(),
     };
+    let clock = platform::clock(&options);
     let events = given_space(&stop, async || {
-        Events::open(&source, &spool, Arc::new(SystemClock))
+        Events::open(&source, &spool, Arc::clone(&clock))
             .with_context(|| format!("the event spool {} can't be used", spool.display()))
     })
     .await?;
@@ -80,7 +82,7 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
         tokio::spawn(async move { events.send_to(client, done).await })
     });
     let about = About { stage: if stages.len() == 1 { Some(stages[0]) } else { None }, ..About::default() };
-    let ended = serve(stages, &options, &name, &events, &about, &stop).await;
+    let ended = serve(stages, &options, &name, clock, &events, &about, &stop).await;
 
     // Operators don't see this terminal: a worker that can't start or go on reports why.
     let error = ended.as_ref().err().map(|error| chain(error.as_ref()));
@@ -105,6 +107,7 @@ async fn serve(
     stages: &'static [Stage],
     options: &Options,
     name: &str,
+    clock: Arc<dyn Clock>,
     events: &Events,
     about: &About,
     stop: &CancellationToken,
@@ -119,7 +122,7 @@ async fn serve(
         mut managed,
         results,
         record_calls,
-    } = given_space(stop, async || platform::open(options, stages).await).await?;
+    } = given_space(stop, async || platform::open(options, stages, Arc::clone(&clock)).await).await?;
     let scratch_dir = options.data_dir.join("scratch").join(name);
     let scratch = given_space(stop, async || {
         Scratch::open(&scratch_dir)

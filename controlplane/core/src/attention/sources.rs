@@ -27,14 +27,26 @@ pub struct Outage {
     pub error: String,
     /// AWS is silent, not this machine's disk.
     pub of_aws: bool,
+    /// It may be a moment's fault. A disk's error is none.
+    pub may_pass: bool,
     /// Services and logs do answer.
     pub others_answer: bool,
 }
 
 impl World {
+    /// Takes in how far the wall clock is ahead of the time that all here goes by; says so when it has just jumped.
+    pub fn note_jump(&mut self, ahead_ms: i64, now: Timestamp) -> Option<String> {
+        let before = self.clock_jump.map_or(0, |(_, before)| before);
+        if (ahead_ms - before).abs() < SMALL_STEP_MS {
+            return None;
+        }
+        self.clock_jump = (ahead_ms.abs() >= SMALL_STEP_MS).then_some((now, ahead_ms));
+        Some(jump(ahead_ms))
+    }
+
     /// Lines about the sources of what is shown.
     pub(super) fn source_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
-        let outage = self.outage.as_ref().filter(|outage| now.since(outage.since) >= OUTAGE_AFTER);
+        let outage = self.outage.as_ref().filter(|outage| !outage.may_pass || now.since(outage.since) >= OUTAGE_AFTER);
         if let Some(outage) = outage {
             list.push(outage_line(outage));
         } else {
@@ -42,6 +54,7 @@ impl World {
             self.polling_line(list);
         }
         self.collector_lines(now, outage, list);
+        list.extend(self.clock_jump.map(|(since, ahead_ms)| jump_line(since, ahead_ms)));
         list.extend(self.wrong_clock.iter().map(|(since, words)| clock_line(*since, words)));
     }
 
@@ -135,6 +148,23 @@ fn outage_line(outage: &Outage) -> Attention {
         (false, false) => ("nothing can be read", vec![Step::Wait { until: Wait::BackendAnswers }]),
     };
     Attention::new(Subject::Backend, Severity::Critical, outage.since, (title.into(), outage.error.clone()), next)
+}
+
+/// A time service may set the clock by so much without harm.
+const SMALL_STEP_MS: i64 = 5_000;
+
+fn jump(ahead_ms: i64) -> String {
+    let by = age(Duration::from_millis(ahead_ms.unsigned_abs()));
+    match ahead_ms.signum() {
+        _ if ahead_ms.abs() < SMALL_STEP_MS => "this machine's clock is again as it was before it was set".to_owned(),
+        -1 => format!("this machine's clock was set back by {by}"),
+        _ => format!("this machine's clock was set forward by {by}"),
+    }
+}
+
+fn jump_line(since: Timestamp, ahead_ms: i64) -> Attention {
+    let said = ("clock was set".to_owned(), jump(ahead_ms));
+    Attention::new(Subject::Clock, Severity::Warning, since, said, vec![Step::RestartAll])
 }
 
 /// Calls go on, since they use the time of the answers. What is counted by this machine's clock is wrong.

@@ -185,7 +185,8 @@ fn that_nobody_answers_is_one_line_before_all_others() {
     for name in QueueName::all().take(3) {
         world.queue_failed(name, ErrorCode::Denied, expired, ago(40));
     }
-    world.outage = Some(Outage { since: ago(9), error: expired.into(), of_aws: true, others_answer: false });
+    world.outage =
+        Some(Outage { since: ago(9), error: expired.into(), of_aws: true, may_pass: true, others_answer: false });
     let mut singly: Vec<Subject> = QueueName::all().take(3).map(|queue| Subject::Queue { queue }).collect();
     singly.extend([Services, Jobs, OwnDatabase, Queues].map(collector));
     singly.push(stage(QueueRole::Reassembly));
@@ -193,13 +194,15 @@ fn that_nobody_answers_is_one_line_before_all_others() {
     singly.sort();
     found.sort();
     assert_eq!(found, singly, "for some seconds it may be anything");
-    world.outage = Some(Outage { since: ago(10), error: expired.into(), of_aws: true, others_answer: false });
+    world.outage =
+        Some(Outage { since: ago(10), error: expired.into(), of_aws: true, may_pass: true, others_answer: false });
     let one_line = [Subject::Backend, collector(OwnDatabase), stage(QueueRole::Reassembly)];
     assert_eq!(subjects(&world), one_line);
     let line = world.attention_list(NOW).remove(0);
     assert_eq!((line.severity, line.since), (Severity::Critical, ago(10)));
     assert_eq!((line.title.as_str(), line.evidence.as_str()), ("AWS can't be asked", expired));
-    world.outage = Some(Outage { since: ago(10), error: expired.into(), of_aws: true, others_answer: true });
+    world.outage =
+        Some(Outage { since: ago(10), error: expired.into(), of_aws: true, may_pass: true, others_answer: true });
     let expected = [&one_line[..], &[collector(Services)]].concat();
     assert_eq!(subjects(&world), expected, "what else there is speaks for itself");
     assert_eq!(world.not_read(NOW).len(), 4);
@@ -235,4 +238,17 @@ fn what_is_missing_stands_before_what_it_holds_up_and_a_part_that_fails_is_told(
     world.collector_lacks(Collector::Jobs, None, NOW);
     world.collector_lacks(Collector::Jobs, Some("1 of 5 not read".into()), NOW);
     assert_eq!(world.attention_list(NOW).len(), 3, "a moment's failure is no line");
+}
+
+#[test]
+fn a_clock_that_was_set_is_said_once() {
+    const TWO_DAYS: i64 = 2 * 24 * 3600 * 1000;
+    let mut world = World::new(QueueName::all());
+    let back = "this machine's clock was set back by 2d00h".to_owned();
+    assert_eq!(world.note_jump(-4_999, NOW), None, "a time service's step");
+    assert_eq!(world.note_jump(-TWO_DAYS, NOW), Some(back.clone()));
+    assert_eq!(world.note_jump(-TWO_DAYS - 900, NOW), None);
+    assert_eq!(lines(&world), [(Subject::Clock, back)]);
+    assert!(world.note_jump(3, NOW).is_some());
+    assert!(lines(&world).is_empty());
 }

@@ -22,6 +22,16 @@ fn an_older_reading_does_not_undo_a_newer_one() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_freezes_no_job() {
+    let mut world = world();
+    let (created, mut done) = (job(1, 0), job(1, 0));
+    done.status = JobStatus::Completed;
+    world.set_job(created, Timestamp(2 * 24 * 3600 * 1000));
+    world.set_job(done.clone(), Timestamp(10));
+    assert_eq!(world.jobs[&done.job_id].job.status, JobStatus::Completed);
+}
+
+#[test]
 fn only_changes_are_told() {
     let mut world = world();
     world.set_job(job(1, 0), Timestamp(10));

@@ -7,8 +7,15 @@ use crate::catalogue::Process;
 use crate::recorder::install;
 
 async fn ask(addr: SocketAddr, request: &str) -> String {
+    ask_as("localhost", addr, request).await
+}
+
+async fn ask_as(host: &str, addr: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(addr).await.unwrap();
-    stream.write_all(format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+        .write_all(format!("{request} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
@@ -35,6 +42,13 @@ async fn metrics_are_served_until_the_server_is_dropped() {
     assert!(ask(addr, "GET /").await.starts_with("HTTP/1.1 404 "));
     assert!(ask(addr, "POST /metrics").await.starts_with("HTTP/1.1 405 "));
     assert!(ask(addr, "nonsense").await.starts_with("HTTP/1.1 400 "));
+
+    for host in ["localhost:9", "127.0.0.1", "[::1]:9", "127.8.8.8"] {
+        assert!(ask_as(host, addr, "GET /metrics").await.starts_with("HTTP/1.1 200 "), "{host}");
+    }
+    for host in ["x", "evil.example", "127.0.0.1.evil.example:80", "10.0.0.1", ""] {
+        assert!(ask_as(host, addr, "GET /metrics").await.starts_with("HTTP/1.1 421 "), "{host}");
+    }
 
     let mut open = TcpStream::connect(addr).await.unwrap();
     drop(server);

@@ -87,7 +87,7 @@ fn a_line_cut_short_by_a_crash_costs_that_line_only() {
 fn a_long_outage_is_kept_in_pieces() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = Spool::open(folder.path(), u64::MAX).unwrap();
-    let count = 3 * FILE_BYTES / serde_json::to_vec(&event(1, EventKind::SegmentStarted)).unwrap().len() as u64;
+    let count = 3 * FILE_BYTES / line::of(&event(1, EventKind::SegmentStarted)).unwrap().len() as u64;
     for seq in 1..=count {
         spool.append(&event(seq, EventKind::SegmentStarted)).unwrap();
     }
@@ -108,4 +108,64 @@ fn a_spool_that_is_deleted_loses_what_it_held_and_nothing_after_it() {
     assert_eq!((spool.unreadable(), spool.waiting()), (3, Waiting::default()));
     spool.append(&event(4, EventKind::SegmentCompleted)).unwrap();
     assert_eq!(drain(&mut spool), [4]);
+}
+
+fn of_boot(boot: u128, seq: u64) -> Event {
+    Event { boot: Uuid::from_u128(boot), ..event(seq, EventKind::SegmentStarted) }
+}
+
+#[test]
+fn any_flipped_bit_costs_its_lines_and_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
+    for seq in 1..=3 {
+        spool.append(&event(seq, EventKind::SegmentStarted)).unwrap();
+    }
+    drop(spool);
+    let path = folder.path().join("000000000000.jsonl");
+    let whole = fs::read(&path).unwrap();
+    let length = whole.len() / 3;
+    for at in length..2 * length {
+        for bit in 0..8 {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1 << bit;
+            fs::write(&path, &damaged).unwrap();
+            let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
+            let (_, events) = spool.oldest().unwrap().unwrap();
+            spool.oldest().unwrap();
+            let read: Vec<u64> = events.iter().map(|event| event.seq).collect();
+            // The end of a line takes the next line with it.
+            let left: &[u64] = if at + 1 == 2 * length { &[1] } else { &[1, 3] };
+            assert_eq!(read, left, "byte {at}, bit {bit}");
+            let lost = spool.unreadable();
+            // A flip that makes a line end makes two damaged lines of one.
+            assert!(lost == 3 - left.len() as u64 || damaged[at] == b'\n', "byte {at}, bit {bit}: {lost}");
+        }
+    }
+}
+
+#[test]
+fn lines_of_earlier_versions_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = serde_json::to_string(&event(1, EventKind::SegmentStarted)).unwrap();
+    fs::write(folder.path().join("000000000000.jsonl"), format!("{line}\n")).unwrap();
+    assert_eq!(drain(&mut Spool::open(folder.path(), 1 << 20).unwrap()), [1]);
+}
+
+#[test]
+fn what_no_gap_shows_is_counted_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
+    for (boot, seq) in [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1)] {
+        spool.append(&of_boot(boot, seq)).unwrap();
+    }
+    drop(spool);
+    let path = folder.path().join("000000000000.jsonl");
+    let lines = fs::read_to_string(&path).unwrap();
+    let damaged: Vec<_> =
+        lines.lines().enumerate().map(|(n, line)| if n == 1 || n == 3 { "?" } else { line }).collect();
+    fs::write(&path, damaged.join("\n") + "\n").unwrap();
+    let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
+    assert_eq!(drain(&mut spool), [1, 3, 1]);
+    assert_eq!((spool.unreadable(), spool.take_without_gap(), spool.take_without_gap()), (2, 1, 0));
 }

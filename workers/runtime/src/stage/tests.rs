@@ -2,6 +2,7 @@ use std::sync::Mutex;
 
 use stereospot_domain::event::StepFailed;
 use stereospot_domain::{Event, Job, JobId, JobOptions, JobStatus, Payload, QueueName, keys};
+use stereospot_ports::job_store::Transition;
 use stereospot_ports::memory::{self, MAX_RECEIVES, ManualClock};
 use stereospot_ports::work_queue::{Outgoing, Receipt};
 use stereospot_ports::wrapped::WrappedQueue;
@@ -360,4 +361,41 @@ async fn what_is_damaged_is_dead_lettered_and_its_events_say_so() {
     world.work(1, &Scripted(|_| Err(Failure::Retry(ErrorCode::Internal, "the moon is wrong".into())))).await;
     let told = world.context.events.take_spooled();
     assert!(chunking_failures(&told).iter().all(|failed| failed.is_damaged.is_none()), "{told:?}");
+}
+
+/// Works until it is cancelled, like a long split.
+struct Endless;
+
+#[async_trait]
+impl Handler for Endless {
+    fn role(&self) -> QueueRole {
+        QueueRole::Chunking
+    }
+
+    async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
+        let job = context.backend.jobs.get(task.about.job_id.unwrap()).await?.unwrap();
+        if job.status == JobStatus::Failed {
+            return Ok(());
+        }
+        task.cancel.cancelled().await;
+        Err(Failure::Retry(ErrorCode::Internal, "libav was interrupted".into()))
+    }
+}
+
+#[tokio::test]
+async fn work_on_a_job_that_is_failed_stops_within_seconds() {
+    let world = World::new();
+    let job_id = world.job(1).await;
+    world.send(source(job_id)).await;
+    let began = Instant::now();
+    let failing = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.context.backend.jobs.transition(job_id, &Transition::failed("by an operator")).await.unwrap();
+    };
+    let (worked, ()) = tokio::join!(step(&world.context, &Endless), failing);
+    assert!(worked.unwrap() && began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(world.counts().await, (1, 0), "it goes back, since the job may have been taken back meanwhile");
+    assert!(world.context.events.take_spooled().is_empty(), "no attempt failed");
+    world.work(1, &Endless).await;
+    assert_eq!((world.counts().await, world.status(job_id).await.1), ((0, 0), Some("by an operator".into())));
 }

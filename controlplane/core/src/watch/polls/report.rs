@@ -101,7 +101,9 @@ fn outage(inner: &mut PollState, now: Moment, at: Timestamp) -> Option<Outage> {
         (true, queues, jobs) if queues == jobs => queues,
         (true, queues, jobs) => format!("queues: {queues}; jobs: {jobs}"),
     };
-    Some(Outage { since, error, of_aws: inner.kind.is_remote(), others_answer })
+    let of_aws = inner.kind.is_remote();
+    let may_pass = of_aws || error == NO_ANSWER;
+    Some(Outage { since, error, of_aws, may_pass, others_answer })
 }
 
 /// None for a collector that has not read anything yet, or never does.
