@@ -9,7 +9,6 @@ use std::str::FromStr;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use utoipa::openapi::schema::{AnyOf, Object, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -21,6 +20,8 @@ use crate::options::UnknownName;
 use crate::queue::QueueName;
 use crate::trigger::Decision;
 use crate::warning::Warning;
+
+mod schema;
 
 /// Declares the fields of payloads. All are optional: an event of an older version, or one derived from a log line, may lack any.
 macro_rules! fields {
@@ -379,27 +380,5 @@ impl Serialize for Data<'_> {
             map.serialize_entry(name, value)?;
         }
         map.end()
-    }
-}
-
-impl PartialSchema for Payload {
-    /// `type` and `data` of each known kind, or any other `type` with any `data`.
-    fn schema() -> RefOr<Schema> {
-        let kind = |kind: Object| Object::builder().schema_type(Type::Object).property("type", kind).required("type");
-        let string = || Object::builder().schema_type(Type::String);
-        let known = Payload::variants().into_iter().fold(AnyOf::builder(), |known, (name, fields)| {
-            let variant = kind(string().enum_values(Some([name])).build());
-            known.item(match fields {
-                Some(fields) => variant.property("data", fields),
-                None => variant,
-            })
-        });
-        known.item(kind(string().build())).into()
-    }
-}
-
-impl ToSchema for Payload {
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        Payload::fields_schemas(schemas);
     }
 }
