@@ -19,59 +19,52 @@ mod sse;
 
 use sse::SseParser;
 
-/// Where a control plane listens when nobody says otherwise.
+/// The default address of a control plane.
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:7847";
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The server's address is no address.
+    /// The given server address is invalid.
     #[error("`{0}` is no server address: expected something like {DEFAULT_SERVER}")]
     Address(String),
-    /// No answer.
+    /// No connection.
     #[error("no control plane answers at {server}: start one with `stereospot up`, or name another with --server")]
     Unreachable {
-        /// Where it was looked for.
         server: String,
-        /// Why.
         #[source]
         source: reqwest::Error,
     },
-    /// The connection broke, or time ran out, in the middle.
+    /// The connection broke during the call.
     #[error("the control plane at {server} stopped answering")]
     Broken {
-        /// Where it is.
         server: String,
-        /// Why.
         #[source]
         source: reqwest::Error,
     },
-    /// The server was reached, and took longer than such a call is given.
+    /// The server took longer than the time limit of the call.
     #[error(
         "the control plane at {server} gave no answer in time: it, or what it asks, is slow or silent; try again, or see logs/controlplane.log in its data directory"
     )]
     Slow {
-        /// Where it is.
         server: String,
-        /// Why.
         #[source]
         source: reqwest::Error,
     },
-    /// The server refused, and said why.
+    /// The server answered with a problem.
     #[error(transparent)]
     Refused(#[from] Problem),
-    /// Something else answers there.
+    /// The answer is not from a control plane.
     #[error("what answers at {server} is no stereospot control plane: {what}")]
     Foreign {
-        /// Where.
         server: String,
-        /// What was odd.
+        /// What is wrong with the answer.
         what: String,
     },
 }
 
 impl Error {
-    /// True when the same call may succeed later, unchanged.
+    /// True if the same call may succeed later.
     #[must_use]
     pub fn retryable(&self) -> bool {
         match self {
@@ -82,30 +75,31 @@ impl Error {
     }
 }
 
-/// A client's answer.
+/// The client's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A client of one control plane. Cheap to clone; connections are kept.
+/// A client of one control plane. Cheap to clone; reuses connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     server: String,
     http: reqwest::Client,
 }
 
-/// Time for a call that moves little; uploads, downloads and streams have none.
+/// Time limit for reads. Uploads, downloads and streams have no limit.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// Time for a call that writes, or makes a plan: a long dead-letter queue on SQS can only be looked at by receiving all of it.
+/// Time limit for writes, for plans and for peeking at a queue. A long dead-letter queue on SQS can only be read by receiving all
+/// its messages.
 const POST_TIMEOUT: Duration = Duration::from_secs(60);
-/// Time to search logs; CloudWatch reads at its own pace.
+/// Time limit for log searches, which can be slow on CloudWatch.
 const LOGS_TIMEOUT: Duration = Duration::from_secs(310);
-/// Time to apply a plan: thousands of messages are sent one by one. The server goes on when nobody waits any more.
+/// Time limit for applying a plan, which may send thousands of messages one by one. The server goes on after the client gives up.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(1800);
 
 impl Client {
-    /// A client of the control plane at `server`, such as `http://127.0.0.1:7847`. Connects at the first call.
+    /// A client of the control plane at `server`, such as `http://127.0.0.1:7847`. Connects on the first call.
     ///
     /// # Errors
-    /// [`Error::Address`] when that is no address.
+    /// [`Error::Address`] if `server` is not an HTTP address.
     pub fn new(server: &str) -> Result<Self> {
         let server = server.trim_end_matches('/').to_owned();
         let is_address = reqwest::Url::parse(&server).is_ok_and(|url| url.scheme() == "http" && url.has_host());
@@ -129,31 +123,31 @@ impl Client {
     /// `GET /healthz`.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn health(&self) -> Result<Health> {
         self.get("/healthz").await
     }
 
-    /// Sends events; when it returns they are durable.
+    /// Sends events. Once it returns `Ok`, they are durable.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn send_events(&self, events: Vec<Event>) -> Result<EventsAccepted> {
         self.post("/v1/events", &EventBatch { events }, POST_TIMEOUT).await
     }
 
-    /// Makes a job.
+    /// Creates a job.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn create_job(&self, job: &NewJob) -> Result<Job> {
         self.post("/v1/jobs", job, POST_TIMEOUT).await
     }
 
-    /// Uploads a job's source; `bytes` is its length.
+    /// Uploads a job's source of `bytes` bytes.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn upload_source<S, E>(&self, job_id: JobId, bytes: u64, source: S) -> Result<Job>
     where
         S: Stream<Item = std::result::Result<Bytes, E>> + Send + 'static,
@@ -169,7 +163,7 @@ impl Client {
     /// Downloads a job's result.
     ///
     /// # Errors
-    /// As every call: [`Error`]; the stream's own errors end it.
+    /// Like every call: [`Error`]. An error in the stream ends it.
     pub async fn download_result(&self, job_id: JobId) -> Result<impl Stream<Item = Result<Bytes>> + Send + use<>> {
         let response = self.send(self.request(Method::GET, &format!("/v1/jobs/{job_id}/result"))).await?;
         let response = self.checked(response).await?;
@@ -182,7 +176,7 @@ impl Client {
     /// Jobs, newest first.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn jobs(&self, status: Option<JobStatus>, limit: u32, cursor: Option<&str>) -> Result<JobPage> {
         let mut query = vec![("limit", limit.to_string())];
         query.extend(status.map(|status| ("status", status.to_string())));
@@ -191,77 +185,77 @@ impl Client {
         self.get(&format!("/v1/jobs?{query}")).await
     }
 
-    /// One job in full.
+    /// A job with its segments and timeline.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn job(&self, job_id: JobId) -> Result<JobDetail> {
         self.get(&format!("/v1/jobs/{job_id}")).await
     }
 
-    /// A job's events, oldest first, at most `limit` of the newest.
+    /// The newest `limit` events of a job, oldest first.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn job_events(&self, job_id: JobId, limit: u32) -> Result<Vec<Event>> {
         self.get(&format!("/v1/jobs/{job_id}/events?limit={limit}")).await
     }
 
-    /// The newest events of all jobs and workers, in the order of their arrival, at most `limit`; progress and heartbeats left out.
+    /// The newest `limit` events of all jobs and workers, in order of arrival, without progress and heartbeats.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn events(&self, limit: u32) -> Result<Vec<Event>> {
         self.get(&format!("/v1/events?limit={limit}")).await
     }
 
-    /// A job's log lines, oldest first, at most `limit`. On CloudWatch it may take half a minute, and costs by the bytes read;
-    /// dropping the future stops the search there too.
+    /// A job's log lines, oldest first, at most `limit`. On CloudWatch a search may take half a minute and costs by the bytes read;
+    /// dropping the future also stops the search there.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn logs(&self, job_id: JobId, limit: u32) -> Result<LogPage> {
         let request = self.request(Method::GET, &format!("/v1/jobs/{job_id}/logs?limit={limit}"));
         self.answer(self.send(request.timeout(LOGS_TIMEOUT)).await?).await
     }
 
-    /// What the control plane works on, and what asking it costs.
+    /// The deployment that the control plane works on, and the cost of polling it.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn deployment(&self) -> Result<DeploymentView> {
         self.get("/v1/deployment").await
     }
 
-    /// Every queue.
+    /// All queues.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn queues(&self) -> Result<Vec<QueueView>> {
         self.get("/v1/queues").await
     }
 
-    /// Messages on a queue, oldest first, without touching them.
+    /// At most `max` messages of a queue, oldest first. They stay on the queue.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn peek(&self, queue: QueueName, max: u32) -> Result<Vec<MessageView>> {
         let request = self.request(Method::GET, &format!("/v1/queues/{queue}/messages?max={max}"));
         self.answer(self.send(request.timeout(POST_TIMEOUT)).await?).await
     }
 
-    /// Every worker.
+    /// All workers.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn workers(&self) -> Result<Vec<WorkerView>> {
         self.get("/v1/workers").await
     }
 
-    /// Makes a plan; changes nothing.
+    /// Makes a plan. Changes nothing yet.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn plan(&self, action: Action, who: Option<String>) -> Result<Plan> {
         self.post("/v1/plans", &NewPlan { action, who }, POST_TIMEOUT).await
     }
@@ -269,7 +263,7 @@ impl Client {
     /// Applies a plan.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn apply(&self, plan_id: Uuid, apply: &Apply) -> Result<Applied> {
         self.post(&format!("/v1/plans/{plan_id}/apply"), apply, APPLY_TIMEOUT).await
     }
@@ -277,24 +271,24 @@ impl Client {
     /// The action log, newest first.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn actions(&self, limit: u32) -> Result<Vec<AppliedPlan>> {
         self.get(&format!("/v1/actions?limit={limit}")).await
     }
 
-    /// Everything there is to see now.
+    /// The current state of everything that the dashboard shows.
     ///
     /// # Errors
-    /// As every call: [`Error`].
+    /// Like every call: [`Error`].
     pub async fn snapshot(&self) -> Result<Snapshot> {
         self.get("/v1/snapshot").await
     }
 
-    /// Changes after a snapshot, each with its revision, until the connection ends or nothing (not even a keep-alive) came for
-    /// 30 seconds.
+    /// The changes after a snapshot, each with its revision. Ends when the connection ends, or after 30 seconds without data: the
+    /// server sends keep-alives more often.
     ///
     /// # Errors
-    /// As every call: [`Error`]; the stream's own errors end it.
+    /// Like every call: [`Error`]. An error in the stream ends it.
     pub async fn changes(
         &self,
         after: u64,
@@ -369,32 +363,4 @@ impl Client {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_that_is_none_is_refused_with_an_example() {
-        for server in ["", "localhost", "ftp://x", "http://"] {
-            assert!(Client::new(server).unwrap_err().to_string().contains("http://127.0.0.1"), "{server}");
-        }
-    }
-
-    #[tokio::test]
-    async fn nobody_there_is_told_with_what_to_do() {
-        // Port 9 on loopback: nothing listens there.
-        let error = Client::new("http://127.0.0.1:9").unwrap().health().await.unwrap_err();
-        assert!(error.retryable());
-        assert!(error.to_string().contains("stereospot up"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_server_that_is_slow_is_not_one_that_is_gone() {
-        // It takes connections and never answers.
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        let request = client.request(Method::GET, "/healthz").timeout(Duration::from_millis(50));
-        let error = client.send(request).await.unwrap_err();
-        assert!(matches!(error, Error::Slow { .. }) && error.retryable());
-        assert!(error.to_string().contains("gave no answer in time"), "{error}");
-    }
-}
+mod tests;

@@ -1,7 +1,6 @@
 //! The control plane's HTTP interface: its types, its problem details, and a typed client.
 //!
-//! The server builds its answers from these types and the dashboard, the commands and the workers read them with the same: a
-//! change of the interface is a change here.
+//! Server, dashboard, commands and workers all use these types, so a change of the interface is a change here.
 
 #[cfg(feature = "client")]
 pub mod client;

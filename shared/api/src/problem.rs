@@ -1,35 +1,35 @@
-//! What went wrong, as `application/problem+json` (RFC 9457).
+//! Problem details: errors as `application/problem+json` (RFC 9457).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The media type.
+/// The media type of problems.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// The code of an upload that another one of the same job holds up: trying again later may help.
+/// The code of an upload that another upload to the same job holds up. Trying again later may help.
 pub const UPLOADING: &str = "uploading";
 
-/// A problem. `code` is what programs look at; `detail` says to people what happened and what to do.
+/// A problem. `code` is for programs; `detail` is for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
-    /// A URI reference that names the kind: `/problems/{code}`.
+    /// A URI reference: `/problems/{code}`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The kind in a few words; the same for every occurrence.
+    /// The kind of problem in a few words, always the same for a `code`.
     pub title: String,
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// What happened here, and what to do.
+    /// What happened, and what to do.
     pub detail: String,
-    /// The kind, short and stable: `not-found`, `invalid`, `conflict`, `uploading`, `refused`, `denied`, `expired`, `read-only`,
-    /// `too-large`, `unavailable`, `full`, `internal`.
+    /// The kind of problem, stable: `not-found`, `invalid`, `conflict`, `uploading`, `refused`, `denied`, `expired`, `read-only`, `too-large`,
+    /// `unavailable`, `full` or `internal`.
     pub code: String,
 }
 
 impl Problem {
-    /// A problem of a kind.
+    /// A problem of this kind.
     #[must_use]
     pub fn new(status: u16, code: &str, title: &str, detail: impl Into<String>) -> Self {
         Self {

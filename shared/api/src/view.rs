@@ -1,4 +1,4 @@
-//! What the control plane knows, as it shows it: each value with its age and its exactness.
+//! What the control plane shows. Each polled value has its time and says whether it is exact.
 
 use serde::{Deserialize, Serialize};
 use stereospot_domain::diagnosis::Finding;
@@ -15,64 +15,61 @@ mod platform;
 pub use attention::Attention;
 pub use platform::{ApiCalls, DeploymentView, FoundQueue, LogLine, LogPage, ServiceView};
 
-/// A polled value: what, when, how exact.
+/// A polled value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Observed<T> {
-    /// The value.
     pub value: T,
     /// When it was read from the backend.
     pub at: Timestamp,
-    /// False: shown with `≈`.
+    /// False if the backend only approximates; shown with `≈`.
     pub is_exact: bool,
 }
 
-/// Everything the dashboard starts from: `GET /v1/snapshot`.
+/// Everything that the dashboard shows: `GET /v1/snapshot`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Snapshot {
-    /// The stream's position; `GET /v1/stream?after=` goes on from here.
+    /// The position in the stream: `GET /v1/stream?after=` continues here.
     pub revision: u64,
-    /// New at each start of the server: revisions of another boot can't be compared.
+    /// New at each start of the server. Revisions of different boots can't be compared.
     pub boot: Uuid,
-    /// The server's clock when this was made.
+    /// By the server's clock.
     pub now: Timestamp,
-    /// The environment.
     pub environment: Environment,
-    /// Jobs, newest first; bounded by the query's `jobs` (default 1,000).
+    /// Newest first; at most the query's `jobs` (default 1,000).
     pub jobs: Vec<JobView>,
-    /// How many jobs there are in all.
+    /// The number of all jobs.
     pub jobs_total: u64,
-    /// Queues, each main queue followed by its dead-letter queue.
+    /// Each main queue followed by its dead-letter queue.
     pub queues: Vec<QueueView>,
-    /// Workers heard of in the last hour.
+    /// Workers that sent events in the last hour.
     pub workers: Vec<WorkerView>,
-    /// The platform's services, by name; empty where there are none.
+    /// The platform's services, by name; empty if the backend has none.
     #[serde(default)]
     pub services: Vec<ServiceView>,
-    /// What is wrong, gravest first.
+    /// Most severe first.
     pub attention: Vec<Attention>,
-    /// Collectors.
     pub collectors: Vec<CollectorView>,
 }
 
-/// Where this control plane looks.
+/// The environment of the control plane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Environment {
-    /// Its name, shown on every screen.
+    /// Shown on every screen.
     pub name: String,
     pub backend: BackendKind,
-    /// True where a mistake hurts.
+    /// True for production: dashboard and commands show a warning.
     pub is_production: bool,
-    /// True when the server takes no write.
+    /// True if the server refuses all writes.
     pub is_read_only: bool,
-    /// True when the server repairs lost jobs without being asked.
+    /// True if the server repairs jobs automatically.
     #[serde(default)]
     pub repairs_by_itself: bool,
     /// The server's version.
     pub version: String,
-    /// The region, where the platform has regions.
+    /// Absent if the platform has no regions.
     #[serde(default)]
     pub region: Option<String>,
-    /// Who writes completions in an existing deployment; absent where nobody but ours can.
+    /// Which service writes completions in an existing deployment; absent if only our workers can.
     #[serde(default)]
     pub topology: Option<Topology>,
     /// First part of every name in the deployment.
@@ -80,29 +77,29 @@ pub struct Environment {
     pub prefix: Option<String>,
 }
 
-/// A change of what a snapshot holds: one server-sent event, whose id is the revision.
+/// A change of the snapshot, sent as a server-sent event whose id is the revision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
-    /// A job is new or changed.
+    /// A new or changed job.
     Job(Box<JobView>),
-    /// A queue's numbers changed, or were read again.
+    /// A queue was polled.
     Queue(QueueView),
-    /// A worker is new or changed.
+    /// A new or changed worker.
     Worker(WorkerView),
-    /// All services of the platform, read again.
+    /// All services of the platform were polled.
     Services {
         /// By name.
         services: Vec<ServiceView>,
     },
-    /// The whole list of what is wrong.
+    /// The complete list of attention items.
     Attention {
-        /// Gravest first.
+        /// Most severe first.
         attention: Vec<Attention>,
     },
-    /// A collector ran.
+    /// A collector polled.
     Collector(CollectorView),
-    /// An event came in.
+    /// An event arrived.
     Event(Box<Event>),
     /// An action was applied.
     Action(Box<AppliedPlan>),
@@ -110,43 +107,42 @@ pub enum Change {
     Reset,
 }
 
-/// One job in a list.
+/// A job in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobView {
-    /// The row, as last read or derived from events.
+    /// The row, as last read from the job store or derived from events.
     pub job: Job,
-    /// When the row was last confirmed from the job store.
+    /// When the row was last read from the job store.
     pub observed_at: Timestamp,
     /// Segments with a completion.
     pub segments_done: u32,
-    /// Segments that workers work on now.
+    /// Segments that workers are converting.
     pub segments_running: u32,
-    /// Segments whose messages are dead-lettered; absent where none is seen and a dead-letter queue can't be read.
+    /// Segments whose messages are dead-lettered; absent if none was found and a dead-letter queue can't be read.
     pub segments_dead: Option<u32>,
-    /// Share of the job's work that is done, 0 to 1; absent before its size is known.
+    /// Share of the job's work that is done, 0 to 1; absent until its size is known.
     pub progress: Option<f32>,
-    /// Frames a second over the last half minute, all workers together.
+    /// Over the last half minute, all workers together.
     pub frames_per_second: Option<f32>,
-    /// When it should be done, at that rate.
+    /// When the job will be done at that rate.
     pub eta: Option<Timestamp>,
-    /// When anything was last heard or seen of it.
+    /// When an event or a change of the job was last observed.
     pub last_activity_at: Timestamp,
-    /// The last event's type, and its segment.
+    /// The last event's type and segment.
     pub last_event: Option<String>,
-    /// Most attempts at any step so far.
+    /// Highest number of attempts at any step so far.
     pub attempts: u32,
-    /// What is wrong with it, gravest first.
+    /// Most severe first.
     pub findings: Vec<Finding>,
 }
 
-/// One job in full: `GET /v1/jobs/{id}`.
+/// A job with its segments and timeline: `GET /v1/jobs/{id}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobDetail {
-    /// As in lists.
     pub view: JobView,
-    /// Each segment, by index; empty before their number is known.
+    /// By index; empty until their number is known.
     pub segments: Vec<SegmentView>,
-    /// The stages and their attempts, in time.
+    /// The attempts at each stage, in order of time.
     pub timeline: Vec<TimelineEntry>,
     /// The reassembly lock.
     pub lock: Option<Lock>,
@@ -154,19 +150,19 @@ pub struct JobDetail {
     pub can_trigger: bool,
     /// Why it can't, or what triggering would do.
     pub trigger_note: String,
-    /// Size of the result in bytes, where it exists.
+    /// Size of the result; absent without one.
     pub result_bytes: Option<u64>,
 }
 
-/// What a segment is doing.
+/// The state of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SegmentState {
     /// Its completion is recorded.
     Done,
-    /// A worker has it.
+    /// A worker is converting it.
     Running,
-    /// It waits, as far as can be known.
+    /// Its message waits, as far as is known.
     Queued,
     /// It is neither done, running nor queued.
     Missing,
@@ -174,109 +170,99 @@ pub enum SegmentState {
     DeadLettered,
 }
 
-/// One segment.
+/// A segment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentView {
     /// From 0.
     pub index: u32,
-    /// What it is doing.
     pub state: SegmentState,
-    /// The worker that has it, or had it last.
+    /// The worker of the current or last attempt.
     pub worker: Option<String>,
     /// Attempts so far.
     pub attempts: u32,
-    /// Frames converted and to convert, where a worker said so.
+    /// Frames converted so far, if a worker reported it.
     pub frames_done: Option<u32>,
-    /// As above.
+    /// All frames of the segment, if a worker reported it.
     pub frames: Option<u32>,
     /// When the last attempt began.
     pub started_at: Option<Timestamp>,
-    /// When it was done.
     pub completed_at: Option<Timestamp>,
-    /// The last sign of life.
+    /// When a worker last reported anything about it.
     pub last_seen_at: Option<Timestamp>,
     /// The last error.
     pub error: Option<String>,
 }
 
-/// One attempt at one stage (segments of a stage are told together).
+/// An attempt at a stage. The segments of a job share one entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TimelineEntry {
-    /// Which stage.
     pub stage: Stage,
-    /// Which attempt.
+    /// From 1.
     pub attempt: u32,
-    /// When it began.
     pub started_at: Timestamp,
-    /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// Who did it.
     pub worker: Option<String>,
-    /// Why it failed, where it did.
+    /// Why the attempt failed; absent if it did not.
     pub error: Option<String>,
 }
 
-/// One queue.
+/// A queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct QueueView {
-    /// Its name.
     #[schema(value_type = String)]
     pub name: QueueName,
-    /// Can be received now.
+    /// Messages that can be received now.
     pub ready: Option<Observed<u64>>,
-    /// Under lease.
+    /// Messages under lease.
     pub in_flight: Option<Observed<u64>>,
-    /// Delayed.
+    /// Messages that can't be received yet.
     pub delayed: Option<Observed<u64>>,
     /// When the oldest ready message was first sent.
     pub oldest_enqueued_at: Option<Timestamp>,
-    /// Messages that came in a minute, by the last minutes' counts.
+    /// Messages that arrived, per minute over the last minutes.
     pub in_per_minute: Option<f32>,
-    /// Messages that were done a minute.
+    /// Messages that left, per minute over the last minutes.
     pub out_per_minute: Option<f32>,
-    /// Ready messages over the last half hour, oldest first, one a minute at most.
+    /// Ready messages in the last half hour, oldest first, at most one value per minute.
     pub history: Vec<u64>,
-    /// Seconds until empty at this rate; absent when it doesn't drain.
+    /// Seconds until the queue is empty at the current rate; absent if it does not drain.
     pub drains_in_secs: Option<f32>,
-    /// Workers of this stage that were heard of in the last 30 seconds. Absent where none would be heard of: others than ours send
-    /// no events, and nobody consumes a dead-letter queue.
+    /// Workers of this stage that sent an event in the last 30 seconds. Absent for queues whose consumers send no events, and for
+    /// dead-letter queues, which have no consumers.
     pub consumers: Option<u32>,
-    /// Seconds a received message stays hidden.
+    /// How long a received message stays hidden.
     pub visibility_secs: Option<f32>,
-    /// Receivings until a message is dead-lettered.
+    /// A message received this many times is dead-lettered by the next receive; absent on dead-letter queues.
     pub max_receives: Option<u32>,
-    /// When it was last purged here.
+    /// When this control plane last purged it.
     pub purged_at: Option<Timestamp>,
 }
 
-/// One message on a queue: `GET /v1/queues/{name}/messages`.
+/// A message on a queue: `GET /v1/queues/{name}/messages`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MessageView {
-    /// Its id.
     pub id: String,
-    /// The body, as sent.
     pub body: String,
-    /// The job it is about.
+    /// The job that the body names.
     pub job_id: Option<JobId>,
-    /// The segment it is about.
+    /// The segment that the body names.
     pub segment_index: Option<u32>,
     /// How often it was received.
     pub receive_count: u32,
     /// When it was first sent.
     pub enqueued_at: Timestamp,
-    /// When it was dead-lettered.
     pub dead_lettered_at: Option<Timestamp>,
-    /// When the queue will forget it.
+    /// When the queue will remove it; absent if never.
     pub expires_at: Option<Timestamp>,
     /// The last error that a worker reported for it.
     pub error: Option<String>,
-    /// Of the error: messages with the same one have the same cause.
+    /// Of `error`: messages with the same fingerprint have the same cause.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// What a worker is doing.
+/// The state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerState {
@@ -284,62 +270,59 @@ pub enum WorkerState {
     Idle,
     /// At work.
     Busy,
-    /// Finishing what it has.
+    /// Finishing its work before it stops.
     Draining,
-    /// Ended in order.
+    /// Reported that it stopped.
     Stopped,
-    /// Not heard of for 30 seconds.
+    /// Has sent no event for 30 seconds.
     Silent,
 }
 
-/// One worker.
+/// A worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WorkerView {
-    /// Its name: the events' source.
+    /// The source of its events.
     pub name: String,
-    /// Its stage; absent where it does all of them.
+    /// Absent if it serves every stage.
     pub stage: Option<Stage>,
-    /// What it is doing.
     pub state: WorkerState,
-    /// Its job.
+    /// The job that it works on.
     pub job_id: Option<JobId>,
-    /// Its segment.
+    /// The segment that it works on.
     pub segment_index: Option<u32>,
-    /// Frames a second in its current or last segment.
+    /// In its current or last segment.
     pub frames_per_second: Option<f32>,
-    /// When it was last heard of.
+    /// When its last event arrived.
     pub last_seen_at: Timestamp,
-    /// When it began.
     pub started_at: Option<Timestamp>,
-    /// Steps done and failed since then.
+    /// Steps completed since its start.
     pub done: u64,
-    /// As above.
+    /// Steps failed since its start.
     pub failed: u64,
-    /// Events lost on the way, by gaps in their numbers.
+    /// Events that never arrived, counted by gaps in their sequence numbers.
     pub events_lost: u64,
     /// Events that wait in its spool.
     pub spooled: u64,
-    /// Its version.
     pub version: Option<String>,
     /// The execution provider that runs its depth model.
     pub provider: Option<String>,
-    /// Why it stopped by itself, or could not start.
+    /// Why it could not start or go on.
     #[serde(default)]
     pub error: Option<String>,
 }
 
-/// One collector: how fresh its numbers are.
+/// A collector: a group of polls, and how fresh their values are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CollectorView {
     pub name: Collector,
-    /// Every value that counts was read then or later.
+    /// When the oldest of its values was read; absent without any.
     pub last_success_at: Option<Timestamp>,
-    /// Why nothing of it can be read; absent while anything can.
+    /// Why all its polls fail; absent if any succeeds.
     pub error: Option<String>,
-    /// What of it can't be read, and why, while the rest can.
+    /// Which polls fail, and why, while others succeed.
     #[serde(default)]
     pub lacks: Option<String>,
-    /// Longest time, in seconds, between two readings of one value, as things stand.
+    /// Longest current time between two polls of the same value.
     pub interval_secs: f32,
 }
 
@@ -348,6 +331,6 @@ pub struct CollectorView {
 pub struct JobPage {
     /// Newest first.
     pub jobs: Vec<JobView>,
-    /// Where to go on.
+    /// The cursor of the next page; absent on the last.
     pub next: Option<String>,
 }

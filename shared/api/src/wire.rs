@@ -1,4 +1,4 @@
-//! Bodies of requests and their direct answers.
+//! Request bodies and the answers to them.
 
 use serde::{Deserialize, Serialize};
 use stereospot_domain::plan::{Action, ItemResult};
@@ -6,33 +6,32 @@ use stereospot_domain::{Event, JobOptions, Timestamp};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Most events in one batch.
+/// Most events in a batch.
 pub const MAX_EVENTS: usize = 1000;
 
 /// `POST /v1/events`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EventBatch {
-    /// At most [`MAX_EVENTS`], in the order in which they happened.
+    /// At most 1000, in the order in which they happened.
     pub events: Vec<Event>,
 }
 
-/// The answer: everything in the batch is durable.
+/// All events of the batch are durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventsAccepted {
-    /// New ones.
+    /// New events.
     pub accepted: u64,
-    /// Ones that were there already.
+    /// Events that were already stored.
     pub duplicates: u64,
 }
 
-/// `POST /v1/jobs`: makes the row; the source follows by `PUT /v1/jobs/{id}/source`.
+/// `POST /v1/jobs`: creates the job. Then upload its source with `PUT /v1/jobs/{id}/source`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewJob {
-    /// What people call it.
+    /// Usually the name of the source file.
     #[serde(default)]
     pub title: Option<String>,
-    /// The submitter's choices.
     #[serde(default)]
     pub options: JobOptions,
 }
@@ -40,10 +39,9 @@ pub struct NewJob {
 /// `POST /v1/plans`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NewPlan {
-    /// What is wanted.
     #[serde(flatten)]
     pub action: Action,
-    /// Who wants it, for the action log.
+    /// Who asks for the plan, for the action log.
     #[serde(default)]
     pub who: Option<String>,
 }
@@ -51,10 +49,10 @@ pub struct NewPlan {
 /// `POST /v1/plans/{id}/apply`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Apply {
-    /// What was typed, where the plan's `confirm` asks for it.
+    /// The text that the operator typed, if the plan's `confirm` asks for one.
     #[serde(default)]
     pub confirm: Option<String>,
-    /// Who applies it.
+    /// Who applies the plan, for the action log.
     #[serde(default)]
     pub who: Option<String>,
 }
@@ -62,19 +60,17 @@ pub struct Apply {
 /// The answer to an apply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Applied {
-    /// The plan.
     pub plan_id: Uuid,
-    /// What became of each item.
     pub results: Vec<ItemResult>,
 }
 
 /// `GET /healthz` and `GET /readyz`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// `ok`, or what is not.
+    /// `ok`, or what is wrong.
     pub status: String,
     /// The server's version.
     pub version: String,
-    /// The server's time.
+    /// By the server's clock.
     pub time: Timestamp,
 }

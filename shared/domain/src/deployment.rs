@@ -1,15 +1,15 @@
-//! What a control plane and its workers run on: the backend's kind, and who writes completions there.
+//! Properties of a deployment: the kind of backend, and which service writes completions.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Which backend: where queues, rows and objects are.
+/// The kind of backend that holds queues, rows and objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BackendKind {
-    /// The process's memory, for tests.
+    /// The memory of the process, for tests.
     Memory,
     /// SQLite and files on this machine.
     Local,
@@ -18,7 +18,7 @@ pub enum BackendKind {
 }
 
 impl BackendKind {
-    /// The name that operators use.
+    /// The name in options and on screens.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -28,19 +28,19 @@ impl BackendKind {
         }
     }
 
-    /// True where calls and log searches are paid for.
+    /// True if calls and log searches cost money.
     #[must_use]
     pub fn is_metered(self) -> bool {
         self == BackendKind::Aws
     }
 
-    /// True where services start and stop the workers; elsewhere `stereospot up` does.
+    /// True if services start and stop the workers; otherwise `stereospot up` does.
     #[must_use]
     pub fn has_services(self) -> bool {
         self == BackendKind::Aws
     }
 
-    /// True where a network lies between: what does not answer is not this machine's disk.
+    /// True if a network lies between this machine and the backend, so that a missing answer is not a fault of this machine's disk.
     #[must_use]
     pub fn is_remote(self) -> bool {
         self == BackendKind::Aws
@@ -56,17 +56,17 @@ impl fmt::Display for BackendKind {
 /// Which service writes completions, sets the statuses from `reassembling` on and triggers reassembly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub enum Topology {
-    /// The deployment's own `job-worker`, which receives `job-status-events`. Our workers write objects and leave it the rest.
+    /// Topology A: the deployment's own `job-worker`, which receives `job-status-events`. Our workers leave these writes to it.
     #[serde(rename = "A")]
     JobWorker,
-    /// The video worker, on `output-events`; ours too.
+    /// Topology B: the video worker, which receives `output-events`, and our workers.
     #[default]
     #[serde(rename = "B")]
     VideoWorker,
 }
 
 impl Topology {
-    /// Its name on the wire and on screens.
+    /// The name on the wire and on screens.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Why something failed, in a closed set: the metric label, and what failure events carry beside their sentence.
+//! The reasons for a failure, as a closed set. Metrics use them as a label, and failure events hold one beside the message.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident $name:literal),+ $(,)?) => {
-        /// The kind of a failure.
+        /// Why an operation failed.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum ErrorCode { $($(#[$doc])* $variant),+ }
@@ -28,19 +28,19 @@ macro_rules! codes {
 codes! {
     /// The queue, row or object does not exist.
     NotFound "not_found",
-    /// It exists already, or its condition does not hold.
+    /// The thing exists already, or the condition of the write does not hold.
     Conflict "conflict",
     /// The receipt is no longer valid: the lease ran out, and another worker may hold the message.
     LeaseLost "lease_lost",
-    /// Not allowed.
+    /// A permission is missing.
     Denied "denied",
-    /// Asked too often.
+    /// The backend refused the call because of its rate limit.
     Throttled "throttled",
     /// No answer in time, or no connection.
     Unavailable "unavailable",
-    /// The request is wrong: too large, malformed.
+    /// The request is wrong, for example too large or malformed.
     Invalid "invalid",
-    /// No space left.
+    /// No space is left.
     Full "full",
     /// The stored data cannot be read.
     Corrupt "corrupt",

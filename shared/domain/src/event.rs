@@ -1,8 +1,7 @@
-//! What workers report to the control plane: an envelope, and one of a closed set of payloads.
+//! Events, which workers report to the control plane: an envelope and one of a closed set of payloads.
 //!
-//! Invariant: reading an event and writing it again changes nothing. Kinds and fields that this version does not know, and fields
-//! that it can't read, are kept as they came and passed on: a spool may be sent by a newer worker than the control plane, or read
-//! by a newer control plane than the one that wrote it.
+//! Invariant: reading an event and writing it again changes nothing. Unknown kinds, unknown fields and fields of a wrong type are
+//! kept unchanged and passed on, because workers and control plane may run different versions.
 
 use std::fmt;
 
@@ -38,7 +37,7 @@ pub struct Event {
     pub v: u8,
     /// A UUIDv7 made when the event happened.
     pub id: Uuid,
-    /// The worker's name for people: `inference-1@host`. Stable over restarts.
+    /// The worker's readable name, such as `inference-1@host`. It survives restarts.
     pub source: String,
     /// A new id at each start of the source.
     pub boot: Uuid,
@@ -51,31 +50,30 @@ pub struct Event {
     pub stage: Option<Stage>,
     /// The message's receive count.
     pub attempt: Option<u32>,
-    /// W3C trace context, where the source has one.
+    /// W3C trace context, if the source has one.
     pub traceparent: Option<String>,
     pub payload: Payload,
     pub unread: Unread,
 }
 
-/// Fields that this version does not know or can't read, as they came.
+/// Fields that this version does not know or can't read, unchanged.
 ///
-/// A field of the right meaning in an unusual form (`5` for `5.0`) is in the payload and here too, and written from here.
+/// A field that can be read but would be written differently (`5` for `5.0`) is in the payload and here; writing uses this copy.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Unread {
-    /// Fields of the event itself.
     pub envelope: Map<String, Value>,
-    /// Fields of its `data`; of an unknown kind all of them.
+    /// Fields of `data`; for an unknown kind, all of them.
     pub data: Map<String, Value>,
 }
 
 impl Event {
-    /// What happened, without the fields.
+    /// The kind of event, without its fields.
     #[must_use]
     pub fn kind(&self) -> EventKind {
         self.payload.kind()
     }
 
-    /// The payload's fields by name, as they are written. For display only: code that needs a field matches on the payload.
+    /// The payload's fields by name, as written to JSON. For display only: code that needs a field matches on the payload.
     #[must_use]
     pub fn data(&self) -> Map<String, Value> {
         match serde_json::to_value(self.payload.data(&self.unread.data)) {
@@ -84,7 +82,7 @@ impl Event {
         }
     }
 
-    /// The event as a log line, with the `job_id=` and `segment_index=` that log queries look for.
+    /// The event as a log line. Log queries search for its `job_id=` and `segment_index=`.
     #[must_use]
     pub fn log_line(&self) -> String {
         let mut line = self.payload.name().to_owned();
@@ -106,14 +104,14 @@ impl Event {
 }
 
 /// One event. `(source, id)` is its identity; `(source, boot, seq)` counts up by one, so that a gap shows a lost event. `type` and
-/// `data` may be others than those listed: a reader passes over what it does not know.
+/// `data` are open sets: readers ignore kinds and fields that they do not know.
 #[derive(Deserialize, ToSchema)]
 struct Wire {
     /// Version of this shape: 1.
     v: u8,
     /// A UUIDv7 made when the event happened.
     id: Uuid,
-    /// The worker's name for people: `inference-1@host`. Stable over restarts.
+    /// The worker's readable name, such as `inference-1@host`. It survives restarts.
     source: String,
     /// A new id at each start of the source.
     boot: Uuid,
@@ -122,14 +120,14 @@ struct Wire {
     /// What happened.
     #[serde(rename = "type")]
     kind: String,
-    /// When, by the source's clock.
+    /// By the source's clock.
     time: Timestamp,
     job_id: Option<JobId>,
     segment_index: Option<u32>,
     stage: Option<Stage>,
     /// The message's receive count.
     attempt: Option<u32>,
-    /// W3C trace context, where the source has one.
+    /// W3C trace context, if the source has one.
     traceparent: Option<String>,
     #[serde(default)]
     #[schema(value_type = Object)]

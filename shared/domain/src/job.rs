@@ -1,4 +1,4 @@
-//! A job, its status and the rules by which the status may change.
+//! A job, its status and the allowed changes of the status.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +10,13 @@ use uuid::Uuid;
 use crate::options::{JobOptions, Mode, UnknownName};
 use crate::time::Timestamp;
 
-/// A job's id: a UUID, written in lower case with hyphens in every key, row and message.
+/// A job's id: a UUID. Every key, row and message holds it in lower case with hyphens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct JobId(pub Uuid);
 
 impl JobId {
-    /// The first eight digits: enough to tell jobs apart on a screen and to find one again.
+    /// The first eight hex digits: enough to distinguish jobs on a screen and to look one up.
     #[must_use]
     pub fn short(self) -> String {
         self.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())[..8].to_owned()
@@ -29,7 +29,7 @@ impl fmt::Display for JobId {
     }
 }
 
-/// A text that is not a job id.
+/// The text is not a job id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a job id: expected a UUID such as 7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f")]
 pub struct NotAJobId(pub String);
@@ -44,7 +44,7 @@ impl FromStr for JobId {
 
 macro_rules! statuses {
     ($($(#[$doc:meta])* $variant:ident $name:literal),+ $(,)?) => {
-        /// Where a job stands. The names are those in the job store.
+        /// A job's status. The names are those in the job store.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum JobStatus { $($(#[$doc])* $variant),+ }
@@ -63,45 +63,45 @@ macro_rules! statuses {
 }
 
 statuses! {
-    /// The row exists; the source may still be arriving.
+    /// The row exists; the source may still be uploading.
     Created "created",
-    /// The source is being fetched from elsewhere (existing deployments only).
+    /// The source is being fetched from a URL (existing deployments only).
     Ingesting "ingesting",
-    /// A chunking worker has taken it.
+    /// A chunking worker splits the source.
     ChunkingInProgress "chunking_in_progress",
     /// All segments are written and their number is known.
     ChunkingComplete "chunking_complete",
-    /// The reassembly lock is made and the message sent.
+    /// The reassembly lock exists and the message is sent.
     Reassembling "reassembling",
     /// The result exists.
     Completed "completed",
-    /// It ended without a result; the reason stands in the row.
+    /// It ended without a result; the row holds the reason.
     Failed "failed",
     /// Its objects are removed; the row stays.
     Deleted "deleted",
 }
 
 impl JobStatus {
-    /// The statuses from which `self` may be entered. A transition's write carries this set as its condition, so a late event
-    /// can never move a job backwards. An operator's repair may allow more: it says so in its own call.
+    /// The statuses from which a job may change to `self`. Every write of a status has this set as its condition, so a late message
+    /// never moves a job backwards. An operator's repair may pass a larger set.
     #[must_use]
     pub fn may_follow(self) -> &'static [JobStatus] {
         use JobStatus::*;
         match self {
             Created => &[Ingesting],
             Ingesting => &[Created],
-            // A second delivery of the same source finds it in progress and goes on.
+            // A second delivery of the source's message goes on where the first one stopped.
             ChunkingInProgress => &[Created, ChunkingInProgress],
             ChunkingComplete => &[ChunkingInProgress],
             Reassembling => &[ChunkingComplete, Reassembling],
-            // final.mp4 is the truth: whoever sees it may say completed, whatever step was lost before.
+            // An existing final.mp4 proves that the job is completed, even if writing an earlier status was lost.
             Completed => &[ChunkingInProgress, ChunkingComplete, Reassembling],
             Failed => &[Created, Ingesting, ChunkingInProgress, ChunkingComplete, Reassembling],
             Deleted => &[Completed, Failed],
         }
     }
 
-    /// True when nothing more happens to the job by itself.
+    /// True if the job has ended: nothing continues it automatically.
     #[must_use]
     pub fn is_final(self) -> bool {
         matches!(self, JobStatus::Completed | JobStatus::Failed | JobStatus::Deleted)
@@ -129,32 +129,27 @@ impl FromStr for JobStatus {
 /// A job's row in the job store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Job {
-    /// Its id.
     pub job_id: JobId,
-    /// Output mode, as existing services know it.
+    /// Coarse output format, which existing services read; the exact one is in `options`.
     pub mode: Mode,
-    /// Where it stands.
     pub status: JobStatus,
-    /// When the row was made.
     pub created_at: Timestamp,
-    /// Number of segments; known from `chunking_complete` on.
+    /// Set from `chunking_complete` on.
     pub total_segments: Option<u32>,
-    /// When it became `completed`.
     pub completed_at: Option<Timestamp>,
-    /// What people call it, usually the file's name.
+    /// Usually the name of the source file.
     pub title: Option<String>,
-    /// When the source was uploaded whole.
+    /// When the upload of the source was complete.
     pub uploaded_at: Option<Timestamp>,
-    /// Size of the source in bytes.
     pub source_file_size_bytes: Option<u64>,
-    /// Why it failed, in one sentence for people. Ours; existing services ignore it.
+    /// Why the job failed, as one sentence. Ours; existing services ignore it.
     pub error: Option<String>,
     /// The submitter's choices. Ours; absent on jobs of existing services.
     pub options: JobOptions,
 }
 
 impl Job {
-    /// A new job's row, status `created`.
+    /// The row of a new job, in status `created`.
     #[must_use]
     pub fn new(job_id: JobId, options: JobOptions, title: Option<String>, now: Timestamp) -> Self {
         Self {
@@ -173,31 +168,28 @@ impl Job {
     }
 }
 
-/// The record that one segment's output exists. Written again for the same segment it replaces the earlier one.
+/// The record that a segment's output exists. A second record of the same segment replaces the first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentCompletion {
-    /// The job.
     pub job_id: JobId,
-    /// Which segment, from 0.
+    /// From 0.
     pub segment_index: u32,
-    /// Where the output lies: `s3://bucket/key` on AWS, `local://output/key` on the embedded backend.
+    /// `s3://bucket/key` on AWS, `local://output/key` on the embedded backend.
     pub output_uri: String,
-    /// When it was completed.
     pub completed_at: Timestamp,
 }
 
-/// The reassembly lock: at most one reassembly runs for a job.
+/// The reassembly lock: a job has at most one reassembly at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Lock {
-    /// The job.
     pub job_id: JobId,
-    /// When the trigger created it.
+    /// When the trigger check created the lock, or last sent the message again.
     pub triggered_at: Timestamp,
     /// When a worker acquired it; absent while the message waits.
     pub reassembly_started_at: Option<Timestamp>,
-    /// Until when the holder has it without renewing. Ours: absent on locks of existing services, whose holders never let go.
+    /// When the holder's lease ends unless renewed. Ours: locks of existing services have none, and their holders never let go.
     pub lease_until: Option<Timestamp>,
-    /// Who holds it. Ours.
+    /// The worker that holds it. Ours.
     pub owner: Option<String>,
 }
 

@@ -1,14 +1,14 @@
-//! Keys of the objects in the input and the output bucket, made and read back.
+//! Keys of the objects in the input and output buckets: making and parsing them.
 
 use crate::job::JobId;
 use crate::options::Mode;
 
-/// Where a managed inference puts the results of its invocations, in the output bucket.
+/// Prefix in the output bucket where SageMaker asynchronous inference writes its results.
 pub const INVOCATION_RESPONSES: &str = "sagemaker-async-responses/";
-/// Where it puts their failures.
+/// Prefix in the output bucket where SageMaker asynchronous inference writes its failures.
 pub const INVOCATION_FAILURES: &str = "sagemaker-async-failures/";
 
-/// What an input-bucket key stands for.
+/// The object that a key of the input bucket names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKey {
     /// A submitted source.
@@ -17,31 +17,29 @@ pub enum InputKey {
     Segment(SegmentKey),
 }
 
-/// The parts of a segment's key: all that a worker of an existing deployment knows of it.
+/// The parts of a segment's key. Workers of existing deployments know nothing else of the segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentKey {
-    /// The job.
     pub job_id: JobId,
-    /// Which segment, from 0.
+    /// From 0.
     pub index: u32,
-    /// How many there are; `index < total`.
+    /// Number of the job's segments; `index < total`.
     pub total: u32,
-    /// The job's mode.
     pub mode: Mode,
 }
 
-/// What an output-bucket key stands for.
+/// The object that a key of the output bucket names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputKey {
     /// One converted segment.
     Segment(JobId, u32),
     /// The result.
     Final(JobId),
-    /// The mark that reassembly is done.
+    /// The marker that reassembly is done.
     Done(JobId),
 }
 
-/// `input/{job}/source.mp4`, whatever the container really is: the name is the contract's, the content decides.
+/// `input/{job}/source.mp4`. Existing deployments fix the name; the file may be in any container format.
 #[must_use]
 pub fn source(job_id: JobId) -> String {
     format!("input/{job_id}/source.mp4")
@@ -54,13 +52,13 @@ pub fn segment(key: SegmentKey) -> String {
     format!("segments/{job_id}/{index:05}_{total:05}_{mode}.mp4")
 }
 
-/// `segments/{job}/manifest.json`: each segment's display range. Ours; its suffix keeps it out of the notification rules.
+/// `segments/{job}/manifest.json`: each segment's display range. Ours; no notification rule matches its suffix.
 #[must_use]
 pub fn manifest(job_id: JobId) -> String {
     format!("segments/{job_id}/manifest.json")
 }
 
-/// `jobs/{job}/segments/{index}.mp4`, the index without padding.
+/// `jobs/{job}/segments/{index}.mp4`; unlike in [`segment`], the index is not padded.
 #[must_use]
 pub fn output_segment(job_id: JobId, index: u32) -> String {
     format!("jobs/{job_id}/segments/{index}.mp4")
@@ -78,7 +76,7 @@ pub fn done_mark(job_id: JobId) -> String {
     format!("jobs/{job_id}/.reassembly-done")
 }
 
-/// Reads an input-bucket key; none when it is no key of the pipeline.
+/// Parses a key of the input bucket; `None` if the pipeline makes no such key.
 #[must_use]
 pub fn parse_input(key: &str) -> Option<InputKey> {
     if let Some(rest) = key.strip_prefix("input/") {
@@ -91,7 +89,7 @@ pub fn parse_input(key: &str) -> Option<InputKey> {
     is_whole.then_some(InputKey::Segment(SegmentKey { job_id: job.parse().ok()?, index, total, mode }))
 }
 
-/// Reads an output-bucket key; none when it is no key of the pipeline.
+/// Parses a key of the output bucket; `None` if the pipeline makes no such key.
 #[must_use]
 pub fn parse_output(key: &str) -> Option<OutputKey> {
     let (job, name) = key.strip_prefix("jobs/")?.split_once('/')?;
@@ -103,14 +101,14 @@ pub fn parse_output(key: &str) -> Option<OutputKey> {
     }
 }
 
-/// True for keys of the output bucket by which a managed inference tells how an invocation ended; of which job, its row knows.
+/// True for keys of the output bucket that report the end of a SageMaker invocation. The key does not name the job.
 #[must_use]
 pub fn is_invocation_end(key: &str) -> bool {
     [INVOCATION_RESPONSES, INVOCATION_FAILURES].iter().any(|prefix| key.len() > prefix.len() && key.starts_with(prefix))
 }
 
 fn number(text: &str) -> Option<u32> {
-    // `parse` alone would take a sign.
+    // `parse` alone would accept a sign.
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 

@@ -1,10 +1,10 @@
-//! The words of stereospot: ids, jobs, segments, object keys, message bodies, events, facts, diagnosis and plans.
+//! The types and rules of stereospot: ids, jobs, segments, object keys, message bodies, events, diagnosis and plans.
 //!
-//! Everything here is pure: no clock, no randomness, no I/O. Time and ids are arguments, so that every rule can be tested by
-//! calling it. Names, keys and bodies are those of existing deployments; where ours go beyond them, the doc says so.
+//! Everything here is pure: no clock, no randomness, no I/O. Time and ids are arguments, so a test calls a rule directly. Names,
+//! keys and bodies match existing deployments; docs mark what stereospot adds with "Ours".
 //!
-//! Invariant: a decision about a job (may its status change, may it be reassembled, what is wrong with it) is made here and
-//! nowhere else. Workers, control plane and dashboard only carry it out.
+//! Invariant: every decision about a job (may its status change, may it be reassembled, what is wrong with it) is made here.
+//! Workers, control plane and dashboard only carry it out.
 
 pub mod attention;
 pub mod collector;

@@ -1,4 +1,4 @@
-//! Message bodies, exactly as existing deployments send them.
+//! Message bodies, in the exact form of existing deployments.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use crate::queue::QueueRole;
 const ENCODED: AsciiSet =
     NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'/').remove(b'*').remove(b' ');
 
-/// What a message on a queue asks for.
+/// What a message asks its worker to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
     /// Split a source.
@@ -26,24 +26,24 @@ pub enum Request {
     Output(OutputKey),
     /// Delete what is left of a job.
     Delete(JobId),
-    /// Fetch a job's source from an address.
+    /// Fetch a job's source from a URL.
     Ingest(JobId),
-    /// A row changed; of which job and segment, if the record names them.
+    /// A row of the job store changed, with its job and segment if the record names them.
     Changed(Option<JobId>, Option<u32>),
-    /// S3's notice that notifications were configured: harmless, delete it.
+    /// S3 sends this when notifications are configured. The worker deletes it.
     Test,
 }
 
-/// A body that the queue's workers can do nothing with. They leave it until it reaches the dead-letter queue, where people see it.
+/// The queue's workers can't act on the body. They leave the message to reach the dead-letter queue, where an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The body is not JSON of any known shape.
+    /// Not JSON, or of an unknown shape.
     #[error("the body is neither an S3 notification nor a job request: {0}")]
     Shape(String),
     /// The notification holds no record.
     #[error("the notification holds no record")]
     Empty,
-    /// The key is none that the pipeline makes.
+    /// The key does not belong on this queue.
     #[error("the key `{0}` is not one of the pipeline's")]
     Key(String),
 }
@@ -82,7 +82,7 @@ struct JobRequest {
     job_id: JobId,
 }
 
-/// The ingest service needs the address, so a body without one is refused.
+/// The URL is not used here, but required: the ingest service can do nothing without it.
 #[derive(Deserialize)]
 struct IngestRequest {
     job_id: JobId,
@@ -90,7 +90,7 @@ struct IngestRequest {
     _source_url: String,
 }
 
-/// The notification that S3 sends when `key` is created in `bucket`, with the key form-encoded.
+/// The notification that S3 sends when `key` is created in `bucket`. Like S3, it form-encodes the key.
 #[must_use]
 pub fn object_created(bucket: &str, key: &str) -> String {
     let record = Record { s3: S3 { bucket: Bucket { name: bucket.into() }, object: Object { key: form_encode(key) } } };
@@ -103,10 +103,10 @@ pub fn reassemble(job_id: JobId) -> String {
     to_json(&JobRequest { job_id })
 }
 
-/// Reads the body of a message from the queue with this role. A notification yields one request per record.
+/// Reads the body of a message on a queue of this role: one request for each record of a notification.
 ///
 /// # Errors
-/// When the body has no known shape or names a key that does not belong on this queue.
+/// If the body has no known shape or names a key that does not belong on this queue.
 pub fn parse(role: QueueRole, body: &str) -> Result<Vec<Request>, Error> {
     match role {
         QueueRole::Reassembly => return Ok(vec![Request::Reassemble(from_json::<JobRequest>(body)?.job_id)]),
@@ -138,7 +138,7 @@ pub fn parse(role: QueueRole, body: &str) -> Result<Vec<Request>, Error> {
         .collect()
 }
 
-/// The job (and segment) that a body is about, whatever its shape; none when it names no job.
+/// The job, and the segment if any, that a body is about; `None` if it names no job. Of several records the first counts.
 #[must_use]
 pub fn job_of(role: QueueRole, body: &str) -> Option<(JobId, Option<u32>)> {
     match parse(role, body).ok()?.first()? {
@@ -153,7 +153,8 @@ pub fn job_of(role: QueueRole, body: &str) -> Option<(JobId, Option<u32>)> {
     }
 }
 
-/// A stream record of the job store, raw or among `Records`. Its reader accepts any object, and so do we.
+/// Reads DynamoDB stream records, one alone or several in `Records`. Any JSON object is accepted: the service that reads this queue
+/// accepts any, too.
 fn changes(body: &str) -> Result<Vec<Request>, Error> {
     let body: Map<String, Value> = from_json(body)?;
     let records = match body.get("Records") {
@@ -186,7 +187,7 @@ fn form_encode(text: &str) -> String {
     utf8_percent_encode(text, &ENCODED).to_string().replace(' ', "+")
 }
 
-/// Undoes form encoding: `+` is a space, `%XX` a byte. Anything else stays as it is.
+/// Undoes form encoding: `+` is a space, `%XX` a byte. A `%` without two hex digits stays as it is.
 fn form_decode(text: &str) -> String {
     // A `+` of the key itself arrives as `%2B`, so this comes first.
     let spaced = text.replace('+', " ");

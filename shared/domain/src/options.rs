@@ -1,4 +1,4 @@
-//! What a submitter may choose: the output format and the conversion's parameters.
+//! The options of a job: the output format and the parameters of the conversion.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,13 +6,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What the job store of every deployment knows of the output: `sbs` or `anaglyph`. The exact layout is a [`Format`].
+/// The coarse output format, `sbs` or `anaglyph`, in the job store of every deployment. The exact layout is a [`Format`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Two eyes in one frame.
+    /// Both views side by side or one above the other.
     Sbs,
-    /// Two eyes in one picture, told apart by coloured glasses.
+    /// Both views in one picture, separated by coloured glasses.
     Anaglyph,
 }
 
@@ -45,21 +45,20 @@ impl FromStr for Mode {
     }
 }
 
-/// A name that is none of a closed set's. Its message lists the set.
+/// The name is not one of a closed set. The message lists the set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} `{given}`: choose one of {known}")]
 pub struct UnknownName {
-    /// What was being named.
+    /// The kind of thing named, such as `status`.
     pub what: &'static str,
-    /// The name as given.
     pub given: String,
-    /// The names that exist.
+    /// The possible names, joined by commas.
     pub known: String,
 }
 
 macro_rules! formats {
     ($($(#[$doc:meta])* $variant:ident $name:literal $mode:ident),+ $(,)?) => {
-        /// How the two eyes are packed into the result, by iw3's names.
+        /// How the two views are packed into the result. The names are iw3's.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
         pub enum Format {
             #[default]
@@ -70,13 +69,13 @@ macro_rules! formats {
             /// Every format.
             pub const ALL: &'static [Format] = &[$(Format::$variant),+];
 
-            /// The name that users type.
+            /// The name in commands and options.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Format::$variant => $name),+ }
             }
 
-            /// The job store's coarser mode.
+            /// The coarser mode that the job store holds.
             #[must_use]
             pub fn mode(self) -> Mode {
                 match self { $(Format::$variant => Mode::$mode),+ }
@@ -86,25 +85,25 @@ macro_rules! formats {
 }
 
 formats! {
-    /// Left and right beside each other, each at full width.
+    /// Left and right side by side, each at full width.
     Sbs "sbs" Sbs,
-    /// Left and right beside each other, each at half width.
+    /// Left and right side by side, each at half width.
     HalfSbs "half-sbs" Sbs,
     /// Left above right, each at full height.
     Tb "tb" Sbs,
     /// Left above right, each at half height.
     HalfTb "half-tb" Sbs,
-    /// As `sbs` with the eyes exchanged, for viewing without glasses.
+    /// Like `sbs` with the views swapped, for viewing without glasses.
     CrossEyed "cross-eyed" Sbs,
-    /// Red-cyan by Dubois' least squares: the usual anaglyph.
+    /// Red-cyan by Dubois' least-squares projection: the usual anaglyph.
     Anaglyph "anaglyph" Anaglyph,
-    /// Red-cyan, colours kept.
+    /// Red-cyan in full colour.
     AnaglyphColor "anaglyph-color" Anaglyph,
-    /// Red-cyan, the red eye in grey.
+    /// Red-cyan, the left view grey, the right view in colour.
     AnaglyphHalfColor "anaglyph-half-color" Anaglyph,
-    /// Red-cyan, both eyes grey.
+    /// Red-cyan, both views grey.
     AnaglyphGray "anaglyph-gray" Anaglyph,
-    /// Red from the left eye's green and blue: no rivalry on red things.
+    /// Red-cyan by Wimmer: the red channel comes from the left view's green and blue, so that red objects cause no retinal rivalry.
     AnaglyphWimmer "anaglyph-wimmer" Anaglyph,
 }
 
@@ -216,33 +215,33 @@ impl From<Mode> for Format {
     }
 }
 
-/// A submitter's choices. What is absent takes the worker's default, so that a job row stays small and a default can be
-/// changed in one place. Kept as an extra attribute of the job row: existing services ignore it.
+/// The options of a job. An absent option takes the worker's default, so a default is defined in one place only. Stored as an extra
+/// attribute of the job row, which existing services ignore.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct JobOptions {
     /// Output format; default `sbs`.
     #[serde(default)]
     pub format: Format,
-    /// Total parallax range in per cent of the base length; default 2.0.
+    /// Total range of parallax, in per cent of the base length; default 2.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divergence: Option<f32>,
-    /// Normalised depth that lies on the screen, 0 far to 1 near; default 0.5.
+    /// Normalised depth that appears at the screen, from 0 (far) to 1 (near); default 0.5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convergence: Option<f32>,
-    /// Depth curve, -3 to 3; default 0.
+    /// Depth curve, -3 to 3: positive values give the foreground more of the range; default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreground_scale: Option<f32>,
-    /// Short side of the depth input in pixels; default 392.
+    /// Short side of the depth model's input, in pixels; default 392.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<u32>,
     /// Constant rate factor of the H.264 encoder, 0 to 51; default 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crf: Option<u32>,
-    /// Preset of the H.264 encoder; default `medium`.
+    /// x264 preset; default `medium`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
-    /// Wanted length of a segment in seconds; default: the worker's setting.
+    /// Target length of a segment, in seconds; default: the worker's setting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment_secs: Option<f64>,
     /// What to do with interlaced video; default `auto`.
@@ -259,33 +258,31 @@ pub struct JobOptions {
     pub strict_streams: bool,
 }
 
-/// A value outside its range.
+/// An option has a value outside its range.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{name} is {given}, but must be {wanted}")]
 pub struct OutOfRange {
-    /// The option's name.
     pub name: &'static str,
-    /// The value given.
     pub given: String,
     /// The range, in words.
     pub wanted: &'static str,
 }
 
-/// Encoder presets of x264, fastest first.
+/// The presets of x264, fastest first.
 pub const PRESETS: &[&str] =
     &["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
 
 impl JobOptions {
-    /// Options of a format, all else by default.
+    /// This format, everything else by default.
     #[must_use]
     pub fn of(format: Format) -> Self {
         Self { format, ..Self::default() }
     }
 
-    /// Checks every value against its range.
+    /// Checks that every value is in its range.
     ///
     /// # Errors
-    /// [`OutOfRange`] names the first option that is outside, with its range.
+    /// [`OutOfRange`] for the first option that is not.
     pub fn check(&self) -> Result<(), OutOfRange> {
         let within = |name, value: Option<f32>, low: f32, high: f32, wanted| match value {
             Some(value) if !(low..=high).contains(&value) => Err(OutOfRange { name, given: value.to_string(), wanted }),

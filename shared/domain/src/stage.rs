@@ -21,7 +21,7 @@ impl Stage {
     /// Every stage, in the order in which a job passes them.
     pub const ALL: &'static [Stage] = &[Stage::Chunking, Stage::Inference, Stage::Reassembly];
 
-    /// The name that operators use; also the metric label.
+    /// The name in commands and metric labels.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

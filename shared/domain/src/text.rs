@@ -1,10 +1,10 @@
-//! Durations, ages, sizes and texts from outside as people read them. Dashboard, commands and control plane share these, so that a
+//! Durations, ages, sizes and texts from outside in readable form. Dashboard, commands and control plane share these, so that a
 //! value looks the same everywhere.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// How long something took: `0.4s`, `12s`, `4m10s`, `11m`, `1h05m`, `3d04h`. At most five characters wherever possible.
+/// A duration: `0.4s`, `12s`, `4m10s`, `11m`, `1h05m`, `3d04h`. At most six characters below 100 days.
 #[must_use]
 pub fn duration(duration: Duration) -> String {
     let secs = duration.as_secs();
@@ -18,13 +18,13 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
-/// How long ago something happened: like [`duration`], in whole seconds, because tenths would only flicker in a list.
+/// An age: like [`duration`], but in whole seconds, because tenths would only flicker on a screen.
 #[must_use]
 pub fn age(passed: Duration) -> String {
     if passed.as_secs() < 10 { format!("{}s", passed.as_secs()) } else { duration(passed) }
 }
 
-/// A size: `312 B`, `1.4 MB`; powers of 1000.
+/// A size: `312 B`, `1.4 MB`. Units are powers of 1000.
 #[must_use]
 pub fn size(bytes: u64) -> String {
     if bytes < 1000 {
@@ -32,7 +32,7 @@ pub fn size(bytes: u64) -> String {
     }
     let (mut value, mut unit) = (bytes as f64, "B");
     for next in ["kB", "MB", "GB", "TB"] {
-        // 999.95 would be printed as 1000.0.
+        // From 999.95 on, rounding would print 1000.0.
         if value < 999.95 {
             break;
         }

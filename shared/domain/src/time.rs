@@ -1,4 +1,4 @@
-//! Points in time, always handed in by the caller.
+//! Points in time. The caller always passes them in; nothing here reads a clock.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// From whole Unix seconds, as the job tables of existing deployments store them.
+    /// From whole Unix seconds, the form in the job tables of existing deployments.
     #[must_use]
     pub fn from_secs(secs: i64) -> Self {
         Self(secs.saturating_mul(1000))
@@ -29,19 +29,19 @@ impl Timestamp {
         self.0
     }
 
-    /// Time passed from `earlier` to `self`; zero when the clocks disagree and `earlier` lies ahead.
+    /// Time from `earlier` to `self`; zero if `earlier` is later, which happens between two clocks.
     #[must_use]
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// This point plus a duration; saturates.
+    /// Adds a duration; saturates.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// This point less a duration; saturates.
+    /// Subtracts a duration; saturates.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))

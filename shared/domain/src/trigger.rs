@@ -1,7 +1,7 @@
-//! May this job be reassembled now? The one rule, for workers, reconciler and operator alike.
+//! May this job be reassembled now? Workers, reconciler and operators all use this one rule.
 //!
-//! The check is level-triggered: it looks at what is, not at what just happened. Anyone may run it at any time and as often as
-//! they like; whoever runs it after a crash finishes what the crashed one began.
+//! The check is level-triggered: it looks at the stored state, not at what just happened. It may run at any time and any number of
+//! times, and the next run after a crash finishes what the crashed one began.
 
 use std::time::Duration;
 
@@ -11,28 +11,26 @@ use utoipa::ToSchema;
 use crate::job::{Job, JobStatus, Lock};
 use crate::time::Timestamp;
 
-/// What must be known of a job to decide.
+/// The state of a job that the decision depends on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
-    /// Its row.
     pub job: Job,
-    /// Number of completions, strongly consistent.
+    /// Number of completions, read with strong consistency.
     pub completions: u32,
-    /// Its lock, if there is one.
     pub lock: Option<Lock>,
-    /// Whether the result object exists.
     pub result_exists: bool,
 }
 
-/// What to do.
+/// What to do with the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// Create the lock; if that succeeds send the message; then set `reassembling`.
+    /// Create the lock; if that succeeds, send the message and set `reassembling`.
     CreateLockAndSend,
-    /// A message may be lost: renew the lock's trigger time by compare-and-set; if that succeeds send; then set `reassembling`.
+    /// The message may be lost: change the lock's `triggered_at` by compare-and-set; if that succeeds, send the message again and
+    /// set `reassembling`.
     SendAgain,
-    /// The lock exists and its message is under way: only the status is behind.
+    /// A worker has acquired the lock: only the status is behind.
     MarkReassembling,
     /// The result exists: only the status is behind.
     MarkCompleted,
@@ -40,26 +38,26 @@ pub enum Decision {
     Wait(Why),
 }
 
-/// Why there is nothing to do.
+/// Why nothing is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// It is completed, failed or deleted.
+    /// The job is completed, failed or deleted.
     Ended,
-    /// The number of segments isn't known yet.
+    /// The number of segments is not known yet.
     NotChunked,
-    /// So many segments have no completion yet.
+    /// This many segments have no completion yet.
     Missing(u32),
-    /// A message was sent a short while ago.
+    /// The message was sent recently and no worker has taken it, or it may still wait in the queue.
     MessageUnderWay,
-    /// A worker holds the lock with a live lease.
+    /// A worker holds the lock, and its lease has not run out.
     Running,
-    /// A worker of an existing deployment took the lock, which has no lease: only an operator can say that it died.
+    /// A worker of an existing deployment holds the lock, without a lease: only an operator can know whether it died.
     HeldWithoutLease,
 }
 
-/// Decides. A message is taken for lost `resend_after` its sending, if no worker has acquired the lock by then, or when the
-/// holder's lease has run out.
+/// Decides what to do. From `resend_after` after its sending, the message counts as lost if no worker has acquired the lock, or if
+/// the holder's lease has run out.
 #[must_use]
 pub fn decide(facts: &Facts, now: Timestamp, resend_after: Duration) -> Decision {
     let job = &facts.job;
@@ -80,7 +78,7 @@ pub fn decide(facts: &Facts, now: Timestamp, resend_after: Duration) -> Decision
     let is_behind = job.status == JobStatus::ChunkingComplete;
     match (lock.reassembly_started_at, lock.lease_until) {
         (None, _) if sent_long_ago => Decision::SendAgain,
-        // Between the lock's creation and the sending lies a crash point: only time tells, so wait for `resend_after`.
+        // A sender that crashed between creating the lock and sending looks the same as one that has just sent, so wait.
         (None, _) => Decision::Wait(Why::MessageUnderWay),
         (Some(_), Some(lease_until)) if lease_until < now && sent_long_ago => Decision::SendAgain,
         (Some(_), _) if is_behind => Decision::MarkReassembling,

@@ -1,8 +1,8 @@
-//! Send, receive and delete of 100,000 messages from 4 processes: the queue against bare SQLite.
+//! Sends, receives and deletes 100,000 messages from 4 processes, and compares the queue with bare SQLite.
 //!
-//! The bare side does the same to the same table: the same prepared statements on the same rows, as many rows in a transaction as
-//! the queue's callers have under way at a time, from as many processes, equally durable. What the queue adds (tasks, channels,
-//! answers, ids, receipts, waiting) is the difference. Both run in one go, by turns; the ratio is what counts.
+//! The bare side runs the same prepared statements on the same rows, from as many processes and equally durable, with as many rows
+//! in a transaction as the queue's callers have in progress at a time. So the difference is what the queue adds: tasks, channels,
+//! answers, ids, receipts, waiting. The sides alternate in one run, and the result is the ratio.
 //!
 //! `cargo bench -p stereospot-local`; `MESSAGES=20000` makes it shorter.
 
@@ -19,12 +19,12 @@ use stereospot_ports::work_queue::{MAX_BATCH, Outgoing, Receive};
 use uuid::Uuid;
 
 const PROCESSES: usize = 4;
-/// Callers of the queue in each process, each with one batch under way.
+/// Callers of the queue in each process, each with one batch in progress.
 const CALLERS: usize = 16;
-/// Rows in a transaction of the bare side: what those callers have under way at a time.
+/// Rows in a transaction of the bare side: as many as those callers have in progress at a time.
 const ROWS: usize = CALLERS * MAX_BATCH;
 const ROUNDS: usize = 3;
-/// The queue's time for messages that are ready at once.
+/// The queue's `visible_at` for messages that are ready at once.
 const READY: i64 = -(1 << 40);
 const ROLE: QueueRole = QueueRole::Inference;
 
@@ -72,7 +72,8 @@ fn parent() -> Outcome {
     Ok(())
 }
 
-/// Share of a core that one waiting receiver takes, from the process's own CPU time over ten seconds of many of them.
+/// The share of a core that a waiting receiver takes, measured as the process's CPU time with many receivers waiting for ten
+/// seconds.
 fn idle() -> Outcome<f64> {
     const RECEIVERS: u32 = 20;
     const WAIT: Duration = Duration::from_secs(10);
@@ -86,7 +87,7 @@ fn idle() -> Outcome<f64> {
         futures::future::try_join_all((0..RECEIVERS).map(|_| queue.receive(how))).await?;
         Outcome::Ok(())
     })?;
-    // Ticks of the kernel's interface are hundredths of a second everywhere.
+    // Linux reports these ticks in hundredths of a second on every architecture.
     let secs = (cpu_ticks()? - before) as f64 / 100.0;
     Ok(secs / WAIT.as_secs_f64() / f64::from(RECEIVERS))
 }
@@ -94,14 +95,14 @@ fn idle() -> Outcome<f64> {
 fn cpu_ticks() -> Outcome<u64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let fields: Vec<&str> = stat.rsplit(')').next().ok_or("no fields")?.split_whitespace().collect();
-    // utime and stime, fields 14 and 15 of the whole line (proc(5)).
+    // utime and stime are fields 14 and 15 of the line (proc(5)); `fields` begins with field 3.
     Ok(fields[11].parse::<u64>()? + fields[12].parse::<u64>()?)
 }
 
-/// Runs one side in a new directory; the walls of both phases.
+/// Runs one side in a new directory. Returns the wall time of sending, and of receiving and deleting.
 fn run(side: &str) -> Outcome<(Duration, Duration)> {
     let folder = tempfile::tempdir()?;
-    // The schema is made by the queue itself, for both sides.
+    // Creates the schema for both sides.
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async { LocalBackend::open(folder.path(), Options::default()).await.map(drop) })?;
     drop(runtime);
@@ -142,7 +143,7 @@ fn heard(running: &mut Running) -> Outcome {
     Ok(())
 }
 
-/// Has all children do their next step at once, and waits for the last.
+/// Starts the next phase in all children at once, and waits for the last to end it.
 fn phase(children: &mut [Running]) -> Outcome<Duration> {
     let began = Instant::now();
     for child in &mut *children {
@@ -154,7 +155,7 @@ fn phase(children: &mut [Running]) -> Outcome<Duration> {
     Ok(began.elapsed())
 }
 
-/// Says that it is ready, and waits for the parent's word.
+/// Reports to the parent that this child is ready, and waits until the parent starts the next phase.
 fn ready() -> Outcome {
     println!("ready");
     std::io::stdout().flush()?;

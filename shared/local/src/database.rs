@@ -1,4 +1,4 @@
-//! The database of a data directory: its connections, its schema, and who waits for its messages.
+//! The database of a data directory: its connections, its schema, and the wake-ups of waiting receivers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,18 +21,18 @@ use crate::error::{DAMAGED, from_sqlx};
 use crate::file::{self, OpenFile};
 use crate::writer::{Write, Writer};
 
-/// The schema, step by step; a database's `user_version` says how many it has. Never edit a step: add one.
+/// The steps of the schema; a database's `user_version` is the number of steps it has. Never edit a step: add one.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_start.sql")];
-/// How long a writer waits for other processes' transactions before it gives up.
+/// How long a write waits for transactions of other processes before it fails.
 const BUSY: Duration = Duration::from_secs(30);
-/// Connections that read.
+/// Number of connections for reading.
 const READERS: u32 = 4;
 
-/// An open database. Cheap to clone; the last clone closes it.
+/// An open database. Cheap to clone; closed when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Database(Arc<Inner>);
 
-/// A database that this does not keep open.
+/// A handle that does not keep the database open.
 #[derive(Debug, Clone)]
 pub(crate) struct WeakDatabase(Weak<Inner>);
 
@@ -64,7 +64,7 @@ impl Database {
         }
         migrate(&mut connection, data_dir).await?;
         let file = OpenFile::at(file).map_err(|error| unusable(data_dir, error))?;
-        // The database's own entry in the folder: SQLite syncs the entries of its journals only.
+        // SQLite only syncs the directory entries of its journals, so sync that of a new database file here.
         sync_folder(data_dir).map_err(|error| unusable(data_dir, error))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -84,13 +84,14 @@ impl Database {
         WeakDatabase(Arc::downgrade(&self.0))
     }
 
-    /// Where reads go. Each sees all that was committed before it began. Fails once the file is no longer the one that was opened.
+    /// The connections for reading. A read sees everything committed before it began. Fails if the path no longer names the open
+    /// file.
     pub(crate) fn readers(&self) -> Result<&SqlitePool> {
         self.0.file.check()?;
         Ok(&self.0.readers)
     }
 
-    /// Has a write committed.
+    /// Runs a write and waits until it is committed.
     pub(crate) async fn write<W: Write>(&self, write: W) -> Result<W::Out> {
         self.0.writer.run(write).await
     }
@@ -99,7 +100,7 @@ impl Database {
         self.0.clock.now()
     }
 
-    /// What wakes this process's receivers of a queue.
+    /// Wakes this process's receivers that wait for messages of a queue.
     pub(crate) fn arrival(&self, queue: QueueName) -> &Notify {
         self.0.arrivals.get(&queue).expect("every queue has its entry from the start")
     }
@@ -112,8 +113,8 @@ impl WeakDatabase {
     }
 }
 
-/// Makes a folder with its parents, and says in one sentence why it can't. Its entry in the folder above is synced: what is
-/// synced inside later would be lost with it.
+/// Creates a folder with its parents. Also syncs its entry in the parent folder: without it, a crash could lose the folder and
+/// everything synced inside.
 pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).and_then(|()| sync_folder(above)).map_err(|error| unusable(folder, error))
@@ -141,7 +142,7 @@ fn unusable(folder: &Path, error: io::Error) -> Error {
     }
 }
 
-/// An error of the opening, with the place in it.
+/// An error on opening, with the data directory in its message.
 fn at(data_dir: &Path, error: sqlx::Error) -> Error {
     let shown = data_dir.display();
     let plain = from_sqlx(error);
@@ -157,14 +158,14 @@ fn at(data_dir: &Path, error: sqlx::Error) -> Error {
 async fn limit(connection: &mut SqliteConnection, bytes: u64) -> sqlx::Result<()> {
     let page: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut *connection).await?;
     let pages = (i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(1)).max(1);
-    // A pragma takes no bound value; this one is a number.
+    // A pragma takes no bound value. Formatting is safe here: the value is a number.
     sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(connection).await?;
     Ok(())
 }
 
 async fn migrate(connection: &mut SqliteConnection, data_dir: &Path) -> Result<()> {
     let at = |error| at(data_dir, error);
-    // Immediate, and the version is read inside: of several processes opening a new directory one does it, the others see it.
+    // Read the version inside an immediate transaction: of several processes that open a new directory, one migrates it.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(at)?;
     let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await.map_err(at)?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
@@ -189,7 +190,7 @@ async fn migrate(connection: &mut SqliteConnection, data_dir: &Path) -> Result<(
     transaction.commit().await.map_err(at)
 }
 
-/// Reads a value that is stored by its name.
+/// Parses a value that is stored by its name.
 pub(crate) fn named<T>(column: &str, text: &str) -> sqlx::Result<T>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static>,

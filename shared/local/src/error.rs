@@ -1,13 +1,13 @@
-//! What SQLite's failures mean to a caller.
+//! Converts SQLite's errors to the ports' errors.
 
 use stereospot_ports::{Error, ErrorCode};
 
-/// What a database means that is damaged or none, and what can be done.
+/// The message for a damaged database, or a file that is not a database, with what to do.
 pub(crate) const DAMAGED: &str = "stereospot.db is damaged or no database: stop everything that runs on this data directory and \
      restore it from a copy; without one, jobs and queues are lost: move it, its -wal and -shm and objects/ away, start again and \
      submit the videos in objects/input/ again";
 
-/// A failure of SQLite in the port's words, with what to do where something can be done.
+/// Converts an error of SQLite, with what to do about it in the message if possible.
 pub(crate) fn from_sqlx(error: sqlx::Error) -> Error {
     let (code, message) = match primary_code(&error) {
         Some(FULL) => (ErrorCode::Full, "no space left in the data directory: free some"),
@@ -31,12 +31,12 @@ pub(crate) fn from_sqlx(error: sqlx::Error) -> Error {
     Error::with(code, message, error)
 }
 
-/// A stored value that no version of this program writes.
+/// The error for a stored value that can't be read: no version of this program writes such a value.
 pub(crate) fn corrupt(what: &str, source: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: what.into(), source: Box::new(source) }
 }
 
-// SQLite's primary result codes (sqlite.org/rescode.html); the low byte of the extended ones.
+// SQLite's primary result codes (sqlite.org/rescode.html). They are the low byte of the extended codes.
 const PERM: i32 = 3;
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;

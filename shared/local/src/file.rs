@@ -1,7 +1,7 @@
-//! The database's file: whether it may be made, and whether its path still names the one that is open.
+//! The database's file: may it be created, and does its path still name the open one?
 //!
-//! A file that was moved or deleted goes on being written by who has it open, while who comes later opens another: without a look
-//! at the path nobody would notice, and what is acknowledged from then on would be gone.
+//! After a file is moved or deleted, processes that have it open keep writing to it, while new processes open another one. Without
+//! a look at the path this would go unnoticed, and everything acknowledged from then on would be lost.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use stereospot_ports::{Error, ErrorCode, Result};
 
 use crate::layout;
 
-/// A file as it was when it was opened.
+/// The identity of an open file.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenFile {
     path: PathBuf,
@@ -21,13 +21,13 @@ pub(crate) struct OpenFile {
 }
 
 impl OpenFile {
-    /// The file that a path names now.
+    /// The file that the path names now.
     pub(crate) fn at(path: PathBuf) -> io::Result<Self> {
         let about = fs::metadata(&path)?;
         Ok(Self { path, device: about.dev(), inode: about.ino() })
     }
 
-    /// Fails while the path names another file, or none. Costs one look at the path, no reading.
+    /// Fails while the path names another file or none. Costs one `stat` call.
     pub(crate) fn check(&self) -> Result<()> {
         let found = fs::metadata(&self.path);
         if found.as_ref().is_ok_and(|about| (about.dev(), about.ino()) == (self.device, self.inode)) {
@@ -45,7 +45,7 @@ impl OpenFile {
     }
 }
 
-/// Fails where a new database would take the place of one that is gone: what else the directory holds belongs to that one.
+/// Fails if the database is missing although there are objects: they belong to a lost database, which a new one must not replace.
 pub(crate) fn may_be_made(path: &Path, data_dir: &Path) -> Result<()> {
     let objects = layout::objects(data_dir);
     let in_the_way =
@@ -53,7 +53,7 @@ pub(crate) fn may_be_made(path: &Path, data_dir: &Path) -> Result<()> {
     if path.try_exists().map_err(in_the_way)? {
         return Ok(());
     }
-    // Asked again at the end: another process may just have made it, and put something in.
+    // Look for the database again at the end: another process may have created it meanwhile and put an object.
     if !holds_a_file(&objects).map_err(in_the_way)? || path.try_exists().map_err(in_the_way)? {
         return Ok(());
     }
@@ -68,7 +68,7 @@ pub(crate) fn may_be_made(path: &Path, data_dir: &Path) -> Result<()> {
     ))
 }
 
-/// Whether there is any file, however deep; what does not exist holds none.
+/// Whether there is a file at any depth. A folder that does not exist holds none.
 fn holds_a_file(folder: &Path) -> io::Result<bool> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),

@@ -44,7 +44,8 @@ impl JobStore for LocalJobs {
     }
 
     async fn list(&self, status: JobStatus, cursor: Option<&str>, limit: usize) -> Result<Page<Job>> {
-        // Keyset: the page goes on below the last entry shown, whatever was inserted meanwhile.
+        // Keyset pagination: the next page starts after the last entry shown, whatever was inserted meanwhile. "~" sorts after
+        // any id.
         let (below, below_id) = match cursor {
             Some(cursor) => job_cursor(cursor)?,
             None => (i64::MAX, String::from("~")),
@@ -139,7 +140,7 @@ impl JobStore for LocalJobs {
     }
 
     async fn retrigger_lock(&self, job_id: JobId, observed: Timestamp, now: Timestamp) -> Result<bool> {
-        // Always another value than the observed one, or two callers within a millisecond would both be the one.
+        // The value must change: otherwise two callers within one millisecond would both succeed.
         let triggered_at = now.max(Timestamp(observed.as_millis().saturating_add(1)));
         self.database.write(writes::Retrigger { job_id, observed, triggered_at }).await
     }
@@ -166,7 +167,7 @@ impl JobStore for LocalJobs {
     }
 }
 
-/// Reads a lock: one job id to bind.
+/// Selects a lock; binds the job id.
 const LOCK: &str = "SELECT triggered_at, reassembly_started_at, lease_until, owner FROM locks WHERE job_id = ?";
 
 type LockRow = (i64, Option<i64>, Option<i64>, Option<String>);
@@ -207,7 +208,7 @@ fn one_more(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX - 1).saturating_add(1)
 }
 
-/// Cuts what was read with [`one_more`] to a page.
+/// Makes a page of rows that were read with the limit [`one_more`].
 fn page<T>(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Page<T> {
     let has_more = items.len() > limit;
     items.truncate(limit);

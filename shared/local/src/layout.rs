@@ -1,15 +1,15 @@
-//! Where things are below a data directory.
+//! The folders of a data directory.
 
 use std::path::{Path, PathBuf};
 
 use stereospot_ports::notifying::Side;
 
-/// The folder of both buckets.
+/// The folder that holds both buckets.
 pub(crate) fn objects(data_dir: &Path) -> PathBuf {
     data_dir.join("objects")
 }
 
-/// A bucket's files, each at its object's key.
+/// A bucket's folder. Each object is the file at its key.
 pub(crate) fn bucket(data_dir: &Path, side: Side) -> PathBuf {
     objects(data_dir).join(side.as_str())
 }

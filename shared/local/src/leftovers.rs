@@ -1,7 +1,7 @@
-//! Files that broken-off uploads left.
+//! Removes files left by interrupted uploads.
 //!
-//! An upload is written beside its object, as `name#N`, and renamed when it is whole. A process that is killed in between leaves
-//! that file; the store never lists it, so nobody would ever see or remove it.
+//! The store writes an upload to a file `name#N` beside its object and renames it when complete. A process that is killed in
+//! between leaves that file; the store never lists it, so nothing else would remove it.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -11,14 +11,14 @@ use stereospot_ports::notifying::Side;
 
 use crate::layout;
 
-/// Nobody writes any longer to a file that was not written to for so long.
+/// An upload that has written nothing for this long counts as interrupted.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Removes what uploads left that ended a day ago or more. What can't be removed stays, and is logged.
+/// Removes the files of interrupted uploads, last written a day ago or more. Logs failures.
 pub(crate) async fn sweep(data_dir: &Path) {
     let folders = [Side::Input, Side::Output].map(|side| layout::bucket(data_dir, side));
     let swept = tokio::task::spawn_blocking(move || {
-        // The files' times are the system's, whatever clock the messages go by.
+        // File times come from the system's clock, whatever clock the messages use.
         let now = SystemTime::now();
         folders.into_iter().try_for_each(|folder| sweep_folders(folder, now))
     });
@@ -29,11 +29,11 @@ pub(crate) async fn sweep(data_dir: &Path) {
     }
 }
 
-/// Looks through a folder and all below it.
+/// Sweeps a folder and its subfolders.
 fn sweep_folders(top: PathBuf, now: SystemTime) -> io::Result<()> {
     let mut folders = vec![top];
     while let Some(folder) = folders.pop() {
-        // Others open, write and remove at the same time: what is gone is no failure.
+        // Other processes remove files at the same time, so a missing file is not a failure.
         for entry in unless_gone(fs::read_dir(&folder))?.into_iter().flatten() {
             let entry = entry?;
             let path = entry.path();
@@ -51,14 +51,14 @@ fn sweep_folders(top: PathBuf, now: SystemTime) -> io::Result<()> {
     Ok(())
 }
 
-/// True for the store's name of an unfinished upload. No object has such a name: the store refuses it.
+/// True for the file name of an unfinished upload. The store accepts no object of such a name.
 fn is_staged(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let number = name.and_then(|name| name.split_once('#')).map(|(_, number)| number);
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// A time ahead of the clock, which was then set back, is not taken for an old one.
+/// False for a time in the future, which appears after the clock is set back.
 fn is_abandoned(modified: SystemTime, now: SystemTime) -> bool {
     now.duration_since(modified).is_ok_and(|age| age >= ABANDONED_AFTER)
 }

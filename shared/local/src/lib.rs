@@ -1,4 +1,4 @@
-//! The embedded backend: queues and job store in SQLite, objects as files, all below one data directory.
+//! The embedded backend: queues and job store in SQLite and objects as files, in one data directory.
 //!
 //! ```text
 //! D/stereospot.db        queues, jobs, completions, locks (WAL)
@@ -6,13 +6,12 @@
 //! D/objects/output/…     converted segments and results
 //! ```
 //!
-//! Any number of processes may open the same directory. Within one process all writes go through one task (`writer`) that
-//! commits what came together in one transaction; reads have a pool of their own. Waiting receivers are woken at once by a
-//! send of their own process, and look for those of other processes every 25 to 100 ms, by one indexed read.
+//! Any number of processes may open the same directory. Within a process all writes go through one task (`writer`), which commits
+//! waiting writes together in one transaction; reads use a connection pool. A send wakes waiting receivers of its own process at
+//! once; receivers poll for messages of other processes every 25 to 100 ms, with one indexed read.
 //!
-//! Invariant: what was acknowledged is on the disk, database rows by `synchronous=FULL` and objects by fsync of file and
-//! folder: a crash at any point loses none of it. Nothing is acknowledged, and nothing read, once the database's path names another
-//! file than the open one.
+//! Invariant: everything acknowledged is on the disk, rows by `synchronous=FULL` and objects by fsync of file and folder, so a
+//! crash at any point loses none of it. While the database's path does not name the open file, all reads and writes fail.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,14 +40,14 @@ use database::Database;
 pub use private::keep_private;
 pub use steady_clock::SteadyClock;
 
-/// What can be set.
+/// Options of the backend.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Tells the time for leases, delays and rows.
+    /// The time for leases, delays and rows.
     pub clock: Arc<dyn Clock>,
-    /// After so many receivings of a message the next one dead-letters it; at least 1.
+    /// A message received this many times is dead-lettered by the next receive; at least 1.
     pub max_receives: u32,
-    /// Bound on the database's size in bytes; absent means the disk's own. Above it writes fail with
+    /// Largest size of the database in bytes; absent means no limit but the disk. Above it writes fail with
     /// [`stereospot_ports::ErrorCode::Full`].
     pub max_database_bytes: Option<u64>,
 }
@@ -64,15 +63,18 @@ impl Default for Options {
 pub struct LocalBackend;
 
 impl LocalBackend {
-    /// Opens a data directory, making it where it does not exist, and brings its schema up to date. Needs a tokio runtime; the
-    /// backend lives until its last clone is dropped.
+    /// Opens a data directory, creates it if missing, and migrates its schema. Needs a tokio runtime. The backend stays open until
+    /// its last clone is dropped.
     ///
     /// # Errors
-    /// One sentence that says what to do:
-    /// [`stereospot_ports::ErrorCode::Invalid`] when the path is no directory, [`stereospot_ports::ErrorCode::Denied`] when it can't be
-    /// written, [`stereospot_ports::ErrorCode::Conflict`] when a newer version made it, [`stereospot_ports::ErrorCode::Corrupt`] when
-    /// its database is damaged, [`stereospot_ports::ErrorCode::NotFound`] when it is gone though its objects are there,
-    /// [`stereospot_ports::ErrorCode::Full`] when there is no space.
+    /// The message says what to do. The code is
+    /// [`Invalid`](stereospot_ports::ErrorCode::Invalid) if the path is not a directory,
+    /// [`Denied`](stereospot_ports::ErrorCode::Denied) if it can't be written,
+    /// [`Conflict`](stereospot_ports::ErrorCode::Conflict) if a newer version created it,
+    /// [`Corrupt`](stereospot_ports::ErrorCode::Corrupt) if its database is damaged,
+    /// [`NotFound`](stereospot_ports::ErrorCode::NotFound) if its database is missing although there are objects,
+    /// [`Full`](stereospot_ports::ErrorCode::Full) if there is no space,
+    /// [`Unavailable`](stereospot_ports::ErrorCode::Unavailable) for other failures of the file system.
     pub async fn open(data_dir: &Path, options: Options) -> Result<Backend> {
         let database = Database::open(data_dir, &options).await?;
         let mut queues: BTreeMap<QueueName, Arc<dyn WorkQueue>> = BTreeMap::new();

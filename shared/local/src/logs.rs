@@ -1,6 +1,6 @@
-//! Log lines of the local processes: the files `logs/*.log` below a data directory, one line an event.
+//! Searches the log lines of local processes: the files `logs/*.log` of a data directory.
 //!
-//! A line without a head (of a traceback, of a library's own output) belongs to the line before it.
+//! A line without a head (of a traceback, or printed by a library) belongs to the line before it.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -13,9 +13,9 @@ use stereospot_ports::log_source::{Found, Line, LogSource, Progress, Search, lin
 use stereospot_ports::{Error, ErrorCode, Result};
 use tokio::sync::watch;
 
-/// Lines read between two looks at whether anybody still waits.
+/// Number of lines between two checks whether the search was cancelled.
 const LINES_AT_ONCE: u64 = 10_000;
-/// Of a line no more is kept: a broken file must not fill the memory.
+/// Longer lines are truncated, so that a broken file does not fill the memory.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// The log files of a data directory.
@@ -25,7 +25,7 @@ pub struct LocalLogs {
 }
 
 impl LocalLogs {
-    /// The log files below `data_dir`. Reads nothing yet; files may come later.
+    /// The log files of `data_dir`. Each search looks for the files that exist by then.
     #[must_use]
     pub fn of(data_dir: &Path) -> Self {
         Self { folder: data_dir.join("logs") }
@@ -43,14 +43,14 @@ impl LogSource for LocalLogs {
             progress: progress.clone(),
             is_unwanted: Arc::clone(&stop.0),
         };
-        // Dropping this future drops `stop`, and the reading ends at its next look.
+        // Dropping this future drops `stop`, and the reading thread ends at its next check.
         tokio::task::spawn_blocking(move || reading.run())
             .await
             .map_err(|error| Error::with(ErrorCode::Internal, "reading the log files broke off", error))?
     }
 }
 
-/// Tells a reading that nobody waits for it any more.
+/// Cancels the reading thread when dropped.
 struct Stop(Arc<AtomicBool>);
 
 impl Drop for Stop {
@@ -81,11 +81,11 @@ impl Reading {
         found.lines.sort_by_key(|line| line.time);
         found.is_whole = found.lines.len() <= self.search.limit;
         found.lines.truncate(self.search.limit);
-        self.tell(&found, true);
+        self.report(&found, true);
         Ok(found)
     }
 
-    /// In the order of their names, so that lines of the same time always come in the same order.
+    /// The log files in the order of their names, so that lines of the same time always come in the same order.
     fn files(&self) -> Result<Vec<PathBuf>> {
         let missing = |error| {
             let message = format!("there are no log files in {}: did `stereospot up` run here?", self.folder.display());
@@ -107,9 +107,10 @@ impl Reading {
         let mut reader = BufReader::new(File::open(file)?);
         let source = name(file);
         let mut bytes = Vec::new();
-        // Whether the last line with a head was one of those looked for.
+        // Whether the last line with a head matched.
         let mut is_inside = false;
-        // A process writes its lines in order: of one file no more than the limit and one can be among the oldest.
+        // A process writes its lines in order of time, so matches of this file beyond the limit can't be among the oldest. One more
+        // than the limit shows that there are more.
         let most = found.lines.len() + self.search.limit + 1;
         for number in 1_u64.. {
             bytes.clear();
@@ -119,7 +120,7 @@ impl Reading {
             }
             found.bytes_scanned += count as u64;
             if number.is_multiple_of(LINES_AT_ONCE) {
-                self.tell(found, false);
+                self.report(found, false);
                 if self.is_unwanted.load(Ordering::Relaxed) {
                     break;
                 }
@@ -150,7 +151,7 @@ impl Reading {
         Ok(())
     }
 
-    fn tell(&self, found: &Found, is_done: bool) {
+    fn report(&self, found: &Found, is_done: bool) {
         self.progress.send_replace(Progress {
             searched: found.searched.clone(),
             lines_found: found.lines.len() as u64,

@@ -1,4 +1,4 @@
-//! Objects as files, synced before they are acknowledged.
+//! Objects as files. A write is acknowledged once it is synced.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::database::{Database, make_folder};
 use crate::layout;
 use crate::outbox::LocalOutbox;
 
-/// Opens a bucket's folder, making it where it does not exist.
+/// Opens a bucket's folder, creating it if missing.
 ///
 /// # Errors
-/// When the folder can't be made or used.
+/// If the folder can't be created or used.
 pub(crate) fn open(data_dir: &Path, side: Side, database: &Database) -> Result<Arc<dyn ObjectStore>> {
     let folder = layout::bucket(data_dir, side);
     make_folder(&layout::objects(data_dir))?;

@@ -1,4 +1,4 @@
-//! The notices of objects about to appear: written before the file, turned into messages after it.
+//! Notices of new objects: recorded before the file appears, turned into messages after it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::queue::{SendRow, insert};
 use crate::writer::Write;
 use crate::{layout, leftovers};
 
-/// A notice so old belongs to a process that died between file and message: publishing a written file takes far less.
+/// The process that recorded a notice this old died before sending its message: publishing a written file takes far less time.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
-/// Between two looks at all files for what broken-off uploads left.
+/// Pause between two sweeps of all files for interrupted uploads.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Clone)]
@@ -72,14 +72,14 @@ pub(crate) fn keep_recovering(database: &Database, data_dir: &Path) {
     });
 }
 
-/// Settles the notices that dead processes left: the message is sent where the object exists, otherwise the notice goes. An
-/// object that existed before may so be announced once more; delivery is at least once anyway.
+/// Settles the notices of dead processes: sends the message if the object exists, and removes the notice. An object that already
+/// existed may get a second message; delivery is at least once anyway.
 ///
 /// # Errors
-/// When the database or the files can't be asked.
+/// If the database or the files can't be read.
 pub(crate) async fn recover(database: &Database, data_dir: &Path) -> Result<()> {
     let now = database.now();
-    // One from the future was made before the clock was set back.
+    // A notice from the future is old, too: it was recorded before the clock was set back.
     let left: Vec<(i64, String, String)> =
         sqlx::query_as("SELECT id, side, key FROM notices WHERE created_at NOT BETWEEN ? AND ?")
             .bind(now.minus(ABANDONED_AFTER).as_millis())
@@ -128,7 +128,7 @@ impl Write for Intend {
     }
 }
 
-/// Sends a notice's message, whoever else may have settled the notice meanwhile.
+/// Removes a notice and sends its message, even if another process has settled the notice meanwhile.
 struct Announce {
     id: i64,
     queue: QueueName,
@@ -146,7 +146,7 @@ impl Write for Announce {
     }
 }
 
-/// Removes a notice and sends its message, if it is to be sent and nobody else settled it; says which queue got it.
+/// Removes a notice, if no other process has, and sends its message if `is_sent`. Returns the queue that got the message.
 struct Settle {
     id: i64,
     is_sent: bool,

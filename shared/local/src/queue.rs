@@ -1,10 +1,11 @@
 //! A queue in the database.
 //!
-//! A message is ready when its `visible_at` has come; leasing, delaying and releasing only move that time. The receipt holds
-//! the number of the leasing, so it fits no later one.
+//! A message is ready from its `visible_at` on; leasing, delaying and releasing only change that time. The receipt contains the
+//! number of the lease, so a later lease makes it void.
 //!
-//! Invariant: a wall clock that is set back hides no message that was ready. What is ready at once has the time [`READY`], not
-//! the clock's. What is hidden stays so for longer by as much as the clock was set back, but never beyond the longest lease.
+//! Invariant: setting the wall clock back hides no message that was ready. A message that is ready at once gets the time [`READY`]
+//! instead of the clock's. A hidden message stays hidden longer by as much as the clock was set back, but not beyond the longest
+//! lease.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -26,12 +27,12 @@ mod writes;
 
 pub(crate) use writes::{SendRow, insert};
 
-/// A waiting receiver's first and longest pause between two looks for messages of other processes. A look is one read of an
-/// index: a waiting receiver costs about a thousandth of a core (the bench prints it).
+/// A waiting receiver's first and longest pause between two polls for messages of other processes. A poll is one read of an index;
+/// a waiting receiver costs about a thousandth of a core (the benchmark prints it).
 const PAUSES: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(100));
 
-/// The time at which a message that never was hidden, or is hidden no longer, is ready: whatever a clock may show. SQLite keeps it
-/// in six bytes, as it does a time of our days: a lease must find place on a full disk, since only then can rows be deleted.
+/// The `visible_at` of a message that is not hidden: in the past of any clock. SQLite stores it in six bytes, like a current
+/// time, so that leasing a message does not enlarge its row: on a full disk, messages must still be leased to be deleted.
 const READY: Timestamp = Timestamp(-(1 << 40));
 
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub(crate) struct LocalQueue {
     name: QueueName,
     database: Database,
     settings: Settings,
-    /// The last receive got as many as it wanted: the next need not look first whether there is anything.
+    /// True if the last receive got as many messages as it wanted: the next one then skips [`LocalQueue::is_ready`].
     has_more: AtomicBool,
 }
 
@@ -50,7 +51,7 @@ impl LocalQueue {
         Self { name, database, settings, has_more: AtomicBool::new(false) }
     }
 
-    /// Whether a receive would find anything. Read first, so that waiting takes no write lock.
+    /// Whether a receive would find a message. Reading this first keeps waiting receivers from taking the write lock.
     async fn is_ready(&self) -> Result<bool> {
         let now = self.database.now();
         sqlx::query_scalar(
@@ -119,7 +120,7 @@ impl WorkQueue for LocalQueue {
         let deadline = Instant::now() + how.wait;
         let (mut pause, longest) = PAUSES;
         loop {
-            // Registered before the look, so that a send between look and wait is not missed.
+            // Register before looking, so that a send between looking and waiting is not missed.
             let arrived = self.database.arrival(self.name).notified();
             tokio::pin!(arrived);
             arrived.as_mut().enable();
@@ -204,7 +205,7 @@ impl WorkQueue for LocalQueue {
 
     async fn lease(&self, ids: &[String], visibility: Duration) -> Result<Vec<Message>> {
         check_visibility(visibility)?;
-        // What is no id of ours is no message that is ready.
+        // Ignore ids that are not UUIDs: no message here has one.
         let ids: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -218,12 +219,12 @@ impl WorkQueue for LocalQueue {
     }
 }
 
-/// When a message is ready that is to be hidden for so long from now on.
+/// The `visible_at` of a message that is hidden for `time` from now.
 fn hidden_until(now: Timestamp, time: Duration) -> Timestamp {
     if time.is_zero() { READY } else { now.plus(time) }
 }
 
-/// Nothing is hidden until after this time, unless the clock was set back meanwhile: then it counts as ready.
+/// No message is hidden beyond this time, unless the clock was set back. Such a message counts as ready.
 fn impossible_from(now: Timestamp) -> Timestamp {
     now.plus(MAX_VISIBILITY)
 }

@@ -1,10 +1,10 @@
-//! All writes of this process go through one task that owns the one writing connection.
+//! All writes of this process go through one task, which owns the only connection for writing.
 //!
-//! What waits in its channel goes into one transaction, and every caller is answered after the commit: the cost of making a
-//! commit durable is shared by all that came together.
+//! The task runs all waiting writes in one transaction and answers their callers after the commit, so that they share the cost of a
+//! durable commit.
 //!
-//! Invariant: an answer `Ok` means committed. A failure inside a shared transaction rolls all of it back, and each write is
-//! then tried alone, so that nobody suffers from a neighbour's failure.
+//! Invariant: an answer `Ok` means committed. If a write fails inside a shared transaction, all of it is rolled back and each write
+//! runs again alone, so that only the failing one fails.
 
 use async_trait::async_trait;
 use sqlx::Connection;
@@ -15,37 +15,37 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::from_sqlx;
 use crate::file::OpenFile;
 
-/// Writes that may wait for the writer before callers have to.
+/// Number of writes that may wait before callers have to wait.
 const QUEUED: usize = 1024;
-/// Most writes in one transaction: it bounds how long other processes wait.
+/// Most writes in one transaction. Limits how long other processes wait.
 const GROUP: usize = 512;
 
-/// One write. It may be run more than once before it counts, so it must not remember an earlier run.
+/// A write. It may run more than once until it is committed, so it must not keep state from an earlier run.
 #[async_trait]
 pub(crate) trait Write: Send + Sync + 'static {
-    /// What the caller learns.
+    /// The result for the caller.
     type Out: Send + 'static;
 
-    /// Does it, inside a transaction that somebody else commits. A refusal is a value of `Out`, not an error: an error rolls
+    /// Runs the write inside a transaction, which the writer commits. A refusal is a value of `Out`, not an error: an error rolls
     /// the transaction back.
     async fn run(&self, on: &mut SqliteConnection) -> sqlx::Result<Self::Out>;
 }
 
-/// The callers' end. Cheap to clone; when the last is dropped the task ends.
+/// The handle for callers. Cheap to clone; the task ends when the last is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
     to_task: mpsc::Sender<Box<dyn Step>>,
 }
 
 impl Writer {
-    /// Starts the task on its connection to a file.
+    /// Starts the task.
     pub(crate) fn start(connection: SqliteConnection, file: OpenFile) -> Self {
         let (to_task, from_callers) = mpsc::channel(QUEUED);
         tokio::spawn(serve(connection, file, from_callers));
         Self { to_task }
     }
 
-    /// Has a write done and committed. A caller that goes away before its turn takes its write with it.
+    /// Runs a write and waits for its commit. If the caller drops the future before the write's turn, the write does not run.
     pub(crate) async fn run<W: Write>(&self, write: W) -> Result<W::Out> {
         let (reply, answer) = oneshot::channel();
         let step = Box::new(Asked { write, out: None, reply });
@@ -58,7 +58,7 @@ fn stopped() -> Error {
     Error::new(ErrorCode::Unavailable, "the database's writer has stopped")
 }
 
-/// A write of any kind, with its caller.
+/// A write of any type, with its waiting caller.
 #[async_trait]
 trait Step: std::fmt::Debug + Send {
     fn is_wanted(&self) -> bool;
@@ -92,7 +92,7 @@ impl<W: Write> Step for Asked<W> {
 
     fn succeed(self: Box<Self>) {
         let out = self.out.expect("a write that is answered has run");
-        // A caller that has gone away meanwhile needs no answer.
+        // The caller may have dropped its future meanwhile.
         drop(self.reply.send(Ok(out)));
     }
 
@@ -132,10 +132,10 @@ async fn serve(mut connection: SqliteConnection, file: OpenFile, mut from_caller
     }
 }
 
-/// Runs all steps in one transaction; on an error none of them counts.
+/// Runs all steps in one transaction. On an error none of them is acknowledged.
 ///
-/// The file is looked at before and after: one that went away between the two took the transaction with it, which is then done,
-/// though not acknowledged, wherever it is put back.
+/// Checks the file before and after. If it was moved in between, the transaction is in the moved file: not acknowledged, but there
+/// once the file is put back.
 async fn commit(connection: &mut SqliteConnection, file: &OpenFile, steps: &mut [Box<dyn Step>]) -> Result<()> {
     if steps.is_empty() {
         return Ok(());
@@ -146,7 +146,7 @@ async fn commit(connection: &mut SqliteConnection, file: &OpenFile, steps: &mut 
 }
 
 async fn transact(connection: &mut SqliteConnection, steps: &mut [Box<dyn Step>]) -> sqlx::Result<()> {
-    // Immediate: a transaction that begins by reading can't be promoted while another process writes.
+    // Immediate: a transaction that begins with a read fails on its first write if another process has written since.
     execute(connection, "BEGIN IMMEDIATE").await?;
     let outcome = async {
         for step in steps {
@@ -156,8 +156,8 @@ async fn transact(connection: &mut SqliteConnection, steps: &mut [Box<dyn Step>]
     };
     let outcome = outcome.await;
     if outcome.is_err() {
-        // On a full disk SQLite has rolled back by itself, and there is no transaction left to end: sqlx's own transactions
-        // would be confused by that.
+        // On a full disk SQLite rolls back automatically, and this ROLLBACK fails. Statements are used here because sqlx's own
+        // transactions can't handle that.
         if let Err(error) = execute(connection, "ROLLBACK").await {
             tracing::debug!(%error, "nothing was left to roll back");
         }

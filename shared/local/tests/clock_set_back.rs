@@ -1,4 +1,4 @@
-//! The wall clock is set back while messages are about: by the system's time service, or by hand.
+//! The wall clock is set back while there are messages, by the system's time service or by hand.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
@@ -15,7 +15,7 @@ use stereospot_ports::{Backend, Clock, WorkQueue};
 const HOUR: Duration = Duration::from_secs(3600);
 const LEASE: Duration = Duration::from_secs(60);
 
-/// A clock that can be turned in both directions.
+/// A clock that moves in both directions.
 #[derive(Debug, Clone)]
 struct Wall(Arc<AtomicI64>);
 
@@ -55,7 +55,7 @@ fn bodies(messages: &[Message]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn what_was_ready_stays_ready() {
+async fn ready_messages_stay_ready() {
     let (folder, wall) = (tempfile::tempdir().unwrap(), Wall::new());
     let backend = open(folder.path(), &wall).await;
     let queue = &**backend.queue(QueueRole::Inference).unwrap();
@@ -70,7 +70,7 @@ async fn what_was_ready_stays_ready() {
 }
 
 #[tokio::test]
-async fn dead_letters_are_ready_too() {
+async fn dead_letters_stay_ready() {
     let (folder, wall) = (tempfile::tempdir().unwrap(), Wall::new());
     let backend = open(folder.path(), &wall).await;
     let queue = &**backend.queue(QueueRole::Inference).unwrap();
@@ -86,18 +86,18 @@ async fn dead_letters_are_ready_too() {
 }
 
 #[tokio::test]
-async fn a_lease_outlasts_a_small_step_but_never_the_longest_lease() {
+async fn a_lease_outlasts_a_small_step_back_but_never_the_longest_lease() {
     let (folder, wall) = (tempfile::tempdir().unwrap(), Wall::new());
     let backend = open(folder.path(), &wall).await;
     let queue = &**backend.queue(QueueRole::Inference).unwrap();
     let id = queue.send(&[Outgoing::now("held")]).await.unwrap();
     let first = take(queue, 1).await.remove(0);
-    // Whoever works on it keeps it.
+    // The worker keeps its lease.
     wall.back(HOUR);
     assert_eq!(take(queue, 1).await, []);
     assert_eq!(queue.stats().await.unwrap().in_flight, 1);
     queue.extend(&first.receipt, LEASE).await.unwrap();
-    // No lease is that long: it is of the time before.
+    // No lease can end this late: it is from before the step.
     wall.back(MAX_VISIBILITY + LEASE * 2);
     assert_eq!(queue.stats().await.unwrap().ready, 1);
     let second = take(queue, 1).await.remove(0);
@@ -108,7 +108,7 @@ async fn a_lease_outlasts_a_small_step_but_never_the_longest_lease() {
 }
 
 #[tokio::test]
-async fn what_is_ready_again_comes_before_what_is_new() {
+async fn messages_that_are_ready_again_come_before_new_ones() {
     let (folder, wall) = (tempfile::tempdir().unwrap(), Wall::new());
     let backend = open(folder.path(), &wall).await;
     let queue = &**backend.queue(QueueRole::Inference).unwrap();
@@ -116,7 +116,7 @@ async fn what_is_ready_again_comes_before_what_is_new() {
     take(queue, 1).await;
     queue.send(&["1", "2", "3"].map(Outgoing::now)).await.unwrap();
     wall.forward(LEASE * 2);
-    // On a queue that never empties it would never be received again.
+    // Behind new messages it would never be received on a queue that never becomes empty.
     assert_eq!(bodies(&take(queue, 1).await), ["left by a dead worker"]);
     for expected in ["1", "2", "3"] {
         assert_eq!(bodies(&take(queue, 1).await), [expected]);
@@ -124,7 +124,7 @@ async fn what_is_ready_again_comes_before_what_is_new() {
 }
 
 #[tokio::test]
-async fn a_notice_of_the_time_before_is_settled() {
+async fn a_notice_from_before_the_step_is_settled() {
     let (folder, wall) = (tempfile::tempdir().unwrap(), Wall::new());
     drop(open(folder.path(), &wall).await);
     let key = "input/01890000-0000-7000-8000-000000000000/source.mp4";

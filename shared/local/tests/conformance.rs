@@ -1,4 +1,4 @@
-//! The suite of all backends, on this one.
+//! The conformance suite on the embedded backend.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ impl Subject for Local {
         let clock = ManualClock::default();
         let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
         let backend = LocalBackend::open(folder.path(), options.clone()).await?;
-        // A second opening shares nothing with the first but the files, as another process would.
+        // Like another process, a second opening shares only the files with the first.
         let peer = LocalBackend::open(folder.path(), options).await?;
         Ok(World { backend, peer, time: Box::new(clock), keep: Box::new(folder) })
     }

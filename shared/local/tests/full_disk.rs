@@ -1,4 +1,4 @@
-//! A disk that is really full. Needs one that may be filled: `mount -t tmpfs -o size=3m tmpfs D`, then
+//! A disk that is really full. Needs a small one: `mount -t tmpfs -o size=3m tmpfs D`, then
 //! `STEREOSPOT_SMALL_DISK=D cargo test -p stereospot-local --test full_disk -- --ignored`.
 
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ async fn a_full_disk_says_so_and_recovers() {
     };
     assert_eq!(error.code(), ErrorCode::Full, "{error:?}");
     assert_eq!(queue.peek(100_000).await.unwrap().len(), sent);
-    // Something else is taken off the disk, and it goes on by itself.
+    // Opening on a full disk succeeds, or fails with the right code.
     let again = LocalBackend::open(folder.path(), Options::default()).await;
     assert!(again.is_ok() || again.is_err_and(|error| error.code() == ErrorCode::Full));
     let how = Receive { max: 10, wait: Duration::ZERO, visibility: None };

@@ -1,4 +1,4 @@
-//! The database's file is moved, deleted or replaced while the stack runs on it.
+//! The database's file is moved, deleted or replaced while in use.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
@@ -16,7 +16,7 @@ async fn open(folder: &Path) -> Result<Backend, Error> {
     LocalBackend::open(folder, Options::default()).await
 }
 
-/// Every kind of call fails, and says what happened and what to do.
+/// Expects that every kind of call fails and reports what happened and what to do.
 async fn all_calls_fail(backend: &Backend) {
     let queue = backend.queue(QueueRole::Chunking).unwrap();
     let job = Job::new(JobId(uuid::Uuid::now_v7()), JobOptions::default(), None, Timestamp::from_secs(1));
@@ -44,7 +44,7 @@ fn now() -> Receive {
 }
 
 #[tokio::test]
-async fn what_is_put_back_goes_on_with_all_that_was_acknowledged() {
+async fn a_file_that_is_put_back_has_everything_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stereospot.db");
     let away = folder.path().join("away.db");
@@ -53,7 +53,7 @@ async fn what_is_put_back_goes_on_with_all_that_was_acknowledged() {
     queue.send(&[Outgoing::now("kept")]).await.unwrap();
     fs::rename(&file, &away).unwrap();
     all_calls_fail(&backend).await;
-    // Another in its place is no better.
+    // A copy in its place does not help.
     fs::copy(&away, &file).unwrap();
     all_calls_fail(&backend).await;
     fs::rename(&away, &file).unwrap();
@@ -63,7 +63,7 @@ async fn what_is_put_back_goes_on_with_all_that_was_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_deleted_one_fails_every_call() {
+async fn a_deleted_file_fails_every_call() {
     let folder = tempfile::tempdir().unwrap();
     let backend = open(folder.path()).await.unwrap();
     fs::remove_file(folder.path().join("stereospot.db")).unwrap();
@@ -71,7 +71,7 @@ async fn a_deleted_one_fails_every_call() {
 }
 
 #[tokio::test]
-async fn nobody_makes_a_new_one_beside_the_objects_of_the_old() {
+async fn no_new_database_is_created_beside_objects_of_a_missing_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stereospot.db");
     let backend = open(folder.path()).await.unwrap();
@@ -80,8 +80,8 @@ async fn nobody_makes_a_new_one_beside_the_objects_of_the_old() {
     let error = open(folder.path()).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::NotFound);
     assert!(error.to_string().contains("put it back; if it is lost"), "{error}");
-    assert!(!file.exists(), "it would take the place of the one that is to be put back");
-    // What the sentence says helps: folders without a file are no objects.
+    assert!(!file.exists(), "a new file would be in the way of the one to put back");
+    // Following the message helps. Empty folders are not objects.
     fs::remove_file(folder.path().join("objects/output/jobs/a/final.mp4")).unwrap();
     drop(open(folder.path()).await.unwrap());
     assert!(file.is_file());

@@ -1,4 +1,4 @@
-//! Opening a data directory, good and bad, and running out of space in it.
+//! Opening data directories, good and bad ones, and running out of space.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
@@ -20,7 +20,7 @@ async fn open(folder: &Path) -> Result<Backend, Error> {
     LocalBackend::open(folder, Options::default()).await
 }
 
-/// The opening is refused with this code and one sentence that names the place and holds these words.
+/// Expects that opening fails with this code and a message of one line that names the folder and contains these words.
 async fn refuses(folder: &Path, code: ErrorCode, words: &str) {
     let error = open(folder).await.unwrap_err();
     let sentence = error.to_string();
@@ -42,7 +42,7 @@ async fn a_new_directory_is_made_with_its_parents() {
 }
 
 #[tokio::test]
-async fn what_was_written_is_there_after_opening_again() {
+async fn everything_written_is_there_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let job = Job::new(JobId(uuid::Uuid::now_v7()), JobOptions::default(), None, Timestamp::from_secs(1));
     {
@@ -89,7 +89,7 @@ async fn a_directory_without_permission_is_refused() {
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).unwrap();
     if fs::write(closed.join("probe"), "x").is_ok() {
-        // Root may write anywhere; a place where nobody may make a folder takes the part of the closed one.
+        // Root may write anywhere, so use a place where not even root may create a folder.
         refuses(Path::new("/proc/closed"), ErrorCode::Unavailable, "can't be used").await;
     } else {
         refuses(&closed, ErrorCode::Denied, "can't be written").await;
@@ -117,7 +117,7 @@ async fn a_damaged_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_damaged_later_says_what_can_be_done() {
+async fn a_database_damaged_later_reports_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stereospot.db");
     {
@@ -127,12 +127,12 @@ async fn a_database_that_is_damaged_later_says_what_can_be_done() {
             queue.send(&[Outgoing::now("x".repeat(1_000))]).await.unwrap();
         }
     }
-    // Nothing of it may lie in the log, which would make up for the damage.
+    // Empty the write-ahead log, which would otherwise hide the damage.
     let options = SqliteConnectOptions::new().filename(&file).busy_timeout(Duration::from_secs(30));
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-    // The pages behind the schema's own first one.
+    // All pages but the first, which holds the schema.
     let mut bytes = fs::read(&file).unwrap();
     let end = bytes.len();
     bytes[4096..end].fill(0xa5);
@@ -146,7 +146,7 @@ async fn a_database_that_is_damaged_later_says_what_can_be_done() {
 }
 
 #[tokio::test]
-async fn a_full_database_says_so_and_recovers() {
+async fn a_full_database_reports_it_and_recovers() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { max_database_bytes: Some(400 * 1024), ..Options::default() };
     let backend = LocalBackend::open(folder.path(), options).await.unwrap();
@@ -163,11 +163,11 @@ async fn a_full_database_says_so_and_recovers() {
     assert_eq!(error.code(), ErrorCode::Full);
     assert!(error.retryable());
     assert!(error.to_string().contains("no space left"), "{error}");
-    // An object whose notification finds no space is not acknowledged either, and says why.
+    // Without space for its notification, an object is not acknowledged either.
     let path = objects::path(&format!("input/{}/source.mp4", "x".repeat(9_000))).unwrap();
     let put = backend.input.store.put(&path, "x".into()).await.map_err(Error::from);
     assert_eq!(put.map(|_| ()).map_err(|error| error.code()), Err(ErrorCode::Full));
-    // What was acknowledged is all there, and taking some away makes space for more.
+    // Everything acknowledged is there, and deleting some of it makes space for more.
     assert_eq!(queue.peek(10_000).await.unwrap().len(), sent);
     let how = Receive { max: 10, wait: Duration::ZERO, visibility: None };
     for message in queue.receive(how).await.unwrap() {
@@ -177,7 +177,7 @@ async fn a_full_database_says_so_and_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_write_that_fails_does_not_take_its_neighbours_along() {
+async fn a_failing_write_does_not_fail_others_in_its_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { max_database_bytes: Some(2 * 1024 * 1024), ..Options::default() };
     let backend = LocalBackend::open(folder.path(), options).await.unwrap();
@@ -185,7 +185,7 @@ async fn one_write_that_fails_does_not_take_its_neighbours_along() {
     let sends: Vec<_> = (0..40)
         .map(|number| {
             let queue = Arc::clone(queue);
-            // Every fourth would need half of all the space there is.
+            // Every fourth message needs half of all the space.
             let body = if number % 4 == 0 { "x".repeat(1024 * 1024) } else { "small".into() };
             tokio::spawn(
                 async move { (number, queue.send(&[Outgoing::now(body)]).await.map_err(|error| error.code())) },
@@ -199,16 +199,16 @@ async fn one_write_that_fails_does_not_take_its_neighbours_along() {
             (number, outcome) => assert!(outcome.is_ok(), "{number}: {outcome:?}"),
         }
     }
-    assert!(large <= 1, "{large} of one megabyte each found place");
+    assert!(large <= 1, "{large} messages of one megabyte fitted in");
     assert_eq!(queue.stats().await.unwrap().ready as usize, 30 + large);
 }
 
 #[tokio::test]
-async fn what_a_broken_off_upload_left_is_removed_after_a_day() {
+async fn files_of_an_interrupted_upload_are_removed_after_a_day() {
     let folder = tempfile::tempdir().unwrap();
     let backend = open(folder.path()).await.unwrap();
     backend.output.store.put(&objects::path("jobs/a/final.mp4").unwrap(), "whole".into()).await.unwrap();
-    // Dropped without an end, as a killed process drops it.
+    // Never completed or aborted, as in a killed process.
     let path = objects::path("jobs/a/big.mp4").unwrap();
     let mut upload = backend.output.store.put_multipart(&path).await.unwrap();
     upload.put_part("half".into()).await.unwrap();

@@ -1,7 +1,7 @@
 //! Several processes on one data directory, killed at any point: nothing acknowledged is lost, nothing deleted comes back.
 //!
-//! The children are this executable again, running the one ignored test below. They report on standard error, line by line,
-//! what was acknowledged to them; what they wrote there before the kill is what counts.
+//! The child processes are this executable, running the ignored test below. They report each acknowledgement as a line on standard
+//! error; the test compares what they reported before the kill with what is stored.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
@@ -28,7 +28,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn killed_processes_lose_nothing_and_bring_nothing_back() {
     let folder = tempfile::tempdir().unwrap();
     let (mut sent, mut deleting, mut deleted) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    // Killed after so many reports, so that the kills fall on all steps of the loop.
+    // Different numbers of reports before each kill, so that the kills hit all steps of the loop.
     for round in 0..6 {
         let children: Vec<_> =
             (0..3).map(|number| (start("churn", folder.path()), 20 + round * 7 + number * 11)).collect();
@@ -54,9 +54,9 @@ fn killed_processes_lose_nothing_and_bring_nothing_back() {
         queue.peek(100_000).await.unwrap().into_iter().map(|message| message.id).collect()
     });
     let lost: Vec<&String> = sent.iter().filter(|id| !left.contains(*id) && !deleting.contains(*id)).collect();
-    assert_eq!(lost, Vec::<&String>::new(), "acknowledged, and gone without a delete");
+    assert_eq!(lost, Vec::<&String>::new(), "acknowledged, but gone without a delete");
     let back: Vec<&String> = deleted.intersection(&left).collect();
-    assert_eq!(back, Vec::<&String>::new(), "deleted, and there again");
+    assert_eq!(back, Vec::<&String>::new(), "deleted, but there again");
     is_sound(folder.path());
 }
 
@@ -73,7 +73,7 @@ fn killed_processes_lose_no_notification() {
         put.extend(watchers.into_iter().flat_map(|watcher| watcher.join().unwrap()));
     }
     assert!(put.len() > 50, "only {} objects were put before the kills", put.len());
-    // An hour later a process opens the directory and finds what the dead ones left.
+    // An hour later another process opens the directory and settles the notices of the dead ones.
     let later = ManualClock::at(SystemClock.now().plus(HOUR));
     let (exist, announced) = with(folder.path(), later, async |backend| {
         let exist: BTreeSet<String> =
@@ -87,11 +87,11 @@ fn killed_processes_lose_no_notification() {
         (exist, announced)
     });
     let lost: Vec<&String> = put.iter().filter(|key| !exist.contains(*key)).collect();
-    assert_eq!(lost, Vec::<&String>::new(), "acknowledged, and not there");
+    assert_eq!(lost, Vec::<&String>::new(), "acknowledged, but missing");
     let silent: Vec<&String> = exist.iter().filter(|key| !announced.contains_key(*key)).collect();
-    assert_eq!(silent, Vec::<&String>::new(), "there, and never announced");
+    assert_eq!(silent, Vec::<&String>::new(), "there, but without a message");
     let made_up: Vec<&String> = announced.keys().filter(|key| !exist.contains(*key)).collect();
-    assert_eq!(made_up, Vec::<&String>::new(), "announced, and not there");
+    assert_eq!(made_up, Vec::<&String>::new(), "with a message, but missing");
     is_sound(folder.path());
 }
 
@@ -123,7 +123,7 @@ fn of_four_processes_exactly_one_deletes_each_message() {
     assert_eq!(left, []);
 }
 
-/// Opens the directory in this process.
+/// Opens the directory in this process and runs `ask`.
 fn with<T>(folder: &Path, clock: impl Clock, ask: impl AsyncFnOnce(Backend) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -153,7 +153,7 @@ fn start(task: &str, folder: &Path) -> Child {
         .unwrap()
 }
 
-/// Reads the child's reports and kills it (SIGKILL) after so many; returns all that it reported.
+/// Kills the child (SIGKILL) after this many reports. Returns all its reports.
 fn kill_after(mut child: Child, reports: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for line in BufReader::new(child.stderr.take().unwrap()).lines() {
@@ -163,7 +163,11 @@ fn kill_after(mut child: Child, reports: usize) -> Vec<String> {
         }
     }
     let ended = child.wait().unwrap();
-    assert!(lines.len() >= reports || ended.success(), "a child ended by itself: {ended}, {:?}", lines.last());
+    assert!(
+        lines.len() >= reports || ended.success(),
+        "a child ended before it was killed: {ended}, {:?}",
+        lines.last()
+    );
     // The kill may have cut the last line short.
     if !ended.success() && lines.last().is_some_and(|line| line.len() < "sent ".len() + 36) {
         lines.pop();
@@ -189,7 +193,7 @@ fn child() {
     });
 }
 
-/// Sends, receives and deletes for ever.
+/// Sends, receives and deletes until killed.
 async fn churn(backend: Backend) {
     let queue = backend.queue(ROLE).unwrap();
     loop {
@@ -207,7 +211,7 @@ async fn churn(backend: Backend) {
     }
 }
 
-/// Puts sources for ever.
+/// Puts sources until killed.
 async fn put_sources(backend: &Backend) {
     for number in 0_u64.. {
         let at: Timestamp = backend.clock.now();

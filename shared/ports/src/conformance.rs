@@ -1,7 +1,7 @@
-//! One suite for all backends: what the traits' docs promise, as cases that run on any of them.
+//! One test suite for all backends: the guarantees in the traits' docs, as cases.
 //!
-//! A backend's tests implement [`Subject`] and assert on the [`Report`] of [`run_all`]: nothing failed, what was skipped is
-//! known, and as many cases were looked at as [`CASES`] has.
+//! A backend's tests implement [`Subject`] and assert on the [`Report`] of [`run_all`]: no case failed, the skipped ones are those
+//! expected, and [`Report::total`] is [`number_of_cases`].
 
 use std::any::Any;
 use std::fmt;
@@ -30,34 +30,31 @@ pub trait Subject: Send + Sync {
     async fn fresh(&self) -> Result<World, Error>;
 }
 
-/// Lets time pass for one backend.
+/// Lets time pass for a backend.
 #[async_trait]
 pub trait Passing: Send + Sync {
-    /// Lets so much time pass on the backend's clock, by turning or by waiting.
+    /// Lets this much time pass on the backend's clock, by moving it forward or by waiting.
     ///
     /// # Errors
-    /// The reason why it can't: the case is then skipped.
+    /// The reason if it can't. The case is then skipped.
     async fn pass(&self, time: Duration) -> Result<(), String>;
 }
 
-/// One case's surroundings.
+/// The backend that a case runs on.
 pub struct World {
-    /// The backend.
     pub backend: Backend,
-    /// The same backend through a second opening, as another process has it; a clone where there is no other way.
+    /// The same backend opened a second time, like in another process; a clone if it can't be opened twice.
     pub peer: Backend,
-    /// Its time.
     pub time: Box<dyn Passing>,
-    /// What must live as long as the case, such as a folder.
+    /// Dropped after the case, such as a temporary folder.
     pub keep: Box<dyn Any + Send + Sync>,
 }
 
-/// One thing that every backend must do.
+/// One guarantee that every backend must give.
 #[derive(Clone, Copy)]
 pub struct Case {
-    /// What it is, in snake case.
+    /// The name of the function.
     pub name: &'static str,
-    /// Tries it.
     pub run: for<'w> fn(&'w World) -> BoxFuture<'w, Result<(), Stop>>,
 }
 
@@ -70,9 +67,9 @@ impl fmt::Debug for Case {
 /// Why a case did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    /// The backend did something else.
+    /// The backend behaved differently.
     Failed(String),
-    /// It can't be tried on this backend.
+    /// The case can't run on this backend.
     Skipped(String),
 }
 
@@ -88,19 +85,16 @@ impl From<object_store::Error> for Stop {
     }
 }
 
-/// What became of the cases.
+/// The names of the cases by result, with the reason for skipped and failed ones.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Those that passed.
     pub passed: Vec<&'static str>,
-    /// Those that could not be tried, and why.
     pub skipped: Vec<(&'static str, String)>,
-    /// Those that failed, and how.
     pub failed: Vec<(&'static str, String)>,
 }
 
 impl Report {
-    /// How many cases were looked at.
+    /// The number of cases that passed, were skipped or failed.
     #[must_use]
     pub fn total(&self) -> usize {
         self.passed.len() + self.skipped.len() + self.failed.len()
@@ -111,13 +105,13 @@ impl Report {
 pub const CASES: &[&[Case]] =
     &[queues::CASES, leases::CASES, jobs::CASES, locks::CASES, reassembly::CASES, objects::CASES];
 
-/// How many cases the suite has.
+/// The number of cases in the suite.
 #[must_use]
 pub fn number_of_cases() -> usize {
     CASES.iter().map(|part| part.len()).sum()
 }
 
-/// Runs every case, each on a backend of its own, one after another.
+/// Runs every case on a new backend, one after the other.
 pub async fn run_all(subject: &dyn Subject) -> Report {
     let mut report = Report::default();
     for case in CASES.iter().copied().flatten() {
@@ -130,7 +124,7 @@ pub async fn run_all(subject: &dyn Subject) -> Report {
     report
 }
 
-/// Longest that any case may take: a backend that hangs fails, it does not stop the suite.
+/// Time limit of a case, so that a backend that hangs fails instead of stopping the suite.
 const LONGEST: Duration = Duration::from_secs(60);
 
 async fn run(subject: &dyn Subject, case: &Case) -> Result<(), Stop> {
@@ -143,7 +137,7 @@ async fn run(subject: &dyn Subject, case: &Case) -> Result<(), Stop> {
     }
 }
 
-/// Names cases after the functions that try them.
+/// Makes a case of each function, with the function's name.
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => {
         pub(super) const CASES: &[super::Case] =
@@ -162,21 +156,21 @@ fn same<T: PartialEq + fmt::Debug>(what: &str, got: T, wanted: T) -> Outcome {
     Err(Stop::Failed(format!("{what}: got {got:?}, wanted {wanted:?}")))
 }
 
-/// Fails unless it holds.
+/// Fails unless the condition holds.
 fn holds(what: &str, holds: bool) -> Outcome {
     if holds { Ok(()) } else { Err(Stop::Failed(what.into())) }
 }
 
-/// Fails unless the call was refused with this code.
+/// Fails unless the call failed with this code.
 fn refused<T: fmt::Debug>(what: &str, got: crate::Result<T>, code: crate::ErrorCode) -> Outcome {
     same(what, got.map(|value| format!("{value:?}")).map_err(|error| error.code()), Err(code))
 }
 
-/// The lease that cases take; [`World::expire`] outlasts it.
+/// The lease that cases take. [`World::expire`] waits longer.
 const LEASE: Duration = Duration::from_secs(2);
 
 impl World {
-    /// Lets time pass, or skips the case.
+    /// Lets time pass; skips the case if the backend can't.
     async fn pass(&self, time: Duration) -> Outcome {
         self.time.pass(time).await.map_err(Stop::Skipped)
     }
@@ -186,7 +180,7 @@ impl World {
         self.pass(LEASE + Duration::from_millis(1500)).await
     }
 
-    /// This backend or its other opening, by turns.
+    /// Alternates between the backend and its peer.
     fn side(&self, number: usize) -> &Backend {
         if number.is_multiple_of(2) { &self.backend } else { &self.peer }
     }
@@ -200,12 +194,12 @@ impl World {
     }
 }
 
-/// Up to `max` messages, leased for [`LEASE`]; does not wait long.
+/// Receives up to `max` messages for [`LEASE`] without waiting.
 async fn take(queue: &dyn WorkQueue, max: usize) -> Result<Vec<Message>, Stop> {
     Ok(queue.receive(Receive { max, wait: Duration::ZERO, visibility: Some(LEASE) }).await?)
 }
 
-/// Exactly one message, or the case fails.
+/// Receives one message; fails without one.
 async fn take_one(queue: &dyn WorkQueue) -> Result<Message, Stop> {
     let mut messages = take(queue, 1).await?;
     same("number of messages received", messages.len(), 1)?;
@@ -218,7 +212,7 @@ async fn send_one(queue: &dyn WorkQueue, body: &str) -> Result<String, Stop> {
     Ok(ids[0].clone())
 }
 
-/// The bodies on a queue, sorted, without touching them.
+/// The bodies of all messages on a queue, sorted. Only peeks.
 async fn bodies(queue: &dyn WorkQueue) -> Result<Vec<String>, Stop> {
     let mut bodies: Vec<String> = queue.peek(1000).await?.into_iter().map(|message| message.body).collect();
     bodies.sort();

@@ -1,38 +1,38 @@
-//! Why a backend could not do what was asked.
+//! The error of every backend.
 
 use std::error::Error as StdError;
 use std::{fmt, io};
 
 pub use stereospot_domain::ErrorCode;
 
-/// A backend's error: a code, a sentence for people, and the library's own error as its source.
+/// A backend's error: a code, a readable sentence, and the library's error as its source.
 pub struct Error {
     code: ErrorCode,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// A backend's answer.
+/// A backend's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error of our own.
+    /// An error without a source.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), source: None }
     }
 
-    /// An error that a library's error caused.
+    /// An error caused by another error.
     pub fn with(code: ErrorCode, message: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
         Self { code, message: message.into(), source: Some(Box::new(source)) }
     }
 
-    /// What kind of failure.
+    /// The kind of failure.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         self.code
     }
 
-    /// True when the same call may succeed later, unchanged.
+    /// True if the same call may succeed later.
     #[must_use]
     pub fn retryable(&self) -> bool {
         matches!(self.code, ErrorCode::Throttled | ErrorCode::Unavailable | ErrorCode::Full | ErrorCode::Internal)
@@ -74,13 +74,13 @@ impl From<object_store::Error> for Error {
             Object::InvalidPath { .. } => (ErrorCode::Invalid, "not a valid object key".into()),
             _ if is_full(&error) => (ErrorCode::Full, "no space left for objects: free some".into()),
             _ => match of_ours(&error) {
-                // The notification of the object failed: what that means for the caller is said already.
+                // The object's notification failed: its error already has the right code and message.
                 Some(ours) => (ours.code, ours.message.clone()),
                 None => (ErrorCode::Internal, "the object store failed".into()),
             },
         };
         let cause = match &error {
-            // The path is said already.
+            // The message already names the path, so take only what caused the error.
             Object::NotFound { source, .. }
             | Object::AlreadyExists { source, .. }
             | Object::Precondition { source, .. }
@@ -96,7 +96,7 @@ impl From<object_store::Error> for Error {
     }
 }
 
-/// An object store's error in words. Its own types say a path once for each of their layers.
+/// The text of an object store's error, made by [`chain`]: the store's own types repeat the path on every layer.
 #[derive(Debug)]
 struct Cause(String);
 
@@ -108,7 +108,7 @@ impl fmt::Display for Cause {
 
 impl StdError for Cause {}
 
-/// An error with its causes, without those that it has said itself.
+/// An error's message followed by those of its causes, each only if the text does not contain it yet.
 #[must_use]
 pub fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
@@ -123,7 +123,7 @@ pub fn chain(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
-/// The first error of ours in the chain of causes.
+/// The first [`Error`] in the chain of causes.
 fn of_ours<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -135,7 +135,7 @@ fn of_ours<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
     None
 }
 
-/// True when a full disk is anywhere in the chain of causes.
+/// True if the first I/O error in the chain of causes is a full disk.
 #[must_use]
 pub fn is_full(error: &(dyn StdError + 'static)) -> bool {
     let mut cause = Some(error);
@@ -148,7 +148,7 @@ pub fn is_full(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
-/// The code of an error of the operating system.
+/// The code of an operating system's error.
 #[must_use]
 pub fn io_code(kind: io::ErrorKind) -> ErrorCode {
     use io::ErrorKind::*;

@@ -69,7 +69,7 @@ impl fmt::Display for Note {
 pub struct Service {
     /// `media-worker`, `video-worker` …
     pub name: String,
-    /// How many tasks it should have.
+    /// The number of tasks that the platform aims for.
     pub desired: u32,
     /// 0 running of 0 desired is normal while queues are empty.
     pub running: u32,
@@ -135,20 +135,20 @@ pub trait Fleet: fmt::Debug + Send + Sync + 'static {
     /// The pipeline's services that exist, sorted by name. One that is not deployed is left out, and is no error.
     ///
     /// # Errors
-    /// When the platform can't be asked.
+    /// If the platform can't be reached.
     async fn services(&self) -> Result<Vec<Service>>;
 
     /// Sets how many tasks a service should have. Returns before the tasks start or stop: see [`Fleet::services`]. The same
     /// number again changes nothing. The platform may change the number again: see [`Scaled::warning`].
     ///
     /// # Errors
-    /// [`ErrorCode::NotFound`] when there is no such service.
+    /// [`ErrorCode::NotFound`] if the service does not exist.
     async fn scale(&self, service: &str, desired: u32) -> Result<Scaled>;
 
     /// Gives a service at least one task. Changes nothing if it should have one already.
     ///
     /// # Errors
-    /// [`ErrorCode::NotFound`] when there is no such service.
+    /// [`ErrorCode::NotFound`] if the service does not exist.
     async fn force_one(&self, service: &str) -> Result<Scaled> {
         let services = self.services().await?;
         let found = services.into_iter().find(|found| found.name == service).ok_or_else(|| unknown(service))?;

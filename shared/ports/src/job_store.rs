@@ -8,36 +8,30 @@ use stereospot_domain::{Job, JobId, JobStatus, Lock, SegmentCompletion, Timestam
 
 use crate::error::Result;
 
-/// A part of a list. Pass `next` to get the part after it.
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {
-    /// The entries.
     pub items: Vec<T>,
-    /// Where to go on; absent at the end.
+    /// The cursor of the next page; absent on the last.
     pub next: Option<String>,
 }
 
-/// A change of a job's row, guarded by the statuses it may start from.
+/// A change of a job's row, which only happens if the current status is one of `from`. Absent fields keep their value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
-    /// The status to set.
     pub to: JobStatus,
-    /// The statuses it may be set from; they stand in the write's condition.
+    /// The condition of the write.
     pub from: Vec<JobStatus>,
-    /// Set too, in the same write, where present.
     pub total_segments: Option<u32>,
-    /// As above.
     pub completed_at: Option<Timestamp>,
-    /// As above.
     pub uploaded_at: Option<Timestamp>,
-    /// As above.
     pub source_file_size_bytes: Option<u64>,
-    /// As above. A transition to anything but `failed` clears it.
+    /// A transition to any status but `failed` clears the row's error.
     pub error: Option<String>,
 }
 
 impl Transition {
-    /// To a status, from those that the rules allow.
+    /// To a status, from the statuses in [`JobStatus::may_follow`].
     #[must_use]
     pub fn to(to: JobStatus) -> Self {
         Self {
@@ -57,85 +51,86 @@ impl Transition {
         Self { error: Some(error.into()), ..Self::to(JobStatus::Failed) }
     }
 
-    /// To `completed`, at a time.
+    /// To `completed`, with the time.
     #[must_use]
     pub fn completed(at: Timestamp) -> Self {
         Self { completed_at: Some(at), ..Self::to(JobStatus::Completed) }
     }
 }
 
-/// What became of a transition.
+/// The result of a transition.
 #[expect(clippy::large_enum_variant, reason = "made once a call; a box would show in every match")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Transitioned {
-    /// The row was changed; here it is.
+    /// The row after the change.
     Changed(Job),
-    /// The row is in none of the statuses; nothing was changed.
+    /// The row has this status, which is not in `from`; nothing was changed.
     Refused(JobStatus),
-    /// There is no such row.
+    /// The row does not exist.
     Missing,
 }
 
-/// What became of an attempt to acquire the reassembly lock.
+/// The result of an attempt to acquire the reassembly lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acquired {
     /// The caller holds it until its lease ends.
     Yes,
-    /// Somebody else holds it: until then, or for ever where the holder gave no lease.
+    /// Another owner holds it until this time; `None` if it holds the lock without a lease, which never runs out.
     Held(Option<Timestamp>),
-    /// There is no lock to acquire.
+    /// The lock does not exist.
     Missing,
 }
 
-/// The job store. Every read is of what was last written (strongly consistent).
+/// The job store. Reads are strongly consistent: they return what was last written. Every method fails if the backend can't be
+/// reached.
 #[async_trait]
 pub trait JobStore: fmt::Debug + Send + Sync + 'static {
-    /// Makes a job's row.
+    /// Creates a job's row.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::Conflict`] when it exists.
+    /// [`crate::ErrorCode::Conflict`] if it exists.
     async fn create(&self, job: &Job) -> Result<()>;
 
     /// A job's row.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn get(&self, job_id: JobId) -> Result<Option<Job>>;
 
-    /// Jobs of a status, newest first, at most `limit` of them.
+    /// Jobs of a status, newest first, at most `limit`.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::Invalid`] for a cursor that is none.
+    /// [`crate::ErrorCode::Invalid`] if the cursor is not from this list.
     async fn list(&self, status: JobStatus, cursor: Option<&str>, limit: usize) -> Result<Page<Job>>;
 
-    /// Changes a row in one conditional write.
+    /// Changes a row in one conditional write. A refused transition is not an error.
     ///
     /// # Errors
-    /// When the backend can't be asked. A refused transition is no error.
+    /// If the backend can't be reached.
     async fn transition(&self, job_id: JobId, transition: &Transition) -> Result<Transitioned>;
 
-    /// Records that the source arrived, whatever the status.
+    /// Records that the source is uploaded. Works in every status.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::NotFound`] when there is no such job.
+    /// [`crate::ErrorCode::NotFound`] if the job does not exist.
     async fn set_uploaded(&self, job_id: JobId, at: Timestamp, bytes: u64) -> Result<()>;
 
-    /// Records a completion; writing the same segment again replaces it.
+    /// Records a completion, replacing an earlier one of the same segment.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn put_completion(&self, completion: &SegmentCompletion) -> Result<()>;
 
-    /// How many segments of the job have a completion.
+    /// The number of the job's segments that have a completion.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn count_completions(&self, job_id: JobId) -> Result<u32>;
 
-    /// Completions of a job by segment index, at most `limit` of them.
+    /// Completions of a job in order of segment index, at most `limit`.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::Invalid`] for a cursor that is none.
+    /// [`crate::ErrorCode::Invalid`] if the cursor is not from this list.
     async fn list_completions(
         &self,
         job_id: JobId,
@@ -143,75 +138,74 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<SegmentCompletion>>;
 
-    /// Removes every completion that the job has when it is called, in as many batches as it takes; says how many. One that is
-    /// recorded meanwhile may stay. Where it stops half way some are gone and some are not: calling it again removes the rest, and
-    /// once nothing is left it does nothing.
+    /// Removes every completion that the job has at the time of the call, in batches, and returns how many. A completion recorded
+    /// meanwhile may stay. After a failure some may be gone; calling it again removes the rest.
     ///
     /// # Errors
-    /// When the backend can't be asked, or did not take all of it in time.
+    /// If the backend can't be reached or did not finish in time.
     async fn delete_completions(&self, job_id: JobId) -> Result<u32>;
 
-    /// Removes the completion of one segment, whose output is gone. Does nothing when there is none.
+    /// Removes the completion of one segment, if it exists: for a segment whose output object is gone.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn delete_completion(&self, job_id: JobId, segment_index: u32) -> Result<()>;
 
     /// The job's lock.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn lock(&self, job_id: JobId) -> Result<Option<Lock>>;
 
-    /// Creates the lock; false when it exists. Of any number of callers exactly one gets true.
+    /// Creates the lock; false if it exists. Of several concurrent callers exactly one gets true.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn create_lock(&self, job_id: JobId, now: Timestamp) -> Result<bool>;
 
-    /// Sets `triggered_at` to `now` (or just after `observed`, where `now` is no later: it always changes) provided it still is
-    /// `observed`; false when it isn't. Of any number of callers that
-    /// observed the same value exactly one gets true: it may send the message again.
+    /// Compare-and-set: changes `triggered_at` from `observed` to `now`; false if it is no longer `observed`. If `now` is not later
+    /// than `observed`, it sets the next millisecond after `observed`, so that the value always changes. Of several callers with
+    /// the same `observed` exactly one gets true and may send the message again.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn retrigger_lock(&self, job_id: JobId, observed: Timestamp, now: Timestamp) -> Result<bool>;
 
-    /// Takes the lock for `lease`, when nobody holds it or the holder's lease has ended. The same owner may take it again.
+    /// Acquires the lock until `now + lease`, if it is free, its lease has run out, or `owner` holds it already.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn acquire_lock(&self, job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Result<Acquired>;
 
-    /// Holds the lock for `lease` from `now` on; false when the caller no longer holds it.
+    /// Extends the lease to `now + lease`; false if `owner` does not hold the lock.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn renew_lock(&self, job_id: JobId, owner: &str, now: Timestamp, lease: Duration) -> Result<bool>;
 
-    /// Lets go of the lock, so that the next message can acquire it; false when the caller no longer holds it.
+    /// Releases the lock, so that the next message can acquire it; false if `owner` does not hold it.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn release_lock(&self, job_id: JobId, owner: &str) -> Result<bool>;
 
-    /// Takes a dead holder's mark off the lock, provided `reassembly_started_at` still is `observed`; false when it isn't.
+    /// Frees the lock of a dead holder; false if `reassembly_started_at` is not `observed`.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn reset_lock(&self, job_id: JobId, observed: Timestamp) -> Result<bool>;
 
-    /// Removes the lock; false when there was none.
+    /// Removes the lock; false if it did not exist.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn delete_lock(&self, job_id: JobId) -> Result<bool>;
 }
 
-/// All completions of a job, page by page.
+/// Reads all completions of a job, page by page.
 ///
 /// # Errors
-/// As [`JobStore::list_completions`].
+/// Like [`JobStore::list_completions`].
 pub async fn all_completions(jobs: &dyn JobStore, job_id: JobId) -> Result<Vec<SegmentCompletion>> {
     let mut all = Vec::new();
     let mut cursor: Option<String> = None;

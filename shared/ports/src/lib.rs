@@ -1,9 +1,9 @@
-//! What a backend must offer: queues, a job store, objects and a clock.
+//! The interface of a backend: queues, a job store, objects and a clock.
 //!
-//! Each trait's methods say what they guarantee. Everything above (workers, control plane) is written against these traits
-//! only; a binary chooses the backend. Objects have no trait of ours: they are [`object_store::ObjectStore`].
+//! Each trait documents what its methods guarantee. Workers and control plane use only these traits; a program chooses the backend.
+//! Objects need no trait of ours: they use [`object_store::ObjectStore`].
 //!
-//! Invariant: no type of a backend's library stands in a signature here.
+//! Invariant: no signature here contains a type of a backend's library.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,9 +34,9 @@ pub use job_store::JobStore;
 pub use log_source::LogSource;
 pub use work_queue::WorkQueue;
 
-/// Tells the time. Tests hand in one that they turn themselves.
+/// A source of time. Tests pass one that they set.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// Now, near the wall's time.
+    /// The current time, close to the wall clock's.
     fn now(&self) -> Timestamp;
 
     /// How far the wall clock is ahead of this one, in milliseconds; negative when it was set back.
@@ -56,30 +56,27 @@ impl Clock for SystemClock {
     }
 }
 
-/// One backend: everything that workers and control plane touch. Cheap to clone.
+/// A backend: everything outside the process that workers and control plane use. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Backend {
     pub kind: BackendKind,
-    /// Every queue that exists, the dead-letter queues among them. One that is absent is not deployed.
+    /// Every deployed queue, with the dead-letter queues.
     pub queues: BTreeMap<QueueName, Arc<dyn WorkQueue>>,
-    /// Jobs, completions and locks.
     pub jobs: Arc<dyn JobStore>,
     /// Sources and segments. Creating an object sends the notification that S3 would send.
     pub input: Bucket,
-    /// Converted segments and results. As above.
+    /// Converted segments and results. Creating an object sends a notification, too.
     pub output: Bucket,
-    /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
-/// One bucket of objects.
+/// A bucket of objects.
 #[derive(Debug, Clone)]
 pub struct Bucket {
-    /// Its name, as it stands in notifications and URIs.
+    /// The name in notifications and URIs.
     pub name: String,
     /// Scheme of its URIs: `s3` or `local`.
     pub scheme: &'static str,
-    /// The objects.
     pub store: Arc<dyn ObjectStore>,
 }
 
@@ -92,18 +89,18 @@ impl Bucket {
 }
 
 impl Backend {
-    /// The queue of a role.
+    /// The main queue of a role.
     ///
     /// # Errors
-    /// [`ErrorCode::NotFound`] when it is not deployed.
+    /// [`ErrorCode::NotFound`] if it is not deployed.
     pub fn queue(&self, role: QueueRole) -> Result<&Arc<dyn WorkQueue>> {
         self.queue_named(QueueName::main(role))
     }
 
-    /// Any queue by name.
+    /// The queue of a name, main or dead-letter.
     ///
     /// # Errors
-    /// [`ErrorCode::NotFound`] when it is not deployed.
+    /// [`ErrorCode::NotFound`] if it is not deployed.
     pub fn queue_named(&self, name: QueueName) -> Result<&Arc<dyn WorkQueue>> {
         self.queues
             .get(&name)

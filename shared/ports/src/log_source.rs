@@ -1,7 +1,7 @@
-//! Log lines of a job, wherever its workers write them.
+//! Searches the log lines of a job.
 //!
-//! Also what can be read out of such a line without asking anybody: its time, its job, its segment ([`mod@line`]), and the event
-//! that it tells of ([`mod@derive`]). That is how a deployment whose workers send no events is watched.
+//! Also parses a line: its time, job and segment ([`mod@line`]), and the event that it reports ([`mod@derive`]). That is how a
+//! deployment is watched whose workers send no events.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,27 +19,27 @@ pub mod memory;
 
 /// Most lines that one search returns.
 pub const MAX_LINES: usize = 10_000;
-/// So many are asked for where nobody says otherwise.
+/// Default number of lines.
 pub const USUAL_LINES: usize = 1_000;
-/// A job's window is wider by this on both sides.
+/// A job's time window is extended by this on both sides.
 const MARGIN: Duration = Duration::from_secs(600);
 
-/// What to look for.
+/// What to search for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Search {
-    /// Lines whose text holds `job_id=` and this id. Absent: every line that names a job, to derive events from.
+    /// Lines with `job_id=` and this id. Absent: every line that names a job, to derive events from.
     pub job_id: Option<JobId>,
-    /// From this time on.
+    /// Inclusive.
     pub from: Timestamp,
-    /// Up to this time, itself included.
+    /// Inclusive.
     pub until: Timestamp,
-    /// At most so many lines, 1 to [`MAX_LINES`].
+    /// Most lines to return, 1 to [`MAX_LINES`].
     pub limit: usize,
 }
 
 impl Search {
-    /// A job's lines, from just before it was made until just after it ended, or `now` while it goes on. The margin makes up
-    /// for clocks that differ, and for lines written after the end.
+    /// The lines of a job, from shortly before its creation until shortly after its end, or until `now` if it has not ended. The
+    /// margin allows for clocks that differ and for lines written after the end.
     #[must_use]
     pub fn of(job: &Job, now: Timestamp) -> Self {
         let ended = job.completed_at.filter(|_| job.status.is_final());
@@ -51,7 +51,7 @@ impl Search {
         }
     }
 
-    /// True when the line is one of those looked for, its time aside.
+    /// True if the line matches, apart from its time.
     #[must_use]
     pub fn wants(&self, text: &str) -> bool {
         match (self.job_id, line::parse(text).job_id) {
@@ -60,7 +60,7 @@ impl Search {
         }
     }
 
-    /// Refuses a search that no source can do; sources call it first.
+    /// Refuses an invalid search. Sources call it first.
     ///
     /// # Errors
     /// [`ErrorCode::Invalid`] for a limit out of range or a window that ends before it begins.
@@ -78,59 +78,57 @@ impl Search {
     }
 }
 
-/// One log line.
+/// A log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// When it was written, by its writer's clock.
+    /// By the writer's clock.
     pub time: Timestamp,
-    /// The log group or file it stands in.
+    /// The log group or file.
     pub source: String,
-    /// The stream within the group, usually one per task; empty where there are none.
+    /// The stream within the log group, usually one per task; empty for files.
     pub stream: String,
-    /// The whole line.
     pub text: String,
 }
 
-/// Where a search stands.
+/// The progress of a search.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Log groups or files that are searched.
     pub searched: Vec<String>,
-    /// Lines found so far; more may come.
+    /// Lines found so far.
     pub lines_found: u64,
-    /// Bytes read so far. On CloudWatch this is what is paid for.
+    /// Bytes read so far. CloudWatch charges for these.
     pub bytes_scanned: u64,
-    /// True once nothing more will come.
     pub is_done: bool,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    /// The lines, oldest first.
+    /// Oldest first.
     pub lines: Vec<Line>,
-    /// False when there are more lines than the limit: those returned are then the oldest.
+    /// False if more lines match than the limit. `lines` then holds the oldest.
     pub is_whole: bool,
     /// Log groups or files that were searched.
     pub searched: Vec<String>,
-    /// Those that should be there and are not, each with the reason in words.
+    /// Log groups or files that could not be searched, each with the reason as a sentence.
     pub missing: Vec<String>,
-    /// Bytes read in all.
+    /// Bytes read in total.
     pub bytes_scanned: u64,
 }
 
-/// Finds log lines. It only reads.
+/// Searches log lines. It only reads.
 #[async_trait]
 pub trait LogSource: fmt::Debug + Send + Sync + 'static {
     /// The lines of a job, or of all jobs, within a time window, oldest first.
     ///
-    /// `progress` is told whenever more is known. Dropping the future cancels the search, also at the backend where it would
-    /// go on and cost: nothing needs to be called. A source that is missing is named in [`Found::missing`]; the others are
-    /// searched all the same. A line may be missing for some minutes after it was written, where the backend takes so long.
+    /// Updates `progress` during the search. Dropping the future cancels the search, also at the backend, where it would go on and
+    /// cost money. [`Found::missing`] names missing sources; the others are still searched. The backend may take some minutes until
+    /// a search finds a new line.
     ///
     /// # Errors
-    /// [`ErrorCode::Invalid`] as [`Search::check`]; [`ErrorCode::NotFound`] when not a single group or file is there; otherwise when the
-    /// backend can't be asked.
+    /// [`ErrorCode::Invalid`] like [`Search::check`]; [`ErrorCode::NotFound`] if no log group or file exists. Also fails if the
+    /// backend can't be reached.
     async fn lines(&self, search: &Search, progress: &watch::Sender<Progress>) -> Result<Found>;
 }
 

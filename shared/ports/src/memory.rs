@@ -1,7 +1,7 @@
-//! The reference backend: everything in memory, time as the test turns it.
+//! The reference backend: everything in memory, with a clock that the test sets.
 //!
-//! It is written to be read beside the traits' docs: each step under one lock, no index, no cleverness. The conformance suite
-//! runs on it first, so that a case which the reference fails is a flaw of the case.
+//! It is as simple as possible, so that it can be compared with the traits' docs: one lock, no indexes. The conformance suite runs
+//! on it first; a case that the reference fails is a flaw of the case.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ mod job_store;
 mod outbox;
 mod queue;
 
-/// After so many receivings the next one dead-letters a message.
+/// A message received this many times is dead-lettered by the next receive.
 pub const MAX_RECEIVES: u32 = 5;
 
-/// A clock that stands until it is turned. Clones show the same time.
+/// A clock that only [`ManualClock::advance`] moves. Clones show the same time.
 #[derive(Debug, Clone)]
 pub struct ManualClock {
     now: Arc<AtomicI64>,
@@ -37,13 +37,13 @@ impl ManualClock {
         Self { now: Arc::new(AtomicI64::new(now.as_millis())), turned: watch::Sender::new(()) }
     }
 
-    /// Turns it forward.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.now.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
         self.turned.send_replace(());
     }
 
-    /// Changes whenever the clock is turned.
+    /// Notifies whenever the clock moves.
     #[must_use]
     pub fn turned(&self) -> watch::Receiver<()> {
         self.turned.subscribe()
@@ -51,7 +51,7 @@ impl ManualClock {
 }
 
 impl Default for ManualClock {
-    /// Shows a day in 2026.
+    /// A day in 2026.
     fn default() -> Self {
         Self::at(Timestamp::from_secs(1_780_000_000))
     }
@@ -77,7 +77,7 @@ pub fn backend(clock: &ManualClock) -> Backend {
     backend_with(clock, QueueRole::PIPELINE)
 }
 
-/// As [`backend`], with the queues of these roles.
+/// Like [`backend`], with the queues of these roles.
 #[must_use]
 pub fn backend_with(clock: &ManualClock, roles: &[QueueRole]) -> Backend {
     let state = queue::State::new(clock.clone(), MAX_RECEIVES);

@@ -1,10 +1,9 @@
-//! Objects that announce themselves: creating one sends the message that S3 would send.
+//! Object notifications for backends without S3: creating an object sends the message that S3 would send.
 //!
-//! S3 does this itself. The backends without S3 wrap their store in [`NotifyingStore`], so that the rules, the bodies and the
-//! order of steps stand here once.
+//! These backends wrap their store in [`NotifyingStore`], which holds the rules, the bodies and the order of steps for all of them.
 //!
-//! Invariant: the intention is recorded before the object appears and turned into a message before the creation is
-//! acknowledged. So an acknowledged object has its message, and after a crash in between an [`Outbox`] knows what to send.
+//! Invariant: a notice is recorded before the object appears and becomes a message before the creation is acknowledged. So every
+//! acknowledged object has its message, and after a crash the [`Outbox`] knows what to send.
 
 use std::fmt;
 use std::ops::Range;
@@ -22,7 +21,7 @@ use stereospot_domain::{QueueRole, message};
 
 use crate::error::Result;
 
-/// Which of the two buckets: each has its own rules.
+/// One of the two buckets. Each has its own notification rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
     /// Sources and segments.
@@ -32,7 +31,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// The bucket's name where no deployment gives another.
+    /// The default name of the bucket.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,7 +41,7 @@ impl Side {
     }
 }
 
-/// The queue that hears of a new object; none when no rule covers the key.
+/// The queue that is notified of a new object; `None` if no rule matches the key.
 #[must_use]
 pub fn recipient(side: Side, key: &str) -> Option<QueueRole> {
     match side {
@@ -55,42 +54,40 @@ pub fn recipient(side: Side, key: &str) -> Option<QueueRole> {
     }
 }
 
-/// What is to be sent once an object exists.
+/// A message to send once an object exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// The bucket that the object lies in.
     pub side: Side,
-    /// Its key.
     pub key: String,
-    /// Who hears of it.
+    /// The queue that the message goes to.
     pub role: QueueRole,
     /// The message's body.
     pub body: String,
 }
 
-/// Keeps a notice from before its object appears until its message is sent.
+/// Keeps each notice from before its object appears until its message is sent.
 #[async_trait]
 pub trait Outbox: fmt::Debug + Send + Sync + 'static {
-    /// Records that the object is about to appear. Durable as the backend's messages are.
+    /// Records a notice, as durably as the backend's messages, and returns its id.
     ///
     /// # Errors
-    /// When the backend can't record it: then the object must not be created.
+    /// If the backend can't record it. The object must not be created then.
     async fn intend(&self, notice: &Notice) -> Result<u64>;
 
-    /// Sends the notice's message and forgets what `intend` recorded under `id`, in one step.
+    /// Sends the notice's message and forgets what `intend` recorded under `id`, atomically.
     ///
     /// # Errors
-    /// When the backend can't: the notice stays recorded.
+    /// If the backend can't. The notice stays recorded.
     async fn send(&self, id: u64, notice: Notice) -> Result<()>;
 
-    /// Forgets a notice whose object did not appear.
+    /// Forgets a notice whose object was not created.
     ///
     /// # Errors
-    /// When the backend can't: the notice stays recorded, and whoever recovers it finds no object.
+    /// If the backend can't. The notice stays recorded; recovery then finds no object and drops it.
     async fn withdraw(&self, id: u64) -> Result<()>;
 }
 
-/// A store whose creations (put, completed multipart upload, copy, rename) send notifications.
+/// A store that sends a notification for each put, completed multipart upload, copy and rename.
 #[derive(Debug, Clone)]
 pub struct NotifyingStore {
     inner: Arc<dyn ObjectStore>,
@@ -98,7 +95,7 @@ pub struct NotifyingStore {
 }
 
 impl NotifyingStore {
-    /// Wraps the store of a bucket.
+    /// Wraps a bucket's store.
     pub fn new(inner: Arc<dyn ObjectStore>, side: Side, outbox: Arc<dyn Outbox>) -> Self {
         Self { inner, announcer: Announcer { side, outbox } }
     }
@@ -111,7 +108,7 @@ struct Announcer {
 }
 
 impl Announcer {
-    /// Runs `create` between the recording and the sending of the notice.
+    /// Records the notice, runs `create`, and sends the notice.
     async fn around<T>(
         &self,
         location: &Path,
@@ -137,7 +134,7 @@ impl Announcer {
     }
 }
 
-/// The notification could not be sent: the creation is not acknowledged.
+/// The notification could not be recorded or sent, so the creation is not acknowledged.
 #[derive(Debug, thiserror::Error)]
 #[error("can't {what} the notification")]
 struct NotNotified {
@@ -215,7 +212,7 @@ impl ObjectStore for NotifyingStore {
     }
 }
 
-/// An upload in parts: the object appears, and is announced, at completion.
+/// A multipart upload. The object appears, and its notification is sent, on completion.
 #[derive(Debug)]
 struct NotifyingUpload {
     inner: Box<dyn MultipartUpload>,

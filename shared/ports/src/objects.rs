@@ -1,4 +1,4 @@
-//! What the pipeline asks of an object store beyond one call of it.
+//! Functions on object stores that the pipeline needs in several places.
 
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -10,15 +10,15 @@ use crate::error::{Error, ErrorCode, Result};
 /// Whether an object exists.
 ///
 /// # Errors
-/// When the store can't be asked.
+/// If the store can't be reached.
 pub async fn exists(store: &dyn ObjectStore, key: &str) -> Result<bool> {
     Ok(size(store, key).await?.is_some())
 }
 
-/// An object's size in bytes; none when it does not exist.
+/// An object's size in bytes; `None` if it does not exist.
 ///
 /// # Errors
-/// When the store can't be asked.
+/// If the store can't be reached.
 pub async fn size(store: &dyn ObjectStore, key: &str) -> Result<Option<u64>> {
     match store.head(&path(key)?).await {
         Ok(meta) => Ok(Some(meta.size)),
@@ -27,10 +27,10 @@ pub async fn size(store: &dyn ObjectStore, key: &str) -> Result<Option<u64>> {
     }
 }
 
-/// When an object was written; none when it does not exist.
+/// When an object was last written; `None` if it does not exist.
 ///
 /// # Errors
-/// When the store can't be asked.
+/// If the store can't be reached.
 pub async fn written_at(store: &dyn ObjectStore, key: &str) -> Result<Option<Timestamp>> {
     match store.head(&path(key)?).await {
         Ok(meta) => Ok(Some(Timestamp(meta.last_modified.timestamp_millis()))),
@@ -39,10 +39,10 @@ pub async fn written_at(store: &dyn ObjectStore, key: &str) -> Result<Option<Tim
     }
 }
 
-/// The keys below a prefix, in no order.
+/// The keys below a prefix, in no particular order.
 ///
 /// # Errors
-/// When the store can't be asked.
+/// If the store can't be reached.
 pub async fn keys_below(store: &dyn ObjectStore, prefix: &str) -> Result<Vec<String>> {
     let prefix = path(prefix)?;
     Ok(store.list(Some(&prefix)).map_ok(|meta| meta.location.to_string()).try_collect().await?)
@@ -51,16 +51,16 @@ pub async fn keys_below(store: &dyn ObjectStore, prefix: &str) -> Result<Vec<Str
 /// Whether any object exists below a prefix.
 ///
 /// # Errors
-/// When the store can't be asked.
+/// If the store can't be reached.
 pub async fn is_any_below(store: &dyn ObjectStore, prefix: &str) -> Result<bool> {
     let prefix = path(prefix)?;
     Ok(store.list(Some(&prefix)).try_next().await?.is_some())
 }
 
-/// A key as the store's own path type.
+/// Converts a key to the store's path type.
 ///
 /// # Errors
-/// [`ErrorCode::Invalid`] for a key that no store takes.
+/// [`ErrorCode::Invalid`] if it is not a valid key.
 pub fn path(key: &str) -> Result<Path> {
     Path::parse(key).map_err(|error| Error::with(ErrorCode::Invalid, format!("`{key}` is no object key"), error))
 }

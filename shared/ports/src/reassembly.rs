@@ -1,7 +1,7 @@
-//! The trigger check, carried out: whoever records a completion, and the reconciler, call it.
+//! Carries out the trigger check. Workers call it after recording a completion; the reconciler calls it for unfinished jobs.
 //!
-//! Invariant: every step is a conditional write, and each leaves a state from which the next call of [`check`] goes on. A crash
-//! between any two of them costs time, never a job and never a second result.
+//! Invariant: every change is a conditional write that leaves a state from which the next [`check`] continues. A crash between any
+//! two steps costs time, but never loses a job or makes a second result.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use crate::job_store::{Transition, Transitioned};
 use crate::work_queue::Outgoing;
 use crate::{Backend, objects};
 
-/// A message is taken for lost when no worker acquired the lock so long after its sending and the queue is empty.
+/// While the queue is empty, a message counts as lost if no worker acquires the lock within this time.
 pub const RESEND_AFTER: Duration = Duration::from_secs(60);
-/// As [`RESEND_AFTER`], while the queue is not empty: the job's own message may merely wait there, and each further one only makes
-/// the queue longer. But a queue that is never empty must not hide a lost message for ever.
+/// The same while the queue is not empty. The job's message may be waiting there, and sending another makes the queue longer. But a
+/// queue that never becomes empty must not hide a lost message forever.
 pub const RESEND_ANYWAY_AFTER: Duration = Duration::from_secs(15 * 60);
 
-/// When a message that nobody acted on is sent again, counted from its sending.
+/// How long after sending the message it is sent again, if no worker has acted on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// With an empty queue.
+    /// While the queue is empty.
     pub when_empty: Duration,
-    /// With any message in it: ready, in flight or delayed.
+    /// While any message is in it: ready, in flight or delayed.
     pub when_busy: Duration,
 }
 
@@ -35,33 +35,33 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// At once, whatever the queue holds: an operator said so.
+    /// Send again at once: an operator asked for it.
     pub const NONE: Patience = Patience { when_empty: Duration::ZERO, when_busy: Duration::ZERO };
-    /// Never: it is known where the message is.
+    /// Never send again: the message is known to exist.
     pub const ENDLESS: Patience = Patience { when_empty: Duration::MAX, when_busy: Duration::MAX };
 }
 
-/// What a check did.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checked {
-    /// What the rule says of the job as it was found, and of the queue where a message seems lost.
+    /// The decision of [`trigger::decide`], but a wait instead of [`Decision::SendAgain`] while the message may be in the queue.
     pub decision: Decision,
-    /// True when this call changed something; false when another caller was faster, or there was nothing to do.
+    /// True if this call changed something; false if another caller was faster or nothing was to be done.
     pub has_acted: bool,
 }
 
-/// Looks at a job and does what the rule says. `None` when there is no such job.
+/// Checks a job and carries out the decision. `None` if the job does not exist.
 ///
 /// # Errors
-/// When the backend can't be asked; calling again goes on where it stopped.
+/// If the backend can't be reached. Calling again continues where it stopped.
 pub async fn check(backend: &Backend, job_id: JobId) -> Result<Option<Checked>> {
     check_with(backend, job_id, Patience::default()).await
 }
 
-/// As [`check`], with another patience.
+/// Like [`check`], with a given patience.
 ///
 /// # Errors
-/// As [`check`].
+/// Like [`check`].
 pub async fn check_with(backend: &Backend, job_id: JobId, patience: Patience) -> Result<Option<Checked>> {
     let Some(facts) = facts(backend, job_id).await? else { return Ok(None) };
     let now = backend.clock.now();
@@ -93,14 +93,14 @@ pub async fn check_with(backend: &Backend, job_id: JobId, patience: Patience) ->
     Ok(Some(Checked { decision, has_acted }))
 }
 
-/// What the rule looks at; `None` when there is no such job.
+/// Reads what the decision depends on; `None` if the job does not exist. Leaves out what can't change the decision.
 ///
 /// # Errors
-/// When the backend can't be asked.
+/// If the backend can't be reached.
 pub async fn facts(backend: &Backend, job_id: JobId) -> Result<Option<Facts>> {
     let Some(job) = backend.jobs.get(job_id).await? else { return Ok(None) };
     if job.status.is_final() || job.total_segments.is_none() {
-        // Neither count nor lock can change the answer: save the reads.
+        // Neither count nor lock can change the decision: save the reads.
         return Ok(Some(Facts { job, completions: 0, lock: None, result_exists: false }));
     }
     let completions = backend.jobs.count_completions(job_id).await?;
@@ -112,16 +112,16 @@ pub async fn facts(backend: &Backend, job_id: JobId) -> Result<Option<Facts>> {
     Ok(Some(Facts { job, completions, lock, result_exists }))
 }
 
-/// Sets `completed`, guarded; true when this call did it.
+/// Sets the status `completed`, if the current one allows it; true if this call did.
 ///
 /// # Errors
-/// When the backend can't be asked.
+/// If the backend can't be reached.
 pub async fn mark_completed(backend: &Backend, job_id: JobId) -> Result<bool> {
     let transition = Transition::completed(backend.clock.now());
     Ok(matches!(backend.jobs.transition(job_id, &transition).await?, Transitioned::Changed(_)))
 }
 
-/// True while the message that was sent may be one of those in the queue.
+/// True while the sent message may still be in the queue.
 async fn may_wait_in_queue(backend: &Backend, lock: &Lock, now: Timestamp, patience: Patience) -> Result<bool> {
     if now.since(lock.triggered_at) >= patience.when_busy {
         return Ok(false);

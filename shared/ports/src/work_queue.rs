@@ -1,4 +1,4 @@
-//! A queue of work with leases: a received message is hidden, not gone, until it is deleted.
+//! A queue with leases: receiving a message hides it for a while; only deleting removes it.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,56 +15,54 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 pub const MAX_BATCH: usize = 10;
 /// Longest visibility timeout and lease.
 pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
-/// Longest delay.
+/// Longest delay of a message sent.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// A message to be sent.
+/// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
-    /// The body, at most [`MAX_BODY_BYTES`].
+    /// At most [`MAX_BODY_BYTES`], not empty.
     pub body: String,
-    /// How long it stays invisible first; at most [`MAX_DELAY`].
+    /// How long it can't be received yet; at most [`MAX_DELAY`].
     pub delay: Duration,
 }
 
 impl Outgoing {
-    /// A message that can be received at once.
+    /// A message without delay.
     pub fn now(body: impl Into<String>) -> Self {
         Self { body: body.into(), delay: Duration::ZERO }
     }
 }
 
-/// How to receive.
+/// How to receive messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receive {
-    /// At most so many messages, 1 to [`MAX_BATCH`].
+    /// Most messages to return, 1 to [`MAX_BATCH`].
     pub max: usize,
-    /// Wait so long for the first; zero returns at once.
+    /// How long to wait for the first message; zero returns at once.
     pub wait: Duration,
-    /// Hide them so long; absent means the queue's own visibility timeout.
+    /// How long to lease the messages; absent means the queue's visibility timeout.
     pub visibility: Option<Duration>,
 }
 
-/// Names one receiving of a message. It is void once the lease has run out and somebody else has received it.
+/// Identifies one lease of a message. Void once that lease has run out and the message was received again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Receipt(pub String);
 
 /// A message under lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The message's id; the same at each receiving.
+    /// The same each time the message is received.
     pub id: String,
-    /// Names this receiving.
     pub receipt: Receipt,
-    /// What was sent.
     pub body: String,
-    /// How often it was received, this time included; from 1.
+    /// How often it was received, including this time.
     pub receive_count: u32,
     /// When it was first sent.
     pub enqueued_at: Timestamp,
 }
 
-/// Refuses a batch that no queue takes; backends call it first.
+/// Refuses a batch outside the limits. Backends call it first.
 ///
 /// # Errors
 /// [`ErrorCode::Invalid`] for an empty or too large batch, body or delay.
@@ -83,7 +81,7 @@ pub fn check_send(messages: &[Outgoing]) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a receive that no queue takes; backends call it first.
+/// Refuses a receive outside the limits. Backends call it first.
 ///
 /// # Errors
 /// [`ErrorCode::Invalid`] for a number or a visibility timeout out of range.
@@ -95,7 +93,7 @@ pub fn check_receive(how: Receive) -> Result<()> {
 /// Refuses a visibility timeout above [`MAX_VISIBILITY`].
 ///
 /// # Errors
-/// [`ErrorCode::Invalid`] then.
+/// [`ErrorCode::Invalid`] above it.
 pub fn check_visibility(visibility: Duration) -> Result<()> {
     check_within("a visibility timeout", visibility, MAX_VISIBILITY)
 }
@@ -114,71 +112,71 @@ fn check_within(what: &str, given: Duration, most: Duration) -> Result<()> {
     Err(Error::new(ErrorCode::Invalid, format!("{what} of {} s is above {} s", given.as_secs(), most.as_secs())))
 }
 
-/// One queue. Delivery is at least once and in no order.
+/// A queue. Delivers each message at least once, in no particular order. Every method fails if the backend can't be reached.
 #[async_trait]
 pub trait WorkQueue: fmt::Debug + Send + Sync + 'static {
-    /// Which queue this is.
+    /// The queue's name.
     fn name(&self) -> QueueName;
 
-    /// What is set for it.
+    /// The queue's settings.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn settings(&self) -> Result<Settings>;
 
-    /// Sends up to [`MAX_BATCH`] messages and returns their ids in order. When it returns `Ok` they are durable, all of them.
+    /// Sends up to [`MAX_BATCH`] messages and returns their ids in order. Once it returns `Ok`, all of them are durable.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::Invalid`] for an empty or too large batch, body or delay: then nothing was sent.
+    /// [`crate::ErrorCode::Invalid`] for an empty or too large batch, body or delay; nothing was sent then.
     async fn send(&self, messages: &[Outgoing]) -> Result<Vec<String>>;
 
-    /// Leases up to `max` messages. A message that was already received `max_receives` times goes to the dead-letter queue
+    /// Leases up to `max` messages. A message that was already received `max_receives` times moves to the dead-letter queue
     /// instead. Dropping the future loses no message: at worst a lease runs out unused.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn receive(&self, how: Receive) -> Result<Vec<Message>>;
 
-    /// Hides the message for `visibility` from now on; at most [`MAX_VISIBILITY`].
+    /// Makes the lease end `visibility` from now; at most [`MAX_VISIBILITY`]. May also shorten it.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::LeaseLost`] when the receipt is void.
+    /// [`crate::ErrorCode::LeaseLost`] if the receipt is void.
     async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<()>;
 
-    /// Gives the message back, to be received again after `delay`. Its receive count stays.
+    /// Ends the lease; the message can be received again after `delay`. Keeps the receive count.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::LeaseLost`] when the receipt is void.
+    /// [`crate::ErrorCode::LeaseLost`] if the receipt is void.
     async fn release(&self, receipt: &Receipt, delay: Duration) -> Result<()>;
 
     /// Removes the message for good.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::LeaseLost`] when the receipt is void: then somebody else has it, and it was not removed.
+    /// [`crate::ErrorCode::LeaseLost`] if the receipt is void: another receiver has the message, which was not removed.
     async fn delete(&self, receipt: &Receipt) -> Result<()>;
 
-    /// Counts.
+    /// Counts the messages.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn stats(&self) -> Result<Stats>;
 
-    /// Up to `max` messages, oldest first, whether ready or not, changing nothing: no lease, no receive count.
+    /// Returns up to `max` messages, oldest first, also leased and delayed ones. Takes no lease and changes no receive count.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn peek(&self, max: usize) -> Result<Vec<Peeked>>;
 
-    /// Leases exactly these messages of those that are ready, for `visibility`, without raising their receive count. Ids that
-    /// are not ready are left out of the answer. Replay and purge use it, so that no message is sent twice and none is lost.
+    /// Leases the messages with these ids for `visibility` without raising their receive count. Leaves out ids that are not ready.
+    /// Replay and purge use it, so that they touch exactly the messages shown and race with no other receiver.
     ///
     /// # Errors
-    /// When the backend can't be asked.
+    /// If the backend can't be reached.
     async fn lease(&self, ids: &[String], visibility: Duration) -> Result<Vec<Message>>;
 
-    /// Removes every message, in flight and delayed ones too, and returns how many there were.
+    /// Removes every message, also leased and delayed ones, and returns how many there were.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::Throttled`] where the backend allows it only so often.
+    /// [`crate::ErrorCode::Throttled`] if the backend limits how often a queue may be purged.
     async fn purge(&self) -> Result<u64>;
 }

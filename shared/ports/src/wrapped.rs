@@ -1,7 +1,7 @@
-//! Queues and job stores that tests put around others: each call is passed on, but for those that a double is about.
+//! Test doubles that wrap a queue or a job store and override single calls.
 //!
-//! A double says what it wraps and writes the calls that differ; it then is a [`WorkQueue`] or a [`JobStore`] like any other. A
-//! call that a port gains is passed on by every double without a word about it.
+//! A double implements `inner` and the calls that differ; it then is a [`WorkQueue`] or a [`JobStore`]. All other calls are passed
+//! on, also those that a port gains later.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::job_store::{Acquired, Page, Transition, Transitioned};
 use crate::work_queue::{Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats};
 use crate::{JobStore, Result, WorkQueue};
 
-/// Makes a wrapping trait of a port: the same methods, each passed on to `inner`, and the port for whatever implements it.
+/// Defines the wrapping trait of a port, whose methods pass each call on to `inner`, and implements the port for its implementors.
 macro_rules! wrapping {
     (
         $(#[$doc:meta])* $wrapped:ident of $port:ident
@@ -23,16 +23,16 @@ macro_rules! wrapping {
         $(#[$doc])*
         #[async_trait]
         pub trait $wrapped: fmt::Debug + Send + Sync + 'static {
-            /// What is wrapped.
+            /// The wrapped implementation.
             fn inner(&self) -> &dyn $port;
             $(
-                #[doc = concat!("As [`", stringify!($port), "::", stringify!($plain), "`].")]
+                #[doc = concat!("Like [`", stringify!($port), "::", stringify!($plain), "`].")]
                 fn $plain(&self) -> $plain_out {
                     self.inner().$plain()
                 }
             )?
             $(
-                #[doc = concat!("As [`", stringify!($port), "::", stringify!($method), "`].")]
+                #[doc = concat!("Like [`", stringify!($port), "::", stringify!($method), "`].")]
                 async fn $method(&self $(, $name: $type)*) -> Result<$out> {
                     self.inner().$method($($name),*).await
                 }
@@ -56,7 +56,7 @@ macro_rules! wrapping {
 }
 
 wrapping! {
-    /// A queue around another.
+    /// A queue that wraps another.
     WrappedQueue of WorkQueue
     { fn name() -> QueueName; }
     fn settings() -> Settings;
@@ -72,7 +72,7 @@ wrapping! {
 }
 
 wrapping! {
-    /// A job store around another.
+    /// A job store that wraps another.
     WrappedJobStore of JobStore
     fn create(job: &Job) -> ();
     fn get(job_id: JobId) -> Option<Job>;

@@ -1,7 +1,7 @@
 //! The table of all metrics.
 //!
-//! Names carry the prefix `stereospot_` and a base unit; counters end in `_total`; points in time are exported instead of ages,
-//! so that a reader who is late still computes the right age. A timestamp of 0 means: never, or nothing there.
+//! Names begin with `stereospot_` and end in a base unit, and in `_total` for counters. Metrics hold points in time instead of
+//! ages, so that an age computed later is still right. A timestamp of 0 means never, or that nothing exists.
 
 mod label;
 mod table;
@@ -9,7 +9,7 @@ mod table;
 pub use label::*;
 pub use table::*;
 
-/// The process that exports: it decides which series are at 0 from the start.
+/// The process that exports metrics. Decides which series it exports as 0 from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Process {
     /// The control plane.
@@ -18,10 +18,10 @@ pub enum Process {
     Worker,
 }
 
-/// How a metric behaves.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Only ever goes up within one process.
+    /// Never decreases while the process runs.
     Counter,
     /// Goes up and down.
     Gauge,
@@ -41,10 +41,10 @@ impl Kind {
     }
 }
 
-/// What a metric's number counts.
+/// The unit of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unit {
-    /// Things: events, messages, jobs.
+    /// A number of things, such as events or jobs.
     Count,
     /// Seconds.
     Seconds,
@@ -56,29 +56,26 @@ pub enum Unit {
     Flag,
 }
 
-/// Which values a label may take.
+/// The values that a label may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Values {
     /// Exactly these.
     Closed(&'static [&'static str]),
-    /// Not known here, but bounded by the code that sets it, for the reason given.
+    /// Not listed here, but bounded by the code that sets it, for the given reason.
     Bounded(&'static str),
 }
 
-/// A label: what splits a metric into series.
+/// A label of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Label {
-    /// Its name.
     pub name: &'static str,
-    /// What it may say.
     pub values: Values,
-    /// Of a closed set: those that only some deployments have. What is not deployed has no series, so they begin when they are
-    /// recorded.
+    /// Values of a closed set that only some deployments have. Their series begin when first recorded instead of at 0.
     pub optional: &'static [&'static str],
 }
 
 impl Label {
-    /// The closed set's own text for `value`; `None` when the set does not hold it, or is not closed.
+    /// The closed set's static text for `value`; `None` if the set lacks it or is not closed.
     #[must_use]
     pub fn closed(&self, value: &str) -> Option<&'static str> {
         match self.values {
@@ -88,28 +85,23 @@ impl Label {
     }
 }
 
-/// One metric.
+/// A metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metric {
-    /// The exported name.
     pub name: &'static str,
-    /// How it behaves.
     pub kind: Kind,
-    /// What its number counts.
     pub unit: Unit,
-    /// What it says, in one sentence.
+    /// One sentence; the `# HELP` line.
     pub help: &'static str,
-    /// Its labels, in the order in which [`record`](crate::record) gives them.
+    /// In the order in which [`record`](crate::record) passes their values.
     pub labels: &'static [Label],
-    /// Upper bounds of a histogram's buckets, rising; empty for the others.
+    /// Upper bounds of a histogram's buckets, rising; empty for other kinds.
     pub buckets: &'static [f64],
-    /// The processes that export it.
     pub exported_by: &'static [Process],
 }
 
 impl Metric {
-    /// Every combination of label values that is known before anything happened; nothing where a label is open, and without
-    /// the values that are optional.
+    /// Every combination of label values that is known in advance: none if a label is not closed, and without optional values.
     #[must_use]
     pub fn known_series(&self) -> Vec<Vec<&'static str>> {
         let mut series = vec![Vec::new()];

@@ -1,11 +1,11 @@
-//! What every process of stereospot says about itself: metrics by one catalogue, and log lines that can be searched by job.
+//! Metrics and logs of every stereospot process: metrics from one catalogue, and log lines that can be searched by job.
 //!
-//! **Invariant:** a metric is recorded only through [`record`], whose names, labels and label values come from [`catalogue`]. So
-//! code, dashboards, alert rules and documentation can all be checked against the same table, and no label can grow without
-//! bound: a job id, a segment, a worker's name, a file name or an error text is never one.
+//! **Invariant:** metrics are recorded only through [`record`], with names, labels and label values from [`catalogue`]. So tests
+//! check code, dashboards, alert rules and documentation against the same table, and the number of series is bounded: job ids,
+//! segments, worker names, file names and error texts are never label values.
 //!
-//! A process calls [`init_logging`] and [`install`] once at its start; the control plane renders the [`Recorder`] in its own
-//! HTTP service, a worker has [`serve`] answer on a loopback port and [`Target::publish`] tell Prometheus of it.
+//! A process calls [`init_logging`] and [`install`] once at its start. The control plane renders the [`Recorder`] in its HTTP
+//! service; a worker calls [`serve`] on a loopback port and [`Target::publish`] to announce the port to Prometheus.
 
 pub mod catalogue;
 mod host;

@@ -1,7 +1,7 @@
-//! Log lines on standard output: `TIME [LEVEL] service/target: text name=value`, one line an event.
+//! Log lines on standard output: `TIME [LEVEL] service/target: text name=value`, one line per event.
 //!
-//! That is the shape that log collectors of existing deployments know, with `job_id=` and `segment_index=` in the text, so that
-//! one search finds a job in the lines of every process.
+//! Log queries of existing deployments expect this form. `job_id=` and `segment_index=` are in the text, so that one search finds a
+//! job in the lines of every process.
 
 use std::fmt;
 
@@ -13,33 +13,28 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The environment variable that says what is logged: `debug`, or `info,stereospot_media=debug`. Default `info`.
+/// The environment variable with the log filter, such as `debug` or `info,stereospot_media=debug`. Default `info`.
 pub const FILTER_VARIABLE: &str = "STEREOSPOT_LOG";
 
-/// What libraries say below a warning is noise, unless it is asked for by name.
+/// Libraries only log warnings and errors, unless the filter names them.
 const QUIET: &str = "libav=warn,ort=warn,sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn";
 
-/// Why nothing can be logged.
+/// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The filter can't be read.
+    /// The filter can't be parsed.
     #[error("cannot read {FILTER_VARIABLE}=`{given}`: write for example info, or warn,stereospot_media=debug")]
-    Filter {
-        /// What stood there.
-        given: String,
-        /// Why not.
-        source: ParseError,
-    },
-    /// Logging was set up before in this process.
+    Filter { given: String, source: ParseError },
+    /// Logging is already set up in this process.
     #[error("logging is set up already")]
     SetUp,
 }
 
-/// Sends this process's log lines to standard output. `service` names the process in each line: `inference-1`.
+/// Makes this process log to standard output. `service` names the process in each line, such as `inference-1`.
 ///
 /// # Errors
-/// When [`FILTER_VARIABLE`] can't be read, or it was called before in this process.
+/// If [`FILTER_VARIABLE`] can't be parsed, or on a second call in this process.
 pub fn init_logging(service: &str) -> Result<(), Error> {
     let given = std::env::var(FILTER_VARIABLE).unwrap_or_default();
     let subscriber = subscriber(service, filter(&given)?, std::io::stdout);
@@ -48,7 +43,7 @@ pub fn init_logging(service: &str) -> Result<(), Error> {
 
 fn filter(given: &str) -> Result<EnvFilter, Error> {
     let given = given.trim();
-    // The given directives come last: of two for the same target the later holds.
+    // The given directives come last, because the last directive for a target wins.
     let directives = format!("info,{QUIET}{}{given}", if given.is_empty() { "" } else { "," });
     EnvFilter::builder().parse(directives).map_err(|source| Error::Filter { given: given.into(), source })
 }
@@ -61,13 +56,13 @@ where
         .with_env_filter(filter)
         .with_writer(writer)
         .with_ansi(false)
-        // They would go to standard error, where a full disk is a panic: who can't log goes on without.
+        // They would be written to standard error, which panics on a full disk. The process must go on without logs.
         .log_internal_errors(false)
         .event_format(Line { service: service.into() })
         .finish()
 }
 
-/// Writes one event as one line.
+/// Formats each event as one line.
 struct Line {
     service: String,
 }
@@ -82,7 +77,7 @@ where
         write!(writer, " [{}] {}/{}: ", event.metadata().level(), self.service, event.metadata().target())?;
         let mut text = String::new();
         context.field_format().format_fields(Writer::new(&mut text), event)?;
-        // A line break in an error's text or a file's name would make a second line without a job id.
+        // A line break in an error or a file name would begin a second line without job id.
         for part in text.chars() {
             match part {
                 '\n' => writer.write_str("\\n")?,

@@ -1,8 +1,8 @@
-//! Recording: one function a metric, so that no name, label or order of labels can be misspelt.
+//! Recording: one function per metric, so that callers can't misspell a name or mix up labels.
 //!
-//! Label values that the domain owns are given as the domain's own text (`stage.as_str()`); one that the catalogue does not
-//! hold is a mistake in the code: it panics in debug builds, and is logged and left out in release builds. Functions may be
-//! called from any thread, and do nothing before [`install`](crate::install).
+//! Label values of the domain are passed as the domain's text (`stage.as_str()`). A value that the catalogue lacks is a bug: it
+//! panics in debug builds, and is logged and not recorded in release builds. Functions may be called from any thread, and do
+//! nothing before [`install`](crate::install).
 
 mod controlplane;
 mod worker;
@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::catalogue::{self, CallOutcome, Kind, Metric, Values};
 
-/// Says which version runs and that the process began now.
+/// Records the version, and now as the start of the process.
 pub fn started(version: &str) {
     set(catalogue::BUILD_INFO, &[version], 1.0);
     set(catalogue::START_TIMESTAMP, &[], unix_seconds(SystemTime::now()));
@@ -25,20 +25,20 @@ pub fn backend_error(code: &str) {
     add(catalogue::BACKEND_ERRORS, &[code], 1);
 }
 
-/// Counts calls to the platform; `api` is `service.Operation`, and what the catalogue does not hold counts as `other`.
+/// Counts calls to the platform. `api` is `service.Operation`; one that the catalogue lacks counts as `other`.
 pub fn backend_calls(api: &str, outcome: CallOutcome, count: u64) {
     let api = catalogue::API.closed(api).unwrap_or("other");
     add(catalogue::BACKEND_CALLS, &[api, outcome.as_str()], count);
 }
 
-/// Says by how many seconds this machine's clock is ahead of the platform's; negative behind.
+/// Records by how many seconds this machine's clock is ahead of the platform's; negative if behind.
 pub fn clock_ahead(secs: i64) {
-    // Beyond a lifetime it says no more.
+    // Saturates at 68 years, since an i32 converts to f64 without loss.
     let secs = i32::try_from(secs).unwrap_or(if secs < 0 { i32::MIN } else { i32::MAX });
     set(catalogue::CLOCK_AHEAD, &[], f64::from(secs));
 }
 
-/// Registers a series, so that it is exported at 0.
+/// Registers a series, so that it is exported as 0.
 pub(crate) fn touch(metric: &'static Metric, values: &[&str]) {
     let Some(labels) = labels(metric, values) else { return };
     match metric.kind {
@@ -76,7 +76,7 @@ fn observe(metric: &'static Metric, values: &[&str], took: Duration) {
     }
 }
 
-/// The series' labels; `None` when a value is not in its label's closed set.
+/// The labels of a series; `None` if a value is not in its label's closed set.
 fn labels(metric: &'static Metric, values: &[&str]) -> Option<Vec<metrics::Label>> {
     debug_assert_eq!(metric.labels.len(), values.len(), "labels of {}", metric.name);
     metric
@@ -97,12 +97,12 @@ fn labels(metric: &'static Metric, values: &[&str]) -> Option<Vec<metrics::Label
         .collect()
 }
 
-/// Counts become floats on the wire; exact up to 2^53.
+/// Metrics are floats, which are exact up to 2^53.
 fn number(count: u64) -> f64 {
     count as f64
 }
 
-/// Seconds since 1970, 0 for times before it.
+/// Seconds since 1970; 0 for earlier times.
 fn unix_seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }

@@ -1,8 +1,8 @@
-//! The recorder: keeps what is recorded and renders it for Prometheus.
+//! The recorder: stores recorded values and renders them for Prometheus.
 //!
-//! **Invariants:** histograms are exported with the catalogue's buckets (the exporter's own default is a summary, which can't be
-//! added up over processes); every series that is known in advance stands there at 0 from the start; and the upkeep runs for
-//! as long as the process, so that observations nobody scrapes don't pile up.
+//! **Invariants:** histograms have the catalogue's buckets (the exporter's default is a summary, which can't be added up over
+//! processes); every series known in advance is exported as 0 from the start; the upkeep runs as long as the process, so that
+//! observations don't pile up in memory without a scraper.
 
 use std::thread;
 use std::time::Duration;
@@ -18,30 +18,29 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// How often observations are moved into their buckets.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Why metrics can't be kept.
+/// Why the recorder could not be installed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The process has a recorder already.
+    /// The process already has a recorder.
     #[error("a metrics recorder is installed already")]
     Installed,
-    /// The catalogue gives a histogram no buckets.
+    /// A histogram in the catalogue has no buckets.
     #[error("a histogram of the catalogue has no buckets")]
     NoBuckets(#[source] BuildError),
-    /// The upkeep has no thread to run on.
+    /// The thread for the upkeep could not be started.
     #[error("cannot start the thread for the metrics' upkeep")]
     Upkeep(#[source] std::io::Error),
 }
 
-/// Reads what was recorded. Clones read the same.
+/// A handle that renders the recorded metrics. Clones share the same metrics.
 #[derive(Debug, Clone)]
 pub struct Recorder {
     handle: PrometheusHandle,
 }
 
 impl Recorder {
-    /// Everything recorded so far in the exposition format, version 0.0.4. Sorted, so that two renderings differ only where
-    /// values do.
+    /// All metrics in the exposition format, version 0.0.4. Sorted, so that two renderings differ only in values.
     #[must_use]
     pub fn render(&self) -> String {
         let text = self.handle.render();
@@ -52,7 +51,7 @@ impl Recorder {
     }
 }
 
-/// Sorts a metric's samples by their labels. Histograms keep their order, in which buckets rise.
+/// Sorts a metric's samples by label. Histograms keep their order of rising buckets.
 fn sort_samples(block: &str) -> String {
     let mut lines: Vec<&str> = block.lines().filter(|line| !line.is_empty()).collect();
     let head = lines.iter().take_while(|line| line.starts_with('#')).count();
@@ -62,10 +61,10 @@ fn sort_samples(block: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Makes this process keep its metrics: everything that [`record`](crate::record) is told from now on, from any thread.
+/// Installs the process's recorder. From now on it stores what any thread passes to [`record`](crate::record).
 ///
 /// # Errors
-/// When it was called before in this process, or the upkeep's thread can't be started.
+/// On a second call in this process, or if the upkeep's thread can't be started.
 pub fn install(process: Process) -> Result<Recorder, Error> {
     let recorder = build()?;
     let handle = recorder.handle();
@@ -84,7 +83,7 @@ pub fn install(process: Process) -> Result<Recorder, Error> {
     Ok(Recorder { handle })
 }
 
-/// Runs `body` with a recorder of its own, seen by this thread only.
+/// Runs `body` with a recorder that only this thread sees.
 #[cfg(test)]
 pub(crate) fn with_local(process: Process, body: impl FnOnce(&Recorder)) {
     let recorder = build().expect("the catalogue gives every histogram buckets");
@@ -95,7 +94,7 @@ pub(crate) fn with_local(process: Process, body: impl FnOnce(&Recorder)) {
     });
 }
 
-/// A recorder that nobody records to.
+/// A recorder that stays empty.
 #[cfg(test)]
 pub(crate) fn detached(process: Process) -> Recorder {
     let mut detached = None;
@@ -113,7 +112,7 @@ fn build() -> Result<PrometheusRecorder, Error> {
     Ok(builder.build_recorder())
 }
 
-/// Gives each of the process's metrics its help text and its series that are known in advance.
+/// Registers the help texts of the process's metrics, and the series that are known in advance.
 fn describe(process: Process) {
     for metric in catalogue::ALL.iter().filter(|metric| metric.exported_by.contains(&process)) {
         let unit = match metric.unit {

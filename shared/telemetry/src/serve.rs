@@ -1,4 +1,4 @@
-//! `/metrics` over HTTP, for processes that have no other server.
+//! `/metrics` over HTTP, for processes without another server.
 
 use std::convert::Infallible;
 use std::io;
@@ -16,12 +16,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::host::names_loopback;
 use crate::recorder::{self, Recorder};
 
-/// Connections that are answered at the same time; more wait.
+/// Most connections served at the same time; more wait.
 const CONNECTIONS: usize = 16;
-/// How long a connection may take to say what it wants.
+/// How long a connection may take to send its request's head.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A running `/metrics` server; dropped, it stops and closes its connections.
+/// A running `/metrics` server. Dropping it stops it and closes its connections.
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
@@ -29,7 +29,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Where it listens, with the port that was really taken.
+    /// The address it listens on, with the actual port.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -42,11 +42,11 @@ impl Drop for Server {
     }
 }
 
-/// Answers `GET /metrics` at `addr` (port 0 takes a free one) until the server is dropped. It asks nobody who they are, so `addr`
+/// Answers `GET /metrics` at `addr` (port 0 takes a free one) until the server is dropped. There is no authentication, so `addr`
 /// should be on loopback or a network that only Prometheus reaches. Must be called within a tokio runtime.
 ///
 /// # Errors
-/// When the address can't be listened on.
+/// If it can't listen on the address.
 pub async fn serve(addr: SocketAddr, recorder: Recorder) -> io::Result<Server> {
     let listener = TcpListener::bind(addr).await?;
     let addr = listener.local_addr()?;
@@ -56,7 +56,7 @@ pub async fn serve(addr: SocketAddr, recorder: Recorder) -> io::Result<Server> {
 
 async fn accept(listener: TcpListener, recorder: Recorder) {
     let free = Arc::new(Semaphore::new(CONNECTIONS));
-    // Connections end with this set, and so with the server.
+    // Dropping the set with this task closes the connections.
     let mut connections = JoinSet::new();
     loop {
         let permit = Arc::clone(&free).acquire_owned().await.expect("the semaphore is never closed");
@@ -73,7 +73,7 @@ async fn accept(listener: TcpListener, recorder: Recorder) {
                 });
             }
             Err(error) => {
-                // Out of file descriptors, most likely: give the others time to end.
+                // Most likely out of file descriptors: wait for other connections to end.
                 tracing::warn!("cannot accept a metrics connection: {error}");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

@@ -1,23 +1,24 @@
-//! How Prometheus learns of processes that come and go: one file each in a folder that it watches (`file_sd_configs`).
+//! Announces processes to Prometheus: one file per process in a folder that Prometheus watches (`file_sd_configs`).
 
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// A process's entry; dropped, it is gone. After a kill it stays, which is right: Prometheus then shows the process as down,
-/// until the next of the same name takes the entry over.
+/// A process's scrape target, removed when dropped. It remains after a kill, so that Prometheus shows the process as down until one
+/// of the same name starts again.
 #[derive(Debug)]
 pub struct Target {
     path: PathBuf,
 }
 
 impl Target {
-    /// Writes `{folder}/{name}.json`, making the folder where it is missing. `name` becomes the label `worker` of the scraped
-    /// series; it must be a plain file name. Readers see the old entry or the new one whole.
+    /// Atomically writes `{folder}/{name}.json`, creating the folder if missing. `name` becomes the label `worker` of the scraped
+    /// series.
     ///
     /// # Errors
-    /// When `name` is not a plain name of ASCII letters, digits, `-`, `_`, `.` and `@`, or the file can't be written.
+    /// If `name` has other characters than ASCII letters, digits, `-`, `_`, `.` and `@`, or begins with `.`, or if the file can't
+    /// be written.
     pub fn publish(folder: &Path, name: &str, addr: SocketAddr) -> io::Result<Target> {
         let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
         if !is_plain || name.is_empty() || name.starts_with('.') {
@@ -25,14 +26,14 @@ impl Target {
         }
         fs::create_dir_all(folder)?;
         let path = folder.join(format!("{name}.json"));
-        // Not `.json` yet: Prometheus must not read it half written.
+        // Not `.json` yet, so that Prometheus does not read it half written.
         let unfinished = folder.join(format!("{name}.unfinished"));
         fs::write(&unfinished, format!("[{{\"targets\":[\"{addr}\"],\"labels\":{{\"worker\":\"{name}\"}}}}]\n"))?;
         fs::rename(&unfinished, &path)?;
         Ok(Target { path })
     }
 
-    /// The entry's file.
+    /// The target's file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -1,9 +1,9 @@
-//! Server-sent events, read out of a stream of bytes.
+//! Server-sent events.
 
 use super::{Error, Result};
 use crate::view::Change;
 
-/// Reads server-sent events out of a stream of bytes, wherever the parts happen to be cut.
+/// Parses server-sent events from a stream of bytes, however it is divided into parts.
 #[derive(Debug, Default)]
 pub(super) struct SseParser {
     buffer: Vec<u8>,
@@ -20,7 +20,7 @@ impl SseParser {
         self.buffer.extend_from_slice(part);
     }
 
-    /// The next whole frame that carries data; comments (keep-alives) are passed over.
+    /// The next complete frame with data. Skips comments, which are keep-alives.
     pub(super) fn next_frame(&mut self) -> Option<SseFrame> {
         loop {
             let end = self.buffer.windows(2).position(|pair| pair == b"\n\n")?;
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_read_wherever_they_are_cut() {
+    fn frames_are_parsed_wherever_they_are_divided() {
         let text = b": keep-alive\n\nid: 7\ndata: {\"a\":\ndata: 1}\n\nid: 8\ndata: x\n\n";
         for cut in 0..text.len() {
             let mut parser = SseParser::default();

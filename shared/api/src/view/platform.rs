@@ -1,29 +1,28 @@
-//! What the control plane shows of the platform below it: services, log lines, what it found and what asking costs.
+//! What the control plane shows of the platform: services, log lines, queues and the cost of polling.
 
 use serde::{Deserialize, Serialize};
 use stereospot_domain::{BackendKind, QueueName, Timestamp, Topology};
 use utoipa::ToSchema;
 
-/// One service of the platform: on AWS an ECS service, whose tasks do the work.
+/// A service of the platform: on AWS an ECS service, which runs workers as tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceView {
-    /// Its name.
     pub name: String,
-    /// How many tasks it should have.
+    /// The number of tasks that the platform aims for.
     pub desired: u32,
-    /// How many run. 0 of 0 is normal while queues are empty.
+    /// Tasks that run. 0 of 0 is normal while queues are empty.
     pub running: u32,
-    /// How many are being started.
+    /// Tasks that are starting.
     pub pending: u32,
-    /// Scaling gives it no fewer; absent where nothing scales it.
+    /// Fewest tasks by automatic scaling; absent without scaling.
     pub min: Option<u32>,
-    /// Scaling gives it no more.
+    /// Most tasks by automatic scaling; absent without scaling.
     pub max: Option<u32>,
-    /// True while its scaling is suspended: a number set by hand then stays.
+    /// True while scaling is suspended, so that a number set by hand stays.
     pub is_scaling_suspended: bool,
-    /// Why fewer run than should, in the platform's words; absent when all is steady.
+    /// Why fewer tasks run than desired, in the platform's words; absent in a steady state.
     pub note: Option<String>,
-    /// When it was read.
+    /// When it was read from the platform.
     pub observed_at: Timestamp,
 }
 
@@ -32,84 +31,82 @@ pub struct ServiceView {
 pub struct LogPage {
     /// Oldest first.
     pub lines: Vec<LogLine>,
-    /// False when there are more than were asked for: these are the oldest.
+    /// False if more lines match than the limit. `lines` then holds the oldest.
     pub is_whole: bool,
     /// Log groups or files that were searched.
     pub searched: Vec<String>,
-    /// Those that should be there and are not, each with the reason.
+    /// Log groups or files that could not be searched, each with the reason.
     pub missing: Vec<String>,
-    /// Bytes that the search read. On CloudWatch this is what is paid for.
+    /// Bytes that the search read. CloudWatch charges for these.
     pub bytes_scanned: u64,
 }
 
-/// One log line.
+/// A log line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
-    /// When it was written, by its writer's clock.
+    /// By the writer's clock.
     pub time: Timestamp,
     /// The log group or file.
     pub source: String,
-    /// The stream within it; empty where there are none.
+    /// The stream within the log group; empty for files.
     pub stream: String,
-    /// The whole line.
     pub text: String,
 }
 
-/// What the control plane works on, and what asking it costs: `GET /v1/deployment`.
+/// The deployment that the control plane works on, and the cost of polling it: `GET /v1/deployment`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DeploymentView {
     pub backend: BackendKind,
-    /// The region, where the platform has regions.
+    /// Absent if the platform has no regions.
     pub region: Option<String>,
-    /// First part of every name.
+    /// First part of every name in the deployment.
     pub prefix: Option<String>,
     pub topology: Option<Topology>,
-    /// Its queues.
     pub queues: Vec<FoundQueue>,
-    /// What was missing at the start, each with what to do.
+    /// What was missing when the control plane started, each with what to do.
     pub missing: Vec<String>,
-    /// When that was.
+    /// When the control plane started.
     pub started_at: Timestamp,
-    /// Calls to the platform by API; empty where calls cost nothing.
+    /// Calls to the platform by API; empty if calls cost nothing.
     pub calls: Vec<ApiCalls>,
-    /// Most calls a minute that watching may make; absent where there is no such limit.
+    /// Most calls per minute for polling; absent without a limit.
     pub budget_per_minute: Option<u32>,
-    /// Calls in the last minutes, a minute.
+    /// Average over the last minutes.
     pub calls_per_minute: f32,
-    /// What that costs in a month, in US dollars at list price.
+    /// Cost of that rate in a month, in US dollars at list price.
     pub usd_per_month: f64,
 }
 
-/// One queue and what stands behind it.
+/// A queue of the deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FoundQueue {
-    /// Its name here.
+    /// The name in stereospot.
     #[schema(value_type = String)]
     pub name: QueueName,
-    /// Its name on the platform.
+    /// The name on the platform.
     pub physical: String,
-    /// False when it isn't there or can't be asked.
+    /// False if the queue does not exist.
     pub exists: bool,
-    /// Why it can't be asked, or what is going on with it.
+    /// Why it can't be read, or what is happening to it.
     pub note: Option<String>,
-    /// When its numbers were read; absent while they are not known.
+    /// When its counts were last read; absent before.
     #[serde(default)]
     pub read_at: Option<Timestamp>,
 }
 
-/// Calls of one API since this control plane started.
+/// Calls of an API since the control plane started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ApiCalls {
-    /// Service and operation: `sqs.ReceiveMessage`.
+    /// Service and operation, such as `sqs.ReceiveMessage`.
     pub api: String,
-    /// Attempts, the failed ones too: that is what is paid for.
+    /// All attempts, also failed ones: the platform charges for each.
     pub attempts: u64,
-    /// Of these: asked to slow down.
+    /// Attempts that the platform throttled.
     pub throttled: u64,
-    /// Of these: failed otherwise.
+    /// Attempts that failed otherwise.
     pub failed: u64,
-    /// In the last minutes, a minute.
+    /// Average over the last minutes.
     pub per_minute: f32,
-    /// What that costs in a month, in US dollars at list price.
+    /// Cost of that rate in a month, in US dollars at list price.
     pub usd_per_month: f64,
 }

@@ -1,12 +1,12 @@
-//! Reading and writing single fields without losing any.
+//! Reads and writes the single fields of an event without losing any.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap;
 use serde_json::{Map, Value};
 
-/// Takes a field out of raw data. It stays there too, unless writing the value gives exactly what was read: so a field of a wrong
-/// type is passed on as it came, and so is a number in another form.
+/// Reads a field of the raw data. Removes it there only if writing the value gives exactly what was read, so that a field of a
+/// wrong type, or a number in another form, is passed on unchanged.
 pub(super) fn read<T: DeserializeOwned + Serialize>(raw: &mut Map<String, Value>, name: &str) -> Option<T> {
     let given = raw.get(name)?;
     let value = T::deserialize(given).ok()?;
@@ -16,7 +16,7 @@ pub(super) fn read<T: DeserializeOwned + Serialize>(raw: &mut Map<String, Value>
     Some(value)
 }
 
-/// Writes a field, unless it is absent or is written from `raw`.
+/// Writes a field, unless it is absent or `raw` has it: the caller writes all of `raw`.
 pub(super) fn write<M: SerializeMap, T: Serialize>(
     map: &mut M,
     name: &'static str,

@@ -1,4 +1,4 @@
-//! What a repair worked on.
+//! The part of a job that a repair worked on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::job::{JobId, NotAJobId};
 
-/// What a repair worked on; written `source`, `segment 3`, or the job's id.
+/// The part of a job that a repair worked on. Written as `source`, `segment 3`, or the job's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum RepairedItem {
@@ -20,7 +20,7 @@ pub enum RepairedItem {
 }
 
 impl RepairedItem {
-    /// The segment, where one was repaired.
+    /// The segment, if the repair was about one.
     #[must_use]
     pub fn segment_index(self) -> Option<u32> {
         match self {

@@ -1,7 +1,7 @@
-//! What happened: one payload for each kind of event.
+//! One payload for each kind of event.
 //!
-//! A new kind is a line in `payloads!`; a new field is a line in `fields!`. The compiler leads to every place that has to decide
-//! about a new kind, since none of them has a catch-all arm.
+//! A new kind is a line in `payloads!`; a new field is a line in `fields!`. No match on kinds has a catch-all arm, so the compiler
+//! lists every place that must handle a new kind.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,6 @@ use std::str::FromStr;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use utoipa::openapi::schema::{AnyOf, Object, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -22,7 +21,9 @@ use crate::queue::QueueName;
 use crate::trigger::Decision;
 use crate::warning::Warning;
 
-/// The fields of a payload. Every one is optional: an event of an older version, or one derived from a log line, may lack any.
+mod schema;
+
+/// Declares the fields of payloads. All are optional: an event of an older version, or one derived from a log line, may lack any.
 macro_rules! fields {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),+ $(,)? })+) => {$(
         $(#[$doc])*
@@ -47,28 +48,28 @@ macro_rules! fields {
 }
 
 fields! {
-    /// Of `job.submitted`.
+    /// Fields of `job.submitted`.
     JobSubmitted { title: String, bytes: u64 }
 
-    /// Of `job.completed` and `reassembly.triggered`, where the trigger check led to it.
+    /// Fields of `job.completed` and `reassembly.triggered`, set if the trigger check caused the event.
     Triggered {
         /// The worker or service that ran the check.
         by: String,
         decision: Decision,
     }
 
-    /// Of `job.failed`.
+    /// Fields of `job.failed`.
     JobFailed {
         error: String,
         code: ErrorCode,
-        /// Who gave the job up, where it was not a worker.
+        /// Who gave the job up; absent if a worker did.
         by: String,
         is_final: bool,
         /// True when the upload of the source could not be stored: the source may be sent again.
         is_upload: bool,
     }
 
-    /// Of `job.repaired`.
+    /// Fields of `job.repaired`.
     JobRepaired {
         by: String,
         code: FindingCode,
@@ -77,41 +78,41 @@ fields! {
         done: String,
     }
 
-    /// Of `chunking.completed`.
+    /// Fields of `chunking.completed`.
     ChunkingCompleted {
         segments: u32,
         frames: u64,
         duration_secs: f64,
-        /// True when the source was cut by encoding it again, for lack of keyframes or of a container for its packets.
+        /// True if cutting the source meant encoding it again, for lack of keyframes or of a container for its packets.
         reencoded: bool,
         /// What is changed or left out of the video, as far as it is known before the conversion.
         warnings: Vec<Warning>,
         wall_secs: f64,
     }
 
-    /// Of `chunking.failed`, `segment.failed` and `reassembly.failed`: one attempt failed.
+    /// Fields of `chunking.failed`, `segment.failed` and `reassembly.failed`: one attempt failed.
     StepFailed {
         error: String,
         code: ErrorCode,
-        /// True when no further attempt follows.
+        /// True if no further attempt follows.
         is_final: bool,
-        /// True when the stored segment is at fault: it has to be cut again.
+        /// True if the stored segment is damaged and must be cut again.
         is_damaged: bool,
-        /// How often a managed endpoint has failed at the segment.
+        /// How often a managed endpoint has failed on this segment.
         failures: u32,
     }
 
-    /// Of `segment.started`.
+    /// Fields of `segment.started`.
     SegmentStarted {
         frames: u64,
         /// The execution provider or managed service.
         provider: String,
     }
 
-    /// Of `segment.progress`.
+    /// Fields of `segment.progress`.
     SegmentProgress { frames_done: u64, frames: u64 }
 
-    /// Of `segment.completed`. The seconds of the parts overlap: each part has its own thread.
+    /// Fields of `segment.completed`. The steps run in parallel threads, so their seconds may add up to more than `wall_secs`.
     SegmentCompleted {
         frames: u64,
         bytes: u64,
@@ -125,13 +126,13 @@ fields! {
         warnings: Vec<Warning>,
     }
 
-    /// Of `lease.extended`.
+    /// Fields of `lease.extended`.
     LeaseExtended { queue: QueueName, lease_secs: f64 }
 
-    /// Of `lease.lost`.
+    /// Fields of `lease.lost`.
     LeaseLost { queue: QueueName, error: String, code: ErrorCode }
 
-    /// Of `reassembly.completed`.
+    /// Fields of `reassembly.completed`.
     ReassemblyCompleted {
         frames: u64,
         duration_secs: f64,
@@ -141,45 +142,44 @@ fields! {
         wall_secs: f64,
     }
 
-    /// Of `worker.started`.
+    /// Fields of `worker.started`.
     WorkerStarted {
         version: String,
-        /// The execution provider; absent where no model runs.
+        /// The execution provider; absent if the worker runs no model.
         provider: String,
         model: String,
         pid: u32,
     }
 
-    /// Of `worker.heartbeat`.
+    /// Fields of `worker.heartbeat`.
     WorkerHeartbeat {
         busy: bool,
-        /// Events that wait to be sent.
+        /// Number of events in the spool that wait to be sent.
         spooled: u64,
     }
 
-    /// Of `worker.stopped`.
+    /// Fields of `worker.stopped`.
     WorkerStopped {
-        /// Why it can't start or go on; absent when it was asked to stop.
+        /// Why it can't start or continue; absent if it was asked to stop.
         error: String,
     }
 
-    /// Of `spool.dropped`.
+    /// Fields of `spool.dropped`.
     SpoolDropped { dropped: u64 }
 }
 
-/// How much an event of a kind matters.
+/// How important a kind of event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
     State,
-    /// Superfluous once a later one of the same kind comes.
+    /// Superseded by the next event of the same kind.
     Progress,
-    /// A state event about something that went wrong.
     Error,
 }
 
 macro_rules! payloads {
     ($($(#[$doc:meta])* $kind:ident $(($fields:ident))? $name:literal $weight:ident),+ $(,)?) => {
-        /// What happened, without its fields: for metrics, filters and maps.
+        /// The kind of an event, without its fields: for metrics, filters and maps.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum EventKind {
             $($(#[$doc])* $kind,)+
@@ -191,7 +191,7 @@ macro_rules! payloads {
             /// Every known kind.
             pub const ALL: &'static [EventKind] = &[$(EventKind::$kind),+];
 
-            /// The name on the wire and in logs; `unknown` for all unknown ones.
+            /// The name on the wire and in logs; `unknown` for every unknown kind.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -208,16 +208,16 @@ macro_rules! payloads {
             }
         }
 
-        /// What happened.
+        /// The kind of an event with its fields.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Payload {
             $($(#[$doc])* $kind $(($fields))?,)+
-            /// A kind that this version does not know, by its name; its fields are in [`super::Unread`].
+            /// The name of a kind that this version does not know; its fields are in [`super::Unread`].
             Unknown(String),
         }
 
         impl Payload {
-            /// What happened, without the fields.
+            /// The kind, without the fields.
             #[must_use]
             pub fn kind(&self) -> EventKind {
                 match self {
@@ -226,7 +226,7 @@ macro_rules! payloads {
                 }
             }
 
-            /// Reads the payload of a kind by its name. Returns it with the fields that it does not know or can't read.
+            /// Reads the payload of the kind called `name`. Returns it with the fields that it does not know or can't read.
             #[must_use]
             pub fn read(name: &str, mut data: Map<String, Value>) -> (Self, Map<String, Value>) {
                 let payload = match name {
@@ -253,7 +253,7 @@ macro_rules! payloads {
                 }
             }
 
-            /// For each kind, which fields it has.
+            /// Each kind's name and the schema of its fields, for OpenAPI.
             fn variants() -> Vec<(&'static str, Option<Ref>)> {
                 vec![$(($name, None $(.or(Some(Ref::from_schema_name($fields::name()))))?)),+]
             }
@@ -269,48 +269,46 @@ macro_rules! payloads {
 }
 
 payloads! {
-    /// A source was taken in.
+    /// The source was uploaded.
     JobSubmitted(JobSubmitted) "job.submitted" State,
-    /// The result exists and the row says so.
+    /// The result exists and the row is `completed`.
     JobCompleted(Triggered) "job.completed" State,
     /// The job ended without a result.
     JobFailed(JobFailed) "job.failed" Error,
     /// The reconciler repaired something that was lost.
     JobRepaired(JobRepaired) "job.repaired" State,
-    /// A chunking worker took the job.
+    /// A chunking worker began with the job.
     ChunkingStarted "chunking.started" State,
     /// All segments are written.
     ChunkingCompleted(ChunkingCompleted) "chunking.completed" State,
-    /// This attempt failed.
+    /// One attempt failed.
     ChunkingFailed(StepFailed) "chunking.failed" Error,
-    /// An inference worker took the segment.
+    /// An inference worker began with the segment.
     SegmentStarted(SegmentStarted) "segment.started" State,
     SegmentProgress(SegmentProgress) "segment.progress" Progress,
     /// The output is written.
     SegmentCompleted(SegmentCompleted) "segment.completed" State,
-    /// This attempt failed.
+    /// One attempt failed.
     SegmentFailed(StepFailed) "segment.failed" Error,
-    /// The message's lease was extended.
     LeaseExtended(LeaseExtended) "lease.extended" Progress,
     /// The lease could not be extended; another worker may have the message.
     LeaseLost(LeaseLost) "lease.lost" Error,
-    /// The lock was made and the message sent.
+    /// The lock was created and the message sent.
     ReassemblyTriggered(Triggered) "reassembly.triggered" State,
-    /// A reassembly worker has the lock.
+    /// A reassembly worker holds the lock.
     ReassemblyStarted "reassembly.started" State,
     /// The result is written.
     ReassemblyCompleted(ReassemblyCompleted) "reassembly.completed" State,
-    /// This attempt failed.
+    /// One attempt failed.
     ReassemblyFailed(StepFailed) "reassembly.failed" Error,
-    /// A worker process began.
     WorkerStarted(WorkerStarted) "worker.started" State,
     /// The worker is alive.
     WorkerHeartbeat(WorkerHeartbeat) "worker.heartbeat" Progress,
     /// The worker takes no more work, and finishes or gives back what it has.
     WorkerDraining "worker.draining" State,
-    /// The worker process ended in order.
+    /// The worker process stopped; `error` is set unless it was asked to.
     WorkerStopped(WorkerStopped) "worker.stopped" State,
-    /// Events were dropped from a full spool.
+    /// The spool was full, so events were dropped.
     SpoolDropped(SpoolDropped) "spool.dropped" Error,
 }
 
@@ -324,20 +322,20 @@ impl Payload {
         }
     }
 
-    /// The fields as they are written, `raw` among them.
+    /// The fields as written to JSON, with those of `raw`.
     pub(super) fn data<'p>(&'p self, raw: &'p Map<String, Value>) -> Data<'p> {
         Data { payload: self, raw }
     }
 }
 
 impl EventKind {
-    /// True when a later event of the same kind makes this one superfluous. A full spool drops these first; the others never.
+    /// True if a later event of the same kind supersedes this one. A full spool drops only these.
     #[must_use]
     pub fn is_progress(self) -> bool {
         self.weight() == Weight::Progress
     }
 
-    /// True when it reports that something went wrong.
+    /// True if it reports that something went wrong.
     #[must_use]
     pub fn is_error(self) -> bool {
         self.weight() == Weight::Error
@@ -362,7 +360,7 @@ impl FromStr for EventKind {
     }
 }
 
-/// The fields of an event in their written form.
+/// Serializes the fields of an event.
 pub(super) struct Data<'p> {
     payload: &'p Payload,
     raw: &'p Map<String, Value>,
@@ -382,27 +380,5 @@ impl Serialize for Data<'_> {
             map.serialize_entry(name, value)?;
         }
         map.end()
-    }
-}
-
-impl PartialSchema for Payload {
-    /// `type` and `data` of each kind, and any other type with any data.
-    fn schema() -> RefOr<Schema> {
-        let kind = |kind: Object| Object::builder().schema_type(Type::Object).property("type", kind).required("type");
-        let string = || Object::builder().schema_type(Type::String);
-        let known = Payload::variants().into_iter().fold(AnyOf::builder(), |known, (name, fields)| {
-            let variant = kind(string().enum_values(Some([name])).build());
-            known.item(match fields {
-                Some(fields) => variant.property("data", fields),
-                None => variant,
-            })
-        });
-        known.item(kind(string().build())).into()
-    }
-}
-
-impl ToSchema for Payload {
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        Payload::fields_schemas(schemas);
     }
 }

@@ -6,7 +6,7 @@ use crate::diagnosis::FindingCode;
 use crate::error_code::ErrorCode;
 use crate::trigger::Decision;
 
-/// One event of each kind, and several of some, as version 0.1 wrote them into spools and databases.
+/// At least one event of each kind, as version 0.1 wrote them into spools and databases.
 const OLD: &str = include_str!("../../golden/events-0.1.jsonl");
 /// Unknown kinds, unknown fields, and fields of a wrong type.
 const STRANGE: &str = include_str!("../../golden/events-strange.jsonl");
@@ -23,7 +23,7 @@ fn event(kind: &str, data: Value) -> Event {
 }
 
 #[test]
-fn what_older_and_newer_versions_wrote_is_written_back_as_it_was() {
+fn events_of_other_versions_are_written_back_unchanged() {
     for line in OLD.lines().chain(STRANGE.lines()) {
         let written = serde_json::to_value(read(line)).unwrap();
         assert_eq!(written, serde_json::from_str::<Value>(line).unwrap());
@@ -38,13 +38,13 @@ fn each_kind_and_field_of_version_0_1_is_known() {
     }
     for event in old {
         assert!(event.unread.envelope.is_empty(), "{event:?}");
-        // A field without a value was written as null by the control plane.
+        // The control plane wrote a field without a value as null.
         assert!(event.unread.data.values().all(Value::is_null), "{event:?}");
     }
 }
 
 #[test]
-fn what_is_not_known_is_kept_beside_what_is() {
+fn unknown_kinds_and_fields_are_kept() {
     let [resumed, sleeping, completed, failed] = STRANGE.lines().map(read).collect::<Vec<_>>().try_into().unwrap();
     assert_eq!((resumed.kind(), resumed.payload.name()), (EventKind::Unknown, "segment.resumed"));
     assert_eq!((resumed.segment_index, &resumed.data()["from_frame"]), (Some(3), &json!(40)));
@@ -87,7 +87,7 @@ fn kinds_round_trip_and_state_events_are_not_progress() {
         assert!(!(kind.is_progress() && kind.is_error()));
     }
     assert!(EventKind::Unknown.as_str().parse::<EventKind>().is_err());
-    assert!(!EventKind::Unknown.is_progress(), "a full spool keeps what it can't judge");
+    assert!(!EventKind::Unknown.is_progress(), "a full spool keeps unknown kinds");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Names that are known for some kinds, and others.
+/// Field names: mostly those that some kind knows, also made-up ones.
 fn name() -> impl Strategy<Value = String> {
     let known: Vec<String> = OLD.lines().flat_map(|line| read(line).data().into_iter().map(|(name, _)| name)).collect();
     prop_oneof![3 => prop::sample::select(known), 1 => Just("code".to_owned()), 1 => "[a-z_]{1,10}"]

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_final_status_is_never_left_but_for_deletion() {
+fn a_final_status_only_changes_to_deleted() {
     for to in JobStatus::ALL {
         for from in to.may_follow() {
             assert!(!from.is_final() || *to == JobStatus::Deleted, "{from} -> {to}");
@@ -32,7 +32,7 @@ fn names_round_trip() {
 }
 
 #[test]
-fn ids_are_written_as_the_keys_want_them() {
+fn ids_are_written_in_lower_case() {
     let id: JobId = "7F3A2C1E-5B7D-4E0A-9C55-0A1B2C3D4E5F".parse().unwrap();
     assert_eq!(id.to_string(), "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f");
     assert!("7f3a".parse::<JobId>().unwrap_err().to_string().contains("UUID"));

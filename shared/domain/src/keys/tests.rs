@@ -5,7 +5,7 @@ use super::*;
 const JOB: &str = "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f";
 
 #[test]
-fn keys_are_exactly_the_contracts() {
+fn keys_match_existing_deployments() {
     let job_id = JOB.parse().unwrap();
     assert_eq!(source(job_id), format!("input/{JOB}/source.mp4"));
     let key = SegmentKey { job_id, index: 3, total: 12, mode: Mode::Anaglyph };
@@ -17,7 +17,7 @@ fn keys_are_exactly_the_contracts() {
 }
 
 #[test]
-fn foreign_keys_are_not_ours() {
+fn other_keys_are_not_parsed() {
     for key in ["", "input/x/source.mp4", "segments/", &format!("segments/{JOB}/00012_00012_sbs.mp4")] {
         assert_eq!(parse_input(key), None, "{key}");
     }

@@ -6,7 +6,7 @@ use crate::options::Mode;
 const JOB: &str = "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f";
 
 #[test]
-fn a_notification_is_read_beside_fields_that_we_do_not_know() {
+fn unknown_fields_of_a_notification_are_ignored() {
     let body = format!(
         r#"{{"Records":[{{"eventVersion":"2.1","awsRegion":"eu-west-1","s3":{{"s3SchemaVersion":"1.0",
         "bucket":{{"name":"b","arn":"x"}},"object":{{"key":"segments%2F{JOB}%2F00001_00002_sbs.mp4","size":3}}}}}}]}}"#
@@ -17,7 +17,7 @@ fn a_notification_is_read_beside_fields_that_we_do_not_know() {
 }
 
 #[test]
-fn bodies_are_exactly_the_contracts() {
+fn bodies_match_existing_deployments() {
     let key = format!("input/{JOB}/source.mp4");
     let body = object_created("b", &key);
     assert_eq!(body, format!(r#"{{"Records":[{{"s3":{{"bucket":{{"name":"b"}},"object":{{"key":"{key}"}}}}}}]}}"#));
@@ -26,13 +26,13 @@ fn bodies_are_exactly_the_contracts() {
 }
 
 #[test]
-fn a_test_notification_is_benign() {
+fn a_test_notification_is_recognised() {
     let body = r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#;
     assert_eq!(parse(QueueRole::Chunking, body).unwrap(), [Request::Test]);
 }
 
 #[test]
-fn what_does_not_belong_is_refused_with_its_reason() {
+fn a_body_that_does_not_belong_on_its_queue_is_refused() {
     let segment = object_created("b", &format!("segments/{JOB}/00000_00001_sbs.mp4"));
     assert!(matches!(parse(QueueRole::Chunking, &segment), Err(Error::Key(_))));
     assert!(matches!(parse(QueueRole::Chunking, "hello"), Err(Error::Shape(_))));
@@ -41,7 +41,7 @@ fn what_does_not_belong_is_refused_with_its_reason() {
 }
 
 #[test]
-fn a_job_workers_notice_is_read_as_the_one_of_output_events() {
+fn job_status_events_are_read_like_output_events() {
     let body = object_created("out", &format!("jobs/{JOB}/segments/7.mp4"));
     let job_id = JOB.parse().unwrap();
     assert_eq!(parse(QueueRole::JobStatusEvents, &body), parse(QueueRole::OutputEvents, &body));
@@ -66,7 +66,7 @@ fn requests_to_delete_and_to_fetch_name_their_job() {
 }
 
 #[test]
-fn a_change_of_a_row_is_read_raw_and_among_records() {
+fn a_stream_record_is_read_alone_and_in_a_list() {
     let check = |body: &str, expected: &[(Option<&str>, Option<u32>)]| {
         let expected: Vec<Request> =
             expected.iter().map(|(job, index)| Request::Changed(job.map(|job| job.parse().unwrap()), *index)).collect();

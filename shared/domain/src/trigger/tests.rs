@@ -25,35 +25,35 @@ fn check(facts: Facts, expected: Decision) {
 }
 
 #[test]
-fn it_waits_until_every_segment_is_there() {
+fn reassembly_waits_for_every_segment() {
     check(facts(JobStatus::Created, None, 0, None), Decision::Wait(Why::NotChunked));
     check(facts(JobStatus::ChunkingInProgress, None, 7, None), Decision::Wait(Why::NotChunked));
     check(facts(JobStatus::ChunkingComplete, Some(4), 3, None), Decision::Wait(Why::Missing(1)));
     check(facts(JobStatus::ChunkingComplete, Some(4), 4, None), Decision::CreateLockAndSend);
-    // More than there should be is complete all the same.
+    // More completions than segments count as complete.
     check(facts(JobStatus::ChunkingComplete, Some(4), 5, None), Decision::CreateLockAndSend);
 }
 
 #[test]
-fn every_crash_point_is_found_again() {
+fn every_crash_point_is_recovered() {
     let complete = |lock| facts(JobStatus::ChunkingComplete, Some(1), 1, lock);
     let reassembling = |lock| facts(JobStatus::Reassembling, Some(1), 1, lock);
-    // After the lock's creation, before or after the sending: the two look alike, so only a lasting silence is acted on.
+    // Crashed after creating the lock, before or after sending: the two look the same, so wait for `RESEND`.
     check(complete(lock(29_999, false, None)), Decision::Wait(Why::MessageUnderWay));
     check(complete(lock(30_000, false, None)), Decision::SendAgain);
-    // After the sending, before the status.
+    // Crashed after sending, before setting the status.
     check(complete(lock(5, true, Some(10))), Decision::MarkReassembling);
-    // While reassembling.
+    // Crashed while reassembling.
     check(reassembling(lock(90_000, true, Some(10))), Decision::Wait(Why::Running));
     check(reassembling(lock(90_000, true, Some(-1))), Decision::SendAgain);
     check(reassembling(lock(10, true, Some(-1))), Decision::Wait(Why::MessageUnderWay));
     check(reassembling(None), Decision::CreateLockAndSend);
-    // A foreign holder's death can't be seen from here.
+    // A holder without a lease may be alive or dead.
     check(reassembling(lock(900_000, true, None)), Decision::Wait(Why::HeldWithoutLease));
 }
 
 #[test]
-fn a_result_settles_it() {
+fn an_existing_result_completes_the_job() {
     for status in JobStatus::ALL {
         let mut facts = facts(*status, Some(1), 1, None);
         facts.result_exists = true;

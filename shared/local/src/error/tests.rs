@@ -14,7 +14,7 @@ fn check(error: object_store::Error, begins: &str) {
 }
 
 #[tokio::test]
-async fn a_path_and_a_cause_are_said_once() {
+async fn the_path_and_the_cause_of_an_error_appear_once() {
     let dir = tempfile::tempdir().unwrap();
     let store = LocalFileSystem::new_with_prefix(dir.path()).unwrap();
     check(store.get(&Path::from(LONG)).await.unwrap_err(), "no object at ");

@@ -1,4 +1,4 @@
-//! The job store's writes, each one conditional statement run inside the writer's transaction.
+//! The job store's writes. Each is one conditional statement inside the writer's transaction.
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
@@ -10,7 +10,7 @@ use crate::database::named;
 use crate::error::corrupt;
 use crate::writer::Write;
 
-/// False when the job exists.
+/// False if the job exists.
 pub(super) struct Create {
     pub(super) job: Job,
 }
@@ -91,7 +91,7 @@ impl Write for Transit {
     }
 }
 
-/// False when there is no such job.
+/// False if the job does not exist.
 pub(super) struct SetUploaded {
     pub(super) job_id: JobId,
     pub(super) at: Timestamp,
@@ -136,7 +136,7 @@ impl Write for PutCompletion {
     }
 }
 
-/// All of a job's at once; how many there were.
+/// Returns the number of deleted completions.
 pub(super) struct DeleteCompletions {
     pub(super) job_id: JobId,
 }
@@ -171,7 +171,7 @@ impl Write for DeleteCompletion {
     }
 }
 
-/// False when the lock exists.
+/// False if the lock exists.
 pub(super) struct CreateLock {
     pub(super) job_id: JobId,
     pub(super) now: Timestamp,
@@ -191,7 +191,7 @@ impl Write for CreateLock {
     }
 }
 
-/// False when the lock's trigger time is not the observed one.
+/// False if the lock's `triggered_at` is not the observed one.
 pub(super) struct Retrigger {
     pub(super) job_id: JobId,
     pub(super) observed: Timestamp,
@@ -225,7 +225,7 @@ impl Write for Acquire {
     type Out = Acquired;
 
     async fn run(&self, on: &mut SqliteConnection) -> sqlx::Result<Acquired> {
-        // A holder without a lease never lets go; only its own name takes it again.
+        // A lock held without a lease never expires: only its owner can acquire it again.
         let changed = sqlx::query(
             "UPDATE locks SET reassembly_started_at = ?1, lease_until = ?2, owner = ?3
              WHERE job_id = ?4 AND (reassembly_started_at IS NULL OR lease_until < ?1 OR owner = ?3)",
@@ -244,7 +244,7 @@ impl Write for Acquire {
     }
 }
 
-/// False when the owner holds the lock no longer.
+/// False if the owner does not hold the lock.
 pub(super) struct Renew {
     pub(super) job_id: JobId,
     pub(super) owner: String,
@@ -266,7 +266,7 @@ impl Write for Renew {
     }
 }
 
-/// False when the owner holds the lock no longer.
+/// False if the owner does not hold the lock.
 pub(super) struct LetGo {
     pub(super) job_id: JobId,
     pub(super) owner: String,
@@ -289,7 +289,7 @@ impl Write for LetGo {
     }
 }
 
-/// False when the lock's start is not the observed one.
+/// False if the lock's `reassembly_started_at` is not the observed one.
 pub(super) struct Reset {
     pub(super) job_id: JobId,
     pub(super) observed: Timestamp,
@@ -312,7 +312,7 @@ impl Write for Reset {
     }
 }
 
-/// False when there was no lock.
+/// False if the lock does not exist.
 pub(super) struct DeleteLock {
     pub(super) job_id: JobId,
 }
@@ -327,7 +327,7 @@ impl Write for DeleteLock {
     }
 }
 
-/// SQLite's integers are signed; no file is larger than that.
+/// SQLite's integers are signed. No file is too large for them.
 fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }

@@ -25,7 +25,7 @@ async fn a_jobs_lines_are_found_in_all_files_in_order() {
     let chunking = format!(
         "2026-11-21T19:49:56.999Z [INFO] chunking-1/x: too early job_id={JOB}\n\
          2026-11-21T19:49:58.5Z [INFO] chunking-1/x: second job_id={JOB}\n  File \"a.py\"\nValueError\n\
-         2026-11-21T19:49:58.6Z [INFO] chunking-1/x: of nobody\n  not ours\n"
+         2026-11-21T19:49:58.6Z [INFO] chunking-1/x: without a job\n  not ours\n"
     );
     let inference = format!("2026-11-21T19:49:57Z [INFO] inference-1/x: first job_id={JOB} segment_index=3\r\n");
     let other = format!("2026-11-21T19:49:57Z [INFO] x: not a log file job_id={JOB}\n");
@@ -49,7 +49,7 @@ async fn a_jobs_lines_are_found_in_all_files_in_order() {
 }
 
 #[tokio::test]
-async fn broken_text_and_missing_files_are_no_panic() {
+async fn broken_text_and_missing_files_cause_no_panic() {
     let logs = folder(&[("a.log", b"\xff\xfe\x00job_id=\n\n2026")]);
     let progress = watch::Sender::new(Progress::default());
     let found = LocalLogs::of(logs.path()).lines(&search(10), &progress).await.unwrap();
@@ -61,7 +61,7 @@ async fn broken_text_and_missing_files_are_no_panic() {
 }
 
 #[test]
-fn a_reading_that_nobody_waits_for_ends() {
+fn a_cancelled_reading_ends() {
     let mut text = format!("2026-11-21T19:49:58Z [INFO] x: job_id={JOB}\n");
     text.push_str(&"x\n".repeat(50_000));
     let folder = folder(&[("a.log", text.as_bytes())]);

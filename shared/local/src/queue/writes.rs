@@ -1,4 +1,4 @@
-//! The queue's writes, each run inside the writer's transaction.
+//! The queue's writes. Each runs inside the writer's transaction.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl SendRow {
     }
 }
 
-/// The statement for each number of rows, from 1. Each is one text, so that the connection prepares it once.
+/// The INSERT statement for each number of rows, from 1. The texts never change, so a connection prepares each only once.
 static INSERTS: LazyLock<[String; MAX_BATCH]> = LazyLock::new(|| {
     std::array::from_fn(|more| {
         let rows = vec!["(?, ?, ?, ?, ?)"; more + 1].join(", ");
@@ -38,7 +38,7 @@ static INSERTS: LazyLock<[String; MAX_BATCH]> = LazyLock::new(|| {
     })
 });
 
-/// Inserts messages, in their order. A statement is a way to SQLite's thread and back, so several rows share one.
+/// Inserts messages in order, several rows per statement, because each statement costs a round trip to SQLite's thread.
 pub(crate) async fn insert(on: &mut SqliteConnection, queue: QueueName, rows: &[SendRow]) -> sqlx::Result<()> {
     let queue = queue.to_string();
     for rows in rows.chunks(MAX_BATCH) {
@@ -84,7 +84,7 @@ pub(super) struct Received {
     pub(super) has_dead_lettered: bool,
 }
 
-/// Most messages that one receive dead-letters: a queue full of them must not hold the write lock for long.
+/// Most messages that one receive dead-letters, so that a queue full of them does not hold the write lock for long.
 const DEAD_LETTERED_AT_ONCE: usize = 100;
 
 #[async_trait]
@@ -110,13 +110,14 @@ impl Write for Receive {
 }
 
 impl Receive {
-    /// True for a message that had all its receivings before this one.
+    /// True if the message had already been received `max_receives` times before this receive.
     fn is_dead(&self, leased: &Leased) -> bool {
         self.max_receives.is_some_and(|max| leased.receive_count > max)
     }
 
     async fn lease(&self, on: &mut SqliteConnection, max: usize) -> sqlx::Result<Vec<Leased>> {
-        // First what was hidden and is ready again: behind the new ones it would wait for ever on a queue that never empties.
+        // First the messages hidden until an impossible time (see `impossible_from`), then those that were hidden and are ready
+        // again, then the new ones. Otherwise a released message would wait forever on a queue that never becomes empty.
         let rows: Vec<Row> = sqlx::query_as(
             "UPDATE messages
              SET visible_at = ?1, receive_count = receive_count + 1, lease_no = lease_no + 1, is_leased = 1
@@ -157,7 +158,7 @@ impl Receive {
     }
 }
 
-/// Moves the time at which a leased message is ready again; false when the receipt is void.
+/// Changes when a leased message is ready again; false if the receipt is void.
 pub(super) struct Reschedule {
     pub(super) queue: QueueName,
     pub(super) id: Uuid,
@@ -185,7 +186,7 @@ impl Write for Reschedule {
     }
 }
 
-/// Removes a leased message; false when the receipt is void.
+/// Removes a leased message; false if the receipt is void.
 pub(super) struct Delete {
     pub(super) queue: QueueName,
     pub(super) id: Uuid,
@@ -207,7 +208,7 @@ impl Write for Delete {
     }
 }
 
-/// Leases named messages without counting it as a receiving.
+/// Leases messages by id without raising their receive count.
 pub(super) struct Lease {
     pub(super) queue: QueueName,
     pub(super) ids: Vec<Uuid>,
@@ -258,7 +259,7 @@ impl Write for Purge {
 
 type Row = (Vec<u8>, i64, String, u32, i64);
 
-/// A row under a new lease.
+/// A message's row under a new lease.
 struct Leased {
     id: Uuid,
     lease_no: i64,
@@ -283,7 +284,7 @@ impl Leased {
     }
 }
 
-/// Reads a stored message id.
+/// Parses a stored message id.
 pub(super) fn stored_id(bytes: &[u8]) -> sqlx::Result<Uuid> {
     Uuid::from_slice(bytes).map_err(|error| corrupt("id", error))
 }

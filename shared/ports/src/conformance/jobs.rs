@@ -13,30 +13,30 @@ cases!(
     a_job_comes_back_as_it_was_created,
     a_job_is_created_once,
     of_many_creators_one_wins,
-    what_is_not_there_is_none,
+    a_missing_job_has_no_data,
     every_pair_of_statuses_is_guarded,
     a_transition_sets_all_in_one_write,
     a_transition_keeps_what_it_does_not_name,
-    an_error_goes_when_the_job_goes_on,
-    a_wider_guard_is_the_caller_s_own,
+    a_transition_from_failed_clears_the_error,
+    a_transition_may_pass_its_own_guard,
     of_many_transitions_one_wins,
     an_upload_is_recorded_whatever_the_status,
     jobs_are_listed_newest_first,
     a_list_is_paged_without_gaps_or_repeats,
-    a_cursor_that_is_none_is_refused,
+    an_invalid_cursor_is_refused,
     a_completion_is_replaced,
     completions_are_counted_by_job,
     completions_are_paged_by_index,
     completions_are_deleted_by_job_however_many,
-    a_single_completion_is_taken_back,
-    another_opening_reads_what_was_written,
+    a_single_completion_is_deleted,
+    a_second_opening_reads_what_was_written,
 );
 
 pub(super) fn new_id() -> JobId {
     JobId(Uuid::new_v4())
 }
 
-/// Now in whole seconds: that is what existing tables store.
+/// Now, in whole seconds: existing tables store no fractions.
 pub(super) fn now(world: &World) -> Timestamp {
     Timestamp::from_secs(world.backend.clock.now().as_secs())
 }
@@ -45,7 +45,7 @@ pub(super) fn new_job(world: &World) -> Job {
     Job::new(new_id(), JobOptions::default(), Some("clip".into()), now(world))
 }
 
-/// A job in a status, with everything a job may have.
+/// Creates a job in a status, with four segments.
 async fn job_in(world: &World, status: JobStatus) -> Result<Job, Stop> {
     let job = Job { status, total_segments: Some(4), ..new_job(world) };
     world.backend.jobs.create(&job).await?;
@@ -98,7 +98,7 @@ async fn of_many_creators_one_wins(world: &World) -> Outcome {
     same("winners", winners(tries).await?, 1)
 }
 
-/// How many of the tasks answered true.
+/// The number of tasks that returned true.
 pub(super) async fn winners(tasks: impl Iterator<Item = tokio::task::JoinHandle<bool>>) -> Result<usize, Stop> {
     let mut wins = 0;
     for task in tasks.collect::<Vec<_>>() {
@@ -107,7 +107,7 @@ pub(super) async fn winners(tasks: impl Iterator<Item = tokio::task::JoinHandle<
     Ok(wins)
 }
 
-async fn what_is_not_there_is_none(world: &World) -> Outcome {
+async fn a_missing_job_has_no_data(world: &World) -> Outcome {
     let (jobs, id) = (&world.backend.jobs, new_id());
     same("job", jobs.get(id).await?, None)?;
     same("transition", jobs.transition(id, &Transition::failed("x")).await?, Transitioned::Missing)?;
@@ -172,7 +172,7 @@ async fn a_transition_keeps_what_it_does_not_name(world: &World) -> Outcome {
     same("row", get(world, job.job_id).await?, Job { status: JobStatus::Reassembling, ..job })
 }
 
-async fn an_error_goes_when_the_job_goes_on(world: &World) -> Outcome {
+async fn a_transition_from_failed_clears_the_error(world: &World) -> Outcome {
     let job = job_in(world, JobStatus::ChunkingComplete).await?;
     let jobs = &world.backend.jobs;
     jobs.transition(job.job_id, &Transition::failed("no such codec")).await?;
@@ -182,7 +182,7 @@ async fn an_error_goes_when_the_job_goes_on(world: &World) -> Outcome {
     same("repaired", get(world, job.job_id).await?.error, None)
 }
 
-async fn a_wider_guard_is_the_caller_s_own(world: &World) -> Outcome {
+async fn a_transition_may_pass_its_own_guard(world: &World) -> Outcome {
     let job = job_in(world, JobStatus::Completed).await?;
     let jobs = &world.backend.jobs;
     let none = Transition { from: vec![], ..Transition::to(JobStatus::Reassembling) };
@@ -234,7 +234,7 @@ async fn jobs_are_listed_newest_first(world: &World) -> Outcome {
 async fn a_list_is_paged_without_gaps_or_repeats(world: &World) -> Outcome {
     let mut wanted = Vec::new();
     for number in 0..11_u64 {
-        // Several of one second: the page must not break between them.
+        // Several jobs of the same second, so that some pages end between them.
         let job = Job { created_at: now(world).plus(Duration::from_secs(number / 4)), ..new_job(world) };
         world.backend.jobs.create(&job).await?;
         wanted.push(job.job_id);
@@ -258,7 +258,7 @@ async fn a_list_is_paged_without_gaps_or_repeats(world: &World) -> Outcome {
     same("each once", ids, wanted)
 }
 
-async fn a_cursor_that_is_none_is_refused(world: &World) -> Outcome {
+async fn an_invalid_cursor_is_refused(world: &World) -> Outcome {
     let (jobs, job) = (&world.backend.jobs, new_job(world));
     jobs.create(&job).await?;
     for made_up in ["", "nonsense", "1.2", "."] {
@@ -316,7 +316,7 @@ async fn completions_are_paged_by_index(world: &World) -> Outcome {
 }
 
 async fn completions_are_deleted_by_job_however_many(world: &World) -> Outcome {
-    // Several batches of what any backend removes at once, the last one not full.
+    // Several batches on every backend, the last one not full.
     const MANY: u32 = 130;
     let (jobs, id, other) = (&world.backend.jobs, new_id(), new_id());
     let rows: Vec<SegmentCompletion> = (0..MANY).map(|index| completion(world, id, index)).collect();
@@ -331,26 +331,26 @@ async fn completions_are_deleted_by_job_however_many(world: &World) -> Outcome {
     same("again", jobs.delete_completions(id).await?, 0)?;
     same("of a job that is not there", jobs.delete_completions(new_id()).await?, 0)?;
     jobs.put_completion(&rows[0]).await?;
-    same("recorded anew", jobs.count_completions(id).await?, 1)
+    same("recorded again", jobs.count_completions(id).await?, 1)
 }
 
-async fn a_single_completion_is_taken_back(world: &World) -> Outcome {
+async fn a_single_completion_is_deleted(world: &World) -> Outcome {
     let (jobs, id, other) = (&world.backend.jobs, new_id(), new_id());
     for (job_id, index) in [(id, 0), (id, 1), (id, 10), (other, 1)] {
         jobs.put_completion(&completion(world, job_id, index)).await?;
     }
     world.peer.jobs.delete_completion(id, 1).await?;
-    // There no more, and never there.
+    // One that is already deleted, and one that never existed.
     jobs.delete_completion(id, 1).await?;
     jobs.delete_completion(id, 2).await?;
     let left = all_completions(&**jobs, id).await?.into_iter().map(|completion| completion.segment_index).collect();
     same("left", left, vec![0, 10])?;
     same("the other's", jobs.count_completions(other).await?, 1)?;
     jobs.put_completion(&completion(world, id, 1)).await?;
-    same("recorded anew", jobs.count_completions(id).await?, 3)
+    same("recorded again", jobs.count_completions(id).await?, 3)
 }
 
-async fn another_opening_reads_what_was_written(world: &World) -> Outcome {
+async fn a_second_opening_reads_what_was_written(world: &World) -> Outcome {
     let job = new_job(world);
     world.backend.jobs.create(&job).await?;
     same("the job", world.peer.jobs.get(job.job_id).await?, Some(job.clone()))?;

@@ -15,7 +15,7 @@ cases!(
     a_deleted_message_never_comes_back,
     a_void_receipt_deletes_nothing,
     a_void_receipt_extends_and_releases_nothing,
-    a_receipt_that_never_was_is_void,
+    an_unknown_receipt_is_void,
     the_queue_s_own_visibility_holds_by_default,
     too_many_receivings_dead_letter_at_the_next,
     a_dead_letter_keeps_id_body_and_time,
@@ -96,7 +96,7 @@ async fn a_deleted_message_never_comes_back(world: &World) -> Outcome {
     same("left", bodies(queue).await?, vec![])
 }
 
-/// A message whose first lease ran out and which somebody else holds now: the void and the valid receiving.
+/// A message whose first lease ran out and that was then received again: the first message with the void receipt, and the second.
 async fn overtaken(world: &World) -> Result<(Message, Message), Stop> {
     let queue = world.queue()?;
     send_one(queue, "a").await?;
@@ -124,7 +124,7 @@ async fn a_void_receipt_extends_and_releases_nothing(world: &World) -> Outcome {
     Ok(())
 }
 
-async fn a_receipt_that_never_was_is_void(world: &World) -> Outcome {
+async fn an_unknown_receipt_is_void(world: &World) -> Outcome {
     let queue = world.queue()?;
     send_one(queue, "a").await?;
     for made_up in ["", "nonsense", "00000000-0000-0000-0000-000000000000/1", "/", "1/x"] {
@@ -147,7 +147,7 @@ async fn the_queue_s_own_visibility_holds_by_default(world: &World) -> Outcome {
     same("after it", queue.receive(how).await?.len(), 1)
 }
 
-/// Receives what is on the queue, without deleting, as often as is allowed.
+/// Receives all messages of the queue `max_receives` times without deleting them.
 async fn wear_out(world: &World) -> Result<u32, Stop> {
     let queue = world.queue()?;
     let max = queue.settings().await?.max_receives.ok_or_else(|| Stop::Failed("no limit".into()))?;
@@ -164,7 +164,7 @@ async fn too_many_receivings_dead_letter_at_the_next(world: &World) -> Outcome {
     let (queue, dead) = (world.queue()?, world.dead_letters()?);
     send_one(queue, "a").await?;
     wear_out(world).await?;
-    same("not before somebody receives", bodies(dead).await?, vec![])?;
+    same("not before the next receive", bodies(dead).await?, vec![])?;
     same("still on its queue", bodies(queue).await?, vec!["a".to_string()])?;
     same("the next receive", take(queue, 10).await?, vec![])?;
     same("on the dead-letter queue", bodies(dead).await?, vec!["a".to_string()])?;
@@ -274,14 +274,14 @@ async fn a_dropped_receive_loses_nothing(world: &World) -> Outcome {
     send_one(queue, "a").await?;
     for cut in 0..40_u64 {
         let receiving = queue.receive(Receive { max: 1, wait: Duration::ZERO, visibility: Some(LEASE) });
-        // At most a lease runs out unused: an outcome is no failure here.
+        // The receive may succeed before it is dropped; its lease then runs out unused.
         drop(tokio::time::timeout(Duration::from_micros(cut * 50), receiving).await);
-        // What was dropped may still be at work, and move the message between the two looks: then both see it.
+        // The backend may still work on the dropped receive and move the message between the two reads: then both see it.
         let seen = bodies(queue).await?.len() + bodies(world.dead_letters()?).await?.len();
         holds("still there, here or as a dead letter", seen >= 1)?;
         world.expire().await?;
     }
-    // This one ends after all that was dropped before it.
+    // This receive ends after all the dropped ones, so the message no longer moves.
     take(queue, 1).await?;
     same("once", bodies(queue).await?.len() + bodies(world.dead_letters()?).await?.len(), 1)
 }

@@ -11,18 +11,18 @@ use crate::job_store::Acquired;
 cases!(
     a_lock_is_created_once,
     of_many_lock_creators_one_wins,
-    a_lock_is_acquired_and_let_go,
+    a_lock_is_acquired_and_released,
     a_lock_that_is_not_there_can_t_be_acquired,
     the_same_owner_takes_it_again,
     of_many_acquirers_one_wins,
     a_renewed_lock_stays,
     an_expired_lock_is_taken_over,
     of_many_taking_over_one_wins,
-    an_overtaken_holder_has_nothing_left,
-    only_the_holder_lets_go,
-    retriggering_compares,
+    an_overtaken_holder_has_lost_the_lock,
+    only_the_holder_releases,
+    retriggering_is_compare_and_set,
     of_many_retriggers_one_wins,
-    resetting_compares,
+    resetting_is_compare_and_set,
     a_reset_lock_can_be_acquired,
     a_deleted_lock_is_gone,
 );
@@ -58,7 +58,7 @@ async fn of_many_lock_creators_one_wins(world: &World) -> Outcome {
     same("winners", winners(tries).await?, 1)
 }
 
-async fn a_lock_is_acquired_and_let_go(world: &World) -> Outcome {
+async fn a_lock_is_acquired_and_released(world: &World) -> Outcome {
     let (id, at) = created(world).await?;
     let jobs = &world.backend.jobs;
     same("acquired", jobs.acquire_lock(id, "a", at, HELD).await?, Acquired::Yes)?;
@@ -67,12 +67,12 @@ async fn a_lock_is_acquired_and_let_go(world: &World) -> Outcome {
     same("until", held.lease_until, Some(at.plus(HELD)))?;
     same("owner", held.owner.as_deref(), Some("a"))?;
     let second = jobs.acquire_lock(id, "b", at.plus(Duration::from_secs(1)), HELD).await?;
-    same("somebody else", second, Acquired::Held(Some(at.plus(HELD))))?;
-    same("let go", jobs.release_lock(id, "a").await?, true)?;
+    same("another owner", second, Acquired::Held(Some(at.plus(HELD))))?;
+    same("released", jobs.release_lock(id, "a").await?, true)?;
     let free = lock(world, id).await?;
     same("free", (free.reassembly_started_at, free.lease_until, free.owner), (None, None, None))?;
     same("triggered at", free.triggered_at, at)?;
-    same("now somebody else", jobs.acquire_lock(id, "b", at, HELD).await?, Acquired::Yes)
+    same("another owner now", jobs.acquire_lock(id, "b", at, HELD).await?, Acquired::Yes)
 }
 
 async fn a_lock_that_is_not_there_can_t_be_acquired(world: &World) -> Outcome {
@@ -121,7 +121,7 @@ async fn a_renewed_lock_stays(world: &World) -> Outcome {
     same("until", held.lease_until, Some(later.plus(HELD)))?;
     let after_the_first = at.plus(Duration::from_secs(70));
     let other = jobs.acquire_lock(id, "b", after_the_first, HELD).await?;
-    same("somebody else", other, Acquired::Held(Some(later.plus(HELD))))
+    same("another owner", other, Acquired::Held(Some(later.plus(HELD))))
 }
 
 async fn an_expired_lock_is_taken_over(world: &World) -> Outcome {
@@ -143,7 +143,7 @@ async fn of_many_taking_over_one_wins(world: &World) -> Outcome {
     same("winners", acquirers(world, id, at.plus(HELD * 2)).await?, 1)
 }
 
-async fn an_overtaken_holder_has_nothing_left(world: &World) -> Outcome {
+async fn an_overtaken_holder_has_lost_the_lock(world: &World) -> Outcome {
     let (id, at) = created(world).await?;
     let jobs = &world.backend.jobs;
     jobs.acquire_lock(id, "a", at, HELD).await?;
@@ -151,23 +151,23 @@ async fn an_overtaken_holder_has_nothing_left(world: &World) -> Outcome {
     jobs.acquire_lock(id, "b", later, HELD).await?;
     let before = lock(world, id).await?;
     same("renewing", jobs.renew_lock(id, "a", later, HELD).await?, false)?;
-    same("letting go", jobs.release_lock(id, "a").await?, false)?;
+    same("releasing", jobs.release_lock(id, "a").await?, false)?;
     same("the lock", lock(world, id).await?, before)
 }
 
-async fn only_the_holder_lets_go(world: &World) -> Outcome {
+async fn only_the_holder_releases(world: &World) -> Outcome {
     let (id, at) = created(world).await?;
     let jobs = &world.backend.jobs;
-    same("nobody's", jobs.release_lock(id, "a").await?, false)?;
+    same("of a free lock", jobs.release_lock(id, "a").await?, false)?;
     jobs.acquire_lock(id, "a", at, HELD).await?;
     same("another's", jobs.release_lock(id, "b").await?, false)?;
     same("renewing another's", jobs.renew_lock(id, "b", at, HELD).await?, false)?;
     same("once", jobs.release_lock(id, "a").await?, true)?;
     same("twice", jobs.release_lock(id, "a").await?, false)?;
-    same("renewing what was let go", jobs.renew_lock(id, "a", at, HELD).await?, false)
+    same("renewing after the release", jobs.renew_lock(id, "a", at, HELD).await?, false)
 }
 
-async fn retriggering_compares(world: &World) -> Outcome {
+async fn retriggering_is_compare_and_set(world: &World) -> Outcome {
     let (id, at) = created(world).await?;
     let jobs = &world.backend.jobs;
     let later = at.plus(HELD);
@@ -179,7 +179,7 @@ async fn retriggering_compares(world: &World) -> Outcome {
 
 async fn of_many_retriggers_one_wins(world: &World) -> Outcome {
     let (id, at) = created(world).await?;
-    // Also when no time has passed at all since what they observed.
+    // Also if no time has passed since the observed value.
     for now in [at, at.plus(HELD)] {
         let observed = lock(world, id).await?.triggered_at;
         let tries = (0..32).map(|number| {
@@ -191,7 +191,7 @@ async fn of_many_retriggers_one_wins(world: &World) -> Outcome {
     Ok(())
 }
 
-async fn resetting_compares(world: &World) -> Outcome {
+async fn resetting_is_compare_and_set(world: &World) -> Outcome {
     let (id, at) = created(world).await?;
     let jobs = &world.backend.jobs;
     same("not started", jobs.reset_lock(id, at).await?, false)?;
@@ -209,7 +209,7 @@ async fn a_reset_lock_can_be_acquired(world: &World) -> Outcome {
     let jobs = &world.backend.jobs;
     jobs.acquire_lock(id, "a", at, HELD).await?;
     jobs.reset_lock(id, at).await?;
-    same("somebody else", jobs.acquire_lock(id, "b", at, HELD).await?, Acquired::Yes)?;
+    same("another owner", jobs.acquire_lock(id, "b", at, HELD).await?, Acquired::Yes)?;
     same("the first", jobs.renew_lock(id, "a", at, HELD).await?, false)
 }
 
@@ -220,6 +220,6 @@ async fn a_deleted_lock_is_gone(world: &World) -> Outcome {
     same("deleted", jobs.delete_lock(id).await?, true)?;
     same("lock", jobs.lock(id).await?, None)?;
     same("again", jobs.delete_lock(id).await?, false)?;
-    same("made anew", jobs.create_lock(id, at).await?, true)?;
+    same("created again", jobs.create_lock(id, at).await?, true)?;
     same("the old holder", jobs.renew_lock(id, "a", at, HELD).await?, false)
 }

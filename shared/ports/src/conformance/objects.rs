@@ -1,4 +1,4 @@
-//! Cases: objects and what they announce.
+//! Cases: objects and their notifications.
 
 use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use stereospot_domain::keys::{self, SegmentKey};
@@ -45,7 +45,7 @@ async fn heard(world: &World) -> Result<Vec<(QueueName, String)>, Stop> {
     Ok(heard)
 }
 
-/// Puts an object and wants exactly one message, with this request.
+/// Puts an object and expects exactly one message, with this request.
 async fn announces(world: &World, bucket: &Bucket, key: &str, role: QueueRole, request: Request) -> Outcome {
     let before = heard(world).await?.len();
     put(bucket, key).await?;
@@ -120,7 +120,7 @@ async fn the_key_is_form_encoded(world: &World) -> Outcome {
         world.backend.input.name
     );
     let got = bodies(&**queue).await?;
-    // Other backends write more fields beside these; bucket and key must be there as they are here.
+    // Some backends write more fields, but bucket and key must be exactly these.
     let has_key = got.iter().any(|body| body.contains(r#""key":"input/a+b%2Bc%26d/source.mp4""#));
     holds(&format!("got {got:?}, wanted {wanted}"), got.len() == 1 && has_key)?;
     holds("the bucket", got[0].contains(&format!(r#""name":"{}""#, world.backend.input.name)))
@@ -145,7 +145,7 @@ async fn a_second_conditional_put_is_refused_and_silent(world: &World) -> Outcom
 }
 
 async fn an_upload_in_parts_is_announced_at_its_end(world: &World) -> Outcome {
-    // S3 takes parts of 5 MiB and more, the last one excepted.
+    // S3 requires parts of at least 5 MiB, except the last one.
     const PART: usize = 5 * 1024 * 1024;
     let path = objects::path(&keys::source(new_id()))?;
     let store = &world.backend.input.store;
@@ -181,7 +181,7 @@ async fn copying_announces_the_copy(world: &World) -> Outcome {
     same("messages", heard(world).await?.len(), 1)?;
     same("source stays", objects::exists(&**store, "upload.tmp").await?, true)?;
     same("copy", store.get(&to).await?.bytes().await?.as_ref(), b"content".as_slice())?;
-    // A copy is an object of its own: overwriting one leaves the other.
+    // The copy is independent: overwriting the original leaves it.
     store.put(&from, PutPayload::from_static(b"changed")).await?;
     same("copy afterwards", store.get(&to).await?.bytes().await?.as_ref(), b"content".as_slice())
 }

@@ -1,4 +1,4 @@
-//! Cases: sending, looking, counting, purging.
+//! Cases: sending, receiving, peeking, counting, purging.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ cases!(
     counts_follow_a_message,
     purging_takes_all_of_this_queue_only,
     an_empty_receive_waits_as_long_as_asked,
-    a_waiting_receive_hears_of_a_send,
-    a_waiting_receive_hears_of_a_send_through_another_opening,
+    a_send_wakes_a_waiting_receive,
+    a_send_through_another_opening_wakes_a_waiting_receive,
     a_waiting_receive_notices_that_a_delay_has_passed,
     many_receivers_get_each_message_once,
 );
@@ -233,17 +233,17 @@ async fn an_empty_receive_waits_as_long_as_asked(world: &World) -> Outcome {
     holds("not much longer", began.elapsed() < wait * 5)
 }
 
-async fn a_waiting_receive_hears_of_a_send(world: &World) -> Outcome {
+async fn a_send_wakes_a_waiting_receive(world: &World) -> Outcome {
     ping_pong(&world.backend, &world.backend).await
 }
 
-async fn a_waiting_receive_hears_of_a_send_through_another_opening(world: &World) -> Outcome {
+async fn a_send_through_another_opening_wakes_a_waiting_receive(world: &World) -> Outcome {
     ping_pong(&world.backend, &world.peer).await
 }
 
 const ROUNDS: u32 = 10;
 
-/// Two play, and each message answers the one before: so each side really waits for the other's sending.
+/// Two players, each answering the other's message, so that each receive waits for a send.
 async fn ping_pong(left: &Backend, right: &Backend) -> Outcome {
     let (ping, pong) = (QueueRole::Inference, QueueRole::Reassembly);
     let began = Instant::now();
@@ -254,15 +254,15 @@ async fn ping_pong(left: &Backend, right: &Backend) -> Outcome {
     holds("each heard of within a second", began.elapsed() < Duration::from_secs(1) * 2 * ROUNDS)
 }
 
-/// Receives so many messages as there are rounds, and answers the first `answers` of them.
-async fn play(backend: &Backend, hears: QueueRole, tells: QueueRole, answers: u32) -> Outcome {
+/// Receives a message in each round, and answers the first `answers` of them.
+async fn play(backend: &Backend, receives_from: QueueRole, answers_to: QueueRole, answers: u32) -> Outcome {
     for round in 0..ROUNDS {
-        let queue = backend.queue(hears)?;
+        let queue = backend.queue(receives_from)?;
         let messages = queue.receive(Receive { max: 1, wait: Duration::from_secs(20), visibility: None }).await?;
         same("messages", messages.len(), 1)?;
         queue.delete(&messages[0].receipt).await?;
         if round < answers {
-            send_one(&**backend.queue(tells)?, "answer").await?;
+            send_one(&**backend.queue(answers_to)?, "answer").await?;
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use crate::reassembly::{Checked, Patience, RESEND_AFTER, RESEND_ANYWAY_AFTER, ch
 use crate::work_queue::{MAX_DELAY, Outgoing};
 
 cases!(
-    a_job_that_is_not_there_is_none,
+    a_missing_job_is_none,
     a_job_not_yet_chunked_waits,
     missing_segments_are_waited_for,
     the_last_completion_triggers,
@@ -21,9 +21,9 @@ cases!(
     more_completions_than_segments_trigger,
     checking_again_changes_nothing,
     of_many_checks_one_triggers,
-    a_crash_after_the_lock_is_made_good,
-    a_crash_after_the_sending_is_made_good,
-    a_crash_after_a_second_lock_is_made_good,
+    a_crash_after_the_lock_is_recovered,
+    a_crash_after_the_sending_is_recovered,
+    a_crash_after_each_retrigger_is_recovered,
     a_started_reassembly_is_left_alone,
     a_dead_reassembly_is_sent_again,
     a_message_that_waits_is_not_sent_again,
@@ -60,7 +60,7 @@ async fn is_triggered(world: &World, job_id: JobId, sent: usize) -> Outcome {
     holds("a lock", world.backend.jobs.lock(job_id).await?.is_some())
 }
 
-async fn a_job_that_is_not_there_is_none(world: &World) -> Outcome {
+async fn a_missing_job_is_none(world: &World) -> Outcome {
     same("check", check(&world.backend, new_id()).await?, None)
 }
 
@@ -138,7 +138,7 @@ async fn of_many_checks_one_triggers(world: &World) -> Outcome {
     is_triggered(world, id, 1).await
 }
 
-async fn a_crash_after_the_lock_is_made_good(world: &World) -> Outcome {
+async fn a_crash_after_the_lock_is_recovered(world: &World) -> Outcome {
     let id = converted(world).await?;
     world.backend.jobs.create_lock(id, world.backend.clock.now()).await?;
     let soon = decided(world, id).await?;
@@ -149,23 +149,23 @@ async fn a_crash_after_the_lock_is_made_good(world: &World) -> Outcome {
     is_triggered(world, id, 1).await
 }
 
-async fn a_crash_after_the_sending_is_made_good(world: &World) -> Outcome {
+async fn a_crash_after_the_sending_is_recovered(world: &World) -> Outcome {
     let id = converted(world).await?;
     world.backend.jobs.create_lock(id, world.backend.clock.now()).await?;
     let queue = world.backend.queue(QueueRole::Reassembly)?;
     queue.send(&[Outgoing::now(message::reassemble(id))]).await?;
-    // The worker may take the message first: its acquiring is what makes a second one harmless.
+    // A worker may take the message before the status is set.
     world.backend.jobs.acquire_lock(id, "worker", world.backend.clock.now(), Duration::from_secs(600)).await?;
     let checked = decided(world, id).await?;
     same("check", checked, Checked { decision: Decision::MarkReassembling, has_acted: true })?;
     is_triggered(world, id, 1).await
 }
 
-async fn a_crash_after_a_second_lock_is_made_good(world: &World) -> Outcome {
+async fn a_crash_after_each_retrigger_is_recovered(world: &World) -> Outcome {
     let id = converted(world).await?;
     world.backend.jobs.create_lock(id, world.backend.clock.now()).await?;
     for _ in 0..3 {
-        // Each time it crashes between renewing the lock's time and sending.
+        // Each time the sender crashes between changing `triggered_at` and sending.
         world.pass(RESEND_AFTER + Duration::from_secs(1)).await?;
         let observed = world.backend.jobs.lock(id).await?.map(|lock| lock.triggered_at);
         let observed = observed.ok_or_else(|| Stop::Failed("the lock is gone".into()))?;
@@ -176,7 +176,7 @@ async fn a_crash_after_a_second_lock_is_made_good(world: &World) -> Outcome {
     world.pass(RESEND_AFTER + Duration::from_secs(1)).await?;
     decided(world, id).await?;
     is_triggered(world, id, 1).await?;
-    // By an operator's word it is sent again all the same: an extra message, which the lock makes harmless.
+    // An operator may have it sent again at once: the lock makes the extra message harmless.
     let again = check_with(&world.backend, id, Patience::NONE).await?.map(|checked| checked.decision);
     same("again", again, Some(Decision::SendAgain))?;
     is_triggered(world, id, 2).await?;
@@ -201,7 +201,7 @@ async fn a_dead_reassembly_is_sent_again(world: &World) -> Outcome {
     let id = converted(world).await?;
     decided(world, id).await?;
     world.backend.jobs.acquire_lock(id, "dead", world.backend.clock.now(), Duration::from_secs(10)).await?;
-    // Another worker saw the lock and took the message for done.
+    // Another worker saw the held lock and deleted the message.
     let queue = world.backend.queue(QueueRole::Reassembly)?;
     queue.delete(&take_one(&**queue).await?.receipt).await?;
     world.pass(RESEND_AFTER + Duration::from_secs(1)).await?;
@@ -212,7 +212,7 @@ async fn a_dead_reassembly_is_sent_again(world: &World) -> Outcome {
     same("next", world.backend.jobs.acquire_lock(id, "next", at, RESEND_AFTER).await?, Acquired::Yes)
 }
 
-/// Checks once a minute and more, until a message is taken for lost whatever the queue holds.
+/// Checks about once a minute for ten minutes, less than [`RESEND_ANYWAY_AFTER`], and expects that nothing is sent.
 async fn nothing_is_sent_for_long(world: &World, id: JobId, sent: usize) -> Outcome {
     for _ in 0..10 {
         world.pass(RESEND_AFTER + Duration::from_secs(1)).await?;
@@ -244,7 +244,7 @@ async fn a_message_in_flight_or_delayed_is_not_sent_again(world: &World) -> Outc
 
 async fn a_queue_that_is_never_empty_hides_no_lost_message(world: &World) -> Outcome {
     let id = converted(world).await?;
-    // It crashes between the lock and the sending, while another job's message keeps the queue from being empty.
+    // The sender crashed between creating the lock and sending; another job's message keeps the queue from being empty.
     world.backend.jobs.create_lock(id, world.backend.clock.now()).await?;
     let other = Outgoing::now(message::reassemble(new_id()));
     world.backend.queue(QueueRole::Reassembly)?.send(&[other]).await?;

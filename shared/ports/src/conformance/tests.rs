@@ -24,9 +24,9 @@ async fn the_reference_passes_every_case() {
     assert_eq!(report.passed.len(), number_of_cases());
 }
 
-/// The suite must be able to fail: a backend whose time can't pass skips, one whose time lies fails.
+/// The suite must be able to fail: here time can't pass, which a backend either admits (the case is skipped) or not (it fails).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backend_without_time_skips_and_one_that_lies_fails() {
+async fn a_case_is_skipped_without_time_and_fails_on_wrong_behaviour() {
     struct Still(Result<(), String>);
     #[async_trait]
     impl Passing for Still {
@@ -58,7 +58,7 @@ fn names_are_distinct() {
 }
 
 #[tokio::test]
-async fn a_panicking_case_is_a_failed_one() {
+async fn a_panicking_case_fails() {
     let panics = Case { name: "panics", run: |_| Box::pin(async { panic!("on purpose") }) };
     assert_eq!(run(&Memory, &panics).await, Err(Stop::Failed("panicked".into())));
 }

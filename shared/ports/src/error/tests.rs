@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_the_notification_of_an_object_says_is_said_once() {
+fn a_failed_notification_is_reported_once() {
     let ours = Error::new(ErrorCode::Unavailable, "no answer in time to sqs.SendMessage");
     let error = object_store::Error::Generic { store: "notifying", source: Box::new(ours) };
     let error = Error::from(error);

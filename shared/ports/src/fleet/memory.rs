@@ -15,7 +15,7 @@ pub struct MemoryFleet {
 }
 
 impl MemoryFleet {
-    /// A fleet of these.
+    /// A fleet of these services.
     #[must_use]
     pub fn of(services: impl IntoIterator<Item = Service>) -> Self {
         let services = services.into_iter().map(|service| (service.name.clone(), service)).collect();

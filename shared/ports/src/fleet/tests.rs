@@ -6,7 +6,7 @@ fn service(desired: u32, scaling: Scaling) -> Service {
 }
 
 #[tokio::test]
-async fn forcing_one_task_leaves_a_service_alone_that_has_one() {
+async fn forcing_one_task_only_changes_a_service_without_tasks() {
     let fleet = MemoryFleet::of([service(0, Scaling::Off)]);
     let forced = fleet.force_one("video-worker").await.unwrap();
     assert_eq!((forced.before, forced.desired), (0, 1));
@@ -17,7 +17,7 @@ async fn forcing_one_task_leaves_a_service_alone_that_has_one() {
 }
 
 #[test]
-fn a_number_that_will_not_last_is_said_to_be_so() {
+fn scaling_by_hand_warns_if_the_platform_may_undo_it() {
     let limits = Limits { min: 1, max: 8, is_suspended: false };
     let warns = |service: Service, desired| service.scaling_warning(desired).unwrap_or_default();
     assert!(warns(service(0, Scaling::Within(limits)), 2).ends_with("may change 2 again"));

@@ -1,7 +1,7 @@
-//! Which event a log line tells of.
+//! Derives events from log lines.
 //!
-//! Existing deployments send no events; their log lines say the same in words. Only wordings that mark a change of state are
-//! known here; every other line yields nothing. A derived event is a report, not a proof: rows and objects are the truth.
+//! Existing deployments send no events, but log the same changes in words. Only lines that report a change of state yield an event.
+//! A derived event is a report, not a proof: rows and objects are the truth.
 
 use stereospot_domain::event::{
     ChunkingCompleted, JobFailed, JobSubmitted, ReassemblyCompleted, SegmentCompleted, SegmentStarted, StepFailed,
@@ -13,24 +13,20 @@ use uuid::Uuid;
 use super::Line;
 use super::line::{Parsed, number_after, parse};
 
-/// An event as far as a line tells it.
+/// An event derived from a log line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Derived {
-    /// The same for the same line however often it is read: made of group, stream, time and text.
+    /// A hash of log group, stream, time and text, so that reading the same line again gives the same id.
     pub id: Uuid,
-    /// What happened.
     pub payload: Payload,
-    /// When, by the writer's clock.
+    /// By the writer's clock.
     pub time: Timestamp,
-    /// The job it is about.
     pub job_id: JobId,
-    /// The segment it is about.
     pub segment_index: Option<u32>,
-    /// The stage it comes from.
     pub stage: Option<Stage>,
 }
 
-/// The event that a line tells of; none when it names no job or tells of no change.
+/// The event that a line reports; `None` if it names no job or reports no change.
 #[must_use]
 pub fn event(line: &Line) -> Option<Derived> {
     let parsed = parse(&line.text);
@@ -46,7 +42,7 @@ pub fn event(line: &Line) -> Option<Derived> {
     })
 }
 
-/// Our own lines begin with the event's name: `segment.completed job_id=… frames=25`.
+/// Lines of our workers begin with the event's kind: `segment.completed job_id=… frames=25`.
 fn of_ours(parsed: &Parsed<'_>) -> Option<Payload> {
     let mut words = parsed.text.split_whitespace();
     let kind: EventKind = words.next()?.parse().ok()?;
@@ -58,8 +54,8 @@ fn of_ours(parsed: &Parsed<'_>) -> Option<Payload> {
     Some(Payload::read(kind.as_str(), data).0)
 }
 
-/// Lines of existing services begin with the part of the service that wrote them: `chunking: job_id=… start (key=…)`. The
-/// inference container and web-ui have none.
+/// Lines of existing services begin with the part of the service: `chunking: job_id=… start (key=…)`. Those of the inference
+/// container and of web-ui do not.
 fn of_existing(parsed: &Parsed<'_>) -> Option<Payload> {
     let (part, text) = match parsed.text.split_once(": ") {
         Some((part, text)) if !part.contains(['=', ' ']) => (part, text),
@@ -72,7 +68,7 @@ fn of_existing(parsed: &Parsed<'_>) -> Option<Payload> {
         let error = error.trim_start_matches([':', ' ']);
         Some(if error.is_empty() { text } else { error }.to_owned())
     };
-    // A worker's failure is one attempt: the queue delivers the message again.
+    // A worker logs each failed attempt, and the queue may deliver the message again: so never final.
     let failed = || StepFailed { error: error(), is_final: Some(false), ..StepFailed::default() };
     let converted =
         |wall_secs| Payload::SegmentCompleted(SegmentCompleted { wall_secs, ..SegmentCompleted::default() });
@@ -127,8 +123,8 @@ fn id(line: &Line) -> Uuid {
     stable_id(&[line.source.as_bytes(), line.stream.as_bytes(), &time, line.text.as_bytes()])
 }
 
-/// An id that is the same for the same parts: FNV-1a of 128 bits (offset basis and prime from the FNV specification), marked as a
-/// UUID of our own making (version 8).
+/// An id that is the same for the same parts: their 128-bit FNV-1a hash (offset basis and prime from the FNV specification) as a
+/// custom UUID (version 8).
 #[must_use]
 pub fn stable_id(parts: &[&[u8]]) -> Uuid {
     let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;

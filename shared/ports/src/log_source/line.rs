@@ -21,7 +21,7 @@ pub struct Parsed<'t> {
     pub total_segments: Option<u32>,
 }
 
-/// Reads a line.
+/// Parses a line.
 #[must_use]
 pub fn parse(line: &str) -> Parsed<'_> {
     let (time, level, logger, text) = match head(line) {

@@ -1,4 +1,4 @@
-//! Log lines in memory: the reference that tests of callers use.
+//! Log lines in memory, for tests.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::{Found, Line, LogSource, Progress, Search};
 use crate::error::Result;
 
-/// Holds the lines it was given.
+/// Log lines in memory.
 #[derive(Debug, Default)]
 pub struct MemoryLogs {
     lines: Mutex<Vec<Line>>,

@@ -26,12 +26,12 @@ async fn a_search_keeps_to_its_job_its_window_and_its_limit() {
     assert_eq!((times, found.is_whole), (vec![10, 20], false));
     assert!(progress.borrow().is_done);
     let of_all = Search { job_id: None, limit: 9, ..search(job) };
-    assert_eq!(logs.lines(&of_all, &progress).await.unwrap().lines.len(), 3, "a line without a job is not looked for");
+    assert_eq!(logs.lines(&of_all, &progress).await.unwrap().lines.len(), 3, "a line without a job does not match");
     assert!(!search(job).wants("x job_id=7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e50"));
 }
 
 #[test]
-fn searches_that_make_no_sense_are_refused() {
+fn invalid_searches_are_refused() {
     let job: JobId = "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f".parse().unwrap();
     let code = |search: Search| search.check().map_err(|error| error.code());
     assert_eq!(code(search(job)), Ok(()));
@@ -41,7 +41,7 @@ fn searches_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn a_jobs_window_reaches_from_before_its_making_to_after_its_end() {
+fn a_jobs_window_begins_before_its_creation_and_ends_after_its_end() {
     let job_id: JobId = "7f3a2c1e-5b7d-4e0a-9c55-0a1b2c3d4e5f".parse().unwrap();
     let at = Timestamp::from_secs;
     let mut job = Job::new(job_id, JobOptions::default(), None, at(1_000));
@@ -50,10 +50,10 @@ fn a_jobs_window_reaches_from_before_its_making_to_after_its_end() {
         search.check().unwrap();
         (search.from.as_secs(), search.until.as_secs())
     };
-    assert_eq!(window(&job, 5_000), (400, 5_000), "it goes on");
-    assert_eq!(window(&job, 900), (400, 1_000), "a clock that is behind makes no window that ends before it begins");
+    assert_eq!(window(&job, 5_000), (400, 5_000), "the job has not ended");
+    assert_eq!(window(&job, 900), (400, 1_000), "a clock that is behind makes no negative window");
     (job.status, job.completed_at) = (JobStatus::Completed, Some(at(2_000)));
     assert_eq!(window(&job, 500_000), (400, 2_600));
     (job.status, job.completed_at) = (JobStatus::Failed, None);
-    assert_eq!(window(&job, 5_000), (400, 5_000), "when it failed is not known");
+    assert_eq!(window(&job, 5_000), (400, 5_000), "the row does not hold when it failed");
 }

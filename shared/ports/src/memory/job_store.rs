@@ -27,7 +27,7 @@ impl MemoryJobs {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the lock if it is there and fits; false when not.
+    /// Changes the lock if it exists and `fits`; false otherwise.
     fn change_lock(&self, job_id: JobId, fits: impl Fn(&Lock) -> bool, change: impl FnOnce(&mut Lock)) -> bool {
         match self.tables().locks.get_mut(&job_id) {
             Some(lock) if fits(lock) => {
@@ -141,7 +141,7 @@ impl JobStore for MemoryJobs {
     }
 
     async fn retrigger_lock(&self, job_id: JobId, observed: Timestamp, now: Timestamp) -> Result<bool> {
-        // Always another value than the observed one, or two callers within a millisecond would both be the one.
+        // The value must change: otherwise two callers within one millisecond would both succeed.
         let triggered_at = now.max(Timestamp(observed.as_millis().saturating_add(1)));
         Ok(self.change_lock(job_id, |lock| lock.triggered_at == observed, |lock| lock.triggered_at = triggered_at))
     }
@@ -185,7 +185,7 @@ fn let_go(lock: &mut Lock) {
     lock.owner = None;
 }
 
-/// Cuts everything that is left to a page.
+/// Cuts the remaining items to a page.
 fn page<T>(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Page<T> {
     let has_more = items.len() > limit;
     items.truncate(limit);

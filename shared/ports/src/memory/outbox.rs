@@ -1,4 +1,4 @@
-//! Notices in memory.
+//! The outbox in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -16,7 +16,7 @@ use crate::work_queue::{
 };
 use crate::{Clock, Error, ErrorCode, Result, WorkQueue};
 
-/// All queues under one lock, so that dead-lettering is one step.
+/// All queues under one lock, so that dead-lettering is atomic.
 #[derive(Debug)]
 pub(super) struct State {
     clock: ManualClock,
@@ -43,7 +43,7 @@ struct Entry {
     enqueued_at: Timestamp,
     visible_at: Timestamp,
     receive_count: u32,
-    /// Of the last leasing; absent before the first and after a release.
+    /// Of the last lease; absent before the first and after a release.
     receipt: Option<Receipt>,
     dead_lettered_at: Option<Timestamp>,
 }

@@ -1,7 +1,7 @@
 //! Labels and the closed sets of their values.
 //!
-//! Sets that the domain owns (statuses, stages, queues, codes …) are repeated here as text, so that this crate stands alone; a
-//! test of the whole project holds them equal to the domain's.
+//! The sets of the domain (statuses, stages, queues, codes …) are repeated here as text, so that this crate does not depend on
+//! it. A test of the workspace checks that they are equal.
 
 use super::{Label, Values};
 
@@ -14,10 +14,10 @@ macro_rules! values {
         impl $name {
             /// Every value.
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
-            /// Every value's text.
+            /// The text of every value.
             pub const NAMES: &'static [&'static str] = &[$($text),+];
 
-            /// The label's text.
+            /// The text of the label's value.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $text),+ }
@@ -27,107 +27,103 @@ macro_rules! values {
 }
 
 values! {
-    /// Where a queue's messages are.
+    /// The state of messages on a queue.
     QueueState:
     /// Can be received now.
     Ready "ready",
     /// Under lease.
     InFlight "in_flight",
-    /// Not to be received before a certain time.
+    /// Can't be received yet.
     Delayed "delayed",
 }
 
 values! {
     /// How a worker's step ended.
     StepOutcome:
-    /// Its result is written.
+    /// The result is written.
     Completed "completed",
-    /// This attempt failed; the message comes back, or is dead-lettered.
+    /// This attempt failed; the message is delivered again or dead-lettered.
     Failed "failed",
     /// It can never succeed: the job was marked failed and the message deleted.
     Refused "refused",
-    /// Given back unfinished, because the worker stops.
+    /// The worker stops and gave the message back unfinished.
     Released "released",
-    /// Another worker may have the message.
+    /// The lease ran out; another worker may have the message.
     LeaseLost "lease_lost",
 }
 
 values! {
-    /// What a frame goes through.
+    /// A part of converting a frame.
     FramePart:
-    /// From packets to a picture.
+    /// Packets to picture.
     Decode "decode",
-    /// From a picture to its depth.
+    /// Picture to depth.
     Depth "depth",
-    /// From picture and depth to two eyes.
+    /// Picture and depth to stereo picture.
     Warp "warp",
-    /// From two eyes to packets.
+    /// Stereo picture to packets.
     Encode "encode",
 }
 
 values! {
-    /// What runs the depth model.
+    /// The execution provider that runs the depth model.
     Provider:
-    /// The processor.
     Cpu "cpu",
-    /// CUDA.
     Cuda "cuda",
-    /// TensorRT.
     TensorRt "tensorrt",
 }
 
 values! {
-    /// How an ended job ended.
+    /// How a job ended.
     JobOutcome:
-    /// Its result exists.
+    /// With a result.
     Completed "completed",
-    /// It has none.
+    /// Without a result.
     Failed "failed",
 }
 
 values! {
-    /// How an applied plan ended as a whole.
+    /// How applying a plan ended.
     ActionOutcome:
     /// Every item was done.
     Done "done",
-    /// Some were, some were not.
+    /// Only some items were done.
     Partial "partial",
-    /// None was.
+    /// No item was done.
     Failed "failed",
-    /// It was not begun: an assumption no longer held, a plan too old, a server that takes no writes.
+    /// Not begun: an assumption no longer held, the plan was too old, or the server is read-only.
     Refused "refused",
 }
 
 values! {
-    /// Why events were not taken in.
+    /// Why events were rejected.
     RejectReason:
-    /// They can't be read, or break the event's rules.
+    /// They can't be read, or break the rules for events.
     Invalid "invalid",
-    /// Too many or too large for one batch.
+    /// Too many or too large for a batch.
     TooLarge "too_large",
-    /// The store was not able to keep them; the sender tries again.
+    /// The control-plane database could not store them; the sender tries again.
     Unavailable "unavailable",
 }
 
 values! {
-    /// What a worker that the control plane heard of is doing.
+    /// The state of a worker, as the control plane knows it.
     WorkerState:
     /// Waiting for work.
     Idle "idle",
-    /// At work.
     Busy "busy",
-    /// Finishing what it has.
+    /// Finishing its work before it stops.
     Draining "draining",
-    /// Ended in order.
+    /// Reported that it stopped.
     Stopped "stopped",
-    /// Not heard of for too long.
+    /// Has sent no event for too long.
     Silent "silent",
 }
 
 values! {
     /// How a call to the platform ended.
     CallOutcome:
-    /// With an answer; a condition that was not met is one too.
+    /// With an answer, also that a condition was not met.
     Answered "answered",
     /// The platform asked to slow down.
     Throttled "throttled",
@@ -136,13 +132,12 @@ values! {
 }
 
 values! {
-    /// What tasks of a service are counted.
+    /// Which tasks of a service are counted.
     TaskState:
-    /// Those that it should have.
+    /// Those that the platform aims for.
     Desired "desired",
-    /// Those that run.
     Running "running",
-    /// Those that are being started.
+    /// Those that are starting.
     Pending "pending",
 }
 
@@ -188,15 +183,15 @@ const FURTHER_QUEUES: &[&str] = &[
     "job-events",
     "job-events-dlq",
 ];
-/// A queue of the pipeline, which stages receive from.
+/// A main queue that our workers receive from.
 pub const MAIN_QUEUE: Label = closed("queue", &["chunking", "inference", "reassembly", "output-events"]);
-/// Where a queue's messages are.
+/// The state of messages on a queue.
 pub const QUEUE_STATE: Label = closed("state", QueueState::NAMES);
 /// A stage of the pipeline.
 pub const STAGE: Label = closed("stage", &["chunking", "inference", "reassembly"]);
-/// The stage that a worker serves; `all` for one that serves each.
+/// The stage that a worker serves; `all` if it serves every stage.
 pub const WORKER_STAGE: Label = closed("stage", &["chunking", "inference", "reassembly", "all"]);
-/// What a worker is doing.
+/// The state of a worker.
 pub const WORKER_STATE: Label = closed("state", WorkerState::NAMES);
 /// A job's status.
 pub const JOB_STATUS: Label = closed(
@@ -212,11 +207,11 @@ pub const JOB_STATUS: Label = closed(
         "deleted",
     ],
 );
-/// How an ended job ended.
+/// How a job ended.
 pub const JOB_OUTCOME: Label = closed("outcome", JobOutcome::NAMES);
-/// What a segment of an unfinished job is doing.
+/// The state of a segment of an unfinished job.
 pub const SEGMENT_STATE: Label = closed("state", &["done", "running", "queued", "missing", "dead_lettered"]);
-/// A diagnosis; also the name of its runbook page.
+/// A finding code; also the name of its runbook page.
 pub const DIAGNOSIS_CODE: Label = closed(
     "code",
     &[
@@ -240,7 +235,7 @@ pub const DIAGNOSIS_CODE: Label = closed(
         "step-failing",
     ],
 );
-/// What kind of failure a backend reported.
+/// The kind of failure that a backend reported.
 pub const ERROR_CODE: Label = closed(
     "code",
     &[
@@ -285,25 +280,25 @@ pub const EVENT_TYPE: Label = closed(
         "unknown",
     ],
 );
-/// Why events were not taken in.
+/// Why events were rejected.
 pub const REJECT_REASON: Label = closed("reason", RejectReason::NAMES);
 /// An operator's action.
 pub const ACTION: Label =
     closed("action", &["replay", "purge", "trigger", "repair", "restore", "scale", "stop_move", "fail"]);
-/// How an applied plan ended.
+/// How applying a plan ended.
 pub const ACTION_OUTCOME: Label = closed("outcome", ActionOutcome::NAMES);
-/// How one item of an applied plan ended.
+/// How an item of an applied plan ended.
 pub const ITEM_OUTCOME: Label = closed("outcome", &["done", "skipped", "failed"]);
-/// What the reconciler did.
+/// A decision of the trigger check that the reconciler carried out.
 pub const DECISION: Label =
     closed("decision", &["create_lock_and_send", "send_again", "mark_reassembling", "mark_completed"]);
 /// How a step ended.
 pub const STEP_OUTCOME: Label = closed("outcome", StepOutcome::NAMES);
-/// What a frame goes through.
+/// A part of converting a frame.
 pub const FRAME_PART: Label = closed("part", FramePart::NAMES);
-/// What runs the depth model.
+/// The execution provider that runs the depth model.
 pub const PROVIDER: Label = closed("provider", Provider::NAMES);
-/// An API of the platform: service and operation. What is called too seldom to be told apart is `other`.
+/// An API of the platform: service and operation. Rarely called ones count as `other`.
 pub const API: Label = closed(
     "api",
     &[
@@ -346,9 +341,9 @@ pub const API: Label = closed(
 pub const CALL_OUTCOME: Label = closed("outcome", CallOutcome::NAMES);
 /// A service of a deployment.
 pub const SERVICE: Label = closed("service", &["web-ui", "media-worker", "video-worker", "job-worker", "other"]);
-/// What tasks of a service are counted.
+/// Which tasks of a service are counted.
 pub const TASK_STATE: Label = closed("state", TaskState::NAMES);
-/// The first digit of an HTTP answer's status.
+/// The class of an HTTP status.
 pub const STATUS_CLASS: Label = closed("status", &["1xx", "2xx", "3xx", "4xx", "5xx"]);
 /// An HTTP method.
 pub const METHOD: Label = closed("method", &["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "other"]);

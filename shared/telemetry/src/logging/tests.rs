@@ -16,7 +16,7 @@ impl Write for Sink {
     }
 }
 
-/// The lines that `body` logs under a filter, without their times.
+/// The lines that `body` logs with a filter, without their times.
 fn lines(given: &str, body: impl FnOnce()) -> Vec<String> {
     let sink = Sink::default();
     let writer = sink.clone();
@@ -64,12 +64,12 @@ fn the_default_is_info_with_quiet_libraries() {
     };
     assert_eq!(lines("", log), ["[WARN] inference-1/libav: 3"]);
     assert_eq!(lines(" debug ", log), ["[DEBUG] inference-1/stereospot_worker: 1", "[WARN] inference-1/libav: 3"]);
-    assert_eq!(lines("libav=info", log).len(), 2, "a library can be asked for by name");
+    assert_eq!(lines("libav=info", log).len(), 2, "the filter can name a library");
     assert!(lines("off", || tracing::error!(target: "stereospot_worker", "5")).is_empty());
 }
 
 #[test]
-fn a_filter_that_can_not_be_read_is_an_error_that_says_so() {
+fn an_invalid_filter_is_named_in_the_error() {
     let error = filter("stereospot=loud").unwrap_err();
     assert!(error.to_string().contains("STEREOSPOT_LOG=`stereospot=loud`"), "{error}");
 }

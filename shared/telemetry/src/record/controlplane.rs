@@ -1,4 +1,4 @@
-//! What the control plane records.
+//! Metrics that the control plane records.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,22 +7,22 @@ use crate::catalogue::{
     self as table, ActionOutcome, ERROR_CODE, JobOutcome, QueueState, RejectReason, TaskState, Values, WorkerState,
 };
 
-/// Counts events of one type that are now durable; `kind` is `EventKind::as_str`.
+/// Counts events of a type that are now durable; `kind` is `EventKind::as_str`.
 pub fn events_ingested(kind: &str, count: u64) {
     add(table::EVENTS_INGESTED, &[kind], count);
 }
 
-/// Counts events that had been taken in before.
+/// Counts events that were already stored.
 pub fn events_duplicate(count: u64) {
     add(table::EVENTS_DUPLICATE, &[], count);
 }
 
-/// Counts events that never came, by a gap in their source's numbers.
+/// Counts events that never arrived, by a gap in their source's sequence numbers.
 pub fn events_lost(count: u64) {
     add(table::EVENTS_LOST, &[], count);
 }
 
-/// Counts events that were not taken in.
+/// Counts events that were rejected.
 pub fn events_rejected(reason: RejectReason, count: u64) {
     add(table::EVENTS_REJECTED, &[reason.as_str()], count);
 }
@@ -32,32 +32,33 @@ pub fn ingest_batch(took: Duration) {
     observe(table::INGEST_BATCH_SECONDS, &[], took);
 }
 
-/// Says how many messages a queue holds; `queue` is `QueueName` as text, `-dlq` included.
+/// Records the number of messages on a queue; `queue` is `QueueName` as text, with `-dlq` for a dead-letter queue.
 pub fn queue_messages(queue: &str, state: QueueState, count: u64) {
     set(table::QUEUE_MESSAGES, &[queue, state.as_str()], number(count));
 }
 
-/// Says when a queue's oldest ready message was first sent; `None` when there is none.
+/// Records when a queue's oldest ready message was first sent; `None` without one.
 pub fn queue_oldest(queue: &str, sent_at: Option<SystemTime>) {
     set(table::QUEUE_OLDEST_TIMESTAMP, &[queue], sent_at.map_or(0.0, unix_seconds));
 }
 
-/// Says how many jobs have a status; `status` is `JobStatus::as_str`.
+/// Records the number of jobs with a status; `status` is `JobStatus::as_str`.
 pub fn jobs(status: &str, count: u64) {
     set(table::JOBS, &[status], number(count));
 }
 
-/// Says how many segments of unfinished jobs are in a state: `done`, `running`, `queued`, `missing`, `dead_lettered`.
+/// Records the number of segments of unfinished jobs in a state: `done`, `running`, `queued`, `missing` or `dead_lettered`.
 pub fn segments(state: &str, count: u64) {
     set(table::SEGMENTS, &[state], number(count));
 }
 
-/// Says how many jobs have a finding; `code` is `diagnosis::FindingCode::as_str`. Set the codes without jobs to 0.
+/// Records the number of jobs with a finding; `code` is `diagnosis::FindingCode::as_str`. Callers also set codes without jobs, to
+/// 0.
 pub fn stuck_jobs(code: &str, count: u64) {
     set(table::STUCK_JOBS, &[code], number(count));
 }
 
-/// Counts a job that ended; one that completed also records how long it took from its submission.
+/// Counts a job that ended. If it completed, also records the time since its submission.
 pub fn job_finished(outcome: JobOutcome, took: Duration) {
     add(table::JOBS_FINISHED, &[outcome.as_str()], 1);
     if outcome == JobOutcome::Completed {
@@ -65,7 +66,7 @@ pub fn job_finished(outcome: JobOutcome, took: Duration) {
     }
 }
 
-/// Exports a collector's series at 0 before its first run. `collector` is a name in the code, never data.
+/// Exports a collector's series as 0 before its first run. `collector` is a constant in the code, never data.
 pub fn collector_known(collector: &'static str) {
     touch(table::COLLECTOR_UP, &[collector]);
     touch(table::COLLECTOR_LAST_SUCCESS, &[collector]);
@@ -75,37 +76,37 @@ pub fn collector_known(collector: &'static str) {
     }
 }
 
-/// Records a collector's run that succeeded and ended `at`.
+/// Records a successful run of a collector, which ended `at`.
 pub fn collector_succeeded(collector: &'static str, took: Duration, at: SystemTime) {
     set(table::COLLECTOR_UP, &[collector], 1.0);
     set(table::COLLECTOR_LAST_SUCCESS, &[collector], unix_seconds(at));
     observe(table::COLLECTOR_DURATION_SECONDS, &[collector], took);
 }
 
-/// Records that one of a collector's readings went well, while others fail.
+/// Records a successful poll of a collector while others of its polls fail.
 pub fn collector_read(collector: &'static str, took: Duration) {
     observe(table::COLLECTOR_DURATION_SECONDS, &[collector], took);
 }
 
-/// Says that everything a collector has to read was read by `at`, also when it had nothing to read.
+/// Records that everything a collector reads was read by `at`, also if it had nothing to read.
 pub fn collector_fresh(collector: &'static str, at: SystemTime) {
     set(table::COLLECTOR_UP, &[collector], 1.0);
     set(table::COLLECTOR_LAST_SUCCESS, &[collector], unix_seconds(at));
 }
 
-/// Records a collector's run that failed; `code` is `stereospot_ports::ErrorCode::as_str`.
+/// Records a failed run of a collector; `code` is `stereospot_ports::ErrorCode::as_str`.
 pub fn collector_failed(collector: &'static str, took: Duration, code: &str) {
     set(table::COLLECTOR_UP, &[collector], 0.0);
     add(table::COLLECTOR_ERRORS, &[collector, code], 1);
     observe(table::COLLECTOR_DURATION_SECONDS, &[collector], took);
 }
 
-/// Counts readings that had to wait for the budget.
+/// Counts polls that had to wait for the budget.
 pub fn polls_deferred(count: u64) {
     add(table::POLLS_DEFERRED, &[], count);
 }
 
-/// Says how many calls a minute watching may make.
+/// Records how many calls per minute polling may make.
 pub fn poll_budget(calls: u32) {
     set(table::POLL_BUDGET, &[], f64::from(calls));
 }
@@ -115,17 +116,17 @@ pub fn log_bytes_scanned(bytes: u64) {
     add(table::LOG_SCANNED_BYTES, &[], bytes);
 }
 
-/// Says how many tasks a service has; services that the catalogue does not hold are told together, as `other`.
+/// Records the number of a service's tasks. The caller adds up services that the catalogue lacks, as `other`.
 pub fn service_tasks(service: &str, state: TaskState, count: u64) {
     set(table::SERVICE_TASKS, &[service, state.as_str()], number(count));
 }
 
-/// Says how many workers of a stage are in a state; `stage` is `Stage::as_str`, or `all` for workers that serve each.
+/// Records the number of workers of a stage in a state; `stage` is `Stage::as_str`, or `all` for workers that serve every stage.
 pub fn workers(stage: &str, state: WorkerState, count: u64) {
     set(table::WORKERS, &[stage, state.as_str()], number(count));
 }
 
-/// Counts a plan that was applied, or refused when it was to be; `action` is `Action::name`.
+/// Counts a plan that was applied, or refused on applying; `action` is `Action::name`.
 pub fn action(action: &str, outcome: ActionOutcome) {
     add(table::ACTIONS, &[action, outcome.as_str()], 1);
 }
@@ -135,18 +136,19 @@ pub fn action_items(action: &str, outcome: &str, count: u64) {
     add(table::ACTION_ITEMS, &[action, outcome], count);
 }
 
-/// Counts something that the reconciler did: `create_lock_and_send`, `send_again`, `mark_reassembling`, `mark_completed`.
+/// Counts a decision that the reconciler carried out: `create_lock_and_send`, `send_again`, `mark_reassembling` or
+/// `mark_completed`.
 pub fn reconciler_act(decision: &str) {
     add(table::RECONCILER_ACTS, &[decision], 1);
 }
 
-/// Says when the reconciler last looked at all unfinished jobs.
+/// Records when the reconciler last checked all unfinished jobs.
 pub fn reconciler_ran(at: SystemTime) {
     set(table::RECONCILER_LAST_RUN, &[], unix_seconds(at));
 }
 
-/// Records an answered request. `route` is the router's pattern, never the request's path; a method outside the catalogue
-/// counts as `other`.
+/// Records an answered request. `route` is the router's pattern, never the request's path. A method that the catalogue lacks counts
+/// as `other`.
 pub fn http_request(route: &str, method: &str, status: u16, took: Duration) {
     let method = table::METHOD.closed(method).unwrap_or("other");
     let class = match status {
@@ -160,7 +162,7 @@ pub fn http_request(route: &str, method: &str, status: u16, took: Duration) {
     observe(table::HTTP_REQUEST_SECONDS, &[route, method], took);
 }
 
-/// Counts a dashboard that follows the stream, for as long as the guard lives.
+/// Counts a dashboard that follows the stream, until the guard is dropped.
 #[must_use = "the client counts as gone once this is dropped"]
 pub fn stream_client() -> StreamClient {
     change(table::STREAM_CLIENTS, &[], 1.0);
@@ -184,7 +186,7 @@ pub fn stream_reset() {
     add(table::STREAM_RESETS, &[], 1);
 }
 
-/// Says how large the control plane's database is on disk.
+/// Records the size of the control-plane database on disk.
 pub fn store_bytes(bytes: u64) {
     set(table::STORE_BYTES, &[], number(bytes));
 }

@@ -1,4 +1,4 @@
-//! What workers record.
+//! Metrics that workers record.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub fn messages_received(queue: &str, count: u64) {
     add(table::MESSAGES_RECEIVED, &[queue], count);
 }
 
-/// Counts a message that was done with and deleted.
+/// Counts a message that was deleted after its work was done.
 pub fn message_deleted(queue: &str) {
     add(table::MESSAGES_DELETED, &[queue], 1);
 }
@@ -35,8 +35,8 @@ pub fn frames(stage: &str, count: u64) {
     add(table::FRAMES, &[stage], count);
 }
 
-/// Records how long a frame took in one part of inference, as the mean over a segment: once a segment, so that scraping costs
-/// the same at any frame rate.
+/// Records the mean time that a segment's frames took in a part of inference. Once per segment, so that the cost does not depend on
+/// the frame rate.
 pub fn frame_part(part: FramePart, took: Duration) {
     observe(table::FRAME_SECONDS, &[part.as_str()], took);
 }
@@ -46,12 +46,12 @@ pub fn lease_extended(queue: &str) {
     add(table::LEASE_EXTENDED, &[queue], 1);
 }
 
-/// Counts a lease that ran out under the worker.
+/// Counts a lease that ran out while the worker was busy.
 pub fn lease_lost(queue: &str) {
     add(table::LEASE_LOST, &[queue], 1);
 }
 
-/// Counts a step as being worked on, for as long as the guard lives.
+/// Counts a step in progress, until the guard is dropped.
 #[must_use = "the step counts as ended once this is dropped"]
 pub fn busy(stage: &str) -> Busy {
     let stage = table::STAGE.closed(stage);
@@ -62,7 +62,7 @@ pub fn busy(stage: &str) -> Busy {
     Busy { stage }
 }
 
-/// A step that is being worked on; see [`busy`].
+/// A step in progress; see [`busy`].
 #[derive(Debug)]
 pub struct Busy {
     stage: Option<&'static str>,
@@ -76,14 +76,14 @@ impl Drop for Busy {
     }
 }
 
-/// Says which execution provider runs the depth model; the others go to 0.
+/// Records the execution provider that runs the depth model, and sets the others to 0.
 pub fn execution_provider(provider: Provider) {
     for known in Provider::ALL {
         set(table::PROVIDER_INFO, &[known.as_str()], if *known == provider { 1.0 } else { 0.0 });
     }
 }
 
-/// Says what waits on disk for the control plane, and at which size progress events are dropped.
+/// Records the events that wait on disk for the control plane, and the size at which progress events are dropped.
 pub fn spool(events: u64, bytes: u64, limit_bytes: u64) {
     set(table::SPOOL_EVENTS, &[], number(events));
     set(table::SPOOL_BYTES, &[], number(bytes));

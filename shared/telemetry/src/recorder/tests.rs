@@ -11,7 +11,7 @@ use crate::catalogue::{
 
 const BOTH: [Process; 2] = [Process::ControlPlane, Process::Worker];
 
-/// `promtool check metrics` on a text: its complaints, empty when there are none.
+/// The complaints of `promtool check metrics`; empty without any.
 fn promtool(text: &str) -> String {
     let mut child = Command::new("promtool")
         .args(["check", "metrics"])
@@ -27,7 +27,7 @@ fn promtool(text: &str) -> String {
     said
 }
 
-/// Every sample line as series and value.
+/// All samples, by series.
 fn samples(text: &str) -> BTreeMap<&str, f64> {
     text.lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty())
@@ -46,7 +46,7 @@ fn series(metric: &Metric, suffix: &str, values: &[&str], more: &str) -> String 
     format!("{}{suffix}{}", metric.name, if labels.is_empty() { labels } else { format!("{{{labels}}}") })
 }
 
-/// Calls every recording function of a process once, with labels of each kind.
+/// Calls every recording function of a process at least once.
 fn record_everything(process: Process) {
     use crate::record::*;
     let took = Duration::from_millis(30);
@@ -117,12 +117,12 @@ fn promtool_finds_nothing_wrong_before_and_after_recording() {
             assert_eq!(promtool(&recorder.render()), "", "{process:?} after");
         });
     }
-    // It does complain where there is something to complain of.
+    // The check itself works: this counter's name is wrong.
     assert!(promtool("# TYPE a counter\na 1\n").contains("_total"));
 }
 
 #[test]
-fn every_series_known_in_advance_stands_at_zero() {
+fn every_series_known_in_advance_is_exported_as_zero() {
     for process in BOTH {
         with_local(process, |recorder| {
             let text = recorder.render();
@@ -147,7 +147,7 @@ fn every_series_known_in_advance_stands_at_zero() {
             assert_eq!(found, expected, "{process:?}");
             assert!(
                 !text.contains("queue=\"deletion"),
-                "a queue that only some deployments have begins when it is read"
+                "series of queues that only some deployments have begin when recorded"
             );
         });
     }
@@ -179,7 +179,7 @@ fn every_metric_is_recorded_by_some_function_with_its_help_and_kind() {
 }
 
 #[test]
-fn what_is_recorded_is_what_is_rendered() {
+fn recorded_values_are_rendered() {
     with_local(Process::ControlPlane, |recorder| {
         record_everything(Process::ControlPlane);
         let text = recorder.render();

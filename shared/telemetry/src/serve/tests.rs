@@ -21,7 +21,7 @@ async fn ask_as(host: &str, addr: SocketAddr, request: &str) -> String {
     answer
 }
 
-// The only test that installs the process's recorder: it can be done once.
+// The only test that installs the process's recorder, because a process can do that only once.
 #[tokio::test]
 async fn metrics_are_served_until_the_server_is_dropped() {
     let recorder = install(Process::Worker).unwrap();
@@ -30,7 +30,7 @@ async fn metrics_are_served_until_the_server_is_dropped() {
     let addr = server.addr();
     assert_ne!(addr.port(), 0);
 
-    // From another thread, as media threads do.
+    // From another thread, like the media threads.
     std::thread::spawn(|| crate::record::frames("inference", 25)).join().unwrap();
     let answer = ask(addr, "GET /metrics").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
@@ -53,7 +53,7 @@ async fn metrics_are_served_until_the_server_is_dropped() {
     let mut open = TcpStream::connect(addr).await.unwrap();
     drop(server);
     let closed = open.read(&mut [0]).await;
-    assert!(matches!(closed, Ok(0) | Err(_)), "the server's connections end with it");
+    assert!(matches!(closed, Ok(0) | Err(_)), "dropping the server closes its connections");
 }
 
 #[tokio::test]

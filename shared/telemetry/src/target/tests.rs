@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn an_entry_is_there_as_long_as_its_process() {
+fn a_target_exists_until_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("run/targets");
     let addr = "127.0.0.1:4711".parse().unwrap();
@@ -11,15 +11,15 @@ fn an_entry_is_there_as_long_as_its_process() {
         "[{\"targets\":[\"127.0.0.1:4711\"],\"labels\":{\"worker\":\"inference-1@host.example\"}}]\n"
     );
     let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(files, ["inference-1@host.example.json"], "nothing half written stays");
+    assert_eq!(files, ["inference-1@host.example.json"], "no unfinished file is left");
     drop(target);
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
 }
 
 #[test]
-fn a_restarted_process_takes_its_entry_over() {
+fn a_restarted_process_replaces_its_target() {
     let folder = tempfile::tempdir().unwrap();
-    // As after a kill: nobody removed it.
+    // Not dropped, like after a kill.
     std::mem::forget(Target::publish(folder.path(), "inference-1", "127.0.0.1:1".parse().unwrap()).unwrap());
     let target = Target::publish(folder.path(), "inference-1", "127.0.0.1:2".parse().unwrap()).unwrap();
     assert!(fs::read_to_string(target.path()).unwrap().contains("127.0.0.1:2"));

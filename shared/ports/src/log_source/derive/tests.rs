@@ -16,12 +16,12 @@ fn check(level: &str, text: &str, expected: Option<EventKind>) {
     let derived = event(&line(level, &text));
     assert_eq!(derived.as_ref().map(|derived| derived.payload.kind()), expected, "{text}");
     if let Some(derived) = derived {
-        assert_eq!(derived.time, Timestamp(1_795_290_597_000), "the line's own time");
+        assert_eq!(derived.time, Timestamp(1_795_290_597_000), "the time in the line");
     }
 }
 
 #[test]
-fn a_jobs_way_through_existing_services_is_told_by_their_lines() {
+fn lines_of_existing_services_yield_events() {
     use EventKind::*;
     check("INFO", "job_id=JOB created mode=sbs", Some(JobSubmitted));
     check("INFO", "chunking: job_id=JOB start (key=input/JOB/source.mp4)", Some(ChunkingStarted));
@@ -47,7 +47,7 @@ fn a_jobs_way_through_existing_services_is_told_by_their_lines() {
 }
 
 #[test]
-fn lines_that_tell_of_no_change_yield_nothing() {
+fn lines_without_a_change_of_state_yield_nothing() {
     check("INFO", "chunking: job_id=JOB skip (status=completed)", None);
     check("INFO", "reassembly: job_id=JOB already completed", None);
     check("INFO", "reassembly: job_id=JOB lock not acquired (another worker)", None);
@@ -57,7 +57,7 @@ fn lines_that_tell_of_no_change_yield_nothing() {
 }
 
 #[test]
-fn facts_come_along() {
+fn derived_events_have_their_fields() {
     let derived = event(&line("INFO", &format!("chunking: job_id={JOB} complete total_segments=12"))).unwrap();
     let completed = ChunkingCompleted { segments: Some(12), ..ChunkingCompleted::default() };
     assert_eq!((derived.stage, derived.payload), (Some(Stage::Chunking), Payload::ChunkingCompleted(completed)));
@@ -72,7 +72,7 @@ fn facts_come_along() {
 }
 
 #[test]
-fn the_same_line_has_the_same_id_and_another_has_another() {
+fn ids_depend_on_the_line() {
     let first = line("INFO", &format!("chunking: job_id={JOB} start (key=x)"));
     let mut moved = first.clone();
     moved.stream.push('2');

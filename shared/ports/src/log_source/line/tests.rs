@@ -28,7 +28,7 @@ fn lines_of_existing_services_and_of_ours_are_read() {
 }
 
 #[test]
-fn what_is_not_there_is_absent() {
+fn parts_that_a_line_lacks_are_absent() {
     check("2026-11-21T19:49:57Z [WARNING] w: job_id=? segment_index=? bad body", Some("WARNING"), false, None, None);
     check("  File \"inference.py\", line 12, in run", None, false, None, None);
     check(&format!("Traceback of parent_job_id={JOB}"), None, false, None, None);
@@ -38,7 +38,7 @@ fn what_is_not_there_is_absent() {
 }
 
 #[test]
-fn times_are_read_in_every_spelling() {
+fn times_are_parsed_in_every_form() {
     for (text, millis) in [
         ("1970-01-01T00:00:00Z", Some(0)),
         ("2026-11-21T19:49:57Z", Some(1_795_290_597_000)),
