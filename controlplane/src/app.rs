@@ -12,12 +12,12 @@ use stereospot_telemetry::Recorder;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::collect::Polls;
 use crate::config::Config;
 use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::nudge::Nudge;
 use crate::platform::{Move, Platform};
+use crate::polls::Polls;
 use crate::store::Store;
 
 /// A job that was read so shortly ago is not read again because somebody asks.

@@ -19,9 +19,11 @@ mod live;
 mod measure;
 mod nudge;
 mod platform;
+mod polls;
 mod reconcile;
 mod server;
 mod store;
+mod truth;
 mod upkeep;
 
 pub use server::{Error, Server};

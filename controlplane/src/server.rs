@@ -14,14 +14,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::collect::{self, Polls};
 use crate::config::Config;
 use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::nudge::Nudge;
 use crate::platform::Platform;
+use crate::polls::Polls;
 use crate::store::{self, Store};
-use crate::{http, reconcile, upkeep};
+use crate::{collect, http, reconcile, upkeep};
 
 /// How long requests under way may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(4);

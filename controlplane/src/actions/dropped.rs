@@ -8,11 +8,11 @@ use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, Target};
 use stereospot_domain::{Job, JobId};
 use stereospot_ports::error::chain;
-use stereospot_ports::{Result, job_store, objects};
+use stereospot_ports::{Result, objects};
 
 use super::{attempted, mend, result};
 use crate::app::App;
-use crate::collect::details;
+use crate::truth;
 
 /// Objects looked for at once.
 const AT_ONCE: usize = 16;
@@ -29,7 +29,7 @@ pub(super) async fn items(
     for job_id in jobs {
         let Some(job) = app.backend.jobs.get(*job_id).await? else { continue };
         let Some(total) = job.total_segments else { continue };
-        let done = done(app, *job_id).await?;
+        let done = truth::converted(&app.backend, *job_id).await?;
         let open = (0..total).filter(|index| !done.contains(index) && !dead.contains(&(*job_id, *index)));
         let open: Vec<(u32, String)> = open
             .take(room.saturating_sub(items.len() + gone.len()))
@@ -91,12 +91,5 @@ pub(super) async fn apply(app: &App, items: &[PlanItem]) -> Vec<ItemResult> {
 
 async fn state(app: &App, job_id: JobId) -> Result<Option<(Job, HashSet<u32>)>> {
     let Some(job) = app.backend.jobs.get(job_id).await? else { return Ok(None) };
-    Ok(Some((job, done(app, job_id).await?)))
-}
-
-/// Segments with a completion, and those whose completion alone is missing.
-async fn done(app: &App, job_id: JobId) -> Result<HashSet<u32>> {
-    let completions = job_store::all_completions(&*app.backend.jobs, job_id).await?;
-    let outputs = details::outputs(app, job_id).await?;
-    Ok(completions.iter().map(|completion| completion.segment_index).chain(outputs).collect())
+    Ok(Some((job, truth::converted(&app.backend, job_id).await?)))
 }

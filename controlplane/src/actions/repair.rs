@@ -7,6 +7,7 @@ use stereospot_domain::{Job, JobId, JobStatus, QueueRole};
 use super::{Draft, Error, attempted, mend, refused, replay, results};
 use crate::app::App;
 use crate::collect::details;
+use crate::truth;
 
 pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result<Draft, Error> {
     let (job, finding) = find(app, job_id, code).await?;
@@ -50,7 +51,7 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result
             draft.needs = Some(QueueRole::Chunking);
         }
         Some(Repair::ResendSegments { segments }) => {
-            let gone = mend::gone(&app.backend, &job, segments).await?;
+            let gone = truth::gone_segments(&app.backend, &job, segments).await?;
             let there: Vec<u32> = segments.iter().copied().filter(|index| !gone.contains(index)).collect();
             draft.items = of_segments(&there, "send its notification again");
             draft.effect = "the segments are converted".into();
@@ -100,13 +101,8 @@ pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, items: &[
     }
 }
 
-/// The job, read again, and the finding with this code.
+/// Reads the job again, and returns it with its finding of this code.
 async fn find(app: &App, job_id: JobId, code: FindingCode) -> Result<(Job, Option<Finding>), Error> {
-    details::refresh(app, job_id).await?;
-    let found = app.live.with(|world| {
-        let entry = world.jobs.get(&job_id)?;
-        let finding = entry.findings.iter().find(|finding| finding.code == code).cloned();
-        Some((entry.job.clone(), finding))
-    });
+    let found = details::refresh_finding(app, job_id, code).await?;
     found.ok_or_else(|| Error::NotFound(format!("there is no job {job_id}")))
 }

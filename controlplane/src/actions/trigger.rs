@@ -5,9 +5,10 @@ use stereospot_domain::{JobId, QueueRole};
 
 use super::{Draft, Error, attempted, mend, refused};
 use crate::app::App;
+use crate::truth;
 
 pub(super) async fn draft(app: &App, job_id: JobId) -> Result<Draft, Error> {
-    let Some((facts, completed)) = mend::facts(&app.backend, job_id).await? else {
+    let Some((facts, completed)) = truth::trigger_facts(&app.backend, job_id).await? else {
         return Err(Error::NotFound(format!("there is no job {job_id}")));
     };
     let (may, note) = stereospot_core::views::explain(&facts, &completed, mend::waits(app, job_id), app.now());

@@ -44,7 +44,7 @@ pub(super) async fn run(app: Arc<App>) {
 pub(super) async fn from_lines(app: &App, derived: Vec<(Derived, &Line)>) -> Result<()> {
     let jobs: BTreeSet<JobId> = derived.iter().map(|(derived, _)| derived.job_id).collect();
     for job_id in &jobs {
-        super::details::load_events(app, *job_id).await?;
+        super::job_events::load(app, *job_id).await?;
     }
     let now = app.now();
     let events = derived

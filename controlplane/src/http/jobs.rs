@@ -84,7 +84,11 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Ans
         ErrorCode::Full => Error::new(ErrorCode::Full, format!("no job was made: {error} and submit again")),
         _ => error,
     })?;
-    app.live.with(|world| world.set_job(job.clone(), job.created_at));
+    app.live.with(|world| {
+        world.set_job(job.clone(), job.created_at);
+        // A job made just now has no earlier events: nothing is to be loaded from the store.
+        world.begin_progress(job.job_id);
+    });
     Ok((StatusCode::CREATED, Json(job)))
 }
 

@@ -9,11 +9,12 @@ use stereospot_core::views;
 use stereospot_domain::keys::OutputKey;
 use stereospot_domain::message::{self, Request};
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, Timestamp, keys};
-use stereospot_ports::{Backend, Error, ErrorCode, Result, job_store, objects};
+use stereospot_ports::{Backend, Error, ErrorCode, Result, objects};
 use tokio::sync::OnceCell;
 
 use crate::actions::mend::{self, Lost};
 use crate::app::App;
+use crate::truth;
 
 /// What is right for one message.
 #[derive(Debug, Clone, PartialEq)]
@@ -208,8 +209,8 @@ impl<'a> Judge<'a> {
 
     async fn is_completed(&self, job_id: JobId, index: u32) -> Result<bool> {
         let read = async || -> Result<BTreeSet<u32>> {
-            let completions = job_store::all_completions(&*self.app.backend.jobs, job_id).await?;
-            Ok(completions.iter().map(|completion| completion.segment_index).collect())
+            let completions = truth::completions(&self.app.backend, job_id).await?;
+            Ok(completions.into_iter().map(|(index, _)| index).collect())
         };
         Ok(of_job(&self.completed, job_id).get_or_try_init(read).await?.contains(&index))
     }
