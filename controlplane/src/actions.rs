@@ -34,8 +34,6 @@ mod stop_move;
 mod taking;
 mod trigger;
 
-pub(crate) use replay::progress as move_progress;
-
 /// How long a plan may be applied.
 const VALID: Duration = Duration::from_secs(60);
 /// Items that a plan lists; what goes beyond is left for the next plan.

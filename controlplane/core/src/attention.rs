@@ -16,7 +16,7 @@ use super::World;
 
 mod sources;
 
-pub use sources::{Outage, down_since};
+pub use sources::down_since;
 
 /// A message may wait so long without a consumer before the stage counts as stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
@@ -97,7 +97,7 @@ impl World {
     }
 
     fn stalled_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
-        if self.is_deaf(now) {
+        if self.misses_events(now) {
             // Whether any worker serves a queue is not known. Another line says why.
             return;
         }

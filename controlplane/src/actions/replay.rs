@@ -23,7 +23,6 @@ mod whole;
 
 pub(super) use verdict::Judge;
 use verdict::{Step, Verdict};
-pub(crate) use whole::progress;
 
 /// A plan with more messages asks for a typed confirmation.
 const UNASKED: usize = 10;
@@ -39,7 +38,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
         return Ok(refusal(RefusalCode::NotDeadLetters, why));
     }
     // A reassembly message needs its lock reset before, so this queue is never moved as a whole.
-    let moves = app.platform.moves.get(&name).filter(|_| ids.is_none() && name.role != QueueRole::Reassembly);
+    let moves = app.platform.redrives.get(&name).filter(|_| ids.is_none() && name.role != QueueRole::Reassembly);
     let ready = if moves.is_some() { queue.stats().await?.ready } else { 0 };
     let long = moves.filter(|_| ready > whole::LONG as u64);
     if let Some(moves) = long

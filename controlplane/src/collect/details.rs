@@ -155,7 +155,7 @@ async fn read(app: &App, job_id: JobId, depth: Depth) -> Result<Summary> {
     let now = app.now();
     app.live.with(|world| {
         world.diagnose(job_id, now, app.config.patience);
-        world.notice(job_id, now);
+        world.infer(job_id, now);
     });
     Ok(Summary::new(reader.is_changed, reader.calls))
 }

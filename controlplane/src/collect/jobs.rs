@@ -102,6 +102,6 @@ async fn load_newest(app: &App) {
             tracing::warn!(%job_id, error = %chain(&error), "a job's stored events are not shown yet");
         }
         let now = app.now();
-        app.live.with(|world| world.notice_if_recent(job_id, now));
+        app.live.with(|world| world.infer_if_recent(job_id, now));
     }
 }

@@ -234,7 +234,7 @@ struct Told(watch::Sender<Option<u32>>);
 
 #[async_trait]
 impl StuckJobsAlarm for Told {
-    async fn tell(&self, count: u32, _: Timestamp) -> stereospot_ports::Result<()> {
+    async fn report(&self, count: u32, _: Timestamp) -> stereospot_ports::Result<()> {
         self.0.send_replace(Some(count));
         Ok(())
     }

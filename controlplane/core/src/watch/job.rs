@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stereospot_domain::{JobStatus, Timestamp};
 
-use super::schedule::Watching;
+use super::target::Watching;
 use crate::known::Entry;
 
 /// A job that still waits for its source after this long is read seldom.
