@@ -10,7 +10,8 @@ use stereospot_domain::{Job, JobId};
 use stereospot_ports::error::chain;
 use stereospot_ports::{Result, objects};
 
-use super::{attempted, mend, result};
+use super::draft::{attempted, result};
+use super::repair_steps;
 use crate::app::App;
 use crate::truth;
 
@@ -43,7 +44,9 @@ pub(super) async fn items(
                     (&mut items, "send it again: its message was dropped when the job failed".to_owned())
                 } else {
                     if why.is_none() {
-                        why = Some(mend::why_not_split_again(&app.backend, &job, mend::Lost::Gone).await?);
+                        why = Some(
+                            repair_steps::why_not_split_again(&app.backend, &job, repair_steps::Lost::Gone).await?,
+                        );
                     }
                     let why = why.clone().flatten();
                     let why =
@@ -72,7 +75,7 @@ pub(super) async fn apply(app: &App, items: &[PlanItem]) -> Vec<ItemResult> {
                 for (target, index) in segments {
                     results.push(match done.contains(&index) {
                         true => result(target, Outcome::Skipped, "segment already complete"),
-                        false => attempted(target, mend::resend_segment(&app.backend, &job, index).await),
+                        false => attempted(target, repair_steps::resend_segment(&app.backend, &job, index).await),
                     });
                 }
             }

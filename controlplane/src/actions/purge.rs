@@ -12,15 +12,16 @@ use stereospot_ports::ErrorCode;
 use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::Message;
 
+use super::draft::{self, Draft, Error, MAX_ITEMS, count_of, refused, result, results};
+use super::replay;
 use super::taking::Taking;
-use super::{Draft, Error, MAX_ITEMS, count_of, refused, replay, result, results};
 use crate::app::App;
 
 mod chosen;
 mod whole;
 
 pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) -> Result<Draft, Error> {
-    let queue = super::queue(app, name)?;
+    let queue = draft::queue(app, name)?;
     let stats = queue.stats().await?;
     let messages = match queue.peek(MAX_ITEMS).await {
         Ok(messages) => messages,
@@ -141,7 +142,7 @@ fn needed_line(jobs: &BTreeSet<JobId>, left_by: Option<&str>) -> String {
 
 pub(super) async fn apply(app: &App, name: QueueName, plan: &Plan) -> Vec<ItemResult> {
     let is_chosen = matches!(plan.action, Action::Purge { message_ids: Some(_), .. });
-    let ended = match super::queue(app, name) {
+    let ended = match draft::queue(app, name) {
         Err(error) => results(&plan.items, Outcome::Failed, &error.to_string()),
         Ok(queue) if !plan.keeps_copies() => whole::apply(name, &**queue).await,
         Ok(queue) => {
@@ -205,7 +206,7 @@ async fn batch(
     taking: &mut Taking<'_>,
     taken: &[Message],
 ) -> Result<Vec<ItemResult>, Error> {
-    let queue = super::queue(app, name)?;
+    let queue = draft::queue(app, name)?;
     if let Err(error) = app.store.copy_messages(plan.id, name, taken, app.now()).await {
         taken.iter().for_each(|message| taking.keep(message));
         return Err(error.into());

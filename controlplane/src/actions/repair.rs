@@ -4,7 +4,8 @@ use stereospot_domain::diagnosis::{Finding, FindingCode, Repair};
 use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, RefusalCode, Target};
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole};
 
-use super::{Draft, Error, attempted, mend, refused, replay, results};
+use super::draft::{self, Draft, Error, attempted, refused, results};
+use super::{repair_steps, replay};
 use crate::app::App;
 use crate::collect::details;
 use crate::truth;
@@ -57,7 +58,7 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result
             draft.effect = "the segments are converted".into();
             draft.needs = Some(QueueRole::Inference);
             if !gone.is_empty() {
-                match mend::why_not_split_again(&app.backend, &job, mend::Lost::Gone).await? {
+                match repair_steps::why_not_split_again(&app.backend, &job, repair_steps::Lost::Gone).await? {
                     None => {
                         draft.items.extend(of_segments(&gone, "its segment is gone: split the source again"));
                         draft.effect = "the source is split again as it was, and the segments are converted".into();
@@ -74,7 +75,7 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result
                 Err(_) => "record its completion",
             };
             draft.items = of_segments(segments, what);
-            draft.effect = format!("the job goes on with {} more done", super::count_of(segments.len(), "segment"));
+            draft.effect = format!("the job goes on with {} more done", draft::count_of(segments.len(), "segment"));
         }
     }
     if job.status.is_final() && draft.refused.is_none() {
@@ -94,7 +95,7 @@ pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, items: &[
     match &finding.repair {
         Some(Repair::ReplayDeadLetters { queue, .. }) => replay::send(app, *queue, items, true).await,
         Some(repair) => {
-            let tried = mend::carry_out(app, &job, repair).await;
+            let tried = repair_steps::carry_out(app, &job, repair).await;
             tried.into_iter().map(|(item, tried)| attempted(&Target::of_repair(job_id, item), tried)).collect()
         }
         None => Vec::new(),

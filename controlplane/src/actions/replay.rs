@@ -14,8 +14,9 @@ use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Stats};
 use stereospot_ports::{ErrorCode, Result as PortResult, WorkQueue};
 
+use super::draft::{self, Draft, Error, MAX_ITEMS, count_of, refused, result, results};
 use super::taking::Taking;
-use super::{Draft, Error, MAX_ITEMS, count_of, dropped, mend, refused, result, results};
+use super::{dropped, repair_steps};
 use crate::app::App;
 
 mod verdict;
@@ -30,7 +31,7 @@ const UNASKED: usize = 10;
 pub(super) const AT_ONCE: usize = 16;
 
 pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) -> Result<Draft, Error> {
-    let queue = super::queue(app, name)?;
+    let queue = draft::queue(app, name)?;
     let refusal =
         |code, why: String| Draft { scope: name.to_string(), refused: refused(code, why), ..Draft::default() };
     if !name.is_dead_letter {
@@ -66,7 +67,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     let (dropped, lacking) = dropped::items(app, &taken_back, &dead.collect(), room).await?;
     items.extend(dropped);
     skips.extend(lacking);
-    let main = super::queue(app, QueueName::main(name.role))?.stats().await?;
+    let main = draft::queue(app, QueueName::main(name.role))?.stats().await?;
     let about = if main.is_exact { "" } else { "≈ " };
     let mut also =
         if steps > 0 { format!("; {} made right first", count_of(steps, "job state")) } else { String::new() };
@@ -264,7 +265,7 @@ async fn one(app: &App, name: QueueName, message: &Message, judge: &Judge<'_>) -
     let steps = match judge.judge(&message.body).await? {
         Verdict::Send(steps) => steps,
         Verdict::SplitAgain(job, lost) => {
-            let note = mend::split_again(backend, &job, lost).await?;
+            let note = repair_steps::split_again(backend, &job, lost).await?;
             return Ok(Sent::Yes(match backend.queue_named(name)?.delete(&message.receipt).await {
                 Ok(()) => format!("{note}; removed from {name}"),
                 Err(error) => format!("{note}; still on {name}: {error}"),
@@ -275,7 +276,7 @@ async fn one(app: &App, name: QueueName, message: &Message, judge: &Judge<'_>) -
     let mut note = Vec::new();
     for step in steps {
         match step {
-            Step::TakeBack(job_id, status) => mend::take_back(backend, job_id, status).await?,
+            Step::TakeBack(job_id, status) => repair_steps::take_back(backend, job_id, status).await?,
             Step::CreateLock(job_id) => drop(backend.jobs.create_lock(job_id, app.now()).await?),
             Step::ResetLock(job_id, observed) => {
                 if !backend.jobs.reset_lock(job_id, observed).await? {

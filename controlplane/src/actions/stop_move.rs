@@ -3,11 +3,11 @@
 use stereospot_domain::QueueName;
 use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, RefusalCode, Target};
 
-use super::{Draft, Error, attempted, refused, result};
+use super::draft::{self, Draft, Error, attempted, refused, result};
 use crate::app::App;
 
 pub(super) async fn draft(app: &App, name: QueueName) -> Result<Draft, Error> {
-    super::queue(app, name)?;
+    draft::queue(app, name)?;
     let running = match app.platform.redrives.get(&name) {
         Some(moves) => moves.newest().await?.filter(|newest| newest.is_running),
         None => None,

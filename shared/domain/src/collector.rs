@@ -47,7 +47,7 @@ impl Collector {
             Collector::JobDetails => "job-details",
             Collector::Jobs => "jobs",
             Collector::Logs => "logs",
-            Collector::Database => "own-database",
+            Collector::OwnDatabase => "own-database",
             Collector::Queues => "queues",
             Collector::Services => "services",
             Collector::SettledJobs => "settled-jobs",

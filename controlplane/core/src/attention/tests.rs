@@ -177,7 +177,7 @@ fn that_nobody_answers_is_one_line_before_all_others() {
     let stuck = Stats { ready: 5, oldest_enqueued_at: Some(ago(660)), ..Stats::default() };
     world.set_queue(QueueName::main(QueueRole::Reassembly), stuck, SETTINGS, NOW);
     use Collector::*;
-    for name in [Queues, Jobs, SettledJobs, Services, Database] {
+    for name in [Queues, Jobs, SettledJobs, Services, OwnDatabase] {
         world.collector_ran(name, Duration::from_secs(30), None, ago(60));
         world.collector_ran(name, Duration::from_secs(30), Some(expired.into()), NOW);
         world.collector_lacks(name, None, ago(40));

@@ -12,7 +12,7 @@ use stereospot_domain::{Job, JobId, JobStatus, QueueRole, Timestamp, keys};
 use stereospot_ports::{Backend, Error, ErrorCode, Result, objects};
 use tokio::sync::OnceCell;
 
-use crate::actions::mend::{self, Lost};
+use crate::actions::repair_steps::{self, Lost};
 use crate::app::App;
 use crate::truth;
 
@@ -151,7 +151,7 @@ impl<'a> Judge<'a> {
             return Ok(Verdict::Needless("segment already complete".into()));
         }
         if let Some(lost) = self.lost(job.job_id, segment).await? {
-            return Ok(match mend::why_not_split_again(&self.app.backend, job, lost).await? {
+            return Ok(match repair_steps::why_not_split_again(&self.app.backend, job, lost).await? {
                 None => Verdict::SplitAgain(Box::new(job.clone()), lost),
                 Some(why) => Verdict::Skip(why),
             });

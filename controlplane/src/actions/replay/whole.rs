@@ -9,7 +9,7 @@ use stereospot_domain::QueueName;
 use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, Target};
 use stereospot_ports::Result as PortResult;
 
-use crate::actions::{Draft, attempted, result};
+use crate::actions::draft::{Draft, attempted, result};
 use crate::app::App;
 use crate::platform::Redrives;
 
