@@ -77,7 +77,7 @@ impl World {
         for entry in self.flagged.iter().filter_map(|job_id| self.jobs.get(job_id)) {
             for finding in entry.findings.iter().filter(|finding| finding.severity > Severity::Notice) {
                 let job_id = entry.job.job_id;
-                let has_failed = entry.unmended.as_ref().is_some_and(|(code, _)| *code == finding.code);
+                let has_failed = entry.failed_repair.as_ref().is_some_and(|(code, _)| *code == finding.code);
                 let means = Means { is_read_only: self.is_read_only, reconciles: self.reconciles, has_failed };
                 let done = match (&entry.truth.completed, entry.job.total_segments) {
                     (Some(completed), Some(total)) => format!("{}/{total}  ", completed.value.len()),

@@ -26,12 +26,12 @@ impl World {
         let Some(facts) = self.facts(job_id, patience) else { return false };
         let mut findings = diagnosis::diagnose(&facts, now, patience);
         let Some(entry) = self.jobs.get_mut(&job_id) else { return false };
-        let unmended = entry.unmended.take().and_then(|(code, why)| {
+        let failed_repair = entry.failed_repair.take().and_then(|(code, why)| {
             let finding = findings.iter_mut().find(|finding| finding.code == code)?;
             finding.evidence.push(format!("a repair was tried, and can't be done: {why}"));
             Some((code, why))
         });
-        entry.unmended = unmended;
+        entry.failed_repair = failed_repair;
         if entry.findings == findings {
             return false;
         }
@@ -54,7 +54,7 @@ impl World {
     /// Keeps why a finding's repair failed, for as long as the finding stays. `None`: the repair succeeded.
     pub fn tried(&mut self, job_id: JobId, code: FindingCode, failure: Option<String>) {
         if let Some(entry) = self.jobs.get_mut(&job_id) {
-            entry.unmended = failure.map(|why| (code, why));
+            entry.failed_repair = failure.map(|why| (code, why));
         }
     }
 

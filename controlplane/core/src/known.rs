@@ -109,7 +109,7 @@ pub struct Entry {
     pub truth: Truth,
     pub findings: Vec<Finding>,
     /// Which finding's repair was tried last and failed, and why.
-    pub unmended: Option<(FindingCode, String)>,
+    pub failed_repair: Option<(FindingCode, String)>,
     /// What the stream of changes last showed of it, and when.
     pub shown: Option<(Box<JobView>, Timestamp)>,
     pub(super) unreported: Unreported,
@@ -125,7 +125,7 @@ impl Entry {
             progress: None,
             truth: Truth::default(),
             findings: Vec::new(),
-            unmended: None,
+            failed_repair: None,
             shown: None,
             unreported: Unreported::new(),
         }

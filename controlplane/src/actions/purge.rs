@@ -50,21 +50,8 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
             stats.in_flight, stats.delayed
         ));
     }
-    let needed = still_needed(app, name, &items);
-    // Only its message says where a source is that was not fetched yet.
-    let left_by = match (name.role, app.config.reconciles()) {
-        (QueueRole::Ingest, _) => Some("nothing else says where its source is"),
-        (_, false) => Some("the reconciler is off"),
-        (_, true) => None,
-    };
-    let after = match (needed.len(), left_by) {
-        (0, _) => String::new(),
-        (count, None) => format!("; {} asked for again by the reconciler", count_of(count, "job")),
-        (count, Some(_)) => format!("; {} stuck until repaired", count_of(count, "job")),
-    };
-    if !needed.is_empty() {
-        assumptions.push(needed_line(&needed, left_by));
-    }
+    let needed = Needed { jobs: still_needed(app, name, &items), left_by: left_by(app, name.role) };
+    assumptions.extend(needed.assumption());
     let count = count_of(items.len(), "message");
     let unseen = stats.ready.saturating_sub(items.len() as u64);
     let (scope, left) = match ids {
@@ -90,7 +77,8 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     Ok(Draft {
         scope,
         effect: format!(
-            "{left}{after}; copies are kept for {} hours and can be restored",
+            "{left}{}; copies are kept for {} hours and can be restored",
+            needed.effect(),
             crate::store::KEPT.as_secs() / 3600
         ),
         assumptions,
@@ -125,18 +113,52 @@ fn still_needed(app: &App, name: QueueName, items: &[PlanItem]) -> BTreeSet<JobI
     })
 }
 
-/// What happens to the jobs whose messages are removed, and their ids. `left_by`: why no automatic repair applies.
-fn needed_line(jobs: &BTreeSet<JobId>, left_by: Option<&str>) -> String {
-    /// Named one by one.
-    const NAMED: usize = 5;
-    let mut named = jobs.iter().take(NAMED).map(JobId::to_string).collect::<Vec<_>>().join(", ");
-    if jobs.len() > NAMED {
-        named.push_str(&format!(" and {} more", jobs.len() - NAMED));
+/// Unfinished jobs that need the removed messages to go on.
+struct Needed {
+    jobs: BTreeSet<JobId>,
+    /// Why no automatic repair applies; none when the reconciler asks for them again.
+    left_by: Option<&'static str>,
+}
+
+impl Needed {
+    /// What becomes of the jobs, as a part of the plan's effect.
+    fn effect(&self) -> String {
+        match (self.jobs.len(), self.left_by) {
+            (0, _) => String::new(),
+            (count, None) => format!("; {} asked for again by the reconciler", count_of(count, "job")),
+            (count, Some(_)) => format!("; {} stuck until repaired", count_of(count, "job")),
+        }
     }
-    let (count, s) = (count_of(jobs.len(), "unfinished job"), if jobs.len() == 1 { "s" } else { "" });
-    match left_by {
-        None => format!("{count} still need{s} what is removed: the reconciler (on) sends it again by itself: {named}"),
-        Some(why) => format!("{count} still need{s} what is removed and stay{s} stuck: {why}: {named}"),
+
+    /// What becomes of the jobs, and which they are; none when there are none.
+    fn assumption(&self) -> Option<String> {
+        /// Named one by one.
+        const NAMED: usize = 5;
+        let jobs = &self.jobs;
+        if jobs.is_empty() {
+            return None;
+        }
+        let mut named = jobs.iter().take(NAMED).map(JobId::to_string).collect::<Vec<_>>().join(", ");
+        if jobs.len() > NAMED {
+            named.push_str(&format!(" and {} more", jobs.len() - NAMED));
+        }
+        let (count, s) = (count_of(jobs.len(), "unfinished job"), if jobs.len() == 1 { "s" } else { "" });
+        Some(match self.left_by {
+            None => {
+                format!("{count} still need{s} what is removed: the reconciler (on) sends it again by itself: {named}")
+            }
+            Some(why) => format!("{count} still need{s} what is removed and stay{s} stuck: {why}: {named}"),
+        })
+    }
+}
+
+/// Why no automatic repair applies to jobs whose messages are removed.
+fn left_by(app: &App, role: QueueRole) -> Option<&'static str> {
+    match (role, app.config.reconciles()) {
+        // Only its message says where a source is that was not fetched yet.
+        (QueueRole::Ingest, _) => Some("nothing else says where its source is"),
+        (_, false) => Some("the reconciler is off"),
+        (_, true) => None,
     }
 }
 

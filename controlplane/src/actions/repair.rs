@@ -20,10 +20,6 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result
             ..Draft::default()
         });
     };
-    let of_segments = |segments: &[u32], what: &str| {
-        let item = |index: &u32| PlanItem::new(Target::Segment { job_id, index: *index }, what);
-        segments.iter().map(item).collect::<Vec<_>>()
-    };
     let mut draft = Draft {
         scope: format!("{} (job {job_id})", finding.code.title()),
         assumptions: vec!["the same is still found when it is applied".into()],
@@ -51,30 +47,13 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result
             draft.effect = "the source is split".into();
             draft.needs = Some(QueueRole::Chunking);
         }
-        Some(Repair::ResendSegments { segments }) => {
-            let gone = truth::gone_segments(&app.backend, &job, segments).await?;
-            let there: Vec<u32> = segments.iter().copied().filter(|index| !gone.contains(index)).collect();
-            draft.items = of_segments(&there, "send its notification again");
-            draft.effect = "the segments are converted".into();
-            draft.needs = Some(QueueRole::Inference);
-            if !gone.is_empty() {
-                match repair_steps::why_not_split_again(&app.backend, &job, repair_steps::Lost::Gone).await? {
-                    None => {
-                        draft.items.extend(of_segments(&gone, "its segment is gone: split the source again"));
-                        draft.effect = "the source is split again as it was, and the segments are converted".into();
-                        draft.needs = Some(QueueRole::Chunking);
-                    }
-                    Some(why) if there.is_empty() => draft.refused = refused(RefusalCode::SourceGone, why),
-                    Some(why) => draft.skips = of_segments(&gone, &why),
-                }
-            }
-        }
+        Some(Repair::ResendSegments { segments }) => resend_segments(app, &job, segments, &mut draft).await?,
         Some(Repair::PutCompletions { segments }) => {
             let what = match app.backend.queue(QueueRole::JobStatusEvents) {
                 Ok(_) => "send the notice of its output to the job-worker again",
                 Err(_) => "record its completion",
             };
-            draft.items = of_segments(segments, what);
+            draft.items = of_segments(job_id, segments, what);
             draft.effect = format!("the job goes on with {} more done", draft::count_of(segments.len(), "segment"));
         }
     }
@@ -82,6 +61,31 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result
         draft.refused = refused(RefusalCode::JobState, format!("the job is {}", job.status));
     }
     Ok(draft)
+}
+
+/// Fills the draft of a repair that sends segments' notifications again. Segments whose object is gone need the source split again.
+async fn resend_segments(app: &App, job: &Job, segments: &[u32], draft: &mut Draft) -> Result<(), Error> {
+    let gone = truth::gone_segments(&app.backend, job, segments).await?;
+    let there: Vec<u32> = segments.iter().copied().filter(|index| !gone.contains(index)).collect();
+    draft.items = of_segments(job.job_id, &there, "send its notification again");
+    draft.effect = "the segments are converted".into();
+    draft.needs = Some(QueueRole::Inference);
+    if !gone.is_empty() {
+        match repair_steps::why_not_split_again(&app.backend, job, repair_steps::Lost::Gone).await? {
+            None => {
+                draft.items.extend(of_segments(job.job_id, &gone, "its segment is gone: split the source again"));
+                draft.effect = "the source is split again as it was, and the segments are converted".into();
+                draft.needs = Some(QueueRole::Chunking);
+            }
+            Some(why) if there.is_empty() => draft.refused = refused(RefusalCode::SourceGone, why),
+            Some(why) => draft.skips = of_segments(job.job_id, &gone, &why),
+        }
+    }
+    Ok(())
+}
+
+fn of_segments(job_id: JobId, segments: &[u32], what: &str) -> Vec<PlanItem> {
+    segments.iter().map(|index| PlanItem::new(Target::Segment { job_id, index: *index }, what)).collect()
 }
 
 pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, items: &[PlanItem]) -> Vec<ItemResult> {

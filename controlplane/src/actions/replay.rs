@@ -67,13 +67,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     let (dropped, lacking) = dropped::items(app, &taken_back, &dead.collect(), room).await?;
     items.extend(dropped);
     skips.extend(lacking);
-    let main = draft::queue(app, QueueName::main(name.role))?.stats().await?;
-    let about = if main.is_exact { "" } else { "≈ " };
-    let mut also =
-        if steps > 0 { format!("; {} made right first", count_of(steps, "job state")) } else { String::new() };
-    if !split.is_empty() {
-        also.push_str(&format!("; {} split again", count_of(split.len(), "source")));
-    }
+    let effect = effect(app, name, items.len() - removed, steps, split.len()).await?;
     let refused = match (items.len(), skips.len()) {
         (0, 0) => Some(nothing_left(name, &**queue).await?),
         (0, skipped) => {
@@ -90,12 +84,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     }
     Ok(Draft {
         scope: format!("{} on {name}", count_of(named, "message")),
-        effect: format!(
-            "{} ready {about}{} → {about}{}{also}",
-            QueueName::main(name.role),
-            main.ready,
-            main.ready + (items.len() - removed) as u64
-        ),
+        effect,
         assumptions,
         confirm: (items.len() > UNASKED).then(|| format!("replay {}", items.len())),
         refused,
@@ -103,6 +92,19 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
         items,
         skips,
     })
+}
+
+/// What a replay of so many messages changes.
+async fn effect(app: &App, name: QueueName, sent: usize, steps: usize, split: usize) -> Result<String, Error> {
+    let main = QueueName::main(name.role);
+    let stats = draft::queue(app, main)?.stats().await?;
+    let about = if stats.is_exact { "" } else { "≈ " };
+    let mut also =
+        if steps > 0 { format!("; {} made right first", count_of(steps, "job state")) } else { String::new() };
+    if split > 0 {
+        also.push_str(&format!("; {} split again", count_of(split, "source")));
+    }
+    Ok(format!("{main} ready {about}{} → {about}{}{also}", stats.ready, stats.ready + sent as u64))
 }
 
 /// Why no message can be taken off a queue: there is none, or others hold those that are there.

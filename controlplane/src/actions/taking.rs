@@ -30,7 +30,7 @@ pub(super) struct Taking<'a> {
     ahead: Vec<String>,
     /// Not met yet.
     wanted: HashSet<String>,
-    /// Of messages that nobody wanted, or that stay.
+    /// Receipts of messages that are not in the plan, or that stay.
     held: Vec<Receipt>,
     /// When one was last met that the plan names.
     met_at: Instant,

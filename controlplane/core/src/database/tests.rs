@@ -66,7 +66,7 @@ fn who_cannot_be_heard_is_not_called_silent() {
     // Of two as large one goes: that says little.
     world.database_took(100, at(64));
     assert_eq!(lines(&world, 64), [FAILING]);
-    // From now on the worker has time to tell what it held back.
+    // From now on the worker has time to send what it held back.
     world.database_took(100, at(65));
     assert!(lines(&world, 65).is_empty());
     assert_eq!(lines(&world, 90), [IDLE, silent()]);

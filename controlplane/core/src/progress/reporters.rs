@@ -1,7 +1,7 @@
 //! Who reports on a segment that is being converted, and whose report to trust.
 //!
 //! An attempt that lost its lease goes on reporting for a while, beside the one that holds the lease now. Of the attempts heard
-//! since the last failure, trust the one that began last, whoever reports later; if there is none, trust the one that failed.
+//! since the last failure, trust the one that began last, even if another reports later; if there is none, trust the one that failed.
 //!
 //! Invariant: as everywhere in the projection, neither the order nor the repetition of events matters. Of each reporter only minima,
 //! maxima and [`Latest`] values are kept, and the choice follows from them.
