@@ -12,8 +12,8 @@ use stereospot_core::World;
 use stereospot_core::attention::down_since;
 use stereospot_domain::Collector;
 use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Outcome, Plan, PlanItem, Refusal, RefusalCode, Target};
-use stereospot_domain::text::{age, plural as count_of};
-use stereospot_domain::{JobId, QueueName, QueueRole, Timestamp};
+use stereospot_domain::text::age;
+use stereospot_domain::{JobId, QueueRole};
 use stereospot_ports::error::chain;
 use stereospot_telemetry::catalogue::ActionOutcome;
 use stereospot_telemetry::record;
@@ -22,11 +22,13 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::store;
 
+pub(crate) mod action_log;
+mod draft;
 mod dropped;
 mod fail;
-pub(crate) mod mend;
 mod purge;
 mod repair;
+pub(crate) mod repair_steps;
 mod replay;
 mod restore;
 mod scale;
@@ -34,58 +36,10 @@ mod stop_move;
 mod taking;
 mod trigger;
 
-pub(crate) use replay::progress as move_progress;
+pub(crate) use draft::{Error, result};
 
 /// How long a plan may be applied.
 const VALID: Duration = Duration::from_secs(60);
-/// Items that a plan lists; what goes beyond is left for the next plan.
-const MAX_ITEMS: usize = 10_000;
-/// How long messages are held while a plan is applied to them.
-const LEASE: Duration = Duration::from_secs(60);
-
-/// Why a plan was not made or applied.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    /// There is no such plan, job or queue.
-    #[error("{0}")]
-    NotFound(String),
-    /// It was applied before.
-    #[error("this plan was applied already, at {0}: make a new one")]
-    AppliedBefore(i64),
-    /// Too late.
-    #[error("this plan is older than 60 seconds: make a new one")]
-    Expired,
-    /// The plan itself says that it can't be applied.
-    #[error("{0}")]
-    Refused(Refusal),
-    /// The confirmation was not typed.
-    #[error("to apply this plan, type: {0}")]
-    Unconfirmed(String),
-    /// No writes here.
-    #[error("this control plane is read-only: start it without --read-only to change anything")]
-    ReadOnly,
-    /// The backend failed.
-    #[error(transparent)]
-    Backend(#[from] stereospot_ports::Error),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-}
-
-/// The part of a plan that differs from action to action.
-#[derive(Debug, Default)]
-struct Draft {
-    scope: String,
-    items: Vec<PlanItem>,
-    skips: Vec<PlanItem>,
-    effect: String,
-    assumptions: Vec<String>,
-    confirm: Option<String>,
-    refused: Option<Refusal>,
-    /// The queue whose messages must be received for this to have an effect.
-    needs: Option<QueueRole>,
-}
-
 /// Makes a plan and keeps it. Nothing else is changed.
 pub(crate) async fn plan(app: &App, action: Action, who: Option<String>) -> Result<Plan, Error> {
     let mut draft = match &action {
@@ -258,43 +212,6 @@ async fn finish(app: &App, applied: &AppliedPlan) {
     app.live.publish(&Change::Action(Box::new(applied.clone())));
 }
 
-/// Stands in the action log as the one who asked.
-const RECONCILER: &str = "reconciler";
-
-/// Keeps in the action log what the reconciler did without being asked.
-pub(crate) async fn keep_unasked(app: &App, action: Action, scope: String, results: Vec<ItemResult>) {
-    let now = app.now();
-    let of_result = |result: &ItemResult| PlanItem::new(result.target.clone(), "repaired without being asked");
-    let plan = Plan {
-        id: Uuid::now_v7(),
-        command: action.command(),
-        action,
-        who: RECONCILER.into(),
-        created_at: now,
-        valid_until: now,
-        scope,
-        items: results.iter().map(of_result).collect(),
-        skips: Vec::new(),
-        effect: results.iter().map(|result| result.note.as_str()).collect::<Vec<_>>().join("; "),
-        assumptions: Vec::new(),
-        confirm: None,
-        refused: None,
-    };
-    let applied = AppliedPlan {
-        applied_by: plan.who.clone(),
-        plan,
-        applied_at: now,
-        finished_at: Some(now),
-        results,
-        undo_until: None,
-    };
-    // It has happened, and stands among the job's events.
-    if let Err(error) = app.store.put_applied(&applied).await {
-        tracing::error!(plan = %applied.plan.id, error = %chain(&error), "a repair was not kept in the action log");
-    }
-    app.live.publish(&Change::Action(Box::new(applied)));
-}
-
 /// Why the numbers that an action rests on are too old; none when they are fresh.
 fn stale(app: &App, action: &Action) -> Option<String> {
     let needed: &[Collector] = match action {
@@ -314,35 +231,4 @@ fn stale(app: &App, action: &Action) -> Option<String> {
             Some(format!("what is known of {name} is {age} old ({error}): try again once it is read"))
         })
     })
-}
-
-/// A refusal, as a draft has it.
-fn refused(code: RefusalCode, why: impl Into<String>) -> Option<Refusal> {
-    Some(Refusal::new(code, why))
-}
-
-pub(crate) fn result(target: &Target, outcome: Outcome, note: impl Into<String>) -> ItemResult {
-    ItemResult { target: target.clone(), outcome, note: note.into() }
-}
-
-/// The same result for each item.
-fn results(items: &[PlanItem], outcome: Outcome, note: &str) -> Vec<ItemResult> {
-    items.iter().map(|item| result(&item.target, outcome, note)).collect()
-}
-
-/// The result of something that a backend was asked to do.
-pub(crate) fn attempted(target: &Target, tried: Result<String, stereospot_ports::Error>) -> ItemResult {
-    match tried {
-        Ok(note) => result(target, Outcome::Done, note),
-        Err(error) => result(target, Outcome::Failed, chain(&error)),
-    }
-}
-
-fn queue(app: &App, name: QueueName) -> Result<&std::sync::Arc<dyn stereospot_ports::WorkQueue>, Error> {
-    app.backend.queue_named(name).map_err(|error| Error::NotFound(error.to_string()))
-}
-
-/// The time left until then.
-fn until(at: Timestamp, now: Timestamp) -> String {
-    age(at.since(now))
 }

@@ -12,22 +12,21 @@ use stereospot_telemetry::Recorder;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::collect::Polls;
 use crate::config::Config;
 use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::nudge::Nudge;
-use crate::platform::{Move, Platform};
+use crate::platform::{Platform, Redrive};
+use crate::polls::Polls;
 use crate::store::Store;
 
-/// A job that was read so shortly ago is not read again because somebody asks.
+/// A job that was read this recently is not read again for another request.
 const ASKED_FRESH: Duration = Duration::from_secs(5);
 
 /// Everything that tasks and handlers work with.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) backend: Backend,
-    /// What stands beside the backend.
     pub(crate) platform: Platform,
     pub(crate) config: Config,
     pub(crate) store: Store,
@@ -35,25 +34,24 @@ pub(crate) struct App {
     pub(crate) ingest: Ingest,
     pub(crate) nudge: Nudge,
     pub(crate) recorder: Option<Recorder>,
-    /// Jobs whose source is arriving.
+    /// Jobs whose source is being uploaded.
     pub(crate) uploads: Mutex<HashSet<JobId>>,
-    /// Held while a restore is applied; in it, messages that were put back though that could not be recorded.
+    /// Locked while a restore is applied. Holds messages that were put back although that could not be recorded.
     pub(crate) put_back: tokio::sync::Mutex<HashSet<(Uuid, String)>>,
-    /// Jobs whose reassembly message was purged here, and when: it is not under way.
+    /// Jobs whose reassembly message we purged, and when: it is no longer on its way.
     pub(crate) purged: Mutex<HashMap<JobId, Timestamp>>,
-    /// What is read when, and what that costs.
     pub(crate) polls: Polls,
-    /// When this process began.
+    /// When this process started.
     pub(crate) started_at: Timestamp,
-    /// Jobs that were read whole because somebody asked, and when.
+    /// Jobs that were read because of a request, and when.
     pub(crate) asked: Mutex<HashMap<JobId, Timestamp>>,
-    /// Moves of whole queues that this process follows.
-    pub(crate) moving: Mutex<BTreeMap<QueueName, Move>>,
+    /// Redrives that this process follows.
+    pub(crate) redriving: Mutex<BTreeMap<QueueName, Redrive>>,
     /// Cancelled when the server is to stop.
     pub(crate) stop: CancellationToken,
 }
 
-/// A job's claim to be the only upload of its source; dropped, it ends.
+/// The claim to be the only upload of a job's source. Ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Upload<'a> {
     app: &'a App,
@@ -66,14 +64,14 @@ impl App {
         reassembly::Patience { when_empty: self.config.resend_after, ..reassembly::Patience::default() }
     }
 
-    /// How long after its sending an operator may not send a job's reassembly message again: not at all when it was purged.
+    /// How long after sending a job's reassembly message an operator has to wait before sending it again; zero when it was purged.
     pub(crate) fn resend_after(&self, job_id: JobId) -> Duration {
         let usual = self.config.resend_after;
         let purged_at = self.purged.lock().unwrap_or_else(PoisonError::into_inner).get(&job_id).copied();
         if purged_at.is_some_and(|at| self.now().since(at) < usual) { Duration::ZERO } else { usual }
     }
 
-    /// Notes that jobs' reassembly messages were purged, or that they were sent anew.
+    /// Notes that jobs' reassembly messages were purged, or sent again.
     pub(crate) fn note_purged(&self, jobs: impl IntoIterator<Item = JobId>, is_purged: bool) {
         let (now, usual) = (self.now(), self.config.resend_after);
         let mut purged = self.purged.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,12 +84,12 @@ impl App {
         }
     }
 
-    /// Now, by the backend's clock.
+    /// The time by the backend's clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.backend.clock.now()
     }
 
-    /// Where this control plane looks.
+    /// The environment as shown on every screen.
     pub(crate) fn environment(&self) -> Environment {
         Environment {
             name: self.config.environment.clone(),
@@ -106,8 +104,8 @@ impl App {
         }
     }
 
-    /// Whether somebody who asks for a job has it read whole. Where calls are paid for it is not read again within a few seconds,
-    /// however many ask: what is known is told with its age.
+    /// Whether a request for a job has it read again. Where calls cost money that happens at most once in a few seconds; in between,
+    /// requests get the last known state with its age.
     pub(crate) fn is_due(&self, job_id: JobId) -> bool {
         if !self.polls.is_metered() {
             return true;
@@ -124,23 +122,23 @@ impl App {
         }
     }
 
-    /// False for queues whose messages come as they like: they can only be gone through.
+    /// False for queues whose messages can only be received one after the other.
     pub(crate) fn finds_by_id(&self, name: QueueName) -> bool {
-        !self.platform.moves.contains_key(&name)
+        !self.platform.redrives.contains_key(&name)
     }
 
-    /// Notes where the platform's move of a queue stands; none when it is over.
-    pub(crate) fn set_move(&self, name: QueueName, stands: Option<Move>) {
-        let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
-        match stands {
-            Some(stands) => moving.insert(name, stands),
-            None => moving.remove(&name),
+    /// Notes how far a redrive is; `None` when it has ended.
+    pub(crate) fn set_redrive(&self, name: QueueName, redrive: Option<Redrive>) {
+        let mut redriving = self.redriving.lock().unwrap_or_else(PoisonError::into_inner);
+        match redrive {
+            Some(redrive) => redriving.insert(name, redrive),
+            None => redriving.remove(&name),
         };
     }
 
-    /// Where the platform's move of a queue stands, if one was started here.
-    pub(crate) fn running_move(&self, name: QueueName) -> Option<Move> {
-        self.moving.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
+    /// How far the redrive of a queue is, if this process started one.
+    pub(crate) fn running_redrive(&self, name: QueueName) -> Option<Redrive> {
+        self.redriving.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
     }
 
     /// Claims a job's upload; none while another runs.
@@ -149,10 +147,8 @@ impl App {
         // Built only where the claim is ours: dropping it frees the job.
         is_first.then(|| Upload { app: self, job_id })
     }
-}
 
-impl App {
-    /// True while a job's source is arriving.
+    /// True while a job's source is being uploaded.
     pub(crate) fn is_uploading(&self, job_id: JobId) -> bool {
         self.uploads.lock().unwrap_or_else(PoisonError::into_inner).contains(&job_id)
     }

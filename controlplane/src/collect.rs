@@ -1,9 +1,9 @@
-//! Collectors: each reads one kind of truth from the backend again and again, and says how that went.
+//! Collectors: each reads one kind of state from the backend, on a schedule, and reports how that went.
 //!
-//! One task hands out readings as [`stereospot_core::watch::schedule`] says, each reading is a task of its own. So a queue that was
-//! deleted, or a call that hangs until the SDK's time limit, is its own fault only.
+//! One task starts the readings that [`stereospot_core::watch::schedule`] asks for; each reading is a task of its own. So a deleted
+//! queue, or a call that hangs until the SDK's time limit, affects only itself.
 //!
-//! Invariant: nothing is read here that the budget did not grant; what others read is charged to it afterwards.
+//! Invariant: nothing is read here without a grant from the budget. Calls made elsewhere are charged to it afterwards.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,46 +12,32 @@ use std::time::Duration;
 use stereospot_core::watch::polls::TICK;
 use stereospot_core::watch::schedule::{Next, Outcome, Reading, Target};
 use stereospot_ports::error::chain;
-use stereospot_ports::{Error, ErrorCode, Result};
+use stereospot_ports::{Error, ErrorCode};
 use stereospot_telemetry::record;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::polls::LONGEST_TICK;
 
 pub(crate) mod details;
+mod job_events;
 mod jobs;
 mod logs;
 mod observed;
-mod polls;
 mod queues;
 mod services;
+mod summary;
 
-pub(crate) use polls::Polls;
-
-/// No reading takes longer. Each call of it has its own, shorter limit; this one is for those that somehow don't end.
+/// A reading is cut off after this long. Each of its calls has a shorter limit; this one is for readings that somehow don't end.
 const LONGEST: Duration = Duration::from_secs(120);
-/// As above for a search of the logs, which is given more time.
+/// The same for a log search, which is allowed more time.
 const LONGEST_SEARCH: Duration = Duration::from_secs(330);
-
-/// What a reading brought, beside what it changed in what is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Brought {
-    outcome: Outcome,
-    /// Calls that it made.
-    calls: u32,
-}
-
-impl Brought {
-    /// Something new, or not, by so many calls.
-    fn of(is_changed: bool, calls: u32) -> Self {
-        Self { outcome: if is_changed { Outcome::Changed } else { Outcome::Same }, calls }
-    }
-}
 
 /// Starts all collectors; they end when the server stops.
 pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
-    app.polls.begin(app);
+    let has_logs = app.platform.logs.is_some() && !app.config.watch_logs.is_zero();
+    app.polls.begin(app.backend.queues.keys(), app.platform.fleet.is_some(), has_logs);
     tasks.spawn(dispatch(app.clone()));
     tasks.spawn(observed::run(app.clone()));
 }
@@ -59,11 +45,11 @@ pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
 async fn dispatch(app: Arc<App>) {
     let mut running = JoinSet::new();
     let mut readings: HashMap<Id, Reading> = HashMap::new();
-    let mut tick = tokio::time::interval(app.config.poll.max(TICK).min(polls::LONGEST_TICK));
+    let mut tick = tokio::time::interval(app.config.poll.max(TICK).min(LONGEST_TICK));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let until = loop {
-            match app.polls.next(&app) {
+            match app.polls.next(|target, with_row| cost(&app, target, with_row)) {
                 Next::Read(reading) => {
                     let id = running.spawn(read(app.clone(), reading)).id();
                     readings.insert(id, reading);
@@ -88,9 +74,20 @@ async fn dispatch(app: Arc<App>) {
                 }
             }
             jobs = app.nudge.take() => app.polls.nudge(jobs),
-            _ = tick.tick() => app.polls.report(&app),
+            _ = tick.tick() => app.polls.report(&app.live, app.now()),
             () = pause => {}
         }
+    }
+}
+
+/// The most calls that a reading may take.
+fn cost(app: &App, target: Target, with_row: bool) -> u32 {
+    match target {
+        Target::Queue(_) | Target::Active(_) | Target::Newest(_) | Target::All(_) => 1,
+        Target::DeadLetters(name) => queues::cost(app, name),
+        Target::Services => 2,
+        Target::Job(job_id) => details::cost(app, job_id, with_row),
+        Target::Logs => logs::COST,
     }
 }
 
@@ -114,7 +111,7 @@ async fn read(app: Arc<App>, reading: Reading) {
     });
     let took = began.elapsed();
     let (outcome, calls) = match &result {
-        Ok(brought) => (brought.outcome, brought.calls),
+        Ok(summary) => (summary.outcome, summary.calls),
         Err(_) => (Outcome::Failed, granted),
     };
     app.polls.done(reading, outcome, took, calls);
@@ -136,6 +133,3 @@ fn failed(app: &App, target: Target, took: Duration, error: &Error) {
     }
     record::collector_failed(collector.as_str(), took, error.code().as_str());
 }
-
-/// What the collectors' readings return.
-type Read = Result<Brought>;

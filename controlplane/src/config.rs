@@ -1,4 +1,4 @@
-//! How a control plane runs.
+//! The control plane's settings.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,45 +9,44 @@ use stereospot_ports::reassembly;
 
 use crate::store::Retention;
 
-/// How a control plane runs.
+/// The control plane's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where `controlplane.db` and `run/` lie.
+    /// Where `controlplane.db` and `run/` are.
     pub data_dir: PathBuf,
-    /// Where to listen; port 0 takes a free one. Only loopback addresses are taken.
+    /// Where to listen: a loopback address. Port 0 picks a free one.
     pub listen: SocketAddr,
     /// The environment's name, shown on every screen.
     pub environment: String,
-    /// True where a mistake hurts.
+    /// True where mistakes have consequences; shown on every screen.
     pub is_production: bool,
-    /// True: no write is taken, and the reconciler rests.
+    /// Refuse all writes, and don't run the reconciler.
     pub is_read_only: bool,
-    /// False: lost jobs are shown, and repaired only by an operator's plan.
+    /// Repair lost jobs automatically. If false, only an operator's plan repairs them.
     pub repairs_by_itself: bool,
-    /// Time between two readings of what moves.
+    /// Time between two readings of what changes often.
     pub poll: Duration,
     /// Time between two runs of the reconciler.
     pub reconcile: Duration,
-    /// How long a silence must last before it counts.
+    /// How long a silence must last before it is a finding.
     pub patience: Patience,
-    /// When a reassembly message is taken for lost, the queue being empty.
+    /// With an empty queue, a reassembly message counts as lost after this.
     pub resend_after: Duration,
-    /// A job whose source has not come so long after its making, with no upload running, is failed.
+    /// A job without a source fails this long after its creation, unless an upload runs.
     pub source_within: Duration,
-    /// Time between two numbers for the platform's own alarm.
+    /// Time between two reports to the platform's own alarm.
     pub alarm: Duration,
-    /// How long events are kept.
     pub retention: Retention,
     /// Time between two keep-alives on a quiet stream.
     pub keep_alive: Duration,
-    /// Calls a minute that watching may make; absent: what is usual for the platform.
+    /// Calls a minute that polling may make; absent: the platform's default.
     pub poll_budget_per_minute: Option<u32>,
-    /// Time between two looks at the workers' log lines, to derive events from; zero: they are not looked at.
+    /// Time between two searches of the workers' log lines, to derive events from them; zero: no searches.
     pub watch_logs: Duration,
 }
 
 impl Config {
-    /// The usual settings for a data directory.
+    /// The default settings.
     #[must_use]
     pub fn new(data_dir: PathBuf, listen: SocketAddr) -> Self {
         Self {
@@ -62,8 +61,8 @@ impl Config {
             patience: Patience::default(),
             resend_after: reassembly::RESEND_AFTER,
             source_within: Duration::from_secs(3600),
-            // CloudWatch's alarm looks at five minutes together: two numbers in each leave none without, when one is late. At list
-            // price that is 0.17 USD a month, beside 0.30 for the metric.
+            // CloudWatch's alarm evaluates periods of five minutes. Two numbers in each leave none empty when one is late. At list
+            // price the calls cost 0.17 USD a month, and the metric 0.30 USD.
             alarm: Duration::from_secs(150),
             retention: Retention::default(),
             keep_alive: Duration::from_secs(10),
@@ -72,7 +71,7 @@ impl Config {
         }
     }
 
-    /// True when lost jobs are repaired without being asked.
+    /// True when lost jobs are repaired automatically.
     pub(crate) fn reconciles(&self) -> bool {
         self.repairs_by_itself && !self.is_read_only
     }

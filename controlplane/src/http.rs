@@ -1,6 +1,6 @@
-//! The HTTP interface: routes, and what is the same for all of them.
+//! The HTTP interface: its routes, and what applies to all of them.
 //!
-//! Invariant: every answer that is no success is `application/problem+json` with one sentence that says what to do.
+//! Invariant: every error is answered with `application/problem+json` and one sentence that says what to do.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -61,7 +61,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Counts and times each request, and refuses those that a web page of another site could have made.
+/// Counts and times each request, and refuses requests that a page of another web site may have made.
 async fn around(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());

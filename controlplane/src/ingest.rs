@@ -1,6 +1,6 @@
-//! Events in: many requests, one transaction, then the acknowledgements.
+//! Takes in events: many requests, one transaction, then the acknowledgements.
 //!
-//! Invariant: a batch is acknowledged after the commit that made it durable, and only then shown.
+//! Invariant: a batch is acknowledged, and shown, only after the commit that makes it durable.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::store::events::{NewRow, Span};
 use crate::store::{self, Store};
 use stereospot_core::world::{OBSERVED_SOURCE, OWN_SOURCE};
 
-/// Batches that may wait for the writer.
+/// Most batches that wait for the writer.
 const QUEUED: usize = 128;
 /// Events after which a group is closed.
 const GROUP: usize = 8_000;
@@ -39,18 +39,17 @@ const REMEMBERED: usize = 10_000;
 /// Largest event as JSON, in bytes.
 pub(crate) const MAX_EVENT_BYTES: usize = 64 * 1024;
 
-/// Why events were not taken in.
+/// Why events were rejected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// An event breaks the rules.
     #[error("event {index}: {why}")]
     Invalid {
-        /// Which of the batch, from 0.
+        /// Its position in the batch, from 0.
         index: usize,
-        /// Which rule.
         why: String,
     },
-    /// More come than can be written.
+    /// Events come faster than they can be written.
     #[error("events come faster than they can be written: send again in a moment")]
     Overloaded,
     /// The store failed.
@@ -61,7 +60,7 @@ pub(crate) enum Error {
     Stopping,
 }
 
-/// The callers' end. Cheap to clone; when the last is dropped the task ends.
+/// Sends events to the writing task. Cheap to clone; the task ends when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Ingest {
     to_task: mpsc::Sender<Batch>,
@@ -69,7 +68,7 @@ pub(crate) struct Ingest {
     clock: Arc<dyn Clock>,
 }
 
-/// This process's own events.
+/// Numbers this process's own events.
 #[derive(Debug)]
 struct Own {
     boot: Uuid,
@@ -77,7 +76,7 @@ struct Own {
     reconciler_seq: AtomicU64,
 }
 
-/// Which part of this process makes an event.
+/// The part of this process that makes an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     /// Requests and actions.
@@ -120,8 +119,8 @@ impl Ingest {
         result
     }
 
-    /// Makes an event of our own durable, and writes it as a log line. A failure is logged: what the event tells of has
-    /// happened all the same.
+    /// Makes an event of our own durable, and writes it as a log line. A failure is only logged, since what the event reports has
+    /// happened.
     pub(crate) async fn emit(&self, from: Source, payload: Payload, job_id: JobId, segment_index: Option<u32>) {
         let (source, seq) = match from {
             Source::Server => (OWN_SOURCE.to_owned(), &self.own.seq),
@@ -260,10 +259,10 @@ impl Writer {
             Ok(ingested) => ingested,
             Err(error) => {
                 tracing::error!(error = %chain(&error), events = rows.len(), "events were not kept; their senders try again");
-                self.live.with(|world| world.own_database_failed(rows.len(), error.said(), now));
+                self.live.with(|world| world.database_failed(rows.len(), error.sentence(), now));
                 let error = Arc::new(error);
                 for batch in group {
-                    // A sender that has gone away sends again.
+                    // If the sender has gone away, it will send again.
                     drop(batch.reply.send(Err(Error::Store(error.clone()))));
                 }
                 return;
@@ -272,7 +271,7 @@ impl Writer {
         let fresh: Vec<&NewRow<'_>> =
             rows.iter().zip(&ingested.is_new).filter(|(_, is_new)| **is_new).map(|(row, _)| row).collect();
         self.live.with(|world| {
-            world.own_database_took(rows.len(), now);
+            world.database_took(rows.len(), now);
             for row in &fresh {
                 world.apply(row.event, now);
             }
@@ -281,7 +280,7 @@ impl Writer {
             }
         });
         self.live.publish_events(fresh.iter().map(|row| row.body));
-        // What was seen of a job was just read: no need to read it again.
+        // Inferred events follow a reading of the job: no need to read it again.
         let is_news = |row: &&&NewRow<'_>| !row.event.kind().is_progress() && row.event.source != OBSERVED_SOURCE;
         self.nudge.jobs(fresh.iter().filter(is_news).filter_map(|row| row.event.job_id));
         measure(&fresh, rows.len(), ingested.lost_change);
@@ -303,6 +302,6 @@ fn measure(fresh: &[&NewRow<'_>], received: usize, lost_change: i64) {
         record::events_ingested(kind.as_str(), count);
     }
     record::events_duplicate((received - fresh.len()) as u64);
-    // A counter can't fall: events that come late are seen in the workers' own numbers.
+    // A counter can't fall: late events that fill gaps show only in the workers' own counts.
     record::events_lost(u64::try_from(lost_change).unwrap_or(0));
 }

@@ -1,39 +1,38 @@
-//! What is known, shared by all tasks, and the stream of its changes.
+//! The state, shared by all tasks, and the stream of its changes.
 //!
-//! Changes are kept, ready to be sent, in one bounded ring with rising revisions. A client of the stream is only a place in that
-//! ring: it costs no memory of its own, and one that is so slow that its place is gone is told to start over.
+//! One bounded ring holds the changes, ready to be sent, with rising revisions. A client of the stream is only a position in that
+//! ring: it costs no memory of its own. A client so slow that its position is gone gets a reset and starts over.
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use stereospot_api::view::{Change, JobView};
-use stereospot_domain::Timestamp;
+use stereospot_api::view::Change;
+use stereospot_core::World;
+use stereospot_core::world::SHOW_AGAIN;
+use stereospot_domain::{JobId, Timestamp};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
-
-use stereospot_core::World;
 
 /// Changes kept.
 const RING_CHANGES: usize = 16_384;
 /// Bytes of changes kept.
 const RING_BYTES: usize = 16 * 1024 * 1024;
-/// More changed jobs than this at once are told as one reset.
+/// If more jobs than this change at once, clients get one reset instead.
 const MAX_JOBS_AT_ONCE: usize = 2_000;
 
-/// One change as it is sent: a whole server-sent event.
+/// One change in the form in which it is sent: a whole server-sent event.
 pub(crate) type Frame = Arc<str>;
 
-/// What a place in the ring yields.
+/// What a position in the ring yields.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Read {
-    /// Changes after the place, oldest first, and the new place.
+    /// The changes after the position, oldest first, and the new position.
     Frames(Vec<Frame>, u64),
-    /// The place is gone, or was never there.
+    /// The position is no longer in the ring, or never was. Holds the current revision.
     Lost(u64),
 }
 
-/// App knowledge. Locks are held for moments only, never across an await.
+/// The shared state. Locks are held for moments only, never across an await.
 #[derive(Debug)]
 pub(crate) struct Live {
     boot: Uuid,
@@ -56,12 +55,12 @@ impl Live {
         Self { boot: Uuid::now_v7(), inner: Mutex::new(inner), revision: watch::Sender::new(0), changed: Notify::new() }
     }
 
-    /// Names this life of the server: revisions of another can't be compared.
+    /// Identifies this run of the server: revisions of another run can't be compared.
     pub(crate) fn boot(&self) -> Uuid {
         self.boot
     }
 
-    /// Reads or changes what is known; what the change marks as changed is soon told to the stream.
+    /// Reads or changes the state; what `act` marks as changed is soon published.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         let (out, ended) = {
             let world = &mut self.lock().world;
@@ -72,7 +71,7 @@ impl Live {
         out
     }
 
-    /// As [`Live::with`], together with the revision that it belongs to.
+    /// Reads the state together with its revision, and publishes nothing.
     pub(crate) fn at_revision<T>(&self, act: impl FnOnce(&mut World, u64) -> T) -> T {
         let mut inner = self.lock();
         let revision = inner.revision;
@@ -86,28 +85,28 @@ impl Live {
         self.revision.send_replace(inner.revision);
     }
 
-    /// Adds events to the stream, by their JSON.
+    /// Adds events to the stream, given as JSON.
     pub(crate) fn publish_events<'a>(&self, bodies: impl Iterator<Item = &'a str>) {
         let mut inner = self.lock();
         for body in bodies {
-            // The tag goes in front of the event's own fields, as serde's internally tagged enums have it.
+            // The tag precedes the event's own fields, as in serde's internally tagged enums.
             let rest = body.strip_prefix('{').unwrap_or(body);
             inner.push(&format!("{{\"change\":\"event\",{rest}"));
         }
         self.revision.send_replace(inner.revision);
     }
 
-    /// Resolves when something was changed since the last call.
+    /// Resolves when something has changed since the last call.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Rises with each change.
+    /// The current revision, which rises with each change.
     pub(crate) fn revisions(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }
 
-    /// Up to `max` changes after a place.
+    /// Up to `max` changes after a position.
     pub(crate) fn read_after(&self, place: u64, max: usize) -> Read {
         let inner = self.lock();
         let oldest = inner.ring.front().map_or(inner.revision + 1, |(revision, _)| *revision);
@@ -120,13 +119,13 @@ impl Live {
         Read::Frames(frames, place)
     }
 
-    /// Marks what changes by time alone: a worker that has gone silent.
+    /// Marks what changes by time alone: workers that have become silent.
     pub(crate) fn tick(&self, now: Timestamp) {
         let mut inner = self.lock();
         inner.world.mark_silent_workers(now);
     }
 
-    /// Tells the stream what was marked as changed.
+    /// Publishes what was marked as changed.
     pub(crate) fn flush(&self, now: Timestamp) {
         let mut inner = self.lock();
         let before = inner.revision;
@@ -134,17 +133,7 @@ impl Live {
         if dirty.jobs.len() > MAX_JOBS_AT_ONCE {
             inner.push(&to_json(&Change::Reset));
         } else {
-            for job_id in dirty.jobs {
-                let Some(view) = inner.world.job_view(job_id, now) else { continue };
-                let hash = hash_of(&view);
-                let Some(entry) = inner.world.jobs.get_mut(&job_id) else { continue };
-                let is_aging = !view.job.status.is_final()
-                    && entry.shown.is_none_or(|(_, shown)| now.since(shown) >= stereospot_core::world::SHOW_AGAIN);
-                if entry.shown.is_none_or(|(shown, _)| shown != hash) || is_aging {
-                    entry.shown = Some((hash, now));
-                    inner.push(&to_json(&Change::Job(Box::new(view))));
-                }
-            }
+            dirty.jobs.into_iter().for_each(|job_id| inner.push_job(job_id, now));
         }
         for name in dirty.queues {
             if let Some(view) = inner.world.queue_view(name, now) {
@@ -177,12 +166,33 @@ impl Live {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A panic under the lock leaves at worst one view half updated; going on beats going dark.
+        // After a panic under the lock, at worst one view is half updated; showing it is better than showing nothing.
         self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 impl Inner {
+    /// Adds a job to the stream, if it differs from what was last shown of it, or its age has to be shown again.
+    fn push_job(&mut self, job_id: JobId, now: Timestamp) {
+        let Some(view) = self.world.job_view(job_id, now) else { return };
+        let Some(entry) = self.world.jobs.get_mut(&job_id) else { return };
+        // The time of reading alone is no change.
+        let observed_at = view.observed_at;
+        let is_due = entry.shown.as_mut().is_none_or(|(shown, shown_at)| {
+            shown.observed_at = observed_at;
+            let is_aging = !view.job.status.is_final() && now.since(*shown_at) >= SHOW_AGAIN;
+            is_aging || **shown != view
+        });
+        if is_due {
+            let change = Change::Job(Box::new(view));
+            let json = to_json(&change);
+            if let Change::Job(view) = change {
+                entry.shown = Some((view, now));
+            }
+            self.push(&json);
+        }
+    }
+
     fn push(&mut self, json: &str) {
         self.revision += 1;
         let frame: Frame = format!("id: {}\ndata: {json}\n\n", self.revision).into();
@@ -193,14 +203,6 @@ impl Inner {
             self.bytes -= dropped.len();
         }
     }
-}
-
-/// A hash of what is shown, the time of reading left out.
-fn hash_of(view: &JobView) -> u64 {
-    let timeless = JobView { observed_at: Timestamp(0), ..view.clone() };
-    let mut hasher = DefaultHasher::new();
-    to_json(&timeless).hash(&mut hasher);
-    hasher.finish()
 }
 
 fn to_json<T: serde::Serialize>(value: &T) -> String {

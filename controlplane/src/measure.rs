@@ -1,18 +1,17 @@
-//! What is known, as metrics.
+//! The current state as metrics.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
-use stereospot_api::view::{SegmentState, ServiceView, WorkerState as State};
+use stereospot_api::view::{SegmentState, ServiceView, WorkerState as State, WorkerView};
+use stereospot_core::World;
 use stereospot_domain::diagnosis::FindingCode;
 use stereospot_domain::{JobStatus, QueueName, Timestamp};
 use stereospot_ports::work_queue::Stats;
 use stereospot_telemetry::catalogue::{self, JobOutcome, QueueState, TaskState, Values, WorkerState};
 use stereospot_telemetry::record;
 
-use crate::app::App;
-
-/// A queue's numbers.
+/// Records a queue's message counts and the age of its oldest message.
 pub(crate) fn queue(name: QueueName, stats: Stats) {
     let queue = name.to_string();
     record::queue_messages(&queue, QueueState::Ready, stats.ready);
@@ -22,7 +21,7 @@ pub(crate) fn queue(name: QueueName, stats: Stats) {
     record::queue_oldest(&queue, stats.oldest_enqueued_at.map(|at| UNIX_EPOCH + since_epoch(at)));
 }
 
-/// Jobs that ended.
+/// Records jobs that ended, each with how long it took.
 pub(crate) fn ended(jobs: &[(JobStatus, Duration)]) {
     for (status, took) in jobs {
         match status {
@@ -33,7 +32,7 @@ pub(crate) fn ended(jobs: &[(JobStatus, Duration)]) {
     }
 }
 
-/// Tasks of services; those that the catalogue does not know are told together.
+/// Records the tasks of services; services that the catalogue does not name count together as `other`.
 pub(crate) fn services(services: &[ServiceView]) {
     const OTHER: &str = "other";
     let names = match catalogue::SERVICE.values {
@@ -57,10 +56,18 @@ pub(crate) fn services(services: &[ServiceView]) {
     }
 }
 
-/// Jobs by status, segments by state, findings by code, workers by state.
-pub(crate) fn jobs(app: &App) {
-    let now = app.now();
-    let (by_status, segments, findings, workers) = app.live.with(|world| {
+/// Counts of jobs, segments, findings and workers at one moment.
+#[derive(Debug)]
+pub(crate) struct JobCounts {
+    by_status: BTreeMap<JobStatus, u64>,
+    segments: BTreeMap<&'static str, u64>,
+    findings: BTreeMap<FindingCode, u64>,
+    workers: Vec<WorkerView>,
+}
+
+impl JobCounts {
+    /// Counts. States without any are 0, not absent.
+    pub(crate) fn of(world: &World, now: Timestamp) -> Self {
         let mut segments: BTreeMap<&str, u64> =
             ["done", "running", "queued", "missing", "dead_lettered"].into_iter().map(|state| (state, 0)).collect();
         let mut findings: BTreeMap<FindingCode, u64> = FindingCode::ALL.iter().map(|code| (*code, 0)).collect();
@@ -73,23 +80,27 @@ pub(crate) fn jobs(app: &App) {
         for finding in flagged.flat_map(|entry| &entry.findings) {
             *findings.entry(finding.code).or_default() += 1;
         }
-        (world.count_by_status(), segments, findings, world.worker_views(now))
-    });
-    by_status.into_iter().for_each(|(status, count)| record::jobs(status.as_str(), count));
-    segments.into_iter().for_each(|(state, count)| record::segments(state, count));
-    findings.into_iter().for_each(|(code, count)| record::stuck_jobs(code.as_str(), count));
-    for stage in ["chunking", "inference", "reassembly", "all"] {
-        for (state, label) in [
-            (State::Idle, WorkerState::Idle),
-            (State::Busy, WorkerState::Busy),
-            (State::Draining, WorkerState::Draining),
-            (State::Stopped, WorkerState::Stopped),
-            (State::Silent, WorkerState::Silent),
-        ] {
-            let is_counted = |worker: &&stereospot_api::view::WorkerView| {
-                worker.state == state && worker.stage.map_or("all", |stage| stage.as_str()) == stage
-            };
-            record::workers(stage, label, workers.iter().filter(is_counted).count() as u64);
+        Self { by_status: world.count_by_status(), segments, findings, workers: world.worker_views(now) }
+    }
+
+    /// Records them as metrics.
+    pub(crate) fn record(self) {
+        self.by_status.into_iter().for_each(|(status, count)| record::jobs(status.as_str(), count));
+        self.segments.into_iter().for_each(|(state, count)| record::segments(state, count));
+        self.findings.into_iter().for_each(|(code, count)| record::stuck_jobs(code.as_str(), count));
+        for stage in ["chunking", "inference", "reassembly", "all"] {
+            for (state, label) in [
+                (State::Idle, WorkerState::Idle),
+                (State::Busy, WorkerState::Busy),
+                (State::Draining, WorkerState::Draining),
+                (State::Stopped, WorkerState::Stopped),
+                (State::Silent, WorkerState::Silent),
+            ] {
+                let is_counted = |worker: &&WorkerView| {
+                    worker.state == state && worker.stage.map_or("all", |stage| stage.as_str()) == stage
+                };
+                record::workers(stage, label, self.workers.iter().filter(is_counted).count() as u64);
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a platform offers beside the ports.
+//! What a platform offers beyond the ports.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,21 +9,21 @@ use stereospot_core::watch::spending::Counts;
 use stereospot_domain::{QueueName, Timestamp, Topology};
 use stereospot_ports::{Backend, Fleet, LogSource, Result};
 
-/// What a control plane works on: the backend, and what its platform offers beside the ports. Cheap to clone.
+/// What a control plane works on: the backend, and what its platform offers beyond the ports. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Platform {
     /// Queues, jobs and objects.
     pub backend: Backend,
-    /// Where the workers' log lines are; absent where they can't be searched.
+    /// The workers' log lines; absent where they can't be searched.
     pub logs: Option<Arc<dyn LogSource>>,
-    /// The services whose tasks do the work; absent where there are none.
+    /// The services that run the workers; absent where there are none.
     pub fleet: Option<Arc<dyn Fleet>>,
-    /// Counts of what is asked of the platform; absent where that costs nothing.
+    /// Counts of calls to the platform; absent where calls are free.
     pub calls: Option<Arc<dyn CallCounts>>,
-    /// Dead-letter queues that the platform can move back as a whole. Of these it also holds that messages can't be found by
-    /// their id: they come as they like.
-    pub moves: BTreeMap<QueueName, Arc<dyn Moves>>,
-    /// The platform's own alarm for stuck jobs; absent where none looks at our number.
+    /// Dead-letter queues that the platform can redrive. Messages on their queues can't be found by id: they can only be received one
+    /// after the other.
+    pub redrives: BTreeMap<QueueName, Arc<dyn Redrives>>,
+    /// The platform's own alarm for stuck jobs; absent where there is none.
     pub alarm: Option<Arc<dyn StuckJobsAlarm>>,
     /// What was found at the start.
     pub facts: PlatformFacts,
@@ -31,29 +31,29 @@ pub struct Platform {
 
 impl From<Backend> for Platform {
     fn from(backend: Backend) -> Self {
-        let (moves, facts) = (BTreeMap::new(), PlatformFacts::default());
-        Self { backend, logs: None, fleet: None, calls: None, moves, alarm: None, facts }
+        let (redrives, facts) = (BTreeMap::new(), PlatformFacts::default());
+        Self { backend, logs: None, fleet: None, calls: None, redrives, alarm: None, facts }
     }
 }
 
 /// What was found of a platform at the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlatformFacts {
-    /// The region, where the platform has regions.
+    /// Absent where the platform has no regions.
     pub region: Option<String>,
-    /// First part of every name in the deployment.
+    /// The first part of every name in the deployment.
     pub prefix: Option<String>,
-    /// Who writes completions; absent where nobody but ours can.
+    /// Which service writes completions; absent where only ours can.
     pub topology: Option<Topology>,
     /// Names of the queues on the platform, where they differ from ours.
     pub queues: BTreeMap<QueueName, String>,
-    /// What should be there and is not, each in a sentence.
+    /// What is missing, one sentence each.
     pub missing: Vec<String>,
 }
 
 /// Counts every call to the platform.
 pub trait CallCounts: fmt::Debug + Send + Sync + 'static {
-    /// The counts since the process began, by API (`sqs.ReceiveMessage`).
+    /// The counts since this process started, by API (`sqs.ReceiveMessage`).
     fn snapshot(&self) -> Vec<(String, Counts)>;
 
     /// Seconds by which this machine's clock is ahead of the platform's; negative behind.
@@ -61,56 +61,64 @@ pub trait CallCounts: fmt::Debug + Send + Sync + 'static {
         0
     }
 
-    /// What the answers show to be wrong with this machine's clock, in a sentence; none while it is right.
+    /// A sentence on how wrong this machine's clock is, by the platform's answers; none while it is right.
     fn wrong_clock(&self) -> Option<String> {
         None
     }
 }
 
-/// A platform's own move of everything on a dead-letter queue back to its main queue: nothing is looked at or left out, and
-/// messages get new ids and new times of sending.
+/// Redrives a dead-letter queue: the platform moves everything on it back to the main queue, without looking at the messages. They get
+/// new ids and new send times.
 #[async_trait]
-pub trait Moves: fmt::Debug + Send + Sync + 'static {
-    /// Starts a move. One runs at a time.
+pub trait Redrives: fmt::Debug + Send + Sync + 'static {
+    /// Starts a redrive. Only one runs at a time.
     ///
     /// # Errors
-    /// When the platform refuses, or can't be asked.
+    /// When the platform refuses, or doesn't answer.
     async fn start(&self) -> Result<()>;
 
-    /// The newest move; none when there was none lately.
+    /// The newest redrive; none when there was none lately.
     ///
     /// # Errors
-    /// When the platform can't be asked.
-    async fn newest(&self) -> Result<Option<Move>>;
+    /// When the platform doesn't answer.
+    async fn newest(&self) -> Result<Option<Redrive>>;
 
-    /// Stops the move that runs. What was moved stays moved. Returns false when none runs.
+    /// Stops the running redrive; false when none runs. What was moved stays moved.
     ///
     /// # Errors
-    /// When the platform can't be asked.
+    /// When the platform doesn't answer.
     async fn stop(&self) -> Result<bool>;
 }
 
-/// Where a move stands.
+/// How far a redrive is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Move {
-    /// True until nothing more is moved.
+pub struct Redrive {
     pub is_running: bool,
-    /// Moved so far, about.
+    /// Messages moved so far, approximately.
     pub moved: u64,
-    /// To be moved in all, about.
+    /// Messages to move in all, approximately.
     pub total: Option<u64>,
-    /// When it began.
     pub started_at: Timestamp,
-    /// Why it ended before its time, in a sentence.
+    /// Why it ended early, in a sentence.
     pub failure: Option<String>,
 }
 
-/// Tells the platform how many jobs are stuck, so that an alarm of its own rings when this process can't.
+impl Redrive {
+    /// `700 of about 3000 moved`.
+    pub(crate) fn progress(&self) -> String {
+        match self.total {
+            Some(total) => format!("{} of about {total} moved", self.moved),
+            None => format!("about {} moved", self.moved),
+        }
+    }
+}
+
+/// Reports to the platform how many jobs are stuck, so that its own alarm fires even when this process can't alert anyone.
 #[async_trait]
 pub trait StuckJobsAlarm: fmt::Debug + Send + Sync + 'static {
-    /// Tells the number as of `now`.
+    /// Reports the number as of `now`.
     ///
     /// # Errors
-    /// What the platform says.
-    async fn tell(&self, count: u32, now: Timestamp) -> Result<()>;
+    /// When the platform refuses, or doesn't answer.
+    async fn report(&self, count: u32, now: Timestamp) -> Result<()>;
 }

@@ -1,6 +1,5 @@
 //! The process around the control plane: its arguments, its backend, its other commands.
 
-use std::fmt;
 use std::io::Read;
 use std::process::ExitCode;
 
@@ -19,10 +18,12 @@ mod aws;
 #[cfg(not(feature = "aws"))]
 #[path = "program/without_aws.rs"]
 mod aws;
+mod output;
 
 use args::{Args, BackendKind, Command, Reconcile, Serve};
+use output::OneLine;
 
-/// Runs the command, and answers with the process's exit code.
+/// Runs the command, and returns the exit code.
 pub(crate) fn main() -> ExitCode {
     let args = Args::parse();
     let done = match args.command {
@@ -33,7 +34,7 @@ pub(crate) fn main() -> ExitCode {
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
-        // What is wrong was said.
+        // The command has printed what is wrong.
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("stereospot-controlplane: {}", OneLine(&error));
@@ -51,7 +52,7 @@ fn run(serve: Serve) -> anyhow::Result<()> {
     let recorder = stereospot_telemetry::install(Process::ControlPlane)?;
     let runtime = runtime()?;
     let served = runtime.block_on(self::serve(serve, recorder));
-    // A thread that still waits for standard input must not keep the process.
+    // A thread that still waits for standard input must not keep the process alive.
     runtime.shutdown_background();
     served
 }
@@ -70,7 +71,7 @@ async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
         }
         BackendKind::Aws => {
             let env_file = args.env_file.as_deref().context("--env-file is missing")?;
-            // Asking a platform that does not answer takes its time; a signal ends it.
+            // Connecting may take long when AWS does not answer; a signal ends it.
             tokio::select! {
                 opened = aws::open(env_file) => opened?,
                 _ = terminate.recv() => return Ok(()),
@@ -112,37 +113,20 @@ async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The environment's name where nobody gave one: the deployment's own, or the backend's.
+/// The default name of the environment: the deployment's, or else the backend's.
 fn named(platform: &Platform) -> String {
     platform.facts.prefix.clone().unwrap_or_else(|| platform.backend.kind.as_str().into())
 }
 
-/// Resolves when standard input ends; what comes before is passed over.
+/// Resolves when standard input ends. What it holds is ignored.
 async fn stdin_ended() {
     let (ended, is_ended) = tokio::sync::oneshot::channel();
-    // A thread of its own: reading standard input can't be cancelled, and must not hold up the end of the process.
+    // In a thread of its own, because reading standard input can't be cancelled.
     std::thread::spawn(move || {
         let mut passed_over = [0_u8; 256];
         while std::io::stdin().read(&mut passed_over).is_ok_and(|bytes| bytes > 0) {}
-        // Nobody waits for it when a signal came first.
+        // If a signal came first, no one receives this.
         let _ = ended.send(());
     });
     drop(is_ended.await);
-}
-
-/// A failure and its causes in one line, the words of a cause that its effect quotes already left out.
-struct OneLine<'a>(&'a anyhow::Error);
-
-impl fmt::Display for OneLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = String::new();
-        for cause in self.0.chain() {
-            let text = cause.to_string().replace('\n', " ");
-            if !said.contains(&text) {
-                let separator = if said.is_empty() { "" } else { ": " };
-                said = format!("{said}{separator}{text}");
-            }
-        }
-        f.write_str(&said)
-    }
 }

@@ -22,7 +22,7 @@ use stereospot_ports::{Result, objects, reassembly};
 use stereospot_telemetry::record;
 use tokio::task::JoinSet;
 
-use crate::actions::{self, mend};
+use crate::actions::{self, action_log, repair_steps};
 use crate::app::App;
 use crate::collect::details;
 use crate::ingest::Source;
@@ -241,7 +241,7 @@ async fn check(app: &App, job_id: JobId) -> Result<bool> {
     };
     app.ingest.emit(Source::Reconciler, payload, job_id, None).await;
     let results = vec![actions::result(&Target::Job { job_id }, Outcome::Done, done)];
-    actions::keep_unasked(app, Action::Trigger { job_id }, format!("reassembly of job {job_id}"), results).await;
+    action_log::keep_automatic(app, Action::Trigger { job_id }, format!("reassembly of job {job_id}"), results).await;
     Ok(true)
 }
 
@@ -293,20 +293,15 @@ async fn look_for_source(app: &App, job: &Job, born_at: Timestamp) -> Result<()>
 async fn source_told(app: &App, job_id: JobId, done: &str) {
     let action = Action::Repair { job_id, code: FindingCode::SourceMissing };
     let results = vec![actions::result(&Target::Source { job_id }, Outcome::Done, done)];
-    actions::keep_unasked(app, action, format!("the source of job {job_id}"), results).await;
+    action_log::keep_automatic(app, action, format!("the source of job {job_id}"), results).await;
 }
 
 /// Carries out a finding's repair; false when all of it failed.
 async fn mend(app: &App, job_id: JobId, code: FindingCode, complaints: &mut Complaints) -> Result<bool> {
     // The finding may have settled since it was seen: look again.
-    details::refresh(app, job_id).await?;
-    let found = app.live.with(|world| {
-        let entry = world.jobs.get(&job_id)?;
-        let finding = entry.findings.iter().find(|finding| finding.code == code)?;
-        Some((entry.job.clone(), finding.repair.clone()?))
-    });
-    let Some((job, repair)) = found else { return Ok(true) };
-    let results = mend::carry_out(app, &job, &repair).await;
+    let found = details::refresh_finding(app, job_id, code).await?;
+    let Some((job, wanted)) = found.and_then(|(job, finding)| Some((job, finding?.repair?))) else { return Ok(true) };
+    let results = repair_steps::carry_out(app, &job, &wanted).await;
     let is_mended = results.iter().any(|(_, tried)| tried.is_ok());
     let failure = results.iter().find_map(|(_, tried)| tried.as_ref().err().map(|error| chain(error)));
     app.live.with(|world| world.tried(job_id, code, failure.filter(|_| !is_mended)));
@@ -322,7 +317,7 @@ async fn mend(app: &App, job_id: JobId, code: FindingCode, complaints: &mut Comp
     }
     if is_mended {
         let action = Action::Repair { job_id, code };
-        actions::keep_unasked(app, action, format!("{} (job {job_id})", code.title()), kept).await;
+        action_log::keep_automatic(app, action, format!("{} (job {job_id})", code.title()), kept).await;
     }
     for (item, tried) in results {
         match tried {

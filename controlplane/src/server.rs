@@ -1,4 +1,4 @@
-//! Starting and stopping a control plane.
+//! Starts and stops a control plane.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -14,57 +14,48 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::collect::{self, Polls};
 use crate::config::Config;
 use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::nudge::Nudge;
 use crate::platform::Platform;
+use crate::polls::Polls;
 use crate::store::{self, Store};
-use crate::{http, reconcile, upkeep};
+use crate::{collect, http, reconcile, upkeep};
 
-/// How long requests under way may take to end when the server stops.
+/// How long running requests may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(4);
 
 /// Why a control plane did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is not of this machine's loopback.
+    /// The address is not a loopback address.
     #[error("can't listen on {0}: without access tokens only this machine itself may connect; use 127.0.0.1 or [::1]")]
     NotLoopback(SocketAddr),
-    /// Somebody else listens there.
+    /// Another process listens there.
     #[error("port {port} is taken: stop the other control plane, or choose another port with --listen 127.0.0.1:PORT")]
     PortTaken {
-        /// The port.
         port: u16,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// It can't be listened on.
+    /// Listening failed.
     #[error("can't listen on {listen}")]
     Listen {
-        /// Where.
         listen: SocketAddr,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// Another control plane works on the same data.
+    /// Another control plane uses the same data directory.
     #[error("another control plane runs on {data_dir}: stop it first, or choose another folder with --data-dir", data_dir = data_dir.display())]
-    DataTaken {
-        /// The data directory.
-        data_dir: PathBuf,
-    },
-    /// The own database can't be used.
+    DataTaken { data_dir: PathBuf },
+    /// The control-plane database can't be opened.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The lock, or the file that tells others where the server is, can't be written.
+    /// The lock file, or the file with the server's address, can't be written.
     #[error("can't write {path}")]
     RunFile {
-        /// Which file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -79,13 +70,13 @@ pub struct Server {
     writer: JoinHandle<()>,
     tasks: JoinSet<()>,
     run_file: PathBuf,
-    /// Locked while this lives: two control planes on the same data would undo each other's work.
+    /// Held as long as the server: two control planes on the same data would undo each other's work.
     _lock: File,
 }
 
 impl Server {
-    /// Starts a control plane over a platform, or a backend alone. When it returns, the server answers, and `run/controlplane.json` in the data
-    /// directory says where.
+    /// Starts a control plane on a platform, or on a backend alone. When this returns, the server answers, and
+    /// `run/controlplane.json` in the data directory holds its address.
     ///
     /// # Errors
     /// One sentence each that says what to do: see [`Error`].
@@ -100,7 +91,7 @@ impl Server {
         if !listen.ip().is_loopback() {
             return Err(Error::NotLoopback(listen));
         }
-        // The port first: a second server on the same data must not get as far as its database.
+        // Bind first: a second server on the same data must not get as far as the database.
         let listener = TcpListener::bind(listen).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => Error::PortTaken { port: listen.port(), source },
             _ => Error::Listen { listen, source },
@@ -129,7 +120,7 @@ impl Server {
             uploads: Default::default(),
             put_back: Default::default(),
             asked: Default::default(),
-            moving: Default::default(),
+            redriving: Default::default(),
             purged: Default::default(),
             polls,
             started_at,
@@ -147,7 +138,7 @@ impl Server {
         Ok(Self { addr, app, serving, writer, tasks, run_file, _lock: lock })
     }
 
-    /// Where it listens, with the port that was really taken.
+    /// Where it listens, with the actual port.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -159,8 +150,8 @@ impl Server {
         format!("http://{}", self.addr)
     }
 
-    /// Returns when a part of it ended though nobody stopped it, which only a panic does. What is left must not go on half alive:
-    /// the process is to end, and to be started anew. Cancel-safe.
+    /// Returns when a part of the server ends without having been stopped, which only a panic can cause. The rest must not go on half
+    /// alive: exit the process and start it again. Cancel-safe.
     pub async fn broke_off(&mut self) {
         tokio::select! {
             _ = &mut self.serving => {}
@@ -169,8 +160,8 @@ impl Server {
         }
     }
 
-    /// Stops in order: takes no new request, lets those under way end, writes what was accepted, closes the database. Takes a
-    /// few seconds at most, also with clients on the stream.
+    /// Stops in order: takes no new requests, lets running ones end, writes what was accepted, closes the database. Takes a few seconds
+    /// at most, even with clients on the stream.
     pub async fn stop(mut self) {
         self.app.stop.cancel();
         let abort = self.serving.abort_handle();
@@ -186,7 +177,7 @@ impl Server {
         self.tasks.abort_all();
         while self.tasks.join_next().await.is_some() {}
         let store = self.app.store.clone();
-        // The last holder of the ingest handle gone, the writer ends after what it was given.
+        // Once the last ingest handle is dropped, the writer finishes its queue and ends.
         drop(self.app);
         if tokio::time::timeout(Duration::from_secs(1), self.writer).await.is_err() {
             tracing::warn!("the writer had no time to end; nothing acknowledged is lost");
@@ -198,7 +189,7 @@ impl Server {
     }
 }
 
-/// Locks a data directory. The lock is the kernel's and ends with the process, however that ends.
+/// Locks a data directory. The kernel releases the lock when the process ends, however it ends.
 fn lock(data_dir: &Path) -> Result<File, Error> {
     let folder = data_dir.join("run");
     let path = folder.join("controlplane.lock");
@@ -212,7 +203,7 @@ fn lock(data_dir: &Path) -> Result<File, Error> {
     }
 }
 
-/// Readers see the old file or the new one whole.
+/// Replaces the file at once, so that readers see either the old one or the new one.
 fn write_run_file(path: &Path, addr: SocketAddr) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;

@@ -1,7 +1,7 @@
-//! The control plane's own memory: `controlplane.db` in the data directory. Events, plans and their results, purged messages.
+//! The control-plane database, `controlplane.db` in the data directory: events, plans and their results, purged messages.
 //!
-//! Invariant: one connection writes, each write in a transaction that takes the lock at its beginning, so no write ever fails
-//! because another one runs; a pool of read-only connections reads. What a method returned `Ok` for is on the disk.
+//! Invariant: one connection writes, in transactions that take the lock at their beginning, so no write fails because of another one;
+//! a pool of read-only connections reads. When a method returns `Ok`, its data is on the disk.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -25,16 +25,16 @@ mod samples;
 pub(crate) use copies::Copied;
 pub use events::Retention;
 
-/// How long plans, and the messages that a purge took, are kept.
+/// How long plans and purged messages are kept.
 pub(crate) const KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// Why the store could not do what was asked.
+/// Why a call to the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No space left.
     #[error("no space left in the data directory: free some, then it goes on by itself")]
     Full(#[source] sqlx::Error),
-    /// The file's pages contradict each other, or are no database's.
+    /// The file is corrupt, or no database.
     #[error(
         "controlplane.db is damaged: stop the stack, move it and its -wal and -shm away and start again; the jobs are elsewhere \
          and whole, earlier events and the action log are lost"
@@ -43,18 +43,14 @@ pub enum Error {
     /// The file can't be opened.
     #[error("can't open {path}: check that the directory exists and can be written")]
     Open {
-        /// Which file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: sqlx::Error,
     },
-    /// The file is of another version.
+    /// Another version made the file.
     #[error("{path} was made by another version of stereospot: use that one, or another data directory")]
     Schema {
-        /// Which file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: sqlx::migrate::MigrateError,
     },
@@ -67,9 +63,7 @@ pub enum Error {
     /// A stored row can't be read.
     #[error("a stored {what} can't be read")]
     Corrupt {
-        /// What it should be.
         what: &'static str,
-        /// Why.
         #[source]
         source: serde_json::Error,
     },
@@ -79,8 +73,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Why the database can't be written; a full disk needs no cause.
-    pub(crate) fn said(&self) -> String {
+    /// Why the database can't be written, as a sentence. A full disk needs no cause.
+    pub(crate) fn sentence(&self) -> String {
         if matches!(self, Error::Full(_)) { self.to_string() } else { chain(self) }
     }
 }
@@ -95,7 +89,7 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-// SQLite's primary result codes (sqlite.org/rescode.html); the low byte of the extended ones.
+// SQLite's primary result codes (sqlite.org/rescode.html): the low byte of the extended ones.
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const NOTADB: i32 = 26;
@@ -104,15 +98,15 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse::<i32>().ok().map(|extended| extended & 0xff)
 }
 
-/// An error of the opening: what has a sentence of its own keeps it.
+/// An error on opening the file. Errors with a more specific sentence keep it.
 fn at(path: &Path, error: sqlx::Error) -> Error {
     match Error::from(error) {
         Error::Database(source) => Error::Open { path: path.to_owned(), source },
-        told => told,
+        specific => specific,
     }
 }
 
-/// The store's answer.
+/// The result of a call to the store.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The store. Cheap to clone.
@@ -140,10 +134,10 @@ fn migrator() -> Migrator {
 }
 
 impl Store {
-    /// Opens `controlplane.db` below a directory, making it where it does not exist.
+    /// Opens `controlplane.db` in a directory, and creates it if it does not exist.
     ///
     /// # Errors
-    /// When the file can't be opened, or is of another version.
+    /// When the file can't be opened, or another version made it.
     pub(crate) async fn open(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join("controlplane.db");
         let opened = |source| at(&path, source);
@@ -162,7 +156,7 @@ impl Store {
         Ok(Self { path: path.into(), file, readers, writer: Arc::new(Mutex::new(writer)) })
     }
 
-    /// Writes a row, to know whether anything can be written.
+    /// Writes one row, to test whether the database can be written.
     pub(crate) async fn pulse(&self, now: Timestamp) -> Result<()> {
         let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
@@ -180,7 +174,7 @@ impl Store {
         [&*self.path, &wal].into_iter().filter_map(|path| Some(std::fs::metadata(path).ok()?.len())).sum()
     }
 
-    /// Writes what is still in the log into the database and closes it.
+    /// Folds the write-ahead log into the database and closes it.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
         let mut writer = self.writer.lock().await;
@@ -193,8 +187,8 @@ impl Store {
         &self.readers
     }
 
-    /// On a full disk SQLite rolls a transaction back by itself; sqlx takes it for open ever after, and begins no other on that
-    /// connection: then a new one takes its place.
+    /// The writing connection. On a full disk SQLite rolls a transaction back automatically, but sqlx considers it open from then on and
+    /// begins no other on that connection; in that case this opens a new one.
     async fn writer(&self) -> Result<MutexGuard<'_, SqliteConnection>> {
         let mut writer = self.writer.lock().await;
         if file_at(&self.path) != Some(self.file) {
@@ -202,21 +196,21 @@ impl Store {
         }
         if writer.is_in_transaction() && (writer.ping().await.is_err() || writer.is_in_transaction()) {
             match options(&self.path).connect().await {
-                Ok(anew) => *writer = anew,
-                Err(error) => tracing::warn!(%error, "the database can't be opened anew; the next write tries again"),
+                Ok(fresh) => *writer = fresh,
+                Err(error) => tracing::warn!(%error, "the database can't be opened again; the next write tries again"),
             }
         }
         Ok(writer)
     }
 }
 
-/// Device and inode of the file that a path names.
+/// Device and inode of the file at a path.
 fn file_at(path: &Path) -> Option<(u64, u64)> {
     let about = std::fs::metadata(path).ok()?;
     Some((about.dev(), about.ino()))
 }
 
-/// A transaction that holds the write lock from its beginning.
+/// Begins a transaction that holds the write lock from the beginning.
 async fn begin(writer: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite>> {
     let transaction: SqliteTransaction<'_> = writer.begin_with("BEGIN IMMEDIATE").await?;
     Ok(transaction)
@@ -226,7 +220,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        // Acknowledged means on the disk, not only out of this process.
+        // Acknowledged data must be on the disk, not only in the kernel's cache.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(10))
         .pragma("journal_size_limit", "67108864")

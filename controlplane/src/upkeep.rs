@@ -1,31 +1,30 @@
-//! What must be done now and then: tell the stream of changes, forget what is old.
+//! Periodic tasks: publish changes, delete what is old, test the database, report stuck jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use stereospot_core::own_database::PULSE;
-use stereospot_domain::Collector;
-use stereospot_domain::JobId;
+use stereospot_core::database::PULSE;
+use stereospot_core::flow::HISTORY;
+use stereospot_core::worker::FORGOTTEN_AFTER;
 use stereospot_domain::diagnosis::Severity;
+use stereospot_domain::{Collector, JobId};
 use stereospot_ports::error::chain;
 use stereospot_telemetry::record;
 use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::store;
-use stereospot_core::flow::HISTORY;
-use stereospot_core::worker::FORGOTTEN_AFTER;
 
-/// Changes that come so close together are told together.
+/// Changes this close together are published together.
 const GATHER: Duration = Duration::from_millis(40);
-/// Without any change, what follows from time alone (silence, age) is looked at so often.
+/// Longest time between two publications, for what changes by time alone: silence, age.
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two cleanings.
 const CLEAN: Duration = Duration::from_secs(60);
 
 /// Starts the tasks.
 pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
-    tasks.spawn(tell(app.clone()));
+    tasks.spawn(publish(app.clone()));
     tasks.spawn(clean(app.clone()));
     tasks.spawn(pulse(app.clone()));
     if !app.config.is_read_only && app.platform.alarm.is_some() {
@@ -33,7 +32,7 @@ pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
     }
 }
 
-/// Brings back what an earlier life of this process knew that no backend tells: workers and the queues' history.
+/// Restores what can't be read from the backend from an earlier run: workers and the queues' history.
 pub(crate) async fn recall(app: &App) -> store::Result<()> {
     let now = app.now();
     for boot in app.store.boots_since(now.minus(FORGOTTEN_AFTER)).await? {
@@ -54,7 +53,7 @@ pub(crate) async fn recall(app: &App) -> store::Result<()> {
     Ok(())
 }
 
-async fn tell(app: Arc<App>) {
+async fn publish(app: Arc<App>) {
     loop {
         tokio::select! {
             () = app.stop.cancelled() => return,
@@ -67,8 +66,8 @@ async fn tell(app: Arc<App>) {
     }
 }
 
-/// Tells the platform how many jobs are stuck, so that its alarm rings also when nobody looks here. Silence is told by silence:
-/// nothing is told while the jobs can't be read.
+/// Reports the number of stuck jobs to the platform, so that its alarm fires even when no one watches the dashboard. When jobs
+/// can't be read, it sends no number, so that the alarm fires.
 async fn alarm(app: Arc<App>) {
     let Some(alarm) = &app.platform.alarm else { return };
     loop {
@@ -85,20 +84,20 @@ async fn alarm(app: Arc<App>) {
             is_read.then(|| u32::try_from(world.flagged.iter().filter(is_stuck).count()).unwrap_or(u32::MAX))
         });
         let Some(stuck) = stuck else { continue };
-        if let Err(error) = alarm.tell(stuck, app.now()).await {
+        if let Err(error) = alarm.report(stuck, app.now()).await {
             tracing::warn!(error = %chain(&error), "the number of stuck jobs was not told; it is told again");
         }
     }
 }
 
-/// Looks whether the own database can be written; what is told of it begins with the first failure.
+/// Tests regularly whether the control-plane database can be written.
 async fn pulse(app: Arc<App>) {
     let interval = (app.config.poll * 10).min(PULSE);
     loop {
         let (error, now) = (app.store.pulse(app.now()).await.err(), app.now());
         app.live.with(|world| match &error {
-            Some(error) => world.own_database_failed(0, error.said(), now),
-            None => world.own_database_took(0, now),
+            Some(error) => world.database_failed(0, error.sentence(), now),
+            None => world.database_took(0, now),
         });
         tokio::select! {
             () = app.stop.cancelled() => return,
@@ -137,7 +136,7 @@ async fn clean_once(app: &App) -> store::Result<()> {
         if app.stop.is_cancelled() {
             break;
         }
-        // Small steps with room between them: events come first.
+        // Prune in small steps with pauses, because events take precedence.
         tokio::time::sleep(GATHER).await;
     }
     record::store_bytes(app.store.bytes());

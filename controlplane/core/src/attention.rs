@@ -16,7 +16,7 @@ use super::World;
 
 mod sources;
 
-pub use sources::{Outage, down_since};
+pub use sources::down_since;
 
 /// A message may wait so long without a consumer before the stage counts as stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
@@ -77,7 +77,7 @@ impl World {
         for entry in self.flagged.iter().filter_map(|job_id| self.jobs.get(job_id)) {
             for finding in entry.findings.iter().filter(|finding| finding.severity > Severity::Notice) {
                 let job_id = entry.job.job_id;
-                let has_failed = entry.unmended.as_ref().is_some_and(|(code, _)| *code == finding.code);
+                let has_failed = entry.failed_repair.as_ref().is_some_and(|(code, _)| *code == finding.code);
                 let means = Means { is_read_only: self.is_read_only, reconciles: self.reconciles, has_failed };
                 let done = match (&entry.truth.completed, entry.job.total_segments) {
                     (Some(completed), Some(total)) => format!("{}/{total}  ", completed.value.len()),
@@ -97,7 +97,7 @@ impl World {
     }
 
     fn stalled_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
-        if self.is_deaf(now) {
+        if self.misses_events(now) {
             // Whether any worker serves a queue is not known. Another line says why.
             return;
         }

@@ -1,4 +1,4 @@
-//! Everything known of one job, gathered for the diagnosis.
+//! Gathers everything that is known of a job, and diagnoses it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,27 +11,27 @@ use stereospot_domain::{ErrorCode, JobId, QueueName, QueueRole, Stage, Timestamp
 
 use super::World;
 use super::flow::{Flow, LAG};
+use super::known::{Entry, SeenDead};
 use super::progress::SegmentProgress;
-use super::world::Entry;
 
-/// A reassembly queue's visibility timeout where it is not known: the longest that deployments are made with.
+/// The reassembly queue's visibility timeout where it is unknown: the longest that deployments use.
 const LONGEST_HIDDEN: Duration = Duration::from_secs(3600);
-/// An ingest queue's visibility timeout and max receives where they are not known: those that deployments are made with.
+/// The ingest queue's visibility timeout and max receives where they are unknown: those that deployments use.
 const INGEST_HIDDEN: Duration = Duration::from_secs(1200);
 const INGEST_RECEIVES: u32 = 5;
 
 impl World {
-    /// Diagnoses a job anew. True when something else is wrong with it than before.
+    /// Diagnoses a job again. True when its findings change.
     pub fn diagnose(&mut self, job_id: JobId, now: Timestamp, patience: Patience) -> bool {
         let Some(facts) = self.facts(job_id, patience) else { return false };
         let mut findings = diagnosis::diagnose(&facts, now, patience);
         let Some(entry) = self.jobs.get_mut(&job_id) else { return false };
-        let unmended = entry.unmended.take().and_then(|(code, why)| {
+        let failed_repair = entry.failed_repair.take().and_then(|(code, why)| {
             let finding = findings.iter_mut().find(|finding| finding.code == code)?;
             finding.evidence.push(format!("a repair was tried, and can't be done: {why}"));
             Some((code, why))
         });
-        entry.unmended = unmended;
+        entry.failed_repair = failed_repair;
         if entry.findings == findings {
             return false;
         }
@@ -44,21 +44,21 @@ impl World {
         true
     }
 
-    /// As [`World::diagnose`], of all jobs with findings: what these rest on is no longer known.
+    /// Diagnoses all jobs with findings, because what their findings rest on is no longer known.
     pub fn diagnose_flagged(&mut self, now: Timestamp, patience: Patience) {
         for job_id in self.flagged.clone() {
             self.diagnose(job_id, now, patience);
         }
     }
 
-    /// Keeps why a finding's repair failed, as long as there is such a finding; none for one that went well.
+    /// Keeps why a finding's repair failed, for as long as the finding stays. `None`: the repair succeeded.
     pub fn tried(&mut self, job_id: JobId, code: FindingCode, failure: Option<String>) {
         if let Some(entry) = self.jobs.get_mut(&job_id) {
-            entry.unmended = failure.map(|why| (code, why));
+            entry.failed_repair = failure.map(|why| (code, why));
         }
     }
 
-    /// What is known of a job; none when there is no such job.
+    /// All facts about a job; none when there is no such job.
     pub fn facts(&self, job_id: JobId, patience: Patience) -> Option<JobFacts> {
         let entry = self.jobs.get(&job_id)?;
         Some(JobFacts {
@@ -91,18 +91,18 @@ impl World {
         })
     }
 
-    /// How long a reassembly lock's holder that gave no lease is presumed to work: as long as the message that it received is
-    /// hidden from others.
+    /// How long to presume that the holder of a reassembly lock without a lease works: as long as the message that it received stays
+    /// invisible to others.
     pub fn holder_presumed(&self) -> Duration {
         self.settings(QueueRole::Reassembly).map_or(LONGEST_HIDDEN, |settings| settings.visibility)
     }
 
-    /// How long a source may be fetched in silence: as long as the message that asks for it is hidden from others.
+    /// How long fetching a source may take without a sign: as long as its message stays invisible to others.
     pub fn fetch_presumed(&self) -> Duration {
         self.settings(QueueRole::Ingest).map_or(INGEST_HIDDEN, |settings| settings.visibility)
     }
 
-    /// How long that can be tried.
+    /// How long the attempts at fetching a source may take in all.
     fn fetch_tries(&self) -> Duration {
         let receives = self.settings(QueueRole::Ingest).and_then(|settings| settings.max_receives);
         self.fetch_presumed().saturating_mul(receives.unwrap_or(INGEST_RECEIVES))
@@ -113,7 +113,7 @@ impl World {
         self.queues.get(&QueueName::main(role)).and_then(Flow::settings)
     }
 
-    /// Why nothing will be known of what may wait on a queue; none while it is read.
+    /// Why it can't be known whether messages wait on a queue; none while the queue is read.
     fn unknown(&self, role: QueueRole) -> Option<Unknown> {
         let name = QueueName::main(role);
         let Some(flow) = self.queues.get(&name) else { return Some(Unknown::NotDeployed) };
@@ -121,13 +121,13 @@ impl World {
         Some(Unknown::Unreadable(fault.error.clone()))
     }
 
-    /// A queue's depth, unless it may have been read before a message that was put there at this time was counted.
+    /// A queue's depth, unless the reading may be too old to count a message sent at this time.
     fn depth_since(&self, role: QueueRole, sent_at: Timestamp) -> Option<Fact<u64>> {
         self.depth(role).filter(|depth| depth.observed_at >= if depth.is_exact { sent_at } else { sent_at.plus(LAG) })
     }
 
-    /// How long a message can be tried before it is dead; none where the queue's depth is exact, or messages wait there that
-    /// were perhaps never tried.
+    /// How long a message can be tried before it is dead-lettered. None where counts are exact, or where messages wait that perhaps
+    /// were never tried.
     fn tries(&self, role: QueueRole) -> Option<Duration> {
         let name = QueueName::main(role);
         let flow = self.queues.get(&name).filter(|_| !self.queue_faults.contains_key(&name))?;
@@ -136,9 +136,9 @@ impl World {
         is_known.then_some(settings.visibility.saturating_mul(settings.max_receives?))
     }
 
-    /// The job's messages on dead-letter queues.
+    /// The dead letters of a job.
     pub fn dead_letters(&self, entry: &Entry) -> Vec<DeadLetter> {
-        let of_job = |(queue, seen): (&QueueName, &Vec<super::world::SeenDead>)| {
+        let of_job = |(queue, seen): (&QueueName, &Vec<SeenDead>)| {
             let queue = *queue;
             seen.iter()
                 .filter_map(|dead| {
@@ -157,13 +157,13 @@ impl World {
         self.dead.iter().flat_map(of_job).collect()
     }
 
-    /// Jobs with a message on a dead-letter queue, as far as it was looked at.
+    /// Jobs with a message on a dead-letter queue, among those that were looked at.
     pub fn dead_jobs(&self, name: QueueName) -> HashSet<JobId> {
         self.dead.get(&name).into_iter().flatten().filter_map(|dead| Some(dead.about?.0)).collect()
     }
 
-    /// Why a dead-letter queue may hold messages that were not seen there: it can't be read, holds more than were looked at, or was
-    /// not read since its main queue became empty, so that what left that may lie there.
+    /// Why a dead-letter queue may hold messages that were not seen: it can't be read, holds more than were looked at, or was not
+    /// read since its main queue became empty, so that messages may have moved.
     pub fn unseen_dead_letters(&self, role: QueueRole) -> Option<Unseen> {
         let name = QueueName::dead_letter(role);
         let fault = self.queue_faults.get(&name);
@@ -179,12 +179,12 @@ impl World {
         }
     }
 
-    /// Whether a dead-letter queue holds more messages than were looked at; none where it can't be read, or was not read yet.
+    /// Whether a dead-letter queue holds more messages than were looked at; none while that is unknown.
     pub(super) fn has_more_dead_letters(&self, role: QueueRole) -> Option<bool> {
         let name = QueueName::dead_letter(role);
         let Some(flow) = self.queues.get(&name) else { return Some(false) };
         let Some((stats, _)) = flow.stats() else {
-            // One that was deleted may have held anything. Where nothing is dead-lettered there never was one.
+            // A deleted queue may have held anything. But where the main queue has no redrive policy, there never was one.
             let is_missing = self.queue_faults.get(&name).is_some_and(|fault| fault.is_missing);
             let has_none = self.settings(role).is_some_and(|settings| settings.max_receives.is_none());
             return (is_missing && has_none).then_some(false);
@@ -192,19 +192,19 @@ impl World {
         Some(super::flow::total(stats) > self.dead.get(&name).map_or(0, |seen| seen.len() as u64))
     }
 
-    /// True when a message of the job lies on a dead-letter queue, or may be one of those that were not looked at.
+    /// True when a message of the job is dead-lettered, or may be.
     pub fn may_be_dead_lettered(&self, job_id: JobId, role: QueueRole) -> bool {
-        let of_job = |dead: &super::world::SeenDead| dead.about.is_some_and(|(dead, _)| dead == job_id);
+        let of_job = |dead: &SeenDead| dead.about.is_some_and(|(dead, _)| dead == job_id);
         let is_seen = self.dead.get(&QueueName::dead_letter(role)).is_some_and(|seen| seen.iter().any(of_job));
         is_seen || self.unseen_dead_letters(role).is_some()
     }
 
-    /// Segments that workers say they work on and may well work on.
+    /// Segments on which workers report work that may well go on.
     pub fn running(&self, entry: &Entry, patience: Patience) -> Vec<RunningSegment> {
         let Some(progress) = &entry.progress else { return Vec::new() };
         let completed = entry.truth.completed.as_ref();
         let is_done = |index: &u32| completed.is_some_and(|done| done.value.binary_search(index).is_ok());
-        // Who works on a segment holds its message: with no message left on the queue, nobody does.
+        // A worker holds the message of its segment: when no message is left on the queue, none is at work.
         let depth = self.depth(QueueRole::Inference);
         let empty_since = depth.as_ref().filter(|depth| depth.value == 0).map(|depth| depth.observed_at);
         let depth_at = depth.as_ref().filter(|depth| depth.value > 0).map(|depth| depth.observed_at);
@@ -215,7 +215,7 @@ impl World {
             .filter_map(|(index, segment)| {
                 let ((worker, boot), last_seen_at) = (segment.worker()?, segment.last_seen_at?);
                 let has_left = self.workers.get(worker).is_some_and(|worker| worker.has_left(*boot));
-                // A log tells of beginnings and ends only: as long as messages are left, the work may go on.
+                // Logs show only when work begins and ends: while messages are left, the work may go on.
                 let is_log = super::world::is_observed(worker);
                 let last_seen_at = depth_at.filter(|_| is_log).map_or(last_seen_at, |at| last_seen_at.max(at));
                 let is_gone = empty_since.is_some_and(|at| at.since(last_seen_at) >= patience.step);
@@ -230,15 +230,15 @@ impl World {
 }
 
 impl Entry {
-    /// When anything was last heard or seen of the job.
+    /// The last sign of life of the job.
     pub fn last_activity_at(&self) -> Timestamp {
         let heard = self.progress.as_ref().and_then(|progress| progress.last_activity_at);
         let completed = self.job.completed_at.unwrap_or_default().max(self.job.uploaded_at.unwrap_or_default());
-        let told = self.job.created_at.max(completed).max(heard.unwrap_or_default());
-        told.max(self.touched_at).max(self.truth.newest())
+        let reported = self.job.created_at.max(completed).max(heard.unwrap_or_default());
+        reported.max(self.touched_at).max(self.truth.newest())
     }
 
-    /// True when a segment's last attempt found the stored segment damaged.
+    /// True when the last attempt at a segment found the stored segment damaged.
     pub fn is_damaged(&self, segment_index: u32) -> bool {
         let segment = self.progress.as_ref().and_then(|progress| progress.segments.get(&segment_index));
         segment.is_some_and(SegmentProgress::is_damaged)

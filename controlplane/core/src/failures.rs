@@ -1,7 +1,7 @@
-//! How often a step failed since it last ended for good.
+//! How often a step has failed since it was last settled, by a success or a final failure.
 //!
-//! Invariant: as everywhere in the projection, neither the order nor the repetition of events matters: what is kept is the newest
-//! failures of those after the last settlement.
+//! Invariant: as everywhere in the projection, neither the order nor the repetition of events matters: it keeps the newest failures
+//! since the last settlement.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +10,14 @@ use stereospot_domain::{Event, Timestamp};
 
 use super::latest::{Moment, moment};
 
-/// Failures kept of one step; more say no more.
+/// Failures kept of one step; more would not change what is shown.
 const MAX_KEPT: usize = 20;
 
 /// The failed attempts of one step.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Failures {
-    /// When, since the settlement.
     kept: BTreeSet<Moment>,
-    /// The last success, or the last failure after which no attempt follows: what comes later is a new beginning.
+    /// The last success, or the last failure without a further attempt.
     settled_at: Option<Moment>,
 }
 
@@ -36,14 +35,14 @@ impl Failures {
         }
     }
 
-    /// Takes in an end: a success, or a failure after which the step is given up.
+    /// Takes in a success, or a failure after which the step is given up.
     pub fn settled(&mut self, event: &Event) {
         let settled = moment(event);
         self.settled_at = self.settled_at.max(Some(settled));
         self.kept.retain(|failed| *failed > settled);
     }
 
-    /// How many attempts failed, and when the first and the last of those that are kept; none when the step does not fail.
+    /// The number of failures kept, and the times of the first and the last; none when the step does not fail.
     pub fn row(&self) -> Option<(u32, Timestamp, Timestamp)> {
         let ((first, _), (last, _)) = (self.kept.first()?, self.kept.last()?);
         Some((self.kept.len() as u32, *first, *last))

@@ -1,4 +1,4 @@
-//! A queue over time: its last numbers, its rates and its history.
+//! A queue over time: its last counts, its rates and its history.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,39 +7,38 @@ use stereospot_api::view::{Observed, QueueView};
 use stereospot_domain::queue::{Settings, Stats};
 use stereospot_domain::{QueueName, Timestamp};
 
-/// How far back rates look.
+/// Rates are averages over this time.
 const RATE_WINDOW: Duration = Duration::from_secs(120);
-/// How far back is looked for what becomes of a queue: a burst that is over must not hide that it drains.
+/// The drain estimate uses a shorter time, so that a past burst does not hide that the queue drains.
 const TREND_WINDOW: Duration = Duration::from_secs(30);
-/// Samples a minute apart that are kept: the last half hour.
+/// Samples kept, one a minute: the last half hour.
 pub const HISTORY: usize = 31;
 
-/// Approximate numbers may be so old (SQS's documentation: "about one minute").
+/// Approximate counts may be this old (SQS's documentation: "about one minute").
 pub(super) const LAG: Duration = Duration::from_secs(60);
-/// An approximate number is relied on after so many readings.
+/// Readings after which an approximate 0 is believed.
 const SURE_READINGS: u32 = 3;
 
-/// One queue.
+/// One queue over time.
 #[derive(Debug, Clone)]
 pub struct Flow {
     name: QueueName,
     stats: Option<(Stats, Timestamp)>,
     settings: Option<Settings>,
-    /// Minute since the epoch and ready messages then.
+    /// Minutes since the epoch, each with the ready messages.
     history: VecDeque<(i64, u64)>,
-    /// Messages in all by time, over the rate window.
+    /// All messages by time, over the rate window.
     totals: VecDeque<(Timestamp, u64)>,
-    /// Steps of the queue's stage that ended well, by time, over the rate window.
+    /// When steps of the queue's stage succeeded, over the rate window.
     done: VecDeque<Timestamp>,
     purged_at: Option<Timestamp>,
-    /// Since when it is empty, and how often it was read so.
+    /// Since when it reads as empty, and in how many readings.
     empty: Option<(Timestamp, u32)>,
-    /// Since when messages wait to be received.
     waiting_since: Option<Timestamp>,
 }
 
 impl Flow {
-    /// A queue of which nothing is known yet.
+    /// A queue that was not read yet.
     pub fn new(name: QueueName) -> Self {
         Self {
             name,
@@ -54,7 +53,7 @@ impl Flow {
         }
     }
 
-    /// Takes in numbers read at a time; true when they differ from the last.
+    /// Takes in counts and settings read at this time; true when they differ from the last.
     pub fn observe(&mut self, stats: Stats, settings: Settings, at: Timestamp) -> bool {
         let has_changed = self.settings != Some(settings) || self.stats.is_none_or(|(last, _)| last != stats);
         (self.stats, self.settings) = (Some((stats, at)), Some(settings));
@@ -65,7 +64,7 @@ impl Flow {
         self.waiting_since = (stats.ready > 0).then(|| self.waiting_since.unwrap_or(at));
         let minute = at.as_secs().div_euclid(60);
         match self.history.back_mut() {
-            // The minute's peak: a queue that fills and drains within a minute must not look empty.
+            // Keep the minute's peak: a queue that fills and drains within a minute must not look empty.
             Some((last, ready)) if *last == minute => *ready = stats.ready.max(*ready),
             _ => self.history.push_back((minute, stats.ready)),
         }
@@ -79,64 +78,63 @@ impl Flow {
         has_changed
     }
 
-    /// Its numbers can't be read any more; true when there were some.
+    /// Forgets the counts of a queue that can no longer be read; true when there were any.
     pub fn forget_numbers(&mut self) -> bool {
         (self.empty, self.waiting_since) = (None, None);
         self.totals.clear();
         self.stats.take().is_some()
     }
 
-    /// True when it is empty, and that can be relied on: its numbers are exact, or were 0 in several readings, for longer than
-    /// they lag.
+    /// True when it is surely empty: its counts are exact, or were 0 in several readings, for longer than counts lag.
     pub fn is_surely_empty(&self) -> bool {
         let (Some((stats, at)), Some((since, readings))) = (self.stats, self.empty) else { return false };
         stats.is_exact || (readings >= SURE_READINGS && at.since(since) > LAG)
     }
 
-    /// From when on whatever left it was also counted where it went: since it is empty, and numbers may lag.
+    /// From this time on, every message that left the queue is counted where it went. None while the queue is not empty.
     pub fn settled_at(&self) -> Option<Timestamp> {
         let ((stats, _), (since, _)) = (self.stats?, self.empty?);
         Some(if stats.is_exact { since } else { since.plus(LAG) })
     }
 
-    /// Its settings, as last read.
+    /// The settings last read.
     pub fn settings(&self) -> Option<Settings> {
         self.settings
     }
 
-    /// Since when messages wait to be received, as often as it was read.
+    /// Since when every reading found messages that wait.
     pub fn waiting_since(&self) -> Option<Timestamp> {
         self.waiting_since
     }
 
-    /// Samples of an earlier life of this process, oldest first.
+    /// Takes in the samples of an earlier run of this process, oldest first.
     pub fn recall(&mut self, samples: impl IntoIterator<Item = (i64, u64)>) {
         self.history = samples.into_iter().collect();
     }
 
-    /// The present minute's sample.
+    /// The current minute's sample.
     pub fn sample(&self) -> Option<(i64, u64)> {
         self.history.back().copied()
     }
 
-    /// A step of the queue's stage ended well.
+    /// Counts a step of the queue's stage that succeeded.
     pub fn step_done(&mut self, at: Timestamp) {
         if self.done.len() < 100_000 {
             self.done.push_back(at);
         }
     }
 
-    /// It was purged by us.
+    /// Notes that we purged it.
     pub fn purged(&mut self, at: Timestamp) {
         self.purged_at = Some(at);
     }
 
-    /// The last numbers, and when they were read.
+    /// The last counts, and when they were read.
     pub fn stats(&self) -> Option<(Stats, Timestamp)> {
         self.stats
     }
 
-    /// As shown.
+    /// The queue as shown on screens.
     pub fn view(&mut self, consumers: Option<u32>, now: Timestamp) -> QueueView {
         while self.done.front().is_some_and(|time| now.since(*time) > RATE_WINDOW) {
             self.done.pop_front();
@@ -158,7 +156,7 @@ impl Flow {
             out_per_minute: rates.map(|(_, left)| left),
             history: kept.map(|(_, ready)| *ready).collect(),
             drains_in_secs: self.drains_in_secs(now),
-            // Where numbers are approximate the queue is a platform's, and others may receive from it unheard.
+            // Where counts are approximate, the queue is a platform's, and other services may receive from it without reporting.
             consumers: consumers.filter(|count| *count > 0 || is_exact),
             visibility_secs: self.settings.map(|settings| settings.visibility.as_secs_f32()),
             max_receives: self.settings.and_then(|settings| settings.max_receives),
@@ -166,7 +164,7 @@ impl Flow {
         }
     }
 
-    /// Seconds until it is empty, as it went lately; none when it doesn't drain.
+    /// Seconds until it is empty, at the recent rate; none when it doesn't drain.
     fn drains_in_secs(&self, now: Timestamp) -> Option<f32> {
         let (stats, _) = self.stats?;
         if stats.ready == 0 {
@@ -174,13 +172,13 @@ impl Flow {
         }
         let (_, usually_left) = self.rates(RATE_WINDOW, now)?;
         let (comes, leaves) = self.rates(TREND_WINDOW, now).or_else(|| self.rates(RATE_WINDOW, now))?;
-        // Work may take longer than the short window: that nothing was done in it says little.
+        // Work may take longer than the short window, so nothing done in it says little.
         let leaves = if leaves > 0.0 { leaves } else { usually_left };
         (leaves > comes).then(|| stats.ready as f32 / (leaves - comes) * 60.0)
     }
 
-    /// Messages in and out a minute over a window; none while too little of it was seen. A count alone shows only the difference:
-    /// what left is known from the stage's own events (where a stage consumes the queue), what came in follows.
+    /// Messages in and out a minute over a window; none while too little of it was seen. Counts alone show only the difference: the
+    /// events of the stage that consumes the queue show what left, and what came in follows.
     fn rates(&self, window: Duration, now: Timestamp) -> Option<(f32, f32)> {
         self.stats?;
         let totals = || self.totals.iter().filter(|(time, _)| now.since(*time) <= window);
@@ -195,14 +193,14 @@ impl Flow {
             fallen += before.saturating_sub(*after);
         }
         let done = self.done.iter().filter(|time| **time >= first_at).count() as u64;
-        // Messages may come and go between two readings: the events know of them.
+        // Messages may come and go between two readings: only the events show them.
         let out = fallen.max(done);
         let came = (risen + out).saturating_sub(fallen);
         Some((came as f32 / minutes, out as f32 / minutes))
     }
 }
 
-/// Messages in all.
+/// All messages, in any state.
 pub fn total(stats: Stats) -> u64 {
     stats.ready + stats.in_flight + stats.delayed
 }

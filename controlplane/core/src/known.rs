@@ -1,31 +1,31 @@
-//! The parts of what is known: what was read of a job, what can't be read, what changed.
+//! The parts of the state: what was read of a job, what can't be read, what has changed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use stereospot_api::view::JobView;
 use stereospot_domain::diagnosis::{Fact, Finding, FindingCode};
 use stereospot_domain::{Job, JobId, Lock, QueueName, Timestamp};
 
-use super::observed::Untold;
+use super::observed::Unreported;
 use super::progress::JobProgress;
 use stereospot_domain::Collector;
 
-/// What was last read of one job from the backend. `None`: not read yet.
+/// What was last read of a job from the backend. `None`: not read yet.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Truth {
     /// Segments with a completion, sorted.
     pub completed: Option<Fact<Vec<u32>>>,
-    /// Its lock.
     pub lock: Option<Fact<Option<Lock>>>,
-    /// Size of the source, where it exists.
+    /// Size of the source in bytes, where it exists.
     pub source: Option<Fact<Option<u64>>>,
-    /// Size of the result, where it exists.
+    /// Size of the result in bytes, where it exists.
     pub result: Option<Fact<Option<u64>>>,
     /// Segments whose output exists, sorted.
     pub outputs: Option<Fact<Vec<u32>>>,
     /// Segments whose dead-lettered messages ask for an object that is gone, sorted.
     pub gone: Option<Fact<Vec<u32>>>,
-    /// When each completed segment was, in the order of `completed`.
+    /// The completion times, in the order of `completed`.
     pub completed_at: Vec<Timestamp>,
 }
 
@@ -37,13 +37,13 @@ impl Truth {
         self.completed_at = times;
     }
 
-    /// Each completed segment, and when.
+    /// Each completed segment with its time.
     pub fn completions(&self) -> impl Iterator<Item = (u32, Timestamp)> {
         let segments = self.completed.iter().flat_map(|done| done.value.iter().copied());
         segments.zip(self.completed_at.iter().copied())
     }
 
-    /// True when nothing but the times of reading differ.
+    /// True when only the times of reading differ.
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
         fn of<T>(fact: &Option<Fact<T>>) -> Option<&T> {
             fact.as_ref().map(|fact| &fact.value)
@@ -56,7 +56,7 @@ impl Truth {
             && of(&self.gone) == of(&other.gone)
     }
 
-    /// The newest of the times that stand in what was read.
+    /// The newest time recorded in what was read.
     pub fn newest(&self) -> Timestamp {
         let lock = self.lock.as_ref().and_then(|lock| lock.value.as_ref());
         let of_lock = lock.map(|lock| lock.triggered_at.max(lock.reassembly_started_at.unwrap_or_default()));
@@ -64,12 +64,12 @@ impl Truth {
     }
 }
 
-/// What a reading of a row brought.
+/// What a reading of a row showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
-    /// A job that was not known.
+    /// A job that was unknown.
     New,
-    /// A job that is no longer as it was.
+    /// A row that differs from the last one.
     Changed,
     /// Nothing new.
     Same,
@@ -78,15 +78,13 @@ pub enum Seen {
 /// A queue that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Why.
     pub error: String,
-    /// Since when.
     pub since: Timestamp,
-    /// True when there is no such queue: then it holds nothing.
+    /// True when the queue does not exist, and therefore holds nothing.
     pub is_missing: bool,
 }
 
-/// The budget of calls holds readings back.
+/// How much the call budget holds readings back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Polling {
     /// Calls a minute.
@@ -95,55 +93,83 @@ pub struct Polling {
     pub waiting: usize,
     /// How late the latest of them is.
     pub latest: Duration,
-    /// Since when.
     pub since: Timestamp,
 }
 
-/// One job.
+/// What is known of one job.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Its row as last read.
     pub job: Job,
-    /// When that was.
+    /// When the row was last read.
     pub observed_at: Timestamp,
-    /// When we last saw something of it change, or moved it ourselves.
+    /// When we last saw it change, or changed it ourselves.
     pub touched_at: Timestamp,
-    /// What its events say; none until they are loaded.
+    /// None until its events are loaded.
     pub progress: Option<JobProgress>,
-    /// What the backend says.
     pub truth: Truth,
-    /// What is wrong with it.
     pub findings: Vec<Finding>,
     /// Which finding's repair was tried last and failed, and why.
-    pub unmended: Option<(FindingCode, String)>,
-    /// What was last shown of it, by its hash, and when.
-    pub shown: Option<(u64, Timestamp)>,
-    /// What was seen to have happened, since when, and nobody has told yet.
-    pub(super) untold: Untold,
+    pub failed_repair: Option<(FindingCode, String)>,
+    /// What the stream of changes last showed of it, and when.
+    pub shown: Option<(Box<JobView>, Timestamp)>,
+    pub(super) unreported: Unreported,
 }
 
-/// A message that was seen on a dead-letter queue.
+impl Entry {
+    /// A job of which only the row was read.
+    pub(super) fn new(job: Job, at: Timestamp) -> Self {
+        Self {
+            job,
+            observed_at: at,
+            touched_at: Timestamp(0),
+            progress: None,
+            truth: Truth::default(),
+            findings: Vec::new(),
+            failed_repair: None,
+            shown: None,
+            unreported: Unreported::new(),
+        }
+    }
+}
+
+/// Neither queues nor rows can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// When one of them last answered.
+    pub since: Timestamp,
+    pub error: String,
+    /// True when AWS does not answer, false when this machine's disk doesn't.
+    pub of_aws: bool,
+    /// True when it may pass soon. A disk's error does not.
+    pub may_pass: bool,
+    /// True when the platform's other services answer.
+    pub others_answer: bool,
+}
+
+/// A time in which events could not be written to the control-plane database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct WriteOutage {
+    pub(super) since: Timestamp,
+    pub(super) last_failure: Timestamp,
+    /// Events in the largest batch that could not be written.
+    pub(super) events: usize,
+}
+
+/// A message seen on a dead-letter queue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeenDead {
-    /// Its id.
     pub message_id: String,
-    /// Its job and segment.
+    /// Its job and segment; none when its body can't be parsed.
     pub about: Option<(JobId, Option<u32>)>,
-    /// Since when it is there.
     pub since: Timestamp,
 }
 
-/// What changed since it was last taken.
+/// What has changed since this was last taken.
 #[derive(Debug, Default)]
 pub struct Dirty {
-    /// Jobs.
     pub jobs: BTreeSet<JobId>,
-    /// Queues.
     pub queues: BTreeSet<QueueName>,
-    /// Workers.
     pub workers: BTreeSet<String>,
-    /// Collectors.
     pub collectors: BTreeSet<Collector>,
-    /// The list of services.
     pub services: bool,
 }

@@ -1,9 +1,9 @@
-//! The value with the greatest key: a join that knows neither order nor repetition.
+//! The value with the latest moment, whatever the order in which values arrive.
 
 use stereospot_domain::{Event, Timestamp};
 use uuid::Uuid;
 
-/// Where an event stands in time. Two events never share one.
+/// An event's place in time. No two events share one.
 pub type Moment = (Timestamp, Uuid);
 
 /// An event's moment.
@@ -11,7 +11,7 @@ pub fn moment(event: &Event) -> Moment {
     (event.time, event.id)
 }
 
-/// Keeps the value that was offered with the greatest moment, in whichever order the offers come and however often.
+/// Keeps the value that was offered with the latest moment. Neither order nor repetition of the offers matters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Latest<T>(Option<(Moment, T)>);
 
@@ -22,14 +22,14 @@ impl<T> Default for Latest<T> {
 }
 
 impl<T> Latest<T> {
-    /// Takes the value when its moment is the greatest so far.
+    /// Takes the value if its moment is the latest so far.
     pub fn offer(&mut self, at: Moment, value: T) {
         if self.0.as_ref().is_none_or(|(held, _)| at >= *held) {
             self.0 = Some((at, value));
         }
     }
 
-    /// As [`Latest::offer`], if there is a value.
+    /// Like [`Latest::offer`], if there is a value.
     pub fn offer_known(&mut self, at: Moment, value: Option<T>) {
         if let Some(value) = value {
             self.offer(at, value);

@@ -1,15 +1,15 @@
-//! What is known, and what follows from it. Pure: events and polled facts go in with their times, views come out.
+//! The state of the deployment, and what follows from it. Pure: events and polled facts go in with their times, views come out.
 //!
-//! Invariant: nothing here asks a backend, a clock or chance; the same inputs give the same views.
+//! Invariant: nothing here reads a backend, a clock or random numbers; the same inputs give the same views.
 
 pub mod attention;
+pub mod database;
 pub mod facts;
 pub mod failures;
 pub mod flow;
 mod known;
 pub mod latest;
 pub mod observed;
-pub mod own_database;
 pub mod progress;
 mod readings;
 pub mod views;

@@ -1,7 +1,7 @@
-//! What a job's events say of it.
+//! What a job's events say about it.
 //!
-//! Invariant: the projection is the same in whichever order the events come and however often each comes: every field is a
-//! maximum or a [`Latest`].
+//! Invariant: the projection depends neither on the order of the events nor on repetitions: every field is a maximum or a
+//! [`Latest`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,60 +13,56 @@ use uuid::Uuid;
 use super::failures::Failures;
 use super::latest::{Latest, Moment, moment};
 
-mod tellers;
+mod reporters;
 
-pub use tellers::Teller;
-use tellers::{Said, Tellers};
+pub use reporters::Reporter;
+use reporters::{Reporters, Said};
 
-/// Segments kept of one job; more are counted by the job store only.
+/// Segments kept of one job; beyond that only the job store counts them.
 const MAX_SEGMENTS: usize = 100_000;
 /// Attempts kept of one job.
 const MAX_ATTEMPTS: usize = 200;
 /// Samples of frames kept of one job.
 const MAX_SAMPLES: usize = 4096;
-/// How far back the rate looks.
+/// The rate is that of this last time.
 const RATE_WINDOW: Duration = Duration::from_secs(30);
 
 /// One segment, by its events.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SegmentProgress {
-    /// Who told of attempts at it.
-    tellers: Tellers,
+    reporters: Reporters,
     /// When an attempt last began.
     begun: Option<Moment>,
-    /// When one last ended well.
+    /// When an attempt last succeeded.
     ended: Option<Moment>,
-    /// Which did, and its frames.
-    done: Latest<(Teller, Option<u32>)>,
-    /// When the last attempt began.
+    /// Which attempt succeeded, and how many frames it converted.
+    done: Latest<(Reporter, Option<u32>)>,
     pub started_at: Option<Timestamp>,
-    /// When it was done.
     pub completed_at: Option<Timestamp>,
-    /// The last sign of life.
+    /// The time of the last event.
     pub last_seen_at: Option<Timestamp>,
     /// Frames in all.
     pub frames: Latest<u32>,
     /// Of the last failed attempt.
     pub error: Latest<Reported>,
-    /// Whether the stored segment is at fault, as the last failed attempt at it saw it; one that starts knows better.
+    /// Whether the last failed attempt blamed the stored segment. A new attempt resets it.
     damaged: Latest<bool>,
-    /// Attempts so far.
     pub attempts: u32,
     /// Attempts that failed since the last success.
     pub failures: Failures,
 }
 
 impl SegmentProgress {
-    /// True when somebody works on it, as far as is heard.
+    /// True when a worker reports work on it.
     pub fn is_started(&self) -> bool {
-        !self.is_done() && self.tellers.right().is_some_and(|word| word.is_at_work)
+        !self.is_done() && self.reporters.trusted().is_some_and(|report| report.is_at_work)
     }
 
-    /// Who works on it, or did last, and in which of its lives; of one that is done, who did it.
-    pub fn worker(&self) -> Option<&Teller> {
+    /// The worker that completed it, or else the one that works on it or did last.
+    pub fn worker(&self) -> Option<&Reporter> {
         match self.done.get() {
-            Some((teller, _)) if self.is_done() => Some(teller),
-            _ => self.tellers.right().map(|word| word.teller),
+            Some((reporter, _)) if self.is_done() => Some(reporter),
+            _ => self.reporters.trusted().map(|report| report.reporter),
         }
     }
 
@@ -74,16 +70,16 @@ impl SegmentProgress {
     pub fn frames_done(&self) -> Option<u32> {
         match self.done.get() {
             Some((_, frames)) if self.is_done() => *frames,
-            _ => self.tellers.right().and_then(|word| word.frames),
+            _ => self.reporters.trusted().and_then(|report| report.frames),
         }
     }
 
-    /// True when its last attempt failed because the stored segment is damaged: it has to be cut from the source again.
+    /// True when its last attempt failed because the stored segment is damaged: the source must be split again.
     pub fn is_damaged(&self) -> bool {
         !self.is_done() && self.damaged.get() == Some(&true)
     }
 
-    /// An attempt that lost its lease goes on telling for a while: only one that begins later undoes the end of another.
+    /// An attempt that lost its lease goes on reporting for a while, so only an attempt that began after a success undoes it.
     fn is_done(&self) -> bool {
         self.ended > self.begun
     }
@@ -107,33 +103,29 @@ impl From<&StepFailed> for Reported {
 /// One attempt at a stage.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Attempt {
-    /// When it began.
     pub started_at: Latest<()>,
-    /// When it ended, well or not.
+    /// When it succeeded or failed.
     pub ended_at: Latest<()>,
-    /// Who did it.
     pub worker: Latest<String>,
-    /// Why it failed.
     pub error: Latest<String>,
 }
 
-/// When, of which segment, by which life of a worker, how many frames.
+/// Time, segment, boot id of the worker, frames done.
 type Sample = (Timestamp, u32, Uuid, u32);
 
 /// A job, by its events.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct JobProgress {
-    /// Its segments.
     pub segments: BTreeMap<u32, SegmentProgress>,
-    /// Attempts at chunking and reassembly; those at inference stand with the segments.
+    /// Attempts at chunking and reassembly. Attempts at inference are kept with the segments.
     pub attempts: BTreeMap<(Stage, u32), Attempt>,
     /// Frames of the whole source.
     pub total_frames: Latest<u64>,
-    /// The last event's type, and its segment.
+    /// The last event's type and segment.
     pub last_event: Latest<String>,
-    /// When each kind of event that is no progress was last told.
-    pub told: BTreeMap<EventKind, Timestamp>,
-    /// The last event's time.
+    /// When each kind of event, progress events apart, was last reported.
+    pub reported: BTreeMap<EventKind, Timestamp>,
+    /// The time of the last event.
     pub last_activity_at: Option<Timestamp>,
     /// Most attempts at any step.
     pub most_attempts: u32,
@@ -152,8 +144,8 @@ impl JobProgress {
         self.last_activity_at = self.last_activity_at.max(Some(event.time));
         self.most_attempts = self.most_attempts.max(event.attempt.unwrap_or(0));
         if !event.kind().is_progress() {
-            let told = self.told.entry(event.kind()).or_insert(event.time);
-            *told = event.time.max(*told);
+            let reported = self.reported.entry(event.kind()).or_insert(event.time);
+            *reported = event.time.max(*reported);
         }
         let place = event.segment_index.map_or(String::new(), |index| format!(" {index}"));
         self.last_event.offer(at, format!("{}{place}", event.payload.name()));
@@ -173,13 +165,13 @@ impl JobProgress {
                 segment.begun = segment.begun.max(Some(at));
                 segment.damaged.offer(at, false);
                 segment.frames.offer_known(at, small(begun.frames));
-                segment.tellers.tell(event, Said::Begun, Some(0));
+                segment.reporters.add(event, Said::Begun, Some(0));
                 Some(0)
             }),
             SegmentProgress(progress) => self.segment(event, |segment| {
                 let done = small(progress.frames_done);
                 segment.frames.offer_known(at, small(progress.frames));
-                segment.tellers.tell(event, Said::Working, done);
+                segment.reporters.add(event, Said::Working, done);
                 done
             }),
             SegmentCompleted(completed) => self.segment(event, |segment| {
@@ -195,7 +187,7 @@ impl JobProgress {
                 segment.error.offer(at, failed.into());
                 segment.damaged.offer(at, failed.is_damaged == Some(true));
                 segment.failures.failed(event, failed);
-                segment.tellers.tell(event, Said::Failed, None);
+                segment.reporters.add(event, Said::Failed, None);
                 None
             }),
             LeaseExtended(_) | LeaseLost(_) => self.segment(event, |_| None),
@@ -213,17 +205,17 @@ impl JobProgress {
         }
     }
 
-    /// Frames a second over the last half minute; none when nothing was converted in it.
+    /// Frames a second over the last half minute; none when nothing was converted.
     pub fn frames_per_second(&self, now: Timestamp) -> Option<f32> {
         let from = now.minus(RATE_WINDOW);
         let mut before: BTreeMap<(u32, Uuid), u32> = BTreeMap::new();
         let (mut frames, mut first) = (0_u64, None);
         let samples = self.samples.range((from, 0, Uuid::nil(), 0)..);
-        // An encoder holds its first frames back, forty and more: until it gives some, nothing can be said of the pace.
+        // An encoder holds back its first frames, forty and more: until it yields some, the pace is unknown.
         for (time, segment, boot, done) in samples.skip_while(|(.., done)| *done == 0) {
             first.get_or_insert(*time);
             if let Some(earlier) = before.insert((*segment, *boot), *done) {
-                // An attempt that starts anew counts from its own start.
+                // A new attempt counts from its own start.
                 frames += u64::from(done.saturating_sub(earlier));
             }
         }
@@ -285,7 +277,7 @@ impl JobProgress {
     }
 }
 
-/// A segment's number of frames; one that does not fit is none that a segment can have.
+/// A segment's number of frames; a number that does not fit is no valid count.
 fn small(frames: Option<u64>) -> Option<u32> {
     u32::try_from(frames?).ok()
 }

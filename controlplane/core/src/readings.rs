@@ -1,4 +1,4 @@
-//! Taking in what the collectors read, and how their reading went.
+//! Takes in what the collectors read, and how their readings went.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use super::flow::Flow;
 use super::known::{Fault, SeenDead};
 use stereospot_domain::Collector;
 
-/// Numbers of a queue that can't be read are shown for so long.
+/// The counts of a queue that can't be read are shown for this long.
 const NUMBERS_LAST: Duration = Duration::from_secs(60);
 
 impl World {
-    /// Takes in a queue's numbers; true when they differ from the last.
+    /// Takes in a queue's counts and settings; true when they differ from the last.
     pub fn set_queue(&mut self, name: QueueName, stats: Stats, settings: Settings, at: Timestamp) -> bool {
         self.queue_faults.remove(&name);
         let flow = self.queues.entry(name).or_insert_with(|| Flow::new(name));
@@ -28,8 +28,8 @@ impl World {
         is_changed
     }
 
-    /// A queue could not be read. Where that will last (it is gone, or not for us), or has lasted, its old numbers are no longer
-    /// shown or used: nothing must rest on them. True when they were known until now.
+    /// Takes in that a queue could not be read. If that will last (it is gone, or access is denied) or has lasted, its old counts are
+    /// forgotten, so that nothing rests on them. True when there were any.
     pub fn queue_failed(&mut self, name: QueueName, code: ErrorCode, error: &str, at: Timestamp) -> bool {
         let since = self.queue_faults.get(&name).map_or(at, |fault| fault.since);
         let is_missing = code == ErrorCode::NotFound;
@@ -43,7 +43,7 @@ impl World {
         is_news
     }
 
-    /// Takes in the services, read at a time; true when something of them is new.
+    /// Takes in the services, read at this time; true when anything but the time is new.
     pub fn set_services(&mut self, services: Vec<ServiceView>, at: Timestamp) -> bool {
         let timeless = |services: &[ServiceView]| -> Vec<ServiceView> {
             services.iter().map(|one| ServiceView { observed_at: Timestamp(0), ..one.clone() }).collect()
@@ -58,7 +58,7 @@ impl World {
         is_changed
     }
 
-    /// Takes in what lies on a dead-letter queue; true when it is other than before.
+    /// Takes in the messages on a dead-letter queue; true when they are not the same as before.
     pub fn set_dead(&mut self, name: QueueName, messages: &[Peeked], at: Timestamp) -> bool {
         let before = self.dead.remove(&name).unwrap_or_default();
         let mut seen: Vec<SeenDead> = messages
@@ -71,7 +71,8 @@ impl World {
                 }),
             })
             .collect();
-        // A look takes the messages for a moment. What could not be given back, or is in somebody's hand, is not seen, but counted.
+        // A look leases the messages for a moment. Messages that others hold, or that could not be released, are counted but not
+        // seen: keep the earlier ones up to that number.
         let counted = self.queues.get(&name).and_then(Flow::stats).map_or(0, |(stats, _)| super::flow::total(stats));
         let unseen = usize::try_from(counted).unwrap_or(usize::MAX).saturating_sub(seen.len());
         let is_gone = |one: &&SeenDead| !messages.iter().any(|message| message.id == one.message_id);
@@ -100,7 +101,7 @@ impl World {
             view.last_success_at = Some(at);
             view.interval_secs = interval_secs;
         } else {
-            // That it runs less often while nothing is there to be read makes its last success no younger.
+            // Running less often, because there is nothing to read, does not make its last success any younger.
             view.interval_secs = view.interval_secs.min(interval_secs);
         }
         self.first_ran.entry(name).or_insert(at);
@@ -108,7 +109,7 @@ impl World {
         self.dirty.collectors.insert(name);
     }
 
-    /// Takes in what a collector could not read, and why, while the rest went well; `now` is the time of the report.
+    /// Takes in what a collector could not read, and why, while the rest succeeded.
     pub fn collector_lacks(&mut self, name: Collector, lacks: Option<String>, now: Timestamp) {
         let Some(view) = self.collectors.get_mut(&name) else { return };
         view.lacks = lacks;

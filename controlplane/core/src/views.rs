@@ -1,4 +1,4 @@
-//! What is known, in the shape in which it is shown.
+//! The state in the form in which it is shown.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use stereospot_domain::trigger::{self, Decision, Why};
 use stereospot_domain::{Job, JobId, JobStatus, QueueName, QueueRole, Stage, Timestamp};
 
 use super::World;
+use super::known::Entry;
 use super::progress::JobProgress;
-use super::world::Entry;
 
 impl World {
-    /// One job in a list.
+    /// One job as shown in a list.
     pub fn job_view(&self, job_id: JobId, now: Timestamp) -> Option<JobView> {
         let entry = self.jobs.get(&job_id)?;
         let job = &entry.job;
@@ -42,7 +42,7 @@ impl World {
         })
     }
 
-    /// One job in full. `progress` stands in for that of a settled job, which isn't kept.
+    /// One job in full. `progress` is used where the job's own is not in memory.
     pub fn job_detail(
         &self,
         job_id: JobId,
@@ -73,13 +73,13 @@ impl World {
         })
     }
 
-    /// False where a dead-letter queue on which messages about segments may lie can't be read, or not all of it was looked at.
+    /// False where a dead-letter queue for messages about segments can't be read, or not all of it was looked at.
     fn sees_all_dead_segments(&self) -> bool {
         let of_segments = [QueueRole::Inference, QueueRole::OutputEvents, QueueRole::JobStatusEvents];
         of_segments.iter().all(|role| self.has_more_dead_letters(*role) == Some(false))
     }
 
-    /// What each segment of a job is doing; empty before their number is known.
+    /// The state of each segment of a job; empty before their number is known.
     pub fn segment_states(&self, job_id: JobId) -> Vec<SegmentState> {
         self.jobs.get(&job_id).map(|entry| self.states(entry)).unwrap_or_default()
     }
@@ -97,9 +97,9 @@ impl World {
         let state_of = |index: u32| {
             let is_recorded =
                 entry.truth.completed.as_ref().is_some_and(|done| done.value.binary_search(&index).is_ok());
-            let was_told = progress.segments.get(&index).is_some_and(|segment| segment.completed_at.is_some());
+            let was_reported = progress.segments.get(&index).is_some_and(|segment| segment.completed_at.is_some());
             let is_unread = entry.truth.completed.is_none();
-            if is_recorded || is_over || (is_unread && was_told) {
+            if is_recorded || is_over || (is_unread && was_reported) {
                 SegmentState::Done
             } else if dead.contains(&index) {
                 SegmentState::DeadLettered
@@ -131,7 +131,7 @@ impl World {
                     started_at: segment.and_then(|segment| segment.started_at),
                     completed_at: segment.and_then(|segment| segment.completed_at),
                     last_seen_at: segment.and_then(|segment| segment.last_seen_at),
-                    // What went wrong before it was done is history, and stands with the events.
+                    // An error before the success is history: the events show it.
                     error: segment
                         .filter(|_| state != SegmentState::Done)
                         .and_then(|segment| Some(segment.error.get()?.error.clone())),
@@ -164,7 +164,7 @@ impl World {
         (ids.into_iter().map(|(_, id)| id).collect(), next)
     }
 
-    /// One queue.
+    /// One queue as shown.
     pub fn queue_view(&mut self, name: QueueName, now: Timestamp) -> Option<QueueView> {
         let is_served = name.role.served_by().is_some() && !name.is_dead_letter;
         let consumers = is_served.then(|| self.consumers(name, now));
@@ -176,13 +176,13 @@ impl World {
         QueueName::all().filter_map(|name| self.queue_view(name, now)).collect()
     }
 
-    /// Every worker.
+    /// All workers as shown.
     pub fn worker_views(&self, now: Timestamp) -> Vec<WorkerView> {
         let heard_until = self.heard_until(now);
         self.workers.iter().filter_map(|(name, worker)| worker.view(name, heard_until)).collect()
     }
 
-    /// Workers heard of lately that take messages off a queue.
+    /// Workers that reported lately and consume a queue.
     pub fn consumers(&self, name: QueueName, now: Timestamp) -> u32 {
         let Some(stage) = name.role.served_by().filter(|_| !name.is_dead_letter) else { return 0 };
         let heard_until = self.heard_until(now);
@@ -190,25 +190,26 @@ impl World {
     }
 }
 
-/// Segments done; share of the work done; frames left, where they are known.
+/// Segments done; share of the work done; frames left, where known.
 fn done_and_left(entry: &Entry) -> (u32, Option<f32>, Option<u64>) {
     let job = &entry.job;
     let total = job.total_segments;
-    let told = entry.progress.as_ref();
+    let progress = entry.progress.as_ref();
     let done = match &entry.truth.completed {
         Some(completed) => completed.value.len() as u32,
         None if job.status == JobStatus::Completed => total.unwrap_or(0),
-        None => told.map_or(0, |told| told.segments.values().filter(|one| one.completed_at.is_some()).count() as u32),
+        None => progress
+            .map_or(0, |progress| progress.segments.values().filter(|one| one.completed_at.is_some()).count() as u32),
     };
     if job.status == JobStatus::Completed {
         return (done, Some(1.0), None);
     }
-    let frames = told.and_then(|told| told.total_frames.get().copied()).filter(|frames| *frames > 0);
+    let frames = progress.and_then(|progress| progress.total_frames.get().copied()).filter(|frames| *frames > 0);
     let by_segments = total.filter(|total| *total > 0).map(|total| (done as f32 / total as f32).min(1.0));
-    let (Some(frames), Some(told)) = (frames, told) else { return (done, by_segments, None) };
+    let (Some(frames), Some(progress)) = (frames, progress) else { return (done, by_segments, None) };
     let is_done =
         |index: &u32| entry.truth.completed.as_ref().is_some_and(|done| done.value.binary_search(index).is_ok());
-    let converted: u64 = told
+    let converted: u64 = progress
         .segments
         .iter()
         .map(|(index, segment)| {
@@ -218,27 +219,27 @@ fn done_and_left(entry: &Entry) -> (u32, Option<f32>, Option<u64>) {
         })
         .sum();
     let share = (converted as f32 / frames as f32).clamp(0.0, 1.0);
-    // Completions that no event told of (another control plane's time) count too.
+    // Completions without an event, from the time of another control plane, count too.
     (done, Some(share.max(by_segments.unwrap_or(0.0))), Some(frames.saturating_sub(converted)))
 }
 
 fn timeline(entry: &Entry) -> Vec<TimelineEntry> {
     let Some(progress) = &entry.progress else { return Vec::new() };
-    // When a job is over, nothing of it runs, whether or not its attempts told of their end.
+    // When a job has ended, none of its attempts runs, even those that never reported their end.
     let over_at = entry.job.completed_at.or(progress.last_activity_at).filter(|_| entry.job.status.is_final());
     let mut entries: Vec<TimelineEntry> = progress
         .attempts
         .iter()
-        .filter_map(|((stage, attempt), told)| {
-            let ended_at = told.ended_at.time();
-            let started_at = told.started_at.time().or(ended_at)?;
+        .filter_map(|((stage, number), attempt)| {
+            let ended_at = attempt.ended_at.time();
+            let started_at = attempt.started_at.time().or(ended_at)?;
             Some(TimelineEntry {
                 stage: *stage,
-                attempt: *attempt,
+                attempt: *number,
                 started_at,
                 ended_at: ended_at.or(over_at.map(|at| at.max(started_at))),
-                worker: told.worker.get().cloned(),
-                error: told.error.get().cloned(),
+                worker: attempt.worker.get().cloned(),
+                error: attempt.error.get().cloned(),
             })
         })
         .collect();
@@ -269,16 +270,16 @@ fn timeline(entry: &Entry) -> Vec<TimelineEntry> {
     entries
 }
 
-/// Times that a trigger by an operator waits for.
+/// How long an operator's trigger waits for messages and workers that may be on their way.
 #[derive(Debug, Clone, Copy)]
 pub struct Waits {
-    /// A reassembly message that was sent may be under way for so long.
+    /// A reassembly message may be on its way for this long.
     pub resend_after: Duration,
-    /// A lock's holder that gave no lease may work for so long.
+    /// The holder of a lock without a lease may work for this long.
     pub holder_presumed: Duration,
 }
 
-/// Why a lock without a lease is left to its holder, and until when: two joins would write the same result.
+/// Says why a lock without a lease is left to its holder, and until when: two workers would write the same result.
 pub fn presumed_at_work(started: Timestamp, presumed: Duration, now: Timestamp) -> String {
     let (since, left) = (now.since(started), started.plus(presumed).since(now));
     format!(
@@ -288,7 +289,7 @@ pub fn presumed_at_work(started: Timestamp, presumed: Duration, now: Timestamp) 
     )
 }
 
-/// Whether reassembly can be triggered now, and why not or what it would do.
+/// Whether an operator can trigger the reassembly now, and what that would do or why not.
 pub fn trigger_note(entry: &Entry, waits: Waits, now: Timestamp) -> (bool, String) {
     let completed = entry.truth.completed.as_ref().map_or(&[][..], |done| &done.value);
     let facts = trigger::Facts {
@@ -300,7 +301,7 @@ pub fn trigger_note(entry: &Entry, waits: Waits, now: Timestamp) -> (bool, Strin
     explain(&facts, completed, waits, now)
 }
 
-/// Whether a job with these facts can be triggered by an operator, and why not or what it would do.
+/// Whether an operator can trigger a job with these facts, and what that would do or why not.
 pub fn explain(facts: &trigger::Facts, completed: &[u32], waits: Waits, now: Timestamp) -> (bool, String) {
     let job = &facts.job;
     if job.status == JobStatus::Failed {

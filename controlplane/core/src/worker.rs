@@ -1,7 +1,7 @@
-//! What a worker's events say of it.
+//! What a worker's events say about it.
 //!
-//! Invariant: as for jobs, neither the order nor the repetition of events matters; what must be counted is counted by the
-//! store, where each event counts once.
+//! Invariant: as for jobs, neither the order nor the repetition of events matters. Counting is the store's task, where each event
+//! counts once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,26 +12,26 @@ use uuid::Uuid;
 
 use super::latest::{Latest, moment};
 
-/// A worker that was not heard of for so long is called silent.
+/// A worker without events for this long is silent.
 pub const SILENT_AFTER: Duration = Duration::from_secs(30);
-/// A worker that was not heard of for so long is shown no more.
+/// A worker without events for this long is no longer shown.
 pub const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
-/// Lives kept of one worker: late events of an earlier one must not pass for the present one's.
+/// Boots kept of one worker, so that late events of an earlier one are not taken for the current one's.
 const MAX_BOOTS: usize = 4;
 
-/// What is counted of one life of a source.
+/// What the store counted of one boot of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BootCount {
-    /// Steps that ended well.
+    /// Steps that succeeded.
     pub done: u64,
     /// Steps that failed.
     pub failed: u64,
-    /// Events that never came, by the gaps in their numbers from the first one seen. Each life begins with `worker.started`, which no
-    /// sender drops: a first number above 1 was told to an earlier memory of this process, and what came before it is not lost.
+    /// Events that never came, by the gaps in their numbers. It counts from the first one received: a boot's first event is never
+    /// dropped, so where it is missing, an earlier control-plane database received the beginning.
     pub lost: u64,
 }
 
-/// One life of a worker.
+/// One boot of a worker: the time from a start of its process to the end.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Boot {
     last_event_at: Timestamp,
@@ -39,14 +39,14 @@ struct Boot {
     version: Latest<String>,
     provider: Latest<String>,
     stage: Latest<Option<Stage>>,
-    /// True: at work, by its own word.
+    /// True when its last heartbeat reported work.
     busy: Latest<bool>,
     spooled: Latest<u64>,
     /// Draining or stopped.
     ending: Latest<WorkerState>,
-    /// Why it stopped by itself.
+    /// Why it stopped, if it did so without being asked to.
     error: Latest<String>,
-    /// What it works on; none once that is done or failed.
+    /// What it works on; none once that has succeeded or failed.
     work: Latest<Option<(JobId, Option<u32>)>>,
     rate: Latest<f32>,
     segment_started: Latest<(JobId, u32)>,
@@ -62,7 +62,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Takes in one event of this worker, received at a time by our clock.
+    /// Takes in one event of this worker. `received_at` is by our clock.
     pub fn apply(&mut self, event: &Event, received_at: Timestamp) {
         self.heard_at = self.heard_at.max(received_at);
         let boot = self.boots.entry(event.boot).or_default();
@@ -73,44 +73,44 @@ impl Worker {
         }
     }
 
-    /// What the store counted of one life.
+    /// Takes in the store's counts of one boot.
     pub fn set_count(&mut self, boot: Uuid, count: BootCount) {
         if let Some(boot) = self.boots.get_mut(&boot) {
             boot.count = count;
         }
     }
 
-    /// When it was last heard of, by our clock.
+    /// When its last event was received, by our clock.
     pub fn heard_at(&self) -> Timestamp {
         self.heard_at
     }
 
-    /// True when it has gone silent, or is heard of again, since the last call.
+    /// True when it has become silent since the last call, or stopped being so.
     pub fn turns_silent(&mut self, now: Timestamp) -> bool {
         let is_silent = now.since(self.heard_at) >= SILENT_AFTER;
         std::mem::replace(&mut self.is_silent, is_silent) != is_silent
     }
 
-    /// True when it surely doesn't work on what it said it worked on in a life: that life is over.
+    /// True when the worker has surely dropped the work of this boot: it has stopped or restarted since.
     pub fn has_left(&self, boot: Uuid) -> bool {
         let Some((current, state)) = self.current() else { return false };
         current != boot || state.ending.get() == Some(&WorkerState::Stopped)
     }
 
-    /// True when it takes work of a stage now.
+    /// True when it takes work of this stage now.
     pub fn serves(&self, stage: Stage, now: Timestamp) -> bool {
         let Some((_, boot)) = self.current() else { return false };
         let serves = boot.stage.get().is_some_and(|own| own.is_none_or(|own| own == stage));
         serves && boot.ending.get().is_none() && now.since(self.heard_at) < SILENT_AFTER
     }
 
-    /// True when it tells of what is done at a stage; `None` is any.
-    pub fn tells_of(&self, stage: Option<Stage>) -> bool {
+    /// True when it reports on this stage; `None` is any stage.
+    pub fn reports_on(&self, stage: Option<Stage>) -> bool {
         let own = self.current().and_then(|(_, boot)| boot.stage.get().copied());
         stage.is_none() || own.is_some_and(|own| own.is_none() || own == stage)
     }
 
-    /// As shown.
+    /// The worker as shown on screens.
     pub fn view(&self, name: &str, now: Timestamp) -> Option<WorkerView> {
         let (_, boot) = self.current()?;
         let work = boot.work.get().copied().flatten();
@@ -211,7 +211,7 @@ impl Boot {
         if self.stage.get().is_none()
             && let Some(stage) = event.stage
         {
-            // The start was not heard: what it does tells its stage.
+            // Its start was missed: infer the stage from its work.
             self.stage.offer((Timestamp(i64::MIN), Uuid::nil()), Some(stage));
         }
     }

@@ -1,4 +1,4 @@
-//! All that is known at this moment, and which parts of it changed since they were last shown.
+//! The whole state, and which parts of it have changed since they were last shown.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,30 +9,28 @@ use stereospot_domain::diagnosis::Fact;
 use stereospot_domain::{Event, EventKind, Job, JobId, JobStatus, QueueName, QueueRole, Stage, Timestamp};
 use uuid::Uuid;
 
-use super::attention::Outage;
 use super::flow::Flow;
-pub use super::known::{Dirty, Entry, Fault, Polling, Seen, SeenDead, Truth};
-use super::observed::Untold;
-use super::own_database::Deafness;
+use super::known::WriteOutage;
+pub use super::known::{Dirty, Entry, Fault, Outage, Polling, Seen, SeenDead, Truth};
 use super::progress::JobProgress;
 use super::worker::{BootCount, FORGOTTEN_AFTER, Worker};
 use stereospot_domain::Collector;
 
-/// A list of rows is read page by page, within a budget.
+/// Longest time that reading a list of rows may take: it is read page by page, within a budget.
 const LONGEST_READING: Duration = Duration::from_secs(3600);
-/// Workers that are remembered.
+/// Most workers that are kept.
 const MAX_WORKERS: usize = 2_000;
-/// Sources of events that are this process itself.
+/// The source of this process's own events, alone or followed by `/` and a part's name.
 pub const OWN_SOURCE: &str = "controlplane";
-/// Source of events that were made of what was seen; with `/` and a log's name for those that its lines told.
+/// The source of inferred events; followed by `/` and a log's name for those derived from its lines.
 pub const OBSERVED_SOURCE: &str = "observed";
 
-/// Everything known.
+/// The state of the deployment, as far as it is known.
 #[derive(Debug)]
 pub struct World {
     pub jobs: HashMap<JobId, Entry>,
     pub order: BTreeSet<(Reverse<Timestamp>, JobId)>,
-    /// Jobs that are not at their end: with 100,000 that are, these few must not be searched for.
+    /// Unfinished jobs, kept apart so that no one has to search them among 100,000 others.
     open: BTreeSet<JobId>,
     /// Jobs with findings.
     pub flagged: BTreeSet<JobId>,
@@ -41,41 +39,40 @@ pub struct World {
     pub dead: BTreeMap<QueueName, Vec<SeenDead>>,
     /// Queues that can't be read now.
     pub queue_faults: BTreeMap<QueueName, Fault>,
-    /// True while lost jobs are repaired by this process itself, and not only shown.
+    /// True when this process repairs lost jobs automatically.
     pub reconciles: bool,
-    /// The platform's services, by name.
     pub services: Vec<ServiceView>,
-    /// Since when a service has no running task.
+    /// Services without a running task, and since when.
     pub(super) without_tasks: BTreeMap<String, Timestamp>,
-    /// That the budget of calls holds readings back so much that it should be told.
+    /// Set when the call budget holds readings back so much that an operator should know.
     pub polling: Option<Polling>,
-    /// That it holds any back.
+    /// True when the call budget holds back any reading.
     pub is_held_back: bool,
-    /// Jobs of which something is untold.
-    pub(super) with_untold: BTreeSet<JobId>,
+    /// Jobs with inferred events that no one has reported yet.
+    pub(super) with_unreported: BTreeSet<JobId>,
     pub collectors: BTreeMap<Collector, CollectorView>,
-    /// When each collector was first heard of.
+    /// When each collector first ran.
     pub(super) first_ran: BTreeMap<Collector, Timestamp>,
-    /// Since when a collector can't read all that it has to.
+    /// Collectors that can't read everything, and since when.
     pub(super) lacking_since: BTreeMap<Collector, Timestamp>,
-    /// That neither queues nor rows answer.
+    /// Set while neither queues nor rows answer.
     pub outage: Option<Outage>,
-    /// When nothing could be heard of workers, because it could not be kept.
-    pub(super) deafness: Option<Deafness>,
-    /// Since when this machine's clock is wrong, and what is to be said of it.
+    /// The last time in which events could not be written.
+    pub(super) write_outage: Option<WriteOutage>,
+    /// Since when this machine's clock is wrong, and by how much, as a sentence.
     pub wrong_clock: Option<(Timestamp, String)>,
-    /// Since when the wall clock is how far ahead, in milliseconds, of the time that all here goes by.
+    /// How far the wall clock is ahead of the time used here, in milliseconds, and since when.
     pub(crate) clock_jump: Option<(Timestamp, i64)>,
-    /// That no write is taken, so that none is to be proposed.
+    /// True when writes are refused, so that none is proposed.
     pub is_read_only: bool,
     pub attention: Vec<Attention>,
     pub dirty: Dirty,
-    /// Jobs that were seen to end since this was last taken: how, and how long after their submission.
+    /// Jobs that ended since this was last taken: how, and how long after their creation.
     pub ended: Vec<(JobStatus, Duration)>,
 }
 
 impl World {
-    /// Knows the queues' names and nothing else.
+    /// Starts with the names of the queues and nothing else.
     pub fn new(queues: impl IntoIterator<Item = QueueName>) -> Self {
         Self {
             jobs: HashMap::new(),
@@ -91,12 +88,12 @@ impl World {
             without_tasks: BTreeMap::new(),
             polling: None,
             is_held_back: false,
-            with_untold: BTreeSet::new(),
+            with_unreported: BTreeSet::new(),
             collectors: BTreeMap::new(),
             first_ran: BTreeMap::new(),
             lacking_since: BTreeMap::new(),
             outage: None,
-            deafness: None,
+            write_outage: None,
             wrong_clock: None,
             clock_jump: None,
             is_read_only: false,
@@ -106,7 +103,7 @@ impl World {
         }
     }
 
-    /// Takes in an event that has just been made durable.
+    /// Takes in an event that was just committed.
     pub fn apply(&mut self, event: &Event, received_at: Timestamp) {
         self.apply_to_worker(event, received_at);
         self.apply_to_job(event);
@@ -120,14 +117,14 @@ impl World {
             | ReassemblyStarted | ReassemblyFailed | WorkerStarted | WorkerHeartbeat | WorkerDraining
             | WorkerStopped | SpoolDropped | Unknown => return,
         };
-        // At the first sight of a deployment much is told that happened long ago: it is no part of the present rate.
+        // At the start, events are inferred that happened long ago: they are no part of the current rate.
         let is_history = is_observed(&event.source) && received_at.since(event.time) > HISTORY_AFTER;
         if let Some(flow) = self.queues.get_mut(&QueueName::main(stage.queue())).filter(|_| !is_history) {
             flow.step_done(received_at);
         }
     }
 
-    /// The part of [`World::apply`] that concerns its sender.
+    /// Applies an event to its sender only.
     pub fn apply_to_worker(&mut self, event: &Event, received_at: Timestamp) {
         if is_own(&event.source) {
             return;
@@ -140,10 +137,10 @@ impl World {
         self.dirty.workers.insert(event.source.clone());
     }
 
-    /// The part of [`World::apply`] that concerns its job.
+    /// Applies an event to its job only.
     pub fn apply_to_job(&mut self, event: &Event) {
         let Some(job_id) = event.job_id else { return };
-        // The events of a job whose row isn't known yet, or whose events aren't loaded, are read from the store in time.
+        // Where the row is unknown or the events aren't loaded, this event is read later, from the store.
         if let Some(entry) = self.jobs.get_mut(&job_id) {
             if let Some(progress) = &mut entry.progress {
                 progress.apply(event);
@@ -152,14 +149,14 @@ impl World {
         }
     }
 
-    /// Takes in what the store counted of one life of a source.
+    /// Takes in the store's counts of one boot of a source.
     pub fn set_count(&mut self, source: &str, boot: Uuid, count: BootCount) {
         if let Some(worker) = self.workers.get_mut(source) {
             worker.set_count(boot, count);
         }
     }
 
-    /// Takes in a job's row, read at a time.
+    /// Takes in a job's row, read at this time.
     pub fn set_job(&mut self, job: Job, at: Timestamp) -> Seen {
         let job_id = job.job_id;
         let Some(entry) = self.jobs.get_mut(&job_id) else {
@@ -167,18 +164,7 @@ impl World {
                 self.open.insert(job_id);
             }
             self.order.insert((Reverse(job.created_at), job_id));
-            let entry = Entry {
-                job,
-                observed_at: at,
-                touched_at: Timestamp(0),
-                progress: None,
-                truth: Truth::default(),
-                findings: Vec::new(),
-                unmended: None,
-                shown: None,
-                untold: Untold::new(),
-            };
-            self.jobs.insert(job_id, entry);
+            self.jobs.insert(job_id, Entry::new(job, at));
             self.dirty.jobs.insert(job_id);
             return Seen::New;
         };
@@ -204,7 +190,9 @@ impl World {
             entry.touched_at = at;
             self.dirty.jobs.insert(job_id);
             return Seen::Changed;
-        } else if !entry.job.status.is_final() && entry.shown.is_none_or(|(_, shown)| at.since(shown) >= SHOW_AGAIN) {
+        } else if !entry.job.status.is_final()
+            && entry.shown.as_ref().is_none_or(|(_, shown_at)| at.since(*shown_at) >= SHOW_AGAIN)
+        {
             self.dirty.jobs.insert(job_id);
         }
         Seen::Same
@@ -217,18 +205,18 @@ impl World {
         }
         self.open.remove(&job_id);
         self.flagged.remove(&job_id);
-        self.with_untold.remove(&job_id);
+        self.with_unreported.remove(&job_id);
     }
 
-    /// Begins to project a job's events: from now on none is missed, while the earlier ones are read from the store. False
-    /// when that was begun before, or there is no such job.
+    /// Starts to project a job's events: none is missed from now on, while the earlier ones are read from the store. False when
+    /// it was started before, or there is no such job.
     pub fn begin_progress(&mut self, job_id: JobId) -> bool {
         let Some(entry) = self.jobs.get_mut(&job_id).filter(|entry| entry.progress.is_none()) else { return false };
         entry.progress = Some(JobProgress::default());
         true
     }
 
-    /// The earlier events of a job, or none when they can't be read: then the projection is begun again later.
+    /// Takes in the earlier events of a job. `None`: they can't be read, and the projection starts over later.
     pub fn join_progress(&mut self, job_id: JobId, history: Option<&[Event]>) {
         let Some(entry) = self.jobs.get_mut(&job_id) else { return };
         match (history, &mut entry.progress) {
@@ -239,7 +227,7 @@ impl World {
         self.dirty.jobs.insert(job_id);
     }
 
-    /// Changes what was read of a job; true when it is another than before.
+    /// Changes what was read of a job; true when that makes a difference beyond times of reading.
     pub fn set_truth(&mut self, job_id: JobId, change: impl FnOnce(&mut Truth)) -> bool {
         let Some(entry) = self.jobs.get_mut(&job_id) else { return false };
         let before = entry.truth.clone();
@@ -251,14 +239,14 @@ impl World {
         is_changed
     }
 
-    /// Something is going on with the job that no event tells: an upload, a repair.
+    /// Notes activity of the job that no event reports: an upload, a repair.
     pub fn touch(&mut self, job_id: JobId, at: Timestamp) {
         if let Some(entry) = self.jobs.get_mut(&job_id) {
             entry.touched_at = entry.touched_at.max(at);
         }
     }
 
-    /// Forgets workers that ended long ago.
+    /// Forgets workers without events for a long time.
     pub fn forget_workers(&mut self, now: Timestamp) {
         self.workers.retain(|_, worker| now.since(worker.heard_at()) < FORGOTTEN_AFTER);
     }
@@ -273,21 +261,21 @@ impl World {
         }
     }
 
-    /// Forgets the events' projection of jobs that ended a day ago: the store has it.
+    /// Frees the memory of jobs that ended a day ago: the store has their events, and they rarely change.
     pub fn forget_progress(&mut self, now: Timestamp) {
         for entry in self.jobs.values_mut() {
             if entry.job.status.is_final() && now.since(entry.last_activity_at()) > KEEP_PROGRESS {
-                entry.progress = None;
+                (entry.progress, entry.shown) = (None, None);
             }
         }
     }
 
-    /// Jobs that are not at their end.
+    /// The ids of all unfinished jobs.
     pub fn unfinished(&self) -> Vec<JobId> {
         self.open.iter().copied().collect()
     }
 
-    /// How many jobs stand so.
+    /// The number of jobs in each status.
     pub fn count_by_status(&self) -> BTreeMap<JobStatus, u64> {
         let mut counts: BTreeMap<JobStatus, u64> = JobStatus::ALL.iter().map(|status| (*status, 0)).collect();
         for entry in self.jobs.values() {
@@ -296,8 +284,8 @@ impl World {
         counts
     }
 
-    /// Messages, in whatever state, on the main queue of a role. Where numbers are approximate, an empty queue is one that has
-    /// been seen empty for longer than they lag: until then it is not known.
+    /// Messages on the main queue of a role, in any state. Where counts are approximate, a count of 0 is unknown until the queue was
+    /// seen empty for longer than counts lag.
     pub fn depth(&self, role: QueueRole) -> Option<Fact<u64>> {
         let name = QueueName::main(role);
         let flow = self.queues.get(&name)?;
@@ -309,19 +297,19 @@ impl World {
     }
 }
 
-/// How long the projection of an ended job's events is kept.
+/// How long the projection of an ended job's events is kept in memory.
 pub const KEEP_PROGRESS: Duration = Duration::from_secs(24 * 3600);
-/// An unchanged unfinished job is shown again after so long, so that its age stays true.
+/// An unchanged unfinished job is shown again after this long, so that its age stays true.
 pub const SHOW_AGAIN: Duration = Duration::from_secs(5);
 
-/// What was observed of a time before this is history.
+/// Inferred events older than this are history.
 const HISTORY_AFTER: Duration = Duration::from_secs(600);
-/// True for events that this process itself makes, those of others that it saw among them.
+/// True for sources of events that this process makes, inferred events included.
 pub fn is_own(source: &str) -> bool {
     is_observed(source) || is_named(source, OWN_SOURCE)
 }
 
-/// True for events that were made of what was seen.
+/// True for sources of inferred events.
 pub fn is_observed(source: &str) -> bool {
     is_named(source, OBSERVED_SOURCE)
 }

@@ -8,11 +8,12 @@ use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, Target};
 use stereospot_domain::{Job, JobId};
 use stereospot_ports::error::chain;
-use stereospot_ports::{Result, job_store, objects};
+use stereospot_ports::{Result, objects};
 
-use super::{attempted, mend, result};
+use super::draft::{attempted, result};
+use super::repair_steps;
 use crate::app::App;
-use crate::collect::details;
+use crate::truth;
 
 /// Objects looked for at once.
 const AT_ONCE: usize = 16;
@@ -29,7 +30,7 @@ pub(super) async fn items(
     for job_id in jobs {
         let Some(job) = app.backend.jobs.get(*job_id).await? else { continue };
         let Some(total) = job.total_segments else { continue };
-        let done = done(app, *job_id).await?;
+        let done = truth::converted(&app.backend, *job_id).await?;
         let open = (0..total).filter(|index| !done.contains(index) && !dead.contains(&(*job_id, *index)));
         let open: Vec<(u32, String)> = open
             .take(room.saturating_sub(items.len() + gone.len()))
@@ -43,7 +44,9 @@ pub(super) async fn items(
                     (&mut items, "send it again: its message was dropped when the job failed".to_owned())
                 } else {
                     if why.is_none() {
-                        why = Some(mend::why_not_split_again(&app.backend, &job, mend::Lost::Gone).await?);
+                        why = Some(
+                            repair_steps::why_not_split_again(&app.backend, &job, repair_steps::Lost::Gone).await?,
+                        );
                     }
                     let why = why.clone().flatten();
                     let why =
@@ -72,7 +75,7 @@ pub(super) async fn apply(app: &App, items: &[PlanItem]) -> Vec<ItemResult> {
                 for (target, index) in segments {
                     results.push(match done.contains(&index) {
                         true => result(target, Outcome::Skipped, "segment already complete"),
-                        false => attempted(target, mend::resend_segment(&app.backend, &job, index).await),
+                        false => attempted(target, repair_steps::resend_segment(&app.backend, &job, index).await),
                     });
                 }
             }
@@ -91,12 +94,5 @@ pub(super) async fn apply(app: &App, items: &[PlanItem]) -> Vec<ItemResult> {
 
 async fn state(app: &App, job_id: JobId) -> Result<Option<(Job, HashSet<u32>)>> {
     let Some(job) = app.backend.jobs.get(job_id).await? else { return Ok(None) };
-    Ok(Some((job, done(app, job_id).await?)))
-}
-
-/// Segments with a completion, and those whose completion alone is missing.
-async fn done(app: &App, job_id: JobId) -> Result<HashSet<u32>> {
-    let completions = job_store::all_completions(&*app.backend.jobs, job_id).await?;
-    let outputs = details::outputs(app, job_id).await?;
-    Ok(completions.iter().map(|completion| completion.segment_index).chain(outputs).collect())
+    Ok(Some((job, truth::converted(&app.backend, job_id).await?)))
 }

@@ -5,7 +5,7 @@ use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem, RefusalCode, 
 use stereospot_domain::{JobId, JobStatus};
 use stereospot_ports::job_store::{Transition, Transitioned};
 
-use super::{Draft, Error, attempted, refused, result};
+use super::draft::{Draft, Error, attempted, refused, result};
 use crate::app::App;
 use crate::ingest::Source;
 

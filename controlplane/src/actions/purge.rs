@@ -12,15 +12,16 @@ use stereospot_ports::ErrorCode;
 use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::Message;
 
+use super::draft::{self, Draft, Error, MAX_ITEMS, count_of, refused, result, results};
+use super::replay;
 use super::taking::Taking;
-use super::{Draft, Error, MAX_ITEMS, count_of, refused, replay, result, results};
 use crate::app::App;
 
 mod chosen;
 mod whole;
 
 pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) -> Result<Draft, Error> {
-    let queue = super::queue(app, name)?;
+    let queue = draft::queue(app, name)?;
     let stats = queue.stats().await?;
     let messages = match queue.peek(MAX_ITEMS).await {
         Ok(messages) => messages,
@@ -49,21 +50,8 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
             stats.in_flight, stats.delayed
         ));
     }
-    let needed = still_needed(app, name, &items);
-    // Only its message says where a source is that was not fetched yet.
-    let left_by = match (name.role, app.config.reconciles()) {
-        (QueueRole::Ingest, _) => Some("nothing else says where its source is"),
-        (_, false) => Some("the reconciler is off"),
-        (_, true) => None,
-    };
-    let after = match (needed.len(), left_by) {
-        (0, _) => String::new(),
-        (count, None) => format!("; {} asked for again by the reconciler", count_of(count, "job")),
-        (count, Some(_)) => format!("; {} stuck until repaired", count_of(count, "job")),
-    };
-    if !needed.is_empty() {
-        assumptions.push(needed_line(&needed, left_by));
-    }
+    let needed = Needed { jobs: still_needed(app, name, &items), left_by: left_by(app, name.role) };
+    assumptions.extend(needed.assumption());
     let count = count_of(items.len(), "message");
     let unseen = stats.ready.saturating_sub(items.len() as u64);
     let (scope, left) = match ids {
@@ -89,7 +77,8 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     Ok(Draft {
         scope,
         effect: format!(
-            "{left}{after}; copies are kept for {} hours and can be restored",
+            "{left}{}; copies are kept for {} hours and can be restored",
+            needed.effect(),
             crate::store::KEPT.as_secs() / 3600
         ),
         assumptions,
@@ -124,24 +113,58 @@ fn still_needed(app: &App, name: QueueName, items: &[PlanItem]) -> BTreeSet<JobI
     })
 }
 
-/// What happens to the jobs whose messages are removed, and their ids. `left_by`: why no automatic repair applies.
-fn needed_line(jobs: &BTreeSet<JobId>, left_by: Option<&str>) -> String {
-    /// Named one by one.
-    const NAMED: usize = 5;
-    let mut named = jobs.iter().take(NAMED).map(JobId::to_string).collect::<Vec<_>>().join(", ");
-    if jobs.len() > NAMED {
-        named.push_str(&format!(" and {} more", jobs.len() - NAMED));
+/// Unfinished jobs that need the removed messages to go on.
+struct Needed {
+    jobs: BTreeSet<JobId>,
+    /// Why no automatic repair applies; none when the reconciler asks for them again.
+    left_by: Option<&'static str>,
+}
+
+impl Needed {
+    /// What becomes of the jobs, as a part of the plan's effect.
+    fn effect(&self) -> String {
+        match (self.jobs.len(), self.left_by) {
+            (0, _) => String::new(),
+            (count, None) => format!("; {} asked for again by the reconciler", count_of(count, "job")),
+            (count, Some(_)) => format!("; {} stuck until repaired", count_of(count, "job")),
+        }
     }
-    let (count, s) = (count_of(jobs.len(), "unfinished job"), if jobs.len() == 1 { "s" } else { "" });
-    match left_by {
-        None => format!("{count} still need{s} what is removed: the reconciler (on) sends it again by itself: {named}"),
-        Some(why) => format!("{count} still need{s} what is removed and stay{s} stuck: {why}: {named}"),
+
+    /// What becomes of the jobs, and which they are; none when there are none.
+    fn assumption(&self) -> Option<String> {
+        /// Named one by one.
+        const NAMED: usize = 5;
+        let jobs = &self.jobs;
+        if jobs.is_empty() {
+            return None;
+        }
+        let mut named = jobs.iter().take(NAMED).map(JobId::to_string).collect::<Vec<_>>().join(", ");
+        if jobs.len() > NAMED {
+            named.push_str(&format!(" and {} more", jobs.len() - NAMED));
+        }
+        let (count, s) = (count_of(jobs.len(), "unfinished job"), if jobs.len() == 1 { "s" } else { "" });
+        Some(match self.left_by {
+            None => {
+                format!("{count} still need{s} what is removed: the reconciler (on) sends it again by itself: {named}")
+            }
+            Some(why) => format!("{count} still need{s} what is removed and stay{s} stuck: {why}: {named}"),
+        })
+    }
+}
+
+/// Why no automatic repair applies to jobs whose messages are removed.
+fn left_by(app: &App, role: QueueRole) -> Option<&'static str> {
+    match (role, app.config.reconciles()) {
+        // Only its message says where a source is that was not fetched yet.
+        (QueueRole::Ingest, _) => Some("nothing else says where its source is"),
+        (_, false) => Some("the reconciler is off"),
+        (_, true) => None,
     }
 }
 
 pub(super) async fn apply(app: &App, name: QueueName, plan: &Plan) -> Vec<ItemResult> {
     let is_chosen = matches!(plan.action, Action::Purge { message_ids: Some(_), .. });
-    let ended = match super::queue(app, name) {
+    let ended = match draft::queue(app, name) {
         Err(error) => results(&plan.items, Outcome::Failed, &error.to_string()),
         Ok(queue) if !plan.keeps_copies() => whole::apply(name, &**queue).await,
         Ok(queue) => {
@@ -205,7 +228,7 @@ async fn batch(
     taking: &mut Taking<'_>,
     taken: &[Message],
 ) -> Result<Vec<ItemResult>, Error> {
-    let queue = super::queue(app, name)?;
+    let queue = draft::queue(app, name)?;
     if let Err(error) = app.store.copy_messages(plan.id, name, taken, app.now()).await {
         taken.iter().for_each(|message| taking.keep(message));
         return Err(error.into());

@@ -4,9 +4,11 @@ use stereospot_domain::diagnosis::{Finding, FindingCode, Repair};
 use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, RefusalCode, Target};
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole};
 
-use super::{Draft, Error, attempted, mend, refused, replay, results};
+use super::draft::{self, Draft, Error, attempted, refused, results};
+use super::{repair_steps, replay};
 use crate::app::App;
 use crate::collect::details;
+use crate::truth;
 
 pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result<Draft, Error> {
     let (job, finding) = find(app, job_id, code).await?;
@@ -17,10 +19,6 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result
             refused: refused(RefusalCode::NotFound, format!("nothing of the kind `{code}` is found with this job now")),
             ..Draft::default()
         });
-    };
-    let of_segments = |segments: &[u32], what: &str| {
-        let item = |index: &u32| PlanItem::new(Target::Segment { job_id, index: *index }, what);
-        segments.iter().map(item).collect::<Vec<_>>()
     };
     let mut draft = Draft {
         scope: format!("{} (job {job_id})", finding.code.title()),
@@ -49,37 +47,45 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result
             draft.effect = "the source is split".into();
             draft.needs = Some(QueueRole::Chunking);
         }
-        Some(Repair::ResendSegments { segments }) => {
-            let gone = mend::gone(&app.backend, &job, segments).await?;
-            let there: Vec<u32> = segments.iter().copied().filter(|index| !gone.contains(index)).collect();
-            draft.items = of_segments(&there, "send its notification again");
-            draft.effect = "the segments are converted".into();
-            draft.needs = Some(QueueRole::Inference);
-            if !gone.is_empty() {
-                match mend::why_not_split_again(&app.backend, &job, mend::Lost::Gone).await? {
-                    None => {
-                        draft.items.extend(of_segments(&gone, "its segment is gone: split the source again"));
-                        draft.effect = "the source is split again as it was, and the segments are converted".into();
-                        draft.needs = Some(QueueRole::Chunking);
-                    }
-                    Some(why) if there.is_empty() => draft.refused = refused(RefusalCode::SourceGone, why),
-                    Some(why) => draft.skips = of_segments(&gone, &why),
-                }
-            }
-        }
+        Some(Repair::ResendSegments { segments }) => resend_segments(app, &job, segments, &mut draft).await?,
         Some(Repair::PutCompletions { segments }) => {
             let what = match app.backend.queue(QueueRole::JobStatusEvents) {
                 Ok(_) => "send the notice of its output to the job-worker again",
                 Err(_) => "record its completion",
             };
-            draft.items = of_segments(segments, what);
-            draft.effect = format!("the job goes on with {} more done", super::count_of(segments.len(), "segment"));
+            draft.items = of_segments(job_id, segments, what);
+            draft.effect = format!("the job goes on with {} more done", draft::count_of(segments.len(), "segment"));
         }
     }
     if job.status.is_final() && draft.refused.is_none() {
         draft.refused = refused(RefusalCode::JobState, format!("the job is {}", job.status));
     }
     Ok(draft)
+}
+
+/// Fills the draft of a repair that sends segments' notifications again. Segments whose object is gone need the source split again.
+async fn resend_segments(app: &App, job: &Job, segments: &[u32], draft: &mut Draft) -> Result<(), Error> {
+    let gone = truth::gone_segments(&app.backend, job, segments).await?;
+    let there: Vec<u32> = segments.iter().copied().filter(|index| !gone.contains(index)).collect();
+    draft.items = of_segments(job.job_id, &there, "send its notification again");
+    draft.effect = "the segments are converted".into();
+    draft.needs = Some(QueueRole::Inference);
+    if !gone.is_empty() {
+        match repair_steps::why_not_split_again(&app.backend, job, repair_steps::Lost::Gone).await? {
+            None => {
+                draft.items.extend(of_segments(job.job_id, &gone, "its segment is gone: split the source again"));
+                draft.effect = "the source is split again as it was, and the segments are converted".into();
+                draft.needs = Some(QueueRole::Chunking);
+            }
+            Some(why) if there.is_empty() => draft.refused = refused(RefusalCode::SourceGone, why),
+            Some(why) => draft.skips = of_segments(job.job_id, &gone, &why),
+        }
+    }
+    Ok(())
+}
+
+fn of_segments(job_id: JobId, segments: &[u32], what: &str) -> Vec<PlanItem> {
+    segments.iter().map(|index| PlanItem::new(Target::Segment { job_id, index: *index }, what)).collect()
 }
 
 pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, items: &[PlanItem]) -> Vec<ItemResult> {
@@ -93,20 +99,15 @@ pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, items: &[
     match &finding.repair {
         Some(Repair::ReplayDeadLetters { queue, .. }) => replay::send(app, *queue, items, true).await,
         Some(repair) => {
-            let tried = mend::carry_out(app, &job, repair).await;
+            let tried = repair_steps::carry_out(app, &job, repair).await;
             tried.into_iter().map(|(item, tried)| attempted(&Target::of_repair(job_id, item), tried)).collect()
         }
         None => Vec::new(),
     }
 }
 
-/// The job, read again, and the finding with this code.
+/// Reads the job again, and returns it with its finding of this code.
 async fn find(app: &App, job_id: JobId, code: FindingCode) -> Result<(Job, Option<Finding>), Error> {
-    details::refresh(app, job_id).await?;
-    let found = app.live.with(|world| {
-        let entry = world.jobs.get(&job_id)?;
-        let finding = entry.findings.iter().find(|finding| finding.code == code).cloned();
-        Some((entry.job.clone(), finding))
-    });
+    let found = details::refresh_finding(app, job_id, code).await?;
     found.ok_or_else(|| Error::NotFound(format!("there is no job {job_id}")))
 }

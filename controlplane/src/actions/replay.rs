@@ -14,8 +14,9 @@ use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::{Message, Outgoing, Peeked, Stats};
 use stereospot_ports::{ErrorCode, Result as PortResult, WorkQueue};
 
+use super::draft::{self, Draft, Error, MAX_ITEMS, count_of, refused, result, results};
 use super::taking::Taking;
-use super::{Draft, Error, MAX_ITEMS, count_of, dropped, mend, refused, result, results};
+use super::{dropped, repair_steps};
 use crate::app::App;
 
 mod verdict;
@@ -23,7 +24,6 @@ mod whole;
 
 pub(super) use verdict::Judge;
 use verdict::{Step, Verdict};
-pub(crate) use whole::progress;
 
 /// A plan with more messages asks for a typed confirmation.
 const UNASKED: usize = 10;
@@ -31,7 +31,7 @@ const UNASKED: usize = 10;
 pub(super) const AT_ONCE: usize = 16;
 
 pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) -> Result<Draft, Error> {
-    let queue = super::queue(app, name)?;
+    let queue = draft::queue(app, name)?;
     let refusal =
         |code, why: String| Draft { scope: name.to_string(), refused: refused(code, why), ..Draft::default() };
     if !name.is_dead_letter {
@@ -39,7 +39,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
         return Ok(refusal(RefusalCode::NotDeadLetters, why));
     }
     // A reassembly message needs its lock reset before, so this queue is never moved as a whole.
-    let moves = app.platform.moves.get(&name).filter(|_| ids.is_none() && name.role != QueueRole::Reassembly);
+    let moves = app.platform.redrives.get(&name).filter(|_| ids.is_none() && name.role != QueueRole::Reassembly);
     let ready = if moves.is_some() { queue.stats().await?.ready } else { 0 };
     let long = moves.filter(|_| ready > whole::LONG as u64);
     if let Some(moves) = long
@@ -67,13 +67,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     let (dropped, lacking) = dropped::items(app, &taken_back, &dead.collect(), room).await?;
     items.extend(dropped);
     skips.extend(lacking);
-    let main = super::queue(app, QueueName::main(name.role))?.stats().await?;
-    let about = if main.is_exact { "" } else { "≈ " };
-    let mut also =
-        if steps > 0 { format!("; {} made right first", count_of(steps, "job state")) } else { String::new() };
-    if !split.is_empty() {
-        also.push_str(&format!("; {} split again", count_of(split.len(), "source")));
-    }
+    let effect = effect(app, name, items.len() - removed, steps, split.len()).await?;
     let refused = match (items.len(), skips.len()) {
         (0, 0) => Some(nothing_left(name, &**queue).await?),
         (0, skipped) => {
@@ -90,12 +84,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     }
     Ok(Draft {
         scope: format!("{} on {name}", count_of(named, "message")),
-        effect: format!(
-            "{} ready {about}{} → {about}{}{also}",
-            QueueName::main(name.role),
-            main.ready,
-            main.ready + (items.len() - removed) as u64
-        ),
+        effect,
         assumptions,
         confirm: (items.len() > UNASKED).then(|| format!("replay {}", items.len())),
         refused,
@@ -103,6 +92,19 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
         items,
         skips,
     })
+}
+
+/// What a replay of so many messages changes.
+async fn effect(app: &App, name: QueueName, sent: usize, steps: usize, split: usize) -> Result<String, Error> {
+    let main = QueueName::main(name.role);
+    let stats = draft::queue(app, main)?.stats().await?;
+    let about = if stats.is_exact { "" } else { "≈ " };
+    let mut also =
+        if steps > 0 { format!("; {} made right first", count_of(steps, "job state")) } else { String::new() };
+    if split > 0 {
+        also.push_str(&format!("; {} split again", count_of(split, "source")));
+    }
+    Ok(format!("{main} ready {about}{} → {about}{}{also}", stats.ready, stats.ready + sent as u64))
 }
 
 /// Why no message can be taken off a queue: there is none, or others hold those that are there.
@@ -265,7 +267,7 @@ async fn one(app: &App, name: QueueName, message: &Message, judge: &Judge<'_>) -
     let steps = match judge.judge(&message.body).await? {
         Verdict::Send(steps) => steps,
         Verdict::SplitAgain(job, lost) => {
-            let note = mend::split_again(backend, &job, lost).await?;
+            let note = repair_steps::split_again(backend, &job, lost).await?;
             return Ok(Sent::Yes(match backend.queue_named(name)?.delete(&message.receipt).await {
                 Ok(()) => format!("{note}; removed from {name}"),
                 Err(error) => format!("{note}; still on {name}: {error}"),
@@ -276,7 +278,7 @@ async fn one(app: &App, name: QueueName, message: &Message, judge: &Judge<'_>) -
     let mut note = Vec::new();
     for step in steps {
         match step {
-            Step::TakeBack(job_id, status) => mend::take_back(backend, job_id, status).await?,
+            Step::TakeBack(job_id, status) => repair_steps::take_back(backend, job_id, status).await?,
             Step::CreateLock(job_id) => drop(backend.jobs.create_lock(job_id, app.now()).await?),
             Step::ResetLock(job_id, observed) => {
                 if !backend.jobs.reset_lock(job_id, observed).await? {

@@ -10,8 +10,8 @@ use stereospot_ports::error::chain;
 use stereospot_ports::work_queue::{MAX_BATCH, Outgoing};
 use uuid::Uuid;
 
+use super::draft::{self, Draft, Error, MAX_ITEMS, count_of, refused, result, results, until};
 use super::replay::{AT_ONCE, Judge};
-use super::{Draft, Error, MAX_ITEMS, count_of, refused, result, results, until};
 use crate::app::App;
 use crate::store::{self, Copied};
 
@@ -124,7 +124,7 @@ async fn stayed(app: &App, queue: QueueName, purge: &AppliedPlan, copies: &[Copi
     if in_doubt.is_empty() {
         return Ok(HashSet::new());
     }
-    let there = super::queue(app, queue)?.peek(MAX_ITEMS).await?;
+    let there = draft::queue(app, queue)?.peek(MAX_ITEMS).await?;
     Ok(there.into_iter().map(|peeked| peeked.id).filter(|id| in_doubt.contains(id.as_str())).collect())
 }
 

@@ -4,7 +4,7 @@ use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, RefusalCode, Target
 use stereospot_domain::{BackendKind, QueueName, QueueRole};
 use stereospot_ports::fleet::{Scaled, Service};
 
-use super::{Draft, Error, attempted, count_of, refused, result};
+use super::draft::{Draft, Error, attempted, count_of, refused, result};
 use crate::app::App;
 
 /// More tasks of one service than this are a slip of the finger.

@@ -3,12 +3,12 @@
 use stereospot_domain::QueueName;
 use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, RefusalCode, Target};
 
-use super::{Draft, Error, attempted, refused, replay, result};
+use super::draft::{self, Draft, Error, attempted, refused, result};
 use crate::app::App;
 
 pub(super) async fn draft(app: &App, name: QueueName) -> Result<Draft, Error> {
-    super::queue(app, name)?;
-    let running = match app.platform.moves.get(&name) {
+    draft::queue(app, name)?;
+    let running = match app.platform.redrives.get(&name) {
         Some(moves) => moves.newest().await?.filter(|newest| newest.is_running),
         None => None,
     };
@@ -17,7 +17,7 @@ pub(super) async fn draft(app: &App, name: QueueName) -> Result<Draft, Error> {
         return Ok(Draft { scope: name.to_string(), refused, ..Draft::default() });
     };
     Ok(Draft {
-        scope: format!("the move of {name}, {}", replay::progress(&running)),
+        scope: format!("the move of {name}, {}", running.progress()),
         items: vec![PlanItem::new(Target::Queue { queue: name }, "stop it")],
         effect: format!("what was moved stays moved, the rest stays on {name}"),
         assumptions: vec!["it still runs".into()],
@@ -27,7 +27,7 @@ pub(super) async fn draft(app: &App, name: QueueName) -> Result<Draft, Error> {
 
 pub(super) async fn apply(app: &App, name: QueueName) -> Vec<ItemResult> {
     let target = &Target::Queue { queue: name };
-    let Some(moves) = app.platform.moves.get(&name) else {
+    let Some(moves) = app.platform.redrives.get(&name) else {
         return vec![result(target, Outcome::Skipped, "no move of it runs")];
     };
     vec![match moves.stop().await {

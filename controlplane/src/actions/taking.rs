@@ -12,7 +12,8 @@ use stereospot_ports::work_queue::{MAX_BATCH, Message, Receipt, Receive};
 use stereospot_ports::{Result, WorkQueue};
 use tokio::time::Instant;
 
-use super::{LEASE, mend};
+use super::draft::LEASE;
+use super::repair_steps;
 
 /// Long enough for SQS to ask all its servers: empty then means empty.
 const SURE: Duration = Duration::from_secs(1);
@@ -29,7 +30,7 @@ pub(super) struct Taking<'a> {
     ahead: Vec<String>,
     /// Not met yet.
     wanted: HashSet<String>,
-    /// Of messages that nobody wanted, or that stay.
+    /// Receipts of messages that are not in the plan, or that stay.
     held: Vec<Receipt>,
     /// When one was last met that the plan names.
     met_at: Instant,
@@ -90,7 +91,7 @@ impl<'a> Taking<'a> {
     /// Gives back what is held, and says which messages were never met.
     pub(super) async fn end(self) -> HashSet<String> {
         for receipts in self.held.chunks(GIVEN_AT_ONCE) {
-            future::join_all(receipts.iter().map(|receipt| mend::give_back(self.queue, receipt))).await;
+            future::join_all(receipts.iter().map(|receipt| repair_steps::give_back(self.queue, receipt))).await;
         }
         self.wanted
     }

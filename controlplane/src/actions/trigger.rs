@@ -3,14 +3,16 @@
 use stereospot_domain::plan::{ItemResult, PlanItem, RefusalCode, Target};
 use stereospot_domain::{JobId, QueueRole};
 
-use super::{Draft, Error, attempted, mend, refused};
+use super::draft::{Draft, Error, attempted, refused};
+use super::repair_steps;
 use crate::app::App;
+use crate::truth;
 
 pub(super) async fn draft(app: &App, job_id: JobId) -> Result<Draft, Error> {
-    let Some((facts, completed)) = mend::facts(&app.backend, job_id).await? else {
+    let Some((facts, completed)) = truth::trigger_facts(&app.backend, job_id).await? else {
         return Err(Error::NotFound(format!("there is no job {job_id}")));
     };
-    let (may, note) = stereospot_core::views::explain(&facts, &completed, mend::waits(app, job_id), app.now());
+    let (may, note) = stereospot_core::views::explain(&facts, &completed, repair_steps::waits(app, job_id), app.now());
     let title = facts.job.title.as_deref().unwrap_or("untitled");
     let item = PlanItem::new(Target::Job { job_id }, note.clone());
     let (items, skips) = if may { (vec![item], vec![]) } else { (vec![], vec![item]) };
@@ -30,5 +32,5 @@ pub(super) async fn draft(app: &App, job_id: JobId) -> Result<Draft, Error> {
 }
 
 pub(super) async fn apply(app: &App, job_id: JobId) -> Vec<ItemResult> {
-    vec![attempted(&Target::Job { job_id }, mend::trigger(app, job_id).await)]
+    vec![attempted(&Target::Job { job_id }, repair_steps::trigger(app, job_id).await)]
 }

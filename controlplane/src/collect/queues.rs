@@ -1,20 +1,20 @@
-//! Numbers and settings of all queues, and what lies on the dead-letter queues.
+//! Reads message counts and settings of the queues, and the messages on the dead-letter queues.
 
 use stereospot_core::flow::total;
 use stereospot_core::watch::schedule::Target;
 use stereospot_domain::QueueName;
-use stereospot_ports::Error;
+use stereospot_ports::{Error, Result};
 
-use super::{Brought, Read};
+use super::summary::Summary;
 use crate::app::App;
 
-/// Messages of a dead-letter queue that are looked at.
+/// Most dead letters that are looked at.
 const MAX_DEAD: usize = 1_000;
-/// As above where each ten of them cost two calls: enough for a screen.
+/// The same where each ten of them cost two calls: enough for a screen.
 const MAX_DEAD_METERED: usize = 100;
 
-/// Reads a queue's numbers.
-pub(super) async fn numbers(app: &App, name: QueueName) -> Read {
+/// Reads a queue's message counts and settings.
+pub(super) async fn numbers(app: &App, name: QueueName) -> Result<Summary> {
     let queue = app.backend.queue_named(name)?;
     let read = async { Ok::<_, Error>((queue.stats().await?, queue.settings().await?)) };
     match read.await {
@@ -28,8 +28,8 @@ pub(super) async fn numbers(app: &App, name: QueueName) -> Read {
             if is_other && name.is_dead_letter {
                 app.polls.hurry(Target::DeadLetters(name));
             }
-            // A queue with work in it moves, also where its numbers happen to be the same.
-            Ok(Brought::of(is_changed || (total(stats) > 0 && !name.is_dead_letter), 1))
+            // A queue with work in it moves, even when its counts happen to be the same.
+            Ok(Summary::new(is_changed || (total(stats) > 0 && !name.is_dead_letter), 1))
         }
         Err(error) => {
             let at = app.now();
@@ -43,19 +43,19 @@ pub(super) async fn numbers(app: &App, name: QueueName) -> Read {
     }
 }
 
-/// Reads what lies on a dead-letter queue. One that is known to be empty is not looked at: its count tells when that changes.
-pub(super) async fn dead_letters(app: &App, name: QueueName) -> Read {
+/// Reads the messages on a dead-letter queue. An empty one is skipped: its count shows when that changes.
+pub(super) async fn dead_letters(app: &App, name: QueueName) -> Result<Summary> {
     let queue = app.backend.queue_named(name)?;
     let (count, is_known_empty) = app.live.with(|world| {
         let count = world.queues.get(&name).and_then(|flow| flow.stats()).map(|(stats, _)| total(stats));
         (count, world.dead.get(&name).is_none_or(Vec::is_empty))
     });
     match count {
-        None => return Ok(Brought::of(false, 0)),
+        None => return Ok(Summary::new(false, 0)),
         Some(0) if is_known_empty => {
             let at = app.now();
             app.live.with(|world| world.set_dead(name, &[], at));
-            return Ok(Brought::of(false, 0));
+            return Ok(Summary::new(false, 0));
         }
         Some(_) => {}
     }
@@ -64,7 +64,7 @@ pub(super) async fn dead_letters(app: &App, name: QueueName) -> Read {
     let is_changed = app.live.with(|world| {
         let before = world.dead_jobs(name);
         let is_changed = world.set_dead(name, &messages, at);
-        // Also for jobs that are read seldom: what is no longer dead must not be told for another minute.
+        // Jobs that are read seldom too: a finding must not outlive its dead letter by a minute.
         if is_changed {
             for job_id in before.into_iter().chain(world.dead_jobs(name)) {
                 world.diagnose(job_id, at, app.config.patience);
@@ -72,10 +72,10 @@ pub(super) async fn dead_letters(app: &App, name: QueueName) -> Read {
         }
         is_changed
     });
-    Ok(Brought::of(is_changed, calls(app, messages.len())))
+    Ok(Summary::new(is_changed, calls(app, messages.len())))
 }
 
-/// Calls that a look at a dead-letter queue takes at most.
+/// The most calls that [`dead_letters`] may take.
 pub(super) fn cost(app: &App, name: QueueName) -> u32 {
     let (count, is_known_empty) = app.live.at_revision(|world, _| {
         let count = world.queues.get(&name).and_then(|flow| flow.stats()).map_or(0, |(stats, _)| total(stats));
@@ -87,7 +87,7 @@ pub(super) fn cost(app: &App, name: QueueName) -> u32 {
     calls(app, most(app).min(usize::try_from(count).unwrap_or(usize::MAX)))
 }
 
-/// SQS receives ten at a time and gives ten back at a time; one receive finds nothing more, one call asks for its numbers.
+/// SQS receives and releases ten messages at a time; one receive more finds nothing left, and one call reads the counts.
 fn calls(app: &App, messages: usize) -> u32 {
     if !app.polls.is_metered() {
         return 1;
@@ -95,7 +95,7 @@ fn calls(app: &App, messages: usize) -> u32 {
     2 + 2 * u32::try_from(messages.div_ceil(10)).unwrap_or(u32::MAX / 4)
 }
 
-/// Messages that are looked at: no more than the budget's burst allows.
+/// Dead letters to look at: no more than the budget's burst allows.
 fn most(app: &App) -> usize {
     if !app.polls.is_metered() {
         return MAX_DEAD;

@@ -1,13 +1,14 @@
-//! The platform's services: how many tasks each has.
+//! Reads the platform's services: how many tasks each has.
 
 use stereospot_api::view::ServiceView;
+use stereospot_ports::Result;
 
-use super::{Brought, Read};
+use super::summary::Summary;
 use crate::app::App;
 
 /// Reads all services.
-pub(super) async fn read(app: &App) -> Read {
-    let Some(fleet) = &app.platform.fleet else { return Ok(Brought::of(false, 0)) };
+pub(super) async fn read(app: &App) -> Result<Summary> {
+    let Some(fleet) = &app.platform.fleet else { return Ok(Summary::new(false, 0)) };
     let at = app.now();
     let services = fleet.services().await?;
     let views: Vec<ServiceView> = services
@@ -29,6 +30,6 @@ pub(super) async fn read(app: &App) -> Read {
         .collect();
     crate::measure::services(&views);
     let is_changed = app.live.with(|world| world.set_services(views, at));
-    // Tasks that start or stop are followed closely.
-    Ok(Brought::of(is_changed, 2))
+    // Tasks that start or stop change the numbers, and are therefore read again soon.
+    Ok(Summary::new(is_changed, 2))
 }

@@ -1,4 +1,4 @@
-//! `/v1/plans` and `/v1/actions`.
+//! `/v1/plans` and `/v1/actions`: makes, shows and applies plans, and lists applied ones.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::app::App;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ActionsQuery {
-    /// At most so many of the newest, 1 to 1000.
+    /// At most this many of the newest, 1 to 1000.
     #[serde(default = "usual_limit")]
     #[param(minimum = 1, maximum = 1000)]
     limit: u32,
@@ -49,7 +49,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(plan_id): Path<String
     found.map(|(plan, _)| Json(plan)).ok_or_else(|| Failure::not_found(format!("there is no plan {plan_id}")))
 }
 
-/// Applies a plan. It goes on to its end even when the caller goes away.
+/// Applies a plan, to its end even if the client goes away.
 #[utoipa::path(post, operation_id = "applyPlan", path = "/v1/plans/{plan_id}/apply", params(("plan_id" = String, Path)), request_body = Apply,
     responses((status = 200, body = Applied), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn apply(

@@ -1,4 +1,4 @@
-//! Reading requests: bodies, queries and ids in paths.
+//! Reads requests: bodies, queries and ids in paths.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -46,7 +46,7 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Answer<T> {
         .map_err(|error| Failure::malformed(format!("the query can't be read: {}", error.body_text())))
 }
 
-/// A number of a query, if it is one that is taken.
+/// Checks that a number is in range.
 pub(super) fn within<T: PartialOrd + Display>(name: &str, given: T, taken: RangeInclusive<T>) -> Answer<T> {
     if taken.contains(&given) {
         return Ok(given);
@@ -54,7 +54,7 @@ pub(super) fn within<T: PartialOrd + Display>(name: &str, given: T, taken: Range
     Err(Failure::malformed(format!("{name} is {given}: give {} to {}", taken.start(), taken.end())))
 }
 
-/// A job's id out of a path.
+/// Parses a job's id from a path.
 pub(super) fn job_id(text: &str) -> Answer<JobId> {
     text.parse().map_err(|error: stereospot_domain::job::NotAJobId| Failure::malformed(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! `GET /v1/deployment`: what the control plane works on, and what asking it costs.
+//! `GET /v1/deployment`: the deployment, and what polling it costs.
 
 use std::sync::Arc;
 
@@ -9,10 +9,9 @@ use stereospot_api::view::{DeploymentView, FoundQueue};
 use stereospot_domain::QueueName;
 use stereospot_ports::{ErrorCode, WorkQueue};
 
-use crate::actions;
 use crate::app::App;
 
-/// What the control plane works on, and what asking it costs.
+/// The deployment that the control plane works on, and what polling it costs.
 #[utoipa::path(get, operation_id = "showDeployment", path = "/v1/deployment", responses((status = 200, body = DeploymentView)))]
 pub(super) async fn show(State(app): State<Arc<App>>) -> Json<DeploymentView> {
     let facts = &app.platform.facts;
@@ -34,21 +33,21 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Json<DeploymentView> {
     })
 }
 
-/// As the last reading of it went: what was found at the start may be gone.
+/// The queue as last read: one that was found at the start may be gone.
 async fn queue(app: &App, name: QueueName, queue: &dyn WorkQueue) -> FoundQueue {
     let physical = app.platform.facts.queues.get(&name).cloned().unwrap_or_else(|| name.to_string());
-    let moved = app.running_move(name);
-    let moved = moved.map(|moved| format!("it is being moved back: {}", actions::move_progress(&moved)));
+    let redrive = app.running_redrive(name);
+    let redrive = redrive.map(|redrive| format!("it is being moved back: {}", redrive.progress()));
     let (fault, read_at) = app.live.at_revision(|world, _| {
         let read_at = world.queues.get(&name).and_then(|flow| flow.stats()).map(|(_, at)| at);
         (world.queue_faults.get(&name).cloned(), read_at)
     });
     let (exists, note) = match (fault, read_at) {
         (Some(fault), _) => (!fault.is_missing, Some(fault.error)),
-        (None, Some(_)) => (true, moved),
-        // It has not been its turn yet.
+        (None, Some(_)) => (true, redrive),
+        // It was not read yet: ask now.
         (None, None) => match queue.settings().await {
-            Ok(_) => (true, moved),
+            Ok(_) => (true, redrive),
             Err(error) => (error.code() != ErrorCode::NotFound, Some(error.to_string())),
         },
     };

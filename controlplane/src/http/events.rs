@@ -1,4 +1,4 @@
-//! `/v1/events`: taking events in, and the newest of them.
+//! `/v1/events`: takes in events, and lists the newest.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::app::App;
 /// Largest batch in bytes.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// Takes in events; when it answers they are durable.
+/// Takes in events. They are durable when it answers.
 #[utoipa::path(post, operation_id = "sendEvents", path = "/v1/events", request_body = EventBatch, responses(
     (status = 200, body = EventsAccepted), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn accept(State(app): State<Arc<App>>, request: Request) -> Answer<Json<EventsAccepted>> {
@@ -36,7 +36,7 @@ pub(super) async fn accept(State(app): State<Arc<App>>, request: Request) -> Ans
     Ok(Json(app.ingest.accept(batch.events).await?))
 }
 
-/// The newest events of all jobs and workers, in the order of their arrival; progress, extended leases and heartbeats left out.
+/// The newest events of all jobs and workers, in order of arrival, without progress, extended leases and heartbeats.
 #[utoipa::path(get, operation_id = "newestEvents", path = "/v1/events", params(EventsQuery), responses(
     (status = 200, body = Vec<Event>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn newest(State(app): State<Arc<App>>, uri: Uri) -> Answer<Json<Vec<Event>>> {

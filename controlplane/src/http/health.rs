@@ -19,10 +19,10 @@ pub(super) async fn healthz(State(app): State<Arc<App>>) -> Json<Health> {
     Json(health(&app))
 }
 
-/// What is told is kept: the own database can be written. What is shown was read: queues and jobs, once since the start.
+/// Ready: the database is writable, and queues and jobs were read once.
 ///
-/// That the platform doesn't answer later is no reason to send callers elsewhere: events are taken, and what was last read is shown
-/// with its age. The answer stays 200 then, and its `status` says what is not read, and why.
+/// It stays ready when the backend stops answering later: events are still taken in, and what was last read is shown with its age.
+/// The `status` then says what can't be read, and why.
 #[utoipa::path(get, operation_id = "readyz", path = "/readyz", responses((status = 200, body = Health), (status = 503, body = Problem)))]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Answer<Json<Health>> {
     let unwritable =
@@ -40,7 +40,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Answer<Json<Health>> 
     }
 }
 
-/// Everything measured, for Prometheus.
+/// All metrics, for Prometheus.
 #[utoipa::path(get, operation_id = "metrics", path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer<Response> {
     let Some(recorder) = &app.recorder else {
@@ -49,12 +49,12 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer<Response> {
     Ok(([(header::CONTENT_TYPE, stereospot_telemetry::CONTENT_TYPE)], recorder.render()).into_response())
 }
 
-/// `ok`, or what is not read.
+/// `ok`, or what can't be read.
 fn status(app: &App) -> String {
     let now = app.now();
     let not_read = app.live.at_revision(|world, _| world.not_read(now));
-    let told: Vec<String> = not_read.iter().map(|(name, why)| format!("{name} not read: {why}")).collect();
-    if told.is_empty() { "ok".into() } else { told.join("; ") }
+    let lines: Vec<String> = not_read.iter().map(|(name, why)| format!("{name} not read: {why}")).collect();
+    if lines.is_empty() { "ok".into() } else { lines.join("; ") }
 }
 
 fn health(app: &App) -> Health {

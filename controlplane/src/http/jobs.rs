@@ -1,4 +1,4 @@
-//! `/v1/jobs`: make, list, show, events.
+//! `/v1/jobs`: creates, lists and shows jobs and their events.
 
 use std::sync::Arc;
 
@@ -31,9 +31,9 @@ const MAX_TITLE: usize = 200;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
-    /// Only those of this status.
+    /// Only jobs of this status.
     status: Option<String>,
-    /// At most so many, 1 to 1000.
+    /// At most this many, 1 to 1000.
     #[serde(default = "usual_limit")]
     #[param(minimum = 1, maximum = 1000)]
     limit: usize,
@@ -46,14 +46,14 @@ pub(super) struct ListQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
-    /// At most so many of the newest, 1 to 10000.
+    /// At most this many of the newest, 1 to 10000.
     #[serde(default = "usual_events")]
     #[param(minimum = 1, maximum = 10_000)]
     limit: u32,
 }
 
 impl EventsQuery {
-    /// How many, if that many are given.
+    /// The limit, if it is in range.
     pub(super) fn limit(&self) -> Answer<u32> {
         body::within("limit", self.limit, 1..=10_000)
     }
@@ -67,7 +67,7 @@ fn usual_events() -> u32 {
     1000
 }
 
-/// Makes a job; its source follows.
+/// Creates a job. Its source follows.
 #[utoipa::path(post, operation_id = "createJob", path = "/v1/jobs", request_body = NewJob, responses(
     (status = 201, body = Job), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Answer<(StatusCode, Json<Job>)> {
@@ -84,11 +84,15 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Ans
         ErrorCode::Full => Error::new(ErrorCode::Full, format!("no job was made: {error} and submit again")),
         _ => error,
     })?;
-    app.live.with(|world| world.set_job(job.clone(), job.created_at));
+    app.live.with(|world| {
+        world.set_job(job.clone(), job.created_at);
+        // A new job has no earlier events, so none are loaded from the store.
+        world.begin_progress(job.job_id);
+    });
     Ok((StatusCode::CREATED, Json(job)))
 }
 
-/// Tells that a source was taken in.
+/// Reports that a source was taken in.
 pub(super) async fn submitted(app: &App, job: &Job, bytes: u64) {
     let submitted = JobSubmitted { title: job.title.clone(), bytes: Some(bytes) };
     app.ingest.emit(Source::Server, Payload::JobSubmitted(submitted), job.job_id, None).await;
@@ -114,7 +118,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Answer<Json<J
     Ok(Json(page))
 }
 
-/// One job in full, read anew; where reading is paid for, at most once in some seconds.
+/// One job in full, read again now; where calls cost money, at most once in a few seconds.
 #[utoipa::path(get, operation_id = "showJob", path = "/v1/jobs/{job_id}", params(("job_id" = String, Path)), responses(
     (status = 200, body = JobDetail), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn show(State(app): State<Arc<App>>, Path(job_id): Path<String>) -> Answer<Json<JobDetail>> {
@@ -123,7 +127,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(job_id): Path<String>
     if (app.is_due(job_id) || !is_known)
         && let Err(error) = details::refresh(&app, job_id).await
     {
-        // What was known last is shown with its age.
+        // Show the last known state with its age.
         tracing::warn!(%job_id, error = %chain(&error), "a job can't be read now");
     }
     let is_loaded = app.live.with(|world| world.jobs.get(&job_id).is_some_and(|entry| entry.progress.is_some()));
@@ -160,7 +164,7 @@ pub(super) fn no_such_job(job_id: JobId) -> Failure {
     Failure::not_found(format!("there is no job {job_id}: `stereospot jobs` lists those there are"))
 }
 
-/// A cursor: the last job's time and id.
+/// Parses a cursor: the time and id of the last job on a page.
 fn place(cursor: &str) -> Answer<(Timestamp, JobId)> {
     let parts = cursor.split_once('.').and_then(|(at, id)| Some((Timestamp(at.parse().ok()?), id.parse().ok()?)));
     parts.ok_or_else(|| Failure::malformed(format!("`{cursor}` is no cursor of an earlier page")))

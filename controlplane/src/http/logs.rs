@@ -1,4 +1,4 @@
-//! `GET /v1/jobs/{id}/logs`: a job's log lines, wherever its workers wrote them.
+//! `GET /v1/jobs/{id}/logs`: searches a job's log lines.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::app::App;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LogsQuery {
-    /// At most so many of the oldest, 1 to 10000.
+    /// At most this many, the oldest first, 1 to 10000.
     #[serde(default = "usual_limit")]
     #[param(minimum = 1, maximum = 10_000)]
     limit: usize,
@@ -32,7 +32,7 @@ fn usual_limit() -> usize {
     USUAL_LINES
 }
 
-/// Counts what a search has read, however it ends: also a search that nobody waited for was paid for.
+/// Counts the bytes of a search however it ends: one that the client gave up costs money too.
 struct Bill {
     app: Arc<App>,
     progress: watch::Receiver<Progress>,
@@ -44,8 +44,8 @@ impl Drop for Bill {
     }
 }
 
-/// A job's log lines, oldest first. It may take half a minute where logs are in the cloud, and costs by the bytes read; a
-/// request that is given up stops the search there too.
+/// A job's log lines, oldest first. On CloudWatch a search may take half a minute, and costs by the bytes read; closing the request
+/// stops it.
 #[utoipa::path(get, operation_id = "jobLogs", path = "/v1/jobs/{job_id}/logs", params(("job_id" = String, Path), LogsQuery), responses(
     (status = 200, body = LogPage), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn lines(State(app): State<Arc<App>>, Path(job_id): Path<String>, uri: Uri) -> Answer<Json<LogPage>> {

@@ -1,9 +1,9 @@
-//! `GET /v1/openapi.json`: the interface, described by its own types.
+//! `GET /v1/openapi.json`: the OpenAPI document, generated from the handlers.
 
 use axum::Json;
 use utoipa::OpenApi;
 
-/// The document.
+/// The OpenAPI document.
 #[derive(Debug, OpenApi)]
 #[openapi(
     info(
@@ -37,7 +37,7 @@ use utoipa::OpenApi;
 )]
 pub(crate) struct Document;
 
-/// The interface.
+/// The OpenAPI document.
 pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
     Json(Document::openapi())
 }

@@ -1,4 +1,4 @@
-//! `/v1/queues` and `/v1/workers`.
+//! `/v1/queues` and `/v1/workers`: the queues, their messages, and the workers.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::app::App;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct MessagesQuery {
-    /// At most so many, 1 to 1000.
+    /// At most this many, 1 to 1000.
     #[serde(default = "usual_max")]
     #[param(minimum = 1, maximum = 1000)]
     max: usize,
@@ -30,14 +30,14 @@ fn usual_max() -> usize {
     100
 }
 
-/// Every queue.
+/// All queues.
 #[utoipa::path(get, operation_id = "listQueues", path = "/v1/queues", responses((status = 200, body = Vec<QueueView>)))]
 pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<QueueView>> {
     let now = app.now();
     Json(app.live.at_revision(|world, _| world.queue_views(now)))
 }
 
-/// Messages on a queue, oldest first, without touching them.
+/// Messages on a queue, oldest first. They stay as they are.
 #[utoipa::path(get, operation_id = "peekMessages", path = "/v1/queues/{name}/messages", params(("name" = String, Path), MessagesQuery), responses(
     (status = 200, body = Vec<MessageView>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn messages(
@@ -87,7 +87,7 @@ fn is_unreadable(name: QueueName, body: &str) -> bool {
     }
 }
 
-/// Every worker heard of in the last hour.
+/// All workers heard of in the last hour.
 #[utoipa::path(get, operation_id = "listWorkers", path = "/v1/workers", responses((status = 200, body = Vec<WorkerView>)))]
 pub(super) async fn workers(State(app): State<Arc<App>>) -> Json<Vec<WorkerView>> {
     let now = app.now();

@@ -1,4 +1,4 @@
-//! `GET /v1/jobs/{id}/result`.
+//! `GET /v1/jobs/{id}/result`: downloads a result.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `GET /v1/snapshot`.
+//! `GET /v1/snapshot`: the whole state at once.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use super::body;
 use super::problem::Answer;
 use crate::app::App;
 
-/// How much of it.
+/// How many jobs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SnapshotQuery {
-    /// At most so many jobs, 1 to 100000.
+    /// At most this many jobs, 1 to 100000.
     #[serde(default = "usual_jobs")]
     #[param(minimum = 1, maximum = 100_000)]
     jobs: usize,
@@ -29,7 +29,7 @@ fn usual_jobs() -> usize {
     1000
 }
 
-/// Everything there is to see now, and the place in the stream from which it goes on.
+/// The whole state, and the position in the stream from which it goes on.
 #[utoipa::path(get, operation_id = "snapshot", path = "/v1/snapshot", params(SnapshotQuery), responses(
     (status = 200, body = Snapshot), (status = "4XX", body = Problem)))]
 pub(super) async fn snapshot(State(app): State<Arc<App>>, uri: Uri) -> Answer<Json<Snapshot>> {

@@ -24,14 +24,14 @@ use crate::live::Read;
 /// Changes handed to the connection at once.
 const AT_ONCE: usize = 256;
 
-/// From where on.
+/// Where the stream begins.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StreamQuery {
-    /// The snapshot's revision, or that of the last change seen; absent means from now on.
+    /// The revision of the snapshot or of the last change seen; absent: from now on.
     after: Option<u64>,
-    /// The snapshot's boot; another one's revisions mean nothing here.
+    /// The snapshot's boot: revisions of another run of the server are not valid here.
     #[param(value_type = Option<String>)]
     boot: Option<Uuid>,
 }
@@ -44,8 +44,8 @@ struct Follower {
     _counted: record::StreamClient,
 }
 
-/// Changes after a snapshot. A client that fell too far behind, or comes from another life of the server, gets one `reset` and
-/// must take a new snapshot.
+/// Changes after a snapshot. A client that is too far behind, or whose snapshot is from another run of the server, gets one `reset`
+/// and must take a new snapshot.
 #[utoipa::path(get, operation_id = "stream", path = "/v1/stream", params(StreamQuery), responses(
     (status = 200, body = Change, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
 pub(super) async fn stream(State(app): State<Arc<App>>, uri: Uri) -> Answer<Response> {
@@ -53,7 +53,7 @@ pub(super) async fn stream(State(app): State<Arc<App>>, uri: Uri) -> Answer<Resp
     let revisions = app.live.revisions();
     let now = *revisions.borrow();
     let is_known = query.boot.is_none_or(|boot| boot == app.live.boot());
-    // A place that can't exist yields a reset.
+    // A position that can't exist yields a reset.
     let place = if is_known { query.after.unwrap_or(now) } else { u64::MAX };
     let follower = Follower { app, place, revisions, is_over: false, _counted: record::stream_client() };
     let body = Body::from_stream(stream::unfold(follower, |mut follower| async move {
@@ -68,7 +68,7 @@ pub(super) async fn stream(State(app): State<Arc<App>>, uri: Uri) -> Answer<Resp
 }
 
 impl Follower {
-    /// What comes next; none when the stream is over.
+    /// The next part of the stream; none at its end.
     async fn next(&mut self) -> Option<Bytes> {
         while !self.is_over {
             self.revisions.borrow_and_update();

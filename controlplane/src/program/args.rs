@@ -20,7 +20,7 @@ pub(super) struct Args {
     pub(super) serve: Serve,
 }
 
-/// What it does beside serving.
+/// Commands other than serving.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Look at an AWS deployment: what is there, what is missing, what is not allowed. Changes nothing. Exits with 0 when all is
@@ -36,7 +36,7 @@ pub(super) enum Command {
     Endpoint(Endpoint),
 }
 
-/// Serving.
+/// The arguments of serving.
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
     /// Where queues, jobs and objects are.
@@ -46,7 +46,7 @@ pub(super) struct Serve {
     /// AWS tool finds them: keys, AWS_PROFILE, SSO, roles.
     #[arg(long, env = "STEREOSPOT_ENV_FILE", required_if_eq("backend", "aws"))]
     pub(super) env_file: Option<PathBuf>,
-    /// Directory of the control plane's own database, and of the embedded backend.
+    /// Directory of the control-plane database and of the embedded backend.
     #[arg(long, env = "STEREOSPOT_DATA_DIR", required = true)]
     pub(super) data_dir: Option<PathBuf>,
     /// Where to listen; this machine's loopback only. Port 0 takes a free one.
@@ -67,8 +67,8 @@ pub(super) struct Serve {
     /// Most calls a minute that watching may make [default: 300 on AWS].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) poll_budget: Option<u32>,
-    /// Read the workers' log lines every so many seconds, to tell of what workers do that send no events; 0: never. On
-    /// CloudWatch each reading is paid for by the bytes read.
+    /// Read the workers' log lines every so many seconds, to show what workers do that send no events; 0: never. On
+    /// CloudWatch each reading costs by the bytes read.
     #[arg(long, default_value_t = 0)]
     pub(super) watch_logs: u64,
     /// Days for which events are kept.
@@ -77,7 +77,7 @@ pub(super) struct Serve {
     /// Most events that are kept.
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
     pub(super) keep_events: u64,
-    /// Stop when standard input ends: whoever started this process is gone then.
+    /// Stop when standard input ends: the process that started this one is gone then.
     #[arg(long)]
     pub(super) stop_on_stdin_eof: bool,
 }
@@ -100,7 +100,7 @@ pub(super) enum Reconcile {
     Off,
 }
 
-/// Looking.
+/// The arguments of `doctor`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Doctor {
     /// The deployment's `.env`.
@@ -111,7 +111,7 @@ pub(super) struct Doctor {
     pub(super) json: bool,
 }
 
-/// Making, and taking away.
+/// The arguments of `provision`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Provision {
     /// First part of every name that is made.
@@ -137,7 +137,7 @@ pub(super) struct Provision {
     pub(super) yes: Option<String>,
 }
 
-/// A managed endpoint.
+/// The arguments of `endpoint`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Endpoint {
     /// The deployment's `.env`.

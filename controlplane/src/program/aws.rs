@@ -1,4 +1,4 @@
-//! The AWS backend: opening a deployment, looking at it, making one.
+//! The commands on AWS: opens, examines and makes deployments.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,48 +8,49 @@ use stereospot_aws::doctor::report::{Report, Severity};
 use stereospot_aws::provision::alarm::StuckJobs;
 use stereospot_aws::{AwsBackend, Connections, Deployment, Opened, doctor};
 use stereospot_aws::{ecs::EcsFleet, logs::CloudLogs};
-use stereospot_controlplane::{Moves, Platform, PlatformFacts, StuckJobsAlarm};
+use stereospot_controlplane::{Platform, PlatformFacts, Redrives, StuckJobsAlarm};
 use stereospot_domain::QueueName;
 use stereospot_ports::{ErrorCode, Fleet, SystemClock};
 
 use super::args;
+use super::output::{OneLine, print};
 
 mod adapters;
 mod endpoint;
 mod provision;
 
-use adapters::{Alarm, Counted, QueueMoves};
+use adapters::{Alarm, Counted, QueueRedrives};
 
-/// Opens the deployment that an environment file names, and says in the log what it found. What is not there is said, and stops
-/// nothing, as long as AWS can be asked.
+/// Opens the deployment that an environment file names, and logs what it found. Missing parts are logged too, and stop nothing as long
+/// as AWS answers.
 pub(super) async fn open(env_file: &Path) -> anyhow::Result<Platform> {
     look_and_open(env_file).await.map_err(sentence)
 }
 
-/// Looks at everything and prints it; true when all is well.
+/// Examines a deployment and prints the result; true when all is well.
 pub(super) async fn doctor(args: &args::Doctor) -> anyhow::Result<bool> {
-    told(look(args).await)
+    reported(look(args).await)
 }
 
-/// Makes a deployment, or takes it away; true when nothing is left to do.
+/// Makes or removes a deployment; true when nothing is left to do.
 pub(super) async fn provision(args: &args::Provision) -> anyhow::Result<bool> {
-    told(provision::provision(args).await)
+    reported(provision::provision(args).await)
 }
 
 /// Shows the managed endpoint, or changes what it runs; true when it answers afterwards.
 pub(super) async fn endpoint(args: &args::Endpoint) -> anyhow::Result<bool> {
-    told(endpoint::endpoint(args).await)
+    reported(endpoint::endpoint(args).await)
 }
 
-/// Says why a command failed. They are the operator's, who called `stereospot` and need not know which program it became.
-fn told(done: anyhow::Result<bool>) -> anyhow::Result<bool> {
+/// Prints why a command failed, as `stereospot`, because that is what the operator ran.
+fn reported(done: anyhow::Result<bool>) -> anyhow::Result<bool> {
     Ok(done.unwrap_or_else(|error| {
-        eprintln!("stereospot: {}", super::OneLine(&sentence(error)));
+        eprintln!("stereospot: {}", OneLine(&sentence(error)));
         false
     }))
 }
 
-/// The error in our words, which say what to do; what the SDK says beyond that only where we have none.
+/// Our own sentence for the error, if there is one; otherwise the error with the SDK's details.
 fn sentence(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<stereospot_ports::Error>() {
         Some(known) if known.code() != ErrorCode::Internal => anyhow::Error::msg(known.to_string()),
@@ -63,7 +64,7 @@ async fn look_and_open(env_file: &Path) -> anyhow::Result<Platform> {
     let opened = AwsBackend::connect(connections.clone(), Arc::new(SystemClock)).await?;
     let report = doctor::survey(&connections).await;
     say(&report);
-    if let Some(why) = nobody_answers(&report) {
+    if let Some(why) = unreadable(&report) {
         bail!("{why}");
     }
     let deployment = &connections.deployment;
@@ -78,7 +79,7 @@ async fn look_and_open(env_file: &Path) -> anyhow::Result<Platform> {
         logs: Some(Arc::new(CloudLogs::of(&connections))),
         fleet: EcsFleet::of(&connections).map(|fleet| Arc::new(fleet) as Arc<dyn Fleet>),
         calls: Some(Arc::new(Counted(connections.calls.clone()))),
-        moves: moves(&opened),
+        redrives: redrives(&opened),
         alarm: alarm(&connections).await,
         backend: opened.backend,
         facts,
@@ -94,19 +95,10 @@ async fn look(args: &args::Doctor) -> anyhow::Result<bool> {
     Ok(report.problems.is_empty())
 }
 
-/// To standard output, whoever reads it: a reader that has seen enough is no failure.
-fn print(text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
-}
-
 fn say(report: &Report) {
     let problems = report.problems.iter().map(|problem| problem.what.as_str()).collect::<Vec<_>>();
     for line in report.to_string().lines() {
-        // They come as warnings.
+        // Problems follow as warnings.
         if !problems.iter().any(|problem| line.ends_with(problem)) {
             tracing::info!("found: {line}");
         }
@@ -116,8 +108,8 @@ fn say(report: &Report) {
     }
 }
 
-/// Why AWS can't be asked at all; none when it knows these credentials, or anything is to be seen.
-fn nobody_answers(report: &Report) -> Option<&str> {
+/// Why AWS can't be read at all; none when it knows these credentials, or anything was found.
+fn unreadable(report: &Report) -> Option<&str> {
     let has_queue = report.queues.iter().any(|queue| queue.depth.is_some());
     let has_table = report.tables.iter().any(|table| table.status.is_some());
     let has_bucket = report.buckets.iter().any(|bucket| bucket.is_there == Some(true));
@@ -128,12 +120,12 @@ fn nobody_answers(report: &Report) -> Option<&str> {
     Some(worst.map_or("nothing of this deployment is there", |problem| problem.what.as_str()))
 }
 
-fn moves(opened: &Opened) -> std::collections::BTreeMap<QueueName, Arc<dyn Moves>> {
+fn redrives(opened: &Opened) -> std::collections::BTreeMap<QueueName, Arc<dyn Redrives>> {
     let dead = opened.queues.iter().filter(|(name, _)| name.is_dead_letter);
-    dead.map(|(name, queue)| (*name, Arc::new(QueueMoves(Arc::clone(queue))) as Arc<dyn Moves>)).collect()
+    dead.map(|(name, queue)| (*name, Arc::new(QueueRedrives(Arc::clone(queue))) as Arc<dyn Redrives>)).collect()
 }
 
-/// The alarm that `provision` made, where it is there: without one, nobody pays for its metric.
+/// The alarm that `provision` made, if there is one. Without it, the metric is not sent, because it costs money.
 async fn alarm(connections: &Connections) -> Option<Arc<dyn StuckJobsAlarm>> {
     let Connections { config, calls, deployment, .. } = connections;
     let alarm = StuckJobs::new(config, calls, &deployment.name_prefix);

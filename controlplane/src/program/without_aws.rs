@@ -1,4 +1,4 @@
-//! What a build without the AWS backend says when it is asked for it.
+//! Stands in for the AWS commands in a build without the AWS backend.
 
 use std::path::Path;
 

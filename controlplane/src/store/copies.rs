@@ -1,4 +1,4 @@
-//! Messages that a purge took off a queue, kept for a day so that they can be put back.
+//! Copies of purged messages, kept for a day so that they can be put back.
 
 use sqlx::{QueryBuilder, Row, Sqlite};
 use stereospot_domain::{QueueName, Timestamp};
@@ -7,19 +7,17 @@ use uuid::Uuid;
 
 use super::{Result, Store, begin};
 
-/// A kept message.
+/// The copy of a purged message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Copied {
-    /// Its id on the queue it came from.
+    /// Its id on the queue from which it came.
     pub(crate) message_id: String,
-    /// That queue.
     pub(crate) queue: QueueName,
-    /// What it said.
     pub(crate) body: String,
 }
 
 impl Store {
-    /// Keeps messages, before they are removed from their queue: after a crash in between one is on both, never on neither.
+    /// Copies messages before they are removed from their queue: after a crash in between, a message is in both places, never in none.
     pub(crate) async fn copy_messages(
         &self,
         plan_id: Uuid,
@@ -44,7 +42,7 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets the copies of messages that could not be removed after all.
+    /// Deletes the copies of messages that could not be removed from their queue.
     pub(crate) async fn drop_copies(&self, plan_id: Uuid, message_ids: &[String]) -> Result<()> {
         self.change(QueryBuilder::new("DELETE FROM copies"), plan_id, message_ids).await
     }
@@ -73,7 +71,7 @@ impl Store {
         Ok(())
     }
 
-    /// What a purge took away and nobody has put back.
+    /// The copies of a purge that were not put back.
     pub(crate) async fn copies(&self, plan_id: Uuid) -> Result<Vec<Copied>> {
         let rows = sqlx::query(
             "SELECT message_id, queue, body FROM copies \
@@ -89,7 +87,7 @@ impl Store {
         Ok(rows.iter().filter_map(copied).collect())
     }
 
-    /// Forgets copies made before a time.
+    /// Deletes copies made before a time.
     pub(crate) async fn forget_copies(&self, before: Timestamp) -> Result<()> {
         let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;

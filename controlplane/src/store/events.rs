@@ -1,4 +1,4 @@
-//! Events: taken in by groups, read by job and by time, pruned from the old end.
+//! Events: written in groups, read by job and by time, pruned from the old end.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -10,30 +10,30 @@ use uuid::Uuid;
 
 use super::{Error, Result, Store, begin};
 
-/// Rows in one INSERT: eight values each stay far below SQLite's bound on parameters.
+/// Rows in one INSERT: at eight values each, far below SQLite's limit on parameters.
 const ROWS: usize = 250;
-/// Rows that one pruning step removes: it bounds how long writers wait for it.
+/// Rows deleted in one pruning step, which limits how long writers wait.
 const PRUNE_ROWS: i64 = 2_000;
 
-/// What became of a group of events.
+/// The result of writing a group of events.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ingested {
-    /// For each event in order: true when it is new.
+    /// For each event in order: false for duplicates.
     pub(crate) is_new: Vec<bool>,
-    /// What is now counted of each life of a source that the group touched.
+    /// The new counts of each boot of a source in the group.
     pub(crate) counts: BTreeMap<(String, Uuid), BootCount>,
-    /// By how much the number of lost events rose (or fell, when late ones filled gaps).
+    /// By how much the number of lost events rose, or fell because late ones filled gaps.
     pub(crate) lost_change: i64,
 }
 
-/// The lowest and the highest number seen of one life of a source.
+/// The lowest and the highest sequence number received of one boot of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) first: u64,
     pub(crate) last: u64,
 }
 
-/// A life of a source, as remembered.
+/// One boot of a source, as stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Remembered {
     pub(crate) source: String,
@@ -47,9 +47,7 @@ pub(crate) struct Remembered {
 /// How long events are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// At most so old.
     pub age: Duration,
-    /// At most so many.
     pub rows: u64,
 }
 
@@ -66,7 +64,7 @@ pub(crate) struct NewRow<'a> {
 }
 
 impl Store {
-    /// Takes in events in one transaction; those that are there already stay as they are.
+    /// Writes events in one transaction. Duplicates change nothing.
     pub(crate) async fn ingest(&self, rows: &[NewRow<'_>], now: Timestamp) -> Result<Ingested> {
         let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
@@ -99,7 +97,7 @@ impl Store {
         rows.iter().rev().map(|row| event(row.get(0))).collect()
     }
 
-    /// The newest events of all that are no progress, in the order of their arrival, at most `limit`.
+    /// The newest events, progress apart, in order of arrival, at most `limit`.
     pub(crate) async fn newest_events(&self, limit: u32) -> Result<Vec<Event>> {
         let rows = sqlx::query("SELECT body FROM events WHERE is_progress = 0 ORDER BY n DESC LIMIT ?")
             .bind(limit)
@@ -108,7 +106,7 @@ impl Store {
         rows.iter().rev().map(|row| event(row.get(0))).collect()
     }
 
-    /// A job's events for its projection: all that are no progress, and the newest progress.
+    /// A job's events for its projection: all but progress, and the newest progress.
     pub(crate) async fn job_history(&self, job_id: JobId) -> Result<Vec<Event>> {
         let newest = "SELECT body FROM (SELECT body, time FROM events WHERE job_id = ?1 ORDER BY time DESC LIMIT 2000) \
              UNION SELECT body FROM (SELECT body FROM events WHERE job_id = ?1 AND is_progress = 0 \
@@ -117,7 +115,7 @@ impl Store {
         rows.iter().map(|row| event(row.get(0))).collect()
     }
 
-    /// Lives of sources heard of since a time.
+    /// Boots of sources heard of since a time.
     pub(crate) async fn boots_since(&self, since: Timestamp) -> Result<Vec<Remembered>> {
         let rows = sqlx::query(
             "SELECT source, boot, max_seq - first_seq + 1 - received AS lost, last_at, done, failed, started, latest \
@@ -144,13 +142,13 @@ impl Store {
             .collect()
     }
 
-    /// Removes a small batch of events that are too old or too many; true when there may be more.
+    /// Deletes a small batch of events that are too old or too many; true when there may be more.
     pub(crate) async fn prune(&self, retention: Retention, now: Timestamp) -> Result<bool> {
         let oldest_kept = now.minus(retention.age).as_millis();
         let rows = i64::try_from(retention.rows).unwrap_or(i64::MAX);
         let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
-        // Rows lie in the order of their arrival: the old end is the lowest `n`.
+        // Rows are in order of arrival: the lowest `n` is the oldest.
         let events = sqlx::query(
             "DELETE FROM events WHERE n IN (SELECT n FROM events ORDER BY n LIMIT ?1) \
              AND (received_at < ?2 OR n <= (SELECT max(n) FROM events) - ?3)",
@@ -167,7 +165,7 @@ impl Store {
     }
 }
 
-/// Inserts some rows and tells which of them are new.
+/// Inserts rows, and adds to `is_new` which of them are no duplicates.
 async fn insert(on: &mut SqliteConnection, rows: &[NewRow<'_>], now: Timestamp, is_new: &mut Vec<bool>) -> Result<()> {
     let before: i64 = sqlx::query_scalar("SELECT coalesce(max(n), 0) FROM events").fetch_one(&mut *on).await?;
     let mut query = insertion(rows, now);
@@ -176,14 +174,14 @@ async fn insert(on: &mut SqliteConnection, rows: &[NewRow<'_>], now: Timestamp, 
         is_new.extend(rows.iter().map(|_| true));
         return Ok(());
     }
-    // Some were there already, or stand twice in the group: the rows just made tell which ones are new.
+    // Some are duplicates, of stored rows or within the group: look at which rows were inserted.
     let made = sqlx::query("SELECT source, id FROM events WHERE n > ?").bind(before).fetch_all(&mut *on).await?;
     let mut made: HashSet<(String, Uuid)> = made.iter().map(|row| (row.get(0), uuid(row.get(1)))).collect();
     is_new.extend(rows.iter().map(|row| made.remove(&(row.event.source.clone(), row.event.id))));
     Ok(())
 }
 
-/// The statement that inserts these rows, leaving out what is there already.
+/// The statement that inserts these rows except duplicates.
 pub(crate) fn insertion(rows: &[NewRow<'_>], now: Timestamp) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new("INSERT INTO events (source, id, time, received_at, job_id, is_progress, body) ");
     query.push_values(rows, |mut values, row| {
@@ -200,43 +198,51 @@ pub(crate) fn insertion(rows: &[NewRow<'_>], now: Timestamp) -> QueryBuilder<Sql
     query
 }
 
-/// Brings the counts of each life of a source up to date.
+/// What a group of events adds to the counts of one boot of a source.
+#[derive(Default)]
+struct Change<'a> {
+    first_seq: i64,
+    max_seq: i64,
+    received: i64,
+    done: i64,
+    failed: i64,
+    /// The body of its `worker.started`.
+    started: Option<&'a str>,
+    latest: Option<(Timestamp, &'a str)>,
+}
+
+impl<'a> Change<'a> {
+    fn add(&mut self, row: &NewRow<'a>) {
+        let event = row.event;
+        let seq = i64::try_from(event.seq).unwrap_or(i64::MAX);
+        self.first_seq = if self.received == 0 { seq } else { self.first_seq.min(seq) };
+        self.max_seq = self.max_seq.max(seq);
+        self.received += 1;
+        use EventKind::*;
+        match event.kind() {
+            ChunkingCompleted | SegmentCompleted | ReassemblyCompleted => self.done += 1,
+            ChunkingFailed | SegmentFailed | ReassemblyFailed => self.failed += 1,
+            WorkerStarted => self.started = Some(row.body),
+            JobSubmitted | JobCompleted | JobFailed | JobRepaired | ChunkingStarted | SegmentStarted
+            | SegmentProgress | LeaseExtended | LeaseLost | ReassemblyTriggered | ReassemblyStarted
+            | WorkerHeartbeat | WorkerDraining | WorkerStopped | SpoolDropped | Unknown => {}
+        }
+        if self.latest.is_none_or(|(time, _)| event.time >= time) {
+            self.latest = Some((event.time, row.body));
+        }
+    }
+}
+
+/// Updates the counts of each boot of a source. Returns them, and by how much the number of lost events has changed.
 async fn count(
     on: &mut SqliteConnection,
     rows: &[NewRow<'_>],
     is_new: &[bool],
     now: Timestamp,
 ) -> Result<(BTreeMap<(String, Uuid), BootCount>, i64)> {
-    #[derive(Default)]
-    struct Change<'a> {
-        first_seq: i64,
-        max_seq: i64,
-        received: i64,
-        done: i64,
-        failed: i64,
-        started: Option<&'a str>,
-        latest: Option<(Timestamp, &'a str)>,
-    }
     let mut changes: BTreeMap<(&str, Uuid), Change<'_>> = BTreeMap::new();
     for (row, _) in rows.iter().zip(is_new).filter(|(_, is_new)| **is_new) {
-        let event = row.event;
-        let change = changes.entry((&event.source, event.boot)).or_default();
-        let seq = i64::try_from(event.seq).unwrap_or(i64::MAX);
-        change.first_seq = if change.received == 0 { seq } else { change.first_seq.min(seq) };
-        change.max_seq = change.max_seq.max(seq);
-        change.received += 1;
-        use EventKind::*;
-        match event.kind() {
-            ChunkingCompleted | SegmentCompleted | ReassemblyCompleted => change.done += 1,
-            ChunkingFailed | SegmentFailed | ReassemblyFailed => change.failed += 1,
-            WorkerStarted => change.started = Some(row.body),
-            JobSubmitted | JobCompleted | JobFailed | JobRepaired | ChunkingStarted | SegmentStarted
-            | SegmentProgress | LeaseExtended | LeaseLost | ReassemblyTriggered | ReassemblyStarted
-            | WorkerHeartbeat | WorkerDraining | WorkerStopped | SpoolDropped | Unknown => {}
-        }
-        if change.latest.is_none_or(|(time, _)| event.time >= time) {
-            change.latest = Some((event.time, row.body));
-        }
+        changes.entry((&row.event.source, row.event.boot)).or_default().add(row);
     }
     let (mut counts, mut lost_change) = (BTreeMap::new(), 0);
     for ((source, boot), change) in changes {
@@ -247,33 +253,42 @@ async fn count(
         .bind(boot.as_bytes().as_slice())
         .fetch_optional(&mut *on)
         .await?;
-        let row = sqlx::query(
-            "INSERT INTO boots (source, boot, first_seq, max_seq, received, last_at, done, failed, started, latest) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET \
-             first_seq = min(first_seq, excluded.first_seq), max_seq = max(max_seq, excluded.max_seq), \
-             received = received + excluded.received, last_at = max(last_at, excluded.last_at), \
-             done = done + excluded.done, failed = failed + excluded.failed, \
-             started = coalesce(excluded.started, started), latest = excluded.latest \
-             RETURNING max(max_seq - first_seq + 1 - received, 0), done, failed",
-        )
-        .bind(source)
-        .bind(boot.as_bytes().as_slice())
-        .bind(change.first_seq)
-        .bind(change.max_seq)
-        .bind(change.received)
-        .bind(now.as_millis())
-        .bind(change.done)
-        .bind(change.failed)
-        .bind(change.started)
-        .bind(change.latest.map(|(_, body)| body))
-        .fetch_one(&mut *on)
-        .await?;
-        let lost: i64 = row.get(0);
-        lost_change += lost - before.unwrap_or(0);
-        let count = BootCount { lost: whole(lost), done: whole(row.get(1)), failed: whole(row.get(2)) };
+        let count = update_boot(on, source, boot, &change, now).await?;
+        lost_change += i64::try_from(count.lost).unwrap_or(i64::MAX) - before.unwrap_or(0);
         counts.insert((source.to_owned(), boot), count);
     }
     Ok((counts, lost_change))
+}
+
+async fn update_boot(
+    on: &mut SqliteConnection,
+    source: &str,
+    boot: Uuid,
+    change: &Change<'_>,
+    now: Timestamp,
+) -> Result<BootCount> {
+    let row = sqlx::query(
+        "INSERT INTO boots (source, boot, first_seq, max_seq, received, last_at, done, failed, started, latest) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET \
+         first_seq = min(first_seq, excluded.first_seq), max_seq = max(max_seq, excluded.max_seq), \
+         received = received + excluded.received, last_at = max(last_at, excluded.last_at), \
+         done = done + excluded.done, failed = failed + excluded.failed, \
+         started = coalesce(excluded.started, started), latest = excluded.latest \
+         RETURNING max(max_seq - first_seq + 1 - received, 0), done, failed",
+    )
+    .bind(source)
+    .bind(boot.as_bytes().as_slice())
+    .bind(change.first_seq)
+    .bind(change.max_seq)
+    .bind(change.received)
+    .bind(now.as_millis())
+    .bind(change.done)
+    .bind(change.failed)
+    .bind(change.started)
+    .bind(change.latest.map(|(_, body)| body))
+    .fetch_one(&mut *on)
+    .await?;
+    Ok(BootCount { lost: whole(row.get(0)), done: whole(row.get(1)), failed: whole(row.get(2)) })
 }
 
 fn event(body: &str) -> Result<Event> {

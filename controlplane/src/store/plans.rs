@@ -1,4 +1,4 @@
-//! Plans, and what became of them: the action log.
+//! Plans and their results: the action log.
 
 use sqlx::Row;
 use stereospot_domain::Timestamp;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Error, Result, Store, begin};
 
 impl Store {
-    /// Keeps a plan until it is applied or forgotten.
+    /// Stores a plan.
     pub(crate) async fn put_plan(&self, plan: &Plan) -> Result<()> {
         let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
@@ -22,7 +22,7 @@ impl Store {
         Ok(())
     }
 
-    /// A plan, and what became of it if it was applied.
+    /// A plan, with its results if it was applied.
     pub(crate) async fn plan(&self, id: Uuid) -> Result<Option<(Plan, Option<AppliedPlan>)>> {
         let row = sqlx::query("SELECT plan, applied FROM plans WHERE id = ?")
             .bind(id.as_bytes().as_slice())
@@ -34,7 +34,7 @@ impl Store {
         Ok(Some((plan, applied.map(applied_plan).transpose()?)))
     }
 
-    /// Marks a plan as being applied; false when it already is or was. Of any number of callers exactly one gets true.
+    /// Marks a plan as being applied; false when it is or was applied already. Of any number of callers exactly one gets true.
     pub(crate) async fn begin_plan(&self, applied: &AppliedPlan) -> Result<bool> {
         let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
@@ -49,7 +49,7 @@ impl Store {
         Ok(changed == 1)
     }
 
-    /// Keeps what was done without being asked, which nobody planned before.
+    /// Stores an automatic repair, for which there was no plan before.
     pub(crate) async fn put_applied(&self, applied: &AppliedPlan) -> Result<()> {
         let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
@@ -65,7 +65,7 @@ impl Store {
         Ok(())
     }
 
-    /// Records how an applied plan ended.
+    /// Stores the results of an applied plan.
     pub(crate) async fn finish_plan(&self, applied: &AppliedPlan) -> Result<()> {
         let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
@@ -89,7 +89,7 @@ impl Store {
         rows.iter().map(|row| applied_plan(row.get(0))).collect()
     }
 
-    /// Forgets plans that were made before a time and never applied.
+    /// Deletes plans that were made before a time and never applied.
     pub(crate) async fn forget_plans(&self, before: Timestamp) -> Result<()> {
         let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;

@@ -1,4 +1,4 @@
-//! Ready messages by queue and minute: a restart must not wipe the last half hour's picture.
+//! Ready messages by queue and minute, so that a restart keeps the history of the last half hour.
 
 use sqlx::Row;
 use stereospot_domain::QueueName;
@@ -6,7 +6,7 @@ use stereospot_domain::QueueName;
 use super::{Result, Store, begin};
 
 impl Store {
-    /// Keeps each queue's sample of a minute and forgets those before `oldest`.
+    /// Stores each queue's sample of a minute, and deletes those before `oldest`.
     pub(crate) async fn put_samples(&self, samples: &[(QueueName, i64, u64)], oldest: i64) -> Result<()> {
         let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;

@@ -96,7 +96,7 @@ async fn what_others_hold_and_what_lies_on_a_main_queue_is_left_there() {
     let deployed = Deployed::with(&["held"]).await;
     let serving = deployed.serve();
     let id = deployed.id_of("held").await;
-    // Nobody may look at it at this moment.
+    // No one may look at it at this moment.
     let held = serving
         .eventually("the message under somebody else's lease", async |_| {
             let input = json!({ "VisibilityTimeout": 600, "WaitTimeSeconds": 1 });

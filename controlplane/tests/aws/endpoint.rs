@@ -28,7 +28,7 @@ async fn endpoint(emulator: &Emulator, dir: &tempfile::TempDir) -> PathBuf {
     file
 }
 
-/// Runs the command to its end, letting the change's minutes pass once the command tells of it: printed, said, exit code.
+/// Runs the command to its end, letting the minutes of the change pass once the command reports it: printed, said, exit code.
 async fn change(emulator: &Emulator, file: &PathBuf, what: &[&str]) -> (String, String, i32) {
     let mut asked = program(&["endpoint", "--yes", "--env-file"]);
     asked.arg(file).args(what).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -238,7 +238,7 @@ async fn a_deployment_that_is_only_watched_is_left_as_it_is() {
     drop(watching);
     assert_eq!(everything(&emulator, "theirs").await, before);
 
-    // Told to, it repairs them, and says in the action log what it did.
+    // With the reconciler on, it repairs them, and records that in the action log.
     let repairing = Serving::with(&file, &dir.path().join("repairing"), &["--reconcile", "on"]);
     let kept = repairing
         .eventually("the repairs in the action log", async |client| {

@@ -12,7 +12,7 @@ use crate::emulator::{Emulator, Serving, run};
 const DEAD: QueueName = QueueName { role: QueueRole::OutputEvents, is_dead_letter: true };
 const MESSAGES: usize = 1_200;
 
-/// A deployment with a job of so many segments, each of which is converted, while all that told of it was dead-lettered. Returns its
+/// A deployment with a job of so many segments, each of which is converted, while all notices of it were dead-lettered. Returns its
 /// environment file.
 async fn deploy(emulator: &Emulator) -> String {
     let args = ["provision", "--name-prefix", "long", "--region", "us-east-1", "--endpoint-url", &emulator.url];

@@ -1,4 +1,4 @@
-//! What was done is told as done, also when it can't be written down.
+//! What was done is reported as done, even if it can't be stored.
 
 use std::sync::Arc;
 use std::time::Duration;

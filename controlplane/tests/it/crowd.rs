@@ -19,7 +19,7 @@ const ACTIVE: usize = 300;
 /// Segments of an active job, and how many of them are done.
 const SEGMENTS: (u32, u32) = (40, 10);
 
-/// Rows that nobody changes.
+/// Rows that no one changes.
 #[derive(Debug)]
 struct Crowd {
     by_status: BTreeMap<JobStatus, Vec<Job>>,

@@ -67,7 +67,7 @@ impl Plane {
         Self { client, backend, clock, config, platform, server: Some(server), _dir: dir }
     }
 
-    /// Stops it in order and starts it anew on the same data.
+    /// Stops it in order and starts it again on the same data.
     pub(crate) async fn restart(&mut self) {
         self.server.take().unwrap().stop().await;
         let server = Server::start(self.platform.clone(), self.config.clone(), None).await.unwrap();
@@ -198,7 +198,7 @@ impl Plane {
         }
     }
 
-    /// Puts an object without the message that tells of it.
+    /// Puts an object without its notification.
     pub(crate) async fn put_silently(&self, side: Side, key: &str) {
         use stereospot_ports::notifying;
         let (bucket, notified) = match side {

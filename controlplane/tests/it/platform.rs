@@ -144,7 +144,7 @@ async fn a_job_s_log_lines_are_found() {
     assert_eq!(refused.to_string(), "this control plane was given no log lines to search");
 }
 
-/// Searches until nobody waits any more.
+/// Searches until no one waits any more.
 #[derive(Debug, Default)]
 struct EndlessLogs {
     begun: Notify,
@@ -228,13 +228,13 @@ async fn in_topology_a_the_job_worker_writes_the_lost_completion() {
     assert_eq!(plane.backend.jobs.count_completions(job_id).await.unwrap(), 1, "the row is the job-worker's");
 }
 
-/// Keeps what it is told.
+/// Keeps what is reported to it.
 #[derive(Debug)]
 struct Told(watch::Sender<Option<u32>>);
 
 #[async_trait]
 impl StuckJobsAlarm for Told {
-    async fn tell(&self, count: u32, _: Timestamp) -> stereospot_ports::Result<()> {
+    async fn report(&self, count: u32, _: Timestamp) -> stereospot_ports::Result<()> {
         self.0.send_replace(Some(count));
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stereospot_api::wire::Apply;
-use stereospot_controlplane::{Move, Moves, Platform};
+use stereospot_controlplane::{Platform, Redrive, Redrives};
 use stereospot_domain::plan::{Action, Outcome, Target};
 use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, keys, message};
 use stereospot_ports::memory::ManualClock;
@@ -85,7 +85,7 @@ struct SlowMoves {
     dead: Arc<dyn WorkQueue>,
     main: Arc<dyn WorkQueue>,
     clock: ManualClock,
-    stands: Mutex<Option<Move>>,
+    stands: Mutex<Option<Redrive>>,
     is_held: AtomicBool,
 }
 
@@ -111,16 +111,16 @@ impl SlowMoves {
 }
 
 #[async_trait]
-impl Moves for SlowMoves {
+impl Redrives for SlowMoves {
     async fn start(&self) -> stereospot_ports::Result<()> {
         let started_at = stereospot_ports::Clock::now(&self.clock);
         let total = Some(self.dead.stats().await?.ready);
-        let begun = Move { is_running: true, moved: 0, total, started_at, failure: None };
+        let begun = Redrive { is_running: true, moved: 0, total, started_at, failure: None };
         *self.stands.lock().unwrap() = Some(begun);
         Ok(())
     }
 
-    async fn newest(&self) -> stereospot_ports::Result<Option<Move>> {
+    async fn newest(&self) -> stereospot_ports::Result<Option<Redrive>> {
         let is_running = self.stands.lock().unwrap().as_ref().is_some_and(|stands| stands.is_running);
         let moved = if !is_running || self.is_held.load(Ordering::Relaxed) { 0 } else { self.step().await };
         let mut stands = self.stands.lock().unwrap();
@@ -144,7 +144,7 @@ async fn with_moves(segments: u32, status: JobStatus) -> (Plane, Arc<SlowMoves>,
     let clock = ManualClock::default();
     let mut platform = platform(&clock);
     let moves = SlowMoves::of(&platform, &clock);
-    platform.moves.insert(INFERENCE_DLQ, moves.clone());
+    platform.redrives.insert(INFERENCE_DLQ, moves.clone());
     let plane = passive(platform, clock).await;
     let job_id = plane.job(status, Some(segments)).await;
     for index in 0..segments {

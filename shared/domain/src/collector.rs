@@ -1,34 +1,34 @@
-//! The control plane's collectors: each reads one kind of truth from the backend.
+//! The control plane's collectors, each of which reads one kind of state from the backend.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A collector; ordered by name.
+/// A collector. The order is by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Collector {
-    /// What lies on the dead-letter queues.
+    /// Messages on the dead-letter queues.
     DeadLetters,
     /// Completions, locks and objects of unfinished jobs.
     JobDetails,
     /// Rows of unfinished jobs.
     Jobs,
-    /// Lines of the workers' logs.
+    /// The workers' log lines.
     Logs,
-    /// The control-plane database. It is among the collectors once a write to it has failed.
+    /// The control-plane database. It is listed among the collectors once a write to it has failed.
     OwnDatabase,
-    /// Numbers of the queues.
+    /// Message counts and settings of the queues.
     Queues,
     /// The platform's services.
     Services,
-    /// Rows of finished jobs.
+    /// Rows of ended jobs.
     SettledJobs,
 }
 
 impl Collector {
-    /// Those that read the backend.
+    /// The collectors that read the backend.
     pub const READING: [Collector; 7] = [
         Collector::Queues,
         Collector::DeadLetters,
@@ -54,7 +54,7 @@ impl Collector {
         }
     }
 
-    /// True for those without which nothing is known.
+    /// True for collectors on which everything else depends.
     #[must_use]
     pub fn is_essential(self) -> bool {
         matches!(self, Collector::Queues | Collector::DeadLetters | Collector::Jobs | Collector::SettledJobs)

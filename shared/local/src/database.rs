@@ -16,9 +16,9 @@ use stereospot_domain::{QueueName, Timestamp};
 use stereospot_ports::{Clock, Error, ErrorCode, Result};
 use tokio::sync::Notify;
 
-use crate::Options;
 use crate::error::{DAMAGED, from_sqlx};
 use crate::file::{self, OpenFile};
+use crate::options::Options;
 use crate::writer::{Write, Writer};
 
 /// The steps of the schema; a database's `user_version` is the number of steps it has. Never edit a step: add one.

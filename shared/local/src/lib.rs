@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use stereospot_domain::{BackendKind, QueueName};
 use stereospot_ports::notifying::Side;
-use stereospot_ports::{Backend, Bucket, Clock, Result, SystemClock, WorkQueue};
+use stereospot_ports::{Backend, Bucket, Result, WorkQueue};
 
 mod database;
 mod error;
@@ -29,6 +29,7 @@ mod layout;
 mod leftovers;
 pub mod logs;
 mod objects;
+mod options;
 mod outbox;
 mod private;
 mod queue;
@@ -37,26 +38,9 @@ mod writer;
 
 use database::Database;
 
+pub use options::Options;
 pub use private::keep_private;
 pub use steady_clock::SteadyClock;
-
-/// Options of the backend.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The time for leases, delays and rows.
-    pub clock: Arc<dyn Clock>,
-    /// A message received this many times is dead-lettered by the next receive; at least 1.
-    pub max_receives: u32,
-    /// Largest size of the database in bytes; absent means no limit but the disk. Above it writes fail with
-    /// [`stereospot_ports::ErrorCode::Full`].
-    pub max_database_bytes: Option<u64>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), max_receives: 5, max_database_bytes: None }
-    }
-}
 
 /// Opens data directories.
 #[derive(Debug, Clone, Copy)]

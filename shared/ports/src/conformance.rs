@@ -3,19 +3,15 @@
 //! A backend's tests implement [`Subject`] and assert on the [`Report`] of [`run_all`]: no case failed, the skipped ones are those
 //! expected, and [`Report::total`] is [`number_of_cases`].
 
-use std::any::Any;
-use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use futures::future::BoxFuture;
-use stereospot_domain::QueueRole;
 
-use crate::work_queue::{Message, Outgoing, Receive};
-use crate::{Backend, Error, WorkQueue};
+use crate::Error;
 
+mod case;
 mod jobs;
 mod leases;
 mod locks;
@@ -23,66 +19,13 @@ mod objects;
 mod queues;
 mod reassembly;
 
+pub use case::{Case, Passing, Stop, World};
+
 /// A backend under test.
 #[async_trait]
 pub trait Subject: Send + Sync {
     /// A new, empty backend.
     async fn fresh(&self) -> Result<World, Error>;
-}
-
-/// Lets time pass for a backend.
-#[async_trait]
-pub trait Passing: Send + Sync {
-    /// Lets this much time pass on the backend's clock, by moving it forward or by waiting.
-    ///
-    /// # Errors
-    /// The reason if it can't. The case is then skipped.
-    async fn pass(&self, time: Duration) -> Result<(), String>;
-}
-
-/// The backend that a case runs on.
-pub struct World {
-    pub backend: Backend,
-    /// The same backend opened a second time, like in another process; a clone if it can't be opened twice.
-    pub peer: Backend,
-    pub time: Box<dyn Passing>,
-    /// Dropped after the case, such as a temporary folder.
-    pub keep: Box<dyn Any + Send + Sync>,
-}
-
-/// One guarantee that every backend must give.
-#[derive(Clone, Copy)]
-pub struct Case {
-    /// The name of the function.
-    pub name: &'static str,
-    pub run: for<'w> fn(&'w World) -> BoxFuture<'w, Result<(), Stop>>,
-}
-
-impl fmt::Debug for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-/// Why a case did not pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stop {
-    /// The backend behaved differently.
-    Failed(String),
-    /// The case can't run on this backend.
-    Skipped(String),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Stop::Failed(format!("{:?}: {error:?}", error.code()))
-    }
-}
-
-impl From<object_store::Error> for Stop {
-    fn from(error: object_store::Error) -> Self {
-        Stop::Failed(format!("object store: {error:?}"))
-    }
 }
 
 /// The names of the cases by result, with the reason for skipped and failed ones.
@@ -135,88 +78,6 @@ async fn run(subject: &dyn Subject, case: &Case) -> Result<(), Stop> {
         Ok(Err(_)) => Err(Stop::Failed(format!("took longer than {} s", LONGEST.as_secs()))),
         Err(_) => Err(Stop::Failed("panicked".into())),
     }
-}
-
-/// Makes a case of each function, with the function's name.
-macro_rules! cases {
-    ($($case:ident),+ $(,)?) => {
-        pub(super) const CASES: &[super::Case] =
-            &[$(super::Case { name: stringify!($case), run: |world| Box::pin($case(world)) }),+];
-    };
-}
-use cases;
-
-type Outcome = Result<(), Stop>;
-
-/// Fails unless both are equal.
-fn same<T: PartialEq + fmt::Debug>(what: &str, got: T, wanted: T) -> Outcome {
-    if got == wanted {
-        return Ok(());
-    }
-    Err(Stop::Failed(format!("{what}: got {got:?}, wanted {wanted:?}")))
-}
-
-/// Fails unless the condition holds.
-fn holds(what: &str, holds: bool) -> Outcome {
-    if holds { Ok(()) } else { Err(Stop::Failed(what.into())) }
-}
-
-/// Fails unless the call failed with this code.
-fn refused<T: fmt::Debug>(what: &str, got: crate::Result<T>, code: crate::ErrorCode) -> Outcome {
-    same(what, got.map(|value| format!("{value:?}")).map_err(|error| error.code()), Err(code))
-}
-
-/// The lease that cases take. [`World::expire`] waits longer.
-const LEASE: Duration = Duration::from_secs(2);
-
-impl World {
-    /// Lets time pass; skips the case if the backend can't.
-    async fn pass(&self, time: Duration) -> Outcome {
-        self.time.pass(time).await.map_err(Stop::Skipped)
-    }
-
-    /// Lets every [`LEASE`] run out.
-    async fn expire(&self) -> Outcome {
-        self.pass(LEASE + Duration::from_millis(1500)).await
-    }
-
-    /// Alternates between the backend and its peer.
-    fn side(&self, number: usize) -> &Backend {
-        if number.is_multiple_of(2) { &self.backend } else { &self.peer }
-    }
-
-    fn queue(&self) -> Result<&dyn WorkQueue, Stop> {
-        Ok(&**self.backend.queue(QueueRole::Inference)?)
-    }
-
-    fn dead_letters(&self) -> Result<&dyn WorkQueue, Stop> {
-        Ok(&**self.backend.queue_named(stereospot_domain::QueueName::dead_letter(QueueRole::Inference))?)
-    }
-}
-
-/// Receives up to `max` messages for [`LEASE`] without waiting.
-async fn take(queue: &dyn WorkQueue, max: usize) -> Result<Vec<Message>, Stop> {
-    Ok(queue.receive(Receive { max, wait: Duration::ZERO, visibility: Some(LEASE) }).await?)
-}
-
-/// Receives one message; fails without one.
-async fn take_one(queue: &dyn WorkQueue) -> Result<Message, Stop> {
-    let mut messages = take(queue, 1).await?;
-    same("number of messages received", messages.len(), 1)?;
-    messages.pop().ok_or_else(|| Stop::Failed("no message".into()))
-}
-
-async fn send_one(queue: &dyn WorkQueue, body: &str) -> Result<String, Stop> {
-    let ids = queue.send(&[Outgoing::now(body)]).await?;
-    same("number of ids", ids.len(), 1)?;
-    Ok(ids[0].clone())
-}
-
-/// The bodies of all messages on a queue, sorted. Only peeks.
-async fn bodies(queue: &dyn WorkQueue) -> Result<Vec<String>, Stop> {
-    let mut bodies: Vec<String> = queue.peek(1000).await?.into_iter().map(|message| message.body).collect();
-    bodies.sort();
-    Ok(bodies)
 }
 
 #[cfg(test)]

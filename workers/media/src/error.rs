@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 
 use stereospot_domain::Warning;
 
+/// Smallest accepted side of a picture, in pixels.
+pub const MIN_SIDE: u32 = 16;
+/// Largest accepted side of a picture, in pixels: two views side by side then reach H.264's limit of 16384.
+pub const MAX_SIDE: u32 = 8192;
+
 /// An error of any media operation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -35,13 +40,13 @@ pub enum Error {
         /// The duration stored in the container.
         promised_secs: f64,
     },
-    /// A side below [`crate::probe::MIN_SIDE`].
-    #[error("the picture is {width}x{height}, too small to convert: both sides must be at least {min} pixels, scale the video up first", min = crate::probe::MIN_SIDE)]
+    /// A side below [`MIN_SIDE`].
+    #[error("the picture is {width}x{height}, too small to convert: both sides must be at least {min} pixels, scale the video up first", min = MIN_SIDE)]
     TooSmall { width: u32, height: u32 },
-    /// A side above [`crate::probe::MAX_SIDE`].
+    /// A side above [`MAX_SIDE`].
     #[error(
         "the picture is {width}x{height}, too large to convert: neither side may exceed {max} pixels, scale the video down first",
-        max = crate::probe::MAX_SIDE
+        max = MAX_SIDE
     )]
     TooLarge { width: u32, height: u32 },
     /// This FFmpeg has no decoder for the codec.

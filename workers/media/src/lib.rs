@@ -36,6 +36,7 @@ mod rehearse;
 mod resound;
 pub mod soundtrack;
 pub mod split;
+mod start;
 mod subtitle;
 mod survey;
 mod timing;
@@ -49,15 +50,4 @@ pub use join::{JoinSummary, join};
 pub use manifest::{ColourTags, Manifest, Orientation, Ratio, SegmentSpec, StereoLayout};
 pub use probe::{SourceInfo, probe};
 pub use split::split;
-
-/// Sends FFmpeg's log lines to `tracing` (target `libav`) instead of standard error.
-///
-/// Every entry point of this crate calls it; calling it again has no effect.
-pub fn init() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        // Without this, FFmpeg's errors have no message texts.
-        ffmpeg_next::util::error::register_all();
-        ffi::route_log();
-    });
-}
+pub use start::init;

@@ -10,15 +10,11 @@ use ffmpeg_next::media::Type;
 use serde::{Deserialize, Serialize};
 use stereospot_domain::warning::HdrTransfer;
 
+pub use crate::error::{MAX_SIDE, MIN_SIDE};
 use crate::ffi::{self, VideoParams};
 use crate::index::{self, Keyframe, PacketIndex};
 use crate::manifest::{ColourTags, Orientation, Ratio};
 use crate::{Cancel, Error, open, protected, treat};
-
-/// Smallest accepted side of a picture, in pixels.
-pub const MIN_SIDE: u32 = 16;
-/// Largest accepted side of a picture, in pixels: two views side by side then reach H.264's limit of 16384.
-pub const MAX_SIDE: u32 = 8192;
 
 /// The properties of a source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

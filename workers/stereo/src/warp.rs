@@ -14,21 +14,14 @@ use crate::options::Options;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod code;
 mod disparity;
 mod pack;
 mod row;
 
+pub use code::Code;
 use disparity::{Disparity, DisparityRows};
 use pack::Packing;
-
-/// The implementation of the warp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
-    /// The reference: pixel by pixel, on any CPU.
-    Scalar,
-    /// AVX2, copying runs of equal distance as blocks. Falls back to the reference on a CPU without AVX2.
-    Avx2,
-}
 
 /// The eye that a row is warped for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,18 +47,6 @@ struct Scratch {
     /// Distance between the eyes at each pixel of a row.
     distances: Vec<i16>,
     warp: row::Buffers,
-}
-
-impl Code {
-    /// The fastest code that this CPU supports.
-    #[must_use]
-    pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
-            return Code::Avx2;
-        }
-        Code::Scalar
-    }
 }
 
 impl Warper {

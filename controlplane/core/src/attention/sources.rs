@@ -9,7 +9,7 @@ use stereospot_domain::text::age;
 use stereospot_domain::{Collector, Timestamp};
 
 use crate::World;
-use crate::world::Polling;
+use crate::world::{Outage, Polling};
 
 /// A collector that missed so many runs is down.
 const MISSED_RUNS: f32 = 3.0;
@@ -17,21 +17,6 @@ const MISSED_RUNS: f32 = 3.0;
 const OUTAGE_AFTER: Duration = Duration::from_secs(10);
 /// The same for one collector, whose next try may come a little later.
 pub(super) const FAILS_FOR: Duration = Duration::from_secs(12);
-
-/// Neither queues nor rows can be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outage {
-    /// When one of them last answered.
-    pub since: Timestamp,
-    /// Why.
-    pub error: String,
-    /// AWS is silent, not this machine's disk.
-    pub of_aws: bool,
-    /// It may be a moment's fault. A disk's error is none.
-    pub may_pass: bool,
-    /// Services and logs do answer.
-    pub others_answer: bool,
-}
 
 impl World {
     /// Takes in how far the wall clock is ahead of the time that all here goes by; says so when it has just jumped.

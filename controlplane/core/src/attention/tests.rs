@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::sources::FAILS_FOR;
 use super::*;
-use crate::world::Polling;
+use crate::world::{Outage, Polling};
 use stereospot_domain::Collector;
 
 const NOW: Timestamp = Timestamp(1_000_000_000);

@@ -59,7 +59,7 @@ fn a_burst_that_is_over_drains() {
     let view = view_of(&mut flow, 65);
     assert!(view.in_per_minute > view.out_per_minute, "{view:?}");
     assert_eq!(view.drains_in_secs, Some(40.0));
-    // One step takes long: what was done before tells how fast it goes.
+    // One step takes long: the steps before it show the pace.
     for secs in (70..=100).step_by(5) {
         flow.observe(stats(40), SETTINGS, at(secs));
     }

@@ -25,9 +25,9 @@ fn world(change: impl FnOnce(&mut Job, &mut Truth)) -> (World, JobId) {
     (world, job_id)
 }
 
-fn told(world: &mut World, now: Timestamp) -> Vec<(String, Timestamp)> {
-    let taken = world.take_untold(now).into_iter();
-    taken
+fn taken(world: &mut World, now: Timestamp) -> Vec<(String, Timestamp)> {
+    let unreported = world.take_unreported(now).into_iter();
+    unreported
         .map(|(_, one)| {
             (
                 one.segment_index
@@ -40,11 +40,11 @@ fn told(world: &mut World, now: Timestamp) -> Vec<(String, Timestamp)> {
 
 fn check(change: impl FnOnce(&mut Job, &mut Truth), expected: &[(&str, Timestamp)]) {
     let (mut world, job_id) = world(change);
-    world.notice(job_id, after(100));
-    assert_eq!(told(&mut world, after(114)), [], "somebody may still tell it");
+    world.infer(job_id, after(100));
+    assert_eq!(taken(&mut world, after(114)), [], "somebody may still tell it");
     let expected: Vec<(String, Timestamp)> = expected.iter().map(|(kind, time)| ((*kind).to_owned(), *time)).collect();
-    assert_eq!(told(&mut world, after(115)), expected);
-    assert_eq!(told(&mut world, after(200)), [], "it is told once");
+    assert_eq!(taken(&mut world, after(115)), expected);
+    assert_eq!(taken(&mut world, after(200)), [], "it is told once");
 }
 
 #[test]
@@ -128,19 +128,19 @@ fn what_a_worker_tells_is_not_told_for_it_and_its_stage_has_time() {
         (job.status, job.total_segments) = (JobStatus::ChunkingComplete, Some(2));
         truth.set_completions(&[(0, after(20)), (1, after(21))], after(100));
     });
-    world.notice(job_id, after(100));
+    world.infer(job_id, after(100));
     world.apply(&event(EventKind::SegmentCompleted, Stage::Inference, job_id, Some(0)), after(105));
-    let now: Vec<String> = told(&mut world, after(130)).into_iter().map(|(kind, _)| kind).collect();
+    let now: Vec<String> = taken(&mut world, after(130)).into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(now, ["chunking.started", "chunking.completed"], "nobody else tells of chunking");
     world.apply(&event(EventKind::JobSubmitted, Stage::Inference, job_id, None), after(131));
-    assert_eq!(told(&mut world, after(699)), [], "segment 1 may wait on its worker's disk");
-    assert_eq!(told(&mut world, after(700)), [("segment.completed 1".to_owned(), after(21))]);
+    assert_eq!(taken(&mut world, after(699)), [], "segment 1 may wait on its worker's disk");
+    assert_eq!(taken(&mut world, after(700)), [("segment.completed 1".to_owned(), after(21))]);
 }
 
 #[test]
 fn a_log_line_is_not_told_where_it_was_told_or_will_be() {
     let (mut world, job_id) = world(|_, _| {});
-    let line = |kind, time| Implied {
+    let line = |kind, time| Inferred {
         payload: payload(kind),
         segment_index: Some(0),
         stage: Some(Stage::Inference),
@@ -148,14 +148,14 @@ fn a_log_line_is_not_told_where_it_was_told_or_will_be() {
         which: String::new(),
     };
     let started = line(EventKind::SegmentStarted, after(20));
-    assert!(!world.is_told_of(job_id, &started, true, after(30)), "no worker of ours tells");
+    assert!(!world.is_log_event_reported(job_id, &started, true, after(30)), "no worker of ours tells");
     world.apply(&event(EventKind::SegmentStarted, Stage::Inference, job_id, Some(0)), after(30));
-    assert!(world.is_told_of(job_id, &started, false, after(30)));
+    assert!(world.is_log_event_reported(job_id, &started, false, after(30)));
     let again = line(EventKind::SegmentStarted, after(500));
-    assert!(!world.is_told_of(job_id, &again, false, after(510)), "another attempt");
-    assert!(world.is_told_of(job_id, &again, true, after(510)), "our worker tells by itself");
+    assert!(!world.is_log_event_reported(job_id, &again, false, after(510)), "another attempt");
+    assert!(world.is_log_event_reported(job_id, &again, true, after(510)), "our worker tells by itself");
     assert!(
-        world.is_told_of(job_id, &line(EventKind::SegmentFailed, after(900)), false, after(510)),
+        world.is_log_event_reported(job_id, &line(EventKind::SegmentFailed, after(900)), false, after(510)),
         "a clock that is wrong"
     );
 }

@@ -41,7 +41,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// Of one segment, by more tellers than are kept.
+    /// Of one segment, by more reporters than are kept.
     fn any_word()(any in any_event(), kind in 0..4_usize, boot in 0_u128..40, done in 0_u32..100) -> Event {
         let kinds =
             [EventKind::SegmentStarted, EventKind::SegmentProgress, EventKind::SegmentFailed, EventKind::SegmentCompleted];
@@ -148,14 +148,14 @@ fn a_segment_is_damaged_until_another_attempt_says_otherwise() {
     let failed = StepFailed { is_damaged: Some(true), ..StepFailed::default() };
     let damaged = event(2, EventKind::SegmentFailed, 1_000, Some(0), 1, 0);
     let damaged = Event { payload: Payload::SegmentFailed(failed), ..damaged };
-    let mut told = vec![event(1, EventKind::SegmentStarted, 0, Some(0), 1, 0), damaged];
-    let is_damaged = |told: &[Event]| project(told.iter().rev()).segments[&0].is_damaged();
-    assert!(!is_damaged(&told[..1]) && is_damaged(&told));
-    told.push(event(3, EventKind::SegmentFailed, 2_000, Some(0), 2, 0));
-    assert!(!is_damaged(&told), "another reason");
-    told.pop();
-    told.push(event(4, EventKind::SegmentCompleted, 2_000, Some(0), 2, 0));
-    assert!(!is_damaged(&told));
+    let mut reports = vec![event(1, EventKind::SegmentStarted, 0, Some(0), 1, 0), damaged];
+    let is_damaged = |reports: &[Event]| project(reports.iter().rev()).segments[&0].is_damaged();
+    assert!(!is_damaged(&reports[..1]) && is_damaged(&reports));
+    reports.push(event(3, EventKind::SegmentFailed, 2_000, Some(0), 2, 0));
+    assert!(!is_damaged(&reports), "another reason");
+    reports.pop();
+    reports.push(event(4, EventKind::SegmentCompleted, 2_000, Some(0), 2, 0));
+    assert!(!is_damaged(&reports));
 }
 
 #[test]
@@ -169,33 +169,33 @@ fn the_attempt_that_began_last_is_shown_whenever_another_speaks() {
         }
     };
     let (old, new) = ("old", "newer");
-    let mut told = vec![
+    let mut reports = vec![
         at(old, 0, EventKind::SegmentStarted, 0),
         at(old, 1_000, EventKind::SegmentProgress, 10),
         at(new, 2_000, EventKind::SegmentStarted, 0),
     ];
-    let check = |told: &[Event], expected: (&str, u32, bool)| {
-        for events in [told.to_vec(), told.iter().rev().cloned().collect()] {
+    let check = |reports: &[Event], expected: (&str, u32, bool)| {
+        for events in [reports.to_vec(), reports.iter().rev().cloned().collect()] {
             let segment = project(&events).segments.remove(&0).unwrap();
             let shown = (segment.worker().unwrap().0.as_str(), segment.frames_done().unwrap(), segment.is_started());
             assert_eq!(shown, expected, "{events:#?}");
         }
     };
-    check(&told, (new, 0, true));
-    told.push(at(new, 3_000, EventKind::SegmentProgress, 5));
-    told.push(at(old, 4_000, EventKind::SegmentProgress, 40));
-    check(&told, (new, 5, true));
-    told.push(at(new, 5_000, EventKind::SegmentFailed, 0));
-    check(&told, (new, 5, false));
-    told.push(at(old, 6_000, EventKind::SegmentProgress, 41));
-    check(&told, (old, 41, true));
-    told.push(at(old, 7_000, EventKind::SegmentFailed, 0));
-    check(&told, (old, 41, false));
+    check(&reports, (new, 0, true));
+    reports.push(at(new, 3_000, EventKind::SegmentProgress, 5));
+    reports.push(at(old, 4_000, EventKind::SegmentProgress, 40));
+    check(&reports, (new, 5, true));
+    reports.push(at(new, 5_000, EventKind::SegmentFailed, 0));
+    check(&reports, (new, 5, false));
+    reports.push(at(old, 6_000, EventKind::SegmentProgress, 41));
+    check(&reports, (old, 41, true));
+    reports.push(at(old, 7_000, EventKind::SegmentFailed, 0));
+    check(&reports, (old, 41, false));
     // One that can't even begin says so, and ends the silence of the one before.
-    told.push(at(new, 8_000, EventKind::SegmentStarted, 0));
-    check(&told, (new, 0, true));
-    told.push(at("a third", 9_000, EventKind::SegmentFailed, 0));
-    let segment = project(&told).segments.remove(&0).unwrap();
+    reports.push(at(new, 8_000, EventKind::SegmentStarted, 0));
+    check(&reports, (new, 0, true));
+    reports.push(at("a third", 9_000, EventKind::SegmentFailed, 0));
+    let segment = project(&reports).segments.remove(&0).unwrap();
     assert!(!segment.is_started() && segment.worker().unwrap().0 == "a third");
 }
 
@@ -212,10 +212,10 @@ fn two_attempts_at_once_count_what_each_converts() {
 #[test]
 fn the_pace_begins_with_the_first_frames() {
     let at = |n, time, done| event(n, EventKind::SegmentProgress, time, Some(0), 1, done);
-    let told = [event(1, EventKind::SegmentStarted, 0, Some(0), 1, 100), at(2, 1_000, 0), at(3, 8_000, 6)];
-    assert_eq!(project(&told).frames_per_second(Timestamp(9_000)), None, "an encoder that fills says nothing");
-    let told = [&told[..], &[at(4, 10_000, 26)]].concat();
-    assert_eq!(project(&told).frames_per_second(Timestamp(10_000)), Some(10.0));
+    let reports = [event(1, EventKind::SegmentStarted, 0, Some(0), 1, 100), at(2, 1_000, 0), at(3, 8_000, 6)];
+    assert_eq!(project(&reports).frames_per_second(Timestamp(9_000)), None, "an encoder that fills says nothing");
+    let reports = [&reports[..], &[at(4, 10_000, 26)]].concat();
+    assert_eq!(project(&reports).frames_per_second(Timestamp(10_000)), Some(10.0));
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn events_of_version_0_1_and_of_others_are_projected() {
         OLD.lines().chain(STRANGE.lines()).map(|line| serde_json::from_str(line).unwrap()).collect();
     let progress = project(&events);
     assert_eq!(progress.total_frames.get(), Some(&150));
-    assert_eq!(progress.told.len(), EventKind::ALL.len() - 3 + 1, "all but progress, and an unknown one");
+    assert_eq!(progress.reported.len(), EventKind::ALL.len() - 3 + 1, "all but progress, and an unknown one");
     let chunking = progress.errors[&Stage::Chunking].get().unwrap();
     assert!(chunking.error.starts_with("no space left") && chunking.code.is_none(), "{chunking:?}");
     assert!(progress.attempts[&(Stage::Reassembly, 2)].ended_at.get().is_some());

@@ -1,26 +1,26 @@
-//! How often each kind of thing is read: often while it changes, with growing pauses while it doesn't.
+//! How often each kind of target is read: often while it changes, with growing pauses while it doesn't.
 
 use std::time::Duration;
 
-use super::schedule::Target;
+use super::target::Target;
 
-/// On a platform where calls cost money, the shortest pause is so many times that of the embedded backend.
+/// Where calls cost money, the shortest pause is this many times that of the embedded backend.
 const METERED: u32 = 10;
 
-/// How far a look at the logs goes back behind the end of the last: lines come late.
+/// Each log search starts this long before the end of the last one, because lines arrive late.
 pub const LOG_OVERLAP: Duration = Duration::from_secs(90);
 
 /// Shortest and longest pause between two readings.
 pub type Pauses = (Duration, Duration);
 
-/// The pauses of each kind.
+/// The pauses between readings of each kind of target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Numbers of one queue of the pipeline.
+    /// Counts of one queue of the pipeline.
     queue: Pauses,
-    /// Numbers of one of the other queues.
+    /// Counts of one of the other queues.
     further: Pauses,
-    /// What lies on one dead-letter queue.
+    /// Messages on one dead-letter queue.
     dead_letters: Pauses,
     /// Rows of an unfinished status.
     active: Pauses,
@@ -30,20 +30,20 @@ pub struct Pace {
     all: Pauses,
     /// Details of an unfinished job.
     job: Pauses,
-    /// Details of a failed job: it may have a result all the same.
+    /// Details of a failed job, which may have a result all the same.
     failed: Pauses,
-    /// Details of a job that waits for something that hardly comes any more.
+    /// Details of a job whose source will hardly come any more.
     idle: Pauses,
     services: Pauses,
     logs: Pauses,
-    /// A job that was just heard of is read no sooner than so long after its last reading.
+    /// A job that was nudged is read this long after its last reading at the earliest.
     pub hush: Duration,
-    /// What failed is tried again after this, or a few times as long.
+    /// A failed reading is tried again after this, or a few times as long.
     pub retry: Duration,
 }
 
 impl Pace {
-    /// Where calls cost nothing: everything that moves is read once in each `poll`, or a few times less often while it rests.
+    /// The pauses where calls are free: what moves is read once in each `poll`, what rests a few times less often.
     pub fn free(poll: Duration, logs: Duration) -> Self {
         Self {
             queue: (poll, poll),
@@ -62,12 +62,12 @@ impl Pace {
         }
     }
 
-    /// Where calls are paid for. The unit is ten `poll`s: ten seconds as it is usually set.
+    /// The pauses where calls cost money. The unit is ten `poll`s, by default ten seconds.
     pub fn metered(poll: Duration, logs: Duration) -> Self {
         let unit = poll * METERED;
         Self {
             queue: (unit, unit * 3),
-            // Nothing urgent rests on them: while they are idle they are read seldom.
+            // Nothing urgent depends on them, so they are read rarely while idle.
             further: (unit, unit * 12),
             dead_letters: (unit * 3, unit * 60),
             active: (unit, unit * 3),
@@ -83,7 +83,7 @@ impl Pace {
         }
     }
 
-    /// Of one target. A failed job's are [`Pace::of_failed`], an idle one's [`Pace::of_idle`].
+    /// The pauses of a target. For failed and idle jobs see [`Pace::of_failed`] and [`Pace::of_idle`].
     pub fn of(&self, target: Target) -> Pauses {
         match target {
             Target::Queue(name) if name.role.is_in_pipeline() => self.queue,
@@ -98,12 +98,12 @@ impl Pace {
         }
     }
 
-    /// Of a job that hardly goes on any more.
+    /// The pauses of a job that is not expected to go on.
     pub fn of_idle(&self) -> Pauses {
         self.idle
     }
 
-    /// Of a failed job.
+    /// The pauses of a failed job.
     pub fn of_failed(&self) -> Pauses {
         self.failed
     }

@@ -1,4 +1,4 @@
-//! The schedule with what became of its readings, and what they cost.
+//! The schedule, how its readings ended, and what they cost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,46 +16,44 @@ mod report;
 
 pub use report::{CollectorReport, Report};
 
-/// Shortest time between two reports of the collectors.
+/// Shortest time between two reports.
 pub const TICK: Duration = Duration::from_millis(10);
 
-/// Why a target was not read.
+/// Why a target could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Failure {
     code: ErrorCode,
     sentence: String,
 }
 
-/// All targets: when each is read, how its last reading went, what all readings cost.
+/// All targets: when each is read, how its last reading ended, what all readings cost.
 #[derive(Debug)]
 pub struct PollState {
-    /// What is read next.
     pub schedule: Schedule,
-    /// What was asked of the platform.
     pub spending: Spending,
     kind: BackendKind,
-    /// A queue that is asked when it is doubtful whether anybody answers.
+    /// A queue to read when it is doubtful whether the backend answers at all.
     probe: Option<QueueName>,
-    /// The newest error of each target that fails, and since when it fails in that way.
+    /// The newest error of each failing target, and since when it fails in that way.
     errors: BTreeMap<Target, (Moment, Failure)>,
-    /// When queues or rows, on which everything rests, last answered.
+    /// When queues or rows, on which everything depends, last answered.
     answered_at: Moment,
-    /// When anything else did.
+    /// When anything else last answered.
     others_answered_at: Option<Moment>,
-    /// When they were last asked out of turn whether they answer.
+    /// When they were last read out of turn, to see whether they answer.
     probed_at: Option<Moment>,
-    /// Since when they don't.
+    /// Since when they don't answer.
     silent_since: Option<Timestamp>,
-    /// Calls that the budget knows of and the platform has not counted yet.
+    /// Calls granted by the budget that the platform has not counted yet.
     accounted: u64,
-    /// Of these, those of readings that run.
+    /// The part of them that belongs to running readings.
     outstanding: u64,
-    /// Since when the budget holds readings back.
+    /// Since when the budget holds readings back too much.
     pressed_since: Option<Timestamp>,
 }
 
 impl PollState {
-    /// Watches nothing yet.
+    /// A schedule without targets.
     #[must_use]
     pub fn new(pace: Pace, budget: Budget, kind: BackendKind) -> Self {
         Self {
@@ -74,7 +72,7 @@ impl PollState {
         }
     }
 
-    /// Watches all that there is from the start; returns the collectors that have something to read.
+    /// Watches everything that a deployment always has; returns the collectors that have something to read.
     pub fn begin<'a>(
         &mut self,
         queues: impl Iterator<Item = &'a QueueName>,
@@ -109,7 +107,7 @@ impl PollState {
         Collector::READING.into_iter().filter(|collector| self.is_used(*collector))
     }
 
-    /// What to read now. `cost` says how many calls a reading may take at most.
+    /// What to read now. `cost` returns the most calls that a reading may take.
     pub fn next(&mut self, now: Moment, cost: impl Fn(Target, bool) -> u32) -> Next {
         let next = self.schedule.next(now, cost);
         if let Next::Read(reading) = next {
@@ -119,7 +117,7 @@ impl PollState {
         next
     }
 
-    /// A reading has ended, after this time, with so many calls.
+    /// Takes in the end of a reading.
     pub fn done(&mut self, reading: Reading, outcome: Outcome, took: Duration, calls: u32, now: Moment) {
         if outcome != Outcome::Failed {
             self.errors.remove(&reading.target);
@@ -128,7 +126,7 @@ impl PollState {
             } else if calls > 0 {
                 (self.answered_at, self.probed_at) = (now, None);
                 if self.silent_since.take().is_some() {
-                    // Everything failed, and no longer does: what was to be tried again later is tried now.
+                    // The backend answers again: try all failing targets now, not at their next turn.
                     let Self { errors, schedule, .. } = self;
                     errors.keys().for_each(|target| schedule.hurry(*target, now));
                 }
@@ -140,7 +138,7 @@ impl PollState {
         self.schedule.done(reading.target, outcome, took, calls, now);
     }
 
-    /// Has a queue and its dead-letter queue read at once: messages were just moved between them.
+    /// Reads a queue and its dead-letter queue at once, because messages were just moved between them.
     pub fn moved(&mut self, role: QueueRole, now: Moment) {
         let dead = QueueName::dead_letter(role);
         for target in [Target::Queue(QueueName::main(role)), Target::Queue(dead), Target::DeadLetters(dead)] {
@@ -148,38 +146,38 @@ impl PollState {
         }
     }
 
-    /// The job is gone.
+    /// Stops watching a job that no longer exists.
     pub fn forget_job(&mut self, job_id: JobId) {
         self.schedule.forget(Target::Job(job_id));
         self.errors.remove(&Target::Job(job_id));
     }
 
-    /// Keeps a target's error; true when it failed not already.
+    /// Keeps a target's error; false when the target was failing already.
     pub fn note_error(&mut self, target: Target, code: ErrorCode, sentence: String, now: Moment) -> bool {
         let before = self.errors.get(&target);
         let since = before.filter(|(_, other)| other.code == code).map_or(now, |(since, _)| *since);
         self.errors.insert(target, (since, Failure { code, sentence })).is_none()
     }
 
-    /// Whether a collector is without an answer to any of its questions.
+    /// True while any target of a collector fails or hangs.
     #[must_use]
     pub fn is_any_unanswered(&self, collector: Collector, now: Moment) -> bool {
         let freshness = self.schedule.freshness(now, |target| target.collector() == collector);
         freshness.failing + freshness.hanging > 0
     }
 
-    /// Takes in what the platform counted; returns what came since the last time.
+    /// Takes in the platform's counts; returns what was added since the last time.
     pub fn counted(&mut self, counts: Vec<(String, Counts)>, now: Moment) -> Vec<(String, Counts)> {
         let new = self.spending.observe(counts, now);
         let made: u64 = new.iter().map(|(_, counts)| counts.attempts).sum();
         let unasked = made.saturating_sub(self.accounted);
-        // What is granted may be made, and counted, a moment later.
+        // Calls of running readings may be made, and counted, a moment later.
         self.accounted = self.accounted.saturating_sub(made).min(self.outstanding);
         self.schedule.charge(u32::try_from(unasked).unwrap_or(u32::MAX), now);
         new
     }
 
-    /// Calls by API, the budget where calls are paid for, and what it costs, as of the last counts.
+    /// Calls by API, the budget where calls cost money, and the cost, as of the last counts.
     #[must_use]
     pub fn view(&self, is_metered: bool, now: Moment) -> PollsView {
         self.spending.view(is_metered.then(|| self.schedule.budget().per_minute()), now)

@@ -1,11 +1,11 @@
-//! What is read next. Pure: time comes in as an argument, and nothing is read here.
+//! Decides what is read next. Pure: time is an argument, and nothing is read here.
 //!
-//! Each target has a pause that grows while its readings bring nothing new and falls back when one does. Targets that are due
-//! share the budget by weight: numbers of queues before rows, rows before the details of jobs, those before the rest, and within
-//! one kind whoever waits longest. A kind that needs less than its share leaves the rest to the others, so with a budget that is
-//! too small everything gets older by about as much, and nothing stops.
+//! Each target has a pause that grows while its readings bring nothing new, and falls back when one does. Due targets share the
+//! budget by weight: queues before rows, rows before details of jobs, those before the rest; within a group the one that waits longest
+//! comes first. A group that needs less than its share leaves the rest to the others. So when the budget is too small, everything gets
+//! older by about as much, and nothing stops.
 //!
-//! Invariant: a target is read by one reading at a time, and no reading begins that the budget does not grant.
+//! Invariant: each target has at most one reading at a time, and no reading begins without a grant from the budget.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -14,32 +14,26 @@ use stereospot_domain::JobId;
 
 use super::budget::Budget;
 use super::pace::{Pace, Pauses};
-
-mod target;
-
-pub use target::{Freshness, Next, Outcome, Pressure, Reading, Target, Watching};
-
-/// Time since the process began.
-pub type Moment = Duration;
+pub use super::target::{Freshness, Moment, Next, Outcome, Pressure, Reading, Target, Watching};
 
 const TIERS: usize = 4;
-/// Shares of the budget, where all of it is wanted.
+/// Shares of the budget when all groups need theirs.
 const WEIGHTS: [u64; TIERS] = [4, 2, 3, 1];
-/// A multiple of all weights, so that shares are whole numbers.
+/// A multiple of all weights, to keep shares whole numbers.
 const WHOLE: u64 = 12;
-/// Readings of a kind that may run at once: one that hangs must not hold up all others.
+/// Readings of a group that may run at once: more than one, so that a hanging one does not hold up the others.
 const AT_ONCE: [usize; TIERS] = [32, 4, 8, 2];
-/// A target that is late by more than this, and more than two of its own pauses, is told.
+/// A target that is later than this, and than two of its own pauses, counts as late.
 const NOTED_LATE: Duration = Duration::from_secs(15);
-/// So many unchanged readings after its pause has become the longest, a failed job is left alone.
+/// After this many unchanged readings at its longest pause, a failed job is no longer read.
 const LAST_LOOKS: u32 = 24;
-/// As above for a job under way: its pauses grow on, to twice the longest.
+/// After this many, the pauses of an unfinished job grow to twice the longest.
 const LONG_QUIET: u32 = 30;
-/// A reading that takes longer than this may never end. A search of the logs may.
+/// A reading that takes longer than this hangs, unless it is a log search.
 const HANGS: Duration = Duration::from_secs(4);
-/// What took long to read is left alone for at most so long, or as long as it took: it may have hung, and answers again.
+/// After a reading that took long, the target rests for at most this, or for as long as the reading took: it may only have hung.
 const LONGEST_REST: Duration = Duration::from_secs(30);
-/// The pause after a failure doubles so often.
+/// How often the pause after a failure doubles.
 const LONGEST_RETRY: u32 = 3;
 
 #[derive(Debug)]
@@ -48,17 +42,17 @@ struct Watch {
     pauses: Pauses,
     due: Moment,
     is_running: bool,
-    /// Calls that its running reading was granted.
+    /// Calls granted to the running reading.
     granted: u32,
-    /// When its running reading began, or its last.
+    /// When the running or last reading began.
     began: Moment,
     read_at: Option<Moment>,
-    /// When it was last read, and that went well: how old its value is.
+    /// When it was last read successfully: the time of its value.
     good_at: Option<Moment>,
-    /// That reading asked nobody: it was known that there is nothing.
+    /// True when that reading made no calls, because the target was known to be empty.
     was_spared: bool,
     with_row: bool,
-    /// It was nudged while it was being read.
+    /// True when it was nudged during its reading.
     again: bool,
     watching: Watching,
     looks: u32,
@@ -67,7 +61,7 @@ struct Watch {
     failures: u32,
 }
 
-/// All targets.
+/// All targets, and when each is due.
 #[derive(Debug)]
 pub struct Schedule {
     pace: Pace,
@@ -75,9 +69,9 @@ pub struct Schedule {
     watches: HashMap<Target, Watch>,
     waiting: [BTreeSet<(Moment, Target)>; TIERS],
     running: [usize; TIERS],
-    /// What each kind has used, by its weight (start-time fair queueing).
+    /// What each group has used, divided by its weight (start-time fair queueing).
     used: [u64; TIERS],
-    /// Where the sharing stands: a kind that rested goes on from here, without credit.
+    /// The virtual time of the sharing: a group that rested goes on from here, without credit.
     turn: u64,
     /// When the budget last held a reading back.
     blocked_at: Option<Moment>,
@@ -85,7 +79,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Watches nothing yet.
+    /// A schedule without targets.
     pub fn new(pace: Pace, budget: Budget) -> Self {
         Self {
             pace,
@@ -100,20 +94,20 @@ impl Schedule {
         }
     }
 
-    /// The budget.
+    /// The budget of calls.
     pub fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// Watches something from now on. What is watched already stays as it is.
+    /// Watches a target from now on. No effect if it is watched already.
     pub fn watch(&mut self, target: Target, now: Moment) {
         if !self.watches.contains_key(&target) {
             self.add(target, Watching::Active, now);
         }
     }
 
-    /// Watches a job in this way from now on; a change of the way has it read at once. A job that ended without having been
-    /// watched needs no last reading.
+    /// Sets how a job is watched from now on; if that changes, the job is read at once. A job that ended without having been watched
+    /// needs no last reading.
     pub fn watch_job(&mut self, job_id: JobId, watching: Watching, now: Moment) {
         let target = Target::Job(job_id);
         let Some(watch) = self.watches.get(&target) else {
@@ -134,7 +128,7 @@ impl Schedule {
         }
     }
 
-    /// Stops watching something.
+    /// Stops watching a target.
     pub fn forget(&mut self, target: Target) {
         if let Some(watch) = self.watches.remove(&target) {
             self.waiting[target.tier() as usize].remove(&(watch.due, target));
@@ -144,7 +138,7 @@ impl Schedule {
         }
     }
 
-    /// Has a job read soon, its row too: something was heard of it, or it is no longer where it was.
+    /// Reads a job soon, row included, because something was heard of it or its status changed.
     pub fn nudge(&mut self, job_id: JobId, now: Moment) {
         let target = Target::Job(job_id);
         let hush = self.pace.hush;
@@ -160,7 +154,7 @@ impl Schedule {
         self.put_off(target, soon);
     }
 
-    /// Has something read at once: it is known to have changed.
+    /// Reads a target at once, because it is known to have changed.
     pub fn hurry(&mut self, target: Target, now: Moment) {
         if let Some(watch) = self.watches.get_mut(&target) {
             watch.pause = watch.pauses.0;
@@ -170,7 +164,7 @@ impl Schedule {
         }
     }
 
-    /// What to read now. `cost` says how many calls a reading may take at most.
+    /// What to read now. `cost` returns the most calls that a reading may take.
     pub fn next(&mut self, now: Moment, cost: impl Fn(Target, bool) -> u32) -> Next {
         let is_due = |set: &BTreeSet<(Moment, Target)>| set.first().is_some_and(|(due, _)| *due <= now);
         let ready = (0..TIERS).filter(|tier| self.running[*tier] < AT_ONCE[*tier] && is_due(&self.waiting[*tier]));
@@ -200,7 +194,7 @@ impl Schedule {
         Next::Read(Reading { target, with_row, granted: calls })
     }
 
-    /// A reading has ended, after this time, with so many calls: what it did not use is given back.
+    /// Takes in the end of a reading. The calls that it did not use go back to the budget.
     pub fn done(&mut self, target: Target, outcome: Outcome, took: Duration, calls: u32, now: Moment) {
         let Some(watch) = self.watches.get_mut(&target) else { return };
         if !std::mem::take(&mut watch.is_running) {
@@ -228,10 +222,10 @@ impl Schedule {
             Outcome::Changed | Outcome::More => watch.pauses.0,
             Outcome::Same if matches!(target, Target::Job(_)) => (watch.pause * 3 / 2).min(longest),
             Outcome::Same => (watch.pause * 3 / 2).min(watch.pauses.1),
-            // What is read seldom is tried again soon: its pauses are for what doesn't change, not for what is not known.
+            // A target that is read rarely is tried again soon: its pauses are for values that don't change, not for unknown ones.
             Outcome::Failed => self.pace.retry * (1 << watch.failures.min(LONGEST_RETRY)),
         };
-        // A reading takes at most about a tenth of its target's time; one that took long because it hung, half of it.
+        // Readings take at most about a tenth of a target's time, or half of it if one took long because it hung.
         let pause = watch.pause.max((took * 10).min(LONGEST_REST.max(took)));
         watch.due = match outcome {
             Outcome::More => now,
@@ -241,12 +235,12 @@ impl Schedule {
         self.waiting[target.tier() as usize].insert((watch.due, target));
     }
 
-    /// Calls that were made without having been asked for here.
+    /// Charges calls that were made outside the schedule.
     pub fn charge(&mut self, calls: u32, now: Moment) {
         self.budget.charge(calls, now);
     }
 
-    /// How fresh the values of those are that belong together.
+    /// How fresh the values of a group of targets are.
     pub fn freshness(&self, now: Moment, belongs: impl Fn(Target) -> bool) -> Freshness {
         let mut all = Freshness::default();
         for (target, watch) in self.watches.iter().filter(|(target, _)| belongs(**target)) {
@@ -264,7 +258,7 @@ impl Schedule {
         all
     }
 
-    /// Targets that are not answered: their reading failed or hangs, and began at this moment or later.
+    /// Targets whose reading failed or hangs, and began at this moment or later.
     pub fn unanswered(&self, since: Moment, now: Moment) -> impl Iterator<Item = Target> {
         self.watches.iter().filter_map(move |(target, watch)| {
             let has_trouble = (watch.is_failing && !watch.is_running) || watch.hangs(*target, now);
@@ -272,7 +266,7 @@ impl Schedule {
         })
     }
 
-    /// How old a target's value is. That there is nothing was told by the queue's count, and is as old as that.
+    /// The age of a target's value. Where the queue's count showed that there is nothing to read, it is the age of the count.
     fn value_age(&self, target: Target, watch: &Watch, now: Moment) -> Option<Duration> {
         let good_at = match target {
             Target::DeadLetters(name) if watch.was_spared => self.watches.get(&Target::Queue(name))?.good_at,
@@ -281,17 +275,17 @@ impl Schedule {
         Some(now.saturating_sub(good_at?))
     }
 
-    /// Whether any of those that belong together has been read, well or not.
+    /// True when any target of a group was read, successfully or not.
     pub fn was_read(&self, belongs: impl Fn(Target) -> bool) -> bool {
         self.watches.iter().any(|(target, watch)| belongs(*target) && watch.read_at.is_some())
     }
 
-    /// Whether the budget has held any reading back lately.
+    /// True when the budget held back any reading lately.
     pub fn is_held_back(&self, now: Moment) -> bool {
         self.blocked_at.is_some_and(|at| now.saturating_sub(at) < NOTED_LATE)
     }
 
-    /// Whether the budget holds readings back so much that it should be told.
+    /// How much the budget holds readings back; none when it is too little to report.
     pub fn pressure(&self, now: Moment) -> Option<Pressure> {
         if !self.is_held_back(now) {
             return None;
@@ -305,7 +299,7 @@ impl Schedule {
         (waiting > 0).then_some(Pressure { waiting, latest })
     }
 
-    /// Readings that had to wait for the budget, since this was last asked.
+    /// Readings that had to wait for the budget, since the last call.
     pub fn take_deferred(&mut self) -> u64 {
         std::mem::take(&mut self.deferred)
     }
@@ -341,7 +335,7 @@ impl Schedule {
         }
     }
 
-    /// Sets when a target is due, unless it is being read.
+    /// Sets when a target is due, unless its reading runs.
     fn put_off(&mut self, target: Target, due: Moment) {
         let Some(watch) = self.watches.get_mut(&target).filter(|watch| !watch.is_running) else { return };
         let waiting = &mut self.waiting[target.tier() as usize];
@@ -356,8 +350,8 @@ impl Watch {
         self.is_running && target != Target::Logs && now.saturating_sub(self.began) >= HANGS
     }
 
-    /// Whether it matters how old its value is. What hardly changes any more, and what nothing rests on, is read seldom, and shown
-    /// with its own age.
+    /// True when the age of its value matters. Targets that hardly change, or on which nothing depends, are read rarely and shown with
+    /// their own age.
     fn counts(&self, target: Target) -> bool {
         match target {
             Target::Queue(name) | Target::DeadLetters(name) => name.role.is_in_pipeline(),

@@ -1,4 +1,4 @@
-//! What watching costs, by the schedule itself run over a day of a deployment: calls a minute and dollars a month.
+//! What polling costs: runs the schedule over a day of a deployment, and counts calls a minute and dollars a month.
 //!
 //! The deployment: eight queues with their dead-letter queues, three of them with work; one job in twenty is converted now, a
 //! segment a minute each, and the other active ones wait in the queue; a few messages lie in a dead-letter queue.

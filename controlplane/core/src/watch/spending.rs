@@ -1,4 +1,4 @@
-//! What asking the platform costs. Pure: counts come in with their times.
+//! What calls to the platform cost. Pure: counts come in with their times.
 //!
 //! List prices of us-east-1 in the middle of 2026, on demand and beyond every free tier; they stand at aws.amazon.com under
 //! /sqs/pricing, /dynamodb/pricing/on-demand, /s3/pricing and /cloudwatch/pricing. ECS and Application Auto Scaling answer without
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use stereospot_api::view::ApiCalls;
 
-use super::schedule::Moment;
+use super::target::Moment;
 
 /// One request to a standard queue.
 pub const SQS_REQUEST_USD: f64 = 0.40e-6;
@@ -27,65 +27,65 @@ pub const PUT_METRIC_USD: f64 = 10.0e-6;
 pub const LOG_GIGABYTE_USD: f64 = 0.005;
 /// AWS counts 730 hours in a month.
 pub const MONTH_MINUTES: f64 = 730.0 * 60.0;
-/// What a job's row takes in an index, about.
+/// Approximate size of a job's row in an index.
 const JOB_ROW_BYTES: f64 = 400.0;
-/// What a completion takes, about.
+/// Approximate size of a completion.
 const COMPLETION_BYTES: f64 = 200.0;
 
-/// How far back rates look.
+/// Rates are averages over this time.
 const WINDOW: Duration = Duration::from_secs(600);
 /// Time between two samples.
 const STEP: Duration = Duration::from_secs(15);
 
-/// Read units of one page of job rows, from the index, which is read eventually consistent.
+/// Read units of one page of job rows. They come from an index, read with eventual consistency.
 pub fn units_of_rows(rows: usize) -> f64 {
     (rows as f64 * JOB_ROW_BYTES / 4096.0).ceil().max(1.0) / 2.0
 }
 
-/// Read units of a job's completions, strongly consistent.
+/// Read units of a job's completions, read with strong consistency.
 pub fn units_of_completions(rows: usize) -> f64 {
     (rows as f64 * COMPLETION_BYTES / 4096.0).ceil().max(1.0)
 }
 
-/// Counts of one API.
+/// Call counts of one API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Attempts, the failed ones too: that is what is paid for.
+    /// All attempts: failed ones cost money too.
     pub attempts: u64,
-    /// Of these: asked to slow down.
+    /// Attempts that were throttled.
     pub throttled: u64,
-    /// Of these: failed otherwise.
+    /// Attempts that failed otherwise.
     pub failed: u64,
 }
 
-/// What was counted.
+/// All counted calls.
 #[derive(Debug, Default)]
 pub struct Spending {
-    /// What was counted when this was last told.
+    /// The last counts taken in.
     last: BTreeMap<String, Counts>,
     /// Attempts by API over the window.
     samples: VecDeque<(Moment, BTreeMap<String, u64>)>,
-    /// Read units of our own queries, and how many queries.
+    /// Read units of our own queries, and the number of queries.
     queries: (f64, u64),
     /// Bytes that log searches scanned, by time.
     scanned: VecDeque<(Moment, u64)>,
 }
 
-/// What watching costs now.
+/// What polling costs now.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PollsView {
-    /// Calls by API; empty where calls cost nothing.
+    /// Calls by API; empty where calls are free.
     pub calls: Vec<ApiCalls>,
-    /// Calls a minute that watching may make; absent where calls cost nothing.
+    /// Calls a minute that polling may make; absent where calls are free.
     pub budget_per_minute: Option<u32>,
-    /// Calls in the last minutes, a minute.
+    /// Calls a minute over the last minutes.
     pub calls_per_minute: f32,
-    /// What that costs in a month, in US dollars.
+    /// Cost of a month at this rate, in US dollars.
     pub usd_per_month: f64,
 }
 
 impl Spending {
-    /// Takes in the counts as of now; returns what came since the last time.
+    /// Takes in the current counts; returns what was added since the last time.
     pub fn observe(&mut self, counts: Vec<(String, Counts)>, now: Moment) -> Vec<(String, Counts)> {
         let mut new = Vec::new();
         let mut sample = BTreeMap::new();
@@ -114,13 +114,13 @@ impl Spending {
         new
     }
 
-    /// A query that took so many read units.
+    /// Counts the read units of a query.
     pub fn queried(&mut self, units: f64) {
         self.queries.0 += units;
         self.queries.1 += 1;
     }
 
-    /// A log search scanned so many bytes.
+    /// Counts the bytes that a log search scanned.
     pub fn scanned(&mut self, bytes: u64, now: Moment) {
         self.scanned.push_back((now, bytes));
     }
@@ -156,7 +156,7 @@ impl Spending {
         }
     }
 
-    /// Of one call, in US dollars.
+    /// The price of one call, in US dollars.
     fn price(&self, api: &str) -> f64 {
         let (service, operation) = api.split_once('.').unwrap_or((api, ""));
         match (service, operation) {
@@ -166,7 +166,7 @@ impl Spending {
             ("dynamodb", _) => WRITE_UNIT_USD,
             ("s3", "HEAD") => S3_READ_USD,
             ("s3", "DELETE") => 0.0,
-            // A GET of ours is a LIST, but for the few results that are downloaded.
+            // Nearly all of our GETs are LISTs; the exceptions are downloads of results.
             ("s3", _) => S3_WRITE_USD,
             ("cloudwatch", "PutMetricData") => PUT_METRIC_USD,
             _ => 0.0,
@@ -174,7 +174,7 @@ impl Spending {
     }
 }
 
-/// `service.Operation`, the service in lower case and without blanks.
+/// Normalises an API's name to `service.Operation`, the service in lower case without blanks.
 fn name_of(api: &str) -> String {
     let (service, operation) = api.split_once(['.', ':', '/']).unwrap_or((api, ""));
     let service = service.trim().to_lowercase().replace([' ', '_'], "-");

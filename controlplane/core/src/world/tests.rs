@@ -36,7 +36,8 @@ fn only_changes_are_told() {
     let mut world = world();
     world.set_job(job(1, 0), Timestamp(10));
     assert_eq!(std::mem::take(&mut world.dirty).jobs.len(), 1);
-    world.jobs.get_mut(&job(1, 0).job_id).unwrap().shown = Some((0, Timestamp(10)));
+    let view = world.job_view(job(1, 0).job_id, Timestamp(10)).unwrap();
+    world.jobs.get_mut(&job(1, 0).job_id).unwrap().shown = Some((view.into(), Timestamp(10)));
     world.set_job(job(1, 0), Timestamp(20));
     assert!(world.dirty.jobs.is_empty());
     world.set_job(job(1, 0), Timestamp(10 + 5_000));

@@ -9,7 +9,7 @@ use stereospot_ports::work_queue::Stats;
 use stereospot_ports::{Result as PortResult, WorkQueue};
 
 use super::message_of;
-use crate::actions::{Draft, MAX_ITEMS, refused as refusal, result};
+use crate::actions::draft::{Draft, MAX_ITEMS, refused as refusal, result};
 
 /// A queue whose messages can't be read one by one: to look for one would count as a receive of each, so none is taken.
 pub(super) fn refused(name: QueueName) -> Draft {

@@ -7,7 +7,7 @@ use stereospot_domain::{QueueName, Timestamp};
 use stereospot_ports::WorkQueue;
 use stereospot_ports::work_queue::Stats;
 
-use crate::actions::{Draft, attempted, refused};
+use crate::actions::draft::{Draft, attempted, refused};
 use crate::app::App;
 
 /// SQS purges a queue at most once in this time.

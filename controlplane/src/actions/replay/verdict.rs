@@ -9,18 +9,19 @@ use stereospot_core::views;
 use stereospot_domain::keys::OutputKey;
 use stereospot_domain::message::{self, Request};
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, Timestamp, keys};
-use stereospot_ports::{Backend, Error, ErrorCode, Result, job_store, objects};
+use stereospot_ports::{Backend, Error, ErrorCode, Result, objects};
 use tokio::sync::OnceCell;
 
-use crate::actions::mend::{self, Lost};
+use crate::actions::repair_steps::{self, Lost};
 use crate::app::App;
+use crate::truth;
 
 /// What is right for one message.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Verdict {
     /// Send it, after these steps.
     Send(Vec<Step>),
-    /// Its segment is gone or damaged: have the job's source split again, which asks for the segment anew, then remove it.
+    /// Its segment is gone or damaged: have the job's source split again, which asks for the segment again, then remove it.
     SplitAgain(Box<Job>, Lost),
     /// Leave it, for this reason.
     Skip(String),
@@ -54,7 +55,7 @@ impl Step {
 pub(in crate::actions) struct Judge<'a> {
     app: &'a App,
     role: QueueRole,
-    /// An operator chose this one message by its id: then it is sent also when nobody can read it.
+    /// True when an operator chose this one message by its id: then it is sent even if it can't be parsed.
     is_chosen: bool,
     completed: OfJobs,
     damaged: OfJobs,
@@ -115,7 +116,7 @@ impl<'a> Judge<'a> {
                 job_id
             }
             Request::Test => return needless("S3's test notice: nothing to do"),
-            // Only a screen is told by it.
+            // It only notifies the web page.
             Request::Changed(..) => return Ok(Verdict::Send(Vec::new())),
         };
         let Some(job) = backend.jobs.get(job_id).await? else { return needless("its job does not exist") };
@@ -150,7 +151,7 @@ impl<'a> Judge<'a> {
             return Ok(Verdict::Needless("segment already complete".into()));
         }
         if let Some(lost) = self.lost(job.job_id, segment).await? {
-            return Ok(match mend::why_not_split_again(&self.app.backend, job, lost).await? {
+            return Ok(match repair_steps::why_not_split_again(&self.app.backend, job, lost).await? {
                 None => Verdict::SplitAgain(Box::new(job.clone()), lost),
                 Some(why) => Verdict::Skip(why),
             });
@@ -208,13 +209,13 @@ impl<'a> Judge<'a> {
 
     async fn is_completed(&self, job_id: JobId, index: u32) -> Result<bool> {
         let read = async || -> Result<BTreeSet<u32>> {
-            let completions = job_store::all_completions(&*self.app.backend.jobs, job_id).await?;
-            Ok(completions.iter().map(|completion| completion.segment_index).collect())
+            let completions = truth::completions(&self.app.backend, job_id).await?;
+            Ok(completions.into_iter().map(|(index, _)| index).collect())
         };
         Ok(of_job(&self.completed, job_id).get_or_try_init(read).await?.contains(&index))
     }
 
-    /// By all events ever told of the job: a process that started just now has not heard them.
+    /// Reads all stored events of the job, because those in memory may not be loaded yet.
     async fn is_damaged(&self, job_id: JobId, index: u32) -> Result<bool> {
         let read = async || -> Result<BTreeSet<u32>> {
             let history = self.app.store.job_history(job_id).await;
@@ -241,7 +242,7 @@ async fn chunk(backend: &Backend, job: &Job) -> Result<Verdict> {
     })
 }
 
-/// Whoever asked for it wants it gone, so only what is gone needs no asking.
+/// A deletion is needless only when nothing of the job is left.
 async fn delete(backend: &Backend, job: &Job) -> Result<Verdict> {
     let job_id = job.job_id;
     let is_any_left = async || -> Result<bool> {

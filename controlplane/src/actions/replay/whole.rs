@@ -9,9 +9,9 @@ use stereospot_domain::QueueName;
 use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, Target};
 use stereospot_ports::Result as PortResult;
 
-use crate::actions::{Draft, attempted, result};
+use crate::actions::draft::{Draft, attempted, result};
 use crate::app::App;
-use crate::platform::{Move, Moves};
+use crate::platform::Redrives;
 
 /// A queue with more messages than this is redriven.
 pub(super) const LONG: usize = 1_000;
@@ -46,11 +46,11 @@ pub(super) async fn draft(app: &App, name: QueueName, ready: u64, seen: usize, n
 }
 
 /// Why no replay may begin: a move of the queue runs. None, too, when that can't be asked.
-pub(super) async fn running(moves: &dyn Moves, name: QueueName) -> Option<String> {
+pub(super) async fn running(moves: &dyn Redrives, name: QueueName) -> Option<String> {
     match moves.newest().await {
         Ok(Some(newest)) if newest.is_running => Some(format!(
             "a move of {name} runs, {}: wait for it, or stop it with `stereospot queues stop-move {name}`",
-            progress(&newest)
+            newest.progress()
         )),
         Ok(_) => None,
         Err(error) => {
@@ -62,7 +62,7 @@ pub(super) async fn running(moves: &dyn Moves, name: QueueName) -> Option<String
 
 /// Starts the move and follows it to its end.
 pub(super) async fn apply(app: &App, name: QueueName, target: &Target) -> Vec<ItemResult> {
-    let Some(moves) = app.platform.moves.get(&name) else {
+    let Some(moves) = app.platform.redrives.get(&name) else {
         return vec![result(target, Outcome::Failed, "this platform moves no queues")];
     };
     let began = app.now();
@@ -80,12 +80,12 @@ pub(super) async fn apply(app: &App, name: QueueName, target: &Target) -> Vec<It
             // An older one is an earlier move: ours is not listed yet. A minute allows for clocks that differ.
             Ok(Some(newest)) if newest.started_at >= began.minus(Duration::from_secs(60)) => {
                 misses = 0;
-                let said = progress(&newest);
-                app.set_move(name, Some(newest.clone()));
+                let said = newest.progress();
+                app.set_redrive(name, Some(newest.clone()));
                 if newest.is_running {
                     continue;
                 }
-                app.set_move(name, None);
+                app.set_redrive(name, None);
                 return vec![match newest.failure {
                     None => result(target, Outcome::Done, said),
                     Some(why) => result(target, Outcome::Failed, format!("{said}, then it ended: {why}")),
@@ -94,19 +94,11 @@ pub(super) async fn apply(app: &App, name: QueueName, target: &Target) -> Vec<It
             other => {
                 misses += 1;
                 if misses >= MAX_MISSES {
-                    app.set_move(name, None);
+                    app.set_redrive(name, None);
                     let why = other.err().map_or(String::new(), |error| format!(": {error}"));
                     return vec![result(target, Outcome::Done, format!("started; it can't be followed{why}"))];
                 }
             }
         }
-    }
-}
-
-/// `700 of about 3000 moved`.
-pub(crate) fn progress(moved: &Move) -> String {
-    match moved.total {
-        Some(total) => format!("{} of about {total} moved", moved.moved),
-        None => format!("about {} moved", moved.moved),
     }
 }

@@ -1,4 +1,4 @@
-//! What the AWS backend offers beyond the ports, as the control plane wants it.
+//! Adapts what the AWS backend offers beyond the ports to the control plane's traits.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use stereospot_aws::SqsQueue;
 use stereospot_aws::calls::Calls;
 use stereospot_aws::provision::alarm::StuckJobs;
 use stereospot_aws::sqs::{MoveState, MoveTask};
-use stereospot_controlplane::{CallCounts, Counts, Move, Moves, StuckJobsAlarm};
+use stereospot_controlplane::{CallCounts, Counts, Redrive, Redrives, StuckJobsAlarm};
 use stereospot_domain::Timestamp;
 use stereospot_ports::{ErrorCode, Result};
 
@@ -35,18 +35,18 @@ impl CallCounts for Counted {
     }
 }
 
-/// SQS's own redrive.
+/// SQS's redrive of one dead-letter queue.
 #[derive(Debug)]
-pub(super) struct QueueMoves(pub(super) Arc<SqsQueue>);
+pub(super) struct QueueRedrives(pub(super) Arc<SqsQueue>);
 
 #[async_trait]
-impl Moves for QueueMoves {
+impl Redrives for QueueRedrives {
     async fn start(&self) -> Result<()> {
         self.0.start_move(None).await.map(drop)
     }
 
-    async fn newest(&self) -> Result<Option<Move>> {
-        Ok(self.0.moves().await?.into_iter().next().map(shown))
+    async fn newest(&self) -> Result<Option<Redrive>> {
+        Ok(self.0.moves().await?.into_iter().next().map(redrive))
     }
 
     async fn stop(&self) -> Result<bool> {
@@ -64,8 +64,8 @@ impl Moves for QueueMoves {
     }
 }
 
-fn shown(task: MoveTask) -> Move {
-    Move {
+fn redrive(task: MoveTask) -> Redrive {
+    Redrive {
         is_running: matches!(task.state, MoveState::Running | MoveState::Cancelling),
         moved: task.moved,
         total: task.total,
@@ -84,7 +84,7 @@ pub(super) struct Alarm(pub(super) StuckJobs);
 
 #[async_trait]
 impl StuckJobsAlarm for Alarm {
-    async fn tell(&self, count: u32, now: Timestamp) -> Result<()> {
+    async fn report(&self, count: u32, now: Timestamp) -> Result<()> {
         self.0.put(count, now).await
     }
 }

@@ -1,4 +1,4 @@
-//! `endpoint`: what the SageMaker endpoint of a deployment runs, and changing it.
+//! `endpoint`: shows and changes what a deployment's SageMaker endpoint runs.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -8,9 +8,10 @@ use stereospot_aws::{Connections, Deployment};
 use stereospot_ports::{Clock as _, SystemClock};
 use tokio::sync::watch;
 
-use super::args;
+use crate::program::args;
+use crate::program::output::print;
 
-/// Shows the endpoint, or moves it over to another image or other variables; true when it answers afterwards.
+/// Shows the endpoint, or changes its image or variables; true when it is in service afterwards.
 pub(crate) async fn endpoint(args: &args::Endpoint) -> anyhow::Result<bool> {
     let deployment = Deployment::read(&args.env_file)?;
     let name = deployment.sagemaker.endpoint_name.clone().with_context(|| {
@@ -37,7 +38,7 @@ pub(crate) async fn endpoint(args: &args::Endpoint) -> anyhow::Result<bool> {
     eprintln!("the new configuration is {}; the old one, {}, stays to go back to", plan.new_config, plan.old_config);
     if args.dry_run {
         if args.json {
-            super::print(&format!("{}\n", serde_json::to_string_pretty(&plan)?))?;
+            print(&format!("{}\n", serde_json::to_string_pretty(&plan)?))?;
         }
         return Ok(true);
     }
@@ -47,7 +48,7 @@ pub(crate) async fn endpoint(args: &args::Endpoint) -> anyhow::Result<bool> {
     }
     endpoints.apply(&plan).await?;
     let (progress, mut seen) = watch::channel(EndpointState::default());
-    let telling = async {
+    let reporting = async {
         let mut last = String::new();
         while seen.changed().await.is_ok() {
             let line = words(&seen.borrow_and_update().clone());
@@ -57,14 +58,14 @@ pub(crate) async fn endpoint(args: &args::Endpoint) -> anyhow::Result<bool> {
             }
         }
     };
-    // It goes on at AWS when this process is stopped: `endpoint` without a change shows how far it is.
+    // AWS goes on if this process is stopped; `endpoint` without a change then shows how far it is.
     let (state, ()) = tokio::join!(
         async {
             let state = endpoints.settled(&name, &progress).await;
             drop(progress);
             state
         },
-        telling
+        reporting
     );
     let state = state?;
     show(&name, &state, args.json)?;
@@ -88,7 +89,7 @@ fn show(name: &str, state: &EndpointState, is_json: bool) -> anyhow::Result<()> 
         true => serde_json::to_string_pretty(state)?,
         false => format!("{name}: {}", words(state)),
     };
-    Ok(super::print(&format!("{text}\n"))?)
+    Ok(print(&format!("{text}\n"))?)
 }
 
 fn words(state: &EndpointState) -> String {

@@ -1,12 +1,14 @@
-//! `provision`: words and progress go to standard error; standard output holds the `.env`, or with `--json` the plan.
+//! `provision`: makes and removes deployments. Progress goes to standard error; standard output holds the `.env`, or with `--json` the
+//! plan.
 
 use anyhow::Context as _;
 use stereospot_aws::provision::{Kind, Provisioner, State, Step, profile_region};
 use stereospot_aws::{Connections, Deployment};
 
-use super::args;
+use crate::program::args;
+use crate::program::output::print;
 
-/// Makes a deployment, or takes it away; true when nothing is left to do.
+/// Makes or removes a deployment; true when nothing is left to do.
 pub(crate) async fn provision(args: &args::Provision) -> anyhow::Result<bool> {
     let given = args.region.clone().or_else(|| std::env::var("AWS_DEFAULT_REGION").ok());
     let region = match given.filter(|region| !region.trim().is_empty()) {
@@ -50,7 +52,7 @@ async fn make(provisioner: &Provisioner, args: &args::Provision) -> anyhow::Resu
     } else {
         let was_there: Vec<bool> = plan.steps.iter().map(|step| !is_open(&step)).collect();
         let mut number = 0;
-        let mut told = |step: &Step| {
+        let mut report = |step: &Step| {
             if was_there.get(number) != Some(&true) || step.problem.is_some() {
                 match &step.problem {
                     Some(problem) => eprintln!("{} {}: {problem}", step.kind, step.name),
@@ -59,7 +61,7 @@ async fn make(provisioner: &Provisioner, args: &args::Provision) -> anyhow::Resu
             }
             number += 1;
         };
-        provisioner.apply(&plan, &mut told).await?
+        provisioner.apply(&plan, &mut report).await?
     };
     let undone: Vec<&Step> = plan.steps.iter().filter(is_open).collect();
     let is_usable = undone.iter().all(|step| !is_needed(step.kind));
@@ -75,12 +77,12 @@ async fn make(provisioner: &Provisioner, args: &args::Provision) -> anyhow::Resu
     if args.json {
         json(&plan)?;
     } else if is_usable {
-        super::print(&provisioner.env(&plan.account).await?)?;
+        print(&provisioner.env(&plan.account).await?)?;
     }
     Ok(is_usable)
 }
 
-/// Without which no job goes through. The rest is for those who watch.
+/// True for what the pipeline needs. The rest is for monitoring.
 fn is_needed(kind: Kind) -> bool {
     match kind {
         Kind::Queue | Kind::Bucket | Kind::Notifications | Kind::Table => true,
@@ -121,5 +123,5 @@ async fn destroy(provisioner: &Provisioner, args: &args::Provision) -> anyhow::R
 }
 
 fn json(plan: &impl serde::Serialize) -> anyhow::Result<()> {
-    Ok(super::print(&format!("{}\n", serde_json::to_string_pretty(plan)?))?)
+    Ok(print(&format!("{}\n", serde_json::to_string_pretty(plan)?))?)
 }

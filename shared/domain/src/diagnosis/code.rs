@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Severity;
+use super::finding::Severity;
 use crate::options::UnknownName;
 
 /// How an operator gets a job on from a finding.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stereospot_domain::{Format, Job, JobId, JobOptions, JobStatus, SegmentCompletion, Timestamp};
 use uuid::Uuid;
 
-use super::{Outcome, Stop, World, cases, holds, refused, same};
+use super::case::{Outcome, Stop, World, cases, holds, refused, same};
 use crate::ErrorCode;
 use crate::job_store::{Transition, Transitioned, all_completions};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LEASE, Outcome, Stop, World, bodies, cases, holds, refused, same, send_one, take, take_one};
+use super::case::{LEASE, Outcome, Stop, World, bodies, cases, holds, refused, same, send_one, take, take_one};
 use crate::ErrorCode;
 use crate::work_queue::{MAX_VISIBILITY, Message, Receipt, Receive};
 

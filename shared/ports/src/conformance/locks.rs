@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use stereospot_domain::{JobId, Lock, Timestamp};
 
+use super::case::{Outcome, Stop, World, cases, holds, same};
 use super::jobs::{new_id, now, winners};
-use super::{Outcome, Stop, World, cases, holds, same};
 use crate::job_store::Acquired;
 
 cases!(

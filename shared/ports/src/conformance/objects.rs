@@ -5,8 +5,8 @@ use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::{self, Request};
 use stereospot_domain::{Mode, QueueName, QueueRole};
 
+use super::case::{Outcome, Stop, World, bodies, cases, holds, refused, same};
 use super::jobs::new_id;
-use super::{Outcome, Stop, World, bodies, cases, holds, refused, same};
 use crate::{Bucket, ErrorCode, objects};
 
 cases!(

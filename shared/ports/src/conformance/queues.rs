@@ -5,7 +5,7 @@ use std::time::Duration;
 use stereospot_domain::{QueueName, QueueRole};
 use tokio::time::Instant;
 
-use super::{Outcome, Stop, World, bodies, cases, holds, refused, same, send_one, take, take_one};
+use super::case::{Outcome, Stop, World, bodies, cases, holds, refused, same, send_one, take, take_one};
 use crate::work_queue::{MAX_BATCH, MAX_BODY_BYTES, MAX_DELAY, MAX_VISIBILITY, Outgoing, Receive};
 use crate::{Backend, ErrorCode};
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use stereospot_domain::trigger::{Decision, Why};
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, keys, message};
 
+use super::case::{LEASE, Outcome, Stop, World, bodies, cases, holds, same, take_one};
 use super::jobs::{completion, get, new_id, new_job, now, winners};
-use super::{LEASE, Outcome, Stop, World, bodies, cases, holds, same, take_one};
 use crate::job_store::{Acquired, Transition};
 use crate::objects;
 use crate::reassembly::{Checked, Patience, RESEND_AFTER, RESEND_ANYWAY_AFTER, check, check_with};

@@ -1,10 +1,10 @@
 //! The manifest of a model: what its graph does not say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, manifest_path};
+use super::error::Error;
 
 /// The JSON file beside a model. Every field defaults to the value for Depth Anything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,4 +72,8 @@ impl Manifest {
         }
         Ok(manifest)
     }
+}
+
+fn manifest_path(model: &Path) -> PathBuf {
+    model.with_extension("json")
 }

@@ -1,57 +1,54 @@
-//! What the collectors say of themselves: how fresh their values are, and what can't be read.
+//! The state of the collectors: how fresh their values are, and what can't be read.
 
 use std::time::Duration;
 
-use stereospot_domain::{JobStatus, Timestamp};
+use stereospot_domain::{Collector, JobStatus, Timestamp};
 
 use super::{Failure, PollState, TICK};
-use crate::attention::Outage;
+use crate::known::{Outage, Polling};
 use crate::watch::schedule::{Moment, Target};
-use crate::world::Polling;
-use stereospot_domain::Collector;
 
-/// So many targets without an answer, and no answer at all in between, may be an outage.
+/// This many targets without an answer, and no answer at all in between, may be an outage.
 const AN_OUTAGE: usize = 3;
 
-/// While nobody answers, somebody is asked so often.
+/// Time between two probes while the backend does not answer.
 const PROBE_AGAIN: Duration = Duration::from_secs(5);
-/// What is said while a reading only takes too long.
+/// The error of a reading that hangs.
 const NO_ANSWER: &str = "no answer yet: is the network up, and the endpoint right?";
 
-/// How the collectors fare.
+/// The state of all collectors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Those that have read something, or can't.
+    /// Collectors that have read something, or fail to.
     pub collectors: Vec<CollectorReport>,
-    /// The budget holds readings back so much that it should be told.
+    /// Set when the budget holds readings back so much that an operator should know.
     pub polling: Option<Polling>,
-    /// It holds any back.
+    /// True when the budget holds back any reading.
     pub is_held_back: bool,
-    /// Neither queues nor rows answer.
+    /// Set while neither queues nor rows answer.
     pub outage: Option<Outage>,
     /// Readings that had to wait for the budget since the last report.
     pub deferred: u64,
 }
 
-/// How one collector fares.
+/// The state of one collector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectorReport {
-    /// Which.
     pub collector: Collector,
     /// The longest pause among its targets.
     pub pause: Duration,
-    /// Why nothing of it can be read.
+    /// Why none of its targets can be read.
     pub error: Option<String>,
-    /// What of it can't be read, and why, while the rest can.
+    /// Which targets can't be read, and why, while the others can.
     pub lacks: Option<String>,
-    /// Every value that counts is of then, or newer; none while there is no such value.
+    /// The time of the oldest value that counts; none while there is none.
     pub at: Option<Timestamp>,
-    /// Nothing of it is later than it should be.
+    /// True when no target is late.
     pub is_fresh: bool,
 }
 
 impl PollState {
-    /// How the collectors fare at this moment, which is `at` by the clock. What may be an outage has queues and rows both asked.
+    /// The state of the collectors at this moment, which is `at` by the clock. If this may be an outage, queues and rows are probed.
     pub fn report(&mut self, now: Moment, at: Timestamp) -> Report {
         let deferred = self.schedule.take_deferred();
         let collectors = Collector::READING.into_iter().filter_map(|one| report_of(self, one, now, at)).collect();
@@ -68,7 +65,7 @@ impl PollState {
     }
 }
 
-/// That neither queues nor rows answer. What makes that likely has both asked.
+/// The outage of queues and rows, if there is one. If there may be one, both are probed.
 fn outage(inner: &mut PollState, now: Moment, at: Timestamp) -> Option<Outage> {
     let unanswered: Vec<Target> = inner.schedule.unanswered(inner.answered_at, now).collect();
     let is_in = |collector: Collector| unanswered.iter().any(|target| target.collector() == collector);
@@ -86,7 +83,7 @@ fn outage(inner: &mut PollState, now: Moment, at: Timestamp) -> Option<Outage> {
     let why = |is_asked: &dyn Fn(&Target) -> bool| {
         let of_these = inner.errors.iter().filter(|(target, _)| is_asked(target));
         let errors: Vec<&Failure> = of_these.map(|(_, (_, error))| error).collect();
-        // One that failed before, and for its own reason, must not stand for all.
+        // Take the most frequent kind of error: a target that failed before, for a reason of its own, must not speak for all.
         let like = |error: &Failure| errors.iter().filter(|other| other.code == error.code).count();
         errors
             .iter()
@@ -106,14 +103,14 @@ fn outage(inner: &mut PollState, now: Moment, at: Timestamp) -> Option<Outage> {
     Some(Outage { since, error, of_aws, may_pass, others_answer })
 }
 
-/// None for a collector that has not read anything yet, or never does.
+/// None for a collector that has not read anything yet, or has nothing to read.
 fn report_of(inner: &PollState, name: Collector, now: Moment, at: Timestamp) -> Option<CollectorReport> {
     let freshness = |name: Collector| inner.schedule.freshness(now, |target| target.collector() == name);
     let of_name = freshness(name);
     let is_ready = match name {
-        // It has targets only while there are jobs to look at.
+        // It has targets only while there are unfinished jobs.
         Collector::JobDetails => inner.schedule.was_read(|target| target.collector() == Collector::Jobs),
-        // With the newest rows the events of the jobs are loaded that people look at first.
+        // The newest rows load the events of the jobs that operators look at first.
         Collector::SettledJobs => [JobStatus::Completed, JobStatus::Failed]
             .iter()
             .all(|status| inner.schedule.was_read(|target| target == Target::Newest(*status))),
@@ -123,7 +120,7 @@ fn report_of(inner: &PollState, name: Collector, now: Moment, at: Timestamp) -> 
     if !is_ready && !is_down {
         return None;
     }
-    // Of several the one that began last: what changed a moment ago is news.
+    // Of several errors take the one that began last: it is the news.
     let of_this = inner.errors.iter().filter(|(target, _)| target.collector() == name);
     let newest = of_this.max_by_key(|(_, (since, _))| *since).map(|(target, (_, error))| (target, error));
     let error = is_down.then(|| newest.map_or_else(|| NO_ANSWER.to_owned(), |(_, error)| error.sentence.clone()));
@@ -131,15 +128,15 @@ fn report_of(inner: &PollState, name: Collector, now: Moment, at: Timestamp) -> 
     let lacks = lacks.map(|(target, error)| {
         format!("{} of {} not read: {target}: {}", of_name.failing, of_name.targets, error.sentence)
     });
-    // That there is nothing to read was told by what says what there is.
-    let teller = match name {
+    // Where there is nothing to read, another collector's value shows that: the queue counts, or the rows.
+    let source = match name {
         Collector::DeadLetters => freshness(Collector::Queues),
         Collector::JobDetails => freshness(Collector::Jobs),
         _ => of_name,
     };
-    let pause = of_name.pause.or(teller.pause).unwrap_or_default().max(TICK);
-    let is_fresh = of_name.failing + of_name.hanging + teller.hanging == 0 && !teller.is_down();
+    let pause = of_name.pause.or(source.pause).unwrap_or_default().max(TICK);
+    let is_fresh = of_name.failing + of_name.hanging + source.hanging == 0 && !source.is_down();
     let is_fresh = is_fresh && of_name.latest <= pause;
-    let age = of_name.oldest.or(teller.oldest);
+    let age = of_name.oldest.or(source.oldest);
     Some(CollectorReport { collector: name, pause, error, lacks, at: age.map(|age| at.minus(age)), is_fresh })
 }

@@ -212,13 +212,13 @@ fn a_value_is_as_old_as_its_last_good_reading() {
     let oldest = |secs| queues(&schedule, secs).oldest;
     assert_eq!((oldest(12), oldest(14)), (Some(at(12)), Some(at(14))), "the count's, as old as it is");
 
-    // Nobody is asked for the messages of an empty queue: that there are none is as old as the count.
+    // The messages of an empty queue are not read: the value is as old as the count.
     schedule.watch(letters, at(14));
     read_all(&mut schedule, at(14), 0, Outcome::Same);
     let of_letters = schedule.freshness(at(14), |target| target == letters);
     assert_eq!(of_letters.oldest, Some(at(14)));
 
-    // What fails has no value, and is told apart.
+    // A failing target has no value, and is counted apart.
     schedule.hurry(QUEUE, at(14));
     schedule.hurry(count, at(14));
     read_all(&mut schedule, at(14), 1, Outcome::Failed);

@@ -3,35 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use futures::future;
 use stereospot_domain::diagnosis::Repair;
 use stereospot_domain::event::RepairedItem;
-use stereospot_domain::trigger::Facts;
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, SegmentCompletion, keys, message};
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::work_queue::{Outgoing, Receipt};
-use stereospot_ports::{Backend, Error, ErrorCode, Result, WorkQueue, job_store, objects, reassembly};
+use stereospot_ports::{Backend, Error, ErrorCode, Result, WorkQueue, objects, reassembly};
 
 use crate::app::App;
+use crate::truth;
 use stereospot_core::views::{self, Waits};
-
-/// Objects looked for at once.
-const AT_ONCE: usize = 16;
-
-/// A job's facts for the trigger, whatever its status, and its completed segments; none when there is no such job.
-pub(crate) async fn facts(backend: &Backend, job_id: JobId) -> Result<Option<(Facts, Vec<u32>)>> {
-    let Some(job) = backend.jobs.get(job_id).await? else { return Ok(None) };
-    let completions = job_store::all_completions(&*backend.jobs, job_id).await?;
-    let mut completed: Vec<u32> = completions.iter().map(|completion| completion.segment_index).collect();
-    completed.sort_unstable();
-    let facts = Facts {
-        job,
-        completions: completed.len() as u32,
-        lock: backend.jobs.lock(job_id).await?,
-        result_exists: objects::exists(&*backend.output.store, &keys::result(job_id)).await?,
-    };
-    Ok(Some((facts, completed)))
-}
 
 /// What an operator's trigger of the job waits for.
 pub(crate) fn waits(app: &App, job_id: JobId) -> Waits {
@@ -43,7 +24,7 @@ pub(crate) fn waits(app: &App, job_id: JobId) -> Waits {
 /// reassembly. Returns what it did, in words.
 pub(crate) async fn trigger(app: &App, job_id: JobId) -> Result<String> {
     let backend = &app.backend;
-    let Some((facts, completed)) = facts(backend, job_id).await? else {
+    let Some((facts, completed)) = truth::trigger_facts(backend, job_id).await? else {
         return Err(Error::new(ErrorCode::NotFound, format!("there is no job {job_id}")));
     };
     let now = app.now();
@@ -170,21 +151,6 @@ pub(crate) async fn resend_segment(backend: &Backend, job: &Job, index: u32) -> 
     let body = message::object_created(&backend.input.name, &key);
     backend.queue(QueueRole::Inference)?.send(&[Outgoing::now(body)]).await?;
     Ok("its notification is sent again".into())
-}
-
-/// Which of these segments have no object any more.
-pub(crate) async fn gone(backend: &Backend, job: &Job, segments: &[u32]) -> Result<Vec<u32>> {
-    let Some(total) = job.total_segments else { return Ok(Vec::new()) };
-    let mut gone = Vec::new();
-    for segments in segments.chunks(AT_ONCE) {
-        let looks = segments.iter().map(async |index| {
-            let key = keys::segment(keys::SegmentKey { job_id: job.job_id, index: *index, total, mode: job.mode });
-            objects::exists(&*backend.input.store, &key).await
-        });
-        let looked = future::try_join_all(looks).await?;
-        gone.extend(segments.iter().zip(looked).filter(|(_, is_there)| !is_there).map(|(index, _)| *index));
-    }
-    Ok(gone)
 }
 
 /// Why a stored segment is of no use.

@@ -1,12 +1,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use stereospot_core::world::KEEP_PROGRESS;
 use stereospot_domain::event::JobSubmitted;
-use stereospot_domain::{Collector, Job, JobOptions, Payload, Timestamp};
+use stereospot_domain::{Collector, Job, JobOptions, JobStatus, Payload, Timestamp};
 use stereospot_ports::memory::{self, ManualClock};
 use uuid::Uuid;
 
 use super::*;
+use crate::collect::details::refresh;
 use crate::ingest::Source;
 use crate::{Config, Server};
 
@@ -25,7 +27,7 @@ async fn a_load_that_is_dropped_half_way_is_begun_again() {
     while !has_run() {
         tick.tick().await;
     }
-    // Ended long ago: from now on nobody else loads its events.
+    // Ended long ago: from now on nothing else loads its events.
     clock.advance(KEEP_PROGRESS * 2);
     let job = Job { status: JobStatus::Completed, ..Job::new(job_id, JobOptions::default(), None, Timestamp(0)) };
     app.backend.jobs.create(&job).await.unwrap();
@@ -33,12 +35,12 @@ async fn a_load_that_is_dropped_half_way_is_begun_again() {
     app.ingest.emit(Source::Server, Payload::JobSubmitted(submitted), job_id, None).await;
     refresh(app, job_id).await.unwrap();
 
-    let loading = Loading::begin(app, job_id).expect("nobody has loaded them");
+    let loading = Loading::begin(app, job_id).expect("nothing has loaded them");
     assert!(app.live.with(|world| world.jobs[&job_id].progress.is_some()), "it has begun");
     // What happens to it when the client goes away while the store is asked.
     drop(loading);
     assert!(app.live.with(|world| world.jobs[&job_id].progress.is_none()), "nothing is known yet");
-    load_events(app, job_id).await.unwrap();
+    load(app, job_id).await.unwrap();
     let last = app.live.with(|world| world.jobs[&job_id].progress.as_ref()?.last_event.get().cloned());
     assert_eq!(last.as_deref(), Some("job.submitted"));
     server.stop().await;

@@ -54,20 +54,20 @@ fn who_cannot_be_heard_is_not_called_silent() {
     let mut world = world();
     assert_eq!(lines(&world, 60), [IDLE, silent()]);
     for secs in [10, 20, 30, 40, 50, 60] {
-        world.own_database_failed(100, FULL.into(), at(secs));
+        world.database_failed(100, FULL.into(), at(secs));
         // A small write still finds room.
-        world.own_database_took(0, at(secs + 1));
-        world.own_database_took(3, at(secs + 2));
+        world.database_took(0, at(secs + 1));
+        world.database_took(3, at(secs + 2));
         assert_eq!(lines(&world, secs + 3), [FAILING]);
     }
     let chunking = QueueName::main(QueueRole::Chunking);
     assert_eq!(world.consumers(chunking, at(63)), 1);
     assert_eq!(world.worker_views(at(63))[0].state, WorkerState::Idle);
     // Of two as large one goes: that says little.
-    world.own_database_took(100, at(64));
+    world.database_took(100, at(64));
     assert_eq!(lines(&world, 64), [FAILING]);
-    // From now on the worker has time to tell what it held back.
-    world.own_database_took(100, at(65));
+    // From now on the worker has time to send what it held back.
+    world.database_took(100, at(65));
     assert!(lines(&world, 65).is_empty());
     assert_eq!(lines(&world, 90), [IDLE, silent()]);
 }
@@ -77,23 +77,23 @@ fn a_stage_of_which_nothing_could_be_heard_is_not_called_idle() {
     let mut world = world();
     world.workers.clear();
     assert_eq!(lines(&world, 40), [IDLE]);
-    world.own_database_failed(1, FULL.into(), at(40));
+    world.database_failed(1, FULL.into(), at(40));
     assert_eq!(lines(&world, 40), [FAILING]);
 }
 
 #[test]
 fn a_failure_is_over_when_nothing_failed_for_a_while() {
     let mut world = world();
-    world.own_database_failed(100, FULL.into(), at(10));
-    world.own_database_took(0, at(24));
+    world.database_failed(100, FULL.into(), at(10));
+    world.database_took(0, at(24));
     assert_eq!(lines(&world, 24), [FAILING]);
-    world.own_database_took(0, at(25));
+    world.database_took(0, at(25));
     assert!(lines(&world, 25).is_empty());
 }
 
 #[test]
 fn a_database_that_was_never_failing_is_not_told_of() {
     let mut world = world();
-    world.own_database_took(0, at(1));
+    world.database_took(0, at(1));
     assert!(world.collectors.is_empty());
 }

@@ -1,31 +1,45 @@
-//! What is read, in which order of importance, and what a reading brings.
+//! What is read, in which order of importance, and how a reading ends.
 
 use std::fmt;
 use std::time::Duration;
 
 use stereospot_domain::{Collector, JobId, JobStatus, QueueName};
 
-use super::Moment;
+/// Time since the process began.
+pub type Moment = Duration;
 
-/// Something that is read again and again.
+/// Something that is read repeatedly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
-    /// Numbers and settings of a queue.
+    /// Counts and settings of a queue.
     Queue(QueueName),
-    /// What lies on a dead-letter queue.
+    /// Messages on a dead-letter queue.
     DeadLetters(QueueName),
     /// The platform's services.
     Services,
-    /// All rows of a status that is not an end.
+    /// All rows of an unfinished status.
     Active(JobStatus),
-    /// The newest rows of an ended status, up to those that are known.
+    /// The newest rows of an ended status, down to the first known one.
     Newest(JobStatus),
     /// All rows of an ended status.
     All(JobStatus),
     /// Completions, lock and objects of a job.
     Job(JobId),
-    /// Lines of the workers' logs.
+    /// The workers' log lines.
     Logs,
+}
+
+/// Groups of targets that share the budget by weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Tier {
+    /// Queues and services.
+    Queues,
+    /// Rows of unfinished jobs, and the newest rows.
+    Rows,
+    /// Details of jobs.
+    Jobs,
+    /// All rows, logs.
+    Background,
 }
 
 impl Target {
@@ -42,22 +56,7 @@ impl Target {
             Target::Logs => Collector::Logs,
         }
     }
-}
 
-/// Kinds of targets, by which the budget is shared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Tier {
-    /// Numbers of queues, services.
-    Queues,
-    /// Rows that move, and the newest.
-    Rows,
-    /// Details of jobs.
-    Jobs,
-    /// All rows, logs.
-    Background,
-}
-
-impl Target {
     pub(super) fn tier(self) -> Tier {
         match self {
             Target::Queue(_) | Target::DeadLetters(_) | Target::Services => Tier::Queues,
@@ -86,77 +85,74 @@ impl fmt::Display for Target {
 /// How a job is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watching {
-    /// It is under way.
+    /// It is unfinished.
     Active,
-    /// It waits for something that hardly comes any more: read seldom.
+    /// It waits for something that will hardly come any more: read rarely.
     Idle,
-    /// It failed: read with long and growing pauses, for about a day.
+    /// It failed: read with long, growing pauses, for about a day.
     Failed,
-    /// It has just ended: read once more, then never.
+    /// It has ended: read once more, then never again.
     Last,
 }
 
-/// What a reading brought.
+/// How a reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Something new.
     Changed,
     /// Nothing new.
     Same,
-    /// It is not read to the end: the next part follows at once.
+    /// Not at its end: the next page follows at once.
     More,
-    /// An error.
+    /// With an error.
     Failed,
 }
 
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Begin this reading, and tell [`super::Schedule::done`] when it has ended.
+    /// Begin this reading, and report its end to [`super::schedule::Schedule::done`].
     Read(Reading),
-    /// Nothing before this moment, unless something is nudged or ends.
+    /// Wait until this moment, or until something is nudged or ends.
     Wait(Option<Moment>),
 }
 
 /// One reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
-    /// Of what.
     pub target: Target,
-    /// Of a job: its row too, as it was heard of or is no longer listed.
+    /// For a job: read its row too, because something was heard of it, or it is no longer listed.
     pub with_row: bool,
     /// Calls that were granted.
     pub granted: u32,
 }
 
-/// How fresh the values of a collection of targets are.
+/// How fresh the values of a group of targets are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Freshness {
-    /// How many there are.
     pub targets: usize,
-    /// Of these: their last reading failed.
+    /// Targets whose last reading failed.
     pub failing: usize,
-    /// Of the others: their reading runs, and takes longer than it should.
+    /// Other targets whose reading runs, and takes longer than it should.
     pub hanging: usize,
-    /// By how much the latest of those is late that wait for their turn.
+    /// How late the latest target is that waits for its turn.
     pub latest: Duration,
-    /// Age of the oldest value of those that count and don't fail; absent when none has been read.
+    /// Age of the oldest value, of targets that count and don't fail; absent when none was read.
     pub oldest: Option<Duration>,
-    /// The longest pause among those that count; absent when there is none.
+    /// The longest pause among the targets that count.
     pub pause: Option<Duration>,
 }
 
 impl Freshness {
-    /// None of them is answered.
+    /// True when none of the targets is answered.
     pub fn is_down(&self) -> bool {
         self.targets > 0 && self.failing + self.hanging == self.targets
     }
 }
 
-/// The budget holds readings back.
+/// How much the budget holds readings back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pressure {
-    /// Targets that wait.
     pub waiting: usize,
     /// How late the latest of them is.
     pub latest: Duration,

@@ -1,4 +1,6 @@
-//! The schedule as the tasks share it.
+//! The poll schedule, shared by all tasks.
+//!
+//! This file knows neither the application state nor the readers: callers pass in what they read and what it costs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,28 +11,30 @@ use stereospot_core::watch::pace::Pace;
 use stereospot_core::watch::polls::PollState;
 use stereospot_core::watch::schedule::{Moment, Next, Outcome, Reading, Target, Watching};
 use stereospot_core::watch::spending::{Counts, PollsView};
-use stereospot_domain::Collector;
-use stereospot_domain::{JobId, QueueRole};
+use stereospot_domain::{Collector, JobId, QueueName, QueueRole, Timestamp};
 use stereospot_ports::Error;
 use stereospot_telemetry::catalogue::CallOutcome;
 use stereospot_telemetry::record;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::jobs::Listing;
-use super::logs::Tail;
-use crate::app::App;
 use crate::config::Config;
+use crate::live::Live;
+use crate::measure::JobCounts;
 use crate::platform::{CallCounts, Platform};
 
-/// Calls a minute where they cost nothing: a bound on what watching takes of the machine.
-const FREE_BUDGET: u32 = 30_000;
-/// Calls a minute where they are paid for.
-const METERED_BUDGET: u32 = 300;
-/// Longest: dashboards take a longer silence for a lost connection.
-pub(super) const LONGEST_TICK: Duration = Duration::from_secs(1);
+mod unfinished;
 
-/// What is read when, and what that costs.
+pub(crate) use unfinished::{Listing, LogTail};
+
+/// Calls a minute where calls are free: limits the load that polling puts on the machine.
+const FREE_BUDGET: u32 = 30_000;
+/// Calls a minute where calls cost money.
+const METERED_BUDGET: u32 = 300;
+/// Longest time between two reports: dashboards take a longer silence for a lost connection.
+pub(crate) const LONGEST_TICK: Duration = Duration::from_secs(1);
+
+/// What is read when, and what it costs.
 #[derive(Debug)]
 pub(crate) struct Polls {
     began: Instant,
@@ -40,17 +44,15 @@ pub(crate) struct Polls {
     state: Mutex<PollState>,
     /// When the numbers of all jobs were last counted, and how long that took.
     measured: Mutex<Option<(Moment, Duration)>>,
-    /// Names this life of the source of observed events.
+    /// The boot id of this process as a source of observed events.
     boot: Uuid,
     seqs: Mutex<BTreeMap<String, u64>>,
-    /// Lists of rows that are read page by page.
-    pub(super) listings: Mutex<BTreeMap<Target, Listing>>,
-    /// Where the logs were read up to.
-    pub(super) tail: tokio::sync::Mutex<Tail>,
+    listings: Mutex<BTreeMap<Target, Listing>>,
+    pub(crate) log_tail: tokio::sync::Mutex<LogTail>,
 }
 
 impl Polls {
-    /// By the platform's and the operator's settings.
+    /// Takes pace and budget from the platform, unless the operator set them.
     pub(crate) fn new(platform: &Platform, config: &Config) -> Self {
         let is_metered = platform.calls.is_some() || platform.backend.kind.is_metered();
         let pace = match is_metered {
@@ -71,28 +73,28 @@ impl Polls {
             boot: Uuid::now_v7(),
             seqs: Mutex::default(),
             listings: Mutex::default(),
-            tail: tokio::sync::Mutex::default(),
+            log_tail: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Calls by API, the budget, and what it costs, as of the last report.
+    /// Calls by API, the budget and the cost, as of the last report.
     pub(crate) fn view(&self) -> PollsView {
         self.lock().view(self.is_metered, self.now())
     }
 
-    /// A log search has scanned so many bytes.
+    /// Counts the bytes that a log search scanned.
     pub(crate) fn log_bytes(&self, bytes: u64) {
         record::log_bytes_scanned(bytes);
         let now = self.now();
         self.lock().spending.scanned(bytes, now);
     }
 
-    /// True where calls are paid for.
+    /// True where calls cost money.
     pub(crate) fn is_metered(&self) -> bool {
         self.is_metered
     }
 
-    /// Calls that somebody made without asking for them here. Where the platform counts, it tells by itself.
+    /// Charges calls that were made outside the schedule. Where the platform counts calls, it has counted them already.
     pub(crate) fn charge(&self, calls: u32) {
         if self.calls.is_none() {
             let now = self.now();
@@ -100,90 +102,93 @@ impl Polls {
         }
     }
 
-    /// Watches all that there is from the start.
-    pub(super) fn begin(&self, app: &App) {
-        let has_logs = app.platform.logs.is_some() && !app.config.watch_logs.is_zero();
+    /// Starts to watch everything that a deployment always has.
+    pub(crate) fn begin<'a>(&self, queues: impl Iterator<Item = &'a QueueName>, has_services: bool, has_logs: bool) {
         let now = self.now();
         let mut state = self.lock();
-        let used = state.begin(app.backend.queues.keys(), app.platform.fleet.is_some(), has_logs, now);
+        let used = state.begin(queues, has_services, has_logs, now);
         used.for_each(|collector| record::collector_known(collector.as_str()));
     }
 
-    pub(super) fn next(&self, app: &App) -> Next {
+    /// What to read now. `cost` returns the most calls that a reading may take.
+    pub(crate) fn next(&self, cost: impl Fn(Target, bool) -> u32) -> Next {
         let now = self.now();
-        self.lock().next(now, |target, with_row| cost(app, target, with_row))
+        self.lock().next(now, cost)
     }
 
-    pub(super) fn done(&self, reading: Reading, outcome: Outcome, took: Duration, calls: u32) {
+    /// Takes in the end of a reading.
+    pub(crate) fn done(&self, reading: Reading, outcome: Outcome, took: Duration, calls: u32) {
         let now = self.now();
         self.lock().done(reading, outcome, took, calls, now);
     }
 
-    /// Has something read at once: it is known to have changed.
-    pub(super) fn hurry(&self, target: Target) {
+    /// Reads a target at once, because it is known to have changed.
+    pub(crate) fn hurry(&self, target: Target) {
         let now = self.now();
         self.lock().schedule.hurry(target, now);
     }
 
-    /// Has a queue and its dead-letter queue read at once: messages were just moved between them.
+    /// Reads a queue and its dead-letter queue at once, because messages were just moved between them.
     pub(crate) fn moved(&self, role: QueueRole) {
         let now = self.now();
         self.lock().moved(role, now);
     }
 
-    pub(super) fn nudge(&self, jobs: BTreeSet<JobId>) {
+    /// Reads these jobs soon, rows included.
+    pub(crate) fn nudge(&self, jobs: BTreeSet<JobId>) {
         let now = self.now();
         let mut state = self.lock();
         jobs.into_iter().for_each(|job_id| state.schedule.nudge(job_id, now));
     }
 
-    /// Watches these jobs so from now on.
-    pub(super) fn watch_jobs(&self, jobs: impl IntoIterator<Item = (JobId, Watching)>) {
+    /// Sets how these jobs are watched from now on.
+    pub(crate) fn watch_jobs(&self, jobs: impl IntoIterator<Item = (JobId, Watching)>) {
         let now = self.now();
         let mut state = self.lock();
         jobs.into_iter().for_each(|(job_id, watching)| state.schedule.watch_job(job_id, watching, now));
     }
 
-    /// The job is gone.
-    pub(super) fn forget_job(&self, job_id: JobId) {
+    /// Stops watching a job that no longer exists.
+    pub(crate) fn forget_job(&self, job_id: JobId) {
         self.lock().forget_job(job_id);
     }
 
-    /// A query took so many read units.
-    pub(super) fn queried(&self, units: f64) {
+    /// Counts the read units of a query.
+    pub(crate) fn queried(&self, units: f64) {
         self.lock().spending.queried(units);
     }
 
-    /// Calls that may be used at once.
-    pub(super) fn burst(&self) -> u32 {
+    /// Calls that may be made at once.
+    pub(crate) fn burst(&self) -> u32 {
         self.burst
     }
 
-    /// Keeps a target's error; true when it failed not already.
-    pub(super) fn note_error(&self, target: Target, error: &Error) -> bool {
+    /// Keeps a target's error; false when the target was failing already.
+    pub(crate) fn note_error(&self, target: Target, error: &Error) -> bool {
         let now = self.now();
         self.lock().note_error(target, error.code(), error.to_string(), now)
     }
 
-    /// Whether a collector is without an answer to any of its questions.
-    pub(super) fn is_any_unanswered(&self, collector: Collector) -> bool {
+    /// True while any target of a collector fails or hangs.
+    pub(crate) fn is_any_unanswered(&self, collector: Collector) -> bool {
         self.lock().is_any_unanswered(collector, self.now())
     }
 
-    /// The next number of an event of this source, in this life.
-    pub(super) fn number(&self, source: &str) -> (Uuid, u64) {
+    /// The boot id and next sequence number for an event of this source.
+    pub(crate) fn number(&self, source: &str) -> (Uuid, u64) {
         let mut seqs = self.seqs.lock().unwrap_or_else(PoisonError::into_inner);
         let seq = seqs.entry(source.to_owned()).or_default();
         *seq += 1;
         (self.boot, *seq)
     }
 
-    /// Tells how the collectors fare, what was called, and how many jobs there are.
-    pub(super) fn report(&self, app: &App) {
-        let (now, at) = (self.now(), app.now());
+    /// Publishes the state of the collectors, counts the calls made, and now and then the jobs. `at` is the time by the
+    /// backend's clock.
+    pub(crate) fn report(&self, live: &Live, at: Timestamp) {
+        let now = self.now();
         let mut state = self.lock();
         if let Some(calls) = &self.calls {
-            tell_calls(&state.counted(calls.snapshot(), now));
+            record_calls(&state.counted(calls.snapshot(), now));
             record::clock_ahead(calls.clock_ahead_secs());
         }
         let report = state.report(now, at);
@@ -191,7 +196,7 @@ impl Polls {
         record::polls_deferred(report.deferred);
         let fresh = report.collectors.iter().filter(|one| one.is_fresh);
         fresh.for_each(|one| record::collector_fresh(one.collector.as_str(), SystemTime::now()));
-        app.live.with(|world| {
+        live.with(|world| {
             (world.polling, world.is_held_back, world.outage) = (report.polling, report.is_held_back, report.outage);
             let wrong_clock = self.calls.as_ref().and_then(|calls| calls.wrong_clock());
             if let Some(jumped) = world.note_jump(app.backend.clock.wall_ahead_ms(), at) {
@@ -206,45 +211,50 @@ impl Polls {
                 world.collector_lacks(one.collector, one.lacks, at);
             }
         });
+        self.measure_jobs(live, at);
+    }
+
+    /// Counts the jobs as metrics, in at most a tenth of the time: with very many jobs counting takes long.
+    fn measure_jobs(&self, live: &Live, at: Timestamp) {
+        let now = self.now();
         let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         if measured.is_none_or(|(when, took)| now.saturating_sub(when) >= took * 10) {
             let began = Instant::now();
-            crate::measure::jobs(app);
+            live.with(|world| JobCounts::of(world, at)).record();
             *measured = Some((now, began.elapsed()));
         }
     }
 
-    /// A moment of the schedule as the runtime's.
-    pub(super) fn instant(&self, moment: Moment) -> Instant {
+    /// Takes a list of rows that is being read page by page, to go on with it; none when it starts from the beginning.
+    pub(crate) fn take_listing(&self, target: Target) -> Option<Listing> {
+        self.listings.lock().unwrap_or_else(PoisonError::into_inner).remove(&target)
+    }
+
+    /// Keeps a list of rows whose next page is still to be read.
+    pub(crate) fn keep_listing(&self, target: Target, listing: Listing) {
+        self.listings.lock().unwrap_or_else(PoisonError::into_inner).insert(target, listing);
+    }
+
+    /// Converts a moment of the schedule to the runtime's clock.
+    pub(crate) fn instant(&self, moment: Moment) -> Instant {
         self.began + moment
     }
 
-    pub(super) fn now(&self) -> Moment {
+    fn now(&self) -> Moment {
         self.began.elapsed()
     }
 
     fn lock(&self) -> MutexGuard<'_, PollState> {
-        // A panic under the lock leaves at worst one target out of turn.
+        // After a panic under the lock, at worst one target is read out of turn.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn tell_calls(new: &[(String, Counts)]) {
+fn record_calls(new: &[(String, Counts)]) {
     for (api, counts) in new {
         record::backend_calls(api, CallOutcome::Throttled, counts.throttled);
         record::backend_calls(api, CallOutcome::Failed, counts.failed);
         let answered = counts.attempts.saturating_sub(counts.throttled + counts.failed);
         record::backend_calls(api, CallOutcome::Answered, answered);
-    }
-}
-
-/// Calls that a reading may take at most.
-fn cost(app: &App, target: Target, with_row: bool) -> u32 {
-    match target {
-        Target::Queue(_) | Target::Active(_) | Target::Newest(_) | Target::All(_) => 1,
-        Target::DeadLetters(name) => super::queues::cost(app, name),
-        Target::Services => 2,
-        Target::Job(job_id) => super::details::cost(app, job_id, with_row),
-        Target::Logs => super::logs::COST,
     }
 }
