@@ -1,8 +1,9 @@
-//! Why is this job stuck? A pure function from facts to findings.
+//! Explains why a job is stuck: a pure function from facts to findings.
 //!
-//! Each [`FindingCode`] is one known way in which a job gets lost or stalls. It has a page of the same name in `dashboards/runbooks/`,
-//! and a test with the facts that yield it. A finding says what is wrong, by which evidence, since when, and which repair is
-//! safe; it never guesses: a fact that is not known yields no finding.
+//! Each [`FindingCode`] is one known way to lose or stall a job. It has a page of the same name in `dashboards/runbooks/`, and a test
+//! with facts that produce it. A finding says what is wrong, since when, on which evidence, and which repair is safe.
+//!
+//! Invariant: an unknown fact never produces a finding.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub use code::{FindingCode, Remedy};
 pub use facts::{DeadLetter, Fact, FailingStep, JobFacts, Patience, RunningSegment, Unknown, Unseen};
 pub use finding::{Finding, Repair, Severity};
 
-/// Finds what is wrong with a job, gravest first. A healthy job yields nothing.
+/// Finds what is wrong with a job, most severe first. Returns nothing for a healthy job.
 #[must_use]
 pub fn diagnose(facts: &JobFacts, now: Timestamp, patience: Patience) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -30,7 +31,7 @@ pub fn diagnose(facts: &JobFacts, now: Timestamp, patience: Patience) -> Vec<Fin
     dead::letters(facts, &mut findings);
     match job.status {
         JobStatus::Created => not_split(facts, now, patience.step, &mut findings),
-        // Splitting tells nothing while it goes on, so only a long silence counts.
+        // Chunking sends no reports while it works, so only a long silence counts.
         JobStatus::ChunkingInProgress => not_split(facts, now, patience.segment, &mut findings),
         JobStatus::ChunkingComplete | JobStatus::Reassembling => {
             after_chunking(facts, now, patience, &mut findings);
@@ -85,7 +86,7 @@ fn not_split(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mu
     }
 }
 
-/// Why a message is taken for lost.
+/// The evidence that a message is lost.
 struct Gone {
     queue: QueueRole,
     severity: Severity,
@@ -93,8 +94,8 @@ struct Gone {
 }
 
 impl Gone {
-    /// The same, where it may have been dead-lettered unseen: nothing as long as the next reading may tell. Where none will, a
-    /// warning that says so, on which nothing acts by itself.
+    /// Takes into account that the message may be an unseen dead letter: no evidence while the next poll may show it; if none will,
+    /// a warning that says so and is never repaired automatically.
     fn unless_dead(mut self, unseen: Option<&Unseen>) -> Option<Self> {
         match unseen {
             None => Some(self),
@@ -109,9 +110,9 @@ impl Gone {
     }
 }
 
-/// Whether no message of a job can be left on a queue: it is empty, or nothing was heard of the job for longer than a message can
-/// be tried. The second is no proof, as the message may have waited long before its first try: so it is a warning, on which
-/// nothing acts by itself.
+/// Evidence that no message of a job is left on a queue: the queue is empty, or the job has been silent for longer than a message can
+/// be tried. The second is no proof, because the message may have waited long before its first try. So it is only a warning, which is
+/// never repaired automatically.
 fn message_gone(
     queue: QueueRole,
     depth: Option<&Fact<u64>>,
@@ -189,7 +190,7 @@ fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, 
                 }
                 return;
             };
-            // Without a lease the holder is presumed to work for as long as its message is hidden; then another saw the message.
+            // A holder without a lease counts as working while its message is hidden. After that another worker saw the message.
             let silent_since = lock.lease_until.unwrap_or(started.plus(facts.holder_presumed));
             if silent_since >= now {
                 return;
@@ -298,7 +299,7 @@ fn silent_segments(facts: &JobFacts, now: Timestamp, patience: Patience, finding
     }
 }
 
-/// `segment 3` or `segments 3, 7, 9`, the first ten by name.
+/// `segment 3` or `segments 3, 7, 9`; at most ten are listed.
 fn list(segments: &[u32]) -> String {
     let named: Vec<String> = segments.iter().take(10).map(u32::to_string).collect();
     let more = segments.len().saturating_sub(named.len());

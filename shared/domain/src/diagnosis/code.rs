@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::finding::Severity;
 use crate::options::UnknownName;
 
-/// How an operator gets a job on from a finding.
+/// What an operator can do about a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// Look at the job: nothing can be done from here.
@@ -27,7 +27,7 @@ pub enum Remedy {
 /// Whether the reconciler may carry out a repair without being asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unasked {
-    /// It does no harm, however often it is done and whoever else does it.
+    /// Harmless however often it runs, also at the same time as someone else's repair.
     Allowed,
     Never,
 }

@@ -1,10 +1,10 @@
-//! Dead-lettered messages: which step gave up, and whether sending them again is of use.
+//! Dead letters: which step gave up, and whether a replay can help.
 
 use super::{DeadLetter, Finding, FindingCode, JobFacts, Repair, list};
 use crate::job::JobStatus;
 use crate::queue::{QueueName, QueueRole};
 
-/// What its dead-lettered messages say of a job.
+/// Adds a finding for each queue with dead letters of the job.
 pub(super) fn letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
     use QueueRole::{Chunking, Inference, Ingest, Reassembly};
     if facts.job.value.status == JobStatus::Completed || facts.job.value.status == JobStatus::Deleted {
@@ -51,19 +51,19 @@ pub(super) fn letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
     }
 }
 
-/// True while a source that is to be fetched is still wanted.
+/// True while the job still needs its source fetched.
 fn waits_for_source(facts: &JobFacts) -> bool {
     let is_there = facts.source_exists.as_ref().is_some_and(|source| source.value);
     matches!(facts.job.value.status, JobStatus::Created | JobStatus::Ingesting) && !is_there
 }
 
-/// True when the object that a message asks for is gone.
+/// True if the object that a message refers to no longer exists.
 fn is_gone(facts: &JobFacts, letter: &DeadLetter) -> bool {
     let gone = facts.gone.as_ref();
     letter.segment_index.is_some_and(|index| gone.is_some_and(|gone| gone.value.binary_search(&index).is_ok()))
 }
 
-/// True when nothing is left from which the message's work could be done.
+/// True if the input for the message's work no longer exists.
 fn is_hopeless(facts: &JobFacts, letter: &DeadLetter) -> bool {
     let has_no_source = facts.source_exists.as_ref().is_some_and(|source| !source.value);
     has_no_source

@@ -1,4 +1,4 @@
-//! What a diagnosis rests on.
+//! The facts that the diagnosis works on.
 
 use std::time::Duration;
 
@@ -10,14 +10,12 @@ use crate::queue::QueueName;
 use crate::stage::Stage;
 use crate::time::Timestamp;
 
-/// Something known, with where it comes from and when it was true.
+/// A value with the time of its observation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Fact<T> {
-    /// What is known.
     pub value: T,
-    /// When it was observed.
     pub observed_at: Timestamp,
-    /// False where the backend only approximates.
+    /// False if the backend only approximates it.
     pub is_exact: bool,
 }
 
@@ -31,61 +29,53 @@ impl<T> Fact<T> {
 /// A dead-lettered message that belongs to the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeadLetter {
-    /// The dead-letter queue.
     #[schema(value_type = String)]
     pub queue: QueueName,
-    /// The message.
     pub message_id: String,
-    /// The segment it asks for, on the inference queue.
+    /// On the inference queue, the segment it asks for.
     pub segment_index: Option<u32>,
-    /// When it was first seen there.
+    /// When a poll first saw it.
     pub since: Timestamp,
-    /// The last error that a worker reported for it.
+    /// The last error reported for it.
     pub error: Option<String>,
-    /// True when its segment's last attempt found the stored segment damaged.
+    /// True if the last attempt found the stored segment damaged.
     pub is_damaged: bool,
 }
 
-/// A segment that some worker said it is working on.
+/// A segment that a worker reported to be working on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunningSegment {
-    /// Which.
     pub segment_index: u32,
-    /// The worker.
     pub worker: String,
-    /// The last sign of life for it.
+    /// The last report about it.
     pub last_seen_at: Timestamp,
 }
 
-/// A step of the job whose last attempt failed, and which has neither succeeded nor been given up since.
+/// A step whose last attempt failed and that has neither succeeded nor been given up since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailingStep {
-    /// Which stage.
     pub stage: Stage,
-    /// Which segment, at inference.
+    /// Only for inference.
     pub segment_index: Option<u32>,
     /// Failed attempts in a row.
     pub attempts: u32,
-    /// When the first of them failed.
     pub since: Timestamp,
-    /// When the last one did.
     pub last_failed_at: Timestamp,
-    /// What the last one said.
     pub error: String,
-    /// True when the worker keeps the message and waits for space on a full disk.
+    /// True if the worker keeps the message and waits for disk space.
     pub is_out_of_space: bool,
 }
 
-/// Why a dead-letter queue may hold messages that were not seen there.
+/// Why a dead-letter queue may hold messages that no poll has seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unseen {
-    /// It holds more than was looked at, or was not read since: the next reading may tell.
+    /// It holds more than was read, or was not read since. The next poll may show them.
     NotRead,
-    /// It can't be read, for this reason: no reading will tell.
+    /// It can't be read, for this reason, so no poll will show them.
     Unreadable(String),
 }
 
-/// Why a queue tells nothing of a message that may wait there.
+/// Why it is unknown whether a message waits on a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unknown {
     /// The deployment has no such queue.
@@ -94,70 +84,56 @@ pub enum Unknown {
     Unreadable(String),
 }
 
-/// Everything known of one job. `None` means: not known.
+/// Everything known about one job. `None` means unknown, never absent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobFacts {
-    /// Its row.
     pub job: Fact<Job>,
-    /// Segments with a completion, sorted.
+    /// Segments that have a completion, sorted.
     pub completed: Option<Fact<Vec<u32>>>,
-    /// Its lock.
     pub lock: Option<Fact<Option<Lock>>>,
-    /// Segments whose dead-lettered messages ask for an object that is gone, sorted.
+    /// Sorted segments whose dead letters refer to an object that no longer exists.
     pub gone: Option<Fact<Vec<u32>>>,
-    /// Whether the source object exists.
     pub source_exists: Option<Fact<bool>>,
-    /// Whether final.mp4 exists.
+    /// Whether `final.mp4` exists.
     pub result_exists: Option<Fact<bool>>,
-    /// Segments whose output object exists, sorted.
+    /// Segments that have an output object, sorted.
     pub outputs: Option<Fact<Vec<u32>>>,
-    /// Dead-lettered messages of this job.
     pub dead_letters: Vec<DeadLetter>,
-    /// Why a message of this job may lie on the chunking dead-letter queue though none was seen there; none when it can't.
+    /// Why the job may have an unseen message on the chunking, inference or ingest dead-letter queue; `None` if it can't.
     pub unseen_sources: Option<Unseen>,
-    /// As above, on the inference dead-letter queue.
     pub unseen_segments: Option<Unseen>,
-    /// As above, on the ingest dead-letter queue.
     pub unseen_ingests: Option<Unseen>,
-    /// Segments that workers say they work on.
     pub running: Vec<RunningSegment>,
-    /// Steps that keep failing.
     pub failing: Vec<FailingStep>,
-    /// Messages (ready, in flight, delayed) in the chunking, inference and reassembly queue.
+    /// Messages (ready, in flight and delayed) on the queue of each stage, and on the ingest queue.
     pub chunking_depth: Option<Fact<u64>>,
-    /// As above.
     pub inference_depth: Option<Fact<u64>>,
-    /// As above.
     pub reassembly_depth: Option<Fact<u64>>,
-    /// As above, in the ingest queue.
     pub ingest_depth: Option<Fact<u64>>,
-    /// Why the ingest queue has no depth; none while it is read.
+    /// Why the depth of the ingest queue is unknown; `None` while it is read.
     pub ingest_unknown: Option<Unknown>,
-    /// Where depths are approximate, so that a queue in use is hardly ever known to be empty: how long a message of the chunking
-    /// queue can be tried, as long as none waits there to be received for the first time.
+    /// How long a message can be tried before it is done or dead. Known only where depths are approximate, because a busy queue is
+    /// then hardly ever known to be empty, and only while no message waits for its first receive.
     pub chunking_tries: Option<Duration>,
-    /// As above, of the inference queue.
     pub inference_tries: Option<Duration>,
-    /// As above, of the reassembly queue.
     pub reassembly_tries: Option<Duration>,
-    /// As above, of the ingest queue.
     pub ingest_tries: Option<Duration>,
-    /// How long a source may be fetched in silence.
+    /// How long fetching a source may take without a report.
     pub fetch_presumed: Duration,
-    /// How long its fetching can be tried, as far as is known of a queue that can't be read.
+    /// How long fetching can be tried, assumed where the ingest queue can't be read.
     pub fetch_tries: Duration,
-    /// How long a lock's holder that gave no lease is presumed to work.
+    /// How long a lock holder without a lease counts as working.
     pub holder_presumed: Duration,
-    /// When anything was last heard or seen of the job.
+    /// The last report or observed change.
     pub last_activity_at: Timestamp,
 }
 
-/// How long a silence must last before it counts.
+/// How long a silence must last before it is a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// A step that takes milliseconds when nothing is wrong.
+    /// For a step that normally takes milliseconds.
     pub step: Duration,
-    /// A segment that a worker works on, without a sign of life.
+    /// For a segment that a worker works on.
     pub segment: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Steps that fail again and again, while the job still lives.
+//! Steps that keep failing while the job is unfinished.
 
 use std::time::Duration;
 
@@ -7,14 +7,13 @@ use crate::job::JobStatus;
 use crate::stage::Stage;
 use crate::time::Timestamp;
 
-/// Failed attempts in a row from which on a step counts as failing: a single one is what retries are for.
+/// Failed attempts in a row that make a finding. Retries are meant to absorb a single failure.
 const FAILING_FROM: u32 = 2;
-/// Steps that a finding names.
+/// At most this many steps are named in a finding.
 const MOST_NAMED: usize = 5;
 
-/// Adds a finding when a step that the job needs keeps failing. A dead-lettered step has a finding of its own. One whose work is
-/// recorded may fail at what comes after it, such as the trigger check: then it counts as long as it goes on failing, since its
-/// worker does nothing else meanwhile.
+/// Adds a finding if a step that the job needs keeps failing. A dead-lettered step has its own finding. A step whose work is recorded
+/// may still fail at what follows, such as the trigger check. It counts while it keeps failing, because its worker is blocked.
 pub(super) fn steps(facts: &JobFacts, now: Timestamp, patience: Duration, findings: &mut Vec<Finding>) {
     let is_dead = |step: &FailingStep| {
         let concerns = |letter: &&DeadLetter| {
@@ -37,7 +36,7 @@ pub(super) fn steps(facts: &JobFacts, now: Timestamp, patience: Duration, findin
     findings.push(Finding::new(FindingCode::StepFailing, since, evidence, None));
 }
 
-/// True when the job still needs the step.
+/// True if the job still needs the step.
 fn is_under_way(facts: &JobFacts, step: &FailingStep) -> bool {
     use JobStatus::*;
     let is_done = |index| facts.completed.as_ref().is_some_and(|done| done.value.binary_search(&index).is_ok());

@@ -1,11 +1,11 @@
-//! Sources that are to be fetched from an address (existing deployments only), by a service that tells nothing while it does.
+//! Sources fetched from a URL. Only existing deployments do that, with a service that sends no reports meanwhile.
 
 use super::{Finding, FindingCode, Gone, JobFacts, Repair, Severity, Unknown, message_gone};
 use crate::queue::{QueueName, QueueRole};
 use crate::time::Timestamp;
 
-/// Adds a finding when a job says that its source is being fetched, and nobody does. Where the source is there, only the status
-/// and the notification were lost. Where it isn't there is nothing to repair: the address stood only in the message.
+/// Adds a finding if a job is `ingesting` and no service fetches its source. If the source exists, only the status and the
+/// notification were lost. If it doesn't, there is nothing to repair: only the lost message had the URL.
 pub(super) fn lost(facts: &JobFacts, now: Timestamp, findings: &mut Vec<Finding>) {
     let since = facts.last_activity_at;
     let Some(source) = facts.source_exists.as_ref().filter(|_| now.since(since) >= facts.fetch_presumed) else {
@@ -17,10 +17,10 @@ pub(super) fn lost(facts: &JobFacts, now: Timestamp, findings: &mut Vec<Finding>
             let evidence = format!("its message, needed no more, is in {}", QueueName::dead_letter(QueueRole::Ingest));
             Some(Gone { queue: QueueRole::Ingest, severity: Severity::Critical, evidence: vec![evidence] })
         }
-        // Dead or not, a message is needed no more.
+        // The source exists, so the message is no longer needed, dead or not.
         (true, false) => gone(facts, now),
         (false, false) => gone(facts, now).and_then(|gone| gone.unless_dead(facts.unseen_ingests.as_ref())),
-        // The dead letter is a finding of its own: it can be sent again.
+        // The dead letter has its own finding and can be replayed.
         (false, true) => None,
     };
     let Some(gone) = gone else { return };
@@ -37,7 +37,7 @@ pub(super) fn lost(facts: &JobFacts, now: Timestamp, findings: &mut Vec<Finding>
         .push(Finding { severity: gone.severity, ..Finding::new(FindingCode::IngestLost, since, evidence, repair) });
 }
 
-/// Why the message is taken for lost. Where its queue can't be asked, that all its tries are over is a warning that says so.
+/// The evidence that the message is lost. If its queue can't be read, the end of all its tries is a warning that says so.
 fn gone(facts: &JobFacts, now: Timestamp) -> Option<Gone> {
     let since = facts.last_activity_at;
     let why = match &facts.ingest_unknown {

@@ -282,7 +282,7 @@ fn a_holder_without_a_lease_is_presumed_to_work_as_long_as_its_message_is_hidden
     assert_eq!(of(&facts), None);
     facts.lock = lock(Some(NOW.minus(Duration::from_secs(601))), None);
     assert_eq!(of(&facts), Some((FindingCode::ReassemblyDied, Severity::Critical)));
-    // Others' messages are on the queue: only its age tells.
+    // The queue holds messages of other jobs, so age is the only evidence.
     facts.reassembly_depth = Some(Fact::exact(1, NOW));
     assert_eq!(of(&facts), None);
     facts.lock = lock(Some(NOW.minus(Duration::from_secs(1201))), None);
