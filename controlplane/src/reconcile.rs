@@ -165,8 +165,8 @@ async fn look_at(
             continue;
         }
         let failures = seen.failed.map_or(0, |(_, failures)| failures) + 1;
-        let is_mended = mend(app, job_id, finding.code, complaints).await?;
-        *seen = Sighting { runs: 0, failed: (!is_mended).then(|| (app.now(), failures)) };
+        let is_repaired = repair(app, job_id, finding.code, complaints).await?;
+        *seen = Sighting { runs: 0, failed: (!is_repaired).then(|| (app.now(), failures)) };
     }
     Ok(is_as_it_seemed)
 }
@@ -262,7 +262,7 @@ async fn look_for_source(app: &App, job: &Job, born_at: Timestamp) -> Result<()>
         let Some(written_at) = objects::written_at(&*app.backend.input.store, &key).await? else { return Ok(()) };
         app.backend.jobs.set_uploaded(job_id, written_at.min(app.now()), bytes).await?;
         tracing::info!(%job_id, bytes, "the source is there, the row did not say so");
-        source_told(app, job_id, "the source is there: the row says so now").await;
+        keep_source_repair(app, job_id, "the source is there: the row says so now").await;
         return Ok(());
     }
     let heard = app.live.with(|world| world.jobs.get(&job_id).map(|entry| entry.last_activity_at()));
@@ -285,37 +285,35 @@ async fn look_for_source(app: &App, job: &Job, born_at: Timestamp) -> Result<()>
             ..JobFailed::default()
         };
         app.ingest.emit(Source::Reconciler, Payload::JobFailed(failed), job_id, None).await;
-        source_told(app, job_id, "the job was set to failed: its source never came").await;
+        keep_source_repair(app, job_id, "the job was set to failed: its source never came").await;
     }
     Ok(())
 }
 
-async fn source_told(app: &App, job_id: JobId, done: &str) {
+async fn keep_source_repair(app: &App, job_id: JobId, done: &str) {
     let action = Action::Repair { job_id, code: FindingCode::SourceMissing };
     let results = vec![actions::result(&Target::Source { job_id }, Outcome::Done, done)];
     action_log::keep_automatic(app, action, format!("the source of job {job_id}"), results).await;
 }
 
 /// Carries out a finding's repair; false when all of it failed.
-async fn mend(app: &App, job_id: JobId, code: FindingCode, complaints: &mut Complaints) -> Result<bool> {
+async fn repair(app: &App, job_id: JobId, code: FindingCode, complaints: &mut Complaints) -> Result<bool> {
     // The finding may have settled since it was seen: look again.
     let found = details::refresh_finding(app, job_id, code).await?;
     let Some((job, wanted)) = found.and_then(|(job, finding)| Some((job, finding?.repair?))) else { return Ok(true) };
     let results = repair_steps::carry_out(app, &job, &wanted).await;
-    let is_mended = results.iter().any(|(_, tried)| tried.is_ok());
+    let is_repaired = results.iter().any(|(_, tried)| tried.is_ok());
     let failure = results.iter().find_map(|(_, tried)| tried.as_ref().err().map(|error| chain(error)));
-    app.live.with(|world| world.tried(job_id, code, failure.filter(|_| !is_mended)));
+    app.live.with(|world| world.tried(job_id, code, failure.filter(|_| !is_repaired)));
     let of_log = |(item, tried): &(RepairedItem, Result<String>)| match tried {
         Ok(done) => actions::result(&Target::of_repair(job_id, *item), Outcome::Done, done),
         Err(error) => actions::result(&Target::of_repair(job_id, *item), Outcome::Failed, chain(error)),
     };
     let kept: Vec<ItemResult> = results.iter().map(of_log).collect();
-    if is_mended {
+    if is_repaired {
         // A sign of life at once: the event follows.
         let at = app.now();
         app.live.with(|world| world.touch(job_id, at));
-    }
-    if is_mended {
         let action = Action::Repair { job_id, code };
         action_log::keep_automatic(app, action, format!("{} (job {job_id})", code.title()), kept).await;
     }
@@ -332,7 +330,7 @@ async fn mend(app: &App, job_id: JobId, code: FindingCode, complaints: &mut Comp
             }
         }
     }
-    Ok(is_mended)
+    Ok(is_repaired)
 }
 
 #[cfg(test)]
