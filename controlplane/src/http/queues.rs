@@ -37,7 +37,8 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<QueueView>> {
     Json(app.live.at_revision(|world, _| world.queue_views(now)))
 }
 
-/// Messages on a queue, oldest first. They stay as they are.
+/// Messages on a queue, oldest first. On SQS a look receives and releases them: it hides them for a moment and raises their receive
+/// count.
 #[utoipa::path(get, operation_id = "peekMessages", path = "/v1/queues/{name}/messages", params(("name" = String, Path), MessagesQuery), responses(
     (status = 200, body = Vec<MessageView>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn messages(

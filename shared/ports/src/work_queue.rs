@@ -161,7 +161,8 @@ pub trait WorkQueue: fmt::Debug + Send + Sync + 'static {
     /// If the backend can't be reached.
     async fn stats(&self) -> Result<Stats>;
 
-    /// Returns up to `max` messages, oldest first, also leased and delayed ones. Takes no lease and changes no receive count.
+    /// Returns up to `max` messages, oldest first, also leased and delayed ones. Takes no lease and changes no receive count, except
+    /// on SQS, which can't peek: there the messages of a dead-letter queue are received and released.
     ///
     /// # Errors
     /// If the backend can't be reached.

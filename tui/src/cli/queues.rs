@@ -21,7 +21,7 @@ pub(crate) struct Queues {
 pub(crate) enum QueuesCommand {
     /// List queues, each followed by its dead-letter queue
     List(Json),
-    /// Show messages, oldest first, without touching them
+    /// Show messages, oldest first; on SQS this hides them for seconds and raises their receive count
     Peek {
         /// The queue
         #[arg(value_parser = named::queues())]
