@@ -1,7 +1,7 @@
-//! What an operator does: first a plan that touches nothing, then its application, which checks everything again.
+//! What an operator does: first plan it, which changes nothing, then apply the plan, which checks everything again.
 //!
-//! Invariant: a plan is applied at most once, and only as long as it is valid. The result of each item is kept. What the
-//! application checks stands in the plan as data: the sentences are for people.
+//! Invariant: a plan is applied at most once, and only as long as it is valid. The result of each item is kept. Applying relies
+//! only on the plan's data. Its sentences are for people.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -109,7 +109,7 @@ pub(crate) async fn apply(app: &App, plan_id: Uuid, with: Apply) -> Result<Appli
     }
     let mut applied = AppliedPlan {
         applied_by: with.who.unwrap_or_else(|| plan.who.clone()),
-        // From the beginning: if this process dies in the middle, what was copied until then can be put back.
+        // Set at the start, so that copies made before a crash can be put back.
         undo_until: plan.keeps_copies().then(|| now.plus(store::KEPT)),
         plan,
         applied_at: now,
@@ -138,7 +138,7 @@ pub(crate) async fn apply(app: &App, plan_id: Uuid, with: Apply) -> Result<Appli
     Ok(applied)
 }
 
-/// Jobs for which a plan sends messages: their work is not lost, it is under way.
+/// The jobs that the plan sends messages for. They are marked as active again.
 fn about(app: &App, plan: &Plan) -> HashSet<JobId> {
     let of_items = plan.items.iter().filter_map(|item| item.job_id);
     match &plan.action {
@@ -152,7 +152,7 @@ fn about(app: &App, plan: &Plan) -> HashSet<JobId> {
     }
 }
 
-/// Queues whose numbers an action changes: they are read again at once.
+/// The queues to read again at once. Restore and trigger change counts too, which the next poll shows.
 fn touched(world: &World, action: &Action) -> Vec<QueueRole> {
     match action {
         Action::Replay { queue, .. } | Action::Purge { queue, .. } => vec![queue.role],
@@ -192,7 +192,7 @@ async fn finish(app: &App, applied: &AppliedPlan) {
     let (name, done) = (applied.plan.action.name(), applied.count(Outcome::Done));
     let (skipped, failed) = (applied.count(Outcome::Skipped), applied.count(Outcome::Failed));
     tracing::info!(action = name, by = applied.applied_by, done, skipped, failed, "applied: {}", applied.plan.command);
-    // The outcome has happened: failing to record it must not make it look undone.
+    // The changes are made: a failure to record them must not look like a failure to make them.
     if let Err(error) = app.store.finish_plan(applied).await {
         tracing::error!(plan = %applied.plan.id, error = %chain(&error), "an applied plan's results were not kept");
     }
@@ -212,13 +212,13 @@ async fn finish(app: &App, applied: &AppliedPlan) {
     app.live.publish(&Change::Action(Box::new(applied.clone())));
 }
 
-/// Why the numbers that an action rests on are too old; none when they are fresh.
+/// Why the data behind an action is too old; none when they are fresh.
 fn stale(app: &App, action: &Action) -> Option<String> {
     let needed: &[Collector] = match action {
         Action::Replay { .. } => &[Collector::Queues, Collector::DeadLetters, Collector::Jobs],
         Action::Purge { .. } | Action::Restore { .. } => &[Collector::Queues],
         Action::Trigger { .. } | Action::Repair { .. } => &[Collector::Jobs],
-        // These read what they rest on themselves.
+        // These read the backend themselves when planned.
         Action::Scale { .. } | Action::StopMove { .. } | Action::Fail { .. } => &[],
     };
     let now = app.now();

@@ -61,7 +61,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Counts and times each request, and refuses requests that a page of another web site may have made.
+/// Counts and times each request, and refuses those whose Host is not loopback: a web page may have sent them (DNS rebinding).
 async fn around(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());

@@ -1,7 +1,6 @@
-//! Infers events from a job's row, completions and lock, where no one reports them.
+//! Infers the events that a job's row, completions and lock imply and that no worker reported.
 //!
-//! Invariant: it is level-triggered: what is unreported follows from the current state, not from the last change. So a failed
-//! reading, or a time in which this process did not run, hides nothing.
+//! Invariant: unreported events are inferred from the current state, not from changes. So a failed poll or a restart hides nothing.
 
 use std::time::Duration;
 
@@ -22,9 +21,9 @@ pub use inferred::{Inferred, Unreported};
 const SETTLE: Duration = Duration::from_secs(15);
 /// Wait this long where workers report on the stage: their events may be held up in a spool on their disks.
 const WORKERS_REPORT: Duration = Duration::from_secs(600);
-/// Two reports this close together are of the same event: clocks differ, and AWS keeps whole seconds.
+/// Two reports of one kind this close together are the same event: clocks differ, and AWS keeps whole seconds.
 const SAME: Duration = Duration::from_secs(60);
-/// At the start, jobs that ended before this time are history: no events are inferred for them.
+/// When the process starts, no events are inferred for ended jobs with no activity for this long.
 const RECENT: Duration = Duration::from_secs(3600);
 
 impl World {
@@ -56,7 +55,7 @@ impl World {
         }
     }
 
-    /// Takes the inferred events that have waited long enough for a report.
+    /// Removes and returns the inferred events whose wait for a worker's report is over.
     pub fn take_unreported(&mut self, now: Timestamp) -> Vec<(JobId, Inferred)> {
         let mut due = Vec::new();
         let stages = Stage::ALL.iter().map(|stage| Some(*stage)).chain([None]);
@@ -84,7 +83,8 @@ impl World {
         due
     }
 
-    /// True when an event derived from a log line was reported already, or will be by the worker that wrote the line.
+    /// True if an event inferred from a log line must be dropped: it was reported, its worker will report it, or its time is in
+    /// the future.
     pub fn is_log_event_reported(&self, job_id: JobId, derived: &Inferred, is_ours: bool, now: Timestamp) -> bool {
         if is_ours && self.has_reporter(derived.stage) {
             return true;
@@ -142,7 +142,7 @@ fn implied(entry: &Entry) -> Vec<Inferred> {
     let (job, truth) = (&entry.job, &entry.truth);
     let lock = truth.lock.as_ref().and_then(|lock| lock.value.as_ref());
     let first_done = truth.completed_at.iter().copied().min();
-    // A change that we saw happened at that time. One from before we watched happened no later than what followed it.
+    // If we saw the row change, use that time. Otherwise use the first completion, or the creation.
     let seen_at =
         if entry.touched_at > job.created_at { entry.touched_at } else { first_done.unwrap_or(job.created_at) };
     let is_split = job.total_segments.is_some();
@@ -152,7 +152,7 @@ fn implied(entry: &Entry) -> Vec<Inferred> {
         all.push(Inferred { payload, segment_index: None, stage, time, which: String::new() });
     };
     let (chunking, reassembly) = (Some(Stage::Chunking), Some(Stage::Reassembly));
-    // A job may fail, or wait, without ever having had a source.
+    // A failed or waiting job may never have had a source.
     let has_source = job.uploaded_at.is_some() || is_split || matches!(job.status, ChunkingInProgress | Completed);
     if has_source {
         let submitted = JobSubmitted { title: job.title.clone(), bytes: job.source_file_size_bytes };

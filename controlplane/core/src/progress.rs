@@ -1,6 +1,6 @@
 //! What a job's events say about it.
 //!
-//! Invariant: the projection depends neither on the order of the events nor on repetitions: every field is a maximum or a
+//! Invariant: the order and repetition of events don't matter, up to the limits below: every field is a maximum, a set or a
 //! [`Latest`].
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ mod reporters;
 pub use reporters::Reporter;
 use reporters::{Reporters, Said};
 
-/// Segments kept of one job; beyond that only the job store counts them.
+/// Segments kept of one job; later ones are ignored here; the job store still counts them.
 const MAX_SEGMENTS: usize = 100_000;
 /// Attempts kept of one job.
 const MAX_ATTEMPTS: usize = 200;
@@ -58,7 +58,7 @@ impl SegmentProgress {
         !self.is_done() && self.reporters.trusted().is_some_and(|report| report.is_at_work)
     }
 
-    /// The worker that completed it, or else the one that works on it or did last.
+    /// The worker that completed it, else the one that works on it or worked on it last.
     pub fn worker(&self) -> Option<&Reporter> {
         match self.done.get() {
             Some((reporter, _)) if self.is_done() => Some(reporter),
@@ -79,7 +79,7 @@ impl SegmentProgress {
         !self.is_done() && self.damaged.get() == Some(&true)
     }
 
-    /// An attempt that lost its lease goes on reporting for a while, so only an attempt that began after a success undoes it.
+    /// An attempt that lost its lease may still report, so a success is undone only by an attempt that began after it.
     fn is_done(&self) -> bool {
         self.ended > self.begun
     }
@@ -211,7 +211,7 @@ impl JobProgress {
         let mut before: BTreeMap<(u32, Uuid), u32> = BTreeMap::new();
         let (mut frames, mut first) = (0_u64, None);
         let samples = self.samples.range((from, 0, Uuid::nil(), 0)..);
-        // An encoder holds back its first frames, forty and more: until it yields some, the pace is unknown.
+        // An encoder holds back its first forty or more frames, so the rate is unknown until it returns some.
         for (time, segment, boot, done) in samples.skip_while(|(.., done)| *done == 0) {
             first.get_or_insert(*time);
             if let Some(earlier) = before.insert((*segment, *boot), *done) {

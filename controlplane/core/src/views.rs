@@ -1,4 +1,4 @@
-//! The state in the form in which it is shown.
+//! Views of the state for the API: jobs, queues, workers, timelines.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl World {
         })
     }
 
-    /// One job in full. `progress` is used where the job's own is not in memory.
+    /// One job in full. `progress` is used if the job's own progress is not in memory.
     pub fn job_detail(
         &self,
         job_id: JobId,
@@ -73,7 +73,7 @@ impl World {
         })
     }
 
-    /// False where a dead-letter queue for messages about segments can't be read, or not all of it was looked at.
+    /// True if every message on the dead-letter queues about segments was seen.
     fn sees_all_dead_segments(&self) -> bool {
         let of_segments = [QueueRole::Inference, QueueRole::OutputEvents, QueueRole::JobStatusEvents];
         of_segments.iter().all(|role| self.has_more_dead_letters(*role) == Some(false))
@@ -140,7 +140,7 @@ impl World {
             .collect()
     }
 
-    /// A page of jobs, newest first, after a place in the order.
+    /// A page of jobs, newest first, starting after `after`, with the place where the next page starts.
     pub fn page(
         &self,
         status: Option<JobStatus>,
@@ -225,7 +225,7 @@ fn done_and_left(entry: &Entry) -> (u32, Option<f32>, Option<u64>) {
 
 fn timeline(entry: &Entry) -> Vec<TimelineEntry> {
     let Some(progress) = &entry.progress else { return Vec::new() };
-    // When a job has ended, none of its attempts runs, even those that never reported their end.
+    // No attempt of an ended job still runs, even if its end was never reported.
     let over_at = entry.job.completed_at.or(progress.last_activity_at).filter(|_| entry.job.status.is_final());
     let mut entries: Vec<TimelineEntry> = progress
         .attempts
@@ -270,16 +270,16 @@ fn timeline(entry: &Entry) -> Vec<TimelineEntry> {
     entries
 }
 
-/// How long an operator's trigger waits for messages and workers that may be on their way.
+/// How long a trigger waits for a message or a lock holder before it acts without them.
 #[derive(Debug, Clone, Copy)]
 pub struct Waits {
-    /// A reassembly message may be on its way for this long.
+    /// A reassembly message counts as lost after this long.
     pub resend_after: Duration,
     /// The holder of a lock without a lease may work for this long.
     pub holder_presumed: Duration,
 }
 
-/// Says why a lock without a lease is left to its holder, and until when: two workers would write the same result.
+/// Says why a lock without a lease is left alone, and for how long. Breaking it could make two workers write the same result.
 pub fn presumed_at_work(started: Timestamp, presumed: Duration, now: Timestamp) -> String {
     let (since, left) = (now.since(started), started.plus(presumed).since(now));
     format!(

@@ -1,8 +1,8 @@
 //! Purge: take messages off a queue, all or chosen ones, keeping copies.
 //!
-//! Invariant: a message is removed only under a lease of ours and after its copy is on the disk. The copy is dropped only when the
-//! message certainly stayed. Where a queue's messages can't be read without harm, nothing can be copied, and the plan says so
-//! before: see [`whole`]. Chosen messages are never removed that way.
+//! Invariant: a message is removed only under a lease of ours and after its copy is on the disk. A copy is dropped only if the
+//! message is known to be still on the queue. Exception: if reading would harm the messages, the whole queue is purged without
+//! copies ([`whole`]), and the plan says so. Chosen messages are never purged like that.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -25,7 +25,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     let stats = queue.stats().await?;
     let messages = match queue.peek(MAX_ITEMS).await {
         Ok(messages) => messages,
-        // Reading would count as a receive, and after a few of these a message is dead-lettered.
+        // Peeking would count as a receive, and a few receives dead-letter a message.
         Err(error) if error.code() == ErrorCode::Invalid => {
             return Ok(match ids {
                 None => whole::draft(app, name, stats),
@@ -90,7 +90,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
     })
 }
 
-/// Unfinished jobs that need one of the messages to go on, as last read.
+/// Unfinished jobs that, by the last readings, need one of these messages.
 fn still_needed(app: &App, name: QueueName, items: &[PlanItem]) -> BTreeSet<JobId> {
     app.live.at_revision(|world, _| {
         let needs = |item: &&PlanItem| {
@@ -105,7 +105,7 @@ fn still_needed(app: &App, name: QueueName, items: &[PlanItem]) -> BTreeSet<JobI
                     matches!(entry.job.status, JobStatus::Created | JobStatus::Ingesting)
                         && entry.job.uploaded_at.is_none()
                 }
-                // Their work is repeated from what is stored.
+                // What these queues do can be redone from stored objects.
                 _ => false,
             })
         };
@@ -155,7 +155,7 @@ impl Needed {
 /// Why no automatic repair applies to jobs whose messages are removed.
 fn left_by(app: &App, role: QueueRole) -> Option<&'static str> {
     match (role, app.config.reconciles()) {
-        // Only its message says where a source is that was not fetched yet.
+        // Only this message holds the address of a source that was not fetched yet.
         (QueueRole::Ingest, _) => Some("nothing else says where its source is"),
         (_, false) => Some("the reconciler is off"),
         (_, true) => None,
@@ -248,7 +248,7 @@ async fn batch(
             }
         }
     }
-    // If this fails, a restore offers a message that stayed. It does no worse.
+    // If this fails, a restore would offer a message that is still on the queue. That does no harm.
     if let Err(error) = app.store.drop_copies(plan.id, &stayed).await {
         tracing::error!(plan = %plan.id, error = %chain(&error), "copies of messages that stayed were not dropped");
     }

@@ -59,7 +59,7 @@ impl Known {
     }
 }
 
-/// Reads a job when its turn has come. Its row is read only `with_row`, or when the job is unknown.
+/// Reads a job that the schedule says is due. Its row is read only `with_row`, or when the job is unknown.
 pub(super) async fn due(app: &App, job_id: JobId, with_row: bool) -> Result<Summary> {
     let is_known = app.live.at_revision(|world, _| world.jobs.contains_key(&job_id));
     let mut is_changed = false;
@@ -74,7 +74,7 @@ pub(super) async fn due(app: &App, job_id: JobId, with_row: bool) -> Result<Summ
     Ok(Summary::new(is_changed || summary.outcome == Outcome::Changed, calls + summary.calls))
 }
 
-/// The most calls that [`due`] may take.
+/// The most calls that [`due`] may take where calls are charged. Elsewhere, looking for dead segments adds up to `MAX_LOOKS`.
 pub(super) fn cost(app: &App, job_id: JobId, with_row: bool) -> u32 {
     let most = |total: u32| {
         let pages = 1 + total / PAGE;
@@ -132,7 +132,7 @@ async fn row(app: &App, job_id: JobId) -> Result<Option<Seen>> {
     Ok(Some(app.live.with(|world| world.set_job(job, at))))
 }
 
-/// Sets how often the job is read, by its status.
+/// Sets how often the schedule reads the job.
 fn watch(app: &App, job_id: JobId) {
     let now = app.now();
     let watching = app.live.at_revision(|world, _| Some(world.jobs.get(&job_id)?.watching(now)));
@@ -176,7 +176,8 @@ impl Reader<'_> {
     }
 
     /// Looks for the objects of segments whose messages are dead-lettered, to know whether a replay can help. Returns whether any
-    /// message of the job is dead-lettered. Where looking costs money, only an operator's request does it.
+    /// message of the job is dead-lettered. Where calls are charged, only a full reading does this, which an operator or a repair
+    /// asks for.
     async fn dead_segments(&mut self) -> Result<bool> {
         if !self.is_all && self.app.polls.is_metered() {
             return Ok(false);
@@ -244,7 +245,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Where a list costs money, it is made only when nothing is queued any more, or after a long time.
+    /// Where calls are charged, list only when the inference queue is empty or the last list is old.
     fn may_list_outputs(&self) -> bool {
         let is_drained = || {
             let depth = self.app.live.at_revision(|world, _| world.depth(QueueRole::Inference));
@@ -266,7 +267,7 @@ impl Reader<'_> {
     }
 }
 
-/// The first segments of a job whose messages are dead-lettered, sorted. None when no message of the job is dead-lettered.
+/// Up to `MAX_LOOKS` segments with dead-lettered messages, sorted. None when no message of the job is dead-lettered.
 fn dead_segments(app: &App, job_id: JobId) -> Option<Vec<u32>> {
     let letters = app.live.at_revision(|world, _| world.jobs.get(&job_id).map(|entry| world.dead_letters(entry)))?;
     let mut segments: Vec<u32> = letters.iter().filter_map(|letter| letter.segment_index).collect();

@@ -18,7 +18,7 @@ use crate::app::App;
 /// Most calls of a search: two lists of log groups, the query, and some looks at its results.
 pub(super) const COST: u32 = 10;
 
-/// Reads the lines that came since the last search.
+/// Reads the lines since a little before the last search ended, and skips those already taken.
 pub(super) async fn read(app: &App) -> Result<Summary> {
     let mut tail = app.polls.log_tail.lock().await;
     let now = app.now();
@@ -27,14 +27,14 @@ pub(super) async fn read(app: &App) -> Result<Summary> {
         !world.unfinished().iter().any(is_active)
     });
     let (Some(logs), false) = (&app.platform.logs, is_idle) else {
-        // Lines written while no job is under way are of no use later.
+        // Lines from a time without jobs are never needed.
         tail.until = Some(now);
         return Ok(Summary::new(false, 0));
     };
     let from = tail.until.unwrap_or(now.minus(app.config.watch_logs)).minus(LOG_OVERLAP);
     let progress = watch::Sender::new(Progress::default());
     let found = logs.lines(&Search { job_id: None, from, until: now, limit: MAX_LINES }, &progress).await;
-    // A search that failed costs what it had scanned.
+    // A failed search still costs the bytes it scanned.
     app.polls.log_bytes(found.as_ref().map_or(progress.borrow().bytes_scanned, |found| found.bytes_scanned));
     let found = found?;
     let derived: Vec<(derive::Derived, &Line)> = found

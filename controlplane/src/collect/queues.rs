@@ -8,9 +8,9 @@ use stereospot_ports::{Error, Result};
 use super::summary::Summary;
 use crate::app::App;
 
-/// Most dead letters that are looked at.
+/// The most dead letters to read, where calls are free.
 const MAX_DEAD: usize = 1_000;
-/// The same where each ten of them cost two calls: enough for a screen.
+/// The same where calls are charged: ten messages cost two calls. This fills one screen.
 const MAX_DEAD_METERED: usize = 100;
 
 /// Reads a queue's message counts and settings.
@@ -28,7 +28,7 @@ pub(super) async fn numbers(app: &App, name: QueueName) -> Result<Summary> {
             if is_other && name.is_dead_letter {
                 app.polls.hurry(Target::DeadLetters(name));
             }
-            // A queue with work in it moves, even when its counts happen to be the same.
+            // A main queue with messages counts as changing, even if its counts stay equal.
             Ok(Summary::new(is_changed || (total(stats) > 0 && !name.is_dead_letter), 1))
         }
         Err(error) => {
@@ -43,7 +43,8 @@ pub(super) async fn numbers(app: &App, name: QueueName) -> Result<Summary> {
     }
 }
 
-/// Reads the messages on a dead-letter queue. An empty one is skipped: its count shows when that changes.
+/// Reads the messages on a dead-letter queue. Makes no call for a queue that its count shows to be empty, or whose count is
+/// unknown.
 pub(super) async fn dead_letters(app: &App, name: QueueName) -> Result<Summary> {
     let queue = app.backend.queue_named(name)?;
     let (count, is_known_empty) = app.live.with(|world| {

@@ -1,4 +1,4 @@
-//! The user, the time, and Ctrl-C.
+//! What commands take from their environment: the user's name, the clock, Ctrl-C.
 
 use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use super::error::{Error, Result};
 /// The errors of `work`, or [`Error::Failed`].
 pub(super) async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>, sentence: &str) -> Result<T> {
     tokio::select! {
-        // Polled in this order, so that Ctrl-C works before `work` takes its first step.
+        // Poll Ctrl-C first, so that it is caught before `work` starts.
         biased;
         _ = tokio::signal::ctrl_c() => Err(Error::Failed(sentence.into())),
         end = work => end,

@@ -33,7 +33,7 @@ use away::Away;
 use meter::{Meter, UploadMeter};
 use source::Source;
 
-/// The outcome of one file, printed by `--json`. All fields are always present; `null` means unknown.
+/// The outcome of one file, printed by `--json`. Every field is always present; `null` means unknown or none.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Outcome {
     /// None when the job could not be created.
@@ -46,7 +46,8 @@ struct Outcome {
     bytes: Option<u64>,
     segments: Option<u32>,
     frames: Option<u64>,
-    /// From the job's creation to now.
+    /// From just before the job was created until its outcome is printed. With several files this includes the wait for the files
+    /// before it.
     wall_secs: f64,
     error: Option<String>,
 }
@@ -142,7 +143,7 @@ impl Submission {
         self.outcome.error.get_or_insert(sentence);
     }
 
-    /// Waits for the end and downloads the result, until Ctrl-C.
+    /// Waits for the job to end and downloads its result. Ctrl-C and `--timeout` end the wait.
     async fn finish(&mut self, client: &Client, options: &Submit) -> Result {
         let goes_on = format!("the job goes on, `stereospot jobs show {}` shows it", self.short());
         let limit = options.timeout.map_or(Duration::MAX, Duration::from_secs);
@@ -216,7 +217,7 @@ async fn upload(client: &Client, job_id: JobId, source: &Source, away: &mut Away
         let file = tokio::fs::File::open(&source.path).await.map_err(|error| source.unreadable(error))?;
         let mut meter = UploadMeter::new(&source.path, source.bytes);
         let (moved, mut is_moving) = watch::channel(());
-        // Of a file that is still growing, only the length measured by the check is sent.
+        // If the file is still growing, send only the length that was measured.
         let stream = ReaderStream::with_capacity(file.take(source.bytes), 256 * 1024).inspect_ok(move |part| {
             meter.add(part.len() as u64);
             moved.send_replace(());

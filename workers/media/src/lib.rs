@@ -6,8 +6,8 @@
 //!
 //! Invariant: a segment is defined by its **display range** `[start_pts, end_pts)` in the source's time base and its
 //! frame count, not by what its file contains. At an open GOP the file also holds the next keyframe and the frames that
-//! refer to it; decoding drops the frames outside the range. Timestamps in a segment file count only relative to its
-//! first packet, which is placed at the segment's `first_packet_pts`.
+//! refer to it; decoding drops the frames outside the range. Timestamps in a segment file are relative to its first packet, which
+//! belongs at `first_packet_pts`.
 
 mod aac;
 pub mod cancel;

@@ -3,7 +3,8 @@
 //! A stage implements [`stage::Handler`]; [`stage::run`] receives messages, keeps their leases alive while the handler works,
 //! and deletes a message last. [`events::Events`] writes events to a spool on disk and sends them from there.
 //!
-//! Invariant: a message is deleted only after everything that it asked for is durable. Any earlier end leaves it on the queue.
+//! Invariant: a message is deleted only once its result is durable, or the job is durably marked failed. Otherwise it stays on the
+//! queue.
 
 mod ended_job;
 pub mod events;

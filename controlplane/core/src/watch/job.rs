@@ -7,7 +7,7 @@ use stereospot_domain::{JobStatus, Timestamp};
 use super::target::Watching;
 use crate::known::Entry;
 
-/// A job that still waits for its source after this long is read seldom.
+/// A job that still waits for its source after this long is read rarely.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3_600);
 
 impl Entry {

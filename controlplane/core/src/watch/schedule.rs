@@ -1,9 +1,8 @@
 //! Decides what is read next. Pure: time is an argument, and nothing is read here.
 //!
 //! Each target has a pause that grows while its readings bring nothing new, and falls back when one does. Due targets share the
-//! budget by weight: queues before rows, rows before details of jobs, those before the rest; within a group the one that waits longest
-//! comes first. A group that needs less than its share leaves the rest to the others. So when the budget is too small, everything gets
-//! older by about as much, and nothing stops.
+//! budget by weight: queues 4, rows 2, job details 3, the rest 1. Within a group the longest wait comes first. What a group does
+//! not need goes to the others. So a budget that is too small makes everything older, and nothing stops.
 //!
 //! Invariant: each target has at most one reading at a time, and no reading begins without a grant from the budget.
 
@@ -21,19 +20,19 @@ const TIERS: usize = 4;
 const WEIGHTS: [u64; TIERS] = [4, 2, 3, 1];
 /// A multiple of all weights, to keep shares whole numbers.
 const WHOLE: u64 = 12;
-/// Readings of a group that may run at once: more than one, so that a hanging one does not hold up the others.
+/// Readings of a group that may run at once: several, so that one that hangs does not hold up the rest.
 const AT_ONCE: [usize; TIERS] = [32, 4, 8, 2];
 /// A target that is later than this, and than two of its own pauses, counts as late.
 const NOTED_LATE: Duration = Duration::from_secs(15);
 /// After this many unchanged readings at its longest pause, a failed job is no longer read.
 const LAST_LOOKS: u32 = 24;
-/// After this many, the pauses of an unfinished job grow to twice the longest.
+/// After this many unchanged readings, the longest pause of an unfinished job doubles.
 const LONG_QUIET: u32 = 30;
 /// A reading that takes longer than this hangs, unless it is a log search.
 const HANGS: Duration = Duration::from_secs(4);
-/// After a reading that took long, the target rests for at most this, or for as long as the reading took: it may only have hung.
+/// After a slow reading the target rests ten times as long, but at most this, or as long as the reading took if that is more.
 const LONGEST_REST: Duration = Duration::from_secs(30);
-/// How often the pause after a failure doubles.
+/// The most times that the pause after a failure doubles.
 const LONGEST_RETRY: u32 = 3;
 
 #[derive(Debug)]
@@ -52,7 +51,7 @@ struct Watch {
     /// True when that reading made no calls, because the target was known to be empty.
     was_spared: bool,
     with_row: bool,
-    /// True when it was nudged during its reading.
+    /// True if it must be read again once the running reading ends.
     again: bool,
     watching: Watching,
     looks: u32,
@@ -106,8 +105,8 @@ impl Schedule {
         }
     }
 
-    /// Sets how a job is watched from now on; if that changes, the job is read at once. A job that ended without having been watched
-    /// needs no last reading.
+    /// Sets how a job is watched from now on; on a change it is read at once, except that `Idle` waits for its first pause. An
+    /// ended job that was not watched is not added.
     pub fn watch_job(&mut self, job_id: JobId, watching: Watching, now: Moment) {
         let target = Target::Job(job_id);
         let Some(watch) = self.watches.get(&target) else {
@@ -154,7 +153,7 @@ impl Schedule {
         self.put_off(target, soon);
     }
 
-    /// Reads a target at once, because it is known to have changed.
+    /// Makes a target due now, because it is known to have changed.
     pub fn hurry(&mut self, target: Target, now: Moment) {
         if let Some(watch) = self.watches.get_mut(&target) {
             watch.pause = watch.pauses.0;
@@ -222,10 +221,10 @@ impl Schedule {
             Outcome::Changed | Outcome::More => watch.pauses.0,
             Outcome::Same if matches!(target, Target::Job(_)) => (watch.pause * 3 / 2).min(longest),
             Outcome::Same => (watch.pause * 3 / 2).min(watch.pauses.1),
-            // A target that is read rarely is tried again soon: its pauses are for values that don't change, not for unknown ones.
+            // Retry soon even if the target is read rarely: long pauses are for unchanged values, not unknown ones.
             Outcome::Failed => self.pace.retry * (1 << watch.failures.min(LONGEST_RETRY)),
         };
-        // Readings take at most about a tenth of a target's time, or half of it if one took long because it hung.
+        // Reading takes at most about a tenth of the time, or half if a reading takes very long.
         let pause = watch.pause.max((took * 10).min(LONGEST_REST.max(took)));
         watch.due = match outcome {
             Outcome::More => now,
@@ -299,7 +298,7 @@ impl Schedule {
         (waiting > 0).then_some(Pressure { waiting, latest })
     }
 
-    /// Readings that had to wait for the budget, since the last call.
+    /// Readings that had to wait for the budget, since this was last called.
     pub fn take_deferred(&mut self) -> u64 {
         std::mem::take(&mut self.deferred)
     }
@@ -350,7 +349,8 @@ impl Watch {
         self.is_running && target != Target::Logs && now.saturating_sub(self.began) >= HANGS
     }
 
-    /// True when the age of its value matters. Targets that hardly change, or on which nothing depends, are read rarely and shown with
+    /// True when the age of its value matters. Targets that hardly change, or on which nothing depends, are read rarely and shown
+    /// with
     /// their own age.
     fn counts(&self, target: Target) -> bool {
         match target {

@@ -1,4 +1,4 @@
-//! What is read, in which order of importance, and how a reading ends.
+//! What is polled, how polls are grouped, and how a poll can end.
 
 use std::fmt;
 use std::time::Duration;
@@ -87,7 +87,7 @@ impl fmt::Display for Target {
 pub enum Watching {
     /// It is unfinished.
     Active,
-    /// It waits for something that will hardly come any more: read rarely.
+    /// Its source probably won't come: read rarely.
     Idle,
     /// It failed: read with long, growing pauses, for about a day.
     Failed,
@@ -102,7 +102,7 @@ pub enum Outcome {
     Changed,
     /// Nothing new.
     Same,
-    /// Not at its end: the next page follows at once.
+    /// There is another page: read on at once.
     More,
     /// With an error.
     Failed,
@@ -135,7 +135,7 @@ pub struct Freshness {
     pub failing: usize,
     /// Other targets whose reading runs, and takes longer than it should.
     pub hanging: usize,
-    /// How late the latest target is that waits for its turn.
+    /// How overdue the most overdue waiting target is.
     pub latest: Duration,
     /// Age of the oldest value, of targets that count and don't fail; absent when none was read.
     pub oldest: Option<Duration>,

@@ -1,6 +1,7 @@
 //! The stack behind a dashboard: a process of its own, so that it can outlive the dashboard.
 //!
-//! Invariant: it stops with the dashboard, however that ends, unless [`Attached::detach`] was called. It reads from a pipe that this
+//! Invariant: it stops with the dashboard, however that ends, unless [`Attached::detach`] was called. It reads from a pipe that
+//! this
 //! process holds open, as its own children do from it.
 
 use std::env;
@@ -21,7 +22,7 @@ pub(super) struct Attached {
 }
 
 impl Attached {
-    /// Starts it with this process's own arguments.
+    /// Starts the stack with this process's arguments and `--attached`.
     pub(super) fn start() -> Result<Self> {
         let failed = |error| Error::File("could not start the stack's process".into(), error);
         let program = env::current_exe().map_err(failed)?;
@@ -37,12 +38,13 @@ impl Attached {
         Ok(Self { process, leash, lines })
     }
 
-    /// Its next line: the control plane's address, then notices; none once it has ended or detached. Cancel-safe.
+    /// The stack's next line of output: first the control plane's address, then notices. None once it has ended or detached.
+    /// Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<String> {
         self.lines.next_line().await.ok().flatten()
     }
 
-    /// Leaves the stack running without this process. False when it has ended instead.
+    /// Leaves the stack running without this process. Returns false if the stack has ended.
     pub(super) async fn detach(&mut self) -> bool {
         if self.leash.write_all(&[DETACH]).await.is_err() {
             return false;
@@ -55,7 +57,7 @@ impl Attached {
     /// Stops the stack in order and waits for its end.
     ///
     /// # Errors
-    /// [`Error::Reported`] when it failed; it has printed why.
+    /// [`Error::Reported`] if the stack failed, after printing why; [`Error::File`] if waiting for it failed.
     pub(super) async fn stop(self) -> Result {
         let Self { mut process, leash, .. } = self;
         drop(leash);

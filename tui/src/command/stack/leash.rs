@@ -8,12 +8,13 @@ use rustix::process::setsid;
 use rustix::stdio::{dup2_stderr, dup2_stdout};
 use tokio_util::sync::CancellationToken;
 
-/// The byte that unties the two.
+/// The dashboard writes this byte to let the stack outlive it.
 pub(super) const DETACH: u8 = b'd';
 
-/// Cancels `stop` when the dashboard's process ends. After [`DETACH`] the stack goes on, away from the terminal.
+/// Cancels `stop` when standard input ends, which it does with the dashboard. After [`DETACH`] the stack keeps running and logs to
+/// a file; if the log can't be opened, it stops.
 pub(super) fn hold(data_dir: &Path, stop: &CancellationToken) {
-    // Ctrl-C and the end of the terminal concern the dashboard alone.
+    // A new session, so that Ctrl-C and a closed terminal reach only the dashboard.
     let _ = setsid();
     let (log, stop) = (super::journal(data_dir), stop.clone());
     std::thread::spawn(move || {
@@ -25,7 +26,7 @@ pub(super) fn hold(data_dir: &Path, stop: &CancellationToken) {
     });
 }
 
-/// Sends further output to the log. Standard output is last: the dashboard sees it close, and knows that it may go.
+/// Sends further output to the log. Standard output goes last: when it closes, the dashboard knows that it may exit.
 fn leave_terminal(log: &Path) -> io::Result<()> {
     let log = OpenOptions::new().create(true).append(true).open(log)?;
     dup2_stderr(&log)?;

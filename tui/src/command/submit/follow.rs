@@ -1,6 +1,6 @@
 //! Follows a job to its end over the stream of changes, across lost connections and control plane restarts.
 //!
-//! Invariant: no change is missed for good. Each connection starts by reading the job, which is read again every few seconds.
+//! Invariant: no change is missed for good. Each connection first reads the job, then reads it again every five seconds.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -54,7 +54,7 @@ async fn connection(
     meter: &mut Meter,
     is_away: &mut bool,
 ) -> client::Result<Option<JobDetail>> {
-    // The position first, then the job, so that the stream repeats any change made in between.
+    // Take the position before reading the job, so that the stream repeats any change made in between.
     let position = client.snapshot().await?;
     let detail = client.job(job_id).await?;
     if std::mem::take(is_away) {

@@ -18,7 +18,7 @@ use crate::inference::wanted;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The inference stage, by a server.
+/// The inference stage, when an HTTP server does the conversion.
 #[derive(Debug)]
 pub struct HttpServer {
     pub server: HttpInference,
@@ -37,10 +37,10 @@ impl Handler for HttpServer {
         let started = Instant::now();
         context.events.emit(Payload::SegmentStarted(SegmentStarted::default()), &task.about);
         tokio::select! {
-            // The error's own sentence contains the server's words already.
+            // The error's text already includes the server's message.
             converted = self.server.convert(&segment) => converted.map_err(|error| match error.code() {
                 ErrorCode::Invalid => Failure::Refused(format!("{error}; change what it says and submit the video again")),
-                // The server answered a moment ago, so this segment may be what it fails at: the attempt counts.
+                // The server answered the ping a moment ago, so the segment may be the cause: count the attempt.
                 code => Failure::Retry(code, error.to_string()),
             })?,
             () = task.cancel.cancelled() => return Err(Failure::Cancelled),
