@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::process::setsid;
@@ -28,7 +29,7 @@ pub(super) fn hold(data_dir: &Path, stop: &CancellationToken) {
 
 /// Sends further output to the log. Standard output goes last: when it closes, the dashboard knows that it may exit.
 fn leave_terminal(log: &Path) -> io::Result<()> {
-    let log = OpenOptions::new().create(true).append(true).open(log)?;
+    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
     dup2_stderr(&log)?;
     dup2_stdout(&OpenOptions::new().write(true).open("/dev/null")?)?;
     Ok(())
