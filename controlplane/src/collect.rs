@@ -74,7 +74,7 @@ async fn dispatch(app: Arc<App>) {
                 }
             }
             jobs = app.nudge.take() => app.polls.nudge(jobs),
-            _ = tick.tick() => app.polls.report(&app.live, app.now()),
+            _ = tick.tick() => app.polls.report(&app.live, &*app.backend.clock),
             () = pause => {}
         }
     }

@@ -12,7 +12,7 @@ use stereospot_core::watch::polls::PollState;
 use stereospot_core::watch::schedule::{Moment, Next, Outcome, Reading, Target, Watching};
 use stereospot_core::watch::spending::{Counts, PollsView};
 use stereospot_domain::{Collector, JobId, QueueName, QueueRole, Timestamp};
-use stereospot_ports::Error;
+use stereospot_ports::{Clock, Error};
 use stereospot_telemetry::catalogue::CallOutcome;
 use stereospot_telemetry::record;
 use tokio::time::Instant;
@@ -182,10 +182,9 @@ impl Polls {
         (self.boot, *seq)
     }
 
-    /// Publishes the state of the collectors, counts the calls made, and now and then the jobs. `at` is the time by the
-    /// backend's clock.
-    pub(crate) fn report(&self, live: &Live, at: Timestamp) {
-        let now = self.now();
+    /// Publishes the state of the collectors, counts the calls made, and now and then the jobs.
+    pub(crate) fn report(&self, live: &Live, clock: &dyn Clock) {
+        let (now, at) = (self.now(), clock.now());
         let mut state = self.lock();
         if let Some(calls) = &self.calls {
             record_calls(&state.counted(calls.snapshot(), now));
@@ -199,7 +198,7 @@ impl Polls {
         live.with(|world| {
             (world.polling, world.is_held_back, world.outage) = (report.polling, report.is_held_back, report.outage);
             let wrong_clock = self.calls.as_ref().and_then(|calls| calls.wrong_clock());
-            if let Some(jumped) = world.note_jump(app.backend.clock.wall_ahead_ms(), at) {
+            if let Some(jumped) = world.note_jump(clock.wall_ahead_ms(), at) {
                 tracing::warn!("{jumped}: schedules, leases and ages go on as before");
             }
             world.wrong_clock =
