@@ -1,7 +1,7 @@
 //! Rust's words and signs, without comments and without the contents of literals.
 
 /// The tokens of a source text; `::` is one, each other sign stands alone.
-pub fn tokens(text: &str) -> Vec<String> {
+pub(crate) fn tokens(text: &str) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
     let (mut found, mut at) = (Vec::new(), 0);
     while at < chars.len() {
