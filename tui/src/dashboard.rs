@@ -1,7 +1,7 @@
 //! The dashboard: the live state of the pipeline, and the writes that repair it.
 //!
 //! One loop owns all state. It drains its inputs (keys, changes from the control plane, answers, ticks), then draws one frame if
-//! something changed. [`update`] and [`view`] are pure; tasks carry out effects and report back as inputs.
+//! something changed. `update` and `view` are pure; tasks carry out effects and report back as inputs.
 //!
 //! Invariant: the network never ends or blocks this loop, so the keyboard always answers.
 

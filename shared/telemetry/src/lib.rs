@@ -5,7 +5,7 @@
 //! segments, worker names, file names and error texts are never label values.
 //!
 //! A process calls [`init_logging`] and [`install`] once at its start. The control plane renders the [`Recorder`] in its HTTP
-//! service; a worker calls [`serve`] on a loopback port and [`Target::publish`] to announce the port to Prometheus.
+//! service; a worker calls [`serve()`] on a loopback port and [`Target::publish`] to announce the port to Prometheus.
 
 pub mod catalogue;
 mod host;

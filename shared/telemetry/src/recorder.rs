@@ -61,7 +61,7 @@ fn sort_samples(block: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Installs the process's recorder. From now on it stores what any thread passes to [`record`](crate::record).
+/// Installs the process's recorder. From now on it stores what any thread passes to [`crate::record`].
 ///
 /// # Errors
 /// On a second call in this process, or if the upkeep's thread can't be started.
