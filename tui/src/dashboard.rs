@@ -23,6 +23,7 @@ mod log;
 mod model;
 mod mouse;
 mod network;
+mod own_stack;
 mod palette;
 mod place;
 mod ring;
@@ -38,6 +39,7 @@ mod view;
 mod words;
 mod write;
 
+pub use own_stack::OwnStack;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -74,13 +76,6 @@ pub struct Options {
     pub is_linear: bool,
     /// The stack that this program started, if any.
     pub stack: Option<OwnStack>,
-}
-
-/// A stack that ends with its dashboard, unless the operator leaves it running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OwnStack {
-    /// Worker processes that a stop would interrupt.
-    pub workers: usize,
 }
 
 /// How the dashboard was closed.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use stereospot_domain::{JobId, QueueName, Timestamp};
 
-use super::OwnStack;
 use super::dialog::Dialog;
 use super::keys::{Command, Keymap};
 use super::model::{Link, Model};
 use super::mouse::Hits;
+use super::own_stack::OwnStack;
 use super::place::{Pattern, Place};
 use super::screen::Screen;
 use super::theme::Theme;

@@ -6,8 +6,8 @@ use stereospot_domain::{JobId, JobStatus};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::context::Context;
 use crate::failure::told;
-use crate::stage::Context;
 
 /// How often the job's row is read while there is work on it: one cheap read, on AWS too.
 const EVERY: Duration = Duration::from_secs(2);

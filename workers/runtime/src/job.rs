@@ -5,9 +5,9 @@ use stereospot_domain::trigger::Decision;
 use stereospot_domain::{ErrorCode, JobId, JobStatus, Payload, SegmentCompletion, Stage, Topology, keys};
 use stereospot_ports::job_store::{Transition, Transitioned};
 
+use crate::context::Context;
 use crate::events::About;
 use crate::failure::Failure;
-use crate::stage::Context;
 
 /// True when this worker may mark the job failed. Before the segments are cut, only the workers know of a job, so chunking
 /// always may.

@@ -6,6 +6,7 @@
 //! Invariant: a message is deleted only once its result is durable, or the job is durably marked failed. Otherwise it stays on the
 //! queue.
 
+mod context;
 mod ended_job;
 pub mod events;
 mod failure;

@@ -10,10 +10,10 @@ use stereospot_ports::work_queue::{MAX_DELAY, Message, Outgoing};
 use stereospot_ports::{ErrorCode, Result, WorkQueue};
 use stereospot_telemetry::record;
 
+use crate::context::Context;
 use crate::events::About;
 use crate::failure::{Failure, told};
 use crate::job::{emit_failed, fail_job};
-use crate::stage::Context;
 
 /// A message whose work has ended.
 pub(crate) struct Ended<'a> {

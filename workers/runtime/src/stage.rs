@@ -5,22 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use stereospot_domain::QueueRole;
 use stereospot_domain::keys::OutputKey;
 use stereospot_domain::message::{self, Request};
-use stereospot_domain::{QueueRole, Topology};
 use stereospot_ports::work_queue::{Message, Receive, Settings};
-use stereospot_ports::{Backend, ErrorCode, WorkQueue};
+use stereospot_ports::{ErrorCode, WorkQueue};
 use stereospot_telemetry::catalogue::StepOutcome;
 use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 
 use crate::ended_job::JobWatch;
-use crate::events::{About, Events};
+use crate::events::About;
 use crate::job;
 use crate::lease::Lease;
 use crate::protection::Protection;
 use crate::settle::{Ended, settle};
 
+pub use crate::context::Context;
 pub use crate::failure::{Failure, chain, told};
 
 /// How long one receive waits for a message.
@@ -28,9 +29,6 @@ const WAIT: Duration = Duration::from_secs(10);
 /// First pause after a failed receive; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How long a message is kept while the backend is away or the worker's own folder can't be used; see [`Failure::Away`]. Giving
-/// it back may fail too, and then it stays hidden for its visibility timeout, which may be most of an hour.
-const PATIENCE: Duration = Duration::from_secs(600);
 /// First pause between two tries while the backend is away; doubles up to [`MOST_WHILE_AWAY`].
 const WHILE_AWAY: Duration = Duration::from_secs(1);
 const MOST_WHILE_AWAY: Duration = Duration::from_secs(30);
@@ -46,29 +44,6 @@ const LEAST_VISIBILITY: Duration = Duration::from_secs(1);
 const TOLD_CHARS: usize = 300;
 /// How long a receive that is under way may still take when the process stops: dropping it could leave a message hidden.
 const LAST_RECEIVE: Duration = Duration::from_millis(300);
-
-/// What a stage needs from the process around it. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Context {
-    pub backend: Backend,
-    pub events: Events,
-    /// Cancelled when the process is asked to stop.
-    pub stop: CancellationToken,
-    pub topology: Topology,
-    /// How long a message is kept while the backend does not answer or refuses, or the worker's own folder can't be used.
-    pub patience: Duration,
-    /// Keeps the platform from ending this process while it holds a lease; absent when nothing would end it.
-    pub protection: Option<Protection>,
-}
-
-impl Context {
-    /// The context of a process that writes completions itself and that only its operator ends.
-    #[must_use]
-    pub fn new(backend: Backend, events: Events, stop: CancellationToken) -> Self {
-        let topology = Topology::default();
-        Self { backend, events, stop, topology, patience: PATIENCE, protection: None }
-    }
-}
 
 /// One request of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,13 +1,14 @@
 use std::sync::Mutex;
 
 use stereospot_domain::event::StepFailed;
-use stereospot_domain::{Event, Job, JobId, JobOptions, JobStatus, Payload, QueueName, keys};
+use stereospot_domain::{Event, Job, JobId, JobOptions, JobStatus, Payload, QueueName, Topology, keys};
 use stereospot_ports::job_store::Transition;
 use stereospot_ports::memory::{self, MAX_RECEIVES, ManualClock};
 use stereospot_ports::work_queue::{Outgoing, Receipt};
 use stereospot_ports::wrapped::WrappedQueue;
 
 use super::*;
+use crate::events::Events;
 
 /// Answers each job with the failure that the function makes for it.
 struct Scripted<F>(F);
