@@ -136,6 +136,7 @@ pub enum Deinterlace {
 }
 
 impl Deinterlace {
+    /// Every choice.
     pub const ALL: &'static [Self] = &[Self::Auto, Self::Off];
 
     /// The name that users type.
@@ -171,6 +172,7 @@ pub enum Packing {
 }
 
 impl Packing {
+    /// Every packing.
     pub const ALL: &'static [Self] = &[Self::Sbs, Self::HalfSbs, Self::Tb, Self::HalfTb];
 
     /// The name that users type.

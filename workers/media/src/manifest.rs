@@ -71,6 +71,7 @@ pub struct Treatment {
 }
 
 impl Treatment {
+    /// True if the pictures are converted as they are.
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
