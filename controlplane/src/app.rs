@@ -60,8 +60,8 @@ pub(crate) struct Upload<'a> {
 
 impl App {
     /// How long the trigger check waits before it sends a reassembly message again.
-    pub(crate) fn trigger_patience(&self) -> reassembly::Patience {
-        reassembly::Patience { when_empty: self.config.resend_after, ..reassembly::Patience::default() }
+    pub(crate) fn resend_limits(&self) -> reassembly::ResendAfter {
+        reassembly::ResendAfter { when_empty: self.config.resend_after, ..reassembly::ResendAfter::default() }
     }
 
     /// How long after sending a job's reassembly message an operator has to wait before sending it again; zero when it was purged.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stereospot_core::watch::polls::TICK;
-use stereospot_core::watch::schedule::{Next, Outcome, Reading, Target};
+use stereospot_core::watch::schedule::{Next, ReadOutcome, Reading, Target};
 use stereospot_ports::error::chain;
 use stereospot_ports::{Error, ErrorCode};
 use stereospot_telemetry::record;
@@ -70,7 +70,7 @@ async fn dispatch(app: Arc<App>) {
                 let reading = readings.remove(&id);
                 if let (Err(error), Some(reading)) = (&ended, reading) {
                     tracing::error!(%error, "a reading broke off: {}", reading.target);
-                    app.polls.done(reading, Outcome::Failed, Duration::ZERO, reading.granted);
+                    app.polls.done(reading, ReadOutcome::Failed, Duration::ZERO, reading.granted);
                 }
             }
             jobs = app.nudge.take() => app.polls.nudge(jobs),
@@ -112,7 +112,7 @@ async fn read(app: Arc<App>, reading: Reading) {
     let took = began.elapsed();
     let (outcome, calls) = match &result {
         Ok(summary) => (summary.outcome, summary.calls),
-        Err(_) => (Outcome::Failed, granted),
+        Err(_) => (ReadOutcome::Failed, granted),
     };
     app.polls.done(reading, outcome, took, calls);
     let collector = target.collector();

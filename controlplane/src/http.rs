@@ -57,12 +57,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/stream", get(stream::stream))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
-        .layer(middleware::from_fn(around))
+        .layer(middleware::from_fn(guard_and_measure))
         .with_state(app)
 }
 
 /// Counts and times each request, and refuses those whose Host is not loopback: a web page may have sent them (DNS rebinding).
-async fn around(request: Request, next: Next) -> Response {
+async fn guard_and_measure(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use stereospot_core::watch::budget::Budget;
 use stereospot_core::watch::pace::Pace;
 use stereospot_core::watch::polls::PollState;
-use stereospot_core::watch::schedule::{Moment, Next, Outcome, Reading, Target, Watching};
+use stereospot_core::watch::schedule::{Next, ReadOutcome, Reading, Target, Uptime, Watching};
 use stereospot_core::watch::spending::{Counts, PollsView};
 use stereospot_domain::{Collector, JobId, QueueName, QueueRole, Timestamp};
 use stereospot_ports::{Clock, Error};
@@ -43,7 +43,7 @@ pub(crate) struct Polls {
     calls: Option<Arc<dyn CallCounts>>,
     state: Mutex<PollState>,
     /// When the numbers of all jobs were last counted, and how long that took.
-    measured: Mutex<Option<(Moment, Duration)>>,
+    measured: Mutex<Option<(Uptime, Duration)>>,
     /// The boot id of this process as a source of observed events.
     boot: Uuid,
     seqs: Mutex<BTreeMap<String, u64>>,
@@ -117,7 +117,7 @@ impl Polls {
     }
 
     /// Takes in the end of a reading.
-    pub(crate) fn done(&self, reading: Reading, outcome: Outcome, took: Duration, calls: u32) {
+    pub(crate) fn done(&self, reading: Reading, outcome: ReadOutcome, took: Duration, calls: u32) {
         let now = self.now();
         self.lock().done(reading, outcome, took, calls, now);
     }
@@ -235,11 +235,11 @@ impl Polls {
     }
 
     /// Converts a moment of the schedule to the runtime's clock.
-    pub(crate) fn instant(&self, moment: Moment) -> Instant {
+    pub(crate) fn instant(&self, moment: Uptime) -> Instant {
         self.began + moment
     }
 
-    fn now(&self) -> Moment {
+    fn now(&self) -> Uptime {
         self.began.elapsed()
     }
 

@@ -184,23 +184,23 @@ fn is_the_job_workers(app: &App, job_id: JobId, born_at: Timestamp) -> bool {
 }
 
 /// How long the trigger waits before it takes the job's message for lost.
-fn patience(app: &App, job_id: JobId) -> reassembly::Patience {
+fn resend_after(app: &App, job_id: JobId) -> reassembly::ResendAfter {
     app.live.at_revision(|world, _| {
-        let usual = app.trigger_patience();
+        let usual = app.resend_limits();
         if world.may_be_dead_lettered(job_id, QueueRole::Reassembly) {
             // It is not lost: it waits for an operator. Another would fail as often.
-            return reassembly::Patience::ENDLESS;
+            return reassembly::ResendAfter::ENDLESS;
         }
         // An approximate 0 of one moment proves nothing.
         let is_empty = world.depth(QueueRole::Reassembly).is_some_and(|depth| depth.value == 0);
         let when_empty = if is_empty { usual.when_empty } else { usual.when_busy };
-        reassembly::Patience { when_empty, ..usual }
+        reassembly::ResendAfter { when_empty, ..usual }
     })
 }
 
 /// Whether something is due by what was last read. It is read again before anything is done.
 fn seems_due(app: &App, job_id: JobId) -> bool {
-    let (now, patience) = (app.now(), patience(app, job_id));
+    let (now, patience) = (app.now(), resend_after(app, job_id));
     app.live.at_revision(|world, _| {
         let Some(entry) = world.jobs.get(&job_id) else { return false };
         let (Some(completed), Some(lock)) = (&entry.truth.completed, &entry.truth.lock) else { return false };
@@ -217,7 +217,7 @@ fn seems_due(app: &App, job_id: JobId) -> bool {
 /// The trigger check, with an event of what it did. False when there was nothing to do.
 async fn check(app: &App, job_id: JobId) -> Result<bool> {
     app.polls.charge(CHECK_CALLS);
-    let patience = patience(app, job_id);
+    let patience = resend_after(app, job_id);
     let Some(checked) = reassembly::check_with(&app.backend, job_id, patience).await? else {
         return Ok(false);
     };

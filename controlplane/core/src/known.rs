@@ -91,8 +91,8 @@ pub struct Polling {
     pub budget: u32,
     /// Readings that wait.
     pub waiting: usize,
-    /// How late the latest of them is.
-    pub latest: Duration,
+    /// How late the most overdue of them is.
+    pub most_overdue: Duration,
     pub since: Timestamp,
 }
 

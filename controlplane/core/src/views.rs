@@ -250,7 +250,7 @@ fn timeline(entry: &Entry) -> Vec<TimelineEntry> {
         let is_over = entry.job.total_segments.is_some_and(|total| done >= total as usize);
         let ended_at = segments.values().filter_map(|segment| segment.completed_at).max();
         let workers: BTreeSet<&String> = segments.values().filter_map(|segment| Some(&segment.worker()?.0)).collect();
-        let failed = segments.iter().filter(|(_, segment)| segment.completed_at.is_none());
+        let unfinished = segments.iter().filter(|(_, segment)| segment.completed_at.is_none());
         entries.push(TimelineEntry {
             stage: Stage::Inference,
             attempt: segments.values().map(|segment| segment.attempts).max().unwrap_or(1),
@@ -261,7 +261,7 @@ fn timeline(entry: &Entry) -> Vec<TimelineEntry> {
                 1 => workers.first().map(|name| (*name).clone()),
                 more => Some(format!("{more} workers")),
             },
-            error: failed
+            error: unfinished
                 .filter_map(|(index, one)| Some(format!("segment {index}: {}", one.error.get()?.error)))
                 .next(),
         });
@@ -280,7 +280,7 @@ pub struct Waits {
 }
 
 /// Says why a lock without a lease is left alone, and for how long. Breaking it could make two workers write the same result.
-pub fn presumed_at_work(started: Timestamp, presumed: Duration, now: Timestamp) -> String {
+pub fn held_without_lease(started: Timestamp, presumed: Duration, now: Timestamp) -> String {
     let (since, left) = (now.since(started), started.plus(presumed).since(now));
     format!(
         "a worker took the lock {} ago and gave no lease: it may be joining; this is possible in {}, when its message would come back",
@@ -298,11 +298,11 @@ pub fn trigger_note(entry: &Entry, waits: Waits, now: Timestamp) -> (bool, Strin
         lock: entry.truth.lock.as_ref().and_then(|lock| lock.value.clone()),
         result_exists: entry.truth.result.as_ref().is_some_and(|result| result.value.is_some()),
     };
-    explain(&facts, completed, waits, now)
+    trigger_verdict(&facts, completed, waits, now)
 }
 
 /// Whether an operator can trigger a job with these facts, and what that would do or why not.
-pub fn explain(facts: &trigger::Facts, completed: &[u32], waits: Waits, now: Timestamp) -> (bool, String) {
+pub fn trigger_verdict(facts: &trigger::Facts, completed: &[u32], waits: Waits, now: Timestamp) -> (bool, String) {
     let job = &facts.job;
     if job.status == JobStatus::Failed {
         return match job.total_segments {
@@ -327,7 +327,7 @@ pub fn explain(facts: &trigger::Facts, completed: &[u32], waits: Waits, now: Tim
                     true,
                     "the lock's holder gave no lease and is old: its mark is taken off and the message sent".into(),
                 ),
-                Some(started) => (false, presumed_at_work(started, waits.holder_presumed, now)),
+                Some(started) => (false, held_without_lease(started, waits.holder_presumed, now)),
                 None => (false, reason(job, Why::HeldWithoutLease, completed)),
             }
         }

@@ -50,7 +50,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
             stats.in_flight, stats.delayed
         ));
     }
-    let needed = Needed { jobs: still_needed(app, name, &items), left_by: left_by(app, name.role) };
+    let needed = Needed { jobs: still_needed(app, name, &items), why_not_resent: why_not_resent(app, name.role) };
     assumptions.extend(needed.assumption());
     let count = count_of(items.len(), "message");
     let unseen = stats.ready.saturating_sub(items.len() as u64);
@@ -117,13 +117,13 @@ fn still_needed(app: &App, name: QueueName, items: &[PlanItem]) -> BTreeSet<JobI
 struct Needed {
     jobs: BTreeSet<JobId>,
     /// Why no automatic repair applies; none when the reconciler asks for them again.
-    left_by: Option<&'static str>,
+    why_not_resent: Option<&'static str>,
 }
 
 impl Needed {
     /// What becomes of the jobs, as a part of the plan's effect.
     fn effect(&self) -> String {
-        match (self.jobs.len(), self.left_by) {
+        match (self.jobs.len(), self.why_not_resent) {
             (0, _) => String::new(),
             (count, None) => format!("; {} asked for again by the reconciler", count_of(count, "job")),
             (count, Some(_)) => format!("; {} stuck until repaired", count_of(count, "job")),
@@ -143,7 +143,7 @@ impl Needed {
             named.push_str(&format!(" and {} more", jobs.len() - NAMED));
         }
         let (count, s) = (count_of(jobs.len(), "unfinished job"), if jobs.len() == 1 { "s" } else { "" });
-        Some(match self.left_by {
+        Some(match self.why_not_resent {
             None => {
                 format!("{count} still need{s} what is removed: the reconciler (on) sends it again by itself: {named}")
             }
@@ -153,7 +153,7 @@ impl Needed {
 }
 
 /// Why no automatic repair applies to jobs whose messages are removed.
-fn left_by(app: &App, role: QueueRole) -> Option<&'static str> {
+fn why_not_resent(app: &App, role: QueueRole) -> Option<&'static str> {
     match (role, app.config.reconciles()) {
         // Only this message holds the address of a source that was not fetched yet.
         (QueueRole::Ingest, _) => Some("nothing else says where its source is"),

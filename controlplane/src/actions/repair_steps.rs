@@ -29,7 +29,7 @@ pub(crate) async fn trigger(app: &App, job_id: JobId) -> Result<String> {
     };
     let now = app.now();
     let waits = waits(app, job_id);
-    let (may, why) = views::explain(&facts, &completed, waits, now);
+    let (may, why) = views::trigger_verdict(&facts, &completed, waits, now);
     if !may {
         return Err(Error::new(ErrorCode::Conflict, why));
     }
@@ -52,7 +52,7 @@ pub(crate) async fn trigger(app: &App, job_id: JobId) -> Result<String> {
     {
         did.push("the dead holder's mark taken off the lock");
     }
-    let checked = reassembly::check_with(backend, job_id, reassembly::Patience::NONE).await?;
+    let checked = reassembly::check_with(backend, job_id, reassembly::ResendAfter::NONE).await?;
     if checked.is_some_and(|checked| checked.has_acted) {
         app.note_purged([job_id], false);
         did.push("reassembly asked for");
@@ -86,7 +86,7 @@ pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(Rep
             }
             // This may have been the last completion: then reassembly is due. In topology A the job-worker checks that.
             if backend.queue(QueueRole::JobStatusEvents).is_err()
-                && let Err(error) = reassembly::check_with(backend, job_id, app.trigger_patience()).await
+                && let Err(error) = reassembly::check_with(backend, job_id, app.resend_limits()).await
             {
                 results.push((RepairedItem::Job(job_id), Err(error)));
             }

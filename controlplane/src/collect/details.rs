@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use stereospot_core::watch::schedule::Outcome;
+use stereospot_core::watch::schedule::ReadOutcome;
 use stereospot_core::watch::spending::units_of_completions;
 use stereospot_core::world::{Entry, KEEP_PROGRESS, Seen, Truth};
 use stereospot_domain::diagnosis::{Fact, Finding, FindingCode};
@@ -71,7 +71,7 @@ pub(super) async fn due(app: &App, job_id: JobId, with_row: bool) -> Result<Summ
     }
     let summary = read(app, job_id, Depth::Due).await?;
     watch(app, job_id);
-    Ok(Summary::new(is_changed || summary.outcome == Outcome::Changed, calls + summary.calls))
+    Ok(Summary::new(is_changed || summary.outcome == ReadOutcome::Changed, calls + summary.calls))
 }
 
 /// The most calls that [`due`] may take where calls are charged. Elsewhere, looking for dead segments adds up to `MAX_LOOKS`.
@@ -147,8 +147,8 @@ async fn read(app: &App, job_id: JobId, depth: Depth) -> Result<Summary> {
         job_events::load(app, job_id).await?;
     }
     let mut reader = Reader { app, known, is_all: depth == Depth::All, at: app.now(), calls: 0, is_changed: false };
-    let has_dead_letters = reader.dead_segments().await?;
-    if has_dead_letters || reader.may_lack_source() {
+    let has_dead_letters = reader.check_dead_segments().await?;
+    if has_dead_letters || reader.must_look_for_source() {
         reader.source().await?;
     }
     reader.segments().await?;
@@ -178,11 +178,11 @@ impl Reader<'_> {
     /// Looks for the objects of segments whose messages are dead-lettered, to know whether a replay can help. Returns whether any
     /// message of the job is dead-lettered. Where calls are charged, only a full reading does this, which an operator or a repair
     /// asks for.
-    async fn dead_segments(&mut self) -> Result<bool> {
+    async fn check_dead_segments(&mut self) -> Result<bool> {
         if !self.is_all && self.app.polls.is_metered() {
             return Ok(false);
         }
-        let Some(dead) = dead_segments(self.app, self.known.job.job_id) else { return Ok(false) };
+        let Some(dead) = dead_lettered_segments(self.app, self.known.job.job_id) else { return Ok(false) };
         let gone = truth::gone_segments(&self.app.backend, &self.known.job, &dead).await?;
         self.calls += dead.len() as u32;
         let at = self.at;
@@ -190,7 +190,7 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    fn may_lack_source(&self) -> bool {
+    fn must_look_for_source(&self) -> bool {
         match self.known.job.status {
             JobStatus::Created | JobStatus::ChunkingInProgress => self.is_all || !self.known.has_source,
             JobStatus::Ingesting => self.is_all || !self.known.has_source && self.may_look_for_source(),
@@ -268,7 +268,7 @@ impl Reader<'_> {
 }
 
 /// Up to `MAX_LOOKS` segments with dead-lettered messages, sorted. None when no message of the job is dead-lettered.
-fn dead_segments(app: &App, job_id: JobId) -> Option<Vec<u32>> {
+fn dead_lettered_segments(app: &App, job_id: JobId) -> Option<Vec<u32>> {
     let letters = app.live.at_revision(|world, _| world.jobs.get(&job_id).map(|entry| world.dead_letters(entry)))?;
     let mut segments: Vec<u32> = letters.iter().filter_map(|letter| letter.segment_index).collect();
     segments.sort_unstable();

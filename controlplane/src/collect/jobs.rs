@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stereospot_core::watch::schedule::{Outcome, Target};
+use stereospot_core::watch::schedule::{ReadOutcome, Target};
 use stereospot_core::watch::spending::units_of_rows;
 use stereospot_core::world::{Entry, Seen};
 use stereospot_domain::{Collector, JobId, JobStatus};
@@ -69,7 +69,7 @@ pub(super) async fn page(app: &App, target: Target) -> Result<Summary> {
     };
     if listing.next.is_some() && goes_on {
         app.polls.keep_listing(target, listing);
-        return Ok(Summary { outcome: Outcome::More, calls: 1 });
+        return Ok(Summary { outcome: ReadOutcome::More, calls: 1 });
     }
     match target {
         Target::Active(_) => nudge_jobs_that_left(app, status, &listing),

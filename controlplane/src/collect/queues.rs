@@ -20,12 +20,12 @@ pub(super) async fn numbers(app: &App, name: QueueName) -> Result<Summary> {
     match read.await {
         Ok((stats, settings)) => {
             let at = app.now();
-            let (is_changed, is_other) = app.live.with(|world| {
+            let (is_changed, count_differs) = app.live.with(|world| {
                 let before = world.queues.get(&name).and_then(|flow| flow.stats()).map(|(stats, _)| total(stats));
                 (world.set_queue(name, stats, settings, at), before != Some(total(stats)))
             });
             crate::measure::queue(name, stats);
-            if is_other && name.is_dead_letter {
+            if count_differs && name.is_dead_letter {
                 app.polls.hurry(Target::DeadLetters(name));
             }
             // A main queue with messages counts as changing, even if its counts stay equal.

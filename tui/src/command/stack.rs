@@ -187,7 +187,7 @@ async fn with_dashboard(options: &Options, look: &Look, stop: &CancellationToken
 /// Runs the stack for a dashboard in another process, which holds our standard input open. Standard output carries the control
 /// plane's address, then a line for each notice.
 async fn attached(options: &Options, stop: &CancellationToken) -> Result {
-    leash::hold(&options.data_dir, stop);
+    leash::stop_with_dashboard(&options.data_dir, stop);
     let mut stack = match Stack::start(options, stop).await {
         Err(crate::up::Error::Stopped) => return Ok(()),
         started => started?,

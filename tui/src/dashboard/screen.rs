@@ -173,7 +173,7 @@ pub(crate) trait Screen: fmt::Debug + Any {
     fn restart(&mut self) {}
 
     /// A change arrived that the model has not applied yet.
-    fn heed(&mut self, _change: &Change, _model: &Model) {}
+    fn before_change(&mut self, _change: &Change, _model: &Model) {}
 
     /// The read that is due now, if any.
     fn due(&mut self, _model: &mut Model, _is_open: bool, _now: Duration) -> Option<Effect> {

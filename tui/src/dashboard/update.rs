@@ -97,7 +97,7 @@ fn net_input(state: &mut State, net: Net) {
         Net::Events(events) => state.model.log.recall(events),
         Net::Actions(actions) => state.model.actions = actions.into(),
         Net::Change(change) => {
-            state.screens.iter_mut().for_each(|screen| screen.heed(&change, &state.model));
+            state.screens.iter_mut().for_each(|screen| screen.before_change(&change, &state.model));
             let keeps_order = state.keeps_order();
             let moves_rows = matches!(change, Change::Attention { .. } | Change::Worker(_) | Change::Services { .. });
             state.is_dirty |= state.model.change(change, state.now, keeps_order);

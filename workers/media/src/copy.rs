@@ -11,10 +11,10 @@ use stereospot_picture::Picture;
 
 use crate::manifest::{Manifest, SegmentSpec};
 use crate::open::Source;
+use crate::prefilter::{Prefilter, Recipe};
 use crate::probe::Inspected;
 use crate::timing::Timing;
-use crate::treat::{Recipe, Treater};
-use crate::{Cancel, Error, decode, ffi, open, plan, reader, survey};
+use crate::{Cancel, Error, decode, ffi, keyframes, open, plan, reader};
 
 /// Segment containers by FFmpeg's names, best first. NUT carries codecs for which MP4 has no tag (VP8, FFV1, ProRes).
 pub(crate) const CONTAINERS: [&str; 2] = ["mp4", "nut"];
@@ -204,7 +204,7 @@ impl FirstPictures {
 
     fn drain(&mut self) -> Result<(), Error> {
         let mut rest = Vec::new();
-        survey::drain(&mut self.decoder, &mut |frame| rest.push(frame));
+        keyframes::drain(&mut self.decoder, &mut |frame| rest.push(frame));
         rest.into_iter().try_for_each(|frame| self.take(frame))
     }
 
@@ -212,9 +212,9 @@ impl FirstPictures {
         let Some(wanted) = self.wanted else { return Ok(()) };
         let Some(pts) = frame.pts() else { return Ok(()) };
         if pts == wanted {
-            let mut treater = Treater::new(self.recipe);
-            treater.push(pts, frame)?;
-            *self.found.last_mut().expect("begin adds one") = treater.next().map(|(_, picture)| picture);
+            let mut prefilter = Prefilter::new(self.recipe);
+            prefilter.push(pts, frame)?;
+            *self.found.last_mut().expect("begin adds one") = prefilter.next().map(|(_, picture)| picture);
         }
         if pts >= wanted {
             self.wanted = None;

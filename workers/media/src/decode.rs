@@ -8,9 +8,9 @@ use stereospot_picture::Picture;
 use crate::gaps::Gaps;
 use crate::manifest::{Manifest, SegmentSpec};
 use crate::open::Source;
+use crate::prefilter::{Prefilter, Recipe};
 use crate::reader::{Alignment, FrameReader};
 use crate::timing::pts_hash;
-use crate::treat::{Recipe, Treater};
 use crate::{Cancel, Error, open, probe};
 
 /// One decoded frame.
@@ -79,8 +79,8 @@ impl SegmentDecoder {
         };
         let input = open_segment(path, spec)?;
         let reader = FrameReader::new(path, input, listed.stream, threads, from, Cancel::never())?;
-        let treater = Treater::new(Recipe::of(manifest));
-        let pictures = Pictures { reader, alignment: listed.alignment, treater, is_at_end: false };
+        let prefilter = Prefilter::new(Recipe::of(manifest));
+        let pictures = Pictures { reader, alignment: listed.alignment, prefilter, is_at_end: false };
         let (gaps, total, spec) = (Gaps::default(), expected.len(), spec.clone());
         Ok(Self { pictures, gaps, spec, expected, total, repeated: 0, is_done: false })
     }
@@ -125,7 +125,7 @@ impl Iterator for SegmentDecoder {
 struct Pictures {
     reader: FrameReader<'static>,
     alignment: Alignment,
-    treater: Treater,
+    prefilter: Prefilter,
     is_at_end: bool,
 }
 
@@ -133,7 +133,7 @@ impl Pictures {
     /// The next picture whose time is wanted.
     fn next(&mut self, is_wanted: impl Fn(i64) -> bool) -> Result<Option<(i64, Picture)>, Error> {
         loop {
-            while let Some((at, picture)) = self.treater.next() {
+            while let Some((at, picture)) = self.prefilter.next() {
                 if is_wanted(at) {
                     return Ok(Some((at, picture)));
                 }
@@ -144,12 +144,12 @@ impl Pictures {
             match self.reader.next_frame()? {
                 Some(frame) => {
                     if let Some(at) = frame.pts().or(frame.timestamp()) {
-                        self.treater.push(self.alignment.pts(at), frame)?;
+                        self.prefilter.push(self.alignment.pts(at), frame)?;
                     }
                 }
                 None => {
                     self.is_at_end = true;
-                    self.treater.finish()?;
+                    self.prefilter.finish()?;
                 }
             }
         }
@@ -160,12 +160,12 @@ impl Pictures {
 pub(crate) fn first_picture(path: &Path, manifest: &Manifest, spec: &SegmentSpec) -> Result<Option<Picture>, Error> {
     let (stream, alignment) = align(path, manifest, spec)?;
     let mut reader = FrameReader::new(path, open_segment(path, spec)?, stream, 1, 0, Cancel::never())?;
-    let mut treater = Treater::new(Recipe::of(manifest).plain());
+    let mut prefilter = Prefilter::new(Recipe::of(manifest).plain());
     while let Some(frame) = reader.next_frame()? {
         let Some(pts) = frame.pts().or(frame.timestamp()).map(|at| alignment.pts(at)) else { continue };
         if pts == spec.start_pts {
-            treater.push(pts, frame)?;
-            return Ok(treater.next().map(|(_, picture)| picture));
+            prefilter.push(pts, frame)?;
+            return Ok(prefilter.next().map(|(_, picture)| picture));
         }
         if pts > spec.start_pts {
             break;

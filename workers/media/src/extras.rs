@@ -9,9 +9,9 @@ use ffmpeg_next::media::Type;
 use ffmpeg_next::{Dictionary, Packet, Rational, Rescale};
 use stereospot_domain::Warning;
 
-use crate::lane::{Lane, Span};
 use crate::manifest::{Fate, Manifest, SideStream};
 use crate::open::Source;
+use crate::track::{Span, Track};
 use crate::{Cancel, Error, Ratio, ffi, open};
 
 /// Reads the source's other streams and converts their packets for the result.
@@ -19,7 +19,7 @@ pub(crate) struct Extras {
     path: PathBuf,
     input: Source,
     /// By the source's stream index.
-    lanes: Vec<Option<Lane>>,
+    tracks: Vec<Option<Track>>,
     /// In their output stream's time base.
     ready: VecDeque<Packet>,
     /// If set, only packets that start within it are used.
@@ -51,16 +51,16 @@ impl Extras {
         span: Span,
     ) -> Result<Self, Error> {
         let mut warnings = Vec::new();
-        let mut lanes = Vec::new();
+        let mut tracks = Vec::new();
         for stream in input.streams() {
             let is_video = stream.index() == video;
             let fate = fate(&manifest.side_streams, stream.index());
-            lanes.push(if is_video { None } else { Lane::add(output, &stream, fate, span, &mut warnings)? });
+            tracks.push(if is_video { None } else { Track::add(output, &stream, fate, span, &mut warnings)? });
         }
         add_chapters(output, &input, span)?;
         ffi::copy_file_metadata(&input, output);
         let (path, ready) = (path.to_path_buf(), VecDeque::new());
-        Ok(Self { path, input, lanes, ready, window: None, is_at_end: false, warnings })
+        Ok(Self { path, input, tracks, ready, window: None, is_at_end: false, warnings })
     }
 
     /// Adds only the sound streams, limited to `window`.
@@ -72,11 +72,11 @@ impl Extras {
         span: Span,
         window: Window,
     ) -> Result<Self, Error> {
-        let (mut warnings, mut lanes) = (Vec::new(), Vec::new());
+        let (mut warnings, mut tracks) = (Vec::new(), Vec::new());
         for stream in input.streams() {
             let is_sound = stream.parameters().medium() == Type::Audio;
             let fate = fate(&manifest.side_streams, stream.index());
-            lanes.push(if is_sound { Lane::add(output, &stream, fate, span, &mut warnings)? } else { None });
+            tracks.push(if is_sound { Track::add(output, &stream, fate, span, &mut warnings)? } else { None });
         }
         let from = ((window.start_secs - SKEW_SECS).max(0.0) * 1e6) as i64;
         // A clock that jumps can only be followed from the start. If the file can't be sought, read it from there too.
@@ -85,7 +85,7 @@ impl Extras {
             input = open::source(path)?;
         }
         let (path, ready) = (path.to_path_buf(), VecDeque::new());
-        Ok(Self { path, input, lanes, ready, window: Some(window), is_at_end: false, warnings })
+        Ok(Self { path, input, tracks, ready, window: Some(window), is_at_end: false, warnings })
     }
 
     pub(crate) fn next(&mut self, output: &Output, cancel: Cancel<'_>) -> Result<Option<Packet>, Error> {
@@ -94,8 +94,8 @@ impl Extras {
                 Some(packet) if !self.is_over(&packet) => self.take(packet, output)?,
                 _ => {
                     self.is_at_end = true;
-                    for lane in self.lanes.iter_mut().flatten() {
-                        lane.finish(output, &mut self.ready)?;
+                    for track in self.tracks.iter_mut().flatten() {
+                        track.finish(output, &mut self.ready)?;
                     }
                 }
             }
@@ -105,20 +105,20 @@ impl Extras {
 
     /// What was changed or left out, complete once [`Extras::next`] has returned None.
     pub(crate) fn into_warnings(self) -> Vec<Warning> {
-        let repaired = self.lanes.iter().flatten().filter_map(Lane::repaired);
+        let repaired = self.tracks.iter().flatten().filter_map(Track::repaired);
         self.warnings.into_iter().chain(repaired).collect()
     }
 
     fn take(&mut self, packet: Packet, output: &Output) -> Result<(), Error> {
         let from = packet.stream();
-        let Some(Some(lane)) = self.lanes.get_mut(from) else { return Ok(()) };
+        let Some(Some(track)) = self.tracks.get_mut(from) else { return Ok(()) };
         let base = self.input.stream(from).expect("the packet came from it").time_base();
         if let (Some(window), Some(at)) = (self.window, packet.pts().or(packet.dts()))
             && !(window.start_secs..window.end_secs).contains(&Ratio::from(base).secs(at))
         {
             return Ok(());
         }
-        lane.take(packet, output, &mut self.ready)
+        track.take(packet, output, &mut self.ready)
     }
 
     /// True if no later packet can lie within the window.
@@ -130,7 +130,7 @@ impl Extras {
     }
 }
 
-/// What the rehearsal decided about a stream.
+/// What the dry run decided about a stream.
 pub(crate) fn fate(side_streams: &[SideStream], stream: usize) -> Option<&Fate> {
     side_streams.iter().find(|side| side.stream as usize == stream).map(|side| &side.fate)
 }

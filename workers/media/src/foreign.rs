@@ -13,7 +13,7 @@ use crate::join::{JoinSummary, join};
 use crate::manifest::{Manifest, Ratio, SegmentSpec, Treatment, VERSION};
 use crate::probe::SourceInfo;
 use crate::timing::pts_hash;
-use crate::{Cancel, Error, Orientation, StereoLayout, open, probe, rehearse};
+use crate::{Cancel, Error, Orientation, StereoLayout, dry_mux, open, probe};
 
 /// How much a segment's length may be off, because a cut at an open GOP may lose some frames.
 const TOLERANCE_SECS: f64 = 0.25;
@@ -39,7 +39,7 @@ pub fn lay_out(
     let (mut manifest, tolerance_secs) = lay_out_from(&source, start_pts, segments, cut, cancel)?;
     manifest.side_streams = match cut {
         Some(cut) => cut.side_streams.clone(),
-        None => rehearse::rehearse(path, video, &manifest, cancel)?.side_streams,
+        None => dry_mux::run(path, video, &manifest, cancel)?.side_streams,
     };
     let (lasts, wanted) = (manifest.duration_secs(), source.duration_secs);
     if (lasts - wanted).abs() > tolerance_secs * segments.len() as f64 {
@@ -67,7 +67,7 @@ pub fn with_sound_of(
     let start_pts = source.start_pts + spec.map_or(0, |spec| spec.start_pts - spec.first_packet_pts);
     let converted = [converted.to_path_buf()];
     let (mut manifest, _) = lay_out_from(&source, start_pts, &converted, None, cancel)?;
-    manifest.side_streams = rehearse::rehearse(segment, inspected.stream, &manifest, cancel)?.side_streams;
+    manifest.side_streams = dry_mux::run(segment, inspected.stream, &manifest, cancel)?.side_streams;
     join(segment, &manifest, &converted, out, layout, cancel)
 }
 

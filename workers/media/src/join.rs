@@ -11,11 +11,11 @@ use stereospot_domain::Warning;
 
 use crate::extras::{self, Extras};
 use crate::ffi::{self, VideoParams};
-use crate::lane::{self, Span};
 use crate::manifest::{Manifest, Ratio, SegmentSpec, StereoLayout};
 use crate::open::Source;
 use crate::reader::Alignment;
 use crate::timing::{Timing, pts_hash};
+use crate::track::{self, Span};
 use crate::{Cancel, Error, index, open, probe};
 
 /// Facts about a joined result.
@@ -53,7 +53,7 @@ pub fn join(
     let times = Timing::from_pts(&pts, manifest.end_pts);
 
     let mut output = open::output(out, "mp4")?;
-    let timecode = input.streams().find_map(|stream| lane::timecode(&stream));
+    let timecode = input.streams().find_map(|stream| track::timecode(&stream));
     add_video(&mut output, &segments[0], manifest, layout, timecode.as_deref())?;
     let mut extras = Extras::add_to(&mut output, source, input, video, manifest, span)?;
     let mut header = extras::header(manifest.time_base);

@@ -14,7 +14,7 @@ pub use crate::error::{MAX_SIDE, MIN_SIDE};
 use crate::ffi::{self, VideoParams};
 use crate::index::{self, Keyframe, PacketIndex};
 use crate::manifest::{ColourTags, Orientation, Ratio};
-use crate::{Cancel, Error, open, protected, treat};
+use crate::{Cancel, Error, open, prefilter, protected};
 
 /// The properties of a source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,8 +101,8 @@ pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Erro
     let packing = side_data(side_data::Type::Stereo3d).and_then(|s| ffi::packing(s.data()));
     let is_interlaced = ffi::is_interlaced(&video.parameters());
     let hdr = match params.transfer {
-        treat::PQ => Some(HdrTransfer::Pq),
-        treat::HLG => Some(HdrTransfer::Hlg),
+        prefilter::PQ => Some(HdrTransfer::Pq),
+        prefilter::HLG => Some(HdrTransfer::Hlg),
         _ => None,
     };
     let orientation = matrix.as_ref().map(Orientation::from_display_matrix).unwrap_or_default();

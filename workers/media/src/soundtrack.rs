@@ -8,7 +8,7 @@ use ffmpeg_next::{Dictionary, Packet, Rational, Rescale};
 
 use crate::aac::{Aac, failed};
 use crate::extras::{Extras, Window};
-use crate::lane::Span;
+use crate::track::Span;
 use crate::{Cancel, Error, Manifest, SegmentSpec, ffi, index, open, probe};
 
 /// Copies the video of `silent` (a file written by [`crate::Encoder`]) to the MP4 `out` and adds `samples` as AAC: one

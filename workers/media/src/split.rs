@@ -6,12 +6,12 @@ use stereospot_domain::Warning;
 use stereospot_domain::options::{Deinterlace, Packing};
 
 use crate::index::Keyframe;
+use crate::keyframes::{self, Sights};
 use crate::manifest::{self, ColourTags, LeftEye, Manifest, Orientation, Ratio, SegmentSpec, StereoLayout, Treatment};
 use crate::plan;
+use crate::prefilter::Recipe;
 use crate::probe::{self, Inspected, SourceInfo};
-use crate::survey::{self, Sights};
-use crate::treat::Recipe;
-use crate::{Cancel, Error, copy, recut, rehearse};
+use crate::{Cancel, Error, copy, dry_mux, reencode};
 
 /// Examine at most this many keyframes per target length: enough to find a good border, few if every frame is a
 /// keyframe.
@@ -96,15 +96,15 @@ impl Split {
             segments,
         };
         if is_recut {
-            recut_plan(&mut manifest);
+            plan_for_reencoding(&mut manifest);
         }
-        let rehearsed = rehearse::rehearse(source, inspected.stream, &manifest, cancel)?;
-        let left_out = rehearsed.warnings.iter().find(|warning| matches!(warning, Warning::StreamLeftOut { .. }));
+        let tried = dry_mux::run(source, inspected.stream, &manifest, cancel)?;
+        let left_out = tried.warnings.iter().find(|warning| matches!(warning, Warning::StreamLeftOut { .. }));
         if let Some(warning) = left_out.filter(|_| choices.strict_streams) {
             return Err(Error::StreamRefused { warning: warning.clone() });
         }
-        manifest.side_streams = rehearsed.side_streams;
-        warnings.extend(rehearsed.warnings);
+        manifest.side_streams = tried.side_streams;
+        warnings.extend(tried.warnings);
         Ok(Self { source: source.to_path_buf(), inspected, manifest, recipe, target, is_recut, warnings })
     }
 
@@ -161,13 +161,13 @@ impl Split {
         }
         let written = match written {
             Some(written) => written,
-            None => self.recut(&mut path_of, cancel)?,
+            None => self.reencode(&mut path_of, cancel)?,
         };
         self.manifest.segments.iter().zip(&written).for_each(|(spec, path)| on_segment(spec, path));
         Ok(())
     }
 
-    fn recut(
+    fn reencode(
         &mut self,
         path_of: &mut dyn FnMut(u32, u32) -> PathBuf,
         cancel: Cancel<'_>,
@@ -176,12 +176,12 @@ impl Split {
             self.is_recut = true;
             let borders = plan::even_borders(&self.inspected.index, self.target);
             self.manifest.segments = plan::segments(&self.inspected.index, &borders, |_| false);
-            recut_plan(&mut self.manifest);
+            plan_for_reencoding(&mut self.manifest);
         }
         let total = self.manifest.segments.len() as u32;
         let mut path_of = |index| path_of(index, total);
         let (source, inspected, manifest) = (&self.source, &self.inspected, &self.manifest);
-        let written = recut::write(source, inspected, self.recipe, manifest, &mut path_of, cancel)?;
+        let written = reencode::write(source, inspected, self.recipe, manifest, &mut path_of, cancel)?;
         for (segment, (_, frames)) in (0..).zip(&written) {
             if *frames > 0 {
                 self.warnings.push(Warning::FramesRepeated { segment, frames: *frames });
@@ -192,7 +192,7 @@ impl Split {
 }
 
 /// Re-encoding already turns and treats the pictures.
-fn recut_plan(manifest: &mut Manifest) {
+fn plan_for_reencoding(manifest: &mut Manifest) {
     manifest.orientation = Orientation::default();
     manifest.treatment = Treatment::default();
     manifest.segments.iter_mut().for_each(|s| s.first_packet_pts = s.start_pts);
@@ -297,8 +297,8 @@ fn choose_borders(source: &Path, inspected: &Inspected, target: i64, cancel: Can
     };
     let looked_at: Vec<Keyframe> = info.keyframes.iter().filter(&mut is_apart).copied().collect();
     let (candidates, sights) = match looked_at.is_empty() {
-        true => (Vec::new(), survey::look_at_start(source, *stream, cancel)?),
-        false => survey::look_at(source, *stream, &looked_at, cancel)?,
+        true => (Vec::new(), keyframes::look_at_start(source, *stream, cancel)?),
+        false => keyframes::look_at(source, *stream, &looked_at, cancel)?,
     };
     let chosen = plan::borders(&candidates, info.start_pts, info.end_pts, target);
     let borders: Vec<i64> = chosen.into_iter().map(|i| candidates[i].keyframe.pts).collect();
@@ -327,6 +327,6 @@ fn scene_cuts(
     if pairs.is_empty() {
         return Ok(Vec::new());
     }
-    let answers = survey::confirm_scene_cuts(source, stream, &pairs, cancel)?;
+    let answers = keyframes::confirm_scene_cuts(source, stream, &pairs, cancel)?;
     Ok(borders.iter().zip(answers).filter(|(_, is_cut)| *is_cut).map(|(b, _)| *b).collect())
 }

@@ -49,7 +49,7 @@ const LAST_RECEIVE: Duration = Duration::from_millis(300);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     /// A request that every pipeline knows.
-    Of(Request),
+    Known(Request),
     /// Look at the output object of this key, whose meaning only this deployment's inference knows.
     Object(String),
 }
@@ -75,7 +75,7 @@ pub trait Handler: Send + Sync {
     /// # Errors
     /// When this stage can do nothing with the body.
     fn read(&self, body: &str) -> Result<Vec<Asked>, message::Error> {
-        Ok(message::parse(self.role(), body)?.into_iter().map(Asked::Of).collect())
+        Ok(message::parse(self.role(), body)?.into_iter().map(Asked::Known).collect())
     }
 
     /// Does the work of one request. Everything must be durable when it returns `Ok`; it must be safe to do twice; and it must
@@ -276,7 +276,7 @@ async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message
 
 /// Does one request's work, and counts it. A bad source ends here: the job is marked failed, and the message is done.
 async fn timed(context: &Context, handler: &dyn Handler, task: &Task) -> Result<(), Failure> {
-    if matches!(task.asked, Asked::Of(Request::Test)) {
+    if matches!(task.asked, Asked::Known(Request::Test)) {
         tracing::info!("S3 told that its notifications were configured: nothing to do");
         return Ok(());
     }
@@ -331,14 +331,16 @@ async fn handle_in_time(context: &Context, handler: &dyn Handler, task: &Task) -
 
 fn about(role: QueueRole, asked: Option<&Asked>, receive_count: u32) -> About {
     let (job_id, segment_index) = match asked {
-        Some(Asked::Of(
+        Some(Asked::Known(
             Request::Chunk(job_id) | Request::Reassemble(job_id) | Request::Delete(job_id) | Request::Ingest(job_id),
         )) => (Some(*job_id), None),
-        Some(Asked::Of(Request::Changed(job_id, segment_index))) => (*job_id, *segment_index),
-        Some(Asked::Of(Request::Convert(segment))) => (Some(segment.job_id), Some(segment.index)),
-        Some(Asked::Of(Request::Output(OutputKey::Segment(job_id, index)))) => (Some(*job_id), Some(*index)),
-        Some(Asked::Of(Request::Output(OutputKey::Final(job_id) | OutputKey::Done(job_id)))) => (Some(*job_id), None),
-        Some(Asked::Of(Request::Test) | Asked::Object(_)) | None => (None, None),
+        Some(Asked::Known(Request::Changed(job_id, segment_index))) => (*job_id, *segment_index),
+        Some(Asked::Known(Request::Convert(segment))) => (Some(segment.job_id), Some(segment.index)),
+        Some(Asked::Known(Request::Output(OutputKey::Segment(job_id, index)))) => (Some(*job_id), Some(*index)),
+        Some(Asked::Known(Request::Output(OutputKey::Final(job_id) | OutputKey::Done(job_id)))) => {
+            (Some(*job_id), None)
+        }
+        Some(Asked::Known(Request::Test) | Asked::Object(_)) | None => (None, None),
     };
     About { job_id, segment_index, stage: role.stage(), attempt: Some(receive_count) }
 }

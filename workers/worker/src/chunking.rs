@@ -41,7 +41,7 @@ impl Handler for Chunking {
     }
 
     async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
-        let Asked::Of(Request::Chunk(job_id)) = task.asked else { return Ok(()) };
+        let Asked::Known(Request::Chunk(job_id)) = task.asked else { return Ok(()) };
         let Some(job) = begin(context, job_id).await? else { return Ok(()) };
         let started = Instant::now();
         context.events.emit(Payload::ChunkingStarted, &task.about);

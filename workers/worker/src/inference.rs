@@ -113,7 +113,7 @@ impl Handler for Inference {
 /// # Errors
 /// When the backend can't be reached.
 pub async fn wanted(context: &Context, task: &Task) -> Result<Option<(SegmentKey, Job)>, Failure> {
-    let Asked::Of(Request::Convert(key)) = task.asked else { return Ok(None) };
+    let Asked::Known(Request::Convert(key)) = task.asked else { return Ok(None) };
     let Some(job) = context.backend.jobs.get(key.job_id).await? else {
         tracing::warn!("no job row exists for job_id={}: its segment is left alone", key.job_id);
         return Ok(None);

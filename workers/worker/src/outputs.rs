@@ -54,7 +54,7 @@ impl Handler for Outputs {
         let mut asked = Vec::new();
         for body in each_record(body) {
             match message::parse(self.role(), &body) {
-                Ok(requests) => asked.extend(requests.into_iter().map(Asked::Of)),
+                Ok(requests) => asked.extend(requests.into_iter().map(Asked::Known)),
                 Err(message::Error::Key(key)) if self.is_result(&key) => asked.push(Asked::Object(key)),
                 Err(error) => return Err(error),
             }
@@ -64,7 +64,7 @@ impl Handler for Outputs {
 
     async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
         let output = match (&task.asked, &self.results) {
-            (Asked::Of(Request::Output(output)), _) => *output,
+            (Asked::Known(Request::Output(output)), _) => *output,
             (Asked::Object(key), Some(results)) => return results.take(context, &task.about, key).await,
             _ => return Ok(()),
         };

@@ -50,7 +50,7 @@ impl Handler for Reassembly {
     }
 
     async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
-        let Asked::Of(Request::Reassemble(job_id)) = task.asked else { return Ok(()) };
+        let Asked::Known(Request::Reassemble(job_id)) = task.asked else { return Ok(()) };
         let Some(job) = context.backend.jobs.get(job_id).await? else {
             tracing::warn!("no job row exists for job_id={job_id}: nothing to join");
             return Ok(());

@@ -65,9 +65,9 @@ impl World {
 
     fn polling_line(&self, list: &mut Vec<Attention>) {
         let Some(polling) = self.polling else { return };
-        let Polling { budget, waiting, latest, since } = polling;
-        let late = age(latest);
-        let evidence = format!("{budget} calls a minute: {waiting} readings wait, the latest is {late} late");
+        let Polling { budget, waiting, most_overdue, since } = polling;
+        let late = age(most_overdue);
+        let evidence = format!("{budget} calls a minute: {waiting} readings wait, the most overdue is {late} late");
         let said = ("polling is at its budget".to_owned(), evidence);
         list.push(Attention::new(Subject::Polling, Severity::Warning, since, said, vec![Step::RaiseBudget]));
     }

@@ -151,11 +151,11 @@ fn a_queue_that_cannot_be_read_and_a_budget_that_is_used_up_are_a_line_each() {
     assert_eq!(world.depth(QueueRole::Reassembly), None, "nothing rests on its last numbers");
     world.collector_ran(Collector::Queues, Duration::from_secs(1), None, NOW.minus(Duration::from_secs(60)));
     let since = NOW.minus(Duration::from_secs(40));
-    world.polling = Some(Polling { budget: 300, waiting: 12, latest: Duration::from_secs(75), since });
+    world.polling = Some(Polling { budget: 300, waiting: 12, most_overdue: Duration::from_secs(75), since });
     world.is_held_back = true;
     let found: Vec<(Subject, String, Timestamp)> =
         world.attention_list(NOW).into_iter().map(|line| (line.about, line.evidence, line.since)).collect();
-    let late = "300 calls a minute: 12 readings wait, the latest is 1m15s late";
+    let late = "300 calls a minute: 12 readings wait, the most overdue is 1m15s late";
     assert_eq!(
         found,
         [

@@ -21,7 +21,7 @@ fn lock(started: Option<Timestamp>, lease_until: Option<Timestamp>) -> Option<Lo
 
 fn check(facts: &Facts, may: bool, words: &str) {
     let completed: Vec<u32> = (0..facts.completions).collect();
-    let (says, why) = explain(facts, &completed, WAITS, NOW);
+    let (says, why) = trigger_verdict(facts, &completed, WAITS, NOW);
     assert_eq!(says, may, "{why}");
     assert!(why.contains(words), "{why}");
 }

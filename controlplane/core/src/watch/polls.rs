@@ -8,7 +8,7 @@ use stereospot_domain::{BackendKind, JobId, JobStatus, QueueName, QueueRole, Tim
 
 use super::budget::Budget;
 use super::pace::Pace;
-use super::schedule::{Moment, Next, Outcome, Reading, Schedule, Target};
+use super::schedule::{Next, ReadOutcome, Reading, Schedule, Target, Uptime};
 use super::spending::{Counts, PollsView, Spending};
 use stereospot_domain::Collector;
 
@@ -35,13 +35,13 @@ pub struct PollState {
     /// A queue to read when it is doubtful whether the backend answers at all.
     probe: Option<QueueName>,
     /// The newest error of each failing target, and since when it fails in that way.
-    errors: BTreeMap<Target, (Moment, Failure)>,
+    errors: BTreeMap<Target, (Uptime, Failure)>,
     /// When queues or rows, on which everything depends, last answered.
-    answered_at: Moment,
+    answered_at: Uptime,
     /// When anything else last answered.
-    others_answered_at: Option<Moment>,
+    others_answered_at: Option<Uptime>,
     /// When they were last read out of turn, to see whether they answer.
-    probed_at: Option<Moment>,
+    probed_at: Option<Uptime>,
     /// Since when they don't answer.
     silent_since: Option<Timestamp>,
     /// Calls granted by the budget that the platform has not counted yet.
@@ -62,7 +62,7 @@ impl PollState {
             kind,
             probe: None,
             errors: BTreeMap::new(),
-            answered_at: Moment::ZERO,
+            answered_at: Uptime::ZERO,
             others_answered_at: None,
             probed_at: None,
             silent_since: None,
@@ -78,7 +78,7 @@ impl PollState {
         queues: impl Iterator<Item = &'a QueueName>,
         has_services: bool,
         has_logs: bool,
-        now: Moment,
+        now: Uptime,
     ) -> impl Iterator<Item = Collector> {
         let schedule = &mut self.schedule;
         for name in queues {
@@ -108,7 +108,7 @@ impl PollState {
     }
 
     /// What to read now. `cost` returns the most calls that a reading may take.
-    pub fn next(&mut self, now: Moment, cost: impl Fn(Target, bool) -> u32) -> Next {
+    pub fn next(&mut self, now: Uptime, cost: impl Fn(Target, bool) -> u32) -> Next {
         let next = self.schedule.next(now, cost);
         if let Next::Read(reading) = next {
             self.accounted += u64::from(reading.granted);
@@ -118,8 +118,8 @@ impl PollState {
     }
 
     /// Takes in the end of a reading.
-    pub fn done(&mut self, reading: Reading, outcome: Outcome, took: Duration, calls: u32, now: Moment) {
-        if outcome != Outcome::Failed {
+    pub fn done(&mut self, reading: Reading, outcome: ReadOutcome, took: Duration, calls: u32, now: Uptime) {
+        if outcome != ReadOutcome::Failed {
             self.errors.remove(&reading.target);
             if calls > 0 && !reading.target.collector().is_essential() {
                 self.others_answered_at = Some(now);
@@ -139,7 +139,7 @@ impl PollState {
     }
 
     /// Reads a queue and its dead-letter queue at once, because messages were just moved between them.
-    pub fn moved(&mut self, role: QueueRole, now: Moment) {
+    pub fn moved(&mut self, role: QueueRole, now: Uptime) {
         let dead = QueueName::dead_letter(role);
         for target in [Target::Queue(QueueName::main(role)), Target::Queue(dead), Target::DeadLetters(dead)] {
             self.schedule.hurry(target, now);
@@ -153,7 +153,7 @@ impl PollState {
     }
 
     /// Keeps a target's error; false when the target was failing already.
-    pub fn note_error(&mut self, target: Target, code: ErrorCode, sentence: String, now: Moment) -> bool {
+    pub fn note_error(&mut self, target: Target, code: ErrorCode, sentence: String, now: Uptime) -> bool {
         let before = self.errors.get(&target);
         let since = before.filter(|(_, other)| other.code == code).map_or(now, |(since, _)| *since);
         self.errors.insert(target, (since, Failure { code, sentence })).is_none()
@@ -161,13 +161,13 @@ impl PollState {
 
     /// True while any target of a collector fails or hangs.
     #[must_use]
-    pub fn is_any_unanswered(&self, collector: Collector, now: Moment) -> bool {
+    pub fn is_any_unanswered(&self, collector: Collector, now: Uptime) -> bool {
         let freshness = self.schedule.freshness(now, |target| target.collector() == collector);
         freshness.failing + freshness.hanging > 0
     }
 
     /// Takes in the platform's counts; returns what was added since the last time.
-    pub fn counted(&mut self, counts: Vec<(String, Counts)>, now: Moment) -> Vec<(String, Counts)> {
+    pub fn counted(&mut self, counts: Vec<(String, Counts)>, now: Uptime) -> Vec<(String, Counts)> {
         let new = self.spending.observe(counts, now);
         let made: u64 = new.iter().map(|(_, counts)| counts.attempts).sum();
         let unasked = made.saturating_sub(self.accounted);
@@ -179,12 +179,12 @@ impl PollState {
 
     /// Calls by API, the budget where calls cost money, and the cost, as of the last counts.
     #[must_use]
-    pub fn view(&self, is_metered: bool, now: Moment) -> PollsView {
+    pub fn view(&self, is_metered: bool, now: Uptime) -> PollsView {
         self.spending.view(is_metered.then(|| self.schedule.budget().per_minute()), now)
     }
 
     fn is_used(&self, collector: Collector) -> bool {
-        let freshness = || self.schedule.freshness(Moment::ZERO, |target| target.collector() == collector);
+        let freshness = || self.schedule.freshness(Uptime::ZERO, |target| target.collector() == collector);
         collector == Collector::JobDetails || freshness().targets > 0
     }
 }

@@ -13,7 +13,7 @@ use stereospot_domain::JobId;
 
 use super::budget::Budget;
 use super::pace::{Pace, Pauses};
-pub use super::target::{Freshness, Moment, Next, Outcome, Pressure, Reading, Target, Watching};
+pub use super::target::{Freshness, Next, Pressure, ReadOutcome, Reading, Target, Uptime, Watching};
 
 const TIERS: usize = 4;
 /// Shares of the budget when all groups need theirs.
@@ -23,7 +23,7 @@ const WHOLE: u64 = 12;
 /// Readings of a group that may run at once: several, so that one that hangs does not hold up the rest.
 const AT_ONCE: [usize; TIERS] = [32, 4, 8, 2];
 /// A target that is later than this, and than two of its own pauses, counts as late.
-const NOTED_LATE: Duration = Duration::from_secs(15);
+const LATE_AFTER: Duration = Duration::from_secs(15);
 /// After this many unchanged readings at its longest pause, a failed job is no longer read.
 const LAST_LOOKS: u32 = 24;
 /// After this many unchanged readings, the longest pause of an unfinished job doubles.
@@ -39,15 +39,15 @@ const LONGEST_RETRY: u32 = 3;
 struct Watch {
     pause: Duration,
     pauses: Pauses,
-    due: Moment,
+    due: Uptime,
     is_running: bool,
     /// Calls granted to the running reading.
     granted: u32,
     /// When the running or last reading began.
-    began: Moment,
-    read_at: Option<Moment>,
+    began: Uptime,
+    read_at: Option<Uptime>,
     /// When it was last read successfully: the time of its value.
-    good_at: Option<Moment>,
+    good_at: Option<Uptime>,
     /// True when that reading made no calls, because the target was known to be empty.
     was_spared: bool,
     with_row: bool,
@@ -66,14 +66,14 @@ pub struct Schedule {
     pace: Pace,
     budget: Budget,
     watches: HashMap<Target, Watch>,
-    waiting: [BTreeSet<(Moment, Target)>; TIERS],
+    waiting: [BTreeSet<(Uptime, Target)>; TIERS],
     running: [usize; TIERS],
     /// What each group has used, divided by its weight (start-time fair queueing).
     used: [u64; TIERS],
     /// The virtual time of the sharing: a group that rested goes on from here, without credit.
     turn: u64,
     /// When the budget last held a reading back.
-    blocked_at: Option<Moment>,
+    blocked_at: Option<Uptime>,
     deferred: u64,
 }
 
@@ -99,7 +99,7 @@ impl Schedule {
     }
 
     /// Watches a target from now on. No effect if it is watched already.
-    pub fn watch(&mut self, target: Target, now: Moment) {
+    pub fn watch(&mut self, target: Target, now: Uptime) {
         if !self.watches.contains_key(&target) {
             self.add(target, Watching::Active, now);
         }
@@ -107,7 +107,7 @@ impl Schedule {
 
     /// Sets how a job is watched from now on; on a change it is read at once, except that `Idle` waits for its first pause. An
     /// ended job that was not watched is not added.
-    pub fn watch_job(&mut self, job_id: JobId, watching: Watching, now: Moment) {
+    pub fn watch_job(&mut self, job_id: JobId, watching: Watching, now: Uptime) {
         let target = Target::Job(job_id);
         let Some(watch) = self.watches.get(&target) else {
             if watching != Watching::Last {
@@ -123,7 +123,7 @@ impl Schedule {
             let has_ended = matches!(watching, Watching::Last | Watching::Failed);
             (watch.again, watch.with_row) = (is_running && has_ended, with_row);
             let due = if watching == Watching::Idle { now + pauses.0 } else { now };
-            self.put_off(target, due);
+            self.set_due(target, due);
         }
     }
 
@@ -138,7 +138,7 @@ impl Schedule {
     }
 
     /// Reads a job soon, row included, because something was heard of it or its status changed.
-    pub fn nudge(&mut self, job_id: JobId, now: Moment) {
+    pub fn nudge(&mut self, job_id: JobId, now: Uptime) {
         let target = Target::Job(job_id);
         let hush = self.pace.hush;
         let Some(watch) = self.watches.get_mut(&target) else {
@@ -150,22 +150,22 @@ impl Schedule {
         watch.again = watch.is_running;
         watch.pause = watch.pauses.0;
         let soon = watch.read_at.map_or(now, |read_at| now.max(read_at + hush)).min(watch.due);
-        self.put_off(target, soon);
+        self.set_due(target, soon);
     }
 
     /// Makes a target due now, because it is known to have changed.
-    pub fn hurry(&mut self, target: Target, now: Moment) {
+    pub fn hurry(&mut self, target: Target, now: Uptime) {
         if let Some(watch) = self.watches.get_mut(&target) {
             watch.pause = watch.pauses.0;
             watch.again = watch.is_running;
             let due = now.min(watch.due);
-            self.put_off(target, due);
+            self.set_due(target, due);
         }
     }
 
     /// What to read now. `cost` returns the most calls that a reading may take.
-    pub fn next(&mut self, now: Moment, cost: impl Fn(Target, bool) -> u32) -> Next {
-        let is_due = |set: &BTreeSet<(Moment, Target)>| set.first().is_some_and(|(due, _)| *due <= now);
+    pub fn next(&mut self, now: Uptime, cost: impl Fn(Target, bool) -> u32) -> Next {
+        let is_due = |set: &BTreeSet<(Uptime, Target)>| set.first().is_some_and(|(due, _)| *due <= now);
         let ready = (0..TIERS).filter(|tier| self.running[*tier] < AT_ONCE[*tier] && is_due(&self.waiting[*tier]));
         let Some(tier) = ready.min_by_key(|tier| (self.used[*tier].max(self.turn), *tier)) else {
             let free = (0..TIERS).filter(|tier| self.running[*tier] < AT_ONCE[*tier]);
@@ -194,7 +194,7 @@ impl Schedule {
     }
 
     /// Takes in the end of a reading. The calls that it did not use go back to the budget.
-    pub fn done(&mut self, target: Target, outcome: Outcome, took: Duration, calls: u32, now: Moment) {
+    pub fn done(&mut self, target: Target, outcome: ReadOutcome, took: Duration, calls: u32, now: Uptime) {
         let Some(watch) = self.watches.get_mut(&target) else { return };
         if !std::mem::take(&mut watch.is_running) {
             return;
@@ -203,14 +203,14 @@ impl Schedule {
         self.budget.overdraw(calls.saturating_sub(watch.granted), now);
         self.running[target.tier() as usize] -= 1;
         watch.read_at = Some(now);
-        watch.is_failing = outcome == Outcome::Failed;
+        watch.is_failing = outcome == ReadOutcome::Failed;
         if !watch.is_failing {
             (watch.good_at, watch.was_spared) = (Some(now), calls == 0);
         }
         watch.failures = if watch.is_failing { watch.failures + 1 } else { 0 };
-        let is_last = watch.watching == Watching::Last && outcome != Outcome::Failed && !watch.again;
+        let is_last = watch.watching == Watching::Last && outcome != ReadOutcome::Failed && !watch.again;
         let is_at_longest = watch.pause >= watch.pauses.1;
-        watch.looks = if outcome == Outcome::Same && is_at_longest { watch.looks + 1 } else { 0 };
+        watch.looks = if outcome == ReadOutcome::Same && is_at_longest { watch.looks + 1 } else { 0 };
         if is_last || (watch.watching == Watching::Failed && watch.looks > LAST_LOOKS) {
             self.watches.remove(&target);
             return;
@@ -218,16 +218,16 @@ impl Schedule {
         let is_long_quiet = watch.watching == Watching::Active && watch.looks > LONG_QUIET;
         let longest = if is_long_quiet { watch.pauses.1 * 2 } else { watch.pauses.1 };
         watch.pause = match outcome {
-            Outcome::Changed | Outcome::More => watch.pauses.0,
-            Outcome::Same if matches!(target, Target::Job(_)) => (watch.pause * 3 / 2).min(longest),
-            Outcome::Same => (watch.pause * 3 / 2).min(watch.pauses.1),
+            ReadOutcome::Changed | ReadOutcome::More => watch.pauses.0,
+            ReadOutcome::Same if matches!(target, Target::Job(_)) => (watch.pause * 3 / 2).min(longest),
+            ReadOutcome::Same => (watch.pause * 3 / 2).min(watch.pauses.1),
             // Retry soon even if the target is read rarely: long pauses are for unchanged values, not unknown ones.
-            Outcome::Failed => self.pace.retry * (1 << watch.failures.min(LONGEST_RETRY)),
+            ReadOutcome::Failed => self.pace.retry * (1 << watch.failures.min(LONGEST_RETRY)),
         };
         // Reading takes at most about a tenth of the time, or half if a reading takes very long.
         let pause = watch.pause.max((took * 10).min(LONGEST_REST.max(took)));
         watch.due = match outcome {
-            Outcome::More => now,
+            ReadOutcome::More => now,
             _ if std::mem::take(&mut watch.again) => now + self.pace.hush,
             _ => now + pause,
         };
@@ -235,19 +235,19 @@ impl Schedule {
     }
 
     /// Charges calls that were made outside the schedule.
-    pub fn charge(&mut self, calls: u32, now: Moment) {
+    pub fn charge(&mut self, calls: u32, now: Uptime) {
         self.budget.charge(calls, now);
     }
 
     /// How fresh the values of a group of targets are.
-    pub fn freshness(&self, now: Moment, belongs: impl Fn(Target) -> bool) -> Freshness {
+    pub fn freshness(&self, now: Uptime, belongs: impl Fn(Target) -> bool) -> Freshness {
         let mut all = Freshness::default();
         for (target, watch) in self.watches.iter().filter(|(target, _)| belongs(**target)) {
             all.targets += 1;
             all.failing += usize::from(watch.is_failing);
             all.hanging += usize::from(watch.hangs(*target, now) && !watch.is_failing);
             if !watch.is_failing && !watch.is_running {
-                all.latest = all.latest.max(now.saturating_sub(watch.due));
+                all.most_overdue = all.most_overdue.max(now.saturating_sub(watch.due));
             }
             if watch.counts(*target) {
                 all.pause = all.pause.max(Some(if watch.is_failing { watch.pauses.1 } else { watch.pause }));
@@ -258,7 +258,7 @@ impl Schedule {
     }
 
     /// Targets whose reading failed or hangs, and began at this moment or later.
-    pub fn unanswered(&self, since: Moment, now: Moment) -> impl Iterator<Item = Target> {
+    pub fn unanswered(&self, since: Uptime, now: Uptime) -> impl Iterator<Item = Target> {
         self.watches.iter().filter_map(move |(target, watch)| {
             let has_trouble = (watch.is_failing && !watch.is_running) || watch.hangs(*target, now);
             (has_trouble && watch.began >= since).then_some(*target)
@@ -266,7 +266,7 @@ impl Schedule {
     }
 
     /// The age of a target's value. Where the queue's count showed that there is nothing to read, it is the age of the count.
-    fn value_age(&self, target: Target, watch: &Watch, now: Moment) -> Option<Duration> {
+    fn value_age(&self, target: Target, watch: &Watch, now: Uptime) -> Option<Duration> {
         let good_at = match target {
             Target::DeadLetters(name) if watch.was_spared => self.watches.get(&Target::Queue(name))?.good_at,
             _ => watch.good_at,
@@ -280,22 +280,23 @@ impl Schedule {
     }
 
     /// True when the budget held back any reading lately.
-    pub fn is_held_back(&self, now: Moment) -> bool {
-        self.blocked_at.is_some_and(|at| now.saturating_sub(at) < NOTED_LATE)
+    pub fn is_held_back(&self, now: Uptime) -> bool {
+        self.blocked_at.is_some_and(|at| now.saturating_sub(at) < LATE_AFTER)
     }
 
     /// How much the budget holds readings back; none when it is too little to report.
-    pub fn pressure(&self, now: Moment) -> Option<Pressure> {
+    pub fn pressure(&self, now: Uptime) -> Option<Pressure> {
         if !self.is_held_back(now) {
             return None;
         }
         let due = self.waiting.iter().flat_map(|waiting| waiting.iter().take_while(|(due, _)| *due <= now));
         let late = due.filter_map(|(due, target)| {
             let (late, pause) = (now - *due, self.watches.get(target)?.pause);
-            (late >= NOTED_LATE && late > pause * 2).then_some(late)
+            (late >= LATE_AFTER && late > pause * 2).then_some(late)
         });
-        let (waiting, latest) = late.fold((0, Duration::ZERO), |(count, latest), late| (count + 1, latest.max(late)));
-        (waiting > 0).then_some(Pressure { waiting, latest })
+        let (waiting, most_overdue) =
+            late.fold((0, Duration::ZERO), |(count, most_overdue), late| (count + 1, most_overdue.max(late)));
+        (waiting > 0).then_some(Pressure { waiting, most_overdue })
     }
 
     /// Readings that had to wait for the budget, since this was last called.
@@ -303,7 +304,7 @@ impl Schedule {
         std::mem::take(&mut self.deferred)
     }
 
-    fn add(&mut self, target: Target, watching: Watching, now: Moment) {
+    fn add(&mut self, target: Target, watching: Watching, now: Uptime) {
         let pauses = self.pauses(target, watching);
         let watch = Watch {
             pause: pauses.0,
@@ -335,7 +336,7 @@ impl Schedule {
     }
 
     /// Sets when a target is due, unless its reading runs.
-    fn put_off(&mut self, target: Target, due: Moment) {
+    fn set_due(&mut self, target: Target, due: Uptime) {
         let Some(watch) = self.watches.get_mut(&target).filter(|watch| !watch.is_running) else { return };
         let waiting = &mut self.waiting[target.tier() as usize];
         waiting.remove(&(watch.due, target));
@@ -345,7 +346,7 @@ impl Schedule {
 }
 
 impl Watch {
-    fn hangs(&self, target: Target, now: Moment) -> bool {
+    fn hangs(&self, target: Target, now: Uptime) -> bool {
         self.is_running && target != Target::Logs && now.saturating_sub(self.began) >= HANGS
     }
 

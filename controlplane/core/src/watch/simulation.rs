@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::budget::Budget;
 use super::pace::{LOG_OVERLAP, Pace};
-use super::schedule::{Moment, Next, Outcome, Schedule, Target, Watching};
+use super::schedule::{Next, ReadOutcome, Schedule, Target, Uptime, Watching};
 use super::spending::{
     LOG_GIGABYTE_USD, MONTH_MINUTES, READ_UNIT_USD, S3_WRITE_USD, SQS_REQUEST_USD, units_of_completions, units_of_rows,
 };
@@ -55,28 +55,28 @@ fn simulate(jobs: usize, active: usize, budget: u32) -> Bill {
     let mut schedule = Schedule::new(Pace::metered(Duration::from_secs(1), MINUTE), Budget::new(budget));
     let mut bill = Bill::default();
     for name in QueueName::all() {
-        schedule.watch(Target::Queue(name), Moment::ZERO);
+        schedule.watch(Target::Queue(name), Uptime::ZERO);
     }
-    schedule.watch(Target::DeadLetters(QueueName::dead_letter(QueueRole::Inference)), Moment::ZERO);
-    schedule.watch(Target::Services, Moment::ZERO);
+    schedule.watch(Target::DeadLetters(QueueName::dead_letter(QueueRole::Inference)), Uptime::ZERO);
+    schedule.watch(Target::Services, Uptime::ZERO);
     for status in JobStatus::ALL {
         match status {
             JobStatus::Completed | JobStatus::Failed => {
-                schedule.watch(Target::Newest(*status), Moment::ZERO);
-                schedule.watch(Target::All(*status), Moment::ZERO);
+                schedule.watch(Target::Newest(*status), Uptime::ZERO);
+                schedule.watch(Target::All(*status), Uptime::ZERO);
             }
-            JobStatus::Deleted => schedule.watch(Target::All(*status), Moment::ZERO),
-            _ => schedule.watch(Target::Active(*status), Moment::ZERO),
+            JobStatus::Deleted => schedule.watch(Target::All(*status), Uptime::ZERO),
+            _ => schedule.watch(Target::Active(*status), Uptime::ZERO),
         }
     }
     let ids: Vec<JobId> = (0..active as u128).map(|number| JobId(Uuid::from_u128(number))).collect();
-    ids.iter().for_each(|job_id| schedule.watch_job(*job_id, Watching::Active, Moment::ZERO));
+    ids.iter().for_each(|job_id| schedule.watch_job(*job_id, Watching::Active, Uptime::ZERO));
     let place: BTreeMap<JobId, usize> = ids.iter().copied().zip(0..).collect();
-    let mut read_at: BTreeMap<JobId, Moment> = BTreeMap::new();
-    let mut listed_at: BTreeMap<JobId, Moment> = BTreeMap::new();
+    let mut read_at: BTreeMap<JobId, Uptime> = BTreeMap::new();
+    let mut listed_at: BTreeMap<JobId, Uptime> = BTreeMap::new();
     let mut pages: BTreeMap<Target, usize> = BTreeMap::new();
     let mut minute = (0, 0);
-    let mut now = Moment::ZERO;
+    let mut now = Uptime::ZERO;
     while now < DAY {
         let reading = match schedule.next(now, |target, _| cost(target)) {
             Next::Read(reading) => reading,
@@ -90,24 +90,24 @@ fn simulate(jobs: usize, active: usize, budget: u32) -> Bill {
             Target::Queue(name) => {
                 bill.add("sqs.GetQueueAttributes", 1.0, SQS_REQUEST_USD);
                 let has_work = !name.is_dead_letter && name.role.stage().is_some();
-                if has_work { Outcome::Changed } else { Outcome::Same }
+                if has_work { ReadOutcome::Changed } else { ReadOutcome::Same }
             }
             Target::DeadLetters(_) => {
                 let calls = f64::from(2 + 2 * DEAD.div_ceil(10));
                 bill.add("sqs.ReceiveMessage", calls, calls * SQS_REQUEST_USD);
-                Outcome::Same
+                ReadOutcome::Same
             }
             Target::Services => {
                 bill.add("ecs.DescribeServices", 2.0, 0.0);
-                Outcome::Same
+                ReadOutcome::Same
             }
             Target::Active(_) => {
                 bill.add("dynamodb.Query", 1.0, units_of_rows(active / 5) * READ_UNIT_USD);
-                Outcome::Same
+                ReadOutcome::Same
             }
             Target::Newest(_) => {
                 bill.add("dynamodb.Query", 1.0, units_of_rows(jobs.min(100)) * READ_UNIT_USD);
-                Outcome::Same
+                ReadOutcome::Same
             }
             Target::All(status) => {
                 // Nine of ten are completed.
@@ -116,10 +116,10 @@ fn simulate(jobs: usize, active: usize, budget: u32) -> Bill {
                 bill.add("dynamodb.Query", 1.0, units_of_rows(rows.min(1_000)) * READ_UNIT_USD);
                 *page += 1;
                 if *page * 1_000 < rows {
-                    Outcome::More
+                    ReadOutcome::More
                 } else {
                     *page = 0;
-                    Outcome::Same
+                    ReadOutcome::Same
                 }
             }
             Target::Job(job_id) => {
@@ -128,16 +128,16 @@ fn simulate(jobs: usize, active: usize, budget: u32) -> Bill {
                 bill.oldest = bill.oldest.max(now - last);
                 if place[&job_id].is_multiple_of(20) {
                     let has_news = now.as_secs() / 60 != last.as_secs() / 60;
-                    if has_news { Outcome::Changed } else { Outcome::Same }
+                    if has_news { ReadOutcome::Changed } else { ReadOutcome::Same }
                 } else {
                     if listed_at.get(&job_id).is_none_or(|at| now - *at >= LIST_AGAIN) {
                         bill.add("s3.GET", 1.0, S3_WRITE_USD);
                         listed_at.insert(job_id, now);
                     }
-                    Outcome::Same
+                    ReadOutcome::Same
                 }
             }
-            Target::Logs => Outcome::Same,
+            Target::Logs => ReadOutcome::Same,
         };
         let spent = (bill.calls.values().sum::<f64>() - spent_before) as u32;
         assert!(spent <= reading.granted, "{reading:?} took {spent}");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use stereospot_api::view::ApiCalls;
 
-use super::target::Moment;
+use super::target::Uptime;
 
 /// One request to a standard queue.
 pub const SQS_REQUEST_USD: f64 = 0.40e-6;
@@ -64,11 +64,11 @@ pub struct Spending {
     /// The last counts taken in.
     last: BTreeMap<String, Counts>,
     /// Attempts by API over the window.
-    samples: VecDeque<(Moment, BTreeMap<String, u64>)>,
+    samples: VecDeque<(Uptime, BTreeMap<String, u64>)>,
     /// Read units of our own queries, and the number of queries.
     queries: (f64, u64),
     /// Bytes that log searches scanned, by time.
-    scanned: VecDeque<(Moment, u64)>,
+    scanned: VecDeque<(Uptime, u64)>,
 }
 
 /// What polling costs now.
@@ -86,7 +86,7 @@ pub struct PollsView {
 
 impl Spending {
     /// Takes in the current counts; returns what was added since the last time.
-    pub fn observe(&mut self, counts: Vec<(String, Counts)>, now: Moment) -> Vec<(String, Counts)> {
+    pub fn observe(&mut self, counts: Vec<(String, Counts)>, now: Uptime) -> Vec<(String, Counts)> {
         let mut new = Vec::new();
         let mut sample = BTreeMap::new();
         for (api, counts) in counts {
@@ -121,12 +121,12 @@ impl Spending {
     }
 
     /// Counts the bytes that a log search scanned.
-    pub fn scanned(&mut self, bytes: u64, now: Moment) {
+    pub fn scanned(&mut self, bytes: u64, now: Uptime) {
         self.scanned.push_back((now, bytes));
     }
 
     /// Calls, rates and prices as of the last counts.
-    pub fn view(&self, budget: Option<u32>, now: Moment) -> PollsView {
+    pub fn view(&self, budget: Option<u32>, now: Uptime) -> PollsView {
         let (from, first) = self.samples.front().map(|(at, sample)| (*at, sample)).unzip();
         let minutes = from.map_or(0.0, |from| now.saturating_sub(from).as_secs_f64() / 60.0);
         let a_minute = |count: u64| if minutes < 0.05 { 0.0 } else { count as f64 / minutes };

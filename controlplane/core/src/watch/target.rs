@@ -6,7 +6,7 @@ use std::time::Duration;
 use stereospot_domain::{Collector, JobId, JobStatus, QueueName};
 
 /// Time since the process began.
-pub type Moment = Duration;
+pub type Uptime = Duration;
 
 /// Something that is read repeatedly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,7 +97,7 @@ pub enum Watching {
 
 /// How a reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReadOutcome {
     /// Something new.
     Changed,
     /// Nothing new.
@@ -114,7 +114,7 @@ pub enum Next {
     /// Begin this reading, and report its end to [`super::schedule::Schedule::done`].
     Read(Reading),
     /// Wait until this moment, or until something is nudged or ends.
-    Wait(Option<Moment>),
+    Wait(Option<Uptime>),
 }
 
 /// One reading.
@@ -136,7 +136,7 @@ pub struct Freshness {
     /// Other targets whose reading runs, and takes longer than it should.
     pub hanging: usize,
     /// How overdue the most overdue waiting target is.
-    pub latest: Duration,
+    pub most_overdue: Duration,
     /// Age of the oldest value, of targets that count and don't fail; absent when none was read.
     pub oldest: Option<Duration>,
     /// The longest pause among the targets that count.
@@ -154,6 +154,6 @@ impl Freshness {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pressure {
     pub waiting: usize,
-    /// How late the latest of them is.
-    pub latest: Duration,
+    /// How late the most overdue of them is.
+    pub most_overdue: Duration,
 }

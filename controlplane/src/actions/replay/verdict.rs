@@ -194,7 +194,7 @@ impl<'a> Judge<'a> {
                     return skip("a worker is joining the segments now".into());
                 }
                 (Some(started), None) if self.app.now().since(started) < self.holder_presumed() => {
-                    return skip(views::presumed_at_work(started, self.holder_presumed(), self.app.now()));
+                    return skip(views::held_without_lease(started, self.holder_presumed(), self.app.now()));
                 }
                 (Some(observed), _) => steps.push(Step::ResetLock(job_id, observed)),
                 (None, _) => {}

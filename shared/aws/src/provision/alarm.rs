@@ -6,8 +6,8 @@ use aws_smithy_types::DateTime;
 use stereospot_domain::Timestamp;
 use stereospot_ports::{ErrorCode, Result};
 
-use super::State;
 use super::resource::{AlarmWanted, DEPLOYMENT, NAMESPACE, STUCK_JOBS, stuck_jobs_alarm};
+use super::state::State;
 use crate::calls::Calls;
 use crate::config::client;
 use crate::error::failed;

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use stereospot_ports::{Error, ErrorCode, Result};
 
-use super::State;
 use super::resource::Rule;
+use super::state::State;
 use crate::by_hand::{Api, Request};
 
 /// What S3 wants encoded in the path of an object.

@@ -5,7 +5,7 @@ use aws_sdk_cloudwatchlogs::types::{IndexPolicy, IndexSource, LogGroup};
 use serde_json::{Value, json};
 use stereospot_ports::{ErrorCode, Result};
 
-use super::State;
+use super::state::State;
 use crate::error::failed;
 
 const KIND: &str = "log group";

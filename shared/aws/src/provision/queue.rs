@@ -10,8 +10,9 @@ use aws_smithy_async::rt::sleep::{AsyncSleep as _, SharedAsyncSleep};
 use serde_json::{Value, json};
 use stereospot_ports::{Error, ErrorCode, Result};
 
+use super::account::Account;
 use super::resource::{MAX_RECEIVES, QueueWanted, RETENTION_SECS};
-use super::{Account, State};
+use super::state::State;
 use crate::error::failed;
 use crate::sqs::redrive_policy;
 

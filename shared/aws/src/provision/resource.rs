@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 use serde::{Deserialize, Serialize};
 use stereospot_domain::QueueRole;
 
-use super::Account;
+use super::account::Account;
 use crate::deployment::{suffix, visibility};
 
 /// Seconds in 14 days: how long queues and dead-letter queues keep a message. AWS's default is 4 days from the first enqueue, so

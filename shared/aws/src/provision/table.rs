@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_async::rt::sleep::{AsyncSleep as _, SharedAsyncSleep};
 use stereospot_ports::{Error, ErrorCode, Result};
 
-use super::State;
 use super::resource::TableWanted;
+use super::state::State;
 use crate::error::failed;
 
 /// Pause between two looks at a table that is being made. A table takes seconds, an index minutes.

@@ -9,7 +9,7 @@ use super::case::{LEASE, Outcome, Stop, World, bodies, cases, holds, same, take_
 use super::jobs::{completion, get, new_id, new_job, now, winners};
 use crate::job_store::{Acquired, Transition};
 use crate::objects;
-use crate::reassembly::{Checked, Patience, RESEND_AFTER, RESEND_ANYWAY_AFTER, check, check_with};
+use crate::reassembly::{Checked, RESEND_AFTER, RESEND_ANYWAY_AFTER, ResendAfter, check, check_with};
 use crate::work_queue::{MAX_DELAY, Outgoing};
 
 cases!(
@@ -177,7 +177,7 @@ async fn a_crash_after_each_retrigger_is_recovered(world: &World) -> Outcome {
     decided(world, id).await?;
     is_triggered(world, id, 1).await?;
     // An operator may have it sent again at once: the lock makes the extra message harmless.
-    let again = check_with(&world.backend, id, Patience::NONE).await?.map(|checked| checked.decision);
+    let again = check_with(&world.backend, id, ResendAfter::NONE).await?.map(|checked| checked.decision);
     same("again", again, Some(Decision::SendAgain))?;
     is_triggered(world, id, 2).await?;
     let at = world.backend.clock.now();

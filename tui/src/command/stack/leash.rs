@@ -14,7 +14,7 @@ pub(super) const DETACH: u8 = b'd';
 
 /// Cancels `stop` when standard input ends, which it does with the dashboard. After [`DETACH`] the stack keeps running and logs to
 /// a file; if the log can't be opened, it stops.
-pub(super) fn hold(data_dir: &Path, stop: &CancellationToken) {
+pub(super) fn stop_with_dashboard(data_dir: &Path, stop: &CancellationToken) {
     // A new session, so that Ctrl-C and a closed terminal reach only the dashboard.
     let _ = setsid();
     let (log, stop) = (super::journal(data_dir), stop.clone());

@@ -217,7 +217,7 @@ impl Screen for DeadLetters {
         self.triage.restart();
     }
 
-    fn heed(&mut self, change: &Change, model: &Model) {
+    fn before_change(&mut self, change: &Change, model: &Model) {
         if let Change::Queue(view) = change
             && self.triage.queue == Some(view.name)
             && ready(model, view.name) != view.ready.map(|ready| ready.value)

@@ -24,12 +24,12 @@ fn records_of_the_pipeline_and_results_may_stand_side_by_side() {
     let (with, without) = (Outputs { results: Some(Arc::new(Known)) }, Outputs::default());
     let output = format!("jobs/{job}/segments/4.mp4");
     let (job_id, result) = (job.parse().unwrap(), Asked::Object("results/a b.out".into()));
-    let segment = Asked::Of(Request::Output(OutputKey::Segment(job_id, 4)));
+    let segment = Asked::Known(Request::Output(OutputKey::Segment(job_id, 4)));
     let both = body(&["results%2Fa+b.out", &output]);
     assert_eq!(with.read(&both).unwrap(), [result.clone(), segment.clone()]);
     assert_eq!(with.read(&body(&["results/a+b.out"])).unwrap(), [result]);
     assert_eq!(without.read(&body(&[&output])).unwrap(), [segment]);
-    assert_eq!(with.read(r#"{"Event":"s3:TestEvent"}"#).unwrap(), [Asked::Of(Request::Test)]);
+    assert_eq!(with.read(r#"{"Event":"s3:TestEvent"}"#).unwrap(), [Asked::Known(Request::Test)]);
     for (outputs, body) in
         [(&without, both.as_str()), (&with, &body(&["other/key"])), (&with, "no JSON"), (&with, &body(&[]))]
     {

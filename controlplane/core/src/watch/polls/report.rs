@@ -6,7 +6,7 @@ use stereospot_domain::{Collector, JobStatus, Timestamp};
 
 use super::{Failure, PollState, TICK};
 use crate::known::{Outage, Polling};
-use crate::watch::schedule::{Moment, Target};
+use crate::watch::schedule::{Target, Uptime};
 
 /// This many targets without an answer, and no answer at all in between, may be an outage.
 const AN_OUTAGE: usize = 3;
@@ -49,7 +49,7 @@ pub struct CollectorReport {
 
 impl PollState {
     /// The state of the collectors at this moment, which is `at` by the clock. If this may be an outage, queues and rows are probed.
-    pub fn report(&mut self, now: Moment, at: Timestamp) -> Report {
+    pub fn report(&mut self, now: Uptime, at: Timestamp) -> Report {
         let deferred = self.schedule.take_deferred();
         let collectors = Collector::READING.into_iter().filter_map(|one| report_of(self, one, now, at)).collect();
         let pressure = self.schedule.pressure(now);
@@ -57,7 +57,7 @@ impl PollState {
         let polling = pressure.zip(self.pressed_since).map(|(pressure, since)| Polling {
             budget: self.schedule.budget().per_minute(),
             waiting: pressure.waiting,
-            latest: pressure.latest,
+            most_overdue: pressure.most_overdue,
             since,
         });
         let is_held_back = self.schedule.is_held_back(now);
@@ -66,7 +66,7 @@ impl PollState {
 }
 
 /// The outage of queues and rows, if there is one. If there may be one, both are probed.
-fn outage(inner: &mut PollState, now: Moment, at: Timestamp) -> Option<Outage> {
+fn outage(inner: &mut PollState, now: Uptime, at: Timestamp) -> Option<Outage> {
     let unanswered: Vec<Target> = inner.schedule.unanswered(inner.answered_at, now).collect();
     let is_in = |collector: Collector| unanswered.iter().any(|target| target.collector() == collector);
     if unanswered.len() >= AN_OUTAGE {
@@ -104,7 +104,7 @@ fn outage(inner: &mut PollState, now: Moment, at: Timestamp) -> Option<Outage> {
 }
 
 /// None for a collector that has not read anything yet, or has nothing to read.
-fn report_of(inner: &PollState, name: Collector, now: Moment, at: Timestamp) -> Option<CollectorReport> {
+fn report_of(inner: &PollState, name: Collector, now: Uptime, at: Timestamp) -> Option<CollectorReport> {
     let freshness = |name: Collector| inner.schedule.freshness(now, |target| target.collector() == name);
     let of_name = freshness(name);
     let is_ready = match name {
@@ -136,7 +136,7 @@ fn report_of(inner: &PollState, name: Collector, now: Moment, at: Timestamp) -> 
     };
     let pause = of_name.pause.or(source.pause).unwrap_or_default().max(TICK);
     let is_fresh = of_name.failing + of_name.hanging + source.hanging == 0 && !source.is_down();
-    let is_fresh = is_fresh && of_name.latest <= pause;
+    let is_fresh = is_fresh && of_name.most_overdue <= pause;
     let age = of_name.oldest.or(source.oldest);
     Some(CollectorReport { collector: name, pause, error, lacks, at: age.map(|age| at.minus(age)), is_fresh })
 }

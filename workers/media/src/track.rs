@@ -1,6 +1,6 @@
 //! One of the source's streams besides the picture, on its way into the result.
 //!
-//! MP4 wants packets in order, each later than the one before. A lane sees to that: a packet that is not later is moved
+//! MP4 wants packets in order, each later than the one before. A track ensures it: a packet that is not later is moved
 //! to just after the one before, or left out if it is far off.
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use stereospot_domain::warning::{LeftOut, Media, Reencoded};
 use crate::extras::shifted;
 use crate::manifest::{Fate, Manifest};
 use crate::open::Source;
-use crate::resound::Resound;
+use crate::sound_transcoder::SoundTranscoder;
 use crate::subtitle::{self, TextKind};
 use crate::{Error, Ratio, ffi, index};
 
@@ -52,7 +52,7 @@ const HEARD: [&str; 7] = ["aac", "ac3", "eac3", "mp3", "alac", "flac", "opus"];
 /// A packet further than this before the one before it is left out instead of moved.
 const FAR_SECS: f64 = 0.5;
 
-pub(crate) struct Lane {
+pub(crate) struct Track {
     /// Index in the source.
     stream: u32,
     /// Index in the result.
@@ -74,10 +74,10 @@ pub(crate) struct Lane {
 enum Way {
     Copy,
     Text(TextKind),
-    Sound(Box<Resound>),
+    Sound(Box<SoundTranscoder>),
 }
 
-impl Lane {
+impl Track {
     /// Adds the stream to `output`. None, with a warning, if the result can't carry it.
     pub(crate) fn add(
         output: &mut Output,
@@ -113,7 +113,7 @@ impl Lane {
             (_, true) => (!HEARD.contains(&name.as_str())).then_some(Reencoded::FewPlayers),
         };
         if let (Type::Audio, Some(why)) = (kind, why_reencode) {
-            let Some(sound) = Resound::new(stream) else { return leave_out(LeftOut::NotInMp4) };
+            let Some(sound) = SoundTranscoder::new(stream) else { return leave_out(LeftOut::NotInMp4) };
             warnings.push(Warning::SoundReencoded { stream: number, codec: name, why });
             if let Some((channels, to)) = sound.downmix() {
                 warnings.push(Warning::SoundDownmixed { stream: number, channels, to });

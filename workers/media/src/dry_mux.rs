@@ -9,11 +9,11 @@ use ffmpeg_next::format::context::Output;
 use stereospot_domain::Warning;
 use stereospot_domain::warning::LeftOut;
 
-use crate::lane::{Lane, Span};
 use crate::manifest::{Fate, Manifest, SideStream};
+use crate::track::{Span, Track};
 use crate::{Cancel, Error, extras, open};
 
-/// What the rehearsal found.
+/// What the dry run found.
 pub(crate) struct Rehearsed {
     /// Streams that can't be carried as they are.
     pub(crate) side_streams: Vec<SideStream>,
@@ -25,12 +25,7 @@ pub(crate) struct Rehearsed {
 const NOWHERE: &str = "/dev/null";
 
 /// A stream that is refused as it is gets a second chance as AAC, if it is sound. What is refused then is left out.
-pub(crate) fn rehearse(
-    source: &Path,
-    video: usize,
-    manifest: &Manifest,
-    cancel: Cancel<'_>,
-) -> Result<Rehearsed, Error> {
+pub(crate) fn run(source: &Path, video: usize, manifest: &Manifest, cancel: Cancel<'_>) -> Result<Rehearsed, Error> {
     let mut side_streams = Vec::new();
     loop {
         let (refused, warnings) = pass(source, video, manifest, &side_streams, cancel)?;
@@ -57,7 +52,7 @@ struct Refused {
 /// One stream and a file of its own.
 struct Solo {
     output: Output,
-    lane: Lane,
+    track: Track,
     packets: u64,
     error: Option<String>,
 }
@@ -76,47 +71,47 @@ fn pass(
     for stream in input.streams() {
         let fate = extras::fate(side_streams, stream.index());
         let mut output = open::output(Path::new(NOWHERE), "mp4")?;
-        let lane = match stream.index() == video {
+        let track = match stream.index() == video {
             true => None,
-            false => Lane::add(&mut output, &stream, fate, span, &mut warnings)?,
+            false => Track::add(&mut output, &stream, fate, span, &mut warnings)?,
         };
-        solos.push(lane.map(|lane| Solo::start(output, lane, manifest)));
+        solos.push(track.map(|track| Solo::start(output, track, manifest)));
     }
     if solos.iter().any(Option::is_some) {
         while let Some(packet) = open::next_packet(&mut input, source, cancel)? {
             if let Some(Some(solo)) = solos.get_mut(packet.stream()) {
                 solo.packets += 1;
-                solo.play(|lane, output, ready| lane.take(packet, output, ready));
+                solo.play(|track, output, ready| track.take(packet, output, ready));
             }
         }
     }
     let mut refused = Vec::new();
     for mut solo in solos.into_iter().flatten() {
         solo.end();
-        warnings.extend(solo.lane.repaired());
+        warnings.extend(solo.track.repaired());
         let why = match solo.error {
-            _ if solo.packets == 0 && solo.lane.is_sound() => LeftOut::Empty,
+            _ if solo.packets == 0 && solo.track.is_sound() => LeftOut::Empty,
             Some(error) => LeftOut::Refused { error },
             None => continue,
         };
-        refused.push(Refused { stream: solo.lane.stream(), is_copied_sound: solo.lane.is_copied_sound(), why });
+        refused.push(Refused { stream: solo.track.stream(), is_copied_sound: solo.track.is_copied_sound(), why });
     }
     Ok((refused, warnings))
 }
 
 impl Solo {
-    fn start(mut output: Output, lane: Lane, manifest: &Manifest) -> Self {
+    fn start(mut output: Output, track: Track, manifest: &Manifest) -> Self {
         let started = output.write_header_with(extras::header(manifest.time_base)).err();
         let error = started.map(|error| error.to_string());
-        Self { output, lane, packets: 0, error }
+        Self { output, track, packets: 0, error }
     }
 
-    fn play(&mut self, step: impl FnOnce(&mut Lane, &Output, &mut VecDeque<Packet>) -> Result<(), Error>) {
+    fn play(&mut self, step: impl FnOnce(&mut Track, &Output, &mut VecDeque<Packet>) -> Result<(), Error>) {
         if self.error.is_some() {
             return;
         }
         let mut ready = VecDeque::new();
-        self.error = step(&mut self.lane, &self.output, &mut ready).err().map(|error| error.to_string());
+        self.error = step(&mut self.track, &self.output, &mut ready).err().map(|error| error.to_string());
         for packet in ready {
             if let Err(error) = packet.write_interleaved(&mut self.output) {
                 self.error = Some(error.to_string());
@@ -125,7 +120,7 @@ impl Solo {
     }
 
     fn end(&mut self) {
-        self.play(|lane, output, ready| lane.finish(output, ready));
+        self.play(|track, output, ready| track.finish(output, ready));
         if self.error.is_none() {
             self.error = self.output.write_trailer().err().map(|error| error.to_string());
         }

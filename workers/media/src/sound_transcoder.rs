@@ -9,7 +9,7 @@ use crate::aac::{Aac, FORMAT, failed};
 use crate::{Error, downmix};
 
 /// Decodes one sound stream and encodes it as AAC.
-pub(crate) struct Resound {
+pub(crate) struct SoundTranscoder {
     decoder: decoder::Audio,
     /// With what it was made for.
     resampler: Option<(resampling::Context, Input)>,
@@ -23,7 +23,7 @@ pub(crate) struct Resound {
 /// Sample format, channels and rate of decoded sound.
 type Input = (Sample, ChannelLayout, u32);
 
-impl Resound {
+impl SoundTranscoder {
     /// None if FFmpeg has no decoder for the stream, or the stream has no channels.
     pub(crate) fn new(stream: &ffmpeg_next::Stream<'_>) -> Option<Self> {
         let mut decoder = codec::Context::from_parameters(stream.parameters()).ok()?.decoder();

@@ -43,7 +43,7 @@ impl Recipe {
 }
 
 /// Takes frames with times in the recipe's time base and gives back pictures.
-pub(crate) struct Treater {
+pub(crate) struct Prefilter {
     recipe: Recipe,
     converter: Converter,
     /// FFmpeg's notation of the filters, if there is anything to filter.
@@ -52,7 +52,7 @@ pub(crate) struct Treater {
     ready: VecDeque<(i64, Picture)>,
 }
 
-impl Treater {
+impl Prefilter {
     pub(crate) fn new(recipe: Recipe) -> Self {
         let Recipe { width, height, colour, orientation, treatment, .. } = recipe;
         let (width, height) = treatment

@@ -8,9 +8,9 @@ use stereospot_picture::Picture;
 use crate::encode::{Encoder, EncoderOptions};
 use crate::gaps::Gaps;
 use crate::manifest::Manifest;
+use crate::prefilter::{Prefilter, Recipe};
 use crate::probe::Inspected;
 use crate::reader::FrameReader;
-use crate::treat::{Recipe, Treater};
 use crate::{Cancel, Error, open};
 
 /// Nearly lossless. The files are temporary, so their size doesn't matter.
@@ -54,7 +54,7 @@ pub(crate) fn write(
 /// The source's pictures in display order.
 struct Pictures<'a> {
     reader: FrameReader<'a>,
-    treater: Treater,
+    prefilter: Prefilter,
     /// Where packets are not frames, the frames' times by number; otherwise each frame has its packet's time.
     times: Option<std::slice::Iter<'a, i64>>,
     is_at_end: bool,
@@ -70,19 +70,19 @@ impl<'a> Pictures<'a> {
     ) -> Result<Self, Error> {
         let reader = FrameReader::new(source, open::source(source)?, inspected.stream, threads, 0, cancel)?;
         let times = inspected.index.packets.is_empty().then(|| inspected.index.decoded.iter());
-        Ok(Self { reader, treater: Treater::new(recipe), times, is_at_end: false })
+        Ok(Self { reader, prefilter: Prefilter::new(recipe), times, is_at_end: false })
     }
 
     fn next(&mut self) -> Result<Option<(i64, Picture)>, Error> {
         loop {
-            if let Some(next) = self.treater.next() {
+            if let Some(next) = self.prefilter.next() {
                 return Ok(Some(next));
             }
             if self.is_at_end {
                 return Ok(None);
             }
             let Some(frame) = self.reader.next_frame()? else {
-                self.treater.finish()?;
+                self.prefilter.finish()?;
                 self.is_at_end = true;
                 continue;
             };
@@ -91,7 +91,7 @@ impl<'a> Pictures<'a> {
                 None => frame.pts().or(frame.timestamp()),
             };
             if let Some(pts) = pts {
-                self.treater.push(pts, frame)?;
+                self.prefilter.push(pts, frame)?;
             }
         }
     }
