@@ -41,7 +41,7 @@ pub struct Config {
     pub keep_alive: Duration,
     /// Calls a minute that polling may make; absent: the platform's default.
     pub poll_budget_per_minute: Option<u32>,
-    /// Time between two searches of the workers' log lines, to derive events from them; zero: no searches.
+    /// Time between two searches of the workers' log lines, to infer events from them; zero: no searches.
     pub watch_logs: Duration,
 }
 

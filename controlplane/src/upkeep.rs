@@ -85,7 +85,7 @@ async fn alarm(app: Arc<App>) {
         });
         let Some(stuck) = stuck else { continue };
         if let Err(error) = alarm.report(stuck, app.now()).await {
-            tracing::warn!(error = %chain(&error), "the number of stuck jobs was not told; it is told again");
+            tracing::warn!(error = %chain(&error), "could not send the number of stuck jobs; trying again");
         }
     }
 }

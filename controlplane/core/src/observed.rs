@@ -32,7 +32,7 @@ impl World {
     pub fn infer(&mut self, job_id: JobId, now: Timestamp) {
         let Some(entry) = self.jobs.get_mut(&job_id) else { return };
         let Some(progress) = &entry.progress else { return };
-        let unreported = implied(entry).into_iter().filter(|one| !is_reported(progress, one)).collect::<Vec<_>>();
+        let unreported = all_inferred(entry).into_iter().filter(|one| !is_reported(progress, one)).collect::<Vec<_>>();
         let mut before = std::mem::take(&mut entry.unreported);
         entry.unreported = unreported
             .into_iter()
@@ -85,18 +85,18 @@ impl World {
 
     /// True if an event inferred from a log line must be dropped: it was reported, its worker will report it, or its time is in
     /// the future.
-    pub fn is_log_event_reported(&self, job_id: JobId, derived: &Inferred, is_ours: bool, now: Timestamp) -> bool {
-        if is_ours && self.has_reporter(derived.stage) {
+    pub fn is_log_event_reported(&self, job_id: JobId, inferred: &Inferred, is_ours: bool, now: Timestamp) -> bool {
+        if is_ours && self.has_reporter(inferred.stage) {
             return true;
         }
         let Some(progress) = self.jobs.get(&job_id).and_then(|entry| entry.progress.as_ref()) else {
             return false;
         };
-        let is_near = |time: Timestamp| derived.time.since(time).max(time.since(derived.time)) < SAME;
-        let segment = derived.segment_index.and_then(|index| progress.segments.get(&index));
+        let is_near = |time: Timestamp| inferred.time.since(time).max(time.since(inferred.time)) < SAME;
+        let segment = inferred.segment_index.and_then(|index| progress.segments.get(&index));
         // A time in the future comes from a wrong clock: drop the event.
-        let is_ahead = derived.time.since(now) > SAME;
-        let kind = derived.payload.kind();
+        let is_ahead = inferred.time.since(now) > SAME;
+        let kind = inferred.payload.kind();
         use EventKind::*;
         is_ahead
             || match kind {
@@ -137,7 +137,7 @@ fn is_reported(progress: &JobProgress, one: &Inferred) -> bool {
 }
 
 /// All events that a job's state implies.
-fn implied(entry: &Entry) -> Vec<Inferred> {
+fn all_inferred(entry: &Entry) -> Vec<Inferred> {
     use JobStatus::*;
     let (job, truth) = (&entry.job, &entry.truth);
     let lock = truth.lock.as_ref().and_then(|lock| lock.value.as_ref());

@@ -89,7 +89,7 @@ impl SegmentProgress {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reported {
     pub error: String,
-    /// Absent in events of earlier versions, and in those derived from log lines.
+    /// Absent in events of earlier versions, and in those inferred from log lines.
     pub code: Option<ErrorCode>,
 }
 

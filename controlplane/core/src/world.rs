@@ -22,7 +22,7 @@ const LONGEST_READING: Duration = Duration::from_secs(3600);
 const MAX_WORKERS: usize = 2_000;
 /// The source of this process's own events, alone or followed by `/` and a part's name.
 pub const OWN_SOURCE: &str = "controlplane";
-/// The source of inferred events; followed by `/` and a log's name for those derived from its lines.
+/// The source of inferred events; followed by `/` and a log's name for those inferred from its lines.
 pub const OBSERVED_SOURCE: &str = "observed";
 
 /// The state of the deployment, as far as it is known.

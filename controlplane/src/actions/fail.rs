@@ -18,7 +18,7 @@ pub(super) async fn draft(app: &App, job_id: JobId) -> Result<Draft, Error> {
     Ok(Draft {
         scope: format!("job {job_id} ({title}), now {}", job.status),
         items: vec![PlanItem::new(Target::Job { job_id }, "set to failed")],
-        effect: "nobody works on it any more: messages that still ask for it are dropped as they are received; its objects stay"
+        effect: "no worker works on it any more: messages that still ask for it are dropped as they are received; its objects stay"
             .into(),
         assumptions: vec!["the job has neither completed nor failed meanwhile".into()],
         confirm: Some(format!("fail {}", job_id.short())),

@@ -220,7 +220,7 @@ async fn put_completion(app: &App, job_id: JobId, index: u32) -> Result<String> 
     }
     if let Ok(events) = backend.queue(QueueRole::JobStatusEvents) {
         events.send(&[Outgoing::now(message::object_created(&backend.output.name, &key))]).await?;
-        return Ok("the job-worker is told of its output again".into());
+        return Ok("the job-worker gets its output event again".into());
     }
     let completion = SegmentCompletion {
         job_id,

@@ -76,7 +76,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
         _ => None,
     };
     let mut assumptions = vec![
-        "each message still is on the dead-letter queue and nobody else holds it".to_owned(),
+        "each message is still on the dead-letter queue, and no other receiver holds it".to_owned(),
         "each job and segment still needs it".to_owned(),
     ];
     if ids.is_none() && ready > messages.len() as u64 {
@@ -169,7 +169,7 @@ async fn judge(app: &App, name: QueueName, messages: &[Peeked], ids: Option<&[St
                 Verdict::SplitAgain(job, lost) => {
                     judged.split.insert(job.job_id);
                     judged.removed += 1;
-                    let then = "split the source again, which writes and asks for it anew; then remove this";
+                    let then = "split the source again, which writes it and asks for it again; then remove this";
                     judged.items.push(of_message(format!("{lost}: {then}")));
                 }
                 Verdict::Skip(why) | Verdict::Needless(why) => judged.skips.push(of_message(why)),

@@ -53,7 +53,7 @@ pub(super) async fn draft(app: &App, purge_id: Uuid) -> Result<Draft, Error> {
         scope: format!("{} purged from {queue}{left}", count_of(items.len(), "message")),
         effect: format!("they are on {queue} again, with new ids and receive counts from zero"),
         assumptions: vec![
-            "nobody has put them back meanwhile".into(),
+            "they were not put back meanwhile".into(),
             "each job and segment still needs its message when this is applied".into(),
         ],
         confirm: None,

@@ -24,7 +24,7 @@ pub(super) async fn draft(app: &App, job_id: JobId) -> Result<Draft, Error> {
         effect: note.clone(),
         assumptions: vec![
             format!("the job still is {}", facts.job.status),
-            "nobody else takes the reassembly lock meanwhile".into(),
+            "no one else takes the reassembly lock meanwhile".into(),
         ],
         confirm: None,
         refused: if may { None } else { refused(RefusalCode::JobState, note) },

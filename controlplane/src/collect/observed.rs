@@ -36,12 +36,12 @@ pub(super) async fn run(app: Arc<App>) {
         let due = app.live.at_revision(|world, _| world.take_unreported(now));
         let events: Vec<Event> = due.into_iter().map(|(job_id, inferred)| of_state(&app, job_id, inferred)).collect();
         if let Err(error) = accept(&app, events).await {
-            tracing::warn!(error = %chain(&error), "what was seen of jobs is told later");
+            tracing::warn!(error = %chain(&error), "inferred events are stored later");
         }
     }
 }
 
-/// Makes the events derived from log lines, except those that were reported already.
+/// Makes the events inferred from log lines, except those that were reported already.
 pub(super) async fn from_lines(app: &App, derived: Vec<(Derived, &Line)>) -> Result<()> {
     let jobs: BTreeSet<JobId> = derived.iter().map(|(derived, _)| derived.job_id).collect();
     for job_id in &jobs {

@@ -57,7 +57,7 @@ fn an_events_frame_reads_back_as_the_change() {
 }
 
 #[test]
-fn a_job_is_told_when_it_differs_from_what_was_told() {
+fn a_job_is_published_when_it_differs_from_the_published_one() {
     let live = live();
     let mut job = Job::new(JobId(Uuid::nil()), JobOptions::default(), None, NOW);
     live.with(|world| world.set_job(job.clone(), NOW));

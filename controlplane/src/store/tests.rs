@@ -37,7 +37,7 @@ async fn ingest(store: &Store, events: &[Event], now: Timestamp) -> events::Inge
 }
 
 #[tokio::test]
-async fn new_ones_are_told_from_old_ones_across_statements() {
+async fn new_events_are_separated_from_known_ones_across_statements() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).await.unwrap();
     let old: Vec<Event> = (1..=300).map(|seq| event(seq, None)).collect();
@@ -64,7 +64,7 @@ async fn lost_events_are_counted_and_late_ones_uncounted() {
 }
 
 #[tokio::test]
-async fn what_was_told_to_an_earlier_memory_is_not_lost() {
+async fn events_of_an_earlier_process_are_not_lost() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).await.unwrap();
     assert_eq!(ingest(&store, &[event(220, None), event(219, None)], NOW).await.lost_change, 0);
@@ -147,7 +147,7 @@ async fn copies_are_kept_until_they_are_put_back_or_too_old() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_none_is_told() {
+async fn a_data_directory_that_is_a_file_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "x").unwrap();

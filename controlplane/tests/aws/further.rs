@@ -140,7 +140,7 @@ async fn dead_letters_of_other_services_are_shown_and_sent_again() {
 }
 
 #[tokio::test]
-async fn a_source_that_was_fetched_and_never_told_of_is_split() {
+async fn a_fetched_source_without_a_message_is_split() {
     let emulator = Emulator::start();
     let env = deploy(&emulator, "fetched", &[QueueRole::Ingest]).await;
     let dir = tempfile::tempdir().unwrap();
@@ -171,7 +171,7 @@ async fn a_source_that_was_fetched_and_never_told_of_is_split() {
 }
 
 #[tokio::test]
-async fn a_source_that_nobody_can_fetch_is_told_and_given_up() {
+async fn a_source_that_cannot_be_fetched_is_found_and_the_job_can_be_failed() {
     let emulator = Emulator::start();
     let env = deploy(&emulator, "unfetched", &[]).await;
     let dir = tempfile::tempdir().unwrap();

@@ -37,7 +37,7 @@ fn an_environment_file_that_can_t_be_used() {
 }
 
 #[test]
-fn nobody_answers_or_nobody_is_known() {
+fn errors_without_a_server_or_without_credentials() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("deployment.env");
     // Port 9 on loopback: nothing listens there.

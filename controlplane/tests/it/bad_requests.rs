@@ -44,7 +44,7 @@ impl Raw {
 }
 
 #[tokio::test]
-async fn each_kind_of_bad_request_is_told_apart() {
+async fn each_kind_of_bad_request_has_its_own_answer() {
     let plane = Plane::passive().await;
     let raw = Raw::of(&plane);
     let json_type = Some("application/json");

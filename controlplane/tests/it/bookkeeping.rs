@@ -78,7 +78,7 @@ async fn a_purge_keeps_the_copy_of_what_may_be_gone() {
 }
 
 #[tokio::test]
-async fn a_purge_that_cannot_be_written_down_is_told_as_it_was() {
+async fn a_purge_whose_end_cannot_be_stored_is_reported_correctly() {
     let plane = plane_with_messages(4).await;
     refuse(&plane, "DELETE").await;
     let (_, ended) = outcomes(&plane, Action::Purge { queue: INFERENCE, message_ids: None }).await;

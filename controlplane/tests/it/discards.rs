@@ -140,7 +140,7 @@ async fn without_a_message_that_is_there_the_plan_is_refused() {
 }
 
 #[tokio::test]
-async fn the_plan_names_who_needs_what_goes_and_nobody_else() {
+async fn the_plan_names_only_the_jobs_that_need_the_removed_messages() {
     let dir = tempfile::tempdir().unwrap();
     let plane = with_dead(dir.path(), &[]).await;
     let mut jobs = Vec::new();
@@ -225,7 +225,7 @@ async fn where_looking_does_harm_no_single_message_is_taken() {
 }
 
 #[tokio::test]
-async fn where_others_messages_are_hidden_gone_and_held_are_not_told_apart_by_guess() {
+async fn with_other_consumers_hidden_gone_and_held_messages_are_not_guessed() {
     let dir = tempfile::tempdir().unwrap();
     let plane = with_dead_as_on_sqs(dir.path(), &["a", "b"]).await;
     let ids: Vec<String> = on(&plane, DEAD).await.into_iter().map(|(id, _)| id).collect();

@@ -95,7 +95,7 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn the_newest_events_are_told_in_the_order_of_their_arrival_without_progress() {
+async fn the_newest_events_are_listed_by_arrival_without_progress() {
     let plane = Plane::passive().await;
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
     let mut worker = Worker::new("inference-1", Stage::Inference);

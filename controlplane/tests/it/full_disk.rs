@@ -104,7 +104,7 @@ fn source() -> impl futures::Stream<Item = std::io::Result<Bytes>> + Send + use<
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_and_the_upload_can_be_sent_again() {
+async fn a_full_disk_is_reported_and_the_upload_can_be_repeated() {
     let clock = ManualClock::default();
     let mut backend = memory::backend(&clock);
     let is_full = Arc::new(AtomicBool::new(true));
@@ -134,7 +134,7 @@ async fn a_full_disk_is_told_and_the_upload_can_be_sent_again() {
 }
 
 #[tokio::test]
-async fn an_own_database_that_takes_nothing_is_told() {
+async fn an_unwritable_control_plane_database_is_reported() {
     let plane = Plane::start().await;
     plane.snapshot("all is read", |snapshot| snapshot.collectors.len() > 1).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -165,7 +165,7 @@ async fn an_own_database_that_takes_nothing_is_told() {
 }
 
 #[tokio::test]
-async fn events_that_cannot_be_kept_are_told_though_a_small_write_finds_room() {
+async fn events_that_cannot_be_stored_are_reported_though_a_small_write_fits() {
     let plane = Plane::start().await;
     plane.snapshot("all is read", |snapshot| snapshot.collectors.len() > 1).await;
     let file = sqlx::sqlite::SqliteConnectOptions::new().filename(plane.config.data_dir.join("controlplane.db"));

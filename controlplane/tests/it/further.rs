@@ -159,7 +159,7 @@ async fn a_purge_of_such_a_queue_can_be_undone() {
 }
 
 #[tokio::test]
-async fn a_purge_says_whose_source_nobody_will_fetch() {
+async fn a_purge_names_the_jobs_whose_source_will_not_be_fetched() {
     let (plane, _) = whole().await;
     let job_id = plane.job(JobStatus::Created, None).await;
     let body = format!(r#"{{"source_type":"youtube","job_id":"{job_id}","source_url":"https://a/b"}}"#);

@@ -56,7 +56,7 @@ async fn split_soon(plane: &Plane, job_id: JobId) {
 }
 
 #[tokio::test]
-async fn what_nobody_fetches_any_more_is_found_and_repaired_or_given_up() {
+async fn an_abandoned_ingest_is_found_and_repaired_or_failed() {
     let (plane, _) = whole().await;
     let (there, missing) = two(&plane).await;
     ask_for(&plane, missing).await;

@@ -116,7 +116,7 @@ async fn what_changed_between_plan_and_application_is_skipped() {
 }
 
 #[tokio::test]
-async fn a_chosen_message_is_sent_though_nobody_can_read_it() {
+async fn a_chosen_unreadable_message_is_sent() {
     let plane = Plane::passive().await;
     plane.backend.queues[&INFERENCE].send(&[Outgoing::now("nonsense")]).await.unwrap();
     plane.dead_letter(QueueRole::Inference).await;
@@ -277,7 +277,7 @@ async fn a_queue_whose_messages_others_hold_is_not_called_empty() {
 }
 
 #[tokio::test]
-async fn what_nobody_can_read_has_its_cause_and_is_sent_only_when_it_is_named_alone() {
+async fn an_unreadable_message_has_a_cause_and_is_sent_only_when_named_alone() {
     let plane = Plane::passive().await;
     let bodies = ["this is not json".to_owned(), "x".repeat(100_000), r#"{"Event":"s3:TestEvent"}"#.to_owned()];
     for body in &bodies {
@@ -401,7 +401,7 @@ async fn failed_job_with_a_gone_segment(plane: &Plane) -> JobId {
     job_id
 }
 
-async fn check_that_a_gone_segment_is_split_anew(action: impl FnOnce(JobId) -> Action) {
+async fn check_that_a_gone_segment_is_split_again(action: impl FnOnce(JobId) -> Action) {
     let plane = Plane::passive().await;
     let job_id = failed_job_with_a_gone_segment(&plane).await;
     plane.put_silently(Side::Input, &keys::source(job_id)).await;
@@ -419,13 +419,13 @@ async fn check_that_a_gone_segment_is_split_anew(action: impl FnOnce(JobId) -> A
 
 #[tokio::test]
 async fn a_replay_of_a_message_whose_segment_is_gone_has_the_source_split_again() {
-    check_that_a_gone_segment_is_split_anew(|_| replay(INFERENCE_DLQ)).await;
+    check_that_a_gone_segment_is_split_again(|_| replay(INFERENCE_DLQ)).await;
 }
 
 #[tokio::test]
 async fn a_repair_of_a_gone_segment_has_the_source_split_again() {
     let code = "segment-dead-lettered".parse().unwrap();
-    check_that_a_gone_segment_is_split_anew(|job_id| Action::Repair { job_id, code }).await;
+    check_that_a_gone_segment_is_split_again(|job_id| Action::Repair { job_id, code }).await;
 }
 
 #[tokio::test]

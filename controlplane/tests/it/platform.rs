@@ -169,7 +169,7 @@ impl LogSource for EndlessLogs {
 }
 
 #[tokio::test]
-async fn a_log_search_ends_when_nobody_waits_for_it() {
+async fn a_log_search_ends_when_its_client_leaves() {
     let clock = ManualClock::default();
     let logs = Arc::new(EndlessLogs::default());
     let plane = passive(Platform { logs: Some(logs.clone()), ..platform(&clock) }, clock).await;
@@ -183,7 +183,7 @@ async fn a_log_search_ends_when_nobody_waits_for_it() {
 }
 
 #[tokio::test]
-async fn the_deployment_is_told_as_it_was_found() {
+async fn the_deployment_is_shown_as_found() {
     let clock = ManualClock::default();
     let plane = passive(platform(&clock), clock).await;
     let view = plane.client.deployment().await.unwrap();
@@ -241,7 +241,7 @@ impl StuckJobsAlarm for Told {
 }
 
 #[tokio::test]
-async fn the_platform_s_alarm_is_told_how_many_jobs_are_stuck() {
+async fn the_alarm_metric_gets_the_number_of_stuck_jobs() {
     let clock = ManualClock::default();
     let (told, mut heard) = watch::channel(None);
     let platform = Platform { alarm: Some(Arc::new(Told(told))), ..platform(&clock) };

@@ -124,7 +124,7 @@ async fn it_says_where_it_is_and_cleans_up_at_its_end() {
 }
 
 #[test]
-fn a_taken_port_and_an_open_address_are_told_in_one_sentence() {
+fn a_taken_port_and_an_open_address_are_refused_in_one_sentence() {
     let dir = tempfile::tempdir().unwrap();
     let check = |listen: &str, expected: &str| {
         let out = command(dir.path()).args(["--listen", listen]).stdin(Stdio::null()).output().unwrap();

@@ -68,7 +68,7 @@ async fn two_a_completion_was_lost() {
 }
 
 #[tokio::test]
-async fn three_and_twelve_nobody_triggered() {
+async fn three_and_twelve_not_triggered() {
     let plane = Plane::start().await;
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(3)).await;
     plane.complete(job_id, [0, 1, 2]).await;
@@ -371,7 +371,7 @@ async fn a_dead_lettered_message_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn what_nobody_can_mend_says_why_and_can_be_given_up() {
+async fn a_job_that_cannot_be_repaired_says_why_and_can_be_failed() {
     let plane = Plane::start().await;
     let job_id = plane.job(JobStatus::ChunkingComplete, Some(2)).await;
     plane.complete(job_id, [0]).await;

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_told_from_a_throttle_and_a_failure() {
+    fn an_answer_a_throttle_and_a_failure_are_counted_separately() {
         let check =
             |status, body: &str, expected| assert_eq!(outcome(Some((status, body.as_bytes()))), expected, "{body}");
         check(200, "", Outcome::Answered);

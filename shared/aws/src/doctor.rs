@@ -208,7 +208,7 @@ impl<'a> Doctor<'a> {
                 complaints.warn(if is_there {
                     "a job-worker runs, but JOB_STATUS_EVENTS_QUEUE_URL is not set: set it, or ours write what it owns"
                 } else {
-                    "JOB_STATUS_EVENTS_QUEUE_URL is set, but no job-worker runs: nobody writes completions; start it, or \
+                    "JOB_STATUS_EVENTS_QUEUE_URL is set, but no job-worker runs: no service writes completions; start it, or \
                      remove the line"
                 });
             } else if name != "job-worker" && !is_there {

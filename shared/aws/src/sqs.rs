@@ -114,7 +114,7 @@ impl SqsQueue {
         match self.known().await {
             Ok(attributes) => Some(attributes.settings.visibility),
             Err(error) => {
-                tracing::warn!(queue = %self.name, %error, "void receipts of this queue can't be told from valid ones");
+                tracing::warn!(queue = %self.name, %error, "expired receipts of this queue look like valid ones");
                 *self.unknown_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 None
             }

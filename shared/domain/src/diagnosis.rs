@@ -199,7 +199,7 @@ fn waiting_for_reassembly(facts: &JobFacts, now: Timestamp, patience: Patience, 
                 None if now.since(silent_since) >= facts.holder_presumed => gone(now).or(Some(Gone {
                     queue: QueueRole::Reassembly,
                     severity: Severity::Warning,
-                    evidence: vec!["its message came back since, and nobody joins a job whose lock is held".into()],
+                    evidence: vec!["its message came back since, and no worker joins a job whose lock is held".into()],
                 })),
                 _ => gone(silent_since),
             };

@@ -27,7 +27,7 @@ const MARGIN: Duration = Duration::from_secs(600);
 /// What to search for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Search {
-    /// Lines with `job_id=` and this id. Absent: every line that names a job, to derive events from.
+    /// Lines with `job_id=` and this id. Absent: every line that names a job, to infer events from.
     pub job_id: Option<JobId>,
     /// Inclusive.
     pub from: Timestamp,

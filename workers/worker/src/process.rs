@@ -72,7 +72,7 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
     match &server {
         Some(server) => tracing::info!("events go to the control plane at {server}"),
         None => tracing::warn!(
-            "no --server, and no control plane runs on {}: events wait in {}, and nobody sees this worker",
+            "no --server, and no control plane runs on {}: events wait in {}, and no dashboard shows this worker",
             options.data_dir.display(),
             spool.display()
         ),
@@ -266,7 +266,7 @@ async fn serve_metrics(
     let Some(addr) = options.metrics_listen else { return Ok(None) };
     anyhow::ensure!(
         addr.ip().is_loopback(),
-        "--metrics-listen {addr} is not on loopback: metrics ask nobody who they are, so use 127.0.0.1:{}",
+        "--metrics-listen {addr} is not on loopback: metrics have no authentication, so use 127.0.0.1:{}",
         addr.port()
     );
     let server = stereospot_telemetry::serve(addr, recorder)

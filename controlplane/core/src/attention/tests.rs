@@ -170,7 +170,7 @@ fn a_queue_that_cannot_be_read_and_a_budget_that_is_used_up_are_a_line_each() {
 }
 
 #[test]
-fn that_nobody_answers_is_one_line_before_all_others() {
+fn an_outage_is_one_line_above_all_others() {
     let mut world = World::new(QueueName::all());
     let ago = |secs| NOW.minus(Duration::from_secs(secs));
     let expired = "the AWS credentials have expired: renew them";
@@ -209,7 +209,7 @@ fn that_nobody_answers_is_one_line_before_all_others() {
 }
 
 #[test]
-fn what_is_missing_stands_before_what_it_holds_up_and_a_part_that_fails_is_told() {
+fn a_missing_service_is_listed_before_its_consequences_and_a_failing_part_is_listed() {
     let mut world = World::new(QueueName::all());
     let gone = "the queue does not exist";
     let stuck = Stats { ready: 5, oldest_enqueued_at: Some(NOW.minus(Duration::from_secs(660))), ..Stats::default() };

@@ -92,7 +92,7 @@ fn a_failure_is_over_when_nothing_failed_for_a_while() {
 }
 
 #[test]
-fn a_database_that_was_never_failing_is_not_told_of() {
+fn a_healthy_database_has_no_attention_line() {
     let mut world = world();
     world.database_took(0, at(1));
     assert!(world.collectors.is_empty());

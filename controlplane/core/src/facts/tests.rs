@@ -134,7 +134,7 @@ fn a_message_that_was_just_sent_is_not_lost_because_its_queue_was_read_before() 
 }
 
 #[test]
-fn what_is_known_of_the_ingest_queue_is_told_and_what_is_not_too() {
+fn facts_about_the_ingest_queue_include_what_is_unknown() {
     let at = |secs: i64| Timestamp(secs * 1000);
     let mut job = Job::new(JobId(Uuid::from_u128(1)), JobOptions::default(), None, at(0));
     job.status = JobStatus::Ingesting;

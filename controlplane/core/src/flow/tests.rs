@@ -68,7 +68,7 @@ fn a_burst_that_is_over_drains() {
 }
 
 #[test]
-fn whom_nobody_would_hear_is_not_counted_as_none() {
+fn workers_without_reports_are_unknown_not_zero() {
     let mut flow = flow();
     let mut consumers = |is_exact, heard| {
         flow.observe(Stats { is_exact, ..stats(1) }, SETTINGS, at(0));

@@ -48,7 +48,7 @@ fn check(change: impl FnOnce(&mut Job, &mut Truth), expected: &[(&str, Timestamp
 }
 
 #[test]
-fn what_a_jobs_state_implies_is_told_with_the_times_that_stand_in_it() {
+fn events_are_inferred_from_a_jobs_state_with_its_times() {
     check(|_, _| {}, &[]);
     check(|job, _| job.uploaded_at = Some(after(3)), &[("job.submitted", after(3))]);
     check(
@@ -123,7 +123,7 @@ fn event(kind: EventKind, stage: Stage, job_id: JobId, segment_index: Option<u32
 }
 
 #[test]
-fn what_a_worker_tells_is_not_told_for_it_and_its_stage_has_time() {
+fn no_event_is_inferred_where_a_worker_reports_or_still_may() {
     let (mut world, job_id) = world(|job, truth| {
         (job.status, job.total_segments) = (JobStatus::ChunkingComplete, Some(2));
         truth.set_completions(&[(0, after(20)), (1, after(21))], after(100));
@@ -138,7 +138,7 @@ fn what_a_worker_tells_is_not_told_for_it_and_its_stage_has_time() {
 }
 
 #[test]
-fn a_log_line_is_not_told_where_it_was_told_or_will_be() {
+fn a_log_line_gives_no_event_that_was_or_will_be_reported() {
     let (mut world, job_id) = world(|_, _| {});
     let line = |kind, time| Inferred {
         payload: payload(kind),

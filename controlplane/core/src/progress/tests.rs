@@ -96,7 +96,7 @@ fn the_rate_is_that_of_the_last_half_minute() {
 }
 
 #[test]
-fn an_attempt_that_starts_anew_does_not_count_backwards() {
+fn a_restarted_attempt_does_not_count_backwards() {
     let of = |worker: &str, event: Event| Event { source: worker.into(), ..event };
     let progress = project(&[
         of("w1", event(1, EventKind::SegmentStarted, 0, Some(0), 1, 0)),

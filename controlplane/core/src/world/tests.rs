@@ -32,7 +32,7 @@ fn a_clock_that_is_set_back_freezes_no_job() {
 }
 
 #[test]
-fn only_changes_are_told() {
+fn only_changes_are_published() {
     let mut world = world();
     world.set_job(job(1, 0), Timestamp(10));
     assert_eq!(std::mem::take(&mut world.dirty).jobs.len(), 1);

@@ -40,10 +40,9 @@ pub(super) fn draft(app: &App, name: QueueName, stats: Stats) -> Draft {
         )],
         effect: format!("{name} is empty within a minute. No copies can be kept: this can't be undone"),
         assumptions: vec![
-            "SQS lets nobody read this queue's messages without counting it as a receiving, so none can be copied"
-                .into(),
+            "this queue's messages can't be read without SQS counting a receive, so none can be copied".into(),
             "messages in flight go too, and some of those sent within a minute after".into(),
-            "nobody has purged it in the last 60 s".into(),
+            "it was not purged in the last 60 s".into(),
         ]
         .into_iter()
         .chain(of_jobs)

@@ -89,7 +89,7 @@ async fn refusals_in_every_form_become_sentences() {
 }
 
 #[tokio::test]
-async fn no_connection_and_no_credentials_are_told_apart() {
+async fn no_connection_and_no_credentials_are_different_errors() {
     let replay = Replay::default();
     let error = list(&Api::s3(&replay.config(), &Calls::default())).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Unavailable);

@@ -60,7 +60,7 @@ const ON_EVERYTHING: [(&str, &str); 5] = [
     ("logs:DescribeLogGroups", "logs of a job"),
     ("logs:StartQuery", "logs of a job"),
     ("logs:GetQueryResults", "logs of a job"),
-    ("logs:StopQuery", "stopping a log search that nobody waits for"),
+    ("logs:StopQuery", "stopping an abandoned log search"),
 ];
 const ON_ENDPOINT: [(&str, &str); 2] =
     [("sagemaker:InvokeEndpointAsync", "managed inference"), ("sagemaker:UpdateEndpoint", "endpoint update")];

@@ -186,7 +186,7 @@ async fn iam_is_asked_about_the_role_behind_a_session() {
 }
 
 #[tokio::test]
-async fn where_iam_does_not_tell_writes_are_tried_that_cannot_write() {
+async fn without_iam_simulation_harmless_writes_are_tried() {
     let replay = no_groups(Replay::default())
         .raw("GetCallerIdentity", 200, &[], IDENTITY)
         .answer("DescribeTable", json!({ "Table": { "TableStatus": "ACTIVE" } }))
@@ -220,7 +220,7 @@ async fn where_iam_does_not_tell_writes_are_tried_that_cannot_write() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_queue_that_is_gone_is_told_from_none_at_all() {
+async fn a_deleted_dead_letter_queue_differs_from_none_configured() {
     for (redrive, says) in [
         (None, "has no dead-letter queue"),
         (

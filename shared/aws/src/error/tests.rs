@@ -48,7 +48,7 @@ fn each_failure_has_a_code_and_says_what_to_do() {
 }
 
 #[test]
-fn what_passes_by_itself_is_retryable_and_nothing_else() {
+fn only_transient_errors_are_retryable() {
     for (code, expected) in [("ThrottlingException", true), ("ServiceUnavailable", true), ("AccessDenied", false)] {
         let (code, message) = from_code(CALL, code, "");
         assert_eq!(Error::new(code, message).retryable(), expected);

@@ -94,7 +94,7 @@ async fn more_lines_than_wanted_are_said_to_be_more() {
 }
 
 #[tokio::test]
-async fn a_search_that_nobody_waits_for_is_stopped_at_aws() {
+async fn an_abandoned_search_is_stopped_at_aws() {
     let mut replay =
         with_groups().answer("StartQuery", json!({ "queryId": "q-7" })).answer("StopQuery", json!({ "success": true }));
     for _ in 0..100 {

@@ -80,7 +80,7 @@ pub(super) async fn look_notifications(api: &Api, name: &str, wanted: &[Rule]) -
     }
     let told = |rule: &&Rule| {
         let queue = rule.queue_arn.rsplit(':').next().unwrap_or_default();
-        format!("{queue} is told of {}*{}", rule.prefix, rule.suffix)
+        format!("{queue} gets events of {}*{}", rule.prefix, rule.suffix)
     };
     Ok(State::of(missing.iter().map(told).collect()))
 }

@@ -130,7 +130,7 @@ fn statement_of_terraform() -> Value {
 }
 
 #[tokio::test]
-async fn a_queue_that_fits_is_left_alone_whoever_made_it() {
+async fn a_queue_that_fits_is_left_alone() {
     let replay = found_queue("900", json!({ "Version": "2012-10-17", "Statement": statement_of_terraform() }));
     let state = look_at_queue(&replay).await.unwrap();
     assert_eq!(state, State::Fits);
@@ -170,7 +170,7 @@ async fn notifications_of_others_survive_ours() {
         .raw(get, 200, &[], "<NotificationConfiguration/>");
     let Provisioner { s3, sleep, .. } = provisioner(&replay);
     let state = bucket::look_notifications(&s3, "b", &rules).await.unwrap();
-    assert_eq!(state, State::Differs(vec!["p-video-worker is told of segments/*.mp4".into()]));
+    assert_eq!(state, State::Differs(vec!["p-video-worker gets events of segments/*.mp4".into()]));
     bucket::make_notifications(&s3, &sleep, "b", &rules).await.unwrap();
     let sent = replay.sent()[2].clone();
     assert!(sent.body.contains(theirs), "{}", sent.body);

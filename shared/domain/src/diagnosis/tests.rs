@@ -159,7 +159,7 @@ fn what_is_not_known_yields_no_finding() {
 }
 
 #[test]
-fn dead_letters_are_told_with_their_segments_and_error() {
+fn dead_letters_are_listed_with_their_segments_and_error() {
     let mut facts = healthy(JobStatus::ChunkingComplete);
     (facts.completed, facts.outputs) = (Some(Fact::exact(vec![0], NOW)), Some(Fact::exact(vec![0], NOW)));
     facts.dead_letters = vec![letter(QueueRole::Inference, Some(1)), letter(QueueRole::Inference, Some(2))];
@@ -292,7 +292,7 @@ fn a_holder_without_a_lease_is_presumed_to_work_as_long_as_its_message_is_hidden
 }
 
 #[test]
-fn what_is_older_than_all_tries_is_told_though_the_queue_is_never_empty() {
+fn a_job_older_than_all_attempts_is_found_though_the_queue_is_never_empty() {
     let tries = Some(Duration::from_secs(900));
     let one_in_flight = Some(Fact { is_exact: false, ..Fact::exact(1, NOW) });
     let mut ignored = healthy(JobStatus::Created);

@@ -23,7 +23,7 @@ use crate::warning::Warning;
 
 mod schema;
 
-/// Declares the fields of payloads. All are optional: an event of an older version, or one derived from a log line, may lack any.
+/// Declares the fields of payloads. All are optional: an event of an older version, or one inferred from a log line, may lack any.
 macro_rules! fields {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),+ $(,)? })+) => {$(
         $(#[$doc])*

@@ -1,7 +1,7 @@
 //! Derives events from log lines.
 //!
 //! Existing deployments send no events, but log the same changes in words. Only lines that report a change of state yield an event.
-//! A derived event is a report, not a proof: rows and objects are the truth.
+//! An inferred event is a report, not a proof: rows and objects are the truth.
 
 use stereospot_domain::event::{
     ChunkingCompleted, JobFailed, JobSubmitted, ReassemblyCompleted, SegmentCompleted, SegmentStarted, StepFailed,

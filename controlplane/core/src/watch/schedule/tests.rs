@@ -178,7 +178,7 @@ fn what_a_reading_did_not_use_is_given_back() {
 }
 
 #[test]
-fn a_target_that_takes_long_takes_a_tenth_of_the_time_and_one_that_hangs_holds_up_nobody() {
+fn a_slow_target_uses_a_tenth_of_the_time_and_a_hanging_one_blocks_no_other() {
     let mut schedule = Schedule::new(Pace::free(SECOND, SECOND), Budget::new(30_000));
     (1..=3).for_each(|number| schedule.watch_job(job(number), Watching::Active, at(0)));
     let begun = begin(&mut schedule, at(0), 1);
@@ -305,7 +305,7 @@ fn a_budget_that_is_enough_holds_nothing_back() {
 }
 
 #[test]
-fn what_fails_is_asked_less_often_and_told_apart() {
+fn failing_targets_are_read_less_often_and_counted_separately() {
     let mut schedule = metered(300);
     schedule.watch(QUEUE, at(0));
     read_all(&mut schedule, at(0), 1, ReadOutcome::Failed);

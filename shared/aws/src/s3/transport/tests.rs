@@ -60,7 +60,7 @@ fn what_passes_is_a_sentence_and_tried_again() {
 }
 
 #[test]
-fn a_date_tells_a_wrong_clock() {
+fn a_date_header_shows_a_wrong_clock() {
     let check = |date: &str, expected| {
         let headers = http::HeaderMap::from_iter([(http::header::DATE, date.parse().unwrap())]);
         // Thu, 01 Jan 1970 01:00:00 GMT

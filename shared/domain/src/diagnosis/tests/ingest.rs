@@ -13,7 +13,7 @@ fn only(facts: &JobFacts) -> Finding {
 }
 
 #[test]
-fn a_source_that_nobody_fetches_is_found() {
+fn an_abandoned_source_is_found() {
     let mut facts = fetching();
     let finding = only(&facts);
     assert_eq!((finding.code, finding.severity, finding.repair), (FindingCode::IngestLost, Severity::Critical, None));
