@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_smithy_async::rt::sleep::{AsyncSleep as _, SharedAsyncSleep};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use futures::StreamExt;
 use futures::stream;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,7 +14,7 @@ use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::resource::Rule;
 use super::state::State;
-use crate::by_hand::{Api, Request};
+use crate::by_hand::{Api, Fault, Request};
 
 /// What S3 wants encoded in the path of an object.
 const IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -98,13 +99,18 @@ pub(super) async fn make_notifications(api: &Api, sleep: &SharedAsyncSleep, name
     for _ in 0..LOOKS {
         match send(api, "s3:PutBucketNotification", "PUT", name, "?notification=", body.clone()).await {
             // S3 checks that it may send, and a queue's new policy takes up to a minute to be known.
-            Err(error) if error.to_string().contains("Unable to validate the following destination") => {
-                sleep.sleep(PAUSE).await;
-            }
+            Err(error) if cannot_reach_queue(&error) => sleep.sleep(PAUSE).await,
             other => return other.map(drop),
         }
     }
     send(api, "s3:PutBucketNotification", "PUT", name, "?notification=", body).await.map(drop)
+}
+
+/// True for S3's refusal of a queue that it may not send to. Its code, `InvalidArgument`, has other meanings too, so S3's message
+/// decides.
+fn cannot_reach_queue(error: &Error) -> bool {
+    let said = Fault::of(error).and_then(|fault| fault.message());
+    said.is_some_and(|message| message.contains("Unable to validate the following destination"))
 }
 
 /// What would be lost, in words; none when there is no such bucket.
