@@ -6,7 +6,7 @@ use stereospot_domain::plan::Outcome;
 use super::error::Result;
 use super::patience::answered;
 use super::print::{UNKNOWN, age, json, line, table};
-use super::session::now;
+use super::session::server_time;
 use crate::cli::Actions;
 use crate::text::duration;
 
@@ -18,7 +18,7 @@ pub(super) async fn run(client: &Client, options: Actions) -> Result {
     if actions.is_empty() {
         return line("nothing was applied yet");
     }
-    let now = now();
+    let now = server_time(client).await?;
     table(&actions)
         .right("AGO", |action| age(Some(action.applied_at), now))
         .left("WHO", |action| action.applied_by.clone())

@@ -2,11 +2,12 @@
 
 use stereospot_api::Client;
 use stereospot_api::view::DeploymentView;
+use stereospot_domain::Timestamp;
 
 use super::error::Result;
 use super::patience::answered;
 use super::print::{age, json, known, line, rate, table};
-use super::session::now;
+use super::session::server_time;
 use crate::cli::Json;
 use crate::text::usd;
 
@@ -15,11 +16,10 @@ pub(super) async fn run(client: &Client, how: Json) -> Result {
     // An empty sum is -0.0, which JSON would print.
     deployment.calls_per_minute += 0.0;
     deployment.usd_per_month += 0.0;
-    if how.json { json(&deployment) } else { show(&deployment) }
+    if how.json { json(&deployment) } else { show(&deployment, server_time(client).await?) }
 }
 
-fn show(deployment: &DeploymentView) -> Result {
-    let now = now();
+fn show(deployment: &DeploymentView, now: Timestamp) -> Result {
     line(format!("backend   {}", deployment.backend))?;
     line(format!("region    {}", known(deployment.region.clone())))?;
     line(format!("prefix    {}", known(deployment.prefix.clone())))?;

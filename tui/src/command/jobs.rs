@@ -2,13 +2,14 @@
 
 use stereospot_api::Client;
 use stereospot_api::view::{JobDetail, JobView, SegmentState};
+use stereospot_domain::Timestamp;
 use stereospot_domain::plan::Action;
 
 use super::error::{Error, Result};
 use super::fetch::Destination;
 use super::patience::answered;
 use super::print::{UNKNOWN, age, json, known, line, mark, named, note, rate, table};
-use super::session::{now, unless_interrupted};
+use super::session::{server_time, unless_interrupted};
 use super::{events, fetch, job_id, write};
 use crate::cli::{Jobs, JobsCommand, JobsList};
 use crate::text::{duration, size, title};
@@ -22,11 +23,11 @@ pub(super) async fn run(client: &Client, options: Jobs) -> Result {
         JobsCommand::List(how) => list(client, how).await,
         JobsCommand::Show { id, json: how } => {
             let detail = answered(client, client.job(job_id::resolve(client, &id).await?)).await?;
-            if how.json { json(&detail) } else { show(&detail) }
+            if how.json { json(&detail) } else { show(&detail, server_time(client).await?) }
         }
         JobsCommand::Events { id, limit, json: how } => {
             let events = answered(client, client.job_events(job_id::resolve(client, &id).await?, limit)).await?;
-            if how.json { json(&events) } else { events::list(&events) }
+            if how.json { json(&events) } else { events::list(&events, server_time(client).await?) }
         }
         JobsCommand::Trigger { id, write: how } => {
             let job_id = job_id::resolve(client, &id).await?;
@@ -64,7 +65,7 @@ async fn list(client: &Client, how: JobsList) -> Result {
             None => "no jobs yet: `stereospot submit FILE` makes one".into(),
         });
     }
-    let now = now();
+    let now = server_time(client).await?;
     let left_for =
         |view: &JobView| view.eta.filter(|_| !view.job.status.is_final()).map(|eta| duration(eta.since(now)));
     table(&page.jobs)
@@ -96,8 +97,8 @@ fn wrong(view: &JobView) -> String {
     view.job.error.clone().or(finding).unwrap_or_default()
 }
 
-fn show(detail: &JobDetail) -> Result {
-    let (view, now) = (&detail.view, now());
+fn show(detail: &JobDetail, now: Timestamp) -> Result {
+    let view = &detail.view;
     let job = &view.job;
     line(format!("job       {}", job.job_id))?;
     line(format!("title     {}", title(job.title.as_deref())))?;
@@ -140,15 +141,14 @@ fn show(detail: &JobDetail) -> Result {
             line(format!("    repair: stereospot jobs repair {} {}", job.job_id.short(), finding.code))?;
         }
     }
-    shown_segments(detail)?;
-    shown_timeline(detail)
+    shown_segments(detail, now)?;
+    shown_timeline(detail, now)
 }
 
-fn shown_segments(detail: &JobDetail) -> Result {
+fn shown_segments(detail: &JobDetail, now: Timestamp) -> Result {
     if detail.segments.is_empty() {
         return Ok(());
     }
-    let now = now();
     line("")?;
     table(&detail.segments)
         .right("SEGMENT", |segment| segment.index.to_string())
@@ -171,11 +171,10 @@ fn state(state: SegmentState) -> &'static str {
     }
 }
 
-fn shown_timeline(detail: &JobDetail) -> Result {
+fn shown_timeline(detail: &JobDetail, now: Timestamp) -> Result {
     if detail.timeline.is_empty() {
         return Ok(());
     }
-    let now = now();
     line("")?;
     table(&detail.timeline)
         .left("STAGE", |entry| entry.stage.to_string())

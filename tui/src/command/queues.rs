@@ -3,12 +3,12 @@
 use stereospot_api::Client;
 use stereospot_api::view::{DeploymentView, MessageView, QueueView};
 use stereospot_domain::plan::Action;
-use stereospot_domain::{JobId, QueueName};
+use stereospot_domain::{JobId, QueueName, Timestamp};
 
 use super::error::{Error, Result};
 use super::patience::answered;
 use super::print::{UNKNOWN, age, json, known, line, observed, rate, table};
-use super::session::now;
+use super::session::server_time;
 use super::status::{consumers, drain};
 use super::write;
 use crate::cli::{Queues, QueuesCommand};
@@ -22,7 +22,7 @@ pub(super) async fn run(client: &Client, options: Queues) -> Result {
             let all_are_known = unknown(&queues).next().is_none();
             // Only the deployment knows why a number is missing. If it can't be read, the table has no reasons.
             let deployment = if all_are_known { None } else { client.deployment().await.ok() };
-            list(&queues, deployment.as_ref())
+            list(&queues, deployment.as_ref(), server_time(client).await?)
         }
         QueuesCommand::Peek { queue, max, json: how } => {
             let messages = answered(client, client.peek(queue, max)).await?;
@@ -32,7 +32,7 @@ pub(super) async fn run(client: &Client, options: Queues) -> Result {
             if messages.is_empty() {
                 return line(format!("{queue} holds no message that can be seen"));
             }
-            peeked(&messages)
+            peeked(&messages, server_time(client).await?)
         }
         QueuesCommand::Replay { queue, ids, write: how } => {
             if !queue.is_dead_letter {
@@ -67,8 +67,7 @@ fn unknown(queues: &[QueueView]) -> impl Iterator<Item = QueueName> {
     })
 }
 
-fn list(queues: &[QueueView], deployment: Option<&DeploymentView>) -> Result {
-    let now = now();
+fn list(queues: &[QueueView], deployment: Option<&DeploymentView>, now: Timestamp) -> Result {
     table(queues)
         .left("QUEUE", |queue| queue.name.to_string())
         .right("READY", |queue| observed(queue.ready))
@@ -94,8 +93,7 @@ fn list(queues: &[QueueView], deployment: Option<&DeploymentView>) -> Result {
     Ok(())
 }
 
-fn peeked(messages: &[MessageView]) -> Result {
-    let now = now();
+fn peeked(messages: &[MessageView], now: Timestamp) -> Result {
     table(messages)
         .left("MESSAGE", |message| message.id.clone())
         .left("JOB", |message| message.job_id.map_or_else(|| UNKNOWN.into(), JobId::short))

@@ -1,11 +1,12 @@
-//! What commands take from their environment: the user's name, the clock, Ctrl-C.
+//! What commands take from their environment: the user's name, the control plane's clock, Ctrl-C.
 
 use std::env;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use stereospot_api::{Client, client};
 use stereospot_domain::Timestamp;
 
 use super::error::{Error, Result};
+use super::patience::answered;
 
 /// Runs `work` until Ctrl-C, which fails with this sentence. Dropping the work cleans up after it.
 ///
@@ -20,10 +21,12 @@ pub(super) async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>,
     }
 }
 
-/// The time on this machine.
-pub(super) fn now() -> Timestamp {
-    let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
+/// The control plane's time. Ages are computed with it, since its clock may differ from this machine's.
+///
+/// # Errors
+/// The call's.
+pub(super) async fn server_time(client: &Client) -> client::Result<Timestamp> {
+    Ok(answered(client, client.health()).await?.time)
 }
 
 /// The user's name for the action log; `operator` where the environment has none.

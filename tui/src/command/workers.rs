@@ -7,7 +7,7 @@ use stereospot_domain::JobId;
 use super::error::Result;
 use super::patience::answered;
 use super::print::{UNKNOWN, age, json, known, line, rate, table};
-use super::session::now;
+use super::session::server_time;
 use crate::cli::Json;
 
 pub(super) async fn run(client: &Client, how: Json) -> Result {
@@ -21,7 +21,7 @@ pub(super) async fn run(client: &Client, how: Json) -> Result {
              of with --server, or on the control plane's own data directory",
         );
     }
-    let now = now();
+    let now = server_time(client).await?;
     table(&workers)
         .left("WORKER", |worker| worker.name.clone())
         .left("STAGE", |worker| worker.stage.map_or_else(|| "all".into(), |stage| stage.to_string()))

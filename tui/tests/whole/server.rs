@@ -4,9 +4,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use stereospot_api::Problem;
+use stereospot_api::wire::Health;
+use stereospot_domain::Timestamp;
 
 /// A received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +49,14 @@ impl Answer {
     }
 }
 
+fn wall_clock() -> Timestamp {
+    Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64)
+}
+
+fn health(time: Timestamp) -> Health {
+    Health { status: "ok".into(), version: "0".into(), time }
+}
+
 /// A running server; it ends with the test's process.
 pub(crate) struct Server {
     /// `http://127.0.0.1:PORT`.
@@ -54,13 +65,22 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server that answers each request with `answer`.
+    /// Starts a server that answers each request with `answer`, and `/healthz` itself.
     pub(crate) fn start(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
     }
 
     /// The same on an address.
     pub(crate) fn on(listener: TcpListener, answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::with_clock(listener, wall_clock, answer)
+    }
+
+    /// The same with a clock of its own.
+    pub(crate) fn with_clock(
+        listener: TcpListener,
+        clock: fn() -> Timestamp,
+        answer: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (answer, log) = (Arc::new(answer), requests.clone());
@@ -70,6 +90,10 @@ impl Server {
                 thread::spawn(move || {
                     // A client may hang up at any time.
                     let Some(request) = read(&stream) else { return };
+                    if request.line == "GET /healthz" {
+                        let _ = write(&stream, Answer::json(&health(clock())));
+                        return;
+                    }
                     log.lock().unwrap().push(request.clone());
                     let _ = write(&stream, answer(&request));
                 });

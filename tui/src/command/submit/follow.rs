@@ -56,6 +56,7 @@ async fn connection(
 ) -> client::Result<Option<JobDetail>> {
     // Take the position before reading the job, so that the stream repeats any change made in between.
     let position = client.snapshot().await?;
+    progress.set_clock(position.now);
     let detail = client.job(job_id).await?;
     if std::mem::take(is_away) {
         meter.note("the control plane answers again");

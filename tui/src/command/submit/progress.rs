@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Instant;
 
 use stereospot_api::view::{JobDetail, JobView};
 use stereospot_domain::{Event, JobStatus, Payload, Timestamp};
 
 use super::super::print::{known, rate};
-use super::super::session::now;
 use crate::text::duration;
 
 /// The last known state of a job.
@@ -22,6 +22,8 @@ pub(super) struct Progress {
     frames: Option<u64>,
     frames_per_second: Option<f32>,
     eta: Option<Timestamp>,
+    /// A reading of the control plane's clock, which may differ from this machine's.
+    clock: Option<(Timestamp, Instant)>,
     told_share: Option<f32>,
 }
 
@@ -35,12 +37,18 @@ impl Default for Progress {
             frames: None,
             frames_per_second: None,
             eta: None,
+            clock: None,
             told_share: None,
         }
     }
 }
 
 impl Progress {
+    /// Takes a reading of the control plane's clock, for the time left.
+    pub(super) fn set_clock(&mut self, now: Timestamp) {
+        self.clock = Some((now, Instant::now()));
+    }
+
     /// Applies a read of the job.
     pub(super) fn read(&mut self, detail: &JobDetail) {
         self.note(&detail.view);
@@ -142,8 +150,8 @@ impl fmt::Display for Progress {
         if self.frames_per_second.is_some_and(|rate| rate > 0.0) {
             write!(f, "  {} frames/s", rate(self.frames_per_second))?;
         }
-        if let Some(eta) = self.eta {
-            write!(f, "  {} left", duration(eta.since(now())))?;
+        if let (Some(eta), Some((read, at))) = (self.eta, self.clock) {
+            write!(f, "  {} left", duration(eta.since(read.plus(at.elapsed()))))?;
         }
         Ok(())
     }
