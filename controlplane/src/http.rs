@@ -21,7 +21,7 @@ mod events;
 mod health;
 mod jobs;
 mod logs;
-pub(crate) mod openapi;
+mod openapi;
 mod problem;
 mod queues;
 mod result;
@@ -37,7 +37,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .route("/v1/openapi.json", get(openapi::document))
+        .route("/v1/openapi.json", get(openapi::show))
         .route("/v1/events", get(events::newest).post(events::accept))
         .route("/v1/jobs", get(jobs::list).post(jobs::create))
         .route("/v1/jobs/{job_id}", get(jobs::show))

@@ -168,8 +168,8 @@ fn checked(index: usize, event: Event) -> Result<(Event, String), Error> {
     if event.v != event::VERSION {
         return Err(invalid(format!("version {} is not known: this control plane reads {}", event.v, event::VERSION)));
     }
-    if event.source.is_empty() || event.source.len() > 128 {
-        return Err(invalid("`source` must be 1 to 128 bytes long".into()));
+    if !(1..=128).contains(&event.source.chars().count()) {
+        return Err(invalid("`source` must be 1 to 128 characters long".into()));
     }
     if !(1..=LARGEST_SEQ).contains(&event.seq) {
         return Err(invalid(format!("`seq` is {}, but counts from 1", event.seq)));

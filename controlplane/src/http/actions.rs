@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
 use serde::Deserialize;
-use stereospot_api::Problem;
 use stereospot_api::wire::{Applied, Apply, NewPlan};
-use stereospot_domain::plan::{AppliedPlan, Plan};
+use stereospot_domain::plan::{Action, AppliedPlan, Plan};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::body::{self, SMALL};
+use super::body::{self, InPath, SMALL};
 use super::problem::{Answer, Failure};
 use crate::actions;
 use crate::app::App;
+
+/// More tasks than this no platform can be asked for. Where it asks for more than is likely, the plan says so.
+const MOST_TASKS: u32 = i32::MAX as u32;
 
 /// How many actions.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -34,27 +36,30 @@ fn usual_limit() -> u32 {
 
 /// Makes a plan; changes nothing.
 #[utoipa::path(post, operation_id = "makePlan", path = "/v1/plans", request_body = NewPlan, responses(
-    (status = 201, body = Plan), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    (status = 201, body = Plan)))]
 pub(super) async fn plan(State(app): State<Arc<App>>, request: Request) -> Answer<(StatusCode, Json<Plan>)> {
     let new: NewPlan = body::json(request, SMALL).await?;
+    if let Action::Scale { desired, .. } = &new.action {
+        body::within("desired", *desired, 0..=MOST_TASKS)?;
+    }
     Ok((StatusCode::CREATED, Json(actions::plan(&app, new.action, new.who).await?)))
 }
 
 /// A plan as it was made.
-#[utoipa::path(get, operation_id = "showPlan", path = "/v1/plans/{plan_id}", params(("plan_id" = String, Path)), responses(
-    (status = 200, body = Plan), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn show(State(app): State<Arc<App>>, Path(plan_id): Path<String>) -> Answer<Json<Plan>> {
+#[utoipa::path(get, operation_id = "showPlan", path = "/v1/plans/{plan_id}", params(("plan_id" = Uuid, Path)), responses(
+    (status = 200, body = Plan)))]
+pub(super) async fn show(State(app): State<Arc<App>>, InPath(plan_id): InPath) -> Answer<Json<Plan>> {
     let plan_id = read(&plan_id)?;
     let found = app.store.plan(plan_id).await?;
     found.map(|(plan, _)| Json(plan)).ok_or_else(|| Failure::not_found(format!("there is no plan {plan_id}")))
 }
 
 /// Applies a plan, to its end even if the client goes away.
-#[utoipa::path(post, operation_id = "applyPlan", path = "/v1/plans/{plan_id}/apply", params(("plan_id" = String, Path)), request_body = Apply,
-    responses((status = 200, body = Applied), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(post, operation_id = "applyPlan", path = "/v1/plans/{plan_id}/apply", params(("plan_id" = Uuid, Path)), request_body = Apply,
+    responses((status = 200, body = Applied)))]
 pub(super) async fn apply(
     State(app): State<Arc<App>>,
-    Path(plan_id): Path<String>,
+    InPath(plan_id): InPath,
     request: Request,
 ) -> Answer<Json<Applied>> {
     let plan_id = read(&plan_id)?;
@@ -66,7 +71,7 @@ pub(super) async fn apply(
 
 /// Applied plans, newest first.
 #[utoipa::path(get, operation_id = "listActions", path = "/v1/actions", params(ActionsQuery), responses(
-    (status = 200, body = Vec<AppliedPlan>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    (status = 200, body = Vec<AppliedPlan>)))]
 pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Answer<Json<Vec<AppliedPlan>>> {
     let query: ActionsQuery = body::query(&uri)?;
     let limit = body::within("limit", query.limit, 1..=1000)?;

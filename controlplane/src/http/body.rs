@@ -5,9 +5,11 @@ use std::ops::RangeInclusive;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
-use axum::extract::{DefaultBodyLimit, FromRequest, Query, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
 use axum::http::{Uri, header};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::error::Category;
 use stereospot_domain::JobId;
 use stereospot_ports::error::chain;
@@ -17,8 +19,36 @@ use super::problem::{Answer, Failure};
 /// Most bytes of an ordinary body.
 pub(super) const SMALL: usize = 2 * 1024 * 1024;
 
-/// The JSON body of a request, of at most `limit` bytes.
-pub(super) async fn json<T: DeserializeOwned>(mut request: Request, limit: usize) -> Answer<T> {
+/// Up to here a float holds every integer exactly.
+const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The only variable part of a path. axum's own extractor answers a part that is not UTF-8 with plain text.
+#[derive(Debug)]
+pub(super) struct InPath(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for InPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        let Path(text) = Path::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Failure::malformed(format!("the path can't be read: {}", rejection.body_text())))?;
+        Ok(Self(text))
+    }
+}
+
+/// The JSON body of a request, of at most `limit` bytes. An integer may be written `7.0`, as JSON Schema allows.
+pub(super) async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Answer<T> {
+    let bytes = read(request, limit).await?;
+    parse(&bytes).or_else(|failure| with_whole_numbers(&bytes).ok_or(failure))
+}
+
+/// The same for a body whose numbers are kept as they are written.
+pub(super) async fn exact_json<T: DeserializeOwned>(request: Request, limit: usize) -> Answer<T> {
+    parse(&read(request, limit).await?)
+}
+
+async fn read(mut request: Request, limit: usize) -> Answer<Bytes> {
     let given = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = given.split(';').next().unwrap_or("").trim();
     if !essence.eq_ignore_ascii_case("application/json") {
@@ -26,17 +56,39 @@ pub(super) async fn json<T: DeserializeOwned>(mut request: Request, limit: usize
         return Err(Failure::unsupported(format!("send the body with content-type: application/json ({given})")));
     }
     DefaultBodyLimit::max(limit).apply(&mut request);
-    let bytes = Bytes::from_request(request, &()).await.map_err(|rejection| match rejection {
+    Bytes::from_request(request, &()).await.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             Failure::too_large(format!("at most {limit} bytes are taken"))
         }
         // A broken connection: most likely no one reads this answer.
         broken => Failure::malformed(format!("the body broke off: {}", chain(&broken))),
-    })?;
-    serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
+    })
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Data => Failure::invalid(error.to_string()),
         Category::Io | Category::Syntax | Category::Eof => Failure::malformed(format!("not valid JSON: {error}")),
     })
+}
+
+fn with_whole_numbers<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    fn whole(value: &mut Value) {
+        match value {
+            Value::Number(number) => match number.as_f64() {
+                Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < LARGEST_EXACT => {
+                    *value = Value::from(float as i64);
+                }
+                _ => {}
+            },
+            Value::Array(items) => items.iter_mut().for_each(whole),
+            Value::Object(fields) => fields.values_mut().for_each(whole),
+            Value::Null | Value::Bool(_) | Value::String(_) => {}
+        }
+    }
+    let mut value: Value = serde_json::from_slice(bytes).ok()?;
+    whole(&mut value);
+    T::deserialize(value).ok()
 }
 
 /// The query of a request.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::Uri;
-use stereospot_api::Problem;
 use stereospot_api::wire::{EventBatch, EventsAccepted, MAX_EVENTS};
 use stereospot_domain::Event;
 use stereospot_telemetry::catalogue::RejectReason;
@@ -21,9 +20,9 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Takes in events. They are durable when it answers.
 #[utoipa::path(post, operation_id = "sendEvents", path = "/v1/events", request_body = EventBatch, responses(
-    (status = 200, body = EventsAccepted), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    (status = 200, body = EventsAccepted)))]
 pub(super) async fn accept(State(app): State<Arc<App>>, request: Request) -> Answer<Json<EventsAccepted>> {
-    let batch: EventBatch = body::json(request, MAX_BYTES).await.inspect_err(|_| {
+    let batch: EventBatch = body::exact_json(request, MAX_BYTES).await.inspect_err(|_| {
         record::events_rejected(RejectReason::Invalid, 1);
     })?;
     if batch.events.len() > MAX_EVENTS {
@@ -38,7 +37,7 @@ pub(super) async fn accept(State(app): State<Arc<App>>, request: Request) -> Ans
 
 /// The newest events of all jobs and workers, in order of arrival, without progress, extended leases and heartbeats.
 #[utoipa::path(get, operation_id = "newestEvents", path = "/v1/events", params(EventsQuery), responses(
-    (status = 200, body = Vec<Event>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    (status = 200, body = Vec<Event>)))]
 pub(super) async fn newest(State(app): State<Arc<App>>, uri: Uri) -> Answer<Json<Vec<Event>>> {
     let limit = body::query::<EventsQuery>(&uri)?.limit()?;
     Ok(Json(app.store.newest_events(limit).await?))

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use stereospot_api::Problem;
 use stereospot_api::wire::Health;
 use stereospot_domain::Collector;
 
@@ -23,7 +22,7 @@ pub(super) async fn healthz(State(app): State<Arc<App>>) -> Json<Health> {
 ///
 /// It stays ready when the backend stops answering later: events are still taken in, and what was last read is shown with its age.
 /// The `status` then says what can't be read, and why.
-#[utoipa::path(get, operation_id = "readyz", path = "/readyz", responses((status = 200, body = Health), (status = 503, body = Problem)))]
+#[utoipa::path(get, operation_id = "readyz", path = "/readyz", responses((status = 200, body = Health)))]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Answer<Json<Health>> {
     let unwritable =
         app.live.with(|world| world.collectors.get(&Collector::OwnDatabase).and_then(|view| view.error.clone()));

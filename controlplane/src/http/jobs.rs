@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
 use serde::Deserialize;
-use stereospot_api::Problem;
 use stereospot_api::view::{JobDetail, JobPage};
-use stereospot_api::wire::NewJob;
+use stereospot_api::wire::{IDEMPOTENCY_KEY, NewJob};
 use stereospot_core::progress::JobProgress;
 use stereospot_domain::event::JobSubmitted;
 use stereospot_domain::{Event, Job, JobId, JobStatus, Payload, Timestamp};
@@ -17,7 +16,7 @@ use stereospot_ports::{Error, ErrorCode};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::body::{self, SMALL};
+use super::body::{self, InPath, SMALL};
 use super::problem::{Answer, Failure};
 use crate::app::App;
 use crate::collect::details;
@@ -32,12 +31,14 @@ const MAX_TITLE: usize = 200;
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// Only jobs of this status.
+    #[param(value_type = Option<JobStatus>)]
     status: Option<String>,
     /// At most this many, 1 to 1000.
     #[serde(default = "usual_limit")]
     #[param(minimum = 1, maximum = 1000)]
     limit: usize,
-    /// Where the last page ended.
+    /// Where the last page ended: its `next`.
+    #[param(pattern = r"^-?[0-9]{1,15}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
     cursor: Option<String>,
 }
 
@@ -67,29 +68,56 @@ fn usual_events() -> u32 {
     1000
 }
 
-/// Creates a job. Its source follows.
-#[utoipa::path(post, operation_id = "createJob", path = "/v1/jobs", request_body = NewJob, responses(
-    (status = 201, body = Job), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+/// Creates a job. Its source follows. Repeating the request with the same `Idempotency-Key` makes no second job.
+#[utoipa::path(post, operation_id = "createJob", path = "/v1/jobs", request_body = NewJob, params(
+    ("idempotency-key" = Option<Uuid>, Header, description = "A new UUID for each job, which becomes its id")), responses(
+    (status = 201, body = Job)))]
 pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Answer<(StatusCode, Json<Job>)> {
     if app.config.is_read_only {
         return Err(Failure::read_only());
     }
+    let key = idempotency_key(&request)?;
     let new: NewJob = body::json(request, SMALL).await?;
     new.options.check().map_err(|error| Failure::invalid(error.to_string()))?;
     if new.title.as_ref().is_some_and(|title| title.chars().count() > MAX_TITLE) {
         return Err(Failure::invalid(format!("the title is longer than {MAX_TITLE} characters")));
     }
-    let job = Job::new(JobId(Uuid::new_v4()), new.options, new.title, app.now());
-    app.backend.jobs.create(&job).await.map_err(|error| match error.code() {
-        ErrorCode::Full => Error::new(ErrorCode::Full, format!("no job was made: {error} and submit again")),
-        _ => error,
-    })?;
+    // With the key as its id, a repeated request finds the job without any record of the first one.
+    let job = Job::new(JobId(key.unwrap_or_else(Uuid::new_v4)), new.options, new.title, app.now());
+    match app.backend.jobs.create(&job).await {
+        Ok(()) => {}
+        Err(error) if error.code() == ErrorCode::Conflict && key.is_some() => return made_before(&app, job).await,
+        Err(error) if error.code() == ErrorCode::Full => {
+            let why = format!("no job was made: {error} and submit again");
+            return Err(Error::new(ErrorCode::Full, why).into());
+        }
+        Err(error) => return Err(error.into()),
+    }
     app.live.with(|world| {
         world.set_job(job.clone(), job.created_at);
         // A new job has no earlier events, so none are loaded from the store.
         world.begin_progress(job.job_id);
     });
     Ok((StatusCode::CREATED, Json(job)))
+}
+
+/// The job that an earlier request with the same key made.
+async fn made_before(app: &App, job: Job) -> Answer<(StatusCode, Json<Job>)> {
+    let found = app.backend.jobs.get(job.job_id).await?.ok_or_else(|| no_such_job(job.job_id))?;
+    if (&found.title, &found.options) != (&job.title, &job.options) {
+        return Err(Failure::conflict(format!(
+            "the {IDEMPOTENCY_KEY} names another job, {}: send a new key for a new job",
+            job.job_id
+        )));
+    }
+    Ok((StatusCode::CREATED, Json(found)))
+}
+
+fn idempotency_key(request: &Request) -> Answer<Option<Uuid>> {
+    let Some(value) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().and_then(|text| text.parse().ok());
+    key.map(Some)
+        .ok_or_else(|| Failure::malformed(format!("{IDEMPOTENCY_KEY} is no UUID: make a new one for each job")))
 }
 
 /// Reports that a source was taken in.
@@ -100,7 +128,7 @@ pub(super) async fn submitted(app: &App, job: &Job, bytes: u64) {
 
 /// Jobs, newest first.
 #[utoipa::path(get, operation_id = "listJobs", path = "/v1/jobs", params(ListQuery), responses(
-    (status = 200, body = JobPage), (status = "4XX", body = Problem)))]
+    (status = 200, body = JobPage)))]
 pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Answer<Json<JobPage>> {
     let query: ListQuery = body::query(&uri)?;
     let limit = body::within("limit", query.limit, 1..=1000)?;
@@ -119,9 +147,9 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Answer<Json<J
 }
 
 /// One job in full, read again now; where calls cost money, at most once in a few seconds.
-#[utoipa::path(get, operation_id = "showJob", path = "/v1/jobs/{job_id}", params(("job_id" = String, Path)), responses(
-    (status = 200, body = JobDetail), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn show(State(app): State<Arc<App>>, Path(job_id): Path<String>) -> Answer<Json<JobDetail>> {
+#[utoipa::path(get, operation_id = "showJob", path = "/v1/jobs/{job_id}", params(("job_id" = JobId, Path)), responses(
+    (status = 200, body = JobDetail)))]
+pub(super) async fn show(State(app): State<Arc<App>>, InPath(job_id): InPath) -> Answer<Json<JobDetail>> {
     let job_id = body::job_id(&job_id)?;
     let is_known = app.live.with(|world| world.jobs.contains_key(&job_id));
     if (app.is_due(job_id) || !is_known)
@@ -145,13 +173,9 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(job_id): Path<String>
 }
 
 /// A job's events, oldest first.
-#[utoipa::path(get, operation_id = "jobEvents", path = "/v1/jobs/{job_id}/events", params(("job_id" = String, Path), EventsQuery), responses(
-    (status = 200, body = Vec<Event>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn events(
-    State(app): State<Arc<App>>,
-    Path(job_id): Path<String>,
-    uri: Uri,
-) -> Answer<Json<Vec<Event>>> {
+#[utoipa::path(get, operation_id = "jobEvents", path = "/v1/jobs/{job_id}/events", params(("job_id" = JobId, Path), EventsQuery), responses(
+    (status = 200, body = Vec<Event>)))]
+pub(super) async fn events(State(app): State<Arc<App>>, InPath(job_id): InPath, uri: Uri) -> Answer<Json<Vec<Event>>> {
     let (job_id, limit) = (body::job_id(&job_id)?, body::query::<EventsQuery>(&uri)?.limit()?);
     let events = app.store.job_events(job_id, limit).await?;
     if events.is_empty() && app.backend.jobs.get(job_id).await?.is_none() {

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Uri;
 use serde::Deserialize;
-use stereospot_api::Problem;
 use stereospot_api::view::{LogLine, LogPage};
+use stereospot_domain::JobId;
 use stereospot_ports::log_source::{Found, MAX_LINES, Progress, Search, USUAL_LINES};
 use tokio::sync::watch;
 use utoipa::IntoParams;
 
-use super::body;
+use super::body::{self, InPath};
 use super::jobs::no_such_job;
 use super::problem::{Answer, Failure};
 use crate::app::App;
@@ -46,9 +46,9 @@ impl Drop for Bill {
 
 /// A job's log lines, oldest first. On CloudWatch a search may take half a minute, and costs by the bytes read; closing the request
 /// stops it.
-#[utoipa::path(get, operation_id = "jobLogs", path = "/v1/jobs/{job_id}/logs", params(("job_id" = String, Path), LogsQuery), responses(
-    (status = 200, body = LogPage), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn lines(State(app): State<Arc<App>>, Path(job_id): Path<String>, uri: Uri) -> Answer<Json<LogPage>> {
+#[utoipa::path(get, operation_id = "jobLogs", path = "/v1/jobs/{job_id}/logs", params(("job_id" = JobId, Path), LogsQuery), responses(
+    (status = 200, body = LogPage)))]
+pub(super) async fn lines(State(app): State<Arc<App>>, InPath(job_id): InPath, uri: Uri) -> Answer<Json<LogPage>> {
     let (job_id, query) = (body::job_id(&job_id)?, body::query::<LogsQuery>(&uri)?);
     let limit = body::within("limit", query.limit, 1..=MAX_LINES)?;
     let Some(logs) = &app.platform.logs else {

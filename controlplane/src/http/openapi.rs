@@ -1,9 +1,15 @@
 //! `GET /v1/openapi.json`: the OpenAPI document, generated from the handlers.
 
 use axum::Json;
-use utoipa::OpenApi;
+use serde_json::{Value, json};
+use stereospot_api::Problem;
+use stereospot_api::problem::MEDIA_TYPE;
+use stereospot_api::view::Change;
+use utoipa::openapi::schema::{Object, Type};
+use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
+use utoipa::{OpenApi, PartialSchema, ToSchema};
 
-/// The OpenAPI document.
+/// The routes with their types. [`document`] adds what is the same for all.
 #[derive(Debug, OpenApi)]
 #[openapi(
     info(
@@ -14,6 +20,7 @@ use utoipa::OpenApi;
         super::health::healthz,
         super::health::readyz,
         super::health::metrics,
+        show,
         super::events::accept,
         super::events::newest,
         super::jobs::create,
@@ -33,13 +40,110 @@ use utoipa::OpenApi;
         super::actions::list,
         super::snapshot::snapshot,
         super::stream::stream,
-    )
+    ),
+    components(schemas(Problem, Change))
 )]
-pub(crate) struct Document;
+struct Routes;
+
+/// A body of bytes, such as a video.
+pub(super) struct Bytes;
+
+impl PartialSchema for Bytes {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        Object::builder().schema_type(Type::String).format(Some(format)).into()
+    }
+}
+
+impl ToSchema for Bytes {}
+
+/// A server-sent event of the stream. OpenAPI describes a body of such events by the schema of one.
+pub(super) struct StreamEvent;
+
+impl PartialSchema for StreamEvent {
+    fn schema() -> RefOr<Schema> {
+        let text = |what: &str| Object::builder().schema_type(Type::String).description(Some(what));
+        Object::builder()
+            .schema_type(Type::Object)
+            .property("id", text("The revision after the change"))
+            .property("data", text("A `Change` as JSON"))
+            .required("id")
+            .required("data")
+            .into()
+    }
+}
+
+impl ToSchema for StreamEvent {}
+
+/// This document.
+#[utoipa::path(get, operation_id = "openapi", tag = "openapi", path = "/v1/openapi.json", responses((status = 200, body = Object)))]
+pub(super) async fn show() -> Json<Value> {
+    Json(document())
+}
 
 /// The OpenAPI document.
-pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
-    Json(Document::openapi())
+fn document() -> Value {
+    let mut document = serde_json::to_value(Routes::openapi()).expect("the document is JSON");
+    document["components"]["responses"] = json!({ "Problem": {
+        "description": "It was not done: `detail` says why, and what to do",
+        "content": { MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    } });
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (_, operation) in paths.flat_map(|(_, path)| path.as_object_mut().into_iter().flatten()) {
+        // Every response must have a description. Tags are Rust modules, from which generators make the names of theirs.
+        let summary = operation["summary"].clone();
+        for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+            response.as_object_mut().map(|response| response.entry("description").or_insert(summary.clone()));
+        }
+        // An absent parameter is absent, not null.
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+            without_null(&mut parameter["schema"]);
+        }
+        for tag in operation["tags"].as_array_mut().into_iter().flatten() {
+            *tag = json!(tag.as_str().unwrap_or_default().trim_start_matches("super::"));
+        }
+        for statuses in ["4XX", "5XX"] {
+            operation["responses"][statuses] = json!({ "$ref": "#/components/responses/Problem" });
+        }
+    }
+    bound(&mut document);
+    document
+}
+
+/// Takes `null` out of the types that a schema allows.
+fn without_null(schema: &mut Value) {
+    if let Some(kinds) = schema["type"].as_array() {
+        schema["type"] = kinds.iter().find(|kind| *kind != "null").cloned().unwrap_or_default();
+    }
+    if let Some(one_of) = schema["oneOf"].as_array() {
+        *schema = one_of.iter().find(|one| one["type"] != "null").cloned().unwrap_or_default();
+    }
+}
+
+/// Gives integers the bounds of their Rust types: the formats `int32` and `int64` stand for signed and unsigned ones.
+fn bound(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(bound),
+        Value::Object(fields) => {
+            let is_unsigned = fields.get("minimum").is_some_and(|least| least.as_i64() >= Some(0));
+            let bounds = match fields.get("format").and_then(Value::as_str) {
+                Some("int32") if is_unsigned => Some((json!(0), json!(u32::MAX))),
+                Some("int64") if is_unsigned => Some((json!(0), json!(u64::MAX))),
+                Some("int32") => Some((json!(i32::MIN), json!(i32::MAX))),
+                Some("int64") => Some((json!(i64::MIN), json!(i64::MAX))),
+                _ => None,
+            };
+            if let Some((least, most)) = bounds {
+                fields.entry("minimum").or_insert(least);
+                fields.entry("maximum").or_insert(most);
+                if fields["maximum"].as_u64() > Some(i32::MAX as u64) {
+                    fields["format"] = json!("int64");
+                }
+            }
+            fields.values_mut().for_each(bound);
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]

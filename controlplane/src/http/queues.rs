@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Uri;
 use serde::Deserialize;
-use stereospot_api::Problem;
 use stereospot_api::view::{MessageView, QueueView, WorkerView};
 use stereospot_domain::{Fingerprint, QueueName, keys, message};
 use utoipa::IntoParams;
 
-use super::body;
+use super::body::{self, InPath};
 use super::problem::{Answer, Failure};
 use crate::app::App;
 
@@ -39,11 +38,11 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<QueueView>> {
 
 /// Messages on a queue, oldest first. On SQS a look receives and releases them: it hides them for a moment and raises their receive
 /// count.
-#[utoipa::path(get, operation_id = "peekMessages", path = "/v1/queues/{name}/messages", params(("name" = String, Path), MessagesQuery), responses(
-    (status = 200, body = Vec<MessageView>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, operation_id = "peekMessages", path = "/v1/queues/{name}/messages", params(("name" = QueueName, Path), MessagesQuery), responses(
+    (status = 200, body = Vec<MessageView>)))]
 pub(super) async fn messages(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    InPath(name): InPath,
     uri: Uri,
 ) -> Answer<Json<Vec<MessageView>>> {
     let name: QueueName =

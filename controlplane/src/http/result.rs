@@ -3,24 +3,23 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use object_store::ObjectStoreExt;
-use stereospot_api::Problem;
-use stereospot_domain::{JobStatus, keys};
+use stereospot_domain::{JobId, JobStatus, keys};
 use stereospot_ports::objects;
 
-use super::body;
+use super::body::{self, InPath};
 use super::jobs::no_such_job;
+use super::openapi::Bytes;
 use super::problem::{Answer, Failure};
 use crate::app::App;
 
 /// A completed job's video.
-#[utoipa::path(get, operation_id = "downloadResult", path = "/v1/jobs/{job_id}/result", params(("job_id" = String, Path)), responses(
-    (status = 200, body = String, content_type = "video/mp4"), (status = "4XX", body = Problem),
-    (status = "5XX", body = Problem)))]
-pub(super) async fn download(State(app): State<Arc<App>>, Path(job_id): Path<String>) -> Answer<Response> {
+#[utoipa::path(get, operation_id = "downloadResult", path = "/v1/jobs/{job_id}/result", params(("job_id" = JobId, Path)), responses(
+    (status = 200, body = Bytes, content_type = "video/mp4")))]
+pub(super) async fn download(State(app): State<Arc<App>>, InPath(job_id): InPath) -> Answer<Response> {
     let job_id = body::job_id(&job_id)?;
     let job = app.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
     match job.status {

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use serde::Deserialize;
-use stereospot_api::Problem;
 use stereospot_api::view::Snapshot;
 use utoipa::IntoParams;
 
@@ -31,7 +30,7 @@ fn usual_jobs() -> usize {
 
 /// The whole state, and the position in the stream from which it goes on.
 #[utoipa::path(get, operation_id = "snapshot", path = "/v1/snapshot", params(SnapshotQuery), responses(
-    (status = 200, body = Snapshot), (status = "4XX", body = Problem)))]
+    (status = 200, body = Snapshot)))]
 pub(super) async fn snapshot(State(app): State<Arc<App>>, uri: Uri) -> Answer<Json<Snapshot>> {
     let query: SnapshotQuery = body::query(&uri)?;
     let jobs = body::within("jobs", query.jobs, 1..=100_000)?;

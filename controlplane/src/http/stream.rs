@@ -9,14 +9,13 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
 use serde::Deserialize;
-use stereospot_api::Problem;
-use stereospot_api::view::Change;
 use stereospot_telemetry::record;
 use tokio::sync::watch;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::body;
+use super::openapi::StreamEvent;
 use super::problem::Answer;
 use crate::app::App;
 use crate::live::Read;
@@ -32,7 +31,6 @@ pub(super) struct StreamQuery {
     /// The revision of the snapshot or of the last change seen; absent: from now on.
     after: Option<u64>,
     /// The snapshot's boot: revisions of another run of the server are not valid here.
-    #[param(value_type = Option<String>)]
     boot: Option<Uuid>,
 }
 
@@ -47,7 +45,7 @@ struct Follower {
 /// Changes after a snapshot. A client that is too far behind, or whose snapshot is from another run of the server, gets one `reset`
 /// and must take a new snapshot.
 #[utoipa::path(get, operation_id = "stream", path = "/v1/stream", params(StreamQuery), responses(
-    (status = 200, body = Change, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
+    (status = 200, body = StreamEvent, content_type = "text/event-stream")))]
 pub(super) async fn stream(State(app): State<Arc<App>>, uri: Uri) -> Answer<Response> {
     let query: StreamQuery = body::query(&uri)?;
     let revisions = app.live.revisions();

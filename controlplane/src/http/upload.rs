@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStoreExt, WriteMultipart};
-use stereospot_api::Problem;
 use stereospot_domain::event::JobFailed;
 use stereospot_domain::{Job, JobId, JobStatus, Payload, keys};
 use stereospot_ports::error::chain;
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::{Error, ErrorCode, objects};
 
-use super::body;
+use super::body::{self, InPath};
 use super::jobs::{no_such_job, submitted};
+use super::openapi;
 use super::problem::{Answer, Failure};
 use crate::app::App;
 use crate::ingest::Source;
@@ -30,14 +30,10 @@ const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
 /// Stores a job's source. A source is never replaced: the same bytes sent again get the first answer; others, and any while an
 /// upload runs, get 409.
-#[utoipa::path(put, operation_id = "uploadSource", path = "/v1/jobs/{job_id}/source", params(("job_id" = String, Path)),
-    request_body(content = String, content_type = "application/octet-stream"), responses(
-    (status = 200, body = Job), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub(super) async fn source(
-    State(app): State<Arc<App>>,
-    Path(job_id): Path<String>,
-    request: Request,
-) -> Answer<Json<Job>> {
+#[utoipa::path(put, operation_id = "uploadSource", path = "/v1/jobs/{job_id}/source", params(("job_id" = JobId, Path)),
+    request_body(content = openapi::Bytes, content_type = "application/octet-stream"), responses(
+    (status = 200, body = Job)))]
+pub(super) async fn source(State(app): State<Arc<App>>, InPath(job_id): InPath, request: Request) -> Answer<Json<Job>> {
     if app.config.is_read_only {
         return Err(Failure::read_only());
     }

@@ -3,6 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use stereospot_api::Problem;
+use stereospot_api::wire::NewJob;
 use stereospot_domain::{EventKind, Stage};
 
 use crate::harness::{Plane, Worker};
@@ -137,4 +138,30 @@ async fn a_page_of_another_site_is_kept_out() {
     for host in ["localhost:7847", "127.0.0.1", "[::1]:7847"] {
         assert_eq!(ask(host).await, StatusCode::OK, "{host}");
     }
+}
+
+#[tokio::test]
+async fn a_repeated_request_to_create_a_job_makes_one_job() {
+    let plane = Plane::passive().await;
+    let (key, new) = (uuid::Uuid::new_v4(), NewJob { title: Some("clip.mp4".into()), options: Default::default() });
+    let first = plane.client.create_job_once(&new, key).await.unwrap();
+    assert_eq!(plane.client.create_job_once(&new, key).await.unwrap(), first);
+    assert_eq!(plane.client.jobs(None, 10, None).await.unwrap().jobs.len(), 1);
+    let other = NewJob { title: Some("other.mp4".into()), ..new };
+    let refused = plane.client.create_job_once(&other, key).await.unwrap_err();
+    assert!(refused.to_string().contains("send a new key for a new job"), "{refused}");
+    assert_ne!(plane.client.create_job(&other).await.unwrap().job_id, first.job_id);
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_utf8_is_a_problem_too() {
+    let plane = Plane::passive().await;
+    let raw = Raw::of(&plane);
+    for path in ["/v1/jobs/%ff", "/v1/plans/%ff", "/v1/queues/%ff/messages", "/v1/jobs/%ff/logs"] {
+        raw.check(Method::GET, path, None, "", 400, "invalid").await;
+    }
+    let scale = r#"{"action":"scale","service":"s","desired":2147483648}"#;
+    raw.check(Method::POST, "/v1/plans", Some("application/json"), scale, 400, "invalid").await;
+    let numbered = r#"{"action":0,"queue":"chunking"}"#;
+    raw.check(Method::POST, "/v1/plans", Some("application/json"), numbered, 422, "invalid").await;
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::problem::{Problem, UPLOADING};
 use crate::view::{Change, DeploymentView, JobDetail, JobPage, LogPage, MessageView, QueueView, Snapshot, WorkerView};
-use crate::wire::{Applied, Apply, EventBatch, EventsAccepted, Health, NewJob, NewPlan};
+use crate::wire::{Applied, Apply, EventBatch, EventsAccepted, Health, IDEMPOTENCY_KEY, NewJob, NewPlan};
 
 mod sse;
 
@@ -141,7 +141,16 @@ impl Client {
     /// # Errors
     /// Like every call: [`Error`].
     pub async fn create_job(&self, job: &NewJob) -> Result<Job> {
-        self.post("/v1/jobs", job, POST_TIMEOUT).await
+        self.create_job_once(job, Uuid::new_v4()).await
+    }
+
+    /// Creates a job, or returns the one that an earlier call with the same key created: for callers that repeat the call.
+    ///
+    /// # Errors
+    /// Like every call: [`Error`].
+    pub async fn create_job_once(&self, job: &NewJob, key: Uuid) -> Result<Job> {
+        let request = self.request(Method::POST, "/v1/jobs").header(IDEMPOTENCY_KEY, key.to_string());
+        self.answer(self.send(request.timeout(POST_TIMEOUT).json(job)).await?).await
     }
 
     /// Uploads a job's source of `bytes` bytes.

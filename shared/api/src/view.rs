@@ -209,7 +209,6 @@ pub struct TimelineEntry {
 /// A queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct QueueView {
-    #[schema(value_type = String)]
     pub name: QueueName,
     /// Messages that can be received now.
     pub ready: Option<Observed<u64>>,
@@ -258,7 +257,6 @@ pub struct MessageView {
     pub error: Option<String>,
     /// Of `error`: messages with the same fingerprint have the same cause.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
     pub fingerprint: Option<Fingerprint>,
 }
 

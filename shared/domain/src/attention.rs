@@ -22,19 +22,13 @@ pub enum Subject {
     /// A collector does not read what it should, or the control-plane database can't be written.
     Collector { name: Collector },
     /// One queue can't be read.
-    Queue {
-        #[schema(value_type = String)]
-        queue: QueueName,
-    },
+    Queue { queue: QueueName },
     /// Messages wait and no worker of the stage is heard of.
     Stage { role: QueueRole },
     /// Messages wait and the service that receives them has no task.
     Service { name: String, role: QueueRole },
     /// A dead-letter queue holds messages.
-    DeadLetterQueue {
-        #[schema(value_type = String)]
-        queue: QueueName,
-    },
+    DeadLetterQueue { queue: QueueName },
     /// A finding of a job.
     Job { job_id: JobId, code: FindingCode },
     /// A worker is silent or failed.
@@ -95,15 +89,9 @@ impl Subject {
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
     /// Look into a dead-letter queue.
-    Triage {
-        #[schema(value_type = String)]
-        queue: QueueName,
-    },
+    Triage { queue: QueueName },
     /// Replay a dead-letter queue.
-    Replay {
-        #[schema(value_type = String)]
-        queue: QueueName,
-    },
+    Replay { queue: QueueName },
     /// Replay the dead letters of one job.
     ReplayJob { job_id: JobId, code: FindingCode },
     /// Trigger reassembly.
@@ -127,10 +115,7 @@ pub enum Step {
     /// Bring back a service that the cluster no longer has.
     RestoreService { service: String },
     /// Make a queue that is missing, or correct its name.
-    Provision {
-        #[schema(value_type = String)]
-        queue: QueueName,
-    },
+    Provision { queue: QueueName },
     /// Check what can be reached and what is allowed.
     Doctor,
     /// Allow more calls a minute.

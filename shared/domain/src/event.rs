@@ -108,14 +108,17 @@ impl Event {
 #[derive(Deserialize, ToSchema)]
 struct Wire {
     /// Version of this shape: 1.
+    #[schema(minimum = 1, maximum = 1)]
     v: u8,
     /// A UUIDv7 made when the event happened.
     id: Uuid,
     /// The worker's readable name, such as `inference-1@host`. It survives restarts.
+    #[schema(min_length = 1, max_length = 128)]
     source: String,
     /// A new id at each start of the source.
     boot: Uuid,
     /// Counts up by one from 1 within a boot.
+    #[schema(minimum = 1, maximum = 1_099_511_627_776_u64)]
     seq: u64,
     /// What happened.
     #[serde(rename = "type")]

@@ -60,9 +60,10 @@ macro_rules! formats {
     ($($(#[$doc:meta])* $variant:ident $name:literal $mode:ident),+ $(,)?) => {
         /// How the two views are packed into the result. The names are iw3's.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "kebab-case")]
         pub enum Format {
             #[default]
-            $($(#[$doc])* #[serde(rename = $name)] $variant),+
+            $($(#[$doc])* $variant),+
         }
 
         impl Format {
@@ -227,24 +228,31 @@ pub struct JobOptions {
     pub format: Format,
     /// Total range of parallax, in per cent of the base length; default 2.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0.0, maximum = 10.0)]
     pub divergence: Option<f32>,
     /// Normalised depth that appears at the screen, from 0 (far) to 1 (near); default 0.5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0.0, maximum = 1.0)]
     pub convergence: Option<f32>,
     /// Depth curve, -3 to 3: positive values give the foreground more of the range; default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = -3.0, maximum = 3.0)]
     pub foreground_scale: Option<f32>,
     /// Short side of the depth model's input, in pixels; default 392.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 112, maximum = 2048)]
     pub resolution: Option<u32>,
     /// Constant rate factor of the H.264 encoder, 0 to 51; default 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 51)]
     pub crf: Option<u32>,
     /// x264 preset; default `medium`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^((ultra|super|very)?fast|faster|medium|slow|slower|veryslow)$")]
     pub preset: Option<String>,
     /// Target length of a segment, in seconds; default: the worker's setting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0.1, maximum = 3600.0)]
     pub segment_secs: Option<f64>,
     /// What to do with interlaced video; default `auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

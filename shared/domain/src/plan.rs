@@ -21,7 +21,6 @@ pub use refusal::{Refusal, RefusalCode};
 pub enum Action {
     /// Send dead letters to their main queue, then take them off the dead-letter queue.
     Replay {
-        #[schema(value_type = String)]
         queue: QueueName,
         /// Only these messages; absent means all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,7 +28,6 @@ pub enum Action {
     },
     /// Take messages off a queue and keep copies that can be restored.
     Purge {
-        #[schema(value_type = String)]
         queue: QueueName,
         /// Only these messages; absent means all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,7 +43,11 @@ pub enum Action {
         plan_id: Uuid,
     },
     /// Set how many tasks a service should have.
-    Scale { service: String, desired: u32 },
+    Scale {
+        service: String,
+        #[schema(maximum = 2_147_483_647)]
+        desired: u32,
+    },
     /// Set a job to failed, so that nothing waits for it any more.
     Fail {
         job_id: JobId,
@@ -54,10 +56,7 @@ pub enum Action {
         reason: Option<String>,
     },
     /// Stop the redrive of a long dead-letter queue, which a replay started. What was moved stays moved.
-    StopMove {
-        #[schema(value_type = String)]
-        queue: QueueName,
-    },
+    StopMove { queue: QueueName },
 }
 
 impl Action {

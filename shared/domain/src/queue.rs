@@ -249,7 +249,9 @@ impl<'de> Deserialize<'de> for QueueName {
 
 impl utoipa::PartialSchema for QueueName {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        String::schema()
+        use utoipa::openapi::schema::{Object, Type};
+        let names = QueueName::all().map(|name| name.to_string());
+        Object::builder().schema_type(Type::String).enum_values(Some(names)).into()
     }
 }
 

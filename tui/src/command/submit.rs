@@ -14,6 +14,7 @@ use stereospot_domain::{Format, Job, JobId, JobStatus};
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio_util::io::ReaderStream;
+use uuid::Uuid;
 
 use super::error::{Error, Result};
 use super::fetch::{self, Destination};
@@ -200,8 +201,10 @@ impl Submission {
 }
 
 async fn create(client: &Client, new: &NewJob, source: &Source, away: &mut Away) -> Result<Job> {
+    // A control plane that stops may have made the job without answering.
+    let key = Uuid::new_v4();
     loop {
-        match answered(client, client.create_job(new)).await {
+        match answered(client, client.create_job_once(new, key)).await {
             Ok(job) => {
                 away.answered();
                 return Ok(job);

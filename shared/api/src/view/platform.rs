@@ -81,7 +81,6 @@ pub struct DeploymentView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FoundQueue {
     /// The name in stereospot.
-    #[schema(value_type = String)]
     pub name: QueueName,
     /// The name on the platform.
     pub physical: String,

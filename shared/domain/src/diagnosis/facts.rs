@@ -29,7 +29,6 @@ impl<T> Fact<T> {
 /// A dead-lettered message that belongs to the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeadLetter {
-    #[schema(value_type = String)]
     pub queue: QueueName,
     pub message_id: String,
     /// On the inference queue, the segment it asks for.

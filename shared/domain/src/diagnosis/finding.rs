@@ -41,11 +41,7 @@ pub enum Repair {
     /// Set the status to `completed`.
     MarkCompleted,
     /// Replay the job's dead letters. For reassembly, reset the lock first.
-    ReplayDeadLetters {
-        #[schema(value_type = String)]
-        queue: QueueName,
-        message_ids: Vec<String>,
-    },
+    ReplayDeadLetters { queue: QueueName, message_ids: Vec<String> },
 }
 
 /// One thing that is wrong with a job.

@@ -14,16 +14,9 @@ use crate::queue::QueueName;
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Target {
     /// One message of a queue.
-    Message {
-        #[schema(value_type = String)]
-        queue: QueueName,
-        id: String,
-    },
+    Message { queue: QueueName, id: String },
     /// A queue as a whole: its messages are not read one by one.
-    Queue {
-        #[schema(value_type = String)]
-        queue: QueueName,
-    },
+    Queue { queue: QueueName },
     /// A job.
     Job { job_id: JobId },
     /// A job's source object.
