@@ -10,6 +10,7 @@ use stereospot_api::view::Change;
 use stereospot_core::World;
 use stereospot_core::world::SHOW_AGAIN;
 use stereospot_domain::{JobId, Timestamp};
+use stereospot_telemetry::record;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
@@ -62,11 +63,12 @@ impl Live {
 
     /// Reads or changes the state; what `act` marks as changed is soon published.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
-        let (out, ended) = {
+        let (out, ended, warned) = {
             let world = &mut self.lock().world;
-            (act(world), std::mem::take(&mut world.ended))
+            (act(world), std::mem::take(&mut world.ended), std::mem::take(&mut world.warned))
         };
         crate::measure::ended(&ended);
+        warned.into_iter().for_each(record::job_warning);
         self.changed.notify_one();
         out
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stereospot_domain::event::StepFailed;
-use stereospot_domain::{ErrorCode, Event, EventKind, Payload, Stage, Timestamp};
+use stereospot_domain::{ErrorCode, Event, EventKind, Payload, Stage, Timestamp, Warning};
 use uuid::Uuid;
 
 use super::failures::Failures;
@@ -24,6 +24,8 @@ const MAX_SEGMENTS: usize = 100_000;
 const MAX_ATTEMPTS: usize = 200;
 /// Samples of frames kept of one job.
 const MAX_SAMPLES: usize = 4096;
+/// Warnings kept of one job.
+const MAX_WARNINGS: usize = 200;
 /// The rate is that of this last time.
 const RATE_WINDOW: Duration = Duration::from_secs(30);
 
@@ -133,6 +135,8 @@ pub struct JobProgress {
     pub errors: BTreeMap<Stage, Latest<Reported>>,
     /// Attempts at chunking and reassembly that failed since the last success.
     pub failures: BTreeMap<Stage, Failures>,
+    /// What was changed or left out of the video. Two stages may report the same.
+    pub warnings: BTreeSet<Warning>,
     /// Frames done over the last minute.
     samples: BTreeSet<Sample>,
 }
@@ -149,6 +153,11 @@ impl JobProgress {
         }
         let place = event.segment_index.map_or(String::new(), |index| format!(" {index}"));
         self.last_event.offer(at, format!("{}{place}", event.payload.name()));
+        for warning in event.payload.warnings() {
+            if self.warnings.len() < MAX_WARNINGS {
+                self.warnings.insert(warning.clone());
+            }
+        }
         use Payload::*;
         match &event.payload {
             ChunkingStarted => self.started(Stage::Chunking, event),

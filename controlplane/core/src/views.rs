@@ -69,6 +69,11 @@ impl World {
             can_trigger,
             trigger_note,
             result_bytes: entry.truth.result.as_ref().and_then(|result| result.value),
+            warnings: entry
+                .progress
+                .iter()
+                .flat_map(|progress| progress.warnings.iter().cloned().map(Into::into))
+                .collect(),
             view,
         })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stereospot_api::view::{Attention, CollectorView, ServiceView};
 use stereospot_domain::diagnosis::Fact;
-use stereospot_domain::{Event, EventKind, Job, JobId, JobStatus, QueueName, QueueRole, Stage, Timestamp};
+use stereospot_domain::{Event, EventKind, Job, JobId, JobStatus, QueueName, QueueRole, Stage, Timestamp, Warning};
 use uuid::Uuid;
 
 use super::flow::Flow;
@@ -69,6 +69,8 @@ pub struct World {
     pub dirty: Dirty,
     /// Jobs that ended since this was last taken: how, and how long after their creation.
     pub ended: Vec<(JobStatus, Duration)>,
+    /// Kinds of warnings reported since this was last taken, once for each matter of a job.
+    pub warned: Vec<&'static str>,
 }
 
 impl World {
@@ -100,6 +102,7 @@ impl World {
             attention: Vec::new(),
             dirty: Dirty::default(),
             ended: Vec::new(),
+            warned: Vec::new(),
         }
     }
 
@@ -143,6 +146,9 @@ impl World {
         // Where the row is unknown or the events aren't loaded, this event is read later, from the store.
         if let Some(entry) = self.jobs.get_mut(&job_id) {
             if let Some(progress) = &mut entry.progress {
+                let is_new = |warning: &&Warning| !progress.warnings.contains(warning);
+                let new: BTreeSet<&Warning> = event.payload.warnings().iter().filter(is_new).collect();
+                self.warned.extend(new.into_iter().map(Warning::kind));
                 progress.apply(event);
             }
             self.dirty.jobs.insert(job_id);

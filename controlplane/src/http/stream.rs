@@ -23,12 +23,16 @@ use crate::live::Read;
 /// Changes handed to the connection at once.
 const AT_ONCE: usize = 256;
 
+/// Largest revision that every JSON reader holds exactly.
+const LARGEST: u64 = (1 << 53) - 1;
+
 /// Where the stream begins.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StreamQuery {
     /// The revision of the snapshot or of the last change seen; absent: from now on.
+    #[param(maximum = 9_007_199_254_740_991_u64)]
     after: Option<u64>,
     /// The snapshot's boot: revisions of another run of the server are not valid here.
     boot: Option<Uuid>,
@@ -48,11 +52,12 @@ struct Follower {
     (status = 200, body = StreamEvent, content_type = "text/event-stream")))]
 pub(super) async fn stream(State(app): State<Arc<App>>, uri: Uri) -> Answer<Response> {
     let query: StreamQuery = body::query(&uri)?;
+    let after = query.after.map(|after| body::within("after", after, 0..=LARGEST)).transpose()?;
     let revisions = app.live.revisions();
     let now = *revisions.borrow();
     let is_known = query.boot.is_none_or(|boot| boot == app.live.boot());
     // A position that can't exist yields a reset.
-    let place = if is_known { query.after.unwrap_or(now) } else { u64::MAX };
+    let place = if is_known { after.unwrap_or(now) } else { u64::MAX };
     let follower = Follower { app, place, revisions, is_over: false, _counted: record::stream_client() };
     let body = Body::from_stream(stream::unfold(follower, |mut follower| async move {
         let part = follower.next().await?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use stereospot_domain::diagnosis::Finding;
 use stereospot_domain::plan::AppliedPlan;
 use stereospot_domain::{
-    BackendKind, Collector, Event, Fingerprint, Job, JobId, Lock, QueueName, Stage, Timestamp, Topology,
+    BackendKind, Collector, Event, Fingerprint, Job, JobId, Lock, QueueName, Stage, Timestamp, Topology, Warning,
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -152,6 +152,22 @@ pub struct JobDetail {
     pub trigger_note: String,
     /// Size of the result; absent without one.
     pub result_bytes: Option<u64>,
+    /// What was changed or left out of the video, each matter once.
+    #[serde(default)]
+    pub warnings: Vec<JobWarning>,
+}
+
+/// A warning, with its sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobWarning {
+    pub text: String,
+    pub about: Warning,
+}
+
+impl From<Warning> for JobWarning {
+    fn from(about: Warning) -> Self {
+        Self { text: about.to_string(), about }
+    }
 }
 
 /// The state of a segment.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What was changed or left out of a video.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Warning {
     /// A stream of the source is not in the result.
@@ -69,7 +69,7 @@ pub enum Warning {
 }
 
 /// What a stream holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Media {
     Sound,
@@ -83,7 +83,7 @@ pub enum Media {
 }
 
 /// Why a stream was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum LeftOut {
     /// One video is converted.
@@ -100,7 +100,7 @@ pub enum LeftOut {
 }
 
 /// Why a sound stream was encoded again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reencoded {
     NotInMp4,
@@ -111,13 +111,48 @@ pub enum Reencoded {
 }
 
 /// The transfer function of a video with high dynamic range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HdrTransfer {
     /// SMPTE ST 2084, as in HDR10.
     Pq,
     /// ARIB STD-B67.
     Hlg,
+}
+
+impl Warning {
+    /// The names of all kinds.
+    pub const KINDS: &'static [&'static str] = &[
+        "stream-left-out",
+        "sound-reencoded",
+        "sound-downmixed",
+        "times-repaired",
+        "clock-jumps",
+        "frames-repeated",
+        "deinterlaced",
+        "tone-mapped",
+        "captions-lost",
+        "already-stereo",
+        "size-changes",
+    ];
+
+    /// The name of its kind on the wire; also the metric label.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Warning::StreamLeftOut { .. } => "stream-left-out",
+            Warning::SoundReencoded { .. } => "sound-reencoded",
+            Warning::SoundDownmixed { .. } => "sound-downmixed",
+            Warning::TimesRepaired { .. } => "times-repaired",
+            Warning::ClockJumps { .. } => "clock-jumps",
+            Warning::FramesRepeated { .. } => "frames-repeated",
+            Warning::Deinterlaced => "deinterlaced",
+            Warning::ToneMapped { .. } => "tone-mapped",
+            Warning::CaptionsLost => "captions-lost",
+            Warning::AlreadyStereo { .. } => "already-stereo",
+            Warning::SizeChanges { .. } => "size-changes",
+        }
+    }
 }
 
 impl fmt::Display for Warning {

@@ -7,7 +7,7 @@ use stereospot_api::view::{SegmentState, WorkerState};
 use stereospot_domain::diagnosis;
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::trigger::Decision;
-use stereospot_domain::{EventKind, JobStatus, QueueName, QueueRole, Stage};
+use stereospot_domain::{EventKind, JobStatus, QueueName, QueueRole, Stage, Warning};
 use stereospot_telemetry::catalogue::{self, Label, Values};
 
 fn closed(label: &Label) -> BTreeSet<String> {
@@ -36,6 +36,7 @@ fn sets_with_a_list_are_the_same() {
     check(&catalogue::DIAGNOSIS_CODE, diagnosis::FindingCode::ALL);
     check(&catalogue::EVENT_TYPE, EventKind::ALL.iter().chain([&EventKind::Unknown]));
     check(&catalogue::ERROR_CODE, stereospot_ports::ErrorCode::ALL.iter().map(|code| code.as_str()));
+    check(&catalogue::WARNING_KIND, Warning::KINDS);
     check(&catalogue::JOB_OUTCOME, [JobStatus::Completed, JobStatus::Failed]);
 }
 

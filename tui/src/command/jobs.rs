@@ -125,6 +125,9 @@ fn show(detail: &JobDetail, now: Timestamp) -> Result {
         "trigger   {}",
         if detail.can_trigger { "possible: " } else { "blocked: " }.to_owned() + &detail.trigger_note
     ))?;
+    for warning in &detail.warnings {
+        line(format!("warning   {}", warning.text))?;
+    }
     for finding in &view.findings {
         line("")?;
         line(format!(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use serde::Serialize;
-use stereospot_api::view::JobDetail;
+use stereospot_api::view::{JobDetail, JobWarning};
 use stereospot_api::wire::NewJob;
 use stereospot_api::{Client, client};
 use stereospot_domain::{Format, Job, JobId, JobStatus};
@@ -51,6 +51,8 @@ struct Outcome {
     /// before it.
     wall_secs: f64,
     error: Option<String>,
+    /// What was changed or left out of the video.
+    warnings: Vec<JobWarning>,
 }
 
 pub(super) async fn run(client: &Client, options: Submit) -> Result {
@@ -120,6 +122,7 @@ impl Submission {
             frames: None,
             wall_secs: 0.0,
             error: None,
+            warnings: Vec::new(),
         };
         Self { outcome, destination, begun_at: Instant::now(), is_sent: false }
     }
@@ -188,6 +191,10 @@ impl Submission {
         self.outcome.frames = frames;
         self.outcome.bytes = detail.result_bytes;
         self.outcome.error = job.error.clone();
+        self.outcome.warnings = detail.warnings.clone();
+        for warning in &self.outcome.warnings {
+            note(format!("{}: {}", named(&self.outcome.source), warning.text));
+        }
     }
 
     fn summary(&self) -> String {

@@ -284,6 +284,7 @@ pub(crate) fn detail() -> JobDetail {
         can_trigger: false,
         trigger_note: "segments 17, 22, 40 are missing".into(),
         result_bytes: None,
+        warnings: Vec::new(),
     }
 }
 

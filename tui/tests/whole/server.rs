@@ -16,6 +16,7 @@ use stereospot_domain::Timestamp;
 pub(crate) struct Request {
     /// `GET /v1/jobs?limit=50`.
     pub(crate) line: String,
+    pub(crate) idempotency_key: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -113,7 +114,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
     let line = first.trim().strip_suffix(" HTTP/1.1")?.to_owned();
-    let mut length = 0;
+    let (mut length, mut idempotency_key) = (0, None);
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
@@ -121,10 +122,13 @@ fn read(stream: &TcpStream) -> Option<Request> {
         if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse().unwrap();
         }
+        if name.eq_ignore_ascii_case("idempotency-key") {
+            idempotency_key = Some(value.trim().to_owned());
+        }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { line, body })
+    Some(Request { line, idempotency_key, body })
 }
 
 fn write(mut stream: &TcpStream, answer: Answer) -> std::io::Result<()> {

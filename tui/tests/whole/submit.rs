@@ -10,7 +10,7 @@ use std::sync::{Mutex, mpsc};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use stereospot_api::view::{Change, Environment, JobDetail, JobView, SegmentState, SegmentView, Snapshot};
-use stereospot_domain::{BackendKind, Format, Job, JobId, JobOptions, JobStatus, Timestamp};
+use stereospot_domain::{BackendKind, Format, Job, JobId, JobOptions, JobStatus, Timestamp, Warning};
 use uuid::Uuid;
 
 use crate::program::{End, run, stereospot};
@@ -60,6 +60,7 @@ fn detail(status: JobStatus) -> JobDetail {
         can_trigger: false,
         trigger_note: String::new(),
         result_bytes: Some(6),
+        warnings: vec![Warning::Deinterlaced.into()],
     }
 }
 
@@ -268,6 +269,14 @@ fn a_failed_job_ends_with_1_and_its_reason() {
     let outcome: Value = serde_json::from_str(&end.stdout).unwrap();
     assert_eq!((&outcome["status"], &outcome["output"]), (&"failed".into(), &Value::Null));
     assert!(!out.exists());
+    // What was changed is said once, also of a job that failed.
+    assert_eq!(
+        end.stderr.matches("clip.mp4: the source is interlaced: it was deinterlaced").count(),
+        1,
+        "{}",
+        end.stderr
+    );
+    assert_eq!(outcome["warnings"][0]["about"]["kind"], "deinterlaced", "{outcome}");
 }
 
 #[test]
@@ -409,6 +418,10 @@ fn a_job_whose_making_broke_off_is_made_again_and_one_that_is_refused_is_not() {
     });
     let end = submit(&server, &[&clip]);
     assert_eq!(end.code, 0, "{}", end.stderr);
+    // Both requests have the same key, so that no second job is made.
+    let keys: Vec<Option<String>> =
+        server.requests().into_iter().take(2).map(|request| request.idempotency_key).collect();
+    assert!(keys[0].is_some() && keys[0] == keys[1], "{keys:?}");
     let refuses = Server::start(|_: &Request| Answer::Whole(403, b"{}".into()));
     assert_eq!(submit(&refuses, &[&clip]).code, 1);
     assert_eq!(refuses.requests().len(), 1);

@@ -262,3 +262,18 @@ fn events_of_version_0_1_and_of_others_are_projected() {
         "fields of a wrong type are absent"
     );
 }
+
+#[test]
+fn a_warning_that_two_stages_report_is_one() {
+    let said = |name: &str| {
+        let warnings = serde_json::json!([{ "kind": "deinterlaced" }, { "kind": "clock-jumps", "times": 2 }]);
+        let (payload, _) = Payload::read(name, [("warnings".to_owned(), warnings)].into_iter().collect());
+        payload
+    };
+    let events = ["chunking.completed", "segment.completed", "reassembly.completed"].map(|name| {
+        let payload = said(name);
+        Event { payload, ..event(1, EventKind::WorkerDraining, 0, Some(0), 1, 0) }
+    });
+    let progress = project(&events);
+    assert_eq!(progress.warnings, [Warning::ClockJumps { times: 2 }, Warning::Deinterlaced].into());
+}

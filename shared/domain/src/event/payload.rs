@@ -322,6 +322,37 @@ impl Payload {
         }
     }
 
+    /// What was changed or left out of the video.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        use Payload::*;
+        match self {
+            ChunkingCompleted(fields) => fields.warnings.as_deref().unwrap_or_default(),
+            SegmentCompleted(fields) => fields.warnings.as_deref().unwrap_or_default(),
+            ReassemblyCompleted(fields) => fields.warnings.as_deref().unwrap_or_default(),
+            JobSubmitted(_)
+            | JobCompleted(_)
+            | JobFailed(_)
+            | JobRepaired(_)
+            | ChunkingStarted
+            | ChunkingFailed(_)
+            | SegmentStarted(_)
+            | SegmentProgress(_)
+            | SegmentFailed(_)
+            | LeaseExtended(_)
+            | LeaseLost(_)
+            | ReassemblyTriggered(_)
+            | ReassemblyStarted
+            | ReassemblyFailed(_)
+            | WorkerStarted(_)
+            | WorkerHeartbeat(_)
+            | WorkerDraining
+            | WorkerStopped(_)
+            | SpoolDropped(_)
+            | Unknown(_) => &[],
+        }
+    }
+
     /// The fields as written to JSON, with those of `raw`.
     pub(super) fn data<'p>(&'p self, raw: &'p Map<String, Value>) -> Data<'p> {
         Data { payload: self, raw }

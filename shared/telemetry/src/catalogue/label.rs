@@ -209,6 +209,23 @@ pub const JOB_STATUS: Label = closed(
 );
 /// How a job ended.
 pub const JOB_OUTCOME: Label = closed("outcome", JobOutcome::NAMES);
+/// What was changed or left out of a video.
+pub const WARNING_KIND: Label = closed(
+    "kind",
+    &[
+        "stream-left-out",
+        "sound-reencoded",
+        "sound-downmixed",
+        "times-repaired",
+        "clock-jumps",
+        "frames-repeated",
+        "deinterlaced",
+        "tone-mapped",
+        "captions-lost",
+        "already-stereo",
+        "size-changes",
+    ],
+);
 /// The state of a segment of an unfinished job.
 pub const SEGMENT_STATE: Label = closed("state", &["done", "running", "queued", "missing", "dead_lettered"]);
 /// A finding code; also the name of its runbook page.

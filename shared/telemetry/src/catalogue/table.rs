@@ -75,6 +75,8 @@ metrics! {
         "Jobs with this finding; a job with two findings counts twice.";
     JOBS_FINISHED = Counter "stereospot_jobs_finished_total" [JOB_OUTCOME] Count &[], ON_CONTROL_PLANE,
         "Jobs that ended.";
+    JOB_WARNINGS = Counter "stereospot_job_warnings_total" [WARNING_KIND] Count &[], ON_CONTROL_PLANE,
+        "What was changed or left out of videos; the same matter counts once for a job.";
     JOB_DURATION_SECONDS = Histogram "stereospot_job_duration_seconds" [] Seconds JOB_BUCKETS, ON_CONTROL_PLANE,
         "From a job's submission to its result.";
 

@@ -66,6 +66,11 @@ pub fn job_finished(outcome: JobOutcome, took: Duration) {
     }
 }
 
+/// Something was changed or left out of a video; `kind` is a constant in the code, never data.
+pub fn job_warning(kind: &'static str) {
+    add(table::JOB_WARNINGS, &[kind], 1);
+}
+
 /// Exports a collector's series as 0 before its first run. `collector` is a constant in the code, never data.
 pub fn collector_known(collector: &'static str) {
     touch(table::COLLECTOR_UP, &[collector]);

@@ -1,8 +1,9 @@
 //! The job's findings: evidence, repair, and the runbook page.
 
 use ratatui::style::Style;
+use stereospot_api::view::JobWarning;
 use stereospot_domain::JobStatus;
-use stereospot_domain::diagnosis::Finding;
+use stereospot_domain::diagnosis::{Finding, Severity};
 
 use super::heading;
 use super::panes::{Pane, Panes};
@@ -34,14 +35,26 @@ pub(super) fn draw(state: &State, panes: &Panes, reading: &JobReading, canvas: &
     }
 }
 
-/// Draws the most severe finding in one line. Returns the rows it took: none without findings.
+/// Draws the most severe finding in one line, else the first warning. Returns the rows it took: none without any.
 pub(super) fn headline(state: &State, reading: &JobReading, canvas: &mut Canvas<'_>) -> u16 {
-    let Some(finding) = state.model.findings(reading.id).first() else { return 0 };
+    let Some(finding) = state.model.findings(reading.id).first() else {
+        let Some((warning, further)) = warnings(reading).split_first() else { return 0 };
+        let more = if further.is_empty() { String::new() } else { format!(" (and {} more)", further.len()) };
+        let room = usize::from(canvas.width().saturating_sub(3)).saturating_sub(more.len());
+        let words = format!("{}{more}", text::truncate(&warning.text, room));
+        let x = canvas.text(1, 0, severity_glyph(Severity::Warning), state.theme.warn);
+        canvas.text(x + 1, 0, &words, state.theme.warn);
+        return 1;
+    };
     let style = state.theme.severity(finding.severity);
     let x = canvas.text(1, 0, severity_glyph(finding.severity), style);
     let evidence = finding.evidence.first().map(|evidence| format!(": {evidence}")).unwrap_or_default();
     canvas.text(x + 1, 0, &format!("{}{evidence}", finding.code.title()), style);
     1
+}
+
+fn warnings(reading: &JobReading) -> &[JobWarning] {
+    reading.data.as_ref().map(|data| &*data.warnings).unwrap_or_default()
 }
 
 type Line = Vec<(String, Style)>;
@@ -87,6 +100,12 @@ fn lines(state: &State, reading: &JobReading, width: u16) -> Vec<Line> {
         lines.extend(repair_lines(state, finding, columns));
         lines.push(vec![("  runbook ".into(), theme.dim), (format!("{}.md", finding.code), aged(theme.dim))]);
         lines.push(Vec::new());
+    }
+    for warning in warnings(reading) {
+        for (at, words) in text::wrap(&warning.text, columns).into_iter().enumerate() {
+            let glyph = if at == 0 { severity_glyph(Severity::Warning) } else { " " };
+            lines.push(vec![(format!("{glyph} "), aged(theme.warn)), (words, aged(theme.text))]);
+        }
     }
     if let Some(data) = &reading.data {
         let key = state.keymap.hint(Command::Trigger).unwrap_or_default();

@@ -129,3 +129,23 @@ fn a_next_step_is_shown_whole_at_the_cost_of_the_evidence() {
     let shown = text(dash.screen());
     assert!(shown.contains("ages and times are off by as much until it is set") && shown.contains('…'), "{shown}");
 }
+
+#[test]
+fn what_was_left_out_of_the_video_is_on_the_jobs_screen() {
+    use stereospot_domain::Warning;
+    for columns in [80, 160] {
+        let mut dash = full(columns, 24);
+        open(&mut dash, '5');
+        let mut view = fixture::stuck_job();
+        view.findings.clear();
+        dash.change(Change::Job(Box::new(view.clone())));
+        let warnings = vec![Warning::Deinterlaced.into(), Warning::CaptionsLost.into()];
+        let detail = Ok(Box::new(stereospot_api::view::JobDetail { view, warnings, ..detail() }));
+        dash.input(Input::Answer(Answer::Job { job_id: job_id(1), detail, events: None }));
+        dash.draw();
+        let shown = text(dash.screen());
+        assert!(shown.contains("! the source is interlaced"), "{shown}");
+        let rest = if columns < 120 { "(and 1 more)" } else { "carries closed captions" };
+        assert!(shown.contains(rest), "{shown}");
+    }
+}
