@@ -191,8 +191,13 @@ fn resend_after(app: &App, job_id: JobId) -> reassembly::ResendAfter {
             // It is not lost: it waits for an operator. Another would fail as often.
             return reassembly::ResendAfter::ENDLESS;
         }
-        // An approximate 0 of one moment proves nothing.
-        let is_empty = world.depth(QueueRole::Reassembly).is_some_and(|depth| depth.value == 0);
+        let holds_messages = world.depth(QueueRole::Reassembly).is_some_and(|depth| depth.value > 0);
+        if holds_messages && world.is_unserved(QueueRole::Reassembly, app.now()) == Some(true) {
+            // Its message may wait there for a worker, as long as it takes.
+            return reassembly::ResendAfter { when_busy: Duration::MAX, ..usual };
+        }
+        // An approximate 0 of one moment proves nothing. Where counts are exact, the queue itself says whether the message is there.
+        let is_empty = world.depth(QueueRole::Reassembly).is_some_and(|depth| depth.value == 0 || depth.is_exact);
         let when_empty = if is_empty { usual.when_empty } else { usual.when_busy };
         reassembly::ResendAfter { when_empty, ..usual }
     })

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use stereospot_api::view::{JobDetail, JobView, QueueView, SegmentState, SegmentView, TimelineEntry, WorkerView};
 use stereospot_domain::diagnosis::Patience;
-use stereospot_domain::text::age;
-use stereospot_domain::trigger::{self, Decision, Why};
+use stereospot_domain::text::{age, plural};
+use stereospot_domain::trigger::{self, Decision, Queued, Why};
 use stereospot_domain::{Job, JobId, JobStatus, QueueName, QueueRole, Stage, Timestamp};
 
 use super::World;
@@ -47,7 +47,7 @@ impl World {
         &self,
         job_id: JobId,
         progress: Option<JobProgress>,
-        resend_after: Duration,
+        waits: Waits,
         now: Timestamp,
     ) -> Option<JobDetail> {
         let mut entry = self.jobs.get(&job_id)?.clone();
@@ -60,7 +60,6 @@ impl World {
                 view.last_activity_at = entry.last_activity_at();
             }
         }
-        let waits = Waits { resend_after, holder_presumed: self.holder_presumed() };
         let (can_trigger, trigger_note) = trigger_note(&entry, waits, now);
         Some(JobDetail {
             segments: self.segments(&entry),
@@ -187,6 +186,19 @@ impl World {
         self.workers.iter().filter_map(|(name, worker)| worker.view(name, heard_until)).collect()
     }
 
+    /// True if nothing receives from a queue. Absent if unknown: other consumers than our workers are seen by their services only.
+    pub fn is_unserved(&self, role: QueueRole, now: Timestamp) -> Option<bool> {
+        let name = QueueName::main(role);
+        if self.consumers(name, now) > 0 {
+            return Some(false);
+        }
+        if let Some(service) = self.services.iter().find(|service| service.name == role.service()) {
+            return Some(service.running == 0);
+        }
+        let has_only_ours = self.queues.get(&name)?.stats()?.0.is_exact;
+        has_only_ours.then_some(true)
+    }
+
     /// Workers that reported lately and consume a queue.
     pub fn consumers(&self, name: QueueName, now: Timestamp) -> u32 {
         let Some(stage) = name.role.served_by().filter(|_| !name.is_dead_letter) else { return 0 };
@@ -278,10 +290,30 @@ fn timeline(entry: &Entry) -> Vec<TimelineEntry> {
 /// How long a trigger waits for a message or a lock holder before it acts without them.
 #[derive(Debug, Clone, Copy)]
 pub struct Waits {
-    /// A reassembly message counts as lost after this long.
+    /// A reassembly message counts as lost after this long, if it is not in the queue.
     pub resend_after: Duration,
+    /// The same if it may be in the queue.
+    pub resend_anyway_after: Duration,
+    pub queued: Queued,
+    /// True if no worker receives from the reassembly queue; absent if that is unknown.
+    pub is_unserved: Option<bool>,
     /// The holder of a lock without a lease may work for this long.
     pub holder_presumed: Duration,
+}
+
+impl Waits {
+    /// What is known of the message in the queue; absent if it is not there.
+    fn in_queue(&self) -> Option<String> {
+        let no_worker = if self.is_unserved == Some(true) { "; there is no worker" } else { "" };
+        match self.queued {
+            Queued::No => None,
+            Queued::Yes => Some(format!("its message waits in reassembly{no_worker}")),
+            Queued::Perhaps(messages) => {
+                let held = plural(usize::try_from(messages).unwrap_or(usize::MAX), "message");
+                Some(format!("its message may be among the {held} in reassembly{no_worker}"))
+            }
+        }
+    }
 }
 
 /// Says why a lock without a lease is left alone, and for how long. Breaking it could make two workers write the same result.
@@ -323,7 +355,13 @@ pub fn trigger_verdict(facts: &trigger::Facts, completed: &[u32], waits: Waits, 
         Decision::CreateLockAndSend => {
             (true, "every segment is converted: the lock is made and reassembly asked for".into())
         }
-        Decision::SendAgain => (true, "the reassembly message seems lost: it is sent again".into()),
+        Decision::SendAgain => match (waits.in_queue(), facts.lock.as_ref().map(|lock| now.since(lock.triggered_at))) {
+            (Some(words), Some(age)) if waits.queued == Queued::Yes || age < waits.resend_anyway_after => {
+                (false, words)
+            }
+            (Some(words), _) if waits.is_unserved == Some(true) => (false, words),
+            _ => (true, "the reassembly message seems lost: it is sent again".into()),
+        },
         Decision::MarkReassembling => (true, "reassembly runs already: only the status is set".into()),
         Decision::MarkCompleted => (true, "the result exists: the job is set to completed".into()),
         Decision::Wait(Why::HeldWithoutLease) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use stereospot_domain::diagnosis::Repair;
 use stereospot_domain::event::RepairedItem;
+use stereospot_domain::trigger::Queued;
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, SegmentCompletion, keys, message};
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::work_queue::{Outgoing, Receipt};
@@ -15,9 +16,34 @@ use crate::truth;
 use stereospot_core::views::{self, Waits};
 
 /// What an operator's trigger of the job waits for.
-pub(crate) fn waits(app: &App, job_id: JobId) -> Waits {
-    let holder_presumed = app.live.at_revision(|world, _| world.holder_presumed());
-    Waits { resend_after: app.resend_after(job_id), holder_presumed }
+///
+/// # Errors
+/// If the reassembly queue can't be read.
+pub(crate) async fn waits(app: &App, job_id: JobId) -> Result<Waits> {
+    Ok(waits_with(app, job_id, reassembly::queued(&app.backend, job_id).await?))
+}
+
+/// The same for a job that is shown: where calls cost money, by the queue as it was last read.
+pub(crate) async fn waits_as_read(app: &App, job_id: JobId) -> Waits {
+    let queued = match app.polls.is_metered() {
+        false => reassembly::queued(&app.backend, job_id).await.unwrap_or(Queued::No),
+        true => match app.live.at_revision(|world, _| world.depth(QueueRole::Reassembly)) {
+            Some(depth) if depth.value > 0 => Queued::Perhaps(depth.value),
+            _ => Queued::No,
+        },
+    };
+    waits_with(app, job_id, queued)
+}
+
+fn waits_with(app: &App, job_id: JobId, queued: Queued) -> Waits {
+    let now = app.now();
+    let (holder_presumed, is_unserved) =
+        app.live.at_revision(|world, _| (world.holder_presumed(), world.is_unserved(QueueRole::Reassembly, now)));
+    let resend_after = app.resend_after(job_id);
+    // A purged message is not among those that the queue holds.
+    let queued = if resend_after.is_zero() && queued != Queued::Yes { Queued::No } else { queued };
+    let resend_anyway_after = app.resend_limits().when_busy;
+    Waits { resend_after, resend_anyway_after, queued, is_unserved, holder_presumed }
 }
 
 /// Triggers reassembly for an operator: takes the job back from `failed`, takes a dead holder's mark off the lock, asks for
@@ -28,7 +54,7 @@ pub(crate) async fn trigger(app: &App, job_id: JobId) -> Result<String> {
         return Err(Error::new(ErrorCode::NotFound, format!("there is no job {job_id}")));
     };
     let now = app.now();
-    let waits = waits(app, job_id);
+    let waits = waits(app, job_id).await?;
     let (may, why) = views::trigger_verdict(&facts, &completed, waits, now);
     if !may {
         return Err(Error::new(ErrorCode::Conflict, why));

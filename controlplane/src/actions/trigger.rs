@@ -12,8 +12,8 @@ pub(super) async fn draft(app: &App, job_id: JobId) -> Result<Draft, Error> {
     let Some((facts, completed)) = truth::trigger_facts(&app.backend, job_id).await? else {
         return Err(Error::NotFound(format!("there is no job {job_id}")));
     };
-    let (may, note) =
-        stereospot_core::views::trigger_verdict(&facts, &completed, repair_steps::waits(app, job_id), app.now());
+    let waits = repair_steps::waits(app, job_id).await?;
+    let (may, note) = stereospot_core::views::trigger_verdict(&facts, &completed, waits, app.now());
     let title = facts.job.title.as_deref().unwrap_or("untitled");
     let item = PlanItem::new(Target::Job { job_id }, note.clone());
     let (items, skips) = if may { (vec![item], vec![]) } else { (vec![], vec![item]) };

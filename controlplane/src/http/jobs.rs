@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::body::{self, InPath, SMALL};
 use super::problem::{Answer, Failure};
+use crate::actions::repair_steps;
 use crate::app::App;
 use crate::collect::details;
 use crate::ingest::Source;
@@ -166,9 +167,8 @@ pub(super) async fn show(State(app): State<Arc<App>>, InPath(job_id): InPath) ->
         app.store.job_history(job_id).await?.iter().for_each(|event| progress.apply(event));
         Some(progress)
     };
-    let now = app.now();
-    let resend_after = app.resend_after(job_id);
-    let detail = app.live.with(|world| world.job_detail(job_id, progress, resend_after, now));
+    let (waits, now) = (repair_steps::waits_as_read(&app, job_id).await, app.now());
+    let detail = app.live.with(|world| world.job_detail(job_id, progress, waits, now));
     detail.map(Json).ok_or_else(|| no_such_job(job_id))
 }
 

@@ -8,6 +8,7 @@ use stereospot_domain::diagnosis::FindingCode;
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{EventKind, JobId, JobStatus, QueueName, QueueRole, Timestamp, Topology, keys, message};
 use stereospot_ports::memory::ManualClock;
+use stereospot_ports::work_queue::Receive;
 use stereospot_ports::{JobStore, objects};
 
 use crate::foreign;
@@ -401,4 +402,56 @@ async fn a_job_that_cannot_be_repaired_says_why_and_can_be_failed() {
 
     let again = plane.client.plan(Action::Fail { job_id, reason }, None).await.unwrap();
     assert_eq!(again.refused.unwrap().why, "the job is failed already");
+}
+
+#[tokio::test]
+async fn a_message_that_waits_without_a_worker_is_named_and_no_other_is_sent() {
+    let plane = Plane::start().await;
+    let mut jobs = Vec::new();
+    for _ in 0..2 {
+        let job_id = plane.job(JobStatus::ChunkingComplete, Some(1)).await;
+        plane.complete(job_id, [0]).await;
+        plane.status(job_id, JobStatus::Reassembling).await;
+        jobs.push(job_id);
+    }
+    let [waiting, lost] = jobs[..] else { unreachable!() };
+    plane.depth_is_read(REASSEMBLY, 2).await;
+    // However long it waits: an hour is longer than any patience.
+    plane.after(waiting, 60 * STEP).await;
+    plane.reconciled().await;
+    plane.depth_is_read(REASSEMBLY, 2).await;
+    let words = "its message waits in reassembly; there is no worker";
+    let detail = plane.client.job(waiting).await.unwrap();
+    assert_eq!((detail.can_trigger, detail.trigger_note.as_str()), (false, words));
+    for action in [
+        Action::Trigger { job_id: waiting },
+        Action::Repair { job_id: waiting, code: FindingCode::ReassemblyMessageLost },
+    ] {
+        let plan = plane.client.plan(action, None).await.unwrap();
+        assert!(plan.items.is_empty() && plan.refused.is_some(), "{plan:#?}");
+    }
+    let plan = plane.client.plan(Action::Trigger { job_id: waiting }, None).await.unwrap();
+    assert_eq!(plan.refused.unwrap().why, words);
+
+    // Another's message that waits does not hide that this job's is lost: it is sent again at once.
+    let queue = plane.backend.queue(QueueRole::Reassembly).unwrap();
+    let receive = Receive { max: 10, wait: Duration::ZERO, visibility: None };
+    for message in queue.receive(receive).await.unwrap() {
+        match message.body == message::reassemble(lost) {
+            true => queue.delete(&message.receipt).await.unwrap(),
+            false => queue.release(&message.receipt, Duration::ZERO).await.unwrap(),
+        }
+    }
+    plane
+        .eventually("the lost message to be sent again", async |plane| {
+            let bodies: Vec<String> = plane.backend.queues[&REASSEMBLY]
+                .peek(10)
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|peeked| peeked.body)
+                .collect();
+            (bodies.len() == 2 && bodies.contains(&message::reassemble(lost))).then_some(())
+        })
+        .await;
 }

@@ -56,6 +56,16 @@ pub enum Why {
     HeldWithoutLease,
 }
 
+/// What is known of a job's message on a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queued {
+    /// It is not there.
+    No,
+    /// So many messages are there, and which jobs they are for can't be read.
+    Perhaps(u64),
+    Yes,
+}
+
 /// Decides what to do. From `resend_after` after its sending, the message counts as lost if no worker has acquired the lock, or if
 /// the holder's lease has run out.
 #[must_use]

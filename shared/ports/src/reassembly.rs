@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use stereospot_domain::trigger::{self, Decision, Facts, Why};
+use stereospot_domain::trigger::{self, Decision, Facts, Queued, Why};
 use stereospot_domain::{JobId, JobStatus, Lock, QueueRole, Timestamp, keys, message};
 
 use crate::error::Result;
@@ -18,6 +18,9 @@ pub const RESEND_AFTER: Duration = Duration::from_secs(60);
 /// The same while the queue is not empty. The job's message may be waiting there, and sending another makes the queue longer. But a
 /// queue that never becomes empty must not hide a lost message forever.
 pub const RESEND_ANYWAY_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// Messages of a longer queue are not looked at one by one.
+const MOST_LOOKED_AT: usize = 1000;
 
 /// How long after sending the message it is sent again, if no worker has acted on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +69,7 @@ pub async fn check_with(backend: &Backend, job_id: JobId, resend_after: ResendAf
     let Some(facts) = facts(backend, job_id).await? else { return Ok(None) };
     let now = backend.clock.now();
     let decision = match (trigger::decide(&facts, now, resend_after.when_empty), &facts.lock) {
-        (Decision::SendAgain, Some(lock)) if may_wait_in_queue(backend, lock, now, resend_after).await? => {
+        (Decision::SendAgain, Some(lock)) if waits_in_queue(backend, lock, now, resend_after).await? => {
             Decision::Wait(Why::MessageUnderWay)
         }
         (decision, _) => decision,
@@ -121,13 +124,32 @@ pub async fn mark_completed(backend: &Backend, job_id: JobId) -> Result<bool> {
     Ok(matches!(backend.jobs.transition(job_id, &transition).await?, Transitioned::Changed(_)))
 }
 
-/// True while the sent message may still be in the queue.
-async fn may_wait_in_queue(backend: &Backend, lock: &Lock, now: Timestamp, resend_after: ResendAfter) -> Result<bool> {
-    if now.since(lock.triggered_at) >= resend_after.when_busy {
-        return Ok(false);
+/// True while the sent message is in the queue, or may be.
+async fn waits_in_queue(backend: &Backend, lock: &Lock, now: Timestamp, resend_after: ResendAfter) -> Result<bool> {
+    Ok(match queued(backend, lock.job_id).await? {
+        Queued::Yes => true,
+        Queued::No => false,
+        Queued::Perhaps(_) => now.since(lock.triggered_at) < resend_after.when_busy,
+    })
+}
+
+/// Looks for a job's message in the reassembly queue. Where counts are exact, a look at a queue takes nothing from it.
+///
+/// # Errors
+/// If the queue can't be read.
+pub async fn queued(backend: &Backend, job_id: JobId) -> Result<Queued> {
+    let queue = backend.queue(QueueRole::Reassembly)?;
+    let stats = queue.stats().await?;
+    let messages = stats.ready + stats.in_flight + stats.delayed;
+    if messages == 0 {
+        return Ok(Queued::No);
     }
-    let stats = backend.queue(QueueRole::Reassembly)?.stats().await?;
-    Ok(stats.ready + stats.in_flight + stats.delayed > 0)
+    if !stats.is_exact || messages > MOST_LOOKED_AT as u64 {
+        return Ok(Queued::Perhaps(messages));
+    }
+    let names_it = |body: &str| message::job_of(QueueRole::Reassembly, body).is_some_and(|(id, _)| id == job_id);
+    let found = queue.peek(MOST_LOOKED_AT).await?.iter().any(|peeked| names_it(&peeked.body));
+    Ok(if found { Queued::Yes } else { Queued::No })
 }
 
 async fn send(backend: &Backend, job_id: JobId) -> Result<()> {

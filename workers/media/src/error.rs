@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use stereospot_domain::Warning;
+use stereospot_domain::text::plural;
 
 /// Smallest accepted side of a picture, in pixels.
 pub const MIN_SIDE: u32 = 16;
@@ -22,7 +23,7 @@ pub enum Error {
     #[error("the file is not a video: send a video file such as MP4, MOV, Matroska, WebM or MPEG-TS")]
     NotAVideo,
     /// The file has sound (or other streams) but no video.
-    #[error("the file holds no video, only {sound} sound stream(s): send a file with a video stream")]
+    #[error("the file holds no video, only {}: send a file with a video stream", plural(*sound, "sound stream"))]
     NoVideo { sound: usize },
     /// An MP4 or MOV file without its index.
     #[error("the file is cut short, its index (moov) is missing: upload the whole file again")]

@@ -76,7 +76,7 @@ fn what_is_wrong_is_listed_gravest_first() {
         [
             (stage(QueueRole::Reassembly), "queue 5, oldest 11m, 0 consumers".to_owned()),
             (Subject::DeadLetterQueue { queue }, "1 message".to_owned()),
-            (Subject::Job { job_id, code }, format!("{title}: 1 message(s) in reassembly-dlq")),
+            (Subject::Job { job_id, code }, format!("{title}: 1 message in reassembly-dlq")),
             (collector(Collector::Services), "no answer".to_owned()),
         ]
     );

@@ -1,4 +1,4 @@
-use stereospot_domain::trigger::Facts;
+use stereospot_domain::trigger::{Facts, Queued};
 use stereospot_domain::{JobOptions, Lock};
 use uuid::Uuid;
 
@@ -6,7 +6,13 @@ use super::*;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const LONG_AGO: Timestamp = Timestamp(0);
-const WAITS: Waits = Waits { resend_after: Duration::from_secs(60), holder_presumed: Duration::from_secs(600) };
+const WAITS: Waits = Waits {
+    resend_after: Duration::from_secs(60),
+    resend_anyway_after: Duration::from_secs(900),
+    queued: Queued::No,
+    is_unserved: Some(false),
+    holder_presumed: Duration::from_secs(600),
+};
 
 fn facts(status: JobStatus, completions: u32) -> Facts {
     let mut job = Job::new(JobId(Uuid::nil()), JobOptions::default(), None, LONG_AGO);
@@ -50,6 +56,30 @@ fn each_answer_to_a_trigger_has_its_reason() {
     check(&unsplit, false, "not split yet");
     unsplit.job.status = Failed;
     check(&unsplit, false, "before its segments were known");
+}
+
+#[test]
+fn a_message_that_waits_is_not_called_lost() {
+    let facts = |sent_ago: u64| {
+        let mut facts = Facts { lock: lock(None, None), ..facts(JobStatus::Reassembling, 3) };
+        let lock = facts.lock.as_mut().unwrap();
+        lock.triggered_at = NOW.minus(Duration::from_secs(sent_ago));
+        facts
+    };
+    let check = |queued, is_unserved, sent_ago, may: bool, words: &str| {
+        let waits = Waits { queued, is_unserved, ..WAITS };
+        let verdict = trigger_verdict(&facts(sent_ago), &[0, 1, 2], waits, NOW);
+        assert_eq!(verdict, (may, words.to_owned()), "{queued:?} {is_unserved:?} {sent_ago}");
+    };
+    let lost = "the reassembly message seems lost: it is sent again";
+    check(Queued::No, Some(true), 61, true, lost);
+    check(Queued::Yes, Some(true), 9000, false, "its message waits in reassembly; there is no worker");
+    check(Queued::Yes, Some(false), 9000, false, "its message waits in reassembly");
+    // Where messages can't be read without taking them, counts decide, and time where the queue is served.
+    let perhaps = "its message may be among the 3 messages in reassembly";
+    check(Queued::Perhaps(3), Some(true), 9000, false, &format!("{perhaps}; there is no worker"));
+    check(Queued::Perhaps(3), Some(false), 800, false, perhaps);
+    check(Queued::Perhaps(3), None, 901, true, lost);
 }
 
 #[test]

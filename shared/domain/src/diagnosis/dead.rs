@@ -3,6 +3,7 @@
 use super::{DeadLetter, Finding, FindingCode, JobFacts, Repair, list};
 use crate::job::JobStatus;
 use crate::queue::{QueueName, QueueRole};
+use crate::text::plural;
 
 /// Adds a finding for each queue with dead letters of the job.
 pub(super) fn letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
@@ -25,7 +26,7 @@ pub(super) fn letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
         let mut evidence = Vec::new();
         let segments: Vec<u32> = letters.iter().filter_map(|letter| letter.segment_index).collect();
         evidence.push(if segments.is_empty() {
-            format!("{} message(s) in {}", letters.len(), QueueName::dead_letter(role))
+            format!("{} in {}", plural(letters.len(), "message"), QueueName::dead_letter(role))
         } else {
             format!("in {}: {}", QueueName::dead_letter(role), list(&segments))
         });

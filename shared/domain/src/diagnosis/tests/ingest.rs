@@ -49,7 +49,7 @@ fn a_dead_lettered_ingest_is_replayed_while_its_source_is_wanted() {
         let facts = JobFacts { dead_letters: dead(), source_exists: Some(Fact::exact(false, NOW)), ..healthy(status) };
         let finding = only(&facts);
         assert_eq!(finding.code, FindingCode::IngestDeadLettered);
-        assert_eq!(finding.evidence, ["1 message(s) in ingest-dlq", "out of memory"]);
+        assert_eq!(finding.evidence, ["1 message in ingest-dlq", "out of memory"]);
         let (queue, message_ids) = (QueueName::dead_letter(QueueRole::Ingest), vec!["m".to_owned()]);
         assert_eq!(finding.repair, Some(Repair::ReplayDeadLetters { queue, message_ids }));
     }
