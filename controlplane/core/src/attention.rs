@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use stereospot_api::view::{Attention, WorkerState};
 use stereospot_domain::attention::{Means, Step, Subject, Wait};
-use stereospot_domain::diagnosis::{Finding, FindingCode, Severity};
+use stereospot_domain::diagnosis::{Finding, FindingCode, Repair, Severity};
 use stereospot_domain::text::{age, plural};
-use stereospot_domain::{Fingerprint, QueueName, QueueRole, Timestamp};
+use stereospot_domain::{Fingerprint, JobStatus, QueueName, QueueRole, Timestamp};
 
 use super::World;
+use super::known::SeenDead;
 
 mod sources;
 
@@ -63,7 +64,9 @@ impl World {
                 (true, None) => messages,
             };
             let mut next = vec![Step::Triage { queue: *queue }];
-            if !self.is_read_only {
+            if !self.is_read_only
+                && (count > seen.len() as u64 || seen.iter().any(|dead| self.can_replay(*queue, dead)))
+            {
                 next.push(Step::Replay { queue: *queue });
             }
             let since = seen.iter().map(|dead| dead.since).min().unwrap_or_default();
@@ -71,6 +74,31 @@ impl World {
             let about = Subject::DeadLetterQueue { queue: *queue };
             list.push(Attention::new(about, Severity::Critical, since, said, next));
         }
+    }
+
+    /// False if a replay surely leaves a dead letter alone: no worker can read it, its work is done, or what it needs is gone.
+    fn can_replay(&self, queue: QueueName, dead: &SeenDead) -> bool {
+        let Some((job_id, segment)) = dead.about else {
+            // Of the others' messages it is not known who can read them.
+            return queue.role.stage().is_none();
+        };
+        let Some(entry) = self.jobs.get(&job_id) else { return true };
+        let is_over = matches!(entry.job.status, JobStatus::Completed | JobStatus::Deleted);
+        let is_done = segment.is_some_and(|index| {
+            entry.truth.completed.as_ref().is_some_and(|done| done.value.binary_search(&index).is_ok())
+        });
+        let is_of_segments = queue.role == QueueRole::Inference;
+        let code = match queue.role {
+            QueueRole::Chunking => Some(FindingCode::SourceDeadLettered),
+            QueueRole::Inference => Some(FindingCode::SegmentDeadLettered),
+            _ => None,
+        };
+        let finding = entry.findings.iter().find(|finding| Some(finding.code) == code);
+        let is_useless = finding.is_some_and(|finding| match &finding.repair {
+            Some(Repair::ReplayDeadLetters { message_ids, .. }) => !message_ids.contains(&dead.message_id),
+            _ => true,
+        });
+        !(queue.role.stage().is_some() && is_over || is_of_segments && is_done || is_useless)
     }
 
     fn job_lines(&self, list: &mut Vec<Attention>) {
@@ -185,7 +213,17 @@ impl World {
             });
             let evidence = format!("not heard of for {}; {doing}", age(now.since(worker.last_seen_at)));
             let said = (format!("worker {} silent", worker.name), evidence);
-            let next = vec![Step::Wait { until: Wait::LeaseEnds }, Step::ShowWorkers];
+            // An idle worker holds no message, and the work of an ended job is done or wanted no more.
+            let job = worker.job_id.and_then(|job_id| self.jobs.get(&job_id));
+            let holds_message = worker.job_id.is_some() && !job.is_some_and(|entry| entry.job.status.is_final());
+            let mut next = vec![Step::ShowWorkers];
+            if holds_message {
+                next.insert(0, Step::Wait { until: Wait::LeaseEnds });
+            } else if let Some(stage) =
+                worker.stage.filter(|stage| self.consumers(QueueName::main(stage.queue()), now) == 0)
+            {
+                next.insert(0, Step::StartWorker { stage });
+            }
             let about = Subject::Worker { name: worker.name };
             let item = Attention::new(about, Severity::Warning, worker.last_seen_at, said, next);
             list.push(Attention { job_id: worker.job_id, ..item });

@@ -12,7 +12,7 @@ use stereospot_domain::{ErrorCode, JobId, QueueName, QueueRole, Stage, Timestamp
 use super::World;
 use super::flow::{Flow, LAG};
 use super::known::{Entry, SeenDead};
-use super::progress::SegmentProgress;
+use super::progress::{Reported, SegmentProgress};
 
 /// The reassembly queue's visibility timeout where it is unknown: the longest that deployments use.
 const LONGEST_HIDDEN: Duration = Duration::from_secs(3600);
@@ -75,6 +75,9 @@ impl World {
             unseen_ingests: self.unseen_dead_letters(QueueRole::Ingest),
             running: self.running(entry, patience),
             failing: entry.failing(),
+            join_error: entry
+                .last_reported(QueueRole::Reassembly, None)
+                .map(|reported| (reported.error.clone(), reported.code)),
             chunking_depth: self.depth_since(QueueRole::Chunking, entry.touched_at),
             inference_depth: self.depth_since(QueueRole::Inference, entry.touched_at),
             reassembly_depth: self.depth_since(QueueRole::Reassembly, entry.touched_at),
@@ -149,6 +152,7 @@ impl World {
                         segment_index,
                         since: dead.since,
                         error: entry.last_error(queue.role, segment_index),
+                        code: entry.last_reported(queue.role, segment_index).and_then(|reported| reported.code),
                         is_damaged: segment_index.is_some_and(|index| entry.is_damaged(index)),
                     })
                 })
@@ -270,6 +274,10 @@ impl Entry {
 
     /// The last error that a worker reported for the work of a queue.
     pub fn last_error(&self, role: QueueRole, segment_index: Option<u32>) -> Option<String> {
+        Some(self.last_reported(role, segment_index)?.error.clone())
+    }
+
+    fn last_reported(&self, role: QueueRole, segment_index: Option<u32>) -> Option<&Reported> {
         let progress = self.progress.as_ref()?;
         let reported = match role {
             QueueRole::Chunking => progress.errors.get(&Stage::Chunking)?,
@@ -281,7 +289,7 @@ impl Entry {
             | QueueRole::Ingest
             | QueueRole::JobEvents => return None,
         };
-        Some(reported.get()?.error.clone())
+        reported.get()
     }
 }
 

@@ -172,6 +172,9 @@ impl Finding {
             _ if means.is_read_only => vec![show],
             Remedy::Look => vec![show],
             Remedy::GiveUp => vec![show, Step::GiveUp { job_id }],
+            // Read why it failed before it fails the same way again.
+            Remedy::Replay if self.retry_helps == Some(false) => vec![show, Step::ReplayJob { job_id, code }],
+            Remedy::Trigger if self.retry_helps == Some(false) => vec![show, Step::Trigger { job_id }],
             Remedy::Replay => vec![Step::ReplayJob { job_id, code }],
             Remedy::Trigger => vec![Step::Trigger { job_id }],
             Remedy::Repair if means.reconciles && self.is_safe_unasked() => {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::job::JobStatus;
 use crate::queue::{QueueName, QueueRole};
+use crate::stage::Stage;
 use crate::time::Timestamp;
 
 mod code;
@@ -270,12 +271,16 @@ fn failed(facts: &JobFacts, findings: &mut Vec<Finding>) {
     } else if let (Some(completed), Some(total)) = (&facts.completed, job.total_segments)
         && completed.value.len() as u64 >= u64::from(total)
     {
-        findings.push(Finding::new(
-            FindingCode::FailedButComplete,
-            facts.last_activity_at,
-            vec![format!("all {total} completions are recorded"), "the status is failed".into()],
-            Some(Repair::Trigger),
-        ));
+        if facts.dead_letters.iter().any(|letter| letter.queue.role == QueueRole::Reassembly) {
+            // Joining failed: the dead letter says so already, and its repair takes the job back.
+            return;
+        }
+        let mut evidence = vec![format!("all {total} completions are recorded"), "the status is failed".into()];
+        evidence.extend(facts.join_error.iter().map(|(error, _)| format!("joining them failed: {error}")));
+        let finding =
+            Finding::new(FindingCode::FailedButComplete, facts.last_activity_at, evidence, Some(Repair::Trigger));
+        let code = facts.join_error.as_ref().and_then(|(_, code)| *code);
+        findings.push(finding.of_failed_step(Stage::Reassembly, code));
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::stage::Stage;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident $name:literal),+ $(,)?) => {
         /// Why an operation failed.
@@ -46,6 +48,25 @@ codes! {
     Corrupt "corrupt",
     /// Anything else.
     Internal "internal",
+}
+
+impl ErrorCode {
+    /// True if the cause of a step's failure lies outside the video and the program, so that another attempt may succeed. Only
+    /// inference meets passing causes within the program: a model may run out of a GPU's memory.
+    #[must_use]
+    pub fn may_pass(self, stage: Stage) -> bool {
+        match self {
+            ErrorCode::Invalid | ErrorCode::Corrupt => false,
+            ErrorCode::Internal => stage == Stage::Inference,
+            ErrorCode::NotFound
+            | ErrorCode::Conflict
+            | ErrorCode::LeaseLost
+            | ErrorCode::Denied
+            | ErrorCode::Throttled
+            | ErrorCode::Unavailable
+            | ErrorCode::Full => true,
+        }
+    }
 }
 
 impl fmt::Display for ErrorCode {

@@ -78,6 +78,7 @@ pub(crate) fn stuck_job() -> JobView {
                 queue: QueueName::dead_letter(QueueRole::Inference),
                 message_ids: vec!["m-1".into()],
             }),
+            retry_helps: None,
         },
         Finding {
             code: FindingCode::SegmentLost,
@@ -88,6 +89,7 @@ pub(crate) fn stuck_job() -> JobView {
                 "the inference queue is empty".into(),
             ],
             repair: Some(Repair::ResendSegments { segments: vec![22, 40] }),
+            retry_helps: None,
         },
     ];
     view
@@ -177,7 +179,7 @@ fn attention() -> Vec<Attention> {
             Severity::Critical,
             ago(360),
             said("DLQ inference", "14 messages: CUDA out of memory ×11, timeout ×3"),
-            vec![Step::Triage { queue }],
+            vec![Step::Triage { queue }, Step::Replay { queue }],
         ),
         Attention::new(
             Subject::Job { job_id, code },

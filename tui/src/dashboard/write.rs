@@ -1,6 +1,7 @@
 //! Which writes the keys offer now: the action, bound to what is under the cursor, or why there is none.
 
 use stereospot_api::view::Observed;
+use stereospot_domain::attention::{self, Subject};
 use stereospot_domain::diagnosis::Repair;
 use stereospot_domain::plan::Action;
 use stereospot_domain::{JobId, QueueName, QueueRole};
@@ -94,6 +95,12 @@ fn replay(state: &State) -> Result<Action, String> {
     if depth(state, queue) == Some(0) {
         return Err(format!("{queue} is empty"));
     }
+    let about = Subject::DeadLetterQueue { queue };
+    let line = state.model.attention.iter().find(|item| item.about == about);
+    let is_read_only = state.model.environment.as_ref().is_some_and(|environment| environment.is_read_only);
+    if !is_read_only && line.is_some_and(|line| !line.next.contains(&attention::Step::Replay { queue })) {
+        return Err(format!("no message of {queue} can be replayed: look into it"));
+    }
     Ok(Action::Replay { queue, message_ids: None })
 }
 
@@ -108,7 +115,6 @@ fn messages(state: &State, chosen: Chosen) -> Result<Vec<String>, String> {
 
 /// A job's own dead letters. Those of reassembly go through the finding's repair, which also resets the lock; otherwise the
 /// message would be useless.
-/// make the message useless.
 fn replay_of_job(state: &State, job_id: JobId) -> Result<Action, String> {
     let found = state.model.findings(job_id).iter().find_map(|finding| match &finding.repair {
         Some(Repair::ReplayDeadLetters { queue, message_ids }) => Some((finding.code, *queue, message_ids.clone())),

@@ -62,7 +62,7 @@ fn what_is_wrong_is_listed_gravest_first() {
         dead_lettered_at: Some(NOW),
         expires_at: None,
     };
-    world.set_dead(QueueName::dead_letter(QueueRole::Reassembly), &[dead], NOW);
+    world.set_dead(QueueName::dead_letter(QueueRole::Reassembly), std::slice::from_ref(&dead), NOW);
     world.diagnose(job_id, NOW, Patience::default());
     world.collector_ran(Collector::Services, Duration::from_secs(1), None, NOW.minus(Duration::from_secs(20)));
     world.collector_ran(Collector::Services, Duration::from_secs(1), Some("no answer".into()), NOW);
@@ -91,6 +91,55 @@ fn what_is_wrong_is_listed_gravest_first() {
         vec![Step::Wait { until: Wait::AllRead }],
     ];
     assert_eq!(next, expected);
+
+    // What no worker can read and what is done is not offered for a replay.
+    let offered =
+        |world: &World| world.attention_list(NOW).into_iter().any(|line| line.next.contains(&Step::Replay { queue }));
+    let unreadable = Peeked { id: "n".into(), body: "no JSON".into(), ..dead.clone() };
+    world.set_dead(queue, std::slice::from_ref(&unreadable), NOW);
+    assert!(!offered(&world), "no worker reads it");
+    world.set_dead(queue, &[unreadable, dead], NOW);
+    assert!(offered(&world), "one can be replayed");
+    let mut job = world.jobs[&job_id].job.clone();
+    job.status = JobStatus::Completed;
+    world.set_job(job, NOW.plus(Duration::from_secs(1)));
+    assert!(!offered(&world), "its job is completed");
+}
+
+#[test]
+fn a_message_comes_back_only_from_a_worker_that_holds_one() {
+    let mut job = Job::new(JobId(Uuid::nil()), JobOptions::default(), None, Timestamp(0));
+    job.status = JobStatus::ChunkingInProgress;
+    let mut world = World::new(QueueName::all());
+    world.set_job(job.clone(), NOW.minus(Duration::from_secs(60)));
+    let event = |seq, payload, job_id| Event {
+        v: 1,
+        id: Uuid::from_u128(seq),
+        source: "chunking-1".into(),
+        boot: Uuid::nil(),
+        seq: seq as u64,
+        time: NOW.minus(Duration::from_secs(60)),
+        job_id,
+        segment_index: None,
+        stage: Some(Stage::Chunking),
+        attempt: Some(1),
+        traceparent: None,
+        payload,
+        unread: Unread::default(),
+    };
+    let heard_at = NOW.minus(Duration::from_secs(60));
+    let next = |world: &World| {
+        let line = world.attention_list(NOW).into_iter().find(|line| matches!(line.about, Subject::Worker { .. }));
+        line.unwrap().next
+    };
+    let start = Step::StartWorker { stage: Stage::Chunking };
+    world.apply(&event(1, Payload::WorkerStarted(WorkerStarted::default()), None), heard_at);
+    assert_eq!(next(&world), [start.clone(), Step::ShowWorkers], "it was idle");
+    world.apply(&event(2, Payload::ChunkingStarted, Some(job.job_id)), heard_at);
+    assert_eq!(next(&world), [Step::Wait { until: Wait::LeaseEnds }, Step::ShowWorkers]);
+    job.status = JobStatus::Failed;
+    world.set_job(job, NOW);
+    assert_eq!(next(&world), [start, Step::ShowWorkers], "nobody wants the message of an ended job");
 }
 
 #[test]

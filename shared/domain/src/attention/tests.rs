@@ -6,7 +6,7 @@ const JOB: JobId = JobId(uuid::Uuid::nil());
 const FREE: Means = Means { is_read_only: false, reconciles: false, has_failed: false };
 
 fn finding(code: FindingCode, severity: Severity, repair: Option<Repair>) -> Finding {
-    Finding { code, severity, since: Timestamp(0), evidence: Vec::new(), repair }
+    Finding { code, severity, since: Timestamp(0), evidence: Vec::new(), repair, retry_helps: None }
 }
 
 #[test]

@@ -48,7 +48,14 @@ pub(super) fn letters(facts: &JobFacts, findings: &mut Vec<Finding>) {
         }
         let repair = Repair::ReplayDeadLetters { queue: QueueName::dead_letter(role), message_ids };
         let is_of_use = matches!(&repair, Repair::ReplayDeadLetters { message_ids, .. } if !message_ids.is_empty());
-        findings.push(Finding::new(code, since, evidence, is_of_use.then_some(repair)));
+        let finding = Finding::new(code, since, evidence, is_of_use.then_some(repair));
+        // A damaged segment is cut again, and what is gone stays gone: neither depends on the error.
+        let is_plain = !letters.iter().any(|letter| letter.is_damaged || is_gone(facts, letter)) && is_of_use;
+        let error_code = letters.iter().find_map(|letter| letter.code).filter(|_| is_plain);
+        findings.push(match role.stage() {
+            Some(stage) => finding.of_failed_step(stage, error_code),
+            None => finding,
+        });
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::error_code::ErrorCode;
 use crate::job::{Job, Lock};
 use crate::queue::QueueName;
 use crate::stage::Stage;
@@ -37,6 +38,7 @@ pub struct DeadLetter {
     pub since: Timestamp,
     /// The last error reported for it.
     pub error: Option<String>,
+    pub code: Option<ErrorCode>,
     /// True if the last attempt found the stored segment damaged.
     pub is_damaged: bool,
 }
@@ -104,6 +106,8 @@ pub struct JobFacts {
     pub unseen_ingests: Option<Unseen>,
     pub running: Vec<RunningSegment>,
     pub failing: Vec<FailingStep>,
+    /// The last error reported for joining the segments.
+    pub join_error: Option<(String, Option<ErrorCode>)>,
     /// Messages (ready, in flight and delayed) on the queue of each stage, and on the ingest queue.
     pub chunking_depth: Option<Fact<u64>>,
     pub inference_depth: Option<Fact<u64>>,

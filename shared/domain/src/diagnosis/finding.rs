@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::code::{FindingCode, Remedy};
+use crate::error_code::ErrorCode;
 use crate::queue::QueueName;
+use crate::stage::Stage;
 use crate::time::Timestamp;
 
 /// How much a finding matters.
@@ -54,11 +56,24 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// Absent where nothing from here repairs it.
     pub repair: Option<Repair>,
+    /// For a step that was given up: whether trying it again can help. Absent where that is unknown.
+    #[serde(default)]
+    pub retry_helps: Option<bool>,
 }
 
 impl Finding {
     pub(super) fn new(code: FindingCode, since: Timestamp, evidence: Vec<String>, repair: Option<Repair>) -> Self {
-        Self { code, severity: code.severity(), since, evidence, repair }
+        Self { code, severity: code.severity(), since, evidence, repair, retry_helps: None }
+    }
+
+    /// Adds whether trying the step again can help after its last error.
+    pub(super) fn of_failed_step(mut self, stage: Stage, code: Option<ErrorCode>) -> Self {
+        self.retry_helps = code.map(|code| code.may_pass(stage));
+        self.evidence.extend(self.retry_helps.map(|helps| match helps {
+            true => "trying again can help once the cause is gone".to_owned(),
+            false => "trying again fails the same way, until the worker or the video is another".to_owned(),
+        }));
+        self
     }
 
     /// True when the reconciler may carry out the repair without being asked: it does no harm, and the evidence is certain.

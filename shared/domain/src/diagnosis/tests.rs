@@ -1,4 +1,5 @@
 use super::*;
+use crate::error_code::ErrorCode;
 use crate::job::{Job, Lock};
 use crate::options::JobOptions;
 use crate::queue::QueueRole;
@@ -27,6 +28,7 @@ fn healthy(status: JobStatus) -> JobFacts {
         unseen_ingests: None,
         running: vec![],
         failing: vec![],
+        join_error: None,
         chunking_depth: Some(Fact::exact(0, NOW)),
         inference_depth: Some(Fact::exact(0, NOW)),
         reassembly_depth: Some(Fact::exact(0, NOW)),
@@ -57,6 +59,7 @@ fn letter(role: QueueRole, segment_index: Option<u32>) -> DeadLetter {
         segment_index,
         since: LONG_AGO,
         error: Some("out of memory".into()),
+        code: None,
         is_damaged: false,
     }
 }
@@ -358,4 +361,36 @@ fn a_dead_letter_is_offered_for_replay_only_where_something_is_left_to_work_on()
     let (messages, evidence) = of(&facts);
     assert_eq!(messages, None);
     assert!(evidence.ends_with("the source is gone: submit the video again"), "{evidence}");
+}
+
+#[test]
+fn a_join_that_failed_is_one_finding_which_says_whether_trying_again_can_help() {
+    let failed = |code| {
+        let mut facts = healthy(JobStatus::Failed);
+        facts.join_error = Some(("the muxer refuses the stream".into(), Some(code)));
+        facts
+    };
+    let dead = |code| {
+        let letter = DeadLetter { code: Some(code), ..letter(QueueRole::Reassembly, None) };
+        JobFacts { dead_letters: vec![letter], ..failed(code) }
+    };
+    let check = |facts: &JobFacts, code, helps, words: &str| {
+        let findings = diagnose(facts, NOW, Patience::default());
+        let [finding] = &findings[..] else { panic!("{findings:#?}") };
+        assert_eq!((finding.code, finding.retry_helps), (code, Some(helps)));
+        assert!(finding.evidence.last().is_some_and(|last| last.starts_with(words)), "{finding:#?}");
+    };
+    let (lost, kept) = (FindingCode::FailedButComplete, FindingCode::ReassemblyDeadLettered);
+    check(&dead(ErrorCode::Internal), kept, false, "trying again fails the same way");
+    check(&dead(ErrorCode::Full), kept, true, "trying again can help");
+    // Its dead letter was discarded.
+    check(&failed(ErrorCode::Internal), lost, false, "trying again fails the same way");
+    check(&failed(ErrorCode::Unavailable), lost, true, "trying again can help");
+    let segment = DeadLetter { code: Some(ErrorCode::Internal), ..letter(QueueRole::Inference, Some(1)) };
+    let facts = JobFacts {
+        dead_letters: vec![segment],
+        completed: Some(Fact::exact(vec![0, 2], NOW)),
+        ..failed(ErrorCode::Internal)
+    };
+    check(&facts, FindingCode::SegmentDeadLettered, true, "trying again can help");
 }

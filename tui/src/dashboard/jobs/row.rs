@@ -1,7 +1,7 @@
 //! One job in a list.
 
 use stereospot_api::view::JobView;
-use stereospot_domain::diagnosis::{Finding, Severity};
+use stereospot_domain::diagnosis::{Finding, Remedy, Severity};
 use stereospot_domain::{Format, JobId, JobStatus, Timestamp};
 
 use crate::text::{contains, passes};
@@ -75,6 +75,9 @@ impl JobRow {
             (JobStatus::Deleted, _) => Some("the job is deleted".into()),
             (_, None) => Some("its segments are not known yet".into()),
             (_, Some(total)) if self.done < total => Some(format!("{} of {total} segments missing", total - self.done)),
+            (JobStatus::Reassembling, _) if self.findings.iter().all(|finding| finding.remedy() != Remedy::Trigger) => {
+                Some("reassembly is asked for; nothing shows that this was lost".into())
+            }
             _ => None,
         }
     }
