@@ -46,6 +46,20 @@ struct Sighting {
     failed: Option<(Timestamp, u32)>,
 }
 
+impl Sighting {
+    /// Counts a run in which it is there; true when its repair is to be tried now.
+    fn is_due(&mut self, now: Timestamp, step: Duration) -> bool {
+        self.runs += 1;
+        let is_soon = |(at, failures)| now.since(at) < rest(step, failures);
+        self.runs >= SIGHTINGS && !self.failed.is_some_and(is_soon)
+    }
+
+    fn tried(&mut self, now: Timestamp, is_repaired: bool) {
+        let failures = self.failed.map_or(0, |(_, failures)| failures) + 1;
+        *self = Self { runs: 0, failed: (!is_repaired).then_some((now, failures)) };
+    }
+}
+
 /// In events, the one who did it.
 const NAME: &str = "reconciler";
 
@@ -159,14 +173,10 @@ async fn look_at(
     sightings.retain(|(id, code), _| *id != job_id || findings.iter().any(|finding| finding.code == *code));
     for finding in findings.iter().filter(|finding| finding.is_safe_unasked()) {
         let seen = sightings.entry((job_id, finding.code)).or_default();
-        seen.runs += 1;
-        let is_soon = |(at, failures)| app.now().since(at) < rest(app.config.patience.step, failures);
-        if seen.runs < SIGHTINGS || seen.failed.is_some_and(is_soon) {
-            continue;
+        if seen.is_due(app.now(), app.config.patience.step) {
+            let is_repaired = repair(app, job_id, finding.code, complaints).await?;
+            seen.tried(app.now(), is_repaired);
         }
-        let failures = seen.failed.map_or(0, |(_, failures)| failures) + 1;
-        let is_repaired = repair(app, job_id, finding.code, complaints).await?;
-        *seen = Sighting { runs: 0, failed: (!is_repaired).then(|| (app.now(), failures)) };
     }
     Ok(is_as_it_seemed)
 }
@@ -341,6 +351,32 @@ async fn repair(app: &App, job_id: JobId, code: FindingCode, complaints: &mut Co
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn four_hundred_jobs_that_cannot_be_repaired_cost_few_tries_and_few_lines() {
+        let (step, mut complaints) = (Duration::from_secs(60), Complaints::default());
+        let mut seen: Vec<Sighting> = (0..400).map(|_| Sighting::default()).collect();
+        let (mut tries, mut lines) = (0, 0);
+        // An hour of runs.
+        for second in (0..3600).step_by(2) {
+            let now = Timestamp::from_secs(second);
+            for (number, seen) in seen.iter_mut().enumerate() {
+                if seen.is_due(now, step) {
+                    seen.tried(now, false);
+                    tries += 1;
+                    let job_id = JobId(uuid::Uuid::from_u128(number as u128));
+                    let why = format!("the source input/{job_id}/source.mp4 is gone");
+                    lines += usize::from(complaints.count("a repair failed", job_id, &why).is_some());
+                }
+            }
+        }
+        assert_eq!(tries, 400 * 9, "pauses of 1, 2, 4, 8 and then 10 minutes");
+        assert_eq!(lines, 12, "of each doubling of their number");
+        let repaired = &mut seen[0];
+        repaired.tried(Timestamp::from_secs(3600), true);
+        assert!(!repaired.is_due(Timestamp::from_secs(3601), step), "one reading may mix two moments");
+        assert!(repaired.is_due(Timestamp::from_secs(3603), step), "what is new is tried at once");
+    }
 
     #[test]
     fn what_fails_again_is_tried_less_and_less_often() {

@@ -47,6 +47,13 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    /// The file belongs to another user, or its file system is read-only.
+    #[error("{path} can't be written by this user: allow it, or choose another data directory")]
+    Unwritable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     /// Another version made the file.
     #[error("{path} was made by another version of stereospot: use that one, or another data directory")]
     Schema {
@@ -141,6 +148,9 @@ impl Store {
     pub(crate) async fn open(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join("controlplane.db");
         let opened = |source| at(&path, source);
+        if let Some((path, source)) = stereospot_local::unwritable_file(&path) {
+            return Err(Error::Unwritable { path, source });
+        }
         let mut writer = options(&path).create_if_missing(true).connect().await.map_err(opened)?;
         migrator().run(&mut writer).await.map_err(|error| match error {
             MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => opened(source),

@@ -39,6 +39,9 @@ use programs::Programs;
 /// How long the control plane may take to become ready; it may migrate or recover a database.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long to wait for the workers' first words. A large model takes longer to load: its worker is not waited for.
+const STARTED_WITHIN: Duration = Duration::from_secs(10);
+
 /// How long an earlier stack's control plane may take to release its address.
 const RELEASE_WITHIN: Duration = Duration::from_secs(25);
 
@@ -54,6 +57,8 @@ pub(crate) struct Stack {
     server: String,
     data_dir: PathBuf,
     notices: mpsc::Receiver<Notice>,
+    /// Deaths before it was ready.
+    early: Vec<Notice>,
     control_plane: Tier,
     workers: Tier,
     /// Held until everything has stopped.
@@ -79,7 +84,8 @@ impl Tier {
 }
 
 impl Stack {
-    /// Starts the control plane, then the workers; returns when the control plane is ready. `stop` aborts the start.
+    /// Starts the control plane, then the workers; returns when the control plane is ready and no worker has failed to start. `stop`
+    /// aborts the start.
     ///
     /// # Errors
     /// [`Error`] when something is missing, in use, or does not come up; nothing is left running.
@@ -94,8 +100,15 @@ impl Stack {
         let spec = programs.control_plane(&data_dir, listen, options);
         let log = spec.log.clone();
         control_plane.add(spec, sender.clone());
-        let mut stack =
-            Self { server: String::new(), data_dir, notices, control_plane, workers: Tier::default(), _lock: lock };
+        let mut stack = Self {
+            server: String::new(),
+            data_dir,
+            notices,
+            early: Vec::new(),
+            control_plane,
+            workers: Tier::default(),
+            _lock: lock,
+        };
         let ready = tokio::select! {
             ready = readiness::wait(&stack.data_dir, &mut stack.notices, READY_WITHIN) => ready,
             () = stop.cancelled() => Err(None),
@@ -107,10 +120,28 @@ impl Stack {
                 return Err(why.map_or(Error::Stopped, |why| Error::NotReady { why, log }));
             }
         }
+        let since = readiness::time(&stack.server).await;
         for spec in programs.workers(&stack.data_dir, &stack.server, options) {
             stack.workers.add(spec, sender.clone());
         }
-        Ok(stack)
+        let failed = tokio::select! {
+            failed = readiness::failed_worker(
+                &stack.server,
+                since,
+                options.fleet,
+                &mut stack.notices,
+                &mut stack.early,
+                STARTED_WITHIN,
+            ) => failed,
+            () = stop.cancelled() => Some(Error::Stopped),
+        };
+        match failed {
+            None => Ok(stack),
+            Some(error) => {
+                stack.stop().await;
+                Err(error)
+            }
+        }
     }
 
     /// The control plane's address.
@@ -125,6 +156,9 @@ impl Stack {
 
     /// The next notice about a child. Cancel-safe; never ends while the stack runs.
     pub(crate) async fn notice(&mut self) -> Notice {
+        if let Some(notice) = self.early.pop() {
+            return notice;
+        }
         match self.notices.recv().await {
             Some(notice) => notice,
             None => std::future::pending().await,

@@ -50,7 +50,7 @@ pub(super) struct Serve {
     #[arg(long, env = "STEREOSPOT_DATA_DIR", required = true)]
     pub(super) data_dir: Option<PathBuf>,
     /// Where to listen; this machine's loopback only. Port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:7847")]
+    #[arg(long, default_value = "127.0.0.1:7847", value_parser = stereospot_domain::text::listen_address)]
     pub(super) listen: SocketAddr,
     /// The environment's name, shown on every screen [default: the deployment's name prefix, or `local`].
     #[arg(long)]

@@ -27,7 +27,7 @@ impl Complaints {
     }
 
     /// How often it has occurred, where that is to be logged.
-    fn count(&mut self, what: &str, job_id: JobId, error: &str) -> Option<u64> {
+    pub(super) fn count(&mut self, what: &str, job_id: JobId, error: &str) -> Option<u64> {
         let kind = format!("{what}: {error}").replace(&job_id.to_string(), "");
         let complaint = self.0.entry(kind).or_insert(Complaint { times: 0, last: Instant::now() });
         complaint.times += 1;

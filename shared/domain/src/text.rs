@@ -2,6 +2,7 @@
 //! value looks the same everywhere.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A duration: `0.4s`, `12s`, `4m10s`, `11m`, `1h05m`, `3d04h`. At most six characters below 100 days.
@@ -39,6 +40,18 @@ pub fn size(bytes: u64) -> String {
         (value, unit) = (value / 1000.0, next);
     }
     format!("{value:.1} {unit}")
+}
+
+/// Reads an address to listen on. `localhost` is 127.0.0.1: names are not looked up.
+///
+/// # Errors
+/// What to give instead.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = match text.rsplit_once(':') {
+        Some((host, port)) if host.eq_ignore_ascii_case("localhost") => format!("127.0.0.1:{port}"),
+        _ => text.to_owned(),
+    };
+    numeric.parse().map_err(|_| "give an IP address and a port, such as 127.0.0.1:7847, [::1]:7847 or localhost:7847".into())
 }
 
 /// `1 message`, `2 messages`.
@@ -150,6 +163,17 @@ mod tests {
         check("safe\u{202e}4pm.\u{2066}x\u{2069}\u{200f}", "safe4pm.x");
         check("👩\u{200d}👩\u{200d}👧 👍🏽 ❤\u{fe0f}", "👩👩👧 👍 ❤");
         check("a\u{2028}b\u{feff}\u{ad}", "a␊b");
+    }
+
+    #[test]
+    fn localhost_is_an_address() {
+        let check = |text, expected: &str| assert_eq!(listen_address(text).unwrap().to_string(), expected);
+        check("localhost:7847", "127.0.0.1:7847");
+        check("LOCALHOST:0", "127.0.0.1:0");
+        check("[::1]:1", "[::1]:1");
+        for wrong in ["7847", "localhost", "example.org:1", "127.0.0.1:70000", ""] {
+            assert!(listen_address(wrong).unwrap_err().contains("localhost:7847"), "{wrong}");
+        }
     }
 
     #[test]

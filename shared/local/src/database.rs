@@ -16,6 +16,7 @@ use stereospot_domain::{QueueName, Timestamp};
 use stereospot_ports::{Clock, Error, ErrorCode, Result};
 use tokio::sync::Notify;
 
+use crate::access::unwritable_file;
 use crate::error::{DAMAGED, from_sqlx};
 use crate::file::{self, OpenFile};
 use crate::options::Options;
@@ -57,6 +58,11 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY)
             .disable_statement_logging();
+        if let Some((path, error)) = unwritable_file(&file) {
+            let why =
+                format!("{} can't be written by this user: allow it, or choose another data directory", path.display());
+            return Err(Error::with(ErrorCode::Denied, why, error));
+        }
         let at = |error| at(data_dir, error);
         let mut connection = connect.connect().await.map_err(at)?;
         if let Some(bytes) = options.max_database_bytes {
@@ -124,7 +130,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-fn unusable(folder: &Path, error: io::Error) -> Error {
+pub(crate) fn unusable(folder: &Path, error: io::Error) -> Error {
     let shown = folder.display();
     match error.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {

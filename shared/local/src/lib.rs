@@ -21,6 +21,7 @@ use stereospot_domain::{BackendKind, QueueName};
 use stereospot_ports::notifying::Side;
 use stereospot_ports::{Backend, Bucket, Result, WorkQueue};
 
+mod access;
 mod database;
 mod error;
 mod file;
@@ -38,6 +39,7 @@ mod writer;
 
 use database::Database;
 
+pub use access::unwritable_file;
 pub use options::Options;
 pub use private::keep_private;
 pub use steady_clock::SteadyClock;

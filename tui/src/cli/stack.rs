@@ -34,7 +34,7 @@ pub(crate) struct Up {
     #[arg(long, hide = true, conflicts_with = "headless")]
     pub attached: bool,
     /// Where the control plane listens; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7847")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7847", value_parser = stereospot_domain::text::listen_address)]
     pub listen: std::net::SocketAddr,
     #[command(flatten)]
     pub watch: Watch,

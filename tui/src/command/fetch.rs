@@ -3,7 +3,7 @@
 //! Invariant: the file appears whole or not at all. Bytes go to `OUT.part` beside it, which is renamed when complete. Only an
 //! ordinary file is ever replaced: links are followed, devices and pipes are left alone.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -67,9 +67,27 @@ impl Destination {
     /// The file beside it that collects the bytes until all have arrived.
     pub(super) fn part(&self) -> PathBuf {
         let mut name = self.target.file_name().map(OsString::from).unwrap_or_default();
-        name.push(".part");
+        if name.len() + PART.len() > LONGEST_NAME {
+            name = format!(".{}", short_hash(&name)).into();
+        }
+        name.push(PART);
         self.target.with_file_name(name)
     }
+}
+
+/// Ends the name of a file that is not whole yet.
+pub(super) const PART: &str = ".part";
+
+/// Longest file name of common file systems, in bytes.
+pub(super) const LONGEST_NAME: usize = 255;
+
+/// Eight hex digits that tell names apart of which only a part can be kept (FNV-1a: the same on every machine).
+pub(super) fn short_hash(name: &OsStr) -> String {
+    let hash = name
+        .as_encoded_bytes()
+        .iter()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    format!("{hash:08x}")
 }
 
 /// Whether a replaceable file exists; false where nothing exists.

@@ -36,6 +36,8 @@ pub(crate) struct Notice {
     pub name: String,
     /// How it ended, with its last line: `ended (exit code 1): stereospot: no such model`.
     pub what: String,
+    /// True if a new start fails the same way until a person has acted.
+    pub is_lasting: bool,
     pub restarts_in: Duration,
     /// Restarts before this one.
     pub restarts: u32,
@@ -44,7 +46,7 @@ pub(crate) struct Notice {
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, what, restarts_in, restarts, log } = self;
+        let Self { name, what, restarts_in, restarts, log, .. } = self;
         let secs = restarts_in.as_secs_f64();
         write!(f, "{name} {what}, restarting in {secs:.1} s (restart {}); log: {}", restarts + 1, log.display())
     }
@@ -73,14 +75,14 @@ pub(super) async fn supervise(
     while !stop.is_cancelled() {
         let started_at = Instant::now();
         let log_began = spec.log.metadata().map_or(0, |facts| facts.len());
-        let what = match spawn(&spec) {
+        let (what, is_lasting) = match spawn(&spec) {
             Ok(mut child) => {
                 // Taken out of the child, because waiting would close it and make the child exit.
                 let _held_open = child.stdin.take();
                 tokio::select! {
                     ended = child.wait() => match ended {
-                        Ok(status) => in_words(status, || last_line(&spec.log, log_began)),
-                        Err(error) => format!("was lost ({error})"),
+                        Ok(status) => (in_words(status, || last_line(&spec.log, log_began)), is_lasting(status)),
+                        Err(error) => (format!("was lost ({error})"), false),
                     },
                     () = stop.cancelled() => {
                         end(&mut child).await;
@@ -89,10 +91,10 @@ pub(super) async fn supervise(
                     never = keep_small(&spec.log, LOG_CHECK) => match never {},
                 }
             }
-            Err(error) => format!("could not be started ({error})"),
+            Err(error) => (format!("could not be started ({error})"), true),
         };
         let restarts_in = backoff.after_death(started_at.elapsed(), chance());
-        let notice = Notice { name: spec.name.clone(), what, restarts_in, restarts, log: spec.log.clone() };
+        let notice = Notice { name: spec.name.clone(), what, is_lasting, restarts_in, restarts, log: spec.log.clone() };
         note(&spec.log, &notice);
         // A slow reader must not delay a restart: the log has the line.
         let _ = notices.try_send(notice);
@@ -170,6 +172,13 @@ async fn end(child: &mut Child) {
     if timeout(GRACE, child.wait()).await.is_err() {
         let _ = child.kill().await;
     }
+}
+
+/// True for a worker that says so, and for a program that the system can't run: a shared library is missing.
+fn is_lasting(status: ExitStatus) -> bool {
+    /// `EX_CONFIG` of sysexits.h.
+    const SAYS_SO: i32 = 78;
+    matches!(status.code(), Some(SAYS_SO | 126 | 127))
 }
 
 /// How a child ended. One that exited usually gave the reason in its last line; one that was killed had no time to.

@@ -43,6 +43,14 @@ pub(crate) enum Error {
         why: String,
         log: PathBuf,
     },
+    /// A worker can't start, and will not by trying again.
+    #[error("{name} did not start: it {what}; log: {}", log.display())]
+    Worker {
+        name: String,
+        /// How it ended, with the last line of its log.
+        what: String,
+        log: PathBuf,
+    },
     /// Stopped before it was ready.
     #[error("stopped before it was ready")]
     Stopped,

@@ -6,6 +6,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
+use stereospot_api::Client;
+use stereospot_api::view::WorkerView;
+use stereospot_domain::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -13,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::child::Notice;
 use super::error::Error;
+use super::fleet::Fleet;
 use super::running::Running;
 
 /// Pause between two checks.
@@ -75,6 +79,53 @@ pub(super) async fn wait(
         }
         Some(notice) = notices.recv() => Err(Some(format!("it {}", notice.what))),
     }
+}
+
+/// Waits until every worker has started, or `patience` ends. Returns why a worker can't start; one that may start later is not
+/// waited for. Other deaths are collected in `early`.
+pub(super) async fn failed_worker(
+    server: &str,
+    since: Option<Timestamp>,
+    fleet: Fleet,
+    notices: &mut mpsc::Receiver<Notice>,
+    early: &mut Vec<Notice>,
+    patience: Duration,
+) -> Option<Error> {
+    let names: Vec<String> = fleet.workers().map(|(stage, number)| format!("{stage}-{number}")).collect();
+    let started = async {
+        // A worker of this name may have been there before.
+        let (Ok(client), Some(_)) = (Client::new(server), since) else { return };
+        // A control plane that can't say it is not asked again.
+        while let Ok(workers) = client.workers().await {
+            let has_started = |name: &String| {
+                // On AWS the machine's name follows.
+                let is_it = |worker: &&WorkerView| worker.name.split('@').next() == Some(name);
+                workers.iter().filter(is_it).any(|worker| worker.started_at >= since && worker.error.is_none())
+            };
+            if names.iter().all(has_started) {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+    };
+    let died = async {
+        loop {
+            match notices.recv().await {
+                Some(Notice { name, what, log, is_lasting: true, .. }) => return Error::Worker { name, what, log },
+                Some(notice) => early.push(notice),
+                None => std::future::pending().await,
+            }
+        }
+    };
+    tokio::select! {
+        _ = timeout(patience, started) => None,
+        error = died => Some(error),
+    }
+}
+
+/// The time by the control plane's clock.
+pub(super) async fn time(server: &str) -> Option<Timestamp> {
+    Some(Client::new(server).ok()?.health().await.ok()?.time)
 }
 
 /// `GET /readyz` by hand: anything but a 200 means not ready.

@@ -100,7 +100,7 @@ struct Options {
     #[arg(long, env = "STEREOSPOT_SERVER", value_name = "URL")]
     server: Option<String>,
     /// Serve metrics here; port 0 takes a free one. The address is written below `run/targets` in the data directory.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = stereospot_domain::text::listen_address)]
     metrics_listen: Option<SocketAddr>,
     /// The depth model, an ONNX file in the manner of Depth Anything; default: the one that comes with stereospot.
     #[arg(long, env = "STEREOSPOT_MODEL", value_name = "FILE")]
@@ -133,15 +133,35 @@ fn main() -> ExitCode {
     report(process::run(stages, options))
 }
 
-/// Prints the error with its causes as one sentence on standard error; exit code 1.
+/// Why this worker can't start, where another attempt fails the same way until a person has acted.
+#[derive(Debug)]
+struct Lasting(anyhow::Error);
+
+impl fmt::Display for Lasting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Lasting {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// `EX_CONFIG` of sysexits.h: `stereospot up` ends instead of starting such a worker again.
+const LASTING: u8 = 78;
+
+/// Prints the error with its causes as one sentence on standard error; exit code 1, or [`LASTING`].
 fn report(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let code = if error.is::<Lasting>() { ExitCode::from(LASTING) } else { ExitCode::FAILURE };
             let error = chain(&*error.into_boxed_dyn_error());
             // Not by a macro, which panics when standard error goes to a file on a full disk.
             let _ = writeln!(std::io::stderr(), "stereospot-worker: {error}");
-            ExitCode::FAILURE
+            code
         }
     }
 }

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::identity::{self, Identity};
 use crate::platform::{self, Platform};
 use crate::space::given_space;
-use crate::{BackendKind, InferenceKind, Options, open_model};
+use crate::{BackendKind, InferenceKind, Lasting, Options, open_model};
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// How long a stop waits for the last events to be sent; they are on disk anyway.
@@ -66,7 +66,8 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
         Events::open(&source, &spool, Arc::clone(&clock))
             .with_context(|| format!("the event spool {} can't be used", spool.display()))
     })
-    .await?;
+    .await
+    .map_err(lasting)?;
     let events_done = CancellationToken::new();
     let server = options.server.clone().or_else(|| server_on(&options.data_dir));
     match &server {
@@ -92,6 +93,10 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
         let _ = tokio::time::timeout(LAST_EVENTS, sending).await;
     }
     ended
+}
+
+fn lasting(error: anyhow::Error) -> anyhow::Error {
+    Lasting(error).into()
 }
 
 /// The address that the control plane on this data directory wrote down; none when none runs. A killed one leaves its address
@@ -122,13 +127,17 @@ async fn serve(
         mut managed,
         results,
         record_calls,
-    } = given_space(stop, async || platform::open(options, stages, Arc::clone(&clock)).await).await?;
+    } = given_space(stop, async || platform::open(options, stages, Arc::clone(&clock)).await)
+        .await
+        // What AWS answers may pass.
+        .map_err(|error| if options.backend == BackendKind::Local { lasting(error) } else { error })?;
     let scratch_dir = options.data_dir.join("scratch").join(name);
     let scratch = given_space(stop, async || {
         Scratch::open(&scratch_dir)
             .with_context(|| format!("the scratch folder {} can't be used", scratch_dir.display()))
     })
-    .await?;
+    .await
+    .map_err(lasting)?;
     let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
 
     let mut handlers: Vec<Box<dyn Handler>> = Vec::new();
@@ -145,7 +154,7 @@ async fn serve(
             Stage::Inference => {
                 match inference {
                     InferenceKind::Onnx => {
-                        let model = given_space(stop, async || open_model(options, threads)).await?;
+                        let model = given_space(stop, async || open_model(options, threads)).await.map_err(lasting)?;
                         (provider, model_name) = (Some(model.provider), Some(model.name.clone()));
                         handlers.push(Box::new(Inference { scratch: scratch.clone(), threads, model }));
                     }

@@ -1,13 +1,15 @@
 //! Checks the source files and the output files before anything is sent.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::error::{Error, Result};
-use super::super::fetch::Destination;
+use super::super::fetch::{self, Destination};
 use super::super::print::named;
 use crate::cli::Submit;
+use stereospot_domain::Format;
 
 /// The longest title that the control plane accepts; file names may be longer.
 const LONGEST_TITLE: usize = 200;
@@ -80,8 +82,7 @@ pub(super) fn destinations(options: &Submit, sources: &[Source]) -> Result<Vec<O
     }
     let mut all: Vec<Option<Destination>> = Vec::new();
     for source in sources {
-        let stem = source.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let path = output.join(format!("{stem}_{}.mp4", options.mode));
+        let path = output.join(output_name(source.path.file_stem().unwrap_or_default(), options.mode));
         let destination = destination(&path, options.force, sources)?;
         // Two links may lead to one file.
         if all.iter().flatten().any(|other| other.part() == destination.part()) {
@@ -93,6 +94,22 @@ pub(super) fn destinations(options: &Submit, sources: &[Source]) -> Result<Vec<O
         all.push(Some(destination));
     }
     Ok(all)
+}
+
+/// `{stem}_{mode}.mp4`. A stem that is too long is cut, and what follows tells it from others that begin alike.
+fn output_name(stem: &OsStr, mode: Format) -> String {
+    let ending = format!("_{mode}.mp4");
+    let room = fetch::LONGEST_NAME - ending.len() - fetch::PART.len();
+    let shown = stem.to_string_lossy();
+    if shown.len() <= room {
+        return format!("{shown}{ending}");
+    }
+    let hash = format!("~{}", fetch::short_hash(stem));
+    let mut end = room - hash.len();
+    while !shown.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{hash}{ending}", &shown[..end])
 }
 
 /// Extensions that promise another container than the result's.
@@ -133,6 +150,22 @@ fn destination(path: &Path, may_overwrite: bool, sources: &[Source]) -> Result<D
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_name_is_shortened_and_stays_another_than_its_like() {
+        let name = |stem: &str| output_name(OsStr::new(stem), Format::HalfSbs);
+        assert_eq!(name("clip"), "clip_half-sbs.mp4");
+        for letter in ["a", "ü", "日", "🎬"] {
+            for bytes in 200..=255_usize {
+                let stem = letter.repeat(bytes / letter.len());
+                let name = name(&stem);
+                assert!(name.len() + fetch::PART.len() <= 255 && name.ends_with("_half-sbs.mp4"), "{name}");
+                assert!(name.starts_with(&letter.repeat(40)), "{name}");
+            }
+        }
+        let long = "x".repeat(248);
+        assert_ne!(name(&format!("{long}1")), name(&format!("{long}2")));
+    }
 
     #[test]
     fn a_title_is_the_files_name_as_far_as_there_is_room() {

@@ -15,7 +15,7 @@ fn each_thing_is_said_once_in_words() {
     assert_eq!(lines[1], "local: 3 needing attention; jobs 4 running, 0 waiting, 1 stuck, 1 failed, 1 completed");
     assert_eq!(
         lines[2],
-        "critical: DLQ inference: 14 messages: CUDA out of memory ×11, timeout ×3; stereospot queues peek inference-dlq"
+        "critical: DLQ inference: 14 messages: CUDA out of memory ×11, timeout ×3; stereospot queues replay inference-dlq"
     );
     let mut view: JobView = job(5, "wedding.mp4", JobStatus::ChunkingComplete);
     (view.job.total_segments, view.segments_done) = (Some(4), 1);
