@@ -51,7 +51,9 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
         Some((host, port)) if host.eq_ignore_ascii_case("localhost") => format!("127.0.0.1:{port}"),
         _ => text.to_owned(),
     };
-    numeric.parse().map_err(|_| "give an IP address and a port, such as 127.0.0.1:7847, [::1]:7847 or localhost:7847".into())
+    numeric
+        .parse()
+        .map_err(|_| "give an IP address and a port, such as 127.0.0.1:7847, [::1]:7847 or localhost:7847".into())
 }
 
 /// `1 message`, `2 messages`.

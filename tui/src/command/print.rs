@@ -85,6 +85,8 @@ enum Fit {
     Right,
     /// Like `Left`, and cut where the terminal is too narrow.
     Cut,
+    /// Like `Left`, and in lines of its own below each row where the terminal is too narrow.
+    Below,
 }
 
 /// A table of these rows, without columns.
@@ -108,6 +110,11 @@ impl<'a, Row> Table<'a, Row> {
         self.with(title, Fit::Cut, cell)
     }
 
+    /// Adds a column of words that is never cut: where the terminal is too narrow, they follow below each row.
+    pub(crate) fn below(self, title: &'static str, cell: impl Fn(&Row) -> String + 'a) -> Self {
+        self.with(title, Fit::Below, cell)
+    }
+
     fn with(mut self, title: &'static str, fit: Fit, cell: impl Fn(&Row) -> String + 'a) -> Self {
         self.columns.push(Column { title, fit, cell: Box::new(cell) });
         self
@@ -127,33 +134,66 @@ impl<'a, Row> Table<'a, Row> {
         let titles = self.columns.iter().map(|column| column.title.to_owned()).collect();
         let cells = |row| self.columns.iter().map(|column| text::shown(&(column.cell)(row)).into_owned()).collect();
         let all: Vec<Vec<String>> = std::iter::once(titles).chain(self.rows.iter().map(cells)).collect();
-        let widths = self.widths(&all, width);
-        let line = |cells: &Vec<String>| {
-            let parts = cells.iter().zip(&widths).zip(&self.columns).map(|((cell, width), column)| {
+        let (widths, is_below) = self.widths(&all, width);
+        let mut lines = Vec::new();
+        for (row, cells) in all.iter().enumerate() {
+            let (mut parts, mut below) = (Vec::new(), Vec::new());
+            for ((cell, width), column) in cells.iter().zip(&widths).zip(&self.columns) {
+                if is_below && column.fit == Fit::Below {
+                    below.push(cell);
+                    continue;
+                }
                 let cell = text::truncate(cell, *width);
                 let fill = " ".repeat(width - text::width(&cell));
-                if column.fit == Fit::Right { format!("{fill}{cell}") } else { format!("{cell}{fill}") }
-            });
-            parts.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        };
-        all.iter().map(line).collect()
+                parts.push(if column.fit == Fit::Right { format!("{fill}{cell}") } else { format!("{cell}{fill}") });
+            }
+            lines.push(parts.join("  ").trim_end().to_owned());
+            let columns = width.unwrap_or(usize::MAX).saturating_sub(5);
+            let below = below.into_iter().filter(|words| row > 0 && !words.is_empty());
+            for (at, words) in below.flat_map(|words| text::wrap(words, columns).into_iter().enumerate()) {
+                lines.push(format!("   {} {words}", if at == 0 { "→" } else { " " }));
+            }
+        }
+        lines
     }
 
-    /// The width of each column: its widest cell, reduced where the table has to fit into `width`.
-    fn widths(&self, all: &[Vec<String>], width: Option<usize>) -> Vec<usize> {
+    /// The width of each column: its widest cell, reduced where the table has to fit into `width`; and whether the columns that
+    /// may go below do.
+    fn widths(&self, all: &[Vec<String>], width: Option<usize>) -> (Vec<usize>, bool) {
         let widest = |at: usize| all.iter().map(|cells| text::width(&cells[at])).max().unwrap_or(0);
         let mut widths: Vec<usize> = (0..self.columns.len()).map(widest).collect();
-        let Some(width) = width else { return widths };
-        let gaps = 2 * self.columns.len().saturating_sub(1);
-        let mut over = (widths.iter().sum::<usize>() + gaps).saturating_sub(width);
+        let Some(width) = width else { return (widths, false) };
+        let over = |widths: &[usize]| {
+            let beside = widths.iter().filter(|width| **width > 0).count();
+            (widths.iter().sum::<usize>() + 2 * beside.saturating_sub(1)).saturating_sub(width)
+        };
+        let can_give: usize = self
+            .columns
+            .iter()
+            .zip(&widths)
+            .filter(|(column, _)| column.fit == Fit::Cut)
+            .map(|(column, width)| width - floor(column.title, *width))
+            .sum();
+        let has_below = self.columns.iter().any(|column| column.fit == Fit::Below);
+        let is_below = has_below && over(&widths) > can_give / 2;
+        for (width, _) in
+            widths.iter_mut().zip(&self.columns).filter(|(_, column)| is_below && column.fit == Fit::Below)
+        {
+            *width = 0;
+        }
+        let mut over = over(&widths);
         for (at, column) in self.columns.iter().enumerate().rev().filter(|(_, column)| column.fit == Fit::Cut) {
-            let floor = text::width(column.title).max(8).min(widths[at]);
-            let take = over.min(widths[at] - floor);
+            let take = over.min(widths[at] - floor(column.title, widths[at]));
             widths[at] -= take;
             over -= take;
         }
-        widths
+        (widths, is_below)
     }
+}
+
+/// A column that is cut keeps its title's width.
+fn floor(title: &str, width: usize) -> usize {
+    text::width(title).max(8).min(width)
 }
 
 /// An age, from now.

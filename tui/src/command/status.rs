@@ -69,7 +69,7 @@ fn attention(snapshot: &Snapshot) -> Result {
         .left("ATTENTION", |item| item.title.clone())
         .cut("EVIDENCE", |item| item.evidence.clone())
         .right("SINCE", |item| age(Some(item.since), now))
-        .left("NEXT", |item| words::next(&item.next))
+        .below("NEXT", |item| words::next(&item.next))
         .print()?;
     line("")
 }

@@ -41,3 +41,25 @@ fn a_cell_is_part_of_its_line() {
     let table = table(&rows).left("TITLE", |row| (*row).to_owned());
     assert_eq!(table.lines(None), ["TITLE", "a␛[2J�c␊d"]);
 }
+
+#[test]
+fn what_is_never_cut_goes_below_its_row_where_the_terminal_is_narrow() {
+    let rows =
+        [("job 7f3a stuck", "a rather long evidence of what is wrong", "stereospot jobs repair 7f3a segment-lost")];
+    let table = table(&rows)
+        .left("ATTENTION", |row: &(&str, &str, &str)| row.0.to_owned())
+        .cut("EVIDENCE", |row| row.1.to_owned())
+        .below("NEXT", |row| row.2.to_owned());
+    assert_eq!(table.lines(Some(120)).len(), 2, "there is room beside it");
+    insta::assert_snapshot!(table.lines(Some(60)).join("\n"), @r"
+    ATTENTION       EVIDENCE
+    job 7f3a stuck  a rather long evidence of what is wrong
+       → stereospot jobs repair 7f3a segment-lost
+    ");
+    insta::assert_snapshot!(table.lines(Some(30)).join("\n"), @r"
+    ATTENTION       EVIDENCE
+    job 7f3a stuck  a rather long…
+       → stereospot jobs repair
+         7f3a segment-lost
+    ");
+}

@@ -9,17 +9,19 @@ pub(super) fn draw(state: &State, typed: &str, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let width = canvas.width().min(76);
     let must_type = state.stop_interrupts_work();
-    let mut lines = vec![(what(state), theme.text), (String::new(), theme.text)];
-    lines.push(("d    close the dashboard, the stack goes on; `stereospot down` stops it".into(), theme.accent));
-    if !must_type {
-        lines.push(("s    stop the stack, workers first".into(), theme.accent));
-    }
-    lines.push(("esc  stay here".into(), theme.accent));
     let inner = usize::from(width.saturating_sub(4));
-    let lines: Vec<_> = lines
-        .into_iter()
-        .flat_map(|(line, style)| text::wrap_kept(&line, inner).into_iter().map(move |line| (line, style)))
-        .collect();
+    let mut lines: Vec<_> = text::wrap(&what(state), inner).into_iter().map(|line| (line, theme.text)).collect();
+    lines.push((String::new(), theme.text));
+    let mut offer = |key: &str, words: &str| {
+        for (at, words) in text::wrap(words, inner.saturating_sub(5)).into_iter().enumerate() {
+            lines.push((format!("{:5}{words}", if at == 0 { key } else { "" }), theme.accent));
+        }
+    };
+    offer("d", "close the dashboard, the stack goes on; `stereospot down` stops it");
+    if !must_type {
+        offer("s", "stop the stack, workers first");
+    }
+    offer("esc", "stay here");
     let rows = lines.len() as u16 + u16::from(must_type) + 2;
     let height = rows.min(canvas.height());
     let x = (canvas.width() - width) / 2;
