@@ -219,6 +219,44 @@ fn sources_of_every_kind_keep_their_frames_their_times_and_their_sound(on: Where
 }
 
 #[test]
+fn a_stack_with_a_wrong_model_ends_with_one_sentence() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let model = folder.path().join("model.onnx");
+    for content in ["", "not a model"] {
+        std::fs::write(&model, content)?;
+        let up =
+            ["up", "--headless", "--listen", "localhost:0", "--data-dir", text(folder.path()), "--model", text(&model)];
+        let done = Command::new(program("stereospot")).args(up).current_dir(root()).stdin(Stdio::null()).output()?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        assert!(said.contains("did not start") && said.contains("model.onnx is no usable depth model"), "{said}");
+        assert!(!String::from_utf8_lossy(&done.stdout).contains("ready"), "it is not ready");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_changed_in_a_video_is_said_once_everywhere() -> Result<()> {
+    let stack = Stack::start(Where::Local, "chunking=1,inference=1,reassembly=1")?;
+    let source = stack.path("interlaced.mkv");
+    let made =
+        ["-f", "lavfi", "-i", "testsrc2=size=160x96:rate=25:duration=1", "-vf", "setfield=tff", "-c:v", "libx264"];
+    let flags = ["-flags", "+ildct+ilme", "-x264opts", "tff=1", text(&source)];
+    stereospot_tests::output("ffmpeg", &[&["-v", "error", "-y"], &made[..], &flags[..]].concat())?;
+    let done = stack.run(&["submit", text(&source), "--preset", "ultrafast", "--wait", "--json"])?;
+    let (said, summary) = (String::from_utf8_lossy(&done.stderr), serde_json::from_slice::<Value>(&done.stdout)?);
+    let sentence = "the source is interlaced: it was deinterlaced";
+    assert_eq!(said.matches(&format!("interlaced.mkv: {sentence}")).count(), 1, "{said}");
+    let warnings = summary["warnings"].as_array().context("an array")?;
+    assert_eq!((warnings.len(), &warnings[0]["about"]["kind"]), (1, &"deinterlaced".into()), "{summary}");
+    let shown = stack.run(&["jobs", "show", summary["job_id"].as_str().context("an id")?])?;
+    assert_eq!(String::from_utf8_lossy(&shown.stdout).matches(sentence).count(), 1);
+    let metrics = stereospot_tests::get(&format!("{}/metrics", stack.server()))?;
+    assert!(metrics.contains("stereospot_job_warnings_total{kind=\"deinterlaced\"} 1"), "{metrics}");
+    stack.stop()
+}
+
+#[test]
 fn a_worker_with_a_wrong_model_says_so_and_starts_no_work() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (model, data) = (folder.path().join("model.onnx"), folder.path().join("data"));

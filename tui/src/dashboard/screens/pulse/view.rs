@@ -8,6 +8,7 @@ use super::{ATTENTION, Item, JOBS, Pulse, STAGES};
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::log;
 use crate::dashboard::model::ACTIVE_JOBS;
+use crate::dashboard::mouse::Target;
 use crate::dashboard::state::State;
 use crate::dashboard::theme::severity_glyph;
 use crate::dashboard::view::table::{self, Cell, Column, beside_note, column, number, stretching};
@@ -24,8 +25,11 @@ pub(super) fn draw(screen: &Pulse, state: &State, canvas: &mut Canvas<'_>) {
     let airy = u16::from(height >= 20);
     let stage_rows = stages + 2;
     let left = height.saturating_sub(1 + stage_rows + 2 * airy).max(height.saturating_sub(2 + stages)).max(1);
+    let list = Attentions::of(state, width);
+    let below = list.below.iter().map(Vec::len).sum::<usize>();
+    let problems = problems.saturating_add(u16::try_from(below).unwrap_or(u16::MAX));
     let attention_rows = problems.max(1).min(left) + 1;
-    attention(state, here.as_ref(), &mut canvas.part(0, 0, width, attention_rows));
+    attention(state, &list, here.as_ref(), &mut canvas.part(0, 0, width, attention_rows));
     let mut y = attention_rows + airy;
     stage_table(state, here.as_ref(), &mut canvas.part(0, y, width, stages + 1));
     y += stages + 1;
@@ -43,7 +47,44 @@ pub(super) fn draw(screen: &Pulse, state: &State, canvas: &mut Canvas<'_>) {
     }
 }
 
-fn attention(state: &State, here: Option<&Item>, canvas: &mut Canvas<'_>) {
+/// How wide the list's columns are, and which next steps don't fit beside their items.
+struct Attentions {
+    subject_columns: u16,
+    next_columns: u16,
+    next: Vec<String>,
+    /// The lines of a next step that follow below its item: none where it fits beside it.
+    below: Vec<Vec<String>>,
+}
+
+impl Attentions {
+    fn of(state: &State, width: u16) -> Self {
+        let items = &state.model.attention;
+        let subject_columns = items.iter().map(|item| text::width(&item.title)).max().unwrap_or(0).min(34) as u16;
+        let is_wide = width >= 70;
+        let mut next: Vec<String> = items.iter().map(|item| words::next(&state.keymap, &item.next)).collect();
+        let mut below = Vec::new();
+        for (item, next) in items.iter().zip(&mut next) {
+            let age = text::age(state.ago(item.since));
+            let most = width.saturating_sub(subject_columns + 8 + text::width(&age) as u16);
+            below.push(match is_wide && text::width(next) > usize::from(most) {
+                true => text::wrap(&std::mem::take(next), usize::from(width.saturating_sub(7))),
+                false => Vec::new(),
+            });
+        }
+        let next_columns = next.iter().map(|words| text::width(words)).max().unwrap_or(0) as u16;
+        let next_columns = if is_wide { next_columns.min(width / 3) } else { 0 };
+        Self { subject_columns, next_columns, next, below }
+    }
+
+    /// The first item to draw, so that the selected one is whole within `room` rows.
+    fn top(&self, selected: Option<usize>, room: usize) -> usize {
+        let Some(selected) = selected else { return 0 };
+        let rows = |from: usize| self.below[from..=selected].iter().map(|below| 1 + below.len()).sum::<usize>();
+        (0..selected).find(|from| rows(*from) <= room).unwrap_or(selected)
+    }
+}
+
+fn attention(state: &State, list: &Attentions, here: Option<&Item>, canvas: &mut Canvas<'_>) {
     let theme = &state.theme;
     let items = &state.model.attention;
     let disconnected = state.disconnected();
@@ -78,22 +119,21 @@ fn attention(state: &State, here: Option<&Item>, canvas: &mut Canvas<'_>) {
     }
     let room = usize::from(canvas.height().saturating_sub(1 + above));
     let selected = items.iter().position(|item| here == Some(&Item::Attention(item.about.clone())));
-    let top = selected.map_or(0, |at| (at + 1).saturating_sub(room));
+    let top = list.top(selected, room);
     let (width, is_stale) = (canvas.width(), state.is_stale());
     let aged = |style| theme.aged(style, is_stale);
-    let subject_columns = items.iter().map(|item| text::width(&item.title)).max().unwrap_or(0).min(34) as u16;
+    let Attentions { subject_columns, next_columns, ref next, ref below } = *list;
     let is_wide = width >= 70;
-    let next: Vec<String> = items.iter().map(|item| words::next(&state.keymap, &item.next)).collect();
-    let next_columns = next.iter().map(|words| text::width(words)).max().unwrap_or(0) as u16;
-    let next_columns = if is_wide { next_columns.min(width / 3) } else { 0 };
-    for (line, (at, item)) in items.iter().enumerate().skip(top).take(room).enumerate() {
-        let y = line as u16 + 1 + above;
+    let (mut y, mut shown) = (1 + above, 0);
+    for (at, item) in items.iter().enumerate().skip(top) {
+        if y >= canvas.height() {
+            break;
+        }
         let style = theme.severity(item.severity);
         canvas.text(1, y, severity_glyph(item.severity), style);
         let age = text::age(state.ago(item.since));
         // The next step is not cut: on its line the evidence gives way to it.
-        let most = width.saturating_sub(subject_columns + 8 + text::width(&age) as u16);
-        let next_columns = if is_wide { next_columns.max((text::width(&next[at]) as u16).min(most)) } else { 0 };
+        let next_columns = if is_wide { next_columns.max(text::width(&next[at]) as u16) } else { 0 };
         let age_end = width.saturating_sub(if is_wide { next_columns + 4 } else { 1 });
         if is_wide {
             canvas.text(width.saturating_sub(next_columns + 1), y, &next[at], aged(theme.accent));
@@ -104,13 +144,22 @@ fn attention(state: &State, here: Option<&Item>, canvas: &mut Canvas<'_>) {
         canvas.text_within(3, y, subject_end - 3, &item.title, aged(theme.title));
         let x = subject_end + 2;
         canvas.text_within(x, y, end.saturating_sub(x), &item.evidence, aged(theme.text));
-        if selected == Some(at) {
-            canvas.text(0, y, "▌", theme.accent);
-            canvas.style_row(y, theme.selected);
+        for (line, words) in below[at].iter().enumerate() {
+            let y = y + 1 + line as u16;
+            canvas.text(4, y, if line == 0 { "→" } else { " " }, aged(theme.dim));
+            canvas.text(6, y, words, aged(theme.accent));
         }
+        for y in y..=y + below[at].len() as u16 {
+            state.hits.put(canvas, (0, y, width), Target::Row { section: ATTENTION, at });
+            if selected == Some(at) {
+                canvas.text(0, y, "▌", theme.accent);
+                canvas.style_row(y, theme.selected);
+            }
+        }
+        y += 1 + below[at].len() as u16;
+        shown += 1;
     }
-    state.hits.rows(canvas, 1 + above, ATTENTION, (top, items.len()));
-    let hidden = items.len().saturating_sub(room);
+    let hidden = items.len() - shown;
     if hidden > 0 {
         canvas.text_right(width.saturating_sub(1), 0, &format!(" {hidden} more ↓ "), theme.warn);
     }

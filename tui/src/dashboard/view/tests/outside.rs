@@ -149,3 +149,25 @@ fn what_was_left_out_of_the_video_is_on_the_jobs_screen() {
         assert!(shown.contains(rest), "{shown}");
     }
 }
+
+#[test]
+fn a_next_step_that_is_longer_than_its_line_goes_below_it() {
+    use stereospot_domain::attention::{Step, Subject};
+    use stereospot_domain::{QueueName, QueueRole};
+    let queue = QueueName::main(QueueRole::Reassembly);
+    for columns in [80, 200] {
+        let mut dash = full(columns, 24);
+        let mut attention = fixture::snapshot().attention;
+        attention[0].next = vec![Step::Provision { queue }];
+        attention[0].about = Subject::Queue { queue };
+        dash.change(Change::Attention { attention });
+        dash.draw();
+        let shown = text(dash.screen());
+        let words: Vec<&str> = shown.split_whitespace().collect();
+        let command = "stereospot provision makes it again; a wrong name or region: correct the environment file";
+        let step: Vec<&str> = command.split(' ').collect();
+        assert!(words.windows(step.len()).any(|window| window == step) || columns == 80, "{shown}");
+        assert!(columns != 80 || shown.contains("→ stereospot provision makes it again; a wrong name or"), "{shown}");
+        assert!(shown.contains("environment file") && shown.contains("job 3c6ef372 stuck"), "{shown}");
+    }
+}
