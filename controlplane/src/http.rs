@@ -15,6 +15,7 @@ use stereospot_telemetry::{names_loopback, record};
 use crate::app::App;
 
 mod actions;
+mod bodies;
 mod body;
 mod deployment;
 mod events;

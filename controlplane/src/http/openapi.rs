@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 use stereospot_api::Problem;
 use stereospot_api::problem::MEDIA_TYPE;
 use stereospot_api::view::Change;
-use utoipa::openapi::schema::{Object, Type};
-use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
-use utoipa::{OpenApi, PartialSchema, ToSchema};
+use utoipa::OpenApi;
 
 /// The routes with their types. [`document`] adds what is the same for all.
 #[derive(Debug, OpenApi)]
@@ -44,36 +42,6 @@ use utoipa::{OpenApi, PartialSchema, ToSchema};
     components(schemas(Problem, Change))
 )]
 struct Routes;
-
-/// A body of bytes, such as a video.
-pub(super) struct Bytes;
-
-impl PartialSchema for Bytes {
-    fn schema() -> RefOr<Schema> {
-        let format = SchemaFormat::KnownFormat(KnownFormat::Binary);
-        Object::builder().schema_type(Type::String).format(Some(format)).into()
-    }
-}
-
-impl ToSchema for Bytes {}
-
-/// A server-sent event of the stream. OpenAPI describes a body of such events by the schema of one.
-pub(super) struct StreamEvent;
-
-impl PartialSchema for StreamEvent {
-    fn schema() -> RefOr<Schema> {
-        let text = |what: &str| Object::builder().schema_type(Type::String).description(Some(what));
-        Object::builder()
-            .schema_type(Type::Object)
-            .property("id", text("The revision after the change"))
-            .property("data", text("A `Change` as JSON"))
-            .required("id")
-            .required("data")
-            .into()
-    }
-}
-
-impl ToSchema for StreamEvent {}
 
 /// This document.
 #[utoipa::path(get, operation_id = "openapi", tag = "openapi", path = "/v1/openapi.json", responses((status = 200, body = Object)))]

@@ -10,9 +10,9 @@ use object_store::ObjectStoreExt;
 use stereospot_domain::{JobId, JobStatus, keys};
 use stereospot_ports::objects;
 
+use super::bodies::Bytes;
 use super::body::{self, InPath};
 use super::jobs::no_such_job;
-use super::openapi::Bytes;
 use super::problem::{Answer, Failure};
 use crate::app::App;
 

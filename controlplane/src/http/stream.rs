@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use super::bodies::StreamEvent;
 use super::body;
-use super::openapi::StreamEvent;
 use super::problem::Answer;
 use crate::app::App;
 use crate::live::Read;

@@ -16,9 +16,9 @@ use stereospot_ports::error::chain;
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::{Error, ErrorCode, objects};
 
+use super::bodies;
 use super::body::{self, InPath};
 use super::jobs::{no_such_job, submitted};
-use super::openapi;
 use super::problem::{Answer, Failure};
 use crate::app::App;
 use crate::ingest::Source;
@@ -31,7 +31,7 @@ const ALIVE_EVERY: Duration = Duration::from_secs(5);
 /// Stores a job's source. A source is never replaced: the same bytes sent again get the first answer; others, and any while an
 /// upload runs, get 409.
 #[utoipa::path(put, operation_id = "uploadSource", path = "/v1/jobs/{job_id}/source", params(("job_id" = JobId, Path)),
-    request_body(content = openapi::Bytes, content_type = "application/octet-stream"), responses(
+    request_body(content = bodies::Bytes, content_type = "application/octet-stream"), responses(
     (status = 200, body = Job)))]
 pub(super) async fn source(State(app): State<Arc<App>>, InPath(job_id): InPath, request: Request) -> Answer<Json<Job>> {
     if app.config.is_read_only {
