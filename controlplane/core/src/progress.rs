@@ -135,6 +135,8 @@ pub struct JobProgress {
     pub errors: BTreeMap<Stage, Latest<Reported>>,
     /// Attempts at chunking and reassembly that failed since the last success.
     pub failures: BTreeMap<Stage, Failures>,
+    /// The SHA-256 of the result.
+    pub result_sha256: Option<String>,
     /// What was changed or left out of the video. Two stages may report the same.
     pub warnings: BTreeSet<Warning>,
     /// Frames done over the last minute.
@@ -166,7 +168,10 @@ impl JobProgress {
                 self.total_frames.offer_known(at, completed.frames);
                 self.completed(Stage::Chunking, event);
             }
-            ReassemblyCompleted(_) => self.completed(Stage::Reassembly, event),
+            ReassemblyCompleted(fields) => {
+                self.result_sha256 = fields.sha256.clone();
+                self.completed(Stage::Reassembly, event);
+            }
             ChunkingFailed(failed) => self.failed(Stage::Chunking, event, failed),
             ReassemblyFailed(failed) => self.failed(Stage::Reassembly, event, failed),
             SegmentStarted(begun) => self.segment(event, |segment| {

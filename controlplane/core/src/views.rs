@@ -67,6 +67,7 @@ impl World {
             lock: entry.truth.lock.as_ref().and_then(|lock| lock.value.clone()),
             can_trigger,
             trigger_note,
+            result_sha256: entry.progress.as_ref().and_then(|progress| progress.result_sha256.clone()),
             result_bytes: entry.truth.result.as_ref().and_then(|result| result.value),
             warnings: entry
                 .progress

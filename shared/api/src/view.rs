@@ -152,6 +152,9 @@ pub struct JobDetail {
     pub trigger_note: String,
     /// Size of the result; absent without one.
     pub result_bytes: Option<u64>,
+    /// The SHA-256 of the result, as its worker reported it.
+    #[serde(default)]
+    pub result_sha256: Option<String>,
     /// What was changed or left out of the video, each matter once.
     #[serde(default)]
     pub warnings: Vec<JobWarning>,

@@ -109,6 +109,9 @@ fn show(detail: &JobDetail, now: Timestamp) -> Result {
     line(format!("mode      {}", job.options.format))?;
     line(format!("source    {}", known(job.source_file_size_bytes.map(size))))?;
     line(format!("result    {}", known(detail.result_bytes.map(size))))?;
+    if let Some(sha256) = &detail.result_sha256 {
+        line(format!("sha256    {sha256}"))?;
+    }
     line(format!("created   {} ago", age(Some(job.created_at), now)))?;
     if let Some(at) = job.completed_at {
         line(format!("completed {} ago, after {}", age(Some(at), now), duration(at.since(job.created_at))))?;

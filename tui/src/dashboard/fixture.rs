@@ -286,6 +286,7 @@ pub(crate) fn detail() -> JobDetail {
         can_trigger: false,
         trigger_note: "segments 17, 22, 40 are missing".into(),
         result_bytes: None,
+        result_sha256: None,
         warnings: Vec::new(),
     }
 }

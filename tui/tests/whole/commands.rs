@@ -418,6 +418,7 @@ fn a_job_is_shown_with_what_is_not_known_of_it() {
                 can_trigger: false,
                 trigger_note: "the source is not split yet".into(),
                 result_bytes: None,
+                result_sha256: None,
                 warnings: Vec::new(),
             })
         });
@@ -528,6 +529,7 @@ fn a_title_from_outside_forges_no_line_and_its_json_is_whole() {
             can_trigger: false,
             trigger_note: "not\nyet".into(),
             result_bytes: None,
+            result_sha256: None,
             warnings: Vec::new(),
         }
     };

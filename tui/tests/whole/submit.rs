@@ -60,6 +60,7 @@ fn detail(status: JobStatus) -> JobDetail {
         can_trigger: false,
         trigger_note: String::new(),
         result_bytes: Some(6),
+        result_sha256: Some("5891b5b5".into()),
         warnings: vec![Warning::Deinterlaced.into()],
     }
 }

@@ -18,10 +18,10 @@ use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task};
 use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 
-use crate::fingerprint::Fingerprint;
+use crate::checksum::Checksum;
 use crate::plan::{self, Plan};
 use crate::scratch::Scratch;
-use crate::{files, media_failure};
+use crate::{damaged, files, media_failure};
 
 /// The chunking stage.
 #[derive(Debug)]
@@ -48,7 +48,11 @@ impl Handler for Chunking {
         let folder = self.scratch.folder()?;
         let source = folder.path().join("source.mp4");
         files::download(&context.backend.input, &keys::source(job_id), &source, &task.cancel).await?;
+        let checksum = Checksum::of(&source).await?;
         let kept = plan::load(context, job_id).await?;
+        if let Some(Plan { source: Some(split), .. }) = &kept {
+            damaged::check_source(&checksum, split)?;
+        }
         let target_secs = kept.map_or(job.options.segment_secs.unwrap_or(self.segment_secs), |plan| plan.target_secs);
         let choices = Choices {
             target_secs,
@@ -64,8 +68,9 @@ impl Handler for Chunking {
         }
         // Write the manifest before the segments: a reader of a segment needs it.
         let manifest = split.manifest().clone();
-        let written = Fingerprint::of(paths.clone()).await.map_err(|(path, error)| files::io_failure(&path, &error))?;
-        let plan = plan::keep(context, job_id, Plan { target_secs, has_sound, files: written, manifest }).await?;
+        let written = Checksum::of_all(paths.clone()).await?;
+        let plan = Plan { target_secs, has_sound, written, source: Some(checksum), manifest };
+        let plan = plan::keep(context, job_id, plan).await?;
         let manifest = &plan.manifest;
         if manifest != split.manifest() {
             return Err(Failure::Retry(

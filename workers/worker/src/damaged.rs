@@ -1,29 +1,70 @@
-//! Handles the message of a segment whose file can't be decoded as a whole.
+//! Handles the message of a segment whose file is damaged.
 //!
-//! If the file is as it was written, the damage came with the video. A few frames that can't be decoded show the frame
-//! before them; more than that, or any of them in a strict job, ends the job, since another split would only give the
-//! same file. If the file is not as it was written, nothing is lost as long as the source is there: another split gives
-//! the same segments as before. That is an operator's decision, so the message goes to the dead-letter queue with that
-//! reason, and replaying it splits the source again.
+//! Each file is compared with the checksum in the plan before it is decoded. If it differs, it was damaged since: nothing is
+//! lost as long as the source is there, since another split gives the same segments as before. That is an operator's decision,
+//! so the message goes to the dead-letter queue with that reason, and replaying it splits the source again.
+//!
+//! If the file is as it was written and can't be decoded, the damage came with the video. A few frames that can't be decoded
+//! show the frame before them; more than that, or any of them in a strict job, ends the job, since another split would only
+//! give the same file.
 
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_ports::objects;
 use stereospot_runtime::stage::{Context, Failure};
 
+use crate::checksum::Checksum;
 use crate::convert::Conversion;
-use crate::files;
-use crate::fingerprint::Fingerprint;
 
-/// The damage that was found.
+/// Who cut a segment, and whether its file is what was written then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Our workers; it is as they wrote it.
+    Verified,
+    /// Our workers, in a version that kept no checksums.
+    Unverified,
+    /// Another service: it is not recorded what it wrote.
+    Foreign,
+}
+
+/// Frames that can't be decoded.
 pub(crate) struct Found {
     /// The segment with the damaged file: the message's own, or the one before it.
     pub(crate) index: u32,
     /// What can't be decoded, as a clause.
     pub(crate) why: String,
-    /// True when our own workers cut it.
-    pub(crate) is_ours: bool,
-    /// How our workers wrote the files of the cut; empty when that was not recorded.
-    pub(crate) written: Vec<Fingerprint>,
+    pub(crate) cut: Cut,
+}
+
+/// Compares the files of a conversion with what our workers wrote. Returns false if that was not recorded.
+///
+/// # Errors
+/// The failure of the segment's message, if a file differs.
+pub(crate) async fn verify(
+    context: &Context,
+    key: SegmentKey,
+    conversion: &Conversion,
+    written: &[Checksum],
+) -> Result<bool, Failure> {
+    let own = Some((key.index, &conversion.input));
+    let previous = conversion.previous.as_ref().map(|(spec, file)| (spec.index, file));
+    for (index, file) in previous.into_iter().chain(own) {
+        let Some(written) = written.get(index as usize) else { return Ok(false) };
+        if Checksum::of(file).await? != *written {
+            return Err(stored_badly(context, key, index, "its file is not as it was written", true).await);
+        }
+    }
+    Ok(true)
+}
+
+/// Compares a source with what was split.
+///
+/// # Errors
+/// [`Failure::Refused`] if it differs: its sound or its frames may be wrong, and there is no other copy.
+pub(crate) fn check_source(source: &Checksum, split: &Checksum) -> Result<(), Failure> {
+    if source == split {
+        return Ok(());
+    }
+    Err(Failure::Refused("the stored source was damaged or replaced since it was split: submit the video again".into()))
 }
 
 /// Accepts a converted segment with frames that can't be decoded, if they came so with the video.
@@ -36,39 +77,31 @@ pub(crate) async fn accept(
     conversion: &Conversion,
     found: Found,
 ) -> Result<(), Failure> {
-    let is_as_written = match found.written.get(found.index as usize) {
-        Some(written) => match Fingerprint::of(vec![conversion.input.clone()]).await {
-            Ok(stored) => stored == [*written],
-            Err((file, error)) => return Err(files::io_failure(&file, &error)),
-        },
-        // It is not recorded how another service's segment was written.
-        None => !found.is_ours,
-    };
-    if is_as_written { Ok(()) } else { Err(failure(context, key, conversion, found).await) }
+    match found.cut {
+        Cut::Verified | Cut::Foreign => Ok(()),
+        Cut::Unverified => Err(failure(context, key, conversion, found).await),
+    }
 }
 
 /// Returns the failure of the segment's message.
 pub(crate) async fn failure(context: &Context, key: SegmentKey, conversion: &Conversion, found: Found) -> Failure {
-    let Found { index, why, is_ours, written } = found;
-    let (spec, file) = match &conversion.previous {
-        Some((spec, file)) if spec.index == index => (spec, file),
-        _ => (&conversion.spec, &conversion.input),
-    };
-    if let Some(written) = written.get(index as usize) {
-        match Fingerprint::of(vec![file.clone()]).await {
-            Ok(stored) if stored == [*written] => {
-                let manifest = &conversion.manifest;
-                let [from, to] =
-                    [spec.start_pts, spec.end_pts].map(|pts| manifest.time_base.secs(pts - manifest.start_pts));
-                return Failure::Refused(format!(
-                    "the video is damaged between {from:.1} s and {to:.1} s ({why}): get another copy of it, or re-encode \
-                     it, and submit that"
-                ));
-            }
-            Ok(_) => {}
-            Err((file, error)) => return files::io_failure(&file, &error),
-        }
+    let Found { index, why, cut } = found;
+    if cut != Cut::Verified {
+        return stored_badly(context, key, index, &why, cut == Cut::Unverified).await;
     }
+    let spec = match &conversion.previous {
+        Some((spec, _)) if spec.index == index => spec,
+        _ => &conversion.spec,
+    };
+    let manifest = &conversion.manifest;
+    let [from, to] = [spec.start_pts, spec.end_pts].map(|pts| manifest.time_base.secs(pts - manifest.start_pts));
+    Failure::Refused(format!(
+        "the video is damaged between {from:.1} s and {to:.1} s ({why}): get another copy of it, or re-encode it, and submit that"
+    ))
+}
+
+/// The failure of a message whose segment was, or may have been, damaged since it was written.
+async fn stored_badly(context: &Context, key: SegmentKey, index: u32, why: &str, is_ours: bool) -> Failure {
     let what = match index == key.index {
         true => format!("segment {index} is damaged: {why}"),
         false => format!("segment {index}, whose end comes before this one, is damaged: {why}"),

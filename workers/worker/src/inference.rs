@@ -20,9 +20,9 @@ use stereospot_stereo::{DepthModel, Layout, Options};
 use stereospot_telemetry::catalogue::FramePart;
 use stereospot_telemetry::record;
 
+use crate::checksum::Checksum;
 use crate::convert::{self, Conversion, Converted, Progress, stereo_layout};
-use crate::damaged::{self, Found};
-use crate::fingerprint::Fingerprint;
+use crate::damaged::{self, Cut, Found};
 use crate::plan;
 use crate::scratch::Scratch;
 use crate::{files, media_failure};
@@ -59,14 +59,14 @@ impl Handler for Inference {
         let Some((key, job)) = wanted(context, task).await? else { return Ok(()) };
         let started = Instant::now();
         let folder = self.scratch.folder()?;
-        let (conversion, sound, written) = prepare(context, task, key, &job, folder.path(), self.threads).await?;
+        let (conversion, sound, cut) = prepare(context, task, key, &job, folder.path(), self.threads).await?;
         let conversion = Arc::new(conversion);
         let frames = conversion.spec.frames;
         let begun = SegmentStarted { frames: Some(frames), ..SegmentStarted::default() };
         context.events.emit(Payload::SegmentStarted(begun), &task.about);
         let converted = match self.convert(context, task, &conversion).await? {
             Err(convert::Error::Media(Error::SegmentDamaged { index, why })) => {
-                let found = Found { index, why, is_ours: sound != Sound::Foreign, written };
+                let found = Found { index, why, cut };
                 return Err(damaged::failure(context, key, &conversion, found).await);
             }
             converted => converted.map_err(|error| conversion_failure(&error))?,
@@ -74,12 +74,8 @@ impl Handler for Inference {
         let warnings = match converted.repeated {
             0 => Vec::new(),
             repeated => {
-                let found = Found {
-                    index: key.index,
-                    why: format!("{repeated} of its frames can't be decoded"),
-                    is_ours: sound != Sound::Foreign,
-                    written,
-                };
+                let why = format!("{repeated} of its frames can't be decoded");
+                let found = Found { index: key.index, why, cut };
                 damaged::accept(context, key, &conversion, found).await?;
                 vec![Warning::FramesRepeated { segment: key.index, frames: repeated }]
             }
@@ -90,8 +86,9 @@ impl Handler for Inference {
             Sound::Ours => with_sound(task, &conversion, Some(conversion.spec.clone())).await?,
             Sound::Foreign => with_sound(task, &conversion, None).await?,
         };
-        let output_key = keys::output_segment(key.job_id, key.index);
-        files::upload(&output, &context.backend.output, &output_key, &task.cancel).await?;
+        let store = &context.backend.output;
+        Checksum::of(&output).await?.store(store, key.job_id, &key.index.to_string()).await?;
+        files::upload(&output, store, &keys::output_segment(key.job_id, key.index), &task.cancel).await?;
         let completed = SegmentCompleted {
             frames: Some(converted.frames),
             bytes: Some(converted.bytes),
@@ -200,7 +197,7 @@ enum Sound {
     Foreign,
 }
 
-/// Fetches everything that the conversion needs. Also returns which sound to add, and how the files of the cut were written.
+/// Fetches everything that the conversion needs. Also returns which sound to add, and who cut the segment.
 async fn prepare(
     context: &Context,
     task: &Task,
@@ -208,12 +205,12 @@ async fn prepare(
     job: &Job,
     folder: &Path,
     threads: usize,
-) -> Result<(Conversion, Sound, Vec<Fingerprint>), Failure> {
+) -> Result<(Conversion, Sound, Cut), Failure> {
     let input = folder.join("segment.mp4");
     files::download(&context.backend.input, &keys::segment(key), &input, &task.cancel).await?;
     let (manifest, sound, written) = match plan::of_segment(context, job, key).await? {
-        plan::Found::Ours(plan) if plan.has_sound => (plan.manifest, Sound::Ours, plan.files),
-        plan::Found::Ours(plan) => (plan.manifest, Sound::None, plan.files),
+        plan::Found::Ours(plan) if plan.has_sound => (plan.manifest, Sound::Ours, plan.written),
+        plan::Found::Ours(plan) => (plan.manifest, Sound::None, plan.written),
         // Another service split the source: then a segment is exactly what its file contains.
         plan::Found::Foreign => (whole_file(&input, key, task).await?, Sound::Foreign, Vec::new()),
         plan::Found::Undecided => {
@@ -249,7 +246,12 @@ async fn prepare(
         threads,
         is_strict: job.options.strict,
     };
-    Ok((conversion, sound, written))
+    let cut = match sound {
+        Sound::Foreign => Cut::Foreign,
+        _ if damaged::verify(context, key, &conversion, &written).await? => Cut::Verified,
+        _ => Cut::Unverified,
+    };
+    Ok((conversion, sound, cut))
 }
 
 async fn whole_file(file: &Path, key: SegmentKey, task: &Task) -> Result<Manifest, Failure> {

@@ -10,12 +10,13 @@ use stereospot_ports::ErrorCode;
 use stereospot_ports::error::io_code;
 use stereospot_runtime::stage::{Failure, chain};
 
+pub mod checksum;
 pub mod chunking;
 pub mod convert;
 mod damaged;
 pub mod deletion;
 pub mod files;
-pub mod fingerprint;
+
 pub mod inference;
 #[cfg(feature = "aws")]
 pub mod managed;

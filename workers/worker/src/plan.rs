@@ -1,7 +1,7 @@
 //! How a job is cut: decided once and kept beside its segments.
 //!
 //! Invariant: the cut is never replaced. A second attempt at splitting, by another worker with another setting, cuts as the
-//! first did, so a segment's file, its spec and its output always belong together. Only the files' fingerprints are those of
+//! first did, so a segment's file, its spec and its output always belong together. Only the files' checksums are those of
 //! the last attempt.
 
 use object_store::{PutMode, PutOptions};
@@ -12,8 +12,8 @@ use stereospot_media::manifest::Manifest;
 use stereospot_ports::{ErrorCode, objects};
 use stereospot_runtime::stage::{Context, Failure};
 
+use crate::checksum::Checksum;
 use crate::files;
-use crate::fingerprint::Fingerprint;
 
 /// The object at [`keys::manifest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,10 @@ pub struct Plan {
     /// The segments' files as they were written, by index: a file that differs now was damaged since. Empty in plans of earlier
     /// versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<Fingerprint>,
+    pub written: Vec<Checksum>,
+    /// The source as it was split. Absent in plans of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Checksum>,
     /// The segments, and what they have in common.
     #[serde(flatten)]
     pub manifest: Manifest,
@@ -55,7 +58,7 @@ pub async fn load(context: &Context, job_id: JobId) -> Result<Option<Plan>, Fail
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
     /// Our chunking.
-    Ours(Plan),
+    Ours(Box<Plan>),
     /// Another service, and that cut counts.
     Foreign,
     /// Two cuts were begun, ours and one with another number of segments. Which one counts is known when one is complete.
@@ -69,7 +72,7 @@ pub enum Found {
 pub async fn of_segment(context: &Context, job: &Job, key: SegmentKey) -> Result<Found, Failure> {
     let planned = load(context, job.job_id).await?;
     Ok(match planned {
-        Some(plan) if plan.total() == key.total => Found::Ours(plan),
+        Some(plan) if plan.total() == key.total => Found::Ours(Box::new(plan)),
         Some(_) if job.total_segments.is_none() => Found::Undecided,
         _ => Found::Foreign,
     })

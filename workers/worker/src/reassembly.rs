@@ -21,10 +21,11 @@ use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::checksum::Checksum;
 use crate::convert::stereo_layout;
 use crate::plan::{self, Plan};
 use crate::scratch::Scratch;
-use crate::{files, media_failure};
+use crate::{damaged, files, media_failure};
 
 mod again;
 
@@ -113,11 +114,20 @@ impl Reassembly {
         again::lost(context, task, job, total).await?;
         let source = folder.path().join("source.mp4");
         files::download(&context.backend.input, &keys::source(job_id), &source, cancel).await?;
+        if let Some(Plan { source: Some(split), .. }) = &cut {
+            damaged::check_source(&Checksum::of(&source).await?, split)?;
+        }
         let mut segments = Vec::new();
         for index in 0..total {
             let path = folder.path().join(format!("segment-{index}.mp4"));
             let key = keys::output_segment(job_id, index);
             files::download(&context.backend.output, &key, &path, cancel).await?;
+            let stored = Checksum::of(&path).await?;
+            let written = Checksum::load(&context.backend.output, job_id, &index.to_string()).await?;
+            if written.is_some_and(|written| written != stored) {
+                let why = format!("segment {index} was damaged since it was converted");
+                return Err(again::in_place_of(context, job, total, index, why).await?);
+            }
             segments.push(path);
         }
         let output = folder.path().join("final.mp4");
@@ -127,22 +137,15 @@ impl Reassembly {
         let summary = match joined {
             Ok(summary) => summary,
             Err(error @ Error::SegmentMismatch { index, .. }) => {
-                if !again::may_convert_again(context, job_id, index).await? {
-                    return Err(Failure::Refused(format!(
-                        "{}; it was converted again {MOST_AGAIN} times: let one kind of worker convert all segments of a job",
-                        chain(&error)
-                    )));
-                }
-                let key = objects::path(&keys::output_segment(job_id, index))?;
-                context.backend.output.store.delete(&key).await?;
-                again::convert_again(context, job, total, &[index]).await?;
-                return Err(Failure::Retry(ErrorCode::Conflict, format!("{}; it is converted again", chain(&error))));
+                return Err(again::in_place_of(context, job, total, index, chain(&error)).await?);
             }
             Err(error) => return Err(media_failure(&error)),
         };
         for warning in &summary.warnings {
             tracing::warn!("job_id={job_id} {warning}");
         }
+        let checksum = Checksum::of(&output).await?;
+        checksum.store(&context.backend.output, job_id, "final").await?;
         let Some(bytes) = self.publish(context, job_id, &output, cancel).await? else {
             return finish(context, job_id).await;
         };
@@ -151,6 +154,7 @@ impl Reassembly {
             frames: Some(summary.frames),
             duration_secs: Some(summary.duration_secs),
             bytes: Some(bytes),
+            sha256: Some(checksum.sha256),
             warnings: Some(summary.warnings),
             wall_secs: Some(started.elapsed().as_secs_f64()),
         };

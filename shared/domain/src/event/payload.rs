@@ -137,6 +137,8 @@ fields! {
         frames: u64,
         duration_secs: f64,
         bytes: u64,
+        /// Of the result, in hexadecimal digits.
+        sha256: String,
         /// What was changed or left out of the source's other streams.
         warnings: Vec<Warning>,
         wall_secs: f64,

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use object_store::ObjectStoreExt as _;
 use stereospot_domain::event::StepFailed;
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::{ErrorCode, Job, JobId, Payload, QueueRole, Topology, message};
@@ -11,6 +12,7 @@ use stereospot_ports::work_queue::{MAX_BATCH, Outgoing};
 use stereospot_runtime::stage::{Context, Failure, Task, told};
 
 use super::{AGAIN_AFTER, MOST_AGAIN};
+use crate::checksum::Checksum;
 use crate::files;
 
 /// How many lost segments an error names.
@@ -46,10 +48,36 @@ pub(super) async fn lost(context: &Context, task: &Task, job: &Job, total: u32) 
     Err(Failure::Later { why: format!("job_id={}: {why}", job.job_id), after: AGAIN_AFTER })
 }
 
+/// Throws an output away that can't be joined, and requests its segment again. Returns the failure of the message.
+///
+/// # Errors
+/// When the backend can't be reached.
+pub(super) async fn in_place_of(
+    context: &Context,
+    job: &Job,
+    total: u32,
+    index: u32,
+    why: String,
+) -> Result<Failure, Failure> {
+    if !may_convert_again(context, job.job_id, index).await? {
+        return Ok(Failure::Refused(format!(
+            "{why}; it was converted again {MOST_AGAIN} times: let one kind of worker convert all segments of a job"
+        )));
+    }
+    let key = objects::path(&keys::output_segment(job.job_id, index))?;
+    context.backend.output.store.delete(&key).await?;
+    convert_again(context, job, total, &[index]).await?;
+    Ok(Failure::Retry(ErrorCode::Conflict, format!("{why}; it is converted again")))
+}
+
 /// Requests segments to be converted again. Their completions are deleted first, if our workers write them, so that lost
 /// outputs are not counted. A crash in between leaves segments that were not requested; the next look requests them.
-pub(super) async fn convert_again(context: &Context, job: &Job, total: u32, segments: &[u32]) -> Result<(), Failure> {
+async fn convert_again(context: &Context, job: &Job, total: u32, segments: &[u32]) -> Result<(), Failure> {
     let Job { job_id, mode, .. } = *job;
+    for index in segments {
+        // Another service's worker may convert it now, and stores no checksum.
+        Checksum::forget(&context.backend.output, job_id, &index.to_string()).await?;
+    }
     if context.topology == Topology::VideoWorker {
         for index in segments {
             if let Err(error) = context.backend.jobs.delete_completion(job_id, *index).await {
@@ -71,7 +99,7 @@ pub(super) async fn convert_again(context: &Context, job: &Job, total: u32, segm
 
 /// Counts how often an output that doesn't fit was thrown away, in an object beside the outputs; false when that is enough.
 /// Then the count starts again, for an operator's next try.
-pub(super) async fn may_convert_again(context: &Context, job_id: JobId, index: u32) -> Result<bool, Failure> {
+async fn may_convert_again(context: &Context, job_id: JobId, index: u32) -> Result<bool, Failure> {
     let (output, key) = (&context.backend.output, format!("jobs/{job_id}/.converted-again/{index}"));
     let counted = files::get(output, &key).await?;
     let times = counted.and_then(|text| String::from_utf8(text).ok()?.parse::<u32>().ok()).unwrap_or(0);

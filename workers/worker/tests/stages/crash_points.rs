@@ -83,7 +83,7 @@ pub(crate) async fn submit_with(backend: &Backend, content: &[u8], options: JobO
 }
 
 /// Lets healthy workers and the reconciler work, and time pass, until the job has ended.
-async fn recover(workers: &Workers, backend: &Backend, clock: &ManualClock, job_id: JobId) -> JobStatus {
+pub(crate) async fn recover(workers: &Workers, backend: &Backend, clock: &ManualClock, job_id: JobId) -> JobStatus {
     let context = workers.context(backend.clone());
     for _ in 0..8 {
         clock.advance(Duration::from_secs(70));

@@ -34,15 +34,20 @@ async fn with_damage(
     if !has_source {
         backend.input.store.delete(&objects::path(&keys::source(job_id)).unwrap()).await.unwrap();
     }
+    try_all(workers, context, clock).await;
+    job_id
+}
+
+/// Lets all stages work until every message has had its attempts.
+pub(crate) async fn try_all(workers: &Workers, context: &Context, clock: &ManualClock) {
     for _ in 0..=2 * MAX_RECEIVES {
         workers.work(context, || false).await;
         clock.advance(Duration::from_secs(70));
     }
-    job_id
 }
 
 /// Does what replaying the message of a damaged segment does.
-async fn split_again(workers: &Workers, context: &Context, job_id: JobId) {
+pub(crate) async fn split_again(workers: &Workers, context: &Context, job_id: JobId) {
     let backend = &context.backend;
     let created = Transition { from: vec![JobStatus::Failed], ..Transition::to(JobStatus::Created) };
     backend.jobs.transition(job_id, &created).await.unwrap();
@@ -75,7 +80,7 @@ fn spoil_last_frame(content: &mut [u8]) {
     content[last + 4] = 0;
 }
 
-async fn ended(backend: &Backend, job_id: JobId) -> (JobStatus, String) {
+pub(crate) async fn ended(backend: &Backend, job_id: JobId) -> (JobStatus, String) {
     let job = backend.jobs.get(job_id).await.unwrap().unwrap();
     (job.status, job.error.unwrap_or_default())
 }
@@ -150,11 +155,11 @@ async fn a_video_that_came_damaged_ends_a_strict_job_with_the_place_of_the_damag
     let dead = backend.queue_named(QueueName::dead_letter(QueueRole::Inference)).unwrap();
     assert_eq!(dead.stats().await.unwrap().ready, 0);
 
-    // A plan of an earlier version has no fingerprints: then the source is split again, once.
+    // A plan of an earlier version has no checksums: then the source is split again, once.
     let plan = objects::path(&keys::manifest(job_id)).unwrap();
     let kept = backend.input.store.get(&plan).await.unwrap().bytes().await.unwrap();
     let mut kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
-    assert!(kept.as_object_mut().unwrap().remove("files").is_some());
+    assert!(kept.as_object_mut().unwrap().remove("written").is_some());
     backend.input.store.put(&plan, serde_json::to_vec(&kept).unwrap().into()).await.unwrap();
     let complete = Transition { from: vec![JobStatus::Failed], ..Transition::to(JobStatus::ChunkingComplete) };
     backend.jobs.transition(job_id, &complete).await.unwrap();
@@ -173,7 +178,7 @@ async fn a_video_that_came_damaged_ends_a_strict_job_with_the_place_of_the_damag
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damage_of_the_segment_before_is_told_as_that() {
+async fn damage_of_the_segment_before_is_reported_as_that() {
     let folder = tempfile::tempdir().unwrap();
     let workers = Workers::new(folder.path(), model());
     let clock = ManualClock::default();
@@ -188,10 +193,7 @@ async fn damage_of_the_segment_before_is_told_as_that() {
     let first = objects::path(&key).unwrap();
     backend.input.store.put(&first, PutPayload::from_static(b"no video")).await.unwrap();
     backend.queue(QueueRole::Chunking).unwrap().purge().await.unwrap();
-    for _ in 0..=2 * MAX_RECEIVES {
-        workers.work(&context, || false).await;
-        clock.advance(Duration::from_secs(70));
-    }
+    try_all(&workers, &context, &clock).await;
     let (status, error) = ended(&backend, job_id).await;
     assert_eq!(status, JobStatus::Failed);
     let told = "segment 1 failed 5 times: segment 0, whose end comes before this one, is damaged: ";

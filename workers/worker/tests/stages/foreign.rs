@@ -185,7 +185,13 @@ async fn of_two_cuts_the_one_that_the_row_names_counts() {
     world.take_source().await;
     // Our cut was begun and given up; another service cut the source again.
     let split = Split::plan(&world.path("source.mp4"), 0.4, Cancel::never()).unwrap();
-    let plan = Plan { target_secs: 0.4, has_sound: false, files: Vec::new(), manifest: split.manifest().clone() };
+    let plan = Plan {
+        target_secs: 0.4,
+        has_sound: false,
+        written: Vec::new(),
+        source: None,
+        manifest: split.manifest().clone(),
+    };
     let (ours, total) = (plan.total(), world.cut());
     assert!(ours > total);
     std::fs::write(world.path("manifest.json"), serde_json::to_vec(&plan).unwrap()).unwrap();
