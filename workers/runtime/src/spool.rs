@@ -94,6 +94,9 @@ impl Spool {
     /// When the folder can't be created or read.
     pub fn open(folder: &Path, limit_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
+        // A folder of another user shows only at the first write, when events would be lost already.
+        let probe = folder.join("probe");
+        File::create(&probe).and_then(|_| fs::remove_file(&probe))?;
         let mut closed = Vec::new();
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
