@@ -96,7 +96,8 @@ fn bound(value: &mut Value) {
             let is_unsigned = fields.get("minimum").is_some_and(|least| least.as_i64() >= Some(0));
             let bounds = match fields.get("format").and_then(Value::as_str) {
                 Some("int32") if is_unsigned => Some((json!(0), json!(u32::MAX))),
-                Some("int64") if is_unsigned => Some((json!(0), json!(u64::MAX))),
+                // Not every reader of a schema knows numbers as large as the largest.
+                Some("int64") if is_unsigned => None,
                 Some("int32") => Some((json!(i32::MIN), json!(i32::MAX))),
                 Some("int64") => Some((json!(i64::MIN), json!(i64::MAX))),
                 _ => None,

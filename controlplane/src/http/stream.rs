@@ -8,7 +8,8 @@ use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use stereospot_telemetry::record;
 use tokio::sync::watch;
 use utoipa::IntoParams;
@@ -23,19 +24,27 @@ use crate::live::Read;
 /// Changes handed to the connection at once.
 const AT_ONCE: usize = 256;
 
-/// Largest revision that every JSON reader holds exactly.
-const LARGEST: u64 = (1 << 53) - 1;
-
 /// Where the stream begins.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StreamQuery {
     /// The revision of the snapshot or of the last change seen; absent: from now on.
-    #[param(maximum = 9_007_199_254_740_991_u64)]
+    #[serde(default, deserialize_with = "revision")]
     after: Option<u64>,
     /// The snapshot's boot: revisions of another run of the server are not valid here.
     boot: Option<Uuid>,
+}
+
+/// Reads a revision of any size: one that is larger than any can be is unknown here, like others of another run.
+fn revision<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(revision) => Ok(Some(revision)),
+        Err(_) if is_number => Ok(Some(u64::MAX)),
+        Err(_) => Err(D::Error::custom(format!("`{text}` is no revision"))),
+    }
 }
 
 struct Follower {
@@ -52,12 +61,11 @@ struct Follower {
     (status = 200, body = StreamEvent, content_type = "text/event-stream")))]
 pub(super) async fn stream(State(app): State<Arc<App>>, uri: Uri) -> Answer<Response> {
     let query: StreamQuery = body::query(&uri)?;
-    let after = query.after.map(|after| body::within("after", after, 0..=LARGEST)).transpose()?;
     let revisions = app.live.revisions();
     let now = *revisions.borrow();
     let is_known = query.boot.is_none_or(|boot| boot == app.live.boot());
     // A position that can't exist yields a reset.
-    let place = if is_known { after.unwrap_or(now) } else { u64::MAX };
+    let place = if is_known { query.after.unwrap_or(now) } else { u64::MAX };
     let follower = Follower { app, place, revisions, is_over: false, _counted: record::stream_client() };
     let body = Body::from_stream(stream::unfold(follower, |mut follower| async move {
         let part = follower.next().await?;
