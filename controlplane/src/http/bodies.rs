@@ -1,4 +1,4 @@
-//! Schemas of bodies that are not JSON.
+//! Schemas of what is not made from a type of ours: bodies that are not JSON, numbers without a bound.
 
 use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
@@ -33,3 +33,14 @@ impl PartialSchema for StreamEvent {
 }
 
 impl ToSchema for StreamEvent {}
+
+/// A revision of any size. `int64` would bound it.
+pub(super) struct Revision;
+
+impl PartialSchema for Revision {
+    fn schema() -> RefOr<Schema> {
+        Object::builder().schema_type(Type::Integer).minimum(Some(0)).into()
+    }
+}
+
+impl ToSchema for Revision {}

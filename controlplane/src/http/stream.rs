@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::bodies::StreamEvent;
+use super::bodies::{Revision, StreamEvent};
 use super::body;
 use super::problem::Answer;
 use crate::app::App;
@@ -31,6 +31,7 @@ const AT_ONCE: usize = 256;
 pub(super) struct StreamQuery {
     /// The revision of the snapshot or of the last change seen; absent: from now on.
     #[serde(default, deserialize_with = "revision")]
+    #[param(value_type = Option<Revision>, inline)]
     after: Option<u64>,
     /// The snapshot's boot: revisions of another run of the server are not valid here.
     boot: Option<Uuid>,

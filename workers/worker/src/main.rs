@@ -130,7 +130,11 @@ fn main() -> ExitCode {
         Command::All(options) => (Stage::ALL, options),
         Command::Clip(options) => return report(clip::render(&options)),
     };
-    report(process::run(stages, options))
+    let is_supervised = options.stop_on_stdin_eof;
+    let outcome = process::run(stages, options);
+    let is_lasting = outcome.as_ref().is_err_and(|error| error.is::<Lasting>());
+    let code = report(outcome);
+    if is_supervised && is_lasting { ExitCode::from(LASTING) } else { code }
 }
 
 /// Why this worker can't start, where another attempt fails the same way until a person has acted.
@@ -149,19 +153,18 @@ impl std::error::Error for Lasting {
     }
 }
 
-/// `EX_CONFIG` of sysexits.h: `stereospot up` ends instead of starting such a worker again.
+/// `EX_CONFIG` of sysexits.h, for the program that started this one: `stereospot up` ends instead of starting such a worker again.
 const LASTING: u8 = 78;
 
-/// Prints the error with its causes as one sentence on standard error; exit code 1, or [`LASTING`].
+/// Prints the error with its causes as one sentence on standard error; exit code 1.
 fn report(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let code = if error.is::<Lasting>() { ExitCode::from(LASTING) } else { ExitCode::FAILURE };
             let error = chain(&*error.into_boxed_dyn_error());
             // Not by a macro, which panics when standard error goes to a file on a full disk.
             let _ = writeln!(std::io::stderr(), "stereospot-worker: {error}");
-            code
+            ExitCode::FAILURE
         }
     }
 }
