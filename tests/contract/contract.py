@@ -2,7 +2,7 @@
 
     contract.py SERVER recorded      asks every operation for what it does on success, and validates the answers
     contract.py SERVER refusals      sends requests that must be refused, and validates the refusals
-    contract.py SERVER fuzz          runs schemathesis: fixed seed, a bounded number of examples
+    contract.py SERVER fuzz          runs schemathesis: the same requests each time, and a bounded number of them
 
 The control plane needs a completed job, a failed one, and dead letters on the inference queue. Ends with 1 on a violation.
 """
@@ -11,20 +11,21 @@ import json
 import os
 import pathlib
 import re
-import socket
 import subprocess
 import sys
 import urllib.parse
 import uuid
 
-import jsonschema_rs
-import openapi_spec_validator
-import requests
+try:
+    import jsonschema_rs
+    import openapi_spec_validator
+    import requests
+    import schemathesis
+except ImportError as error:
+    sys.exit(f"{error}: run `scripts/setup test` first")
 
 PROBLEM = "application/problem+json"
 HERE = pathlib.Path(__file__).parent
-
-
 
 
 class Contract:
@@ -221,8 +222,8 @@ def event(seq):
 
 
 def fuzz(contract):
-    # Its own command; the module has no other way in.
     args = ["run", f"{contract.server}/v1/openapi.json"]
+    print(f"schemathesis {schemathesis.__version__}", flush=True)
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml"), *args]
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}
     done = subprocess.run(command, env=environment, cwd=os.environ.get("TMPDIR", "/tmp"), check=False)
