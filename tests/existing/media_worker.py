@@ -28,9 +28,9 @@ def chunk(body):
         job = jobs.get(job_id)
         if job["status"]["S"] == "ingesting":
             # The message is dropped here, as the real service does.
-            log.info("source not ready job_id=%s", job_id)
+            log.info("chunking: job_id=%s skip (status=ingesting)", job_id)
             continue
-        log.info("chunking started job_id=%s", job_id)
+        log.info("chunking: job_id=%s start (key=%s)", job_id, key)
         jobs.set_status(job_id, "chunking_in_progress")
         with tempfile.TemporaryDirectory() as folder:
             source = os.path.join(folder, "source.mp4")
@@ -42,7 +42,7 @@ def chunk(body):
                 name = f"{index:05}_{len(files):05}_{job['mode']['S']}.mp4"
                 deployment.s3.upload_file(file, inputs, f"segments/{job_id}/{name}")
         jobs.set_status(job_id, "chunking_complete", total_segments=len(files))
-        log.info("chunking complete job_id=%s total_segments=%d", job_id, len(files))
+        log.info("chunking: job_id=%s complete total_segments=%d", job_id, len(files))
 
 
 def reassemble(body):
@@ -57,9 +57,9 @@ def reassemble(body):
             ExpressionAttributeValues={":n": {"N": str(int(time.time()))}},
         )
     except dynamodb.exceptions.ConditionalCheckFailedException:
-        log.info("reassembly already started job_id=%s", job_id)
+        log.info("reassembly: job_id=%s lock not acquired (another worker)", job_id)
         return
-    log.info("reassembly started job_id=%s", job_id)
+    log.info("reassembly: job_id=%s concat segments -> final.mp4", job_id)
     if given.dies_after_acquire:
         os._exit(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +72,7 @@ def reassemble(body):
         ffmpeg("-f", "concat", "-safe", "0", "-i", names.name, "-map", "0", "-c", "copy", result)
         deployment.s3.upload_file(result, outputs, f"jobs/{job_id}/final.mp4")
     deployment.s3.put_object(Bucket=outputs, Key=f"jobs/{job_id}/.reassembly-done", Body=b"")
-    log.info("reassembly complete job_id=%s", job_id)
+    log.info("reassembly: job_id=%s completed (video-worker sets status)", job_id)
 
 
 handlers = {"CHUNKING_QUEUE_URL": chunk, "REASSEMBLY_QUEUE_URL": reassemble}

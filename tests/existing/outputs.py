@@ -12,8 +12,8 @@ RESULT = re.compile(r"jobs/([^/]+)/(final\.mp4|\.reassembly-done)")
 
 
 class Outputs:
-    def __init__(self, deployment, jobs, log, drops=None):
-        self.deployment, self.jobs, self.log, self.drops = deployment, jobs, log, drops
+    def __init__(self, deployment, jobs, log, part, drops=None):
+        self.deployment, self.jobs, self.log, self.part, self.drops = deployment, jobs, log, part, drops
 
     def handle(self, body):
         for key in keys(body):
@@ -21,7 +21,7 @@ class Outputs:
                 self.complete(found[1], int(found[2]), key)
             elif found := RESULT.fullmatch(key):
                 self.jobs.set_status(found[1], "completed", completed_at=int(time.time()))
-                self.log.info("job completed job_id=%s", found[1])
+                self.log.info("%s: job_id=%s reassembly complete -> completed", self.part, found[1])
 
     def complete(self, job_id, index, key):
         if index == self.drops:
@@ -30,7 +30,7 @@ class Outputs:
         self.jobs.put_completion(job_id, index, f"s3://{self.deployment['OUTPUT_BUCKET_NAME']}/{key}")
         job = self.jobs.get(job_id)
         total = int(job.get("total_segments", {"N": "0"})["N"])
-        self.log.info("segment completed job_id=%s segment_index=%d/%d", job_id, index, total)
+        self.log.info("%s: job_id=%s segment_index=%d/%d segment file -> completion", self.part, job_id, index, total)
         if job["status"]["S"] == "chunking_in_progress":
             # The real service drops the message here and may lose the job. This one must not lose jobs by accident.
             raise Later
@@ -52,4 +52,4 @@ class Outputs:
             QueueUrl=self.deployment["REASSEMBLY_QUEUE_URL"], MessageBody=json.dumps({"job_id": job_id})
         )
         self.jobs.set_status(job_id, "reassembling")
-        self.log.info("reassembly triggered job_id=%s", job_id)
+        self.log.info("reassembly-trigger: job_id=%s sending to reassembly queue", job_id)

@@ -18,13 +18,13 @@ def convert(body):
         if not found:
             raise ValueError(f"not a segment: {key}")
         job_id, index, total = found[1], int(found[2]), int(found[3])
-        log.info("segment started job_id=%s segment_index=%d/%d", job_id, index, total)
+        log.info("video-worker: job_id=%s segment_index=%d/%d start", job_id, index, total)
         deployment.s3.copy_object(
             Bucket=deployment["OUTPUT_BUCKET_NAME"],
             Key=f"jobs/{job_id}/segments/{index}.mp4",
             CopySource={"Bucket": deployment["INPUT_BUCKET_NAME"], "Key": key},
         )
-        log.info("segment converted job_id=%s segment_index=%d/%d", job_id, index, total)
+        log.info("video-worker: job_id=%s segment_index=%d/%d complete -> output bucket", job_id, index, total)
 
 
 def free_slot(body):
@@ -32,5 +32,5 @@ def free_slot(body):
     keys(body)
 
 
-outputs = free_slot if deployment.is_topology_a else Outputs(deployment, jobs, log).handle
+outputs = free_slot if deployment.is_topology_a else Outputs(deployment, jobs, log, "output-events").handle
 worker.serve(deployment, log, {"VIDEO_WORKER_QUEUE_URL": convert, "OUTPUT_EVENTS_QUEUE_URL": outputs})

@@ -21,5 +21,5 @@ row = {
 }
 deployment.dynamodb.put_item(TableName=jobs.jobs, Item=row)
 deployment.s3.upload_file(given.source, deployment["INPUT_BUCKET_NAME"], f"input/{job_id}/source.mp4")
-log.info("job submitted job_id=%s", job_id)
+log.info("job_id=%s created mode=%s", job_id, given.mode)
 print(job_id)

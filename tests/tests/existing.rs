@@ -2,6 +2,9 @@
 //! workers.
 
 #[cfg(test)]
+#[path = "existing/lines.rs"]
+mod lines;
+#[cfg(test)]
 #[path = "existing/mixed.rs"]
 mod mixed;
 #[cfg(test)]
