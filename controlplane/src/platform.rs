@@ -45,6 +45,8 @@ pub struct PlatformFacts {
     pub prefix: Option<String>,
     /// Which service writes completions; absent where only ours can.
     pub topology: Option<Topology>,
+    /// Whether `provision` made the deployment; absent where that is not known.
+    pub is_provisioned: Option<bool>,
     /// Names of the queues on the platform, where they differ from ours.
     pub queues: BTreeMap<QueueName, String>,
     /// What is missing, one sentence each.
@@ -64,6 +66,16 @@ pub trait CallCounts: fmt::Debug + Send + Sync + 'static {
     /// A sentence on how wrong this machine's clock is, by the platform's answers; none while it is right.
     fn wrong_clock(&self) -> Option<String> {
         None
+    }
+
+    /// What hinders the calls that are being tried again, as a sentence.
+    fn hindrance(&self) -> Option<String> {
+        None
+    }
+
+    /// How often the credentials were renewed. What failed is read again at once after it.
+    fn renewals(&self) -> u64 {
+        0
     }
 }
 

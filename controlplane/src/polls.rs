@@ -189,6 +189,8 @@ impl Polls {
         if let Some(calls) = &self.calls {
             record_calls(&state.counted(calls.snapshot(), now));
             record::clock_ahead(calls.clock_ahead_secs());
+            state.renewed(calls.renewals(), now);
+            state.hindrance = calls.hindrance();
         }
         let report = state.report(now, at);
         drop(state);

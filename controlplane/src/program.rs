@@ -73,7 +73,7 @@ async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
             let env_file = args.env_file.as_deref().context("--env-file is missing")?;
             // Connecting may take long when AWS does not answer; a signal ends it.
             tokio::select! {
-                opened = aws::open(env_file) => opened?,
+                opened = aws::open(env_file, &data_dir) => opened?,
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
             }

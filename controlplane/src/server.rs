@@ -102,6 +102,7 @@ impl Server {
         let store = Store::open(&config.data_dir).await?;
         let mut world = World::new(backend.queues.keys().copied());
         (world.reconciles, world.is_read_only) = (config.reconciles(), config.is_read_only);
+        world.is_provisioned = platform.facts.is_provisioned;
         let live = Arc::new(Live::new(world));
         let nudge = Nudge::default();
         let (ingest, writer) = Ingest::start(store.clone(), live.clone(), nudge.clone(), backend.clock.clone());

@@ -70,8 +70,13 @@ pub(crate) fn plain(step: &Step) -> String {
         Step::ShowWorkers => "workers".into(),
         Step::ReadServiceEvents { .. } => "its tasks don't start: see the service's own events".into(),
         Step::RestoreService { service } => format!("nothing else receives from this queue: bring {service} back"),
-        Step::Provision { .. } => {
-            "stereospot provision makes it again; a wrong name or region: correct the environment file".into()
+        Step::Provision { is_provisioned, .. } => {
+            let maker = match is_provisioned {
+                Some(true) => "stereospot provision makes it again",
+                Some(false) => "what made the deployment (Terraform, CloudFormation) makes it again",
+                None => "what made the deployment (stereospot provision, Terraform) makes it again",
+            };
+            format!("{maker}; a wrong name or region: correct the environment file")
         }
         Step::Doctor => "stereospot doctor checks all of it".into(),
         Step::RaiseBudget => "what is shown is older; --poll-budget allows more".into(),

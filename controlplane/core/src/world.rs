@@ -61,6 +61,8 @@ pub struct World {
     pub(super) write_outage: Option<WriteOutage>,
     /// Since when this machine's clock is wrong, and by how much, as a sentence.
     pub wrong_clock: Option<(Timestamp, String)>,
+    /// Whether `provision` made the deployment; absent where that is not known.
+    pub is_provisioned: Option<bool>,
     /// How far the wall clock is ahead of the time used here, in milliseconds, and since when.
     pub(crate) clock_jump: Option<(Timestamp, i64)>,
     /// True when writes are refused, so that none is proposed.
@@ -97,6 +99,7 @@ impl World {
             outage: None,
             write_outage: None,
             wrong_clock: None,
+            is_provisioned: None,
             clock_jump: None,
             is_read_only: false,
             attention: Vec::new(),

@@ -123,6 +123,9 @@ pub(super) struct Provision {
     /// Ask here instead of AWS: an emulator.
     #[arg(long, value_name = "U", env = "AWS_ENDPOINT_URL")]
     pub(super) endpoint_url: Option<String>,
+    /// Also make, change or remove this, although something else made it or the deployment it belongs to; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(super) take: Vec<String>,
     /// Say what would be done, and do nothing.
     #[arg(long)]
     pub(super) dry_run: bool,

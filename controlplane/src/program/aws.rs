@@ -18,13 +18,15 @@ use super::output::{OneLine, print};
 mod adapters;
 mod endpoint;
 mod provision;
+mod starting;
 
 use adapters::{Alarm, Counted, QueueRedrives};
+use starting::Starting;
 
 /// Opens the deployment that an environment file names, and logs what it found. Missing parts are logged too, and stop nothing as long
 /// as AWS answers.
-pub(super) async fn open(env_file: &Path) -> anyhow::Result<Platform> {
-    look_and_open(env_file).await.map_err(sentence)
+pub(super) async fn open(env_file: &Path, data_dir: &Path) -> anyhow::Result<Platform> {
+    look_and_open(env_file, data_dir).await.map_err(sentence)
 }
 
 /// Examines a deployment and prints the result; true when all is well.
@@ -58,11 +60,14 @@ fn sentence(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-async fn look_and_open(env_file: &Path) -> anyhow::Result<Platform> {
+async fn look_and_open(env_file: &Path, data_dir: &Path) -> anyhow::Result<Platform> {
     let deployment = Deployment::read(env_file)?;
     let connections = Connections::open(deployment).await;
-    let opened = AwsBackend::connect(connections.clone(), Arc::new(SystemClock)).await?;
-    let report = doctor::survey(&connections).await;
+    let opening = async {
+        let opened = AwsBackend::connect(connections.clone(), Arc::new(SystemClock)).await?;
+        Ok::<_, anyhow::Error>((opened, doctor::survey(&connections).await))
+    };
+    let (opened, report) = Starting::of(data_dir).during(opening, || connections.calls.hindrance()).await?;
     say(&report);
     if let Some(why) = unreadable(&report) {
         bail!("{why}");
@@ -72,13 +77,14 @@ async fn look_and_open(env_file: &Path) -> anyhow::Result<Platform> {
         region: Some(deployment.region.clone()),
         prefix: Some(deployment.name_prefix.clone()),
         topology: Some(deployment.topology()),
+        is_provisioned: report.is_provisioned,
         queues: opened.queues.iter().map(|(name, queue)| (*name, last_part(queue.url()).to_owned())).collect(),
         missing: report.problems.iter().map(|problem| problem.what.clone()).collect(),
     };
     Ok(Platform {
         logs: Some(Arc::new(CloudLogs::of(&connections))),
         fleet: EcsFleet::of(&connections).map(|fleet| Arc::new(fleet) as Arc<dyn Fleet>),
-        calls: Some(Arc::new(Counted(connections.calls.clone()))),
+        calls: Some(Arc::new(Counted(connections.clone()))),
         redrives: redrives(&opened),
         alarm: alarm(&connections).await,
         backend: opened.backend,

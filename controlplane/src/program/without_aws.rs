@@ -9,7 +9,7 @@ use super::args;
 
 const NO_AWS: &str = "this build has no AWS backend: build it with `make build AWS=1`";
 
-pub(super) async fn open(_: &Path) -> anyhow::Result<Platform> {
+pub(super) async fn open(_: &Path, _: &Path) -> anyhow::Result<Platform> {
     bail!(NO_AWS)
 }
 

@@ -119,15 +119,21 @@ impl Serving {
 
     /// One with further arguments.
     pub(crate) fn with(env_file: &Path, data_dir: &Path, more: &[&str]) -> Self {
-        let mut child = program(&["--backend", "aws", "--listen", "127.0.0.1:0", "--stop-on-stdin-eof", "--env-file"])
-            .arg(env_file)
-            .arg("--data-dir")
-            .arg(data_dir)
-            .args(more)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Self::command(env_file, data_dir);
+        command.args(more);
+        Self::spawn(command)
+    }
+
+    /// The command that serves this deployment.
+    pub(crate) fn command(env_file: &Path, data_dir: &Path) -> Command {
+        let mut command =
+            program(&["--backend", "aws", "--listen", "127.0.0.1:0", "--stop-on-stdin-eof", "--env-file"]);
+        command.arg(env_file).arg("--data-dir").arg(data_dir);
+        command
+    }
+
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = Vec::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let server = loop {

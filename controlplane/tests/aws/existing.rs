@@ -117,7 +117,7 @@ async fn expired_credentials_are_said_at_the_start_and_while_it_runs() {
     command.arg(&file).arg("--data-dir").arg(dir.path());
     let (_, said, code) = parts(command.output().unwrap());
     assert_eq!((code, said.lines().count()), (1, 1), "{said}");
-    assert!(said.contains("the AWS credentials have expired: renew them (`aws sso login`"), "{said}");
+    assert!(said.contains("the AWS credentials have expired: set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"), "{said}");
     let (text, _, code) = run(&["doctor", "--env-file", &file.display().to_string()]);
     assert_eq!(code, 1);
     assert!(text.contains("PROBLEM: the AWS credentials have expired"), "{text}");
@@ -142,6 +142,50 @@ async fn expired_credentials_are_said_at_the_start_and_while_it_runs() {
     emulator.control("heal").await;
     let scale = Action::Scale { service: "video-worker".into(), desired: 2 };
     assert_eq!(serving.client.plan(scale, None).await.unwrap().refused, None, "it goes on with the new ones");
+}
+
+#[tokio::test]
+async fn a_queue_that_something_else_made_is_not_made_again_by_provision() {
+    let emulator = Emulator::start();
+    // As Terraform makes them: without the mark of provision.
+    for queue in ["chunking", "video-worker", "output-events"] {
+        let name = json!({ "QueueName": format!("terra-{queue}") });
+        emulator.call("sqs", "AmazonSQS.CreateQueue", name).await;
+    }
+    let args = ["provision", "--name-prefix", "terra", "--region", "us-east-1", "--endpoint-url", &emulator.url];
+    let (printed, said, code) = run(&[&args[..], &["--dry-run"]].concat());
+    assert_eq!((printed.as_str(), code), ("", 0), "{said}");
+    let counted = said.lines().find(|line| line.ends_with("would be made or changed; nothing was")).unwrap();
+    assert!(counted.starts_with("0 of "), "{said}");
+    assert!(said.contains("left as it is, missing: queue terra-chunking-dlq, "), "{said}");
+    assert!(
+        said.contains("left as it is, not as provision makes it: queue terra-chunking, queue terra-video-worker, "),
+        "{said}"
+    );
+    assert!(said.lines().count() <= 6, "{said}");
+    let (printed, said, code) = run(&args);
+    assert_eq!((printed.as_str(), code), ("", 0), "its names are not those of provision: {said}");
+    assert!(said.contains("what made it (Terraform, CloudFormation) makes and changes them; `--take "), "{said}");
+    let (_, said, code) = run(&[&args[..], &["--take", "terra-reassembly-dlq", "--take", "terra-reassembly"]].concat());
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("queue terra-reassembly: done"), "{said}");
+    emulator.call("sqs", "AmazonSQS.GetQueueUrl", json!({ "QueueName": "terra-reassembly" })).await;
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("deployment.env");
+    let url = |queue: &str| format!("{}/123456789012/terra-{queue}", emulator.url);
+    emulator.call("sqs", "AmazonSQS.DeleteQueue", json!({ "QueueUrl": url("reassembly") })).await;
+    let env = format!(
+        "REGION=us-east-1\nNAME_PREFIX=terra\nAWS_ENDPOINT_URL={}\nCHUNKING_QUEUE_URL={}\nREASSEMBLY_QUEUE_URL={}\n",
+        emulator.url,
+        url("chunking"),
+        url("reassembly")
+    );
+    std::fs::write(&file, env).unwrap();
+    let (text, _, _) = run(&["doctor", "--env-file", &file.display().to_string()]);
+    let says =
+        "if it was deleted, make it again with what made the deployment (Terraform, CloudFormation): provision did not";
+    assert!(text.contains(says), "{text}");
 }
 
 /// Everything that a deployment of this prefix holds in its tables, and on the queues of the pipeline.

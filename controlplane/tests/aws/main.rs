@@ -1,6 +1,7 @@
 //! The program on AWS, as its operator meets it: `provision`, `doctor`, serving, against the emulator.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod credentials;
 mod deployment;
 mod discards;
 mod emulator;
@@ -9,3 +10,4 @@ mod existing;
 mod further;
 mod moves;
 mod sentences;
+mod starting;

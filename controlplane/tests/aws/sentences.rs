@@ -55,7 +55,10 @@ fn errors_without_a_server_or_without_credentials() {
     let (_, said, code) = parts(command.output().unwrap());
     assert_eq!((code, said.lines().count()), (1, 1), "{said}");
     assert!(said.contains("no AWS credentials were found: set AWS_PROFILE"), "{said}");
-    assert!(said.trim_end().ends_with("give the task or instance a role"), "the SDK's own words say no more: {said}");
+    assert!(
+        said.trim_end().ends_with("(switched off by AWS_EC2_METADATA_DISABLED)"),
+        "the SDK's own words say no more: {said}"
+    );
 }
 
 #[test]

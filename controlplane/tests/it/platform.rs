@@ -27,6 +27,7 @@ pub(crate) fn platform(clock: &ManualClock) -> Platform {
         region: Some("eu-central-1".into()),
         prefix: Some("stereo-spot".into()),
         topology: Some(Topology::JobWorker),
+        is_provisioned: None,
         queues: [(INFERENCE, "stereo-spot-video-worker".to_owned())].into(),
         missing: vec!["the queue stereo-spot-ingest does not exist".into()],
     };

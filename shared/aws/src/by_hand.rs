@@ -22,6 +22,7 @@ use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationIn
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, Metadata, OrchestratorError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
+use aws_smithy_types::base64;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{ConfigBag, Layer};
 use aws_smithy_types::retry::RetryConfig;
@@ -38,6 +39,9 @@ pub(crate) use fault::Fault;
 use crate::calls::Calls;
 use crate::config::sleep;
 use crate::error::failed;
+
+/// The content type of S3's settings.
+pub(crate) const XML: &str = "application/xml";
 
 /// One request, before it is signed.
 #[derive(Debug, Clone)]
@@ -202,13 +206,25 @@ fn signing(config: &SdkConfig, name: &'static str, region: &str, options: Signin
 }
 
 fn serialise(request: Request) -> std::result::Result<HttpRequest, BoxError> {
+    // S3 takes some settings only with a checksum, and any with one.
+    let checksum =
+        (request.content_type == Some(XML)).then(|| base64::encode(crc32(request.body.as_bytes()).to_be_bytes()));
     let mut http = HttpRequest::new(SdkBody::from(request.body));
+    if let Some(checksum) = checksum {
+        http.headers_mut().try_insert("x-amz-checksum-crc32", checksum)?;
+    }
     http.set_method(request.method)?;
     http.set_uri(request.path)?;
     if let Some(content_type) = request.content_type {
         http.headers_mut().try_insert("content-type", content_type)?;
     }
     Ok(http)
+}
+
+/// CRC-32 as in zip and PNG.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
 
 fn deserialise(response: &HttpResponse) -> std::result::Result<String, OrchestratorError<Fault>> {

@@ -42,6 +42,8 @@ pub struct Calls {
     counts: Arc<Mutex<BTreeMap<Api, Count>>>,
     /// See [`Calls::clock_ahead_secs`].
     ahead_secs: Arc<AtomicI64>,
+    /// The APIs whose last attempt was not answered as wanted.
+    hindered: Arc<Mutex<BTreeMap<Api, Outcome>>>,
 }
 
 impl Calls {
@@ -68,8 +70,32 @@ impl Calls {
         })
     }
 
+    /// What hinders the calls now, as a sentence: the SDK tries again without a word, and its caller waits.
+    #[must_use]
+    pub fn hindrance(&self) -> Option<String> {
+        let hindered = self.hindered.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = |wanted: Outcome| {
+            let of = hindered.iter().filter(|(_, outcome)| **outcome == wanted);
+            of.map(|((service, operation), _)| format!("{service} {operation}")).collect::<Vec<_>>().join(", ")
+        };
+        match (names(Outcome::Throttled), names(Outcome::Failed)) {
+            (throttled, _) if !throttled.is_empty() => {
+                Some(format!("AWS throttles {throttled}: it asks for fewer calls"))
+            }
+            (_, failed) if !failed.is_empty() => Some(format!("AWS does not answer, or refuses: {failed}")),
+            _ => None,
+        }
+    }
+
     /// Counts an attempt.
     pub fn count(&self, api: Api, outcome: Outcome) {
+        {
+            let mut hindered = self.hindered.lock().unwrap_or_else(PoisonError::into_inner);
+            match outcome {
+                Outcome::Answered => hindered.remove(&api),
+                Outcome::Throttled | Outcome::Failed => hindered.insert(api.clone(), outcome),
+            };
+        }
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(api).or_default();
         count.attempts += 1;
@@ -158,6 +184,17 @@ mod tests {
         check(403, "<Code>AccessDenied</Code>", Outcome::Failed);
         check(500, "", Outcome::Failed);
         assert_eq!(outcome(None), Outcome::Failed);
+    }
+
+    #[test]
+    fn what_hinders_calls_is_said_until_they_are_answered() {
+        let calls = Calls::default();
+        let api: Api = ("dynamodb".into(), "DescribeTable".into());
+        calls.count(api.clone(), Outcome::Throttled);
+        let said = calls.hindrance().unwrap();
+        assert!(said.starts_with("AWS throttles dynamodb DescribeTable"), "{said}");
+        calls.count(api, Outcome::Answered);
+        assert_eq!(calls.hindrance(), None);
     }
 
     #[test]

@@ -10,12 +10,14 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::origin::Origin;
 
 use crate::calls::Calls;
+use crate::credentials::Renewed;
 use crate::deployment::Deployment;
 
 /// Longest wait for a connection.
@@ -24,6 +26,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest wait for a call with all its attempts.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(45);
+/// Longest wait for a call of a look that others wait for.
+const BRISK_TIMEOUT: Duration = Duration::from_secs(6);
 /// Attempts of one call.
 const ATTEMPTS: u32 = 4;
 
@@ -43,6 +47,8 @@ pub struct Connections {
     pub deployment: Deployment,
     /// Counts of all calls.
     pub calls: Calls,
+    /// The credentials in use; none when they were given.
+    pub credentials: Option<Renewed>,
     /// For requests without an SDK. It bounds connecting; the caller bounds the rest.
     pub http: SharedHttpConnector,
     pub(crate) sqs: aws_sdk_sqs::Client,
@@ -50,10 +56,11 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Loads region, profile and credentials as every AWS tool does. Makes no call: missing credentials show at the first one.
+    /// Takes profile and credentials from where every AWS tool finds them. Makes no call: missing credentials show at the first one.
     pub async fn open(deployment: Deployment) -> Self {
-        let loader = loader(&deployment);
-        Self::with_loader(deployment, loader).await
+        let credentials = Renewed::new(&deployment.region);
+        let loader = loader(&deployment).credentials_provider(credentials.clone());
+        Self { credentials: Some(credentials), ..Self::with_loader(deployment, loader).await }
     }
 
     /// Like [`Connections::open`], with a loader from [`loader`] that was changed, for example its credentials.
@@ -71,6 +78,22 @@ impl Connections {
         Self::of(deployment, config.build(), SharedHttpConnector::new(connector))
     }
 
+    /// The same, for a look that others wait for: two attempts, and an end after seconds.
+    #[must_use]
+    pub fn brisk(&self) -> Self {
+        let limits = timeouts(Duration::ZERO).to_builder().operation_timeout(BRISK_TIMEOUT).build();
+        // Not adaptive: after a throttled call that would hold the next ones back.
+        let retry = RetryConfig::standard().with_max_attempts(2);
+        let config = self.config.to_builder().retry_config(retry).timeout_config(limits).build();
+        let calls = self.calls.clone();
+        Self {
+            sqs: client!(aws_sdk_sqs, &config, calls),
+            dynamo: client!(aws_sdk_dynamodb, &config, calls),
+            config,
+            ..self.clone()
+        }
+    }
+
     /// From parts that exist already.
     #[must_use]
     pub fn of(deployment: Deployment, config: SdkConfig, http: SharedHttpConnector) -> Self {
@@ -81,6 +104,7 @@ impl Connections {
             config,
             deployment,
             calls,
+            credentials: None,
             http,
         }
     }
@@ -93,6 +117,8 @@ pub fn loader(deployment: &Deployment) -> ConfigLoader {
         .region(Region::new(deployment.region.clone()))
         .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
         .timeout_config(timeouts(Duration::ZERO))
+        // The provider keeps what it loaded, and notices renewed credentials. A cache in front of it would not.
+        .identity_cache(IdentityCache::no_cache())
         .app_name(AppName::new("stereospot").expect("the name has no space and nothing but ASCII"));
     match &deployment.endpoint_url {
         Some(url) => loader.endpoint_url(url),

@@ -156,15 +156,22 @@ impl Deployment {
     pub fn parse(text: &str, otherwise: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let env = Variables::parse(text);
         let file = Source { env: &env, otherwise };
-        let region = file
-            .text("AWS_REGION")
-            .or_else(|| file.text("REGION"))
-            .or_else(|| file.text("AWS_DEFAULT_REGION"))
-            .ok_or_else(|| Error::Missing {
-                key: "REGION",
-                what: "it says which AWS region to ask, such as us-east-1",
-                notes: env.notes.clone(),
-            })?;
+        const REGION: [&str; 3] = ["AWS_REGION", "REGION", "AWS_DEFAULT_REGION"];
+        let mut notes = Vec::new();
+        // The file's own region wins over the shell's, which may belong to other work.
+        let of_file = REGION.iter().find_map(|key| env.get(key)).map(str::to_owned);
+        let of_shell = REGION.iter().find_map(|key| Some((key, file.otherwise(key)?)));
+        if let (Some(own), Some((key, other))) = (&of_file, &of_shell)
+            && own != other
+        {
+            notes.push(format!("{own} is used, as the environment file says; {key}={other} of this shell is ignored"));
+        }
+        notes.extend(env.notes.iter().cloned());
+        let region = of_file.or(of_shell.map(|(_, region)| region)).ok_or_else(|| Error::Missing {
+            key: "REGION",
+            what: "it says which AWS region to ask, such as us-east-1",
+            notes: env.notes.clone(),
+        })?;
         let seconds = |key, default: u64, low: u64, high: u64| -> Result<Duration, Error> {
             Ok(Duration::from_secs(file.number(key)?.unwrap_or(default).clamp(low, high)))
         };
@@ -198,8 +205,24 @@ impl Deployment {
             segment_length: seconds("CHUNK_SEGMENT_DURATION_SEC", 300, 1, 86_400)?,
             max_in_flight: small(file.number("INFERENCE_MAX_IN_FLIGHT")?.unwrap_or(5).clamp(1, 20)),
             invoke_timeout: seconds("SAGEMAKER_INVOKE_TIMEOUT_SECONDS", 1200, 1, 3600)?,
-            notes: env.notes.clone(),
+            notes,
         })
+    }
+
+    /// What contradicts the region, one sentence each: queues and a cluster name theirs.
+    #[must_use]
+    pub fn elsewhere(&self) -> Vec<String> {
+        let queues = self.queues.iter().map(|(role, url)| (key(*role), url.as_str()));
+        let cluster = self.cluster.iter().map(|cluster| ("ECS_CLUSTER_ARN", cluster.as_str()));
+        let found = queues.chain(cluster).filter_map(|(key, place)| Some((key, region_in(place)?)));
+        let mut by_region: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (key, region) in found.filter(|(_, region)| *region != self.region) {
+            by_region.entry(region).or_default().push(key);
+        }
+        let sentence = |(region, keys): (&str, Vec<&str>)| {
+            format!("REGION is {}, but {} lies in {region}: correct the one or the other", self.region, keys.join(", "))
+        };
+        by_region.into_iter().map(sentence).collect()
     }
 
     /// Which topology the deployment has.
@@ -229,6 +252,26 @@ impl Deployment {
     }
 }
 
+/// The region in an ARN, or in the host of an address at AWS.
+fn region_in(place: &str) -> Option<&str> {
+    if let Some(arn) = place.strip_prefix("arn:") {
+        return arn.split(':').nth(2).filter(|region| !region.is_empty());
+    }
+    let (_, rest) = place.split_once("://")?;
+    let host = rest.split(['/', ':']).next()?;
+    let is_at_aws = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"].iter().any(|end| host.ends_with(end));
+    let is_region = |label: &&str| {
+        let mut parts = label.split('-');
+        let is_partition = parts.next().is_some_and(|part| part.len() == 2);
+        let is_number =
+            parts.next_back().is_some_and(|part| part.len() == 1 && part.bytes().all(|byte| byte.is_ascii_digit()));
+        is_partition && is_number && parts.next().is_some()
+    };
+    // The oldest addresses name no region.
+    let oldest = (host == "queue.amazonaws.com").then_some("us-east-1");
+    host.split('.').find(is_region).filter(|_| is_at_aws).or(oldest)
+}
+
 fn also(notes: &[String]) -> String {
     match notes {
         [] => String::new(),
@@ -253,6 +296,11 @@ impl Source<'_> {
         if self.env.has(key) {
             return self.env.get(key).map(str::to_owned);
         }
+        self.otherwise(key)
+    }
+
+    /// The value outside the file.
+    fn otherwise(&self, key: &str) -> Option<String> {
         let value = (self.otherwise)(key)?;
         let value = value.trim();
         (!value.is_empty() && !value.eq_ignore_ascii_case("null")).then(|| value.to_owned())

@@ -3,7 +3,7 @@
 //! Invariant: a thing that can't be looked at is one problem and hides no other; the check always ends with a report.
 
 use aws_config::{Region, SdkConfig};
-use stereospot_domain::Topology;
+use stereospot_domain::{QueueRole, Topology};
 use stereospot_ports::fleet::Fleet;
 use stereospot_ports::{Error, ErrorCode, Result};
 
@@ -13,27 +13,30 @@ use crate::deployment::Deployment;
 use crate::ecs::EcsFleet;
 use crate::http_inference::HttpInference;
 use crate::logs::CloudLogs;
-use crate::provision::Account;
+use crate::provision::{Account, queue};
 use crate::sagemaker::endpoint::Endpoints;
 
 mod attempt;
+mod needed;
 mod permissions;
 pub mod report;
 mod storage;
 
-use report::{EndpointFound, Problem, Report, ServiceFound, Severity, Verdict};
+use report::{EndpointFound, Permission, Problem, Report, ServiceFound, Severity, Verdict};
 
 /// Looks at everything that a deployment's environment file names, and at what the credentials may do.
 pub async fn examine(connections: &Connections) -> Report {
-    let doctor = Doctor::new(connections);
+    let doctor = Doctor::new(connections).await;
     let (mut report, account) = doctor.survey().await;
     doctor.permissions(&mut report, account.as_ref()).await;
     report
 }
 
-/// Like [`examine`], without the permissions: about thirty calls instead of hundreds, for a process that starts.
+/// Like [`examine`], without the permissions: about thirty calls instead of hundreds, for a process that starts. It waits seconds at
+/// most, also when AWS throttles.
 pub async fn survey(connections: &Connections) -> Report {
-    Doctor::new(connections).survey().await.0
+    let brisk = connections.brisk();
+    Doctor::new(&brisk).await.survey().await.0
 }
 
 fn in_logs_region(connections: &Connections) -> SdkConfig {
@@ -45,6 +48,8 @@ struct Doctor<'a> {
     connections: &'a Connections,
     deployment: &'a Deployment,
     s3: Api,
+    /// See [`Report::is_provisioned`].
+    is_provisioned: Option<bool>,
 }
 
 /// What one part of the check adds to the report.
@@ -116,9 +121,29 @@ fn once_each(unasked: Vec<(Severity, Error)>) -> Vec<Problem> {
 }
 
 impl<'a> Doctor<'a> {
-    fn new(connections: &'a Connections) -> Self {
-        let Connections { config, calls, deployment, .. } = connections;
-        Self { connections, deployment, s3: Api::s3(config, calls) }
+    async fn new(connections: &'a Connections) -> Self {
+        let Connections { config, calls, deployment, sqs, .. } = connections;
+        let looks = QueueRole::PIPELINE.iter().filter_map(|role| {
+            let (url, name) = (deployment.queues.get(role)?, deployment.queue_name(*role)?);
+            Some(queue::is_marked(sqs, name, url))
+        });
+        // One may be missing, and one that someone added later proves nothing.
+        let marks: Vec<bool> = futures::future::join_all(looks).await.into_iter().flatten().collect();
+        let is_provisioned = (!marks.is_empty()).then(|| marks.contains(&true));
+        Self { connections, deployment, s3: Api::s3(config, calls), is_provisioned }
+    }
+
+    /// What makes a missing part again: what made the others.
+    fn remake(&self, name: &str) -> String {
+        match self.is_provisioned {
+            Some(true) => format!("run stereospot provision, which makes {name} again"),
+            Some(false) => format!(
+                "make {name} again with what made the deployment (Terraform, CloudFormation): provision did not"
+            ),
+            None => format!(
+                "make {name} again with what made the deployment: stereospot provision, Terraform or CloudFormation"
+            ),
+        }
     }
 
     /// Looks at everything but the permissions, and at whose credentials these are.
@@ -138,6 +163,7 @@ impl<'a> Doctor<'a> {
         if let Some(wrong) = self.connections.calls.wrong_clock() {
             all.warn(wrong);
         }
+        deployment.elsewhere().into_iter().for_each(|contradiction| all.error(contradiction));
         let account = account.map_err(|error| all.unasked(Severity::Error, error)).ok();
         let mut report = Report {
             region: deployment.region.clone(),
@@ -145,6 +171,7 @@ impl<'a> Doctor<'a> {
             account: account.as_ref().map(|account| account.id.clone()),
             caller: account.as_ref().map(|account| account.caller.clone()),
             topology: deployment.topology(),
+            is_provisioned: self.is_provisioned,
             ..Report::default()
         };
         for complaints in [buckets.1, queues.1, tables.1, services.1, logs.1, managed.2] {
@@ -159,25 +186,19 @@ impl<'a> Doctor<'a> {
 
     /// Adds what the credentials may do.
     async fn permissions(&self, report: &mut Report, account: Option<&Account>) {
-        let dead_letters: Vec<String> =
-            report.queues.iter().filter_map(|queue| Some(queue.dead_letter.as_ref()?.name.clone())).collect();
         let Connections { config, calls, sqs, dynamo, .. } = self.connections;
+        // What was answered whenever it was asked needs no question more.
+        let answered = calls.snapshot().into_iter().filter(|(_, count)| count.failed + count.throttled == 0);
+        let seen: Vec<String> =
+            answered.filter_map(|((service, operation), _)| needed::action_of(&service, &operation)).collect();
         let logs = client!(aws_sdk_cloudwatchlogs, &in_logs_region(self.connections), calls);
         let apis = attempt::Apis { iam: &Api::iam(config, calls), sqs, dynamo, s3: &self.s3, logs: &logs };
-        let mut seen = Vec::new();
-        if !report.services.is_empty() {
-            seen.push("ecs:DescribeServices");
-        }
-        if report.services.iter().any(|service| service.limits.is_some()) {
-            seen.push("application-autoscaling:DescribeScalableTargets");
-        }
-        if !report.log_groups.is_empty() {
-            seen.push("logs:DescribeLogGroups");
-        }
         let mut all = Complaints::default();
-        let (permissions, notes) = permissions::look(&apis, self.deployment, account, &dead_letters, &seen).await;
+        let (permissions, notes) = permissions::look(&apis, self.deployment, account, report, &seen).await;
         all.notes.extend(notes);
-        for missing in permissions.iter().filter(|permission| permission.verdict == Verdict::Missing) {
+        let is_missing =
+            |permission: &&Permission| permission.verdict == Verdict::Missing && !permission.is_for_provision();
+        for missing in permissions.iter().filter(is_missing) {
             all.warn(format!(
                 "{} on {} is not allowed, needed for {}: add it to the policy of the role in use",
                 missing.action, missing.resource, missing.needed_for

@@ -320,7 +320,7 @@ impl DynamoJobs {
 }
 
 fn call<'a>(action: &'a str, table: &'a str) -> Call<'a> {
-    Call { action, kind: "table", resource: table }
+    Call { action, kind: "table", resource: table, key: None }
 }
 
 fn key(job_id: JobId) -> Item {

@@ -46,8 +46,9 @@ impl EcsFleet {
         let call = self.ecs.describe_services().cluster(&self.cluster).set_services(Some(owned(names)));
         let answer = call.send().await.map_err(failed("ecs:DescribeServices", "cluster", &self.cluster))?;
         let mut services = answer.services.unwrap_or_default();
-        // A deleted service stays visible for a while as INACTIVE; one that never existed is among the failures.
-        services.retain(|service| service.status() != Some("INACTIVE"));
+        // A deleted service stays visible for a while, as DRAINING and then INACTIVE, beside one that was made again under its name.
+        // One that never existed is among the failures.
+        services.retain(|service| matches!(service.status(), Some("ACTIVE") | None));
         Ok(services)
     }
 
@@ -55,15 +56,18 @@ impl EcsFleet {
     async fn limits(&self, names: &[&str]) -> std::result::Result<Vec<ScalableTarget>, String> {
         let cluster = self.cluster.rsplit('/').next().unwrap_or_default();
         let ids = names.iter().map(|name| format!("service/{cluster}/{name}")).collect();
-        let call = self
+        let found = self
             .scaling
             .describe_scalable_targets()
             .service_namespace(ServiceNamespace::Ecs)
             .scalable_dimension(ScalableDimension::EcsServiceDesiredCount)
-            .set_resource_ids(Some(ids));
+            .set_resource_ids(Some(ids))
+            .into_paginator()
+            .items()
+            .send();
         let action = "application-autoscaling:DescribeScalableTargets";
-        let answer = call.send().await.map_err(failed(action, "cluster", &self.cluster));
-        answer.map(|answer| answer.scalable_targets.unwrap_or_default()).map_err(|error| error.to_string())
+        let found: std::result::Result<Vec<_>, _> = found.collect().await;
+        found.map_err(failed(action, "cluster", &self.cluster)).map_err(|error| error.to_string())
     }
 
     async fn look(&self, names: &[&str]) -> Result<Vec<Service>> {

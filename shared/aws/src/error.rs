@@ -9,6 +9,9 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use stereospot_ports::{Error, ErrorCode};
 
+use crate::credentials::Unloaded;
+use crate::credentials::source::Source;
+
 /// The call that failed, for the sentence.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
@@ -18,6 +21,8 @@ pub struct Call<'a> {
     pub kind: &'a str,
     /// The name of that thing.
     pub resource: &'a str,
+    /// The KMS key that encrypts it, if that is known.
+    pub key: Option<&'a str>,
 }
 
 impl fmt::Display for Call<'_> {
@@ -35,7 +40,7 @@ pub(crate) fn failed<'a, E>(
 where
     E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    move |error| from_sdk(Call { action, kind, resource }, error)
+    move |error| from_sdk(Call { action, kind, resource, key: None }, error)
 }
 
 /// An SDK call's failure as our error. The SDK's own error stays as the source.
@@ -77,6 +82,10 @@ enum Meaning {
     WrongClock,
     UnknownCredentials,
     NotAllowed,
+    /// The caller may not use the key that encrypts the thing.
+    KeyNotAllowed,
+    /// The key can't be used by anyone: disabled, deleted, of the wrong kind.
+    KeyUnusable,
     PurgedLately,
     TooManyInFlight,
     Throttled,
@@ -95,8 +104,9 @@ enum Meaning {
 }
 
 /// The meaning of a code, as the services' API references have it.
-fn meaning(name: &str, message: &str) -> Meaning {
+fn meaning(code: &str, name: &str, message: &str) -> Meaning {
     match name {
+        _ if let Some(meaning) = meaning_for_key(code, name, message) => meaning,
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => {
             Meaning::ExpiredCredentials
         }
@@ -171,17 +181,55 @@ fn meaning(name: &str, message: &str) -> Meaning {
     }
 }
 
+/// What a code means that is about a key. SQS says `KmsAccessDenied`, or like S3 `KMS.AccessDeniedException`; DynamoDB and S3 also
+/// refuse like any other access, and only their message names the key.
+fn meaning_for_key(code: &str, name: &str, message: &str) -> Option<Meaning> {
+    let of_key = name.strip_prefix("Kms").or_else(|| name.strip_prefix("KMS"));
+    let is_of_kms = code.split(['#', '.']).any(|part| part == "KMS");
+    let in_message = message.contains("kms:") || message.contains("KMS");
+    let state = match of_key {
+        Some(state) => state,
+        None if is_of_kms || in_message => name,
+        None => return None,
+    };
+    if state.contains("Throttl") || state.contains("LimitExceeded") {
+        return Some(Meaning::Throttled);
+    }
+    if is_forbidden_code(state) {
+        // What a disabled key refuses looks like a refusal of the caller, except in the message.
+        let is_off = ["disabled", "pending deletion"].iter().any(|word| message.contains(word));
+        return Some(if is_off { Meaning::KeyUnusable } else { Meaning::KeyNotAllowed });
+    }
+    (of_key.is_some() || is_of_kms || name.contains("Encryption")).then_some(Meaning::KeyUnusable)
+}
+
+/// The key as the message names it, else as the call knows it.
+fn named_key<'a>(call: Call<'a>, message: &'a str) -> Option<&'a str> {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, ',' | '"' | '\'' | ')');
+    let from = message.find("arn:").filter(|at| message[*at..].split(':').nth(2) == Some("kms"));
+    from.and_then(|at| message[at..].split(is_end).next()).map(|arn| arn.trim_end_matches('.')).or(call.key)
+}
+
+/// The permissions on the key that an action needs, as SQS, DynamoDB and S3 use keys: whatever is written needs a new data key, and
+/// sending to a queue also opens the one in use.
+pub(crate) fn key_actions(action: &str) -> &'static str {
+    match action {
+        "sqs:ReceiveMessage" | "s3:GetObject" | "s3:GetObject (or s3:ListBucket)" => "kms:Decrypt",
+        _ => "kms:Decrypt and kms:GenerateDataKey",
+    }
+}
+
 /// The code and the sentence for an error code and message of AWS: of a call, or of one entry of a batch.
 #[must_use]
 pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (ErrorCode, String) {
-    let Call { action, kind, resource } = call;
+    let Call { action, kind, resource, .. } = call;
     // `AWS.SimpleQueueService.NonExistentQueue`, `com.amazonaws.dynamodb.v20120810#ResourceNotFoundException`
     let name = code.rsplit(['#', '.']).next().unwrap_or(code);
-    match meaning(name, message) {
-        Meaning::ExpiredCredentials => (
-            ErrorCode::Denied,
-            "the AWS credentials have expired: renew them (`aws sso login`, or new session keys) and try again".into(),
-        ),
+    let key = || named_key(call, message).map_or_else(|| "its KMS key".into(), |key| format!("its KMS key {key}"));
+    match meaning(code, name, message) {
+        Meaning::ExpiredCredentials => {
+            (ErrorCode::Denied, format!("the AWS credentials have expired: {}", Source::of_process().renewal()))
+        }
         Meaning::WrongClock => (
             ErrorCode::Denied,
             "AWS refuses the signature's time: this machine's clock is off by five minutes or more; set it (NTP)"
@@ -195,6 +243,23 @@ pub fn from_code(call: Call<'_>, code: &str, message: &str) -> (ErrorCode, Strin
         Meaning::NotAllowed => {
             (ErrorCode::Denied, format!("{call} is not allowed: add the action to the policy of the role in use"))
         }
+        Meaning::KeyNotAllowed => (
+            ErrorCode::Denied,
+            format!(
+                "{call} is not allowed to use {}: add {} on that key to the policy of the role in use, and check the key's own \
+                 policy",
+                key(),
+                key_actions(action)
+            ),
+        ),
+        Meaning::KeyUnusable => (
+            ErrorCode::Denied,
+            format!(
+                "{call} fails, because {} can't be used (disabled, deleted, or of the wrong kind): enable it in KMS, or set \
+                 another key",
+                key()
+            ),
+        ),
         Meaning::PurgedLately => {
             (ErrorCode::Throttled, format!("the {kind} {resource} was purged within the last 60 s: wait that long"))
         }
@@ -256,7 +321,6 @@ pub fn is_forbidden_code(code: &str) -> bool {
             | "UnauthorizedOperation"
             | "NotAuthorized"
             | "AuthorizationError"
-            | "KmsAccessDenied"
             | "AllAccessDisabled"
     )
 }
@@ -274,7 +338,16 @@ fn is_skew(name: &str, message: &str) -> bool {
 }
 
 fn no_answer(call: Call<'_>) -> (ErrorCode, String) {
-    (ErrorCode::Unavailable, format!("no answer in time to {call}: is the network up, and the endpoint right?"))
+    (ErrorCode::Unavailable, format!("no answer in time to {call}: {}", check_network()))
+}
+
+/// What to check when AWS can't be reached. A proxy's address may hold a password, so only its variable is named.
+pub(crate) fn check_network() -> String {
+    let set = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+        .into_iter()
+        .find(|name| std::env::var_os(name).is_some());
+    let proxy = set.map_or_else(String::new, |name| format!(", is the proxy of {name} right"));
+    format!("is the network up{proxy}, and the endpoint right?")
 }
 
 /// The failure of a call that got no answer, from its chain of causes.
@@ -286,12 +359,15 @@ fn from_chain(call: Call<'_>, error: &(dyn StdError + 'static)) -> (ErrorCode, S
         }
         cause = error.source();
     }
-    (ErrorCode::Unavailable, format!("no connection for {call}: is the network up, and the endpoint right?"))
+    (ErrorCode::Unavailable, format!("no connection for {call}: {}", check_network()))
 }
 
 /// Why there are no credentials to sign with.
 #[must_use]
 pub(crate) fn from_credentials(error: &CredentialsError) -> (ErrorCode, String) {
+    if let Some(Unloaded { code, message }) = error.source().and_then(|source| source.downcast_ref()) {
+        return (*code, message.clone());
+    }
     match error {
         CredentialsError::CredentialsNotLoaded(_) => (
             ErrorCode::Denied,
@@ -305,11 +381,7 @@ pub(crate) fn from_credentials(error: &CredentialsError) -> (ErrorCode, String) 
         CredentialsError::InvalidConfiguration(_) => {
             (ErrorCode::Denied, "the AWS profile is wrong: check AWS_PROFILE and ~/.aws/config".into())
         }
-        _ => (
-            ErrorCode::Denied,
-            "the AWS credentials can't be loaded; an expired SSO session is the usual reason: run `aws sso login`"
-                .into(),
-        ),
+        _ => (ErrorCode::Denied, format!("the AWS credentials can't be loaded: {}", Source::of_process().renewal())),
     }
 }
 

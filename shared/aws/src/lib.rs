@@ -14,6 +14,7 @@ use stereospot_ports::{Backend, Clock, Error, ErrorCode, Result, SystemClock, Wo
 mod by_hand;
 pub mod calls;
 pub mod config;
+pub mod credentials;
 pub mod deployment;
 pub mod doctor;
 pub mod dynamo;

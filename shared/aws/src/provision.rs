@@ -2,8 +2,10 @@
 //!
 //! A [`Plan`] looks at everything first: each resource is there and fits, or must be made, or must be changed and how. Applying
 //! looks again before it writes. So a plan may be applied any number of times, by any number of people, and goes on where an
-//! earlier try stopped. It keeps what others have set up beside ours: policies, notifications, index fields.
+//! earlier try stopped. It keeps what others have set up beside ours: policies, notifications, index fields. What something else made
+//! it leaves as it is ([`owner`]).
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use aws_config::SdkConfig;
@@ -23,10 +25,12 @@ pub mod alarm;
 pub(crate) mod bucket;
 pub mod destroy;
 mod log_group;
+mod owner;
 pub(crate) mod queue;
 mod resource;
 mod state;
 pub(crate) mod table;
+pub(crate) mod tag;
 
 pub use account::Account;
 pub use resource::Kind;
@@ -50,13 +54,26 @@ pub struct Step {
     /// True when the credentials lack a permission for it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_refused: bool,
+    /// True when something else made it, or the deployment that it is missing in: it is left as it is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_left: bool,
 }
 
 impl Step {
+    /// True when something is to be done about it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.is_left && (self.state != Some(State::Fits) || self.problem.is_some())
+    }
+
     /// One line for people: what will be done, or what was found.
     #[must_use]
     pub fn line(&self) -> String {
         let what = match (&self.problem, &self.state) {
+            (None, Some(State::Differs(changes))) if self.is_left => {
+                format!("left as it is (not: {})", changes.join("; "))
+            }
+            (None, Some(State::Missing)) if self.is_left => "missing, and left to what made the rest".into(),
             (Some(problem), _) => format!("could not be checked: {problem}"),
             (None, Some(State::Differs(changes))) => format!("change: {}", changes.join("; ")),
             (None, Some(State::Missing)) => "make".into(),
@@ -74,19 +91,28 @@ pub struct Plan {
     pub name_prefix: String,
     /// All resources, in the order in which they are made.
     pub steps: Vec<Step>,
+    /// Why it is not known who made some of them; those are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owners_unknown: Option<String>,
 }
 
 impl Plan {
     /// True when nothing is left to do.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.steps.iter().all(|step| step.state == Some(State::Fits) && step.problem.is_none())
+        !self.steps.iter().any(Step::is_open)
+    }
+
+    /// True when something else made part of the deployment.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.steps.iter().any(|step| step.is_left)
     }
 
     /// How many resources could not be looked at.
     #[must_use]
     pub fn unchecked(&self) -> usize {
-        self.steps.iter().filter(|step| step.state.is_none()).count()
+        self.steps.iter().filter(|step| step.is_open() && step.state.is_none()).count()
     }
 
     /// True when a step failed for lack of a permission.
@@ -106,6 +132,8 @@ pub async fn profile_region() -> Option<String> {
 #[derive(Debug, Clone)]
 pub struct Provisioner {
     prefix: String,
+    /// Names of resources that are made, changed or removed although something else made them.
+    taken: BTreeSet<String>,
     region: String,
     endpoint: Option<String>,
     sqs: aws_sdk_sqs::Client,
@@ -126,6 +154,7 @@ impl Provisioner {
         check_prefix(name_prefix)?;
         Ok(Self {
             prefix: name_prefix.into(),
+            taken: BTreeSet::new(),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
             endpoint: config.endpoint_url().map(str::to_owned),
             sqs: client!(aws_sdk_sqs, config, calls),
@@ -138,18 +167,39 @@ impl Provisioner {
         })
     }
 
+    /// Takes these resources over, although something else made them.
+    #[must_use]
+    pub fn taking(self, names: &[String]) -> Self {
+        Self { taken: names.iter().cloned().collect(), ..self }
+    }
+
     /// Looks at all resources and changes nothing. A resource that can't be looked at has a problem; the others are still planned.
     ///
     /// # Errors
     /// When AWS doesn't say whose credentials these are.
     pub async fn plan(&self) -> Result<Plan> {
         let account = Account::look(&self.sts, &self.region).await?;
-        let mut steps = Vec::new();
-        for resource in resource::all(&self.prefix, &account) {
-            let found = self.look(&resource, &account).await;
-            steps.push(step(resource, found));
+        let all = resource::all(&self.prefix, &account);
+        owner::check_names(&all, &self.taken)?;
+        let mut found = Vec::new();
+        for resource in all {
+            let state = self.look(&resource, &account).await;
+            found.push((resource, state));
         }
-        Ok(Plan { account, name_prefix: self.prefix.clone(), steps })
+        let owners = self.owners(&found, &account).await;
+        let steps = found.into_iter().map(|(resource, state)| {
+            let mut step = step(resource, state);
+            step.is_left = owners.keep_out(step.kind, &step.name, step.state.as_ref(), &self.taken);
+            if owners.is_to_be_marked(step.kind, &step.name) && !step.is_left {
+                step.state = Some(match step.state.take() {
+                    Some(State::Differs(changes)) => State::Differs([changes, vec![owner::MARKED.into()]].concat()),
+                    _ => State::Differs(vec![owner::MARKED.into()]),
+                });
+            }
+            step
+        });
+        let steps = steps.collect();
+        Ok(Plan { account, name_prefix: self.prefix.clone(), steps, owners_unknown: owners.unknown })
     }
 
     /// Carries out a plan. Calls `progress` with each step that is done or has failed, and returns the plan as it is afterwards.
@@ -166,16 +216,26 @@ impl Provisioner {
         }
         let mut steps = Vec::new();
         for resource in resource::all(&self.prefix, &account) {
-            let made = match self.look(&resource, &account).await {
+            let planned = plan.steps.iter().find(|step| (step.kind, &step.name) == (resource.kind, &resource.name));
+            if let Some(left) = planned.filter(|step| step.is_left) {
+                progress(left);
+                steps.push(left.clone());
+                continue;
+            }
+            let mut made = match self.look(&resource, &account).await {
                 Ok(State::Fits) => Ok(State::Fits),
                 Ok(_) => self.make(&resource, &account).await.map(|()| State::Fits),
                 Err(error) => Err(error),
             };
+            if made.is_ok() && self.taken.contains(&resource.name) {
+                made = self.mark(&resource, &account).await.map(|()| State::Fits);
+            }
             let step = step(resource, made);
             progress(&step);
             steps.push(step);
         }
-        Ok(Plan { account, name_prefix: self.prefix.clone(), steps })
+        let owners_unknown = plan.owners_unknown.clone();
+        Ok(Plan { account, name_prefix: self.prefix.clone(), steps, owners_unknown })
     }
 
     /// The `.env` of the deployment. It has every name of an existing deployment's file, with `null` for what is not made here,
@@ -285,7 +345,7 @@ fn step(resource: Resource, found: Result<State>) -> Step {
         Ok(state) => (Some(state), None, false),
         Err(error) => (None, Some(error.to_string()), error.code() == ErrorCode::Denied),
     };
-    Step { kind: resource.kind, name: resource.name, state, problem, is_refused }
+    Step { kind: resource.kind, name: resource.name, state, problem, is_refused, is_left: false }
 }
 
 /// The prefix starts the names of buckets, whose rules are the strictest.

@@ -12,7 +12,7 @@
 //! - Waits, delays and leases are rounded up to whole seconds.
 //! - Part of a batch may fail. `send` retries that part; if it fails again, `send` fails although some messages were sent.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -59,6 +59,8 @@ pub struct SqsQueue {
     /// When reading the settings last failed.
     unknown_since: Mutex<Option<Instant>>,
     ledger: Ledger,
+    /// The KMS key that encrypts the messages, as first read, for the sentences of refused calls.
+    key: OnceLock<String>,
     /// One sweep at a time: two would hide messages from each other.
     sweeping: tokio::sync::Mutex<()>,
 }
@@ -76,6 +78,7 @@ impl SqsQueue {
             known: Mutex::default(),
             unknown_since: Mutex::default(),
             ledger: Ledger::default(),
+            key: OnceLock::new(),
             sweeping: tokio::sync::Mutex::default(),
         }
     }
@@ -92,6 +95,9 @@ impl SqsQueue {
     /// When SQS can't be asked, or there is no such queue.
     pub async fn attributes(&self) -> Result<Attributes> {
         let found = attributes::get(&self.client, &self.url, self.call("sqs:GetQueueAttributes")).await?;
+        if let Some(key) = &found.kms_key {
+            self.key.get_or_init(|| key.clone());
+        }
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((found.clone(), Instant::now()));
         Ok(found)
     }
@@ -122,7 +128,8 @@ impl SqsQueue {
     }
 
     fn call(&self, action: &'static str) -> Call<'_> {
-        Call { action, kind: "queue", resource: self.url.rsplit_once('/').map_or(&self.url, |(_, name)| name) }
+        let resource = self.url.rsplit_once('/').map_or(self.url.as_str(), |(_, name)| name);
+        Call { action, kind: "queue", resource, key: self.key.get().map(String::as_str) }
     }
 
     /// One ReceiveMessage. Records the lease of each message.

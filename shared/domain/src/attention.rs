@@ -115,7 +115,12 @@ pub enum Step {
     /// Bring back a service that the cluster no longer has.
     RestoreService { service: String },
     /// Make a queue that is missing, or correct its name.
-    Provision { queue: QueueName },
+    Provision {
+        queue: QueueName,
+        /// Whether `provision` made the deployment; absent where that is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        is_provisioned: Option<bool>,
+    },
     /// Check what can be reached and what is allowed.
     Doctor,
     /// Allow more calls a minute.

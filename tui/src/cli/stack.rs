@@ -127,6 +127,9 @@ pub(crate) struct Provision {
     /// Ask here instead of AWS: an emulator
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub endpoint_url: Option<String>,
+    /// Also make, change or remove this, although something else made it; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub take: Vec<String>,
     /// Only show what would be done
     #[arg(long)]
     pub dry_run: bool,

@@ -25,6 +25,7 @@ pub(super) fn provision(options: Provision) -> Result {
     if let Some(url) = options.endpoint_url {
         args.extend(["--endpoint-url".into(), url.into()]);
     }
+    args.extend(options.take.into_iter().flat_map(|name| ["--take".into(), name.into()]));
     if let Some(prefix) = options.yes {
         args.extend(["--yes".into(), prefix.into()]);
     }

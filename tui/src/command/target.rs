@@ -78,8 +78,12 @@ fn why_none(data_dir: &Path, is_named: bool) -> String {
     let shown = data_dir.display();
     if is_held(&lock_path(data_dir)) {
         let log = data_dir.join("logs").join("controlplane.log");
+        let advice = match Running::hindrance(data_dir) {
+            Some(why) => format!("it waits, because {why}"),
+            None => "try again in a moment".to_owned(),
+        };
         return format!(
-            "the control plane of the stack on {shown} is being started and can't be asked yet: try again in a moment, or see {}",
+            "the control plane of the stack on {shown} is being started and can't be asked yet: {advice}; see {}",
             log.display()
         );
     }

@@ -75,7 +75,10 @@ pub(super) async fn wait(
     };
     tokio::select! {
         ready = timeout(patience, ready) => {
-            ready.map_err(|_| Some(format!("it is not ready after {} seconds", patience.as_secs())))
+            ready.map_err(|_| {
+                let why = Running::hindrance(data_dir).map_or_else(String::new, |why| format!(": {why}"));
+                Some(format!("it is not ready after {} seconds{why}", patience.as_secs()))
+            })
         }
         Some(notice) = notices.recv() => Err(Some(format!("it {}", notice.what))),
     }

@@ -26,6 +26,16 @@ impl Running {
         data_dir.join("run").join("controlplane.lock")
     }
 
+    /// What hinders a control plane that is being started, in its words.
+    pub(crate) fn hindrance(data_dir: &Path) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Starting {
+            why: String,
+        }
+        let text = fs::read(data_dir.join("run").join("starting.json")).ok()?;
+        Some(serde_json::from_slice::<Starting>(&text).ok()?.why)
+    }
+
     /// Reads the file; none where it is missing or unreadable. It may be half written, so try again.
     pub(super) fn read(data_dir: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(Self::path(data_dir)).ok()?).ok()

@@ -30,6 +30,17 @@ fn the_command_that_repairs_comes_before_one_that_looks() {
 }
 
 #[test]
+fn a_missing_queue_is_made_again_by_what_made_the_others() {
+    let check = |is_provisioned, says: &str| {
+        let step = Step::Provision { queue: QueueName::main(QueueRole::Chunking), is_provisioned };
+        assert!(plain(&step).starts_with(says), "{}", plain(&step));
+    };
+    check(Some(true), "stereospot provision makes it again");
+    check(Some(false), "what made the deployment (Terraform, CloudFormation) makes it again");
+    check(None, "what made the deployment (stereospot provision, Terraform) makes it again");
+}
+
+#[test]
 fn every_action_has_a_command_that_the_command_line_takes() {
     let queue = QueueName::dead_letter(QueueRole::Inference);
     let message_ids = Some(vec!["m-1".to_owned(), "m-2".to_owned()]);

@@ -50,7 +50,7 @@ impl World {
             // Without a queue of the pipeline nothing goes on.
             let is_grave = fault.is_missing && name.role.is_in_pipeline();
             let next = match fault.is_missing {
-                true => Step::Provision { queue: *name },
+                true => Step::Provision { queue: *name, is_provisioned: self.is_provisioned },
                 false => Step::Wait { until: Wait::QueueRead },
             };
             list.push(Attention::new(

@@ -281,7 +281,10 @@ fn a_missing_service_is_listed_before_its_consequences_and_a_failing_part_is_lis
     ];
     assert_eq!(found, expected);
     let lines = world.attention_list(NOW);
-    assert_eq!(lines[0].next, [Step::Provision { queue: QueueName::main(QueueRole::Chunking) }]);
+    let queue = QueueName::main(QueueRole::Chunking);
+    assert_eq!(lines[0].next, [Step::Provision { queue, is_provisioned: None }]);
+    world.is_provisioned = Some(false);
+    assert_eq!(world.attention_list(NOW)[0].next, [Step::Provision { queue, is_provisioned: Some(false) }]);
     assert_eq!(lines[2].evidence, "1 of 5 not read: jobs created: throttled");
     world.collector_ran(Collector::Jobs, Duration::from_secs(10), None, NOW);
     world.collector_lacks(Collector::Jobs, None, NOW);

@@ -50,6 +50,10 @@ pub struct PollState {
     outstanding: u64,
     /// Since when the budget holds readings back too much.
     pressed_since: Option<Timestamp>,
+    /// How often the credentials were renewed.
+    renewals: u64,
+    /// What hinders calls that are still tried, as a sentence.
+    pub hindrance: Option<String>,
 }
 
 impl PollState {
@@ -69,6 +73,8 @@ impl PollState {
             accounted: 0,
             outstanding: 0,
             pressed_since: None,
+            renewals: 0,
+            hindrance: None,
         }
     }
 
@@ -126,9 +132,7 @@ impl PollState {
             } else if calls > 0 {
                 (self.answered_at, self.probed_at) = (now, None);
                 if self.silent_since.take().is_some() {
-                    // The backend answers again: try all failing targets now, not at their next turn.
-                    let Self { errors, schedule, .. } = self;
-                    errors.keys().for_each(|target| schedule.hurry(*target, now));
+                    self.hurry_failing(now);
                 }
             }
         }
@@ -136,6 +140,19 @@ impl PollState {
         self.outstanding = self.outstanding.saturating_sub(granted);
         self.accounted = (self.accounted + u64::from(calls)).saturating_sub(granted);
         self.schedule.done(reading.target, outcome, took, calls, now);
+    }
+
+    /// The backend answers again, or may: tries all failing targets now, not at their next turn.
+    fn hurry_failing(&mut self, now: Uptime) {
+        let Self { errors, schedule, .. } = self;
+        errors.keys().for_each(|target| schedule.hurry(*target, now));
+    }
+
+    /// Takes in how often the credentials were renewed.
+    pub fn renewed(&mut self, renewals: u64, now: Uptime) {
+        if std::mem::replace(&mut self.renewals, renewals) != renewals {
+            self.hurry_failing(now);
+        }
     }
 
     /// Reads a queue and its dead-letter queue at once, because messages were just moved between them.

@@ -245,7 +245,9 @@ impl Schedule {
         for (target, watch) in self.watches.iter().filter(|(target, _)| belongs(**target)) {
             all.targets += 1;
             all.failing += usize::from(watch.is_failing);
-            all.hanging += usize::from(watch.hangs(*target, now) && !watch.is_failing);
+            let hangs = watch.hangs(*target, now);
+            all.hanging += usize::from(hangs && !watch.is_failing);
+            all.unread += usize::from(!hangs && !watch.is_failing && watch.good_at.is_none());
             if !watch.is_failing && !watch.is_running {
                 all.most_overdue = all.most_overdue.max(now.saturating_sub(watch.due));
             }

@@ -135,6 +135,8 @@ pub struct Freshness {
     pub failing: usize,
     /// Other targets whose reading runs, and takes longer than it should.
     pub hanging: usize,
+    /// Targets that were never read and wait for their turn, or have just begun.
+    pub unread: usize,
     /// How overdue the most overdue waiting target is.
     pub most_overdue: Duration,
     /// Age of the oldest value, of targets that count and don't fail; absent when none was read.
@@ -144,9 +146,10 @@ pub struct Freshness {
 }
 
 impl Freshness {
-    /// True when none of the targets is answered.
+    /// True when none of the targets is answered. Where the first ones hang, the others may not even have been asked.
     pub fn is_down(&self) -> bool {
-        self.targets > 0 && self.failing + self.hanging == self.targets
+        let unanswered = self.failing + self.hanging;
+        unanswered > 0 && unanswered + self.unread == self.targets
     }
 }
 

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stereospot_aws::SqsQueue;
-use stereospot_aws::calls::Calls;
+use stereospot_aws::credentials::Renewed;
 use stereospot_aws::provision::alarm::StuckJobs;
 use stereospot_aws::sqs::{MoveState, MoveTask};
+use stereospot_aws::{Connections, SqsQueue};
 use stereospot_controlplane::{CallCounts, Counts, Redrive, Redrives, StuckJobsAlarm};
 use stereospot_domain::Timestamp;
 use stereospot_ports::{ErrorCode, Result};
 
-/// Counts of all calls to AWS.
+/// Counts of all calls to AWS, and the state of what they are signed with.
 #[derive(Debug)]
-pub(super) struct Counted(pub(super) Calls);
+pub(super) struct Counted(pub(super) Connections);
 
 impl CallCounts for Counted {
     fn snapshot(&self) -> Vec<(String, Counts)> {
-        let counts = self.0.snapshot().into_iter();
+        let counts = self.0.calls.snapshot().into_iter();
         counts
             .map(|((service, operation), count)| {
                 let counts = Counts { attempts: count.attempts, throttled: count.throttled, failed: count.failed };
@@ -27,11 +27,19 @@ impl CallCounts for Counted {
     }
 
     fn clock_ahead_secs(&self) -> i64 {
-        self.0.clock_ahead_secs()
+        self.0.calls.clock_ahead_secs()
     }
 
     fn wrong_clock(&self) -> Option<String> {
-        self.0.wrong_clock()
+        self.0.calls.wrong_clock()
+    }
+
+    fn hindrance(&self) -> Option<String> {
+        self.0.calls.hindrance()
+    }
+
+    fn renewals(&self) -> u64 {
+        self.0.credentials.as_ref().map_or(0, Renewed::renewals)
     }
 }
 

@@ -2,7 +2,7 @@
 //! plan.
 
 use anyhow::Context as _;
-use stereospot_aws::provision::{Kind, Provisioner, State, Step, profile_region};
+use stereospot_aws::provision::{Kind, Plan, Provisioner, State, Step, profile_region};
 use stereospot_aws::{Connections, Deployment};
 
 use crate::program::args;
@@ -22,7 +22,7 @@ pub(crate) async fn provision(args: &args::Provision) -> anyhow::Result<bool> {
         ..Deployment::parse(&format!("REGION={}", region.trim()), &|_| None)?
     };
     let Connections { config, calls, .. } = Connections::open(deployment).await;
-    let provisioner = Provisioner::new(&config, &calls, &args.name_prefix)?;
+    let provisioner = Provisioner::new(&config, &calls, &args.name_prefix)?.taking(&args.take);
     match args.destroy {
         true => destroy(&provisioner, args).await,
         false => make(&provisioner, args).await,
@@ -32,8 +32,9 @@ pub(crate) async fn provision(args: &args::Provision) -> anyhow::Result<bool> {
 async fn make(provisioner: &Provisioner, args: &args::Provision) -> anyhow::Result<bool> {
     let plan = provisioner.plan().await?;
     eprintln!("account {} in {}, as {}", plan.account.id, plan.account.region, plan.account.caller);
-    let is_open = |step: &&Step| step.state != Some(State::Fits);
+    let is_open = |step: &&Step| step.is_open();
     let open = plan.steps.iter().filter(is_open).count();
+    say_left(&plan);
     if args.dry_run {
         plan.steps.iter().filter(is_open).for_each(|step| eprintln!("{}", step.line()));
         let (all, unchecked) = (plan.steps.len(), plan.unchecked());
@@ -47,7 +48,7 @@ async fn make(provisioner: &Provisioner, args: &args::Provision) -> anyhow::Resu
         return Ok(unchecked == 0);
     }
     let plan = if open == 0 {
-        eprintln!("all {} are there: nothing to do", plan.steps.len());
+        eprintln!("nothing to do: all that provision made is there");
         plan
     } else {
         let was_there: Vec<bool> = plan.steps.iter().map(|step| !is_open(&step)).collect();
@@ -76,10 +77,37 @@ async fn make(provisioner: &Provisioner, args: &args::Provision) -> anyhow::Resu
     }
     if args.json {
         json(&plan)?;
-    } else if is_usable {
+    } else if is_usable && !plan.is_shared() {
         print(&provisioner.env(&plan.account).await?)?;
     }
     Ok(is_usable)
+}
+
+/// Says what is left to others, and how to have it done all the same.
+fn say_left(plan: &Plan) {
+    let left: Vec<&Step> = plan.steps.iter().filter(|step| step.is_left).collect();
+    let Some(first) = left.iter().find(|step| step.state != Some(State::Fits)).or(left.first()) else { return };
+    let names = |is: &dyn Fn(&State) -> bool| {
+        let of = left.iter().filter(|step| step.state.as_ref().is_some_and(is));
+        of.map(|step| format!("{} {}", step.kind, step.name)).collect::<Vec<_>>().join(", ")
+    };
+    let missing = names(&|state| *state == State::Missing);
+    let other = names(&|state| matches!(state, State::Differs(_)));
+    for (what, names) in [("missing", missing), ("not as provision makes it", other)] {
+        if !names.is_empty() {
+            eprintln!("left as it is, {what}: {names}");
+        }
+    }
+    eprintln!(
+        "{} of {} belong to a deployment that provision did not make, and are left as they are: what made it (Terraform, \
+         CloudFormation) makes and changes them; `--take {}` does it here, for that one",
+        left.len(),
+        plan.steps.len(),
+        first.name
+    );
+    if let Some(why) = &plan.owners_unknown {
+        eprintln!("who made some of them is not known: {why}");
+    }
 }
 
 /// True for what the pipeline needs. The rest is for monitoring.
@@ -94,6 +122,9 @@ async fn destroy(provisioner: &Provisioner, args: &args::Provision) -> anyhow::R
     let plan = provisioner.destroy_plan().await?;
     eprintln!("account {} in {}, as {}", plan.account.id, plan.account.region, plan.account.caller);
     plan.removals.iter().for_each(|removal| eprintln!("{}", removal.line()));
+    if !plan.left.is_empty() {
+        eprintln!("{} stay, because provision did not make them: {}", plan.left.len(), plan.left.join(", "));
+    }
     if args.json {
         json(&plan)?;
     }

@@ -111,3 +111,9 @@ async fn a_clock_that_is_off_is_made_up_for() {
     assert_eq!((hours[0] + 1) % 24, hours[1]);
     replay.finish();
 }
+
+#[test]
+fn the_checksum_is_the_usual_one() {
+    assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+    assert_eq!(crc32(b""), 0);
+}

@@ -51,6 +51,39 @@ fn the_region_has_three_names_in_order() {
 }
 
 #[test]
+fn the_file_s_region_wins_over_the_shell_s_and_the_difference_is_said_first() {
+    let shell = |key: &str| (key == "AWS_REGION").then(|| "eu-west-1".to_owned());
+    let deployment = Deployment::parse("strange\nREGION=us-east-1", &shell).unwrap();
+    assert_eq!((deployment.region.as_str(), deployment.logs_region.as_str()), ("us-east-1", "us-east-1"));
+    let note = "us-east-1 is used, as the environment file says; AWS_REGION=eu-west-1 of this shell is ignored";
+    assert_eq!((deployment.notes[0].as_str(), deployment.notes.len()), (note, 2));
+    assert_eq!(Deployment::parse("REGION=eu-west-1", &shell).unwrap().notes, Vec::<String>::new());
+    let without = Deployment::parse("NAME_PREFIX=p", &shell).unwrap();
+    assert_eq!((without.region.as_str(), without.notes.len()), ("eu-west-1", 0));
+}
+
+#[test]
+fn queues_of_another_region_contradict_it() {
+    fn check(url: &str, region: Option<&str>) {
+        assert_eq!(region_in(url), region, "{url}");
+    }
+    check("https://sqs.eu-west-1.amazonaws.com/1/q", Some("eu-west-1"));
+    check("https://us-gov-west-1.queue.amazonaws.com/1/q", Some("us-gov-west-1"));
+    check("https://queue.amazonaws.com/1/q", Some("us-east-1"));
+    check("https://sqs.cn-north-1.amazonaws.com.cn/1/q", Some("cn-north-1"));
+    check("https://sqs.ap-southeast-2.api.aws/1/q", Some("ap-southeast-2"));
+    check("https://vpce-0a1-2b.sqs.eu-west-1.vpce.amazonaws.com/1/q", Some("eu-west-1"));
+    check("arn:aws:ecs:eu-central-1:1:cluster/p", Some("eu-central-1"));
+    check("p", None);
+    check("http://127.0.0.1:4566/1/eu-west-1", None);
+    check("http://sqs.us-east-1.localhost.localstack.cloud:4566/1/q", None);
+    let file = "REGION=us-east-1\nCHUNKING_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/1/a\n\
+                REASSEMBLY_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/1/b\nDELETION_QUEUE_URL=https://sqs.us-east-1.amazonaws.com/1/c";
+    let says = "REGION is us-east-1, but CHUNKING_QUEUE_URL, REASSEMBLY_QUEUE_URL lies in eu-west-1: correct the one or the other";
+    assert_eq!(parse(file).unwrap().elsewhere(), [says]);
+}
+
+#[test]
 fn a_value_that_does_not_fit_is_named() {
     let error = parse("REGION=a\nSQS_LONG_POLL_WAIT_SECONDS=long").unwrap_err().to_string();
     assert_eq!(error, "SQS_LONG_POLL_WAIT_SECONDS is `long` in the environment file, but must be a number");

@@ -30,7 +30,7 @@ pub(super) async fn verdict(apis: &Apis<'_>, deployment: &Deployment, permission
     let name = permission.resource.rsplit([':', '/']).next().unwrap_or_default();
     let action = permission.action;
     let result = match action.split_once(':') {
-        Some(("sqs", _)) => with_queue(apis.sqs, deployment, name, action).await,
+        Some(("sqs", _)) => with_queue(apis.sqs, deployment, &permission.resource, action).await,
         Some(("dynamodb", _)) => with_row(apis.dynamo, deployment, name, action).await,
         Some(("logs", _)) => with_log_query(apis.logs, action).await,
         _ if action == "s3:ListBucket" => Some(bucket::content(apis.s3, name).await.map(drop)),
@@ -52,7 +52,8 @@ pub(super) async fn verdict(apis: &Apis<'_>, deployment: &Deployment, permission
 /// None when the action can't be tried, or its answer proves nothing.
 type Tried = Option<Result<()>>;
 
-async fn with_queue(sqs: &aws_sdk_sqs::Client, deployment: &Deployment, name: &str, action: &'static str) -> Tried {
+async fn with_queue(sqs: &aws_sdk_sqs::Client, deployment: &Deployment, arn: &str, action: &'static str) -> Tried {
+    let name = arn.rsplit(':').next().unwrap_or_default();
     let url = url(deployment, name)?;
     Some(match action {
         "sqs:GetQueueAttributes" => {
@@ -65,6 +66,15 @@ async fn with_queue(sqs: &aws_sdk_sqs::Client, deployment: &Deployment, name: &s
         }
         "sqs:ChangeMessageVisibility" => {
             let call = sqs.change_message_visibility().queue_url(url).receipt_handle(NONE).visibility_timeout(0);
+            call.send().await.map(drop).map_err(failed(action, "queue", name))
+        }
+        // These two only read.
+        "sqs:ListDeadLetterSourceQueues" => {
+            let call = sqs.list_dead_letter_source_queues().queue_url(url);
+            call.send().await.map(drop).map_err(failed(action, "queue", name))
+        }
+        "sqs:ListMessageMoveTasks" => {
+            let call = sqs.list_message_move_tasks().source_arn(arn);
             call.send().await.map(drop).map_err(failed(action, "queue", name))
         }
         _ => return None,

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use stereospot_ports::{Error, ErrorCode};
 
 use super::attempt::{self, Apis};
-use super::report::{Permission, Verdict};
+use super::needed::{Actions, needed};
+use super::report::{Permission, Report, Verdict};
 use crate::by_hand::{Api, Request};
 use crate::deployment::Deployment;
 use crate::provision::Account;
@@ -17,71 +18,27 @@ use crate::provision::Account;
 /// Questions to IAM at once: it throttles early.
 const AT_ONCE: usize = 3;
 
-/// The actions that stereospot needs, and what for. On the queues that workers receive from:
-const ON_QUEUES: [(&str, &str); 6] = [
-    ("sqs:GetQueueAttributes", "watching queues"),
-    ("sqs:SendMessage", "replay, repair and reassembly trigger"),
-    ("sqs:ReceiveMessage", "our workers, peeking at messages"),
-    ("sqs:DeleteMessage", "our workers"),
-    ("sqs:ChangeMessageVisibility", "our workers: extending a lease while they work"),
-    ("sqs:PurgeQueue", "purge"),
-];
-/// On their dead-letter queues:
-const ON_DEAD_LETTERS: [(&str, &str); 9] = [
-    ("sqs:GetQueueAttributes", "watching dead-letter queues"),
-    ("sqs:ReceiveMessage", "reading and replaying dead-lettered messages"),
-    ("sqs:DeleteMessage", "replay and discard"),
-    ("sqs:ChangeMessageVisibility", "replay: giving back what was not replayed"),
-    ("sqs:PurgeQueue", "purge"),
-    ("sqs:StartMessageMoveTask", "replay of whole queues"),
-    ("sqs:ListMessageMoveTasks", "following a replay of a whole queue"),
-    ("sqs:ListDeadLetterSourceQueues", "replay of whole queues: also what was put back by a restore"),
-    ("sqs:CancelMessageMoveTask", "stopping a replay of a whole queue"),
-];
-const ON_TABLES: [(&str, &str); 5] = [
-    ("dynamodb:GetItem", "watching jobs"),
-    ("dynamodb:Query", "watching jobs and their segments"),
-    ("dynamodb:PutItem", "our workers and repairs"),
-    ("dynamodb:UpdateItem", "our workers and repairs"),
-    ("dynamodb:DeleteItem", "repairs: taking a dead lock away"),
-];
-/// And on the completions' own:
-const ON_COMPLETIONS: [(&str, &str); 1] = [("dynamodb:BatchWriteItem", "deleting jobs")];
-const ON_OBJECTS: [(&str, &str); 3] = [
-    ("s3:GetObject", "our workers"),
-    ("s3:PutObject", "submitting, our workers, repairs"),
-    ("s3:DeleteObject", "deleting jobs"),
-];
-const ON_BUCKETS: [(&str, &str); 1] = [("s3:ListBucket", "finding outputs without a completion")];
-const ON_SERVICES: [(&str, &str); 2] =
-    [("ecs:DescribeServices", "watching services"), ("ecs:UpdateService", "scaling, forcing a task")];
-const ON_EVERYTHING: [(&str, &str); 5] = [
-    ("application-autoscaling:DescribeScalableTargets", "showing the limits of scaling"),
-    ("logs:DescribeLogGroups", "logs of a job"),
-    ("logs:StartQuery", "logs of a job"),
-    ("logs:GetQueryResults", "logs of a job"),
-    ("logs:StopQuery", "stopping an abandoned log search"),
-];
-const ON_ENDPOINT: [(&str, &str); 2] =
-    [("sagemaker:InvokeEndpointAsync", "managed inference"), ("sagemaker:UpdateEndpoint", "endpoint update")];
-
-/// Every action that stereospot needs on the deployment's resources, each with a verdict; and notes. `dead_letters` are names of
-/// queues, `seen` are actions that have just worked.
+/// Every action that stereospot needs on the resources that the report has found, each with a verdict; and notes. `seen` are actions
+/// that have just worked wherever they were tried.
 pub(super) async fn look(
     apis: &Apis<'_>,
     deployment: &Deployment,
     account: Option<&Account>,
-    dead_letters: &[String],
-    seen: &[&str],
+    report: &Report,
+    seen: &[String],
 ) -> (Vec<Permission>, Vec<String>) {
     let Some(account) = account else { return (Vec::new(), Vec::new()) };
     let mut notes = Vec::new();
-    let wanted = wanted(deployment, account, dead_letters);
+    let wanted = needed(deployment, account, report);
     let mut permissions: Vec<Permission> = match principal(account) {
         Principal::Root => known(wanted, |_, _| Verdict::Allowed),
         Principal::Policies(arn) => {
             let ask = async |(resource, actions): (String, Actions)| {
-                let verdicts = simulate(apis.iam, &arn, &resource, &actions).await;
+                // IAM knows keys, not their aliases.
+                let verdicts = match resource.contains(":alias/") {
+                    true => Ok(Vec::new()),
+                    false => simulate(apis.iam, &arn, &resource, &actions).await,
+                };
                 (resource, actions, verdicts)
             };
             let mut wanted = wanted.into_iter();
@@ -112,60 +69,13 @@ pub(super) async fn look(
         }
     };
     for permission in permissions.iter_mut().filter(|permission| permission.verdict == Verdict::NotKnown) {
-        permission.verdict = if seen.contains(&permission.action) {
+        permission.verdict = if seen.iter().any(|action| action == permission.action) {
             Verdict::Allowed
         } else {
             attempt::verdict(apis, deployment, permission).await
         };
     }
     (permissions, notes)
-}
-
-type Actions = Vec<(&'static str, &'static str)>;
-
-fn wanted(deployment: &Deployment, account: &Account, dead_letters: &[String]) -> Vec<(String, Actions)> {
-    let mut wanted: Vec<(String, Actions)> = Vec::new();
-    let mut on = |resource: String, actions: &[(&'static str, &'static str)]| wanted.push((resource, actions.to_vec()));
-    for name in deployment.queues.keys().filter_map(|role| deployment.queue_name(*role)) {
-        on(account.arn("sqs", name), &ON_QUEUES);
-    }
-    for name in dead_letters {
-        on(account.arn("sqs", name), &ON_DEAD_LETTERS);
-    }
-    for (_, name) in tables(deployment) {
-        on(account.arn("dynamodb", &format!("table/{name}")), &ON_TABLES);
-    }
-    if let Some(name) = &deployment.tables.completions {
-        on(account.arn("dynamodb", &format!("table/{name}")), &ON_COMPLETIONS);
-    }
-    for name in [&deployment.input_bucket, &deployment.output_bucket].into_iter().flatten() {
-        let arn = format!("arn:{}:s3:::{name}", account.partition);
-        on(format!("{arn}/*"), &ON_OBJECTS);
-        on(arn, &ON_BUCKETS);
-    }
-    if let Some(cluster) = &deployment.cluster {
-        let cluster = cluster.rsplit('/').next().unwrap_or_default();
-        on(account.arn("ecs", &format!("service/{cluster}/video-worker")), &ON_SERVICES);
-    }
-    if let Some(endpoint) = &deployment.sagemaker.endpoint_name {
-        on(account.arn("sagemaker", &format!("endpoint/{}", endpoint.to_lowercase())), &ON_ENDPOINT);
-    }
-    on("*".into(), &ON_EVERYTHING);
-    wanted
-}
-
-/// The tables that the deployment names and stereospot uses: purpose and name.
-pub(super) fn tables(deployment: &Deployment) -> Vec<(&'static str, &str)> {
-    let tables = &deployment.tables;
-    [
-        ("jobs", &tables.jobs),
-        ("completions", &tables.completions),
-        ("locks", &tables.locks),
-        ("invocations", &tables.invocations),
-    ]
-    .into_iter()
-    .filter_map(|(purpose, name)| Some((purpose, name.as_deref()?)))
-    .collect()
 }
 
 fn known(wanted: Vec<(String, Actions)>, verdict: impl Fn(&str, &str) -> Verdict) -> Vec<Permission> {

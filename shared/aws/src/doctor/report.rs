@@ -5,6 +5,9 @@ use std::fmt;
 use serde::Serialize;
 use stereospot_domain::Topology;
 
+/// What `provision` needs its actions for. A deployment that exists works without them, so a missing one is no problem.
+pub(super) const PROVISION: &str = "provision";
+
 /// Everything that the check found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
@@ -18,6 +21,8 @@ pub struct Report {
     pub caller: Option<String>,
     /// `A` with a job-worker, `B` without.
     pub topology: Topology,
+    /// Whether `provision` made the deployment, by the tag of its queues; absent when no queue's tags can be read.
+    pub is_provisioned: Option<bool>,
     /// Buckets, queues and tables that the environment file names.
     pub buckets: Vec<BucketFound>,
     pub queues: Vec<QueueFound>,
@@ -48,7 +53,8 @@ impl Report {
     /// Actions with an unknown permission: the action, what needs it, and on how many resources.
     fn not_known(&self) -> Vec<(&'static str, &'static str, usize)> {
         let mut found: Vec<(&'static str, &'static str, usize)> = Vec::new();
-        for permission in self.permissions.iter().filter(|permission| permission.verdict == Verdict::NotKnown) {
+        let is_open = |one: &&Permission| one.verdict == Verdict::NotKnown && !one.is_for_provision();
+        for permission in self.permissions.iter().filter(is_open) {
             match found
                 .iter_mut()
                 .find(|(action, need, _)| (*action, *need) == (permission.action, permission.needed_for))
@@ -71,6 +77,8 @@ pub struct BucketFound {
     pub is_there: Option<bool>,
     /// Notification rules that are missing.
     pub missing_rules: Vec<String>,
+    /// ARN of the KMS key that encrypts new objects by default.
+    pub kms_key: Option<String>,
 }
 
 /// One queue with its dead-letter queue.
@@ -83,6 +91,8 @@ pub struct QueueFound {
     pub depth: Option<Depth>,
     /// Absent when there is none.
     pub dead_letter: Option<DeadLetterFound>,
+    /// Id, ARN or alias of the KMS key that encrypts the messages.
+    pub kms_key: Option<String>,
 }
 
 /// Counts and settings of a queue. Counts are approximate and may lag a minute.
@@ -107,6 +117,7 @@ pub struct DeadLetterFound {
     pub is_in_policy: bool,
     pub is_there: Option<bool>,
     pub depth: Option<Depth>,
+    pub kms_key: Option<String>,
 }
 
 /// One table.
@@ -121,6 +132,8 @@ pub struct TableFound {
     /// DynamoDB counts every few hours.
     pub rows: Option<u64>,
     pub indexes: Vec<String>,
+    /// ARN of the customer's KMS key that encrypts the rows.
+    pub kms_key: Option<String>,
 }
 
 /// One service.
@@ -167,6 +180,14 @@ pub struct Permission {
     /// What stereospot needs it for.
     pub needed_for: &'static str,
     pub verdict: Verdict,
+}
+
+impl Permission {
+    /// True when only `provision` needs it.
+    #[must_use]
+    pub fn is_for_provision(&self) -> bool {
+        self.needed_for == PROVISION
+    }
 }
 
 /// How bad a problem is.
@@ -247,11 +268,17 @@ impl fmt::Display for Report {
         if let Some(answers) = self.inference_server_answers {
             writeln!(f, "inference server\n  {}", if answers { "answers" } else { "does NOT answer" })?;
         }
-        let count = |verdict| self.permissions.iter().filter(|permission| permission.verdict == verdict).count();
+        let counts = |is_for_provision| {
+            let of = self.permissions.iter().filter(move |one| one.is_for_provision() == is_for_provision);
+            [Verdict::Allowed, Verdict::Missing, Verdict::NotKnown]
+                .map(|verdict| of.clone().filter(|one| one.verdict == verdict).count())
+        };
+        let [allowed, missing, unknown] = counts(false);
         if !self.permissions.is_empty() {
-            let (allowed, missing, unknown) =
-                (count(Verdict::Allowed), count(Verdict::Missing), count(Verdict::NotKnown));
-            writeln!(f, "permissions\n  {allowed} allowed, {missing} missing, {unknown} not known")?;
+            let known = allowed + missing;
+            writeln!(f, "permissions\n  {known} known ({allowed} allowed, {missing} missing), {unknown} not known")?;
+            let [allowed, missing, unknown] = counts(true);
+            writeln!(f, "  for provision: {allowed} allowed, {missing} missing, {unknown} not known")?;
         }
         for (action, needed_for, count) in self.not_known() {
             writeln!(f, "  not known: {action} on {count}, needed for {needed_for}")?;
@@ -263,8 +290,15 @@ impl fmt::Display for Report {
             let word = if problem.severity == Severity::Error { "PROBLEM" } else { "warning" };
             writeln!(f, "{word}: {}", problem.what)?;
         }
-        if self.problems.is_empty() {
-            writeln!(f, "nothing is wrong")?;
+        match (self.problems.is_empty(), unknown) {
+            (false, _) => {}
+            (true, 0) => writeln!(f, "nothing is wrong")?,
+            (true, _) => writeln!(
+                f,
+                "no problem was found, but {unknown} of {} permissions are not known: allow iam:SimulatePrincipalPolicy to \
+                 learn them",
+                allowed + missing + unknown
+            )?,
         }
         Ok(())
     }

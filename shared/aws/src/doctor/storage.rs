@@ -6,7 +6,7 @@ use stereospot_domain::QueueRole;
 use stereospot_ports::{ErrorCode, Result};
 
 use super::report::{BucketFound, DeadLetterFound, Depth, QueueFound, Severity, TableFound};
-use super::{Complaints, Doctor, permissions};
+use super::{Complaints, Doctor, needed};
 use crate::deployment::{key, visibility};
 use crate::error::Call;
 use crate::provision::{State, bucket, table};
@@ -52,7 +52,8 @@ impl Doctor<'_> {
             let is_there = match look {
                 Ok(State::Missing) => {
                     complaints.error(format!(
-                        "the bucket {name} does not exist: check {key} and the region, or run provision"
+                        "the bucket {name} does not exist: check {key} and the region, or {}",
+                        self.remake(name)
                     ));
                     Some(false)
                 }
@@ -62,9 +63,14 @@ impl Doctor<'_> {
                     None
                 }
             };
-            let missing_rules =
-                if is_there == Some(true) { self.rules(name, rules, &mut complaints).await } else { Vec::new() };
-            found.push(BucketFound { purpose, name: name.clone(), is_there, missing_rules });
+            let mut bucket =
+                BucketFound { purpose, name: name.clone(), is_there, missing_rules: Vec::new(), kms_key: None };
+            if is_there == Some(true) {
+                bucket.missing_rules = self.rules(name, rules, &mut complaints).await;
+                // Without the permission the key is not known, and permissions say so.
+                bucket.kms_key = bucket::kms_key(&self.s3, name).await.unwrap_or_default();
+            }
+            found.push(bucket);
         }
         (found, complaints)
     }
@@ -87,8 +93,10 @@ impl Doctor<'_> {
             });
             if !is_there {
                 let rule = format!("{prefix}*{suffix} to {queue}");
-                complaints
-                    .error(format!("the bucket {bucket} does not tell {rule}: add the notification, or run provision"));
+                complaints.error(format!(
+                    "the bucket {bucket} does not announce {rule}: add the notification, or {}",
+                    self.remake("it")
+                ));
                 missing.push(rule);
             }
         }
@@ -114,9 +122,23 @@ impl Doctor<'_> {
         let name = url.rsplit('/').next().unwrap_or(url).to_owned();
         let (is_there, attributes) = match self.attributes(&name, url).await {
             Ok(attributes) => (Some(true), Some(attributes)),
-            Err(error) => (complaints.gone_or_unasked(Severity::Error, error), None),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                complaints.error(format!("{error}; if it was deleted, {}", self.remake("it")));
+                (Some(false), None)
+            }
+            Err(error) => {
+                complaints.unasked(Severity::Error, error);
+                (None, None)
+            }
         };
         let depth = attributes.as_ref().map(depth);
+        let kms_key = attributes.as_ref().and_then(|attributes| attributes.kms_key.clone());
+        if kms_key.as_deref().is_some_and(|key| key.ends_with("alias/aws/sqs")) && is_notified(role) {
+            complaints.error(format!(
+                "{name} is encrypted with AWS's own key (alias/aws/sqs), with which S3 can't send: use a KMS key of your own \
+                 that lets s3.amazonaws.com use it, or SQS's own encryption"
+            ));
+        }
         if let Some(depth) = depth.as_ref().filter(|depth| depth.visibility_secs < visibility(role).as_secs()) {
             complaints.notes.push(format!(
                 "{name} hides messages for {} s; {} s is usual: work that takes longer without extending its lease is done twice",
@@ -127,11 +149,11 @@ impl Doctor<'_> {
         let is_policy_known = attributes.is_some();
         let redrive = attributes.and_then(|attributes| attributes.redrive);
         let dead_letter = self.dead_letter(&name, url, redrive.as_ref(), is_policy_known, &mut complaints).await;
-        (QueueFound { name, url: url.into(), is_there, depth, dead_letter }, complaints)
+        (QueueFound { name, url: url.into(), is_there, depth, dead_letter, kms_key }, complaints)
     }
 
     async fn attributes(&self, name: &str, url: &str) -> Result<Attributes> {
-        let call = Call { action: "sqs:GetQueueAttributes", kind: "queue", resource: name };
+        let call = Call { action: "sqs:GetQueueAttributes", kind: "queue", resource: name, key: None };
         attributes(&self.connections.sqs, url, call).await
     }
 
@@ -146,8 +168,19 @@ impl Doctor<'_> {
         let is_in_policy = redrive.is_some();
         let url = dead_letter_url(queue_url, redrive);
         let name = url.rsplit('/').next().unwrap_or(&url).to_owned();
+        let mut kms_key = None;
         let (is_there, depth) = match self.attributes(&name, &url).await {
-            Ok(attributes) => (Some(true), Some(depth(&attributes))),
+            Ok(attributes) => {
+                kms_key.clone_from(&attributes.kms_key);
+                if let Some(further) = &attributes.redrive {
+                    complaints.warn(format!(
+                        "{name} is a dead-letter queue and has a redrive policy of its own, to {}: messages that are looked at \
+                         go there, and no one watches it; remove that policy",
+                        further.dead_letter_arn.rsplit(':').next().unwrap_or_default()
+                    ));
+                }
+                (Some(true), Some(depth(&attributes)))
+            }
             Err(error) if error.code() == ErrorCode::NotFound && !is_policy_known => return None,
             Err(error) if error.code() == ErrorCode::NotFound && !is_in_policy => {
                 complaints.warn(format!(
@@ -156,6 +189,21 @@ impl Doctor<'_> {
                 return None;
             }
             Err(error) if error.code() == ErrorCode::NotFound => {
+                let usual = format!("{queue_name}-dlq");
+                let is_typo = name != usual && self.attributes(&usual, &format!("{queue_url}-dlq")).await.is_ok();
+                if is_typo {
+                    complaints.error(format!(
+                        "{queue_name} dead-letters to {name}, which does not exist, while {usual} does: correct the redrive \
+                         policy, or failing messages are lost"
+                    ));
+                    return Some(DeadLetterFound {
+                        name,
+                        is_in_policy,
+                        is_there: Some(false),
+                        depth: None,
+                        kms_key: None,
+                    });
+                }
                 complaints.error(format!(
                     "{queue_name} dead-letters to {name}, which does not exist or may not be seen: failing messages are \
                      lost if it is gone; make it, or allow sqs:GetQueueAttributes on it"
@@ -184,12 +232,12 @@ impl Doctor<'_> {
                 ));
             }
         }
-        Some(DeadLetterFound { name, is_in_policy, is_there, depth })
+        Some(DeadLetterFound { name, is_in_policy, is_there, depth, kms_key })
     }
 
     pub(super) async fn tables(&self) -> (Vec<TableFound>, Complaints) {
         let mut complaints = Complaints::default();
-        let named = permissions::tables(self.deployment);
+        let named = needed::tables(self.deployment);
         for (purpose, key) in [
             ("jobs", "JOBS_TABLE_NAME"),
             ("completions", "SEGMENT_COMPLETIONS_TABLE_NAME"),
@@ -207,7 +255,8 @@ impl Doctor<'_> {
                 Ok(Some(found)) => (Some(true), Some(found)),
                 Ok(None) => {
                     complaints.error(format!(
-                        "the table {name} does not exist: check its name and the region, or run provision"
+                        "the table {name} does not exist: check its name and the region, or {}",
+                        self.remake(name)
                     ));
                     (Some(false), None)
                 }
@@ -220,11 +269,21 @@ impl Doctor<'_> {
             let indexes: Vec<String> = indexes.filter_map(|index| index.index_name.clone()).collect();
             if purpose == "jobs" && found.is_some() {
                 for index in INDEXES.iter().filter(|index| !indexes.iter().any(|found| found == **index)) {
-                    complaints
-                        .error(format!("the table {name} has no index {index}: jobs can't be listed; run provision"));
+                    complaints.error(format!(
+                        "the table {name} has no index {index}, so jobs can't be listed: {}",
+                        self.remake("it")
+                    ));
                 }
             }
             let found = found.as_ref();
+            let encryption = found.and_then(|found| found.sse_description());
+            if encryption.is_some_and(|encryption| encryption.inaccessible_encryption_date_time().is_some()) {
+                let key = encryption.and_then(|encryption| encryption.kms_master_key_arn()).unwrap_or("its KMS key");
+                complaints.error(format!(
+                    "DynamoDB can't use {key}, so the table {name} can't be read: enable the key within seven days, or the \
+                     table is archived"
+                ));
+            }
             tables.push(TableFound {
                 purpose,
                 name: name.into(),
@@ -232,10 +291,16 @@ impl Doctor<'_> {
                 status: found.and_then(|found| found.table_status()).map(TableStatus::to_string),
                 rows: found.and_then(|found| u64::try_from(found.item_count?).ok()),
                 indexes,
+                kms_key: encryption.and_then(|encryption| encryption.kms_master_key_arn.clone()),
             });
         }
         (tables, complaints)
     }
+}
+
+/// True when S3 sends to the queue.
+fn is_notified(role: QueueRole) -> bool {
+    matches!(role, QueueRole::Chunking | QueueRole::Inference | QueueRole::OutputEvents | QueueRole::JobStatusEvents)
 }
 
 fn depth(attributes: &Attributes) -> Depth {

@@ -115,6 +115,7 @@ async fn queues_are_shown_with_what_is_wrong_about_them() {
         json!({ "deadLetterTargetArn": "arn:aws:sqs:eu-central-1:123456789012:other-name", "maxReceiveCount": 5 });
     let replay = no_groups(Replay::default())
         .raw("GetCallerIdentity", 200, &[], &IDENTITY.replace("assumed-role/media-worker/task", "root"))
+        .answer("ListQueueTags", json!({ "Tags": { "stereospot:made-by": "provision" } }))
         .answer("GetQueueAttributes", attributes("7", Some(redrive)))
         .answer("GetQueueAttributes", attributes("3", None));
     let report = report(&replay, &format!("REGION=eu-central-1\nCHUNKING_QUEUE_URL={QUEUE}")).await;
@@ -131,8 +132,98 @@ async fn queues_are_shown_with_what_is_wrong_about_them() {
     assert!(says("hides messages for 600 s; 900 s is usual"));
     assert!(says("other-name forgets messages 4 days after they were first sent"));
     assert!(report.permissions.iter().all(|permission| permission.verdict == Verdict::Allowed), "root may do all");
-    assert_eq!(report.topology, Topology::VideoWorker);
+    assert_eq!((report.topology, report.is_provisioned), (Topology::VideoWorker, Some(true)));
     replay.finish();
+}
+
+#[tokio::test]
+async fn unknown_permissions_are_never_nothing_wrong() {
+    let known =
+        |verdict, action: &'static str, needed_for| Permission { action, resource: "arn".into(), needed_for, verdict };
+    let text = |permissions| Report { permissions, ..Report::default() }.to_string();
+    let some = text(vec![
+        known(Verdict::Allowed, "sqs:GetQueueAttributes", "watching queues"),
+        known(Verdict::NotKnown, "sqs:SendMessage", "replay"),
+        known(Verdict::NotKnown, "sqs:SendMessage", "replay"),
+        known(Verdict::NotKnown, "sqs:CreateQueue", report::PROVISION),
+    ]);
+    assert!(some.contains("1 known (1 allowed, 0 missing), 2 not known"), "{some}");
+    assert!(some.contains("for provision: 0 allowed, 0 missing, 1 not known"), "{some}");
+    assert!(
+        some.ends_with("2 of 3 permissions are not known: allow iam:SimulatePrincipalPolicy to learn them\n"),
+        "{some}"
+    );
+    assert!(!some.contains("nothing is wrong"), "{some}");
+    let all = text(vec![
+        known(Verdict::Allowed, "sqs:SendMessage", "replay"),
+        known(Verdict::Missing, "sqs:CreateQueue", report::PROVISION),
+    ]);
+    assert!(all.ends_with("nothing is wrong\n"), "{all}");
+}
+
+#[tokio::test]
+async fn keys_of_queues_are_checked_and_aws_s_own_key_is_no_key_for_s3() {
+    let with_key = |key: &str| {
+        let mut attributes = attributes("0", None);
+        attributes["Attributes"]["KmsMasterKeyId"] = key.into();
+        attributes
+    };
+    let replay = no_groups(Replay::default())
+        .raw("GetCallerIdentity", 200, &[], &IDENTITY.replace("assumed-role/media-worker/task", "root"))
+        .answer("ListQueueTags", json!({}))
+        .answer("GetQueueAttributes", with_key("alias/aws/sqs"))
+        .answer("GetQueueAttributes", with_key("0f-key"));
+    let report = report_of_queue(&replay).await;
+    let says = |what: &str| report.problems.iter().any(|problem| problem.what.contains(what));
+    assert!(
+        says("stereo-spot-chunking is encrypted with AWS's own key (alias/aws/sqs), with which S3 can't send"),
+        "{report}"
+    );
+    let on_keys: Vec<(&str, &str)> = report
+        .permissions
+        .iter()
+        .filter(|permission| permission.action.starts_with("kms:"))
+        .map(|permission| (permission.action, permission.resource.as_str()))
+        .collect();
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/0f-key";
+    assert_eq!(on_keys, [("kms:Decrypt", key), ("kms:GenerateDataKey", key)]);
+    assert_eq!(report.is_provisioned, Some(false));
+    replay.finish();
+}
+
+#[tokio::test]
+async fn a_table_whose_key_is_off_and_odd_redrive_policies_are_said() {
+    let redrive =
+        |to: &str| Some(json!({ "deadLetterTargetArn": format!("arn:aws:sqs:r:1:{to}"), "maxReceiveCount": 5 }));
+    let encryption = json!({ "Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": "arn:aws:kms:r:1:key/k",
+        "InaccessibleEncryptionDateTime": 1_790_000_000 });
+    let table =
+        json!({ "Table": { "TableStatus": "INACCESSIBLE_ENCRYPTION_CREDENTIALS", "SSEDescription": encryption } });
+    let replay = no_groups(Replay::default())
+        .answer("ListQueueTags", json!({}))
+        .answer("GetQueueAttributes", attributes("0", redrive("stereo-spot-chunkng-dlq")))
+        .refuse("GetQueueAttributes", "QueueDoesNotExist", "no")
+        .answer("GetQueueAttributes", attributes("0", None))
+        .answer("DescribeTable", table);
+    let env = format!("REGION=eu-central-1\nCHUNKING_QUEUE_URL={QUEUE}\nJOBS_TABLE_NAME=j");
+    let report_of_typo = report(&replay, &env).await;
+    let says = |report: &Report, what: &str| {
+        assert!(report.problems.iter().any(|problem| problem.what.contains(what)), "{report}");
+    };
+    says(
+        &report_of_typo,
+        "dead-letters to stereo-spot-chunkng-dlq, which does not exist, while stereo-spot-chunking-dlq does",
+    );
+    says(&report_of_typo, "DynamoDB can't use arn:aws:kms:r:1:key/k, so the table j can't be read");
+    let chained = no_groups(Replay::default())
+        .answer("ListQueueTags", json!({}))
+        .answer("GetQueueAttributes", attributes("0", redrive("stereo-spot-chunking-dlq")))
+        .answer("GetQueueAttributes", attributes("0", redrive("cellar")));
+    let report_of_chain = report_of_queue(&chained).await;
+    says(
+        &report_of_chain,
+        "stereo-spot-chunking-dlq is a dead-letter queue and has a redrive policy of its own, to cellar",
+    );
 }
 
 fn verdict(report: &Report, action: &str, ending: &str) -> Verdict {
@@ -167,10 +258,14 @@ async fn iam_is_asked_about_the_role_behind_a_session() {
     let replay = no_groups(Replay::default())
         .raw("GetCallerIdentity", 200, &[], IDENTITY)
         .answer("DescribeTable", table)
-        .raw("SimulatePrincipalPolicy", 200, &[], &simulated(&of_tables))
-        .raw("SimulatePrincipalPolicy", 200, &[], &simulated(""))
-        .refuse("GetQueryResults", "ThrottlingException", "slow down")
-        .refuse("StopQuery", "ThrottlingException", "slow down");
+        .raw("SimulatePrincipalPolicy", 200, &[], &simulated(&of_tables));
+    // For what concerns no single resource, and for provision.
+    let replay = (0..6).fold(replay, |replay, _| replay.raw("SimulatePrincipalPolicy", 200, &[], &simulated("")));
+    let replay = replay.refuse("GetQueryResults", "ThrottlingException", "slow down").refuse(
+        "StopQuery",
+        "ThrottlingException",
+        "slow down",
+    );
     let report = report(&replay, "REGION=eu-central-1\nJOBS_TABLE_NAME=p-jobs").await;
     assert_eq!(verdict(&report, "dynamodb:GetItem", "p-jobs"), Verdict::Allowed);
     assert_eq!(verdict(&report, "dynamodb:PutItem", "p-jobs"), Verdict::Missing);

@@ -103,6 +103,26 @@ async fn forcing_one_task_sets_one_only_where_there_is_none() {
 }
 
 #[tokio::test]
+async fn a_service_that_was_deleted_and_made_again_is_shown_once() {
+    let with_status = |status: &str, running| {
+        let mut service = described("video-worker", running, running);
+        service["status"] = status.into();
+        service
+    };
+    let both = [with_status("INACTIVE", 0), with_status("DRAINING", 2), with_status("ACTIVE", 1)];
+    let replay = Replay::default()
+        .answer("DescribeServices", json!({ "services": both }))
+        // An empty page, and another one after it.
+        .answer("DescribeScalableTargets", json!({ "ScalableTargets": [], "NextToken": "more" }))
+        .answer("DescribeScalableTargets", json!({ "ScalableTargets": [target("video-worker", false)] }));
+    let services = fleet(&replay).services().await.unwrap();
+    assert_eq!(services.len(), 1, "{services:?}");
+    assert_eq!((services[0].running, services[0].scaling.limits().map(|limits| limits.max)), (1, Some(8)));
+    replay.finish();
+    assert!(SERVICES.len() <= 10, "ECS describes at most ten services in one call");
+}
+
+#[tokio::test]
 async fn a_task_is_protected_for_whole_minutes_and_let_go() {
     let path = "PUT /api/x/task-protection/v1/state";
     let held = r#"{"protection":{"ExpirationDate":"2026-11-21T19:49:57Z","ProtectionEnabled":true,"TaskArn":"a"}}"#;

@@ -1,6 +1,6 @@
 use super::*;
 
-const CALL: Call<'_> = Call { action: "sqs:PurgeQueue", kind: "queue", resource: "p-chunking-dlq" };
+const CALL: Call<'_> = Call { action: "sqs:PurgeQueue", kind: "queue", resource: "p-chunking-dlq", key: None };
 
 fn check(code: &str, message: &str, expected: ErrorCode, says: &str) {
     let (got, sentence) = from_code(CALL, code, message);
@@ -64,4 +64,54 @@ fn missing_credentials_say_how_to_give_some() {
     assert_eq!(error.code(), ErrorCode::Denied);
     assert!(error.to_string().starts_with("no AWS credentials were found"), "{error}");
     assert!(StdError::source(&error).is_some());
+}
+
+#[test]
+fn a_key_that_may_not_be_used_is_named_with_what_it_needs() {
+    const KEY: &str = "arn:aws:kms:eu-west-1:1:key/0f";
+    let by_message =
+        format!("User: u is not authorized to perform: kms:Decrypt on resource: {KEY} because no policy allows it");
+    let check = |action, code: &str, message: &str, says: &[&str]| {
+        let call = Call { action, key: Some("alias/spot"), ..CALL };
+        let (got, sentence) = from_code(call, code, message);
+        assert_eq!(got, ErrorCode::Denied, "{code}: {sentence}");
+        for part in says {
+            assert!(sentence.contains(part), "{code}: {sentence}");
+        }
+    };
+    let both = "add kms:Decrypt and kms:GenerateDataKey on that key";
+    check(
+        "sqs:ReceiveMessage",
+        "KMS.AccessDeniedException",
+        "",
+        &["its KMS key alias/spot", "add kms:Decrypt on that key"],
+    );
+    check("sqs:SendMessage", "KmsAccessDenied", &by_message, &[&format!("its KMS key {KEY}:"), both]);
+    check("sqs:SendMessage", "AWS.SimpleQueueService.KmsAccessDenied", "", &["alias/spot", both]);
+    check("s3:PutObject", "AccessDenied", &by_message, &[KEY, both]);
+    check(
+        "dynamodb:PutItem",
+        "com.amazonaws.dynamodb#AccessDeniedException",
+        "KMS key access denied",
+        &["alias/spot", both],
+    );
+    for code in [
+        "KmsDisabled",
+        "KMS.DisabledException",
+        "KMS.NotFoundException",
+        "KMS.KMSInvalidStateException",
+        "KmsInvalidKeyUsage",
+    ] {
+        check("sqs:ReceiveMessage", code, "", &["alias/spot can't be used", "enable it in KMS"]);
+    }
+    check(
+        "s3:GetObject",
+        "AccessDenied",
+        "arn:aws:kms:r:1:key/0f is disabled.",
+        &["its KMS key arn:aws:kms:r:1:key/0f can't be used"],
+    );
+    let (code, _) = from_code(CALL, "KmsThrottled", "");
+    assert_eq!(code, ErrorCode::Throttled);
+    let (_, sentence) = from_code(CALL, "AccessDenied", "User is not authorized to perform: sqs:PurgeQueue");
+    assert!(!sentence.contains("kms"), "{sentence}");
 }

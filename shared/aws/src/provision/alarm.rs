@@ -77,6 +77,12 @@ pub(super) async fn make(client: &Client, name: &str, wanted: &AlarmWanted) -> R
         .map_err(failed("cloudwatch:PutMetricAlarm", "alarm", name))
 }
 
+/// True when `provision` made the alarm: its description is ours.
+pub(super) async fn is_ours(client: &Client, name: &str, wanted: &AlarmWanted) -> Result<bool> {
+    let found = find(client, name).await?;
+    Ok(found.is_some_and(|found| found.alarm_description() == Some(wanted.about.as_str())))
+}
+
 pub(super) async fn unmake(client: &Client, name: &str) -> Result<()> {
     let call = client.delete_alarms().alarm_names(name);
     match call.send().await.map_err(failed("cloudwatch:DeleteAlarms", "alarm", name)) {

@@ -14,7 +14,8 @@ use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::resource::Rule;
 use super::state::State;
-use crate::by_hand::{Api, Fault, Request};
+use super::tag::{self, MADE_BY, TAG};
+use crate::by_hand::{Api, Fault, Request, XML};
 
 /// What S3 wants encoded in the path of an object.
 const IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -33,7 +34,7 @@ async fn send(
     rest: &str,
     body: String,
 ) -> Result<String> {
-    let content_type = (!body.is_empty()).then_some("application/xml");
+    let content_type = (!body.is_empty()).then_some(XML);
     api.send(Request { action, method, path: format!("/{name}{rest}"), content_type, body }, "bucket", name).await
 }
 
@@ -64,8 +65,59 @@ pub(super) async fn make(api: &Api, name: &str, region: &str) -> Result<()> {
     };
     match send(api, "s3:CreateBucket", "PUT", name, "", body).await {
         // We made it in an earlier try.
-        Err(error) if error.code() == ErrorCode::Conflict && look(api, name).await.is_ok() => Ok(()),
-        other => other.map(drop),
+        Err(error) if error.code() == ErrorCode::Conflict && look(api, name).await.is_ok() => {}
+        other => drop(other?),
+    }
+    mark(api, name).await
+}
+
+/// True when `provision` made the bucket.
+pub(super) async fn is_ours(api: &Api, name: &str) -> Result<bool> {
+    Ok(tag::is_marked(tags(api, name).await?.iter().map(|(key, value)| (key.as_str(), value.as_str()))))
+}
+
+/// Adds our tag. The request replaces all tags, so those of others go in again.
+pub(super) async fn mark(api: &Api, name: &str) -> Result<()> {
+    let mut tags = tags(api, name).await?;
+    tags.retain(|(key, _)| key != TAG);
+    tags.push((TAG.into(), MADE_BY.into()));
+    let tag = |(key, value): &(String, String)| {
+        format!("<Tag><Key>{}</Key><Value>{}</Value></Tag>", escape(key.as_str()), escape(value.as_str()))
+    };
+    let inside: String = tags.iter().map(tag).collect();
+    let body =
+        format!("<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet>{inside}</TagSet></Tagging>");
+    send(api, "s3:PutBucketTagging", "PUT", name, "?tagging=", body).await.map(drop)
+}
+
+async fn tags(api: &Api, name: &str) -> Result<Vec<(String, String)>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Tagging {
+        #[serde(default)]
+        tag_set: TagSet,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct TagSet {
+        #[serde(default)]
+        tag: Vec<Tag>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Tag {
+        key: String,
+        #[serde(default)]
+        value: String,
+    }
+    match send(api, "s3:GetBucketTagging", "GET", name, "?tagging=", String::new()).await {
+        // S3's answer for a bucket without tags is an error of its own.
+        Err(error) if Fault::of(&error).is_some_and(|fault| fault.code() == Some("NoSuchTagSet")) => Ok(Vec::new()),
+        Err(error) => Err(error),
+        Ok(answer) => {
+            let tagging: Tagging = read(&answer, name)?;
+            Ok(tagging.tag_set.tag.into_iter().map(|tag| (tag.key, tag.value)).collect())
+        }
     }
 }
 
@@ -138,7 +190,8 @@ pub(super) async fn unmake(api: &Api, name: &str) -> Result<()> {
         while let Some(deleted) = deletions.next().await {
             deleted?;
         }
-        if !has_more {
+        // An empty page that others follow would never end: S3 then says why the bucket can't go.
+        if !has_more || keys.is_empty() {
             break;
         }
     }
@@ -184,6 +237,16 @@ impl Notified {
     fn is(&self, queue_arn: &str, prefix: &str, suffix: &str) -> bool {
         self.queue_arn == queue_arn && self.prefix == prefix && self.suffix == suffix
     }
+}
+
+/// The KMS key that new objects are encrypted with by default; none for S3's own encryption.
+pub(crate) async fn kms_key(api: &Api, name: &str) -> Result<Option<String>> {
+    let answer = send(api, "s3:GetEncryptionConfiguration", "GET", name, "?encryption=", String::new()).await?;
+    let (_, rest) = match answer.split_once("<KMSMasterKeyID>") {
+        Some(found) => found,
+        None => return Ok(None),
+    };
+    Ok(rest.split_once('<').map(|(key, _)| key.to_owned()))
 }
 
 /// The rules by which a bucket notifies queues of new objects.

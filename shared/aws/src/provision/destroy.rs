@@ -4,7 +4,7 @@ use serde::Serialize;
 use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::resource::{self, Kind, Resource};
-use super::{Account, Provisioner, alarm, bucket, log_group, queue, table};
+use super::{Account, Provisioner, alarm, bucket, log_group, owner, queue, table};
 use super::{State, Wanted};
 
 /// One thing to remove.
@@ -38,25 +38,36 @@ pub struct DestroyPlan {
     pub name_prefix: String,
     /// Only what exists, in the order in which it is removed.
     pub removals: Vec<Removal>,
+    /// What exists and stays, because something else made it.
+    pub left: Vec<String>,
 }
 
 impl Provisioner {
-    /// Plans to remove everything that [`Provisioner::plan`] makes and that exists. Services and endpoints stay.
+    /// Plans to remove everything that [`Provisioner::plan`] made. What something else made stays, as do services and endpoints.
     ///
     /// # Errors
     /// When AWS doesn't say whose credentials these are.
     pub async fn destroy_plan(&self) -> Result<DestroyPlan> {
         let account = Account::look(&self.sts, &self.region).await?;
-        let mut removals = Vec::new();
+        let (mut removals, mut left) = (Vec::new(), Vec::new());
+        owner::check_names(&removable(&self.prefix, &account), &self.taken)?;
         for resource in removable(&self.prefix, &account) {
             let (content, problem) = match self.content(&resource).await {
                 Ok(None) => continue,
-                Ok(Some(content)) => (content, None),
+                Ok(Some(content)) if self.taken.contains(&resource.name) => (content, None),
+                Ok(Some(content)) => match self.is_ours(&resource, &account).await {
+                    Ok(true) => (content, None),
+                    Ok(false) => {
+                        left.push(format!("{} {}", resource.kind, resource.name));
+                        continue;
+                    }
+                    Err(error) => (content, Some(error.to_string())),
+                },
                 Err(error) => (String::new(), Some(error.to_string())),
             };
             removals.push(Removal { kind: resource.kind, name: resource.name, content, problem });
         }
-        Ok(DestroyPlan { account, name_prefix: self.prefix.clone(), removals })
+        Ok(DestroyPlan { account, name_prefix: self.prefix.clone(), removals, left })
     }
 
     /// Carries out the plan. Calls `progress` with each removal, and returns those that failed. `typed` is what the operator typed.
@@ -84,7 +95,11 @@ impl Provisioner {
         }
         let mut left = Vec::new();
         for removal in &plan.removals {
-            let result = self.unmake(removal.kind, &removal.name).await;
+            // Whose it is must be known.
+            let result = match &removal.problem {
+                Some(problem) => Err(Error::new(ErrorCode::Denied, problem.clone())),
+                None => self.unmake(removal.kind, &removal.name).await,
+            };
             let done = Removal { problem: result.err().map(|error| error.to_string()), ..removal.clone() };
             progress(&done);
             if done.problem.is_some() {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use stereospot_ports::{ErrorCode, Result};
 
 use super::state::State;
+use super::tag::{self, MADE_BY, TAG};
 use crate::error::failed;
 
 const KIND: &str = "log group";
@@ -24,13 +25,25 @@ pub(super) async fn look(client: &Client, name: &str) -> Result<State> {
 }
 
 pub(super) async fn make(client: &Client, name: &str) -> Result<()> {
-    let call = client.create_log_group().log_group_name(name);
+    let call = client.create_log_group().log_group_name(name).tags(TAG, MADE_BY);
     match call.send().await.map_err(failed("logs:CreateLogGroup", KIND, name)) {
         Err(error) if error.code() == ErrorCode::Conflict => {}
         other => drop(other?),
     }
     let call = client.put_retention_policy().log_group_name(name).retention_in_days(RETENTION_DAYS);
     call.send().await.map(drop).map_err(failed("logs:PutRetentionPolicy", KIND, name))
+}
+
+/// True when `provision` made the group.
+pub(super) async fn is_ours(client: &Client, name: &str, arn: &str) -> Result<bool> {
+    let answer = client.list_tags_for_resource().resource_arn(arn).send().await;
+    let tags = answer.map_err(failed("logs:ListTagsForResource", KIND, name))?.tags.unwrap_or_default();
+    Ok(tag::is_marked(tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))))
+}
+
+pub(super) async fn mark(client: &Client, name: &str, arn: &str) -> Result<()> {
+    let call = client.tag_resource().resource_arn(arn).tags(TAG, MADE_BY);
+    call.send().await.map(drop).map_err(failed("logs:TagResource", KIND, name))
 }
 
 pub(super) async fn look_index(client: &Client, name: &str, field: &str) -> Result<State> {
@@ -65,10 +78,15 @@ pub(super) async fn unmake(client: &Client, name: &str) -> Result<()> {
 }
 
 async fn find(client: &Client, name: &str) -> Result<Option<LogGroup>> {
-    // Groups come in alphabetical order, so the one with exactly this name is on the first page.
-    let call = client.describe_log_groups().log_group_name_prefix(name);
-    let answer = call.send().await.map_err(failed("logs:DescribeLogGroups", KIND, name))?;
-    Ok(answer.log_groups.unwrap_or_default().into_iter().find(|group| group.log_group_name() == Some(name)))
+    // A page may be empty although another one follows.
+    let mut found = client.describe_log_groups().log_group_name_prefix(name).into_paginator().items().send();
+    while let Some(group) = found.next().await {
+        let group = group.map_err(failed("logs:DescribeLogGroups", KIND, name))?;
+        if group.log_group_name() == Some(name) {
+            return Ok(Some(group));
+        }
+    }
+    Ok(None)
 }
 
 async fn index_fields(client: &Client, name: &str) -> Result<Vec<String>> {

@@ -13,6 +13,7 @@ use stereospot_ports::{Error, ErrorCode, Result};
 use super::account::Account;
 use super::resource::{MAX_RECEIVES, QueueWanted, RETENTION_SECS};
 use super::state::State;
+use super::tag::{self, MADE_BY, TAG};
 use crate::error::failed;
 use crate::sqs::redrive_policy;
 
@@ -89,7 +90,8 @@ pub(super) async fn make(
         return call.send().await.map(drop).map_err(failed("sqs:SetQueueAttributes", "queue", name));
     }
     for _ in 0..LOOKS {
-        match client.create_queue().queue_name(name).set_attributes(Some(set.clone())).send().await {
+        let call = client.create_queue().queue_name(name).tags(TAG, MADE_BY).set_attributes(Some(set.clone()));
+        match call.send().await {
             // SQS refuses a name for a minute after its queue was deleted.
             Err(error) if error.code().is_some_and(|code| code.contains("QueueDeletedRecently")) => {
                 sleep.sleep(PAUSE).await;
@@ -99,6 +101,27 @@ pub(super) async fn make(
     }
     let message = format!("the queue {name} was deleted less than a minute ago: try again then");
     Err(Error::new(ErrorCode::Throttled, message))
+}
+
+/// True when `provision` made the queue. A missing one is no one's.
+pub(super) async fn is_ours(client: &Client, name: &str) -> Result<bool> {
+    match url(client, name).await? {
+        Some(url) => is_marked(client, name, &url).await,
+        None => Ok(false),
+    }
+}
+
+/// True when the queue at this URL carries our tag.
+pub(crate) async fn is_marked(client: &Client, name: &str, url: &str) -> Result<bool> {
+    let answer = client.list_queue_tags().queue_url(url).send().await;
+    let tags = answer.map_err(failed("sqs:ListQueueTags", "queue", name))?.tags.unwrap_or_default();
+    Ok(tag::is_marked(tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))))
+}
+
+pub(super) async fn mark(client: &Client, name: &str) -> Result<()> {
+    let Some(url) = url(client, name).await? else { return Ok(()) };
+    let call = client.tag_queue().queue_url(url).tags(TAG, MADE_BY);
+    call.send().await.map(drop).map_err(failed("sqs:TagQueue", "queue", name))
 }
 
 /// What would be lost, in words.

@@ -5,13 +5,14 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex, GlobalSecondaryIndexUpdate, IndexStatus,
-    TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
+    TableDescription, TableStatus, Tag, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use aws_smithy_async::rt::sleep::{AsyncSleep as _, SharedAsyncSleep};
 use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::resource::TableWanted;
 use super::state::State;
+use super::tag::{self, MADE_BY, TAG};
 use crate::error::failed;
 
 /// Pause between two looks at a table that is being made. A table takes seconds, an index minutes.
@@ -46,6 +47,7 @@ pub(super) async fn make(client: &Client, sleep: &SharedAsyncSleep, name: &str, 
             .create_table()
             .table_name(name)
             .billing_mode(BillingMode::PayPerRequest)
+            .tags(tag()?)
             .set_attribute_definitions(Some(wanted.attributes.clone()))
             .set_key_schema(Some(wanted.key.clone()))
             .set_global_secondary_indexes((!wanted.indexes.is_empty()).then(|| wanted.indexes.clone()));
@@ -96,6 +98,23 @@ pub(super) async fn make_ttl(client: &Client, name: &str, attribute: &str) -> Re
     let wanted = wanted.map_err(|error| Error::with(ErrorCode::Internal, "a time to live lacks a field", error))?;
     let call = client.update_time_to_live().table_name(name).time_to_live_specification(wanted);
     call.send().await.map(drop).map_err(failed("dynamodb:UpdateTimeToLive", "table", name))
+}
+
+/// True when `provision` made the table.
+pub(super) async fn is_ours(client: &Client, name: &str, arn: &str) -> Result<bool> {
+    let answer = client.list_tags_of_resource().resource_arn(arn).send().await;
+    let answer = answer.map_err(failed("dynamodb:ListTagsOfResource", "table", name))?;
+    Ok(tag::is_marked(answer.tags().iter().map(|tag| (tag.key(), tag.value()))))
+}
+
+pub(super) async fn mark(client: &Client, name: &str, arn: &str) -> Result<()> {
+    let call = client.tag_resource().resource_arn(arn).tags(tag()?);
+    call.send().await.map(drop).map_err(failed("dynamodb:TagResource", "table", name))
+}
+
+fn tag() -> Result<Tag> {
+    let built = Tag::builder().key(TAG).value(MADE_BY).build();
+    built.map_err(|error| Error::with(ErrorCode::Internal, "a tag lacks a field", error))
 }
 
 /// What would be lost, in words. DynamoDB counts rows every six hours.

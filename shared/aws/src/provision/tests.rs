@@ -252,6 +252,7 @@ async fn destroying_needs_the_prefix_typed_and_the_same_account() {
             content: String::new(),
             problem: None,
         }],
+        left: Vec::new(),
     };
     for typed in ["", "P", "stereo-spot"] {
         let error = provisioner.destroy(&plan, typed, &mut |_| panic!("removed")).await.unwrap_err();
@@ -310,12 +311,23 @@ async fn what_takes_aws_a_minute_is_waited_for() {
 
 #[tokio::test]
 async fn a_bucket_is_made_in_its_region() {
+    let tags = "<Tagging><TagSet><Tag><Key>team</Key><Value>a&amp;b</Value></Tag></TagSet></Tagging>";
+    let none = "<Error><Code>NoSuchTagSet</Code><Message>no tags</Message></Error>";
     let replay = Replay::default().raw("PUT /b", 200, &[], "").raw("PUT /b", 200, &[], "");
+    let replay = replay.raw("GET /b?tagging=", 404, &[], none).raw("GET /b?tagging=", 200, &[], tags);
+    let replay = replay.raw("PUT /b?tagging=", 204, &[], "").raw("PUT /b?tagging=", 204, &[], "");
     let s3 = provisioner(&replay).s3;
     bucket::make(&s3, "b", "eu-central-1").await.unwrap();
     bucket::make(&s3, "b", "us-east-1").await.unwrap();
-    assert!(replay.sent()[0].body.contains("<LocationConstraint>eu-central-1</LocationConstraint>"));
-    assert_eq!(replay.sent()[1].body, "");
+    let made = replay.sent_to("PUT /b");
+    assert!(made[0].body.contains("<LocationConstraint>eu-central-1</LocationConstraint>"));
+    assert_eq!(made[1].body, "");
+    let tagged = replay.sent_to("PUT /b?tagging=");
+    assert_eq!(tagged[0].body.matches("<Tag>").count(), 1);
+    let kept = "<Tag><Key>team</Key><Value>a&amp;b</Value></Tag><Tag><Key>stereospot:made-by</Key><Value>provision</Value></Tag>";
+    assert!(tagged[1].body.contains(kept), "{}", tagged[1].body);
+    assert!(tagged[0].header("x-amz-checksum-crc32").is_some(), "S3 takes tags only with a checksum");
+    replay.finish();
 }
 
 #[test]
@@ -326,6 +338,7 @@ fn plans_are_readable_by_people_and_programs() {
         state,
         problem: problem.map(str::to_owned),
         is_refused: false,
+        is_left: false,
     };
     let shown = |step: Step| (serde_json::to_value(&step).unwrap(), step.line());
     let (json, line) = shown(step(Some(State::Missing), None));
@@ -337,4 +350,16 @@ fn plans_are_readable_by_people_and_programs() {
     let (json, line) = shown(step(None, Some("no")));
     assert_eq!(json, json!({ "kind": "time-to-live", "name": "p-locks", "problem": "no" }));
     assert_eq!(line, "time to live of p-locks: could not be checked: no");
+}
+
+#[tokio::test]
+async fn an_empty_page_of_log_groups_is_not_the_last() {
+    let group = json!({ "logGroupName": "/ecs/p/media-worker", "retentionInDays": 14 });
+    let replay = Replay::default()
+        .answer("DescribeLogGroups", json!({ "logGroups": [], "nextToken": "more" }))
+        .answer("DescribeLogGroups", json!({ "logGroups": [group] }));
+    let state = log_group::look(&provisioner(&replay).logs, "/ecs/p/media-worker").await.unwrap();
+    assert_eq!(state, State::Fits);
+    assert_eq!(replay.sent()[1].json()["nextToken"], "more");
+    replay.finish();
 }

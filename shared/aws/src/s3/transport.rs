@@ -24,7 +24,7 @@ use stereospot_ports::{Error, ErrorCode};
 
 use crate::calls::{Calls, Outcome, outcome};
 use crate::config::READ_TIMEOUT;
-use crate::error::{Call, from_code};
+use crate::error::{Call, check_network, from_code};
 
 /// Longest wait for the next piece of a body.
 const STALL: Duration = Duration::from_secs(30);
@@ -58,7 +58,7 @@ impl SdkTransport {
         let request = SdkRequest::try_from(request).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
         let answer = match tokio::time::timeout(longest, self.connector.call(request)).await {
             Ok(answer) => answer.map_err(from_connector)?,
-            Err(_) => return Err(late("S3 did not answer in time: is the network up, and the endpoint right?")),
+            Err(_) => return Err(late(format!("S3 did not answer in time: {}", check_network()))),
         };
         let answer = answer.try_into_http1x().map_err(|error| HttpError::new(HttpErrorKind::Decode, error))?;
         Ok(answer.map(|answered| body(answered, self.stall)))
@@ -128,7 +128,7 @@ fn refusal(method: &str, bucket: &str, status: u16, body: &Bytes) -> Option<Erro
         _ => "",
     };
     let code = tagged("Code").unwrap_or_else(|| unknown.into());
-    let call = Call { action: action(method), kind: "bucket", resource: bucket };
+    let call = Call { action: action(method), kind: "bucket", resource: bucket, key: None };
     // These are about the whole bucket, not this object.
     let is_of_bucket = matches!(code.as_str(), "NoSuchBucket" | "PermanentRedirect" | "AuthorizationHeaderMalformed");
     let (known, message) = from_code(call, &code, &tagged("Message").unwrap_or_default());
@@ -161,7 +161,7 @@ fn body(body: SdkBody, stall: Duration) -> HttpResponseBody {
     HttpResponseBody::new(StreamBody::new(pieces.fuse()))
 }
 
-fn late(message: &str) -> HttpError {
+fn late(message: impl Into<String>) -> HttpError {
     HttpError::new(HttpErrorKind::Timeout, Error::new(ErrorCode::Unavailable, message))
 }
 
@@ -173,8 +173,7 @@ fn from_connector(error: ConnectorError) -> HttpError {
     } else {
         HttpErrorKind::Unknown
     };
-    let error =
-        Error::with(ErrorCode::Unavailable, "no connection to S3: is the network up, and the endpoint right?", error);
+    let error = Error::with(ErrorCode::Unavailable, format!("no connection to S3: {}", check_network()), error);
     HttpError::new(kind, error)
 }
 

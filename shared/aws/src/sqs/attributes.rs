@@ -32,13 +32,16 @@ pub struct Attributes {
     pub retention: Duration,
     /// Usually absent on dead-letter queues.
     pub redrive: Option<RedrivePolicy>,
+    /// Id, ARN or alias of the KMS key that encrypts the messages.
+    pub kms_key: Option<String>,
 }
 
-const ASKED: [Name; 7] = [
+const ASKED: [Name; 8] = [
     Name::QueueArn,
     Name::VisibilityTimeout,
     Name::MessageRetentionPeriod,
     Name::RedrivePolicy,
+    Name::KmsMasterKeyId,
     Name::ApproximateNumberOfMessages,
     Name::ApproximateNumberOfMessagesNotVisible,
     Name::ApproximateNumberOfMessagesDelayed,
@@ -75,6 +78,7 @@ pub(crate) async fn get(client: &Client, url: &str, call: Call<'_>) -> Result<At
         },
         retention: Duration::from_secs(number(&Name::MessageRetentionPeriod).unwrap_or(DEFAULT_RETENTION_SECS)),
         redrive,
+        kms_key: text(&Name::KmsMasterKeyId).filter(|key| !key.is_empty()).map(str::to_owned),
     })
 }
 

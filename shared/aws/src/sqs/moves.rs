@@ -125,9 +125,10 @@ impl SqsQueue {
     /// The only queue that dead-letters to this one. None when there are several, or when the caller may not ask: SQS then moves
     /// each message to where it came from.
     async fn only_source(&self, arn: &str) -> Option<String> {
-        let answer = self.client.list_dead_letter_source_queues().queue_url(&self.url).send().await;
+        let call = self.client.list_dead_letter_source_queues().queue_url(&self.url);
+        let answer: std::result::Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
         let urls = match answer {
-            Ok(answer) => answer.queue_urls,
+            Ok(urls) => urls,
             Err(error) => {
                 let error = from_sdk(self.call("sqs:ListDeadLetterSourceQueues"), error);
                 tracing::info!(queue = %self.name, %error, "SQS is left to find out where each message came from");

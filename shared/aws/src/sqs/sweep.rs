@@ -62,6 +62,15 @@ pub(super) async fn lease(queue: &SqsQueue, ids: &[String], visibility: Duration
 async fn sweepable(queue: &SqsQueue, what: &str) -> Result<Attributes> {
     let attributes = queue.known().await?;
     let Some(policy) = &attributes.redrive else { return Ok(attributes) };
+    if queue.name().is_dead_letter {
+        let message = format!(
+            "can't {what} the messages of {}: this dead-letter queue has a redrive policy of its own, and a look would push its \
+             messages on to {}; remove that policy",
+            queue.name(),
+            policy.dead_letter_arn.rsplit(':').next().unwrap_or_default()
+        );
+        return Err(Error::new(ErrorCode::Invalid, message));
+    }
     Err(Error::new(
         ErrorCode::Invalid,
         format!(

@@ -12,9 +12,12 @@ use crate::{Deployment, calls::Count};
 const URL: &str = "https://sqs.us-east-1.amazonaws.com/1/p-chunking-dlq";
 
 fn queue(answers: &[(u16, &str)]) -> (SqsQueue, Replay, Connections) {
+    named(QueueName::dead_letter(QueueRole::Chunking), answers)
+}
+
+fn named(name: QueueName, answers: &[(u16, &str)]) -> (SqsQueue, Replay, Connections) {
     let replay = Replay::in_order(answers);
     let connections = replay.connections(Deployment::parse("REGION=us-east-1", &|_| None).unwrap());
-    let name = QueueName::dead_letter(QueueRole::Chunking);
     (SqsQueue::new(&connections, name, URL, Arc::new(SystemClock)), replay, connections)
 }
 
@@ -99,13 +102,38 @@ async fn a_batch_that_keeps_failing_says_why() {
 
 #[tokio::test]
 async fn a_main_queue_is_not_looked_at_by_receiving() {
-    let (queue, replay, _) = queue(&[(200, POLICY)]);
+    let (queue, replay, _) = named(QueueName::main(QueueRole::Chunking), &[(200, POLICY)]);
     let error = queue.peek(10).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Invalid);
     assert!(error.to_string().contains("after 5 it dead-letters them"), "{error}");
     let error = queue.lease(&["m".into()], Duration::from_secs(30)).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Invalid);
     assert_eq!(replay.sent().len(), 1, "settings are asked for once, and nothing is received");
+}
+
+#[tokio::test]
+async fn a_dead_letter_queue_that_dead_letters_itself_is_not_looked_at_either() {
+    let (queue, replay, _) = queue(&[(200, POLICY)]);
+    let error = queue.peek(10).await.unwrap_err();
+    let says = "this dead-letter queue has a redrive policy of its own, and a look would push its messages on to d";
+    assert!(error.code() == ErrorCode::Invalid && error.to_string().contains(says), "{error}");
+    assert_eq!(replay.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_key_is_named_as_the_queue_knows_it() {
+    let attributes = ATTRIBUTES.replace("\"QueueArn\"", "\"KmsMasterKeyId\":\"alias/spot\",\"QueueArn\"");
+    let refused = r#"{"__type":"com.amazonaws.sqs#KmsAccessDenied","message":""}"#;
+    let of_batch = r#"{"Successful":[],"Failed":[{"Id":"0","SenderFault":true,"Code":"KMS.AccessDeniedException"}]}"#;
+    let (queue, ..) = queue(&[(200, &attributes), (400, refused), (200, of_batch)]);
+    queue.stats().await.unwrap();
+    let how = Receive { max: 1, wait: Duration::ZERO, visibility: Some(Duration::from_secs(5)) };
+    let error = queue.receive(how).await.unwrap_err();
+    let says = "its KMS key alias/spot: add kms:Decrypt on that key to the policy";
+    assert!(error.code() == ErrorCode::Denied && error.to_string().contains(says), "{error}");
+    let error = queue.send(&[Outgoing::now("a")]).await.unwrap_err();
+    let says = "its KMS key alias/spot: add kms:Decrypt and kms:GenerateDataKey on that key";
+    assert!(error.to_string().contains(says), "{error}");
 }
 
 #[tokio::test]

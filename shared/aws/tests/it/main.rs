@@ -7,6 +7,7 @@ mod conformance;
 mod emulator;
 mod endpoints;
 mod faults;
+mod locks;
 mod moves;
 mod objects;
 mod opening;

@@ -74,3 +74,22 @@ async fn many_objects_are_listed_and_removed() {
     }
     assert_eq!(objects::keys_below(&**store, "some").await.unwrap(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_key_that_a_person_chose_is_the_same_everywhere() {
+    const KEY: &str = "input/u+s er/ü#?%41.mp4";
+    let emulator = Emulator::start();
+    let opened = open(&emulator).await;
+    let store = &opened.backend.input.store;
+    // Put as another program puts it, not by our client.
+    let url = format!("{}/{}/input/u%2Bs%20er/%C3%BC%23%3F%2541.mp4", emulator.url, opened.backend.input.name);
+    assert!(emulator.http.put(url).body("12345").send().await.unwrap().status().is_success());
+    assert_eq!(objects::keys_below(&**store, "input/u+s er").await.unwrap(), [KEY]);
+    assert_eq!(objects::size(&**store, KEY).await.unwrap(), Some(5));
+    let bodies = announced(&emulator, &opened).await;
+    let is_encoded = ["u%2Bs+er", "%C3%BC%23%3F%2541.mp4"].iter().all(|part| bodies[0].contains(part));
+    assert!(is_encoded, "as S3 encodes keys: {bodies:?}");
+    assert_eq!(message::job_of(QueueRole::Chunking, &bodies[0]), None, "it is no source of a job");
+    store.delete(&objects::path(KEY).unwrap()).await.unwrap();
+    assert!(!objects::exists(&**store, KEY).await.unwrap());
+}

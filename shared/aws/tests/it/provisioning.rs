@@ -8,13 +8,13 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
-use stereospot_aws::provision::{Kind, Plan, Provisioner, State};
+use stereospot_aws::provision::{Kind, Plan, Provisioner, State, Step};
 use stereospot_aws::{AwsBackend, Connections, Deployment, doctor};
 use stereospot_domain::{QueueRole, Topology, message};
 use stereospot_ports::work_queue::Receive;
 use stereospot_ports::{ErrorCode, SystemClock};
 
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, Shape};
 
 fn states(plan: &Plan, kind: Kind) -> BTreeSet<String> {
     let steps = plan.steps.iter().filter(|step| step.kind == kind);
@@ -123,4 +123,77 @@ async fn what_was_changed_by_hand_is_put_right_and_all_of_it_goes_when_the_prefi
     assert!(left.is_empty(), "{left:?}");
     let rest = provisioner.destroy_plan().await.unwrap();
     assert!(rest.removals.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
+async fn what_something_else_made_is_left_unless_it_is_named() {
+    let emulator = Emulator::start();
+    let theirs = emulator.deploy(Shape::Usual).await;
+    let prefix = theirs.deployment.name_prefix.clone();
+    let sqs = aws_sdk_sqs::Client::new(&theirs.config);
+    let url = &theirs.deployment.queues[&QueueRole::Chunking];
+    sqs.delete_queue().queue_url(url).send().await.unwrap();
+    let (provisioner, _) = provisioner(&emulator, &prefix).await;
+    let plan = provisioner.plan().await.unwrap();
+    let open: Vec<String> = plan.steps.iter().filter(|step| step.is_open()).map(Step::line).collect();
+    assert_eq!(open, Vec::<String>::new(), "a Terraform deployment that lacks a queue is Terraform's");
+    assert!(plan.is_done() && plan.is_shared());
+    let name = format!("{prefix}-chunking");
+    let step = plan.steps.iter().find(|step| step.kind == Kind::Queue && step.name == name).unwrap();
+    assert_eq!(step.line(), format!("queue {name}: missing, and left to what made the rest"));
+    let applied = provisioner.apply(&plan, &mut |_| {}).await.unwrap();
+    assert_eq!(applied.steps, plan.steps, "applying it changes nothing either");
+    assert!(sqs.get_queue_url().queue_name(&name).send().await.is_err());
+    assert_eq!(provisioner.destroy_plan().await.unwrap().removals, [], "nor does destroying");
+
+    let taking = provisioner.clone().taking(std::slice::from_ref(&name));
+    let plan = taking.plan().await.unwrap();
+    let open: Vec<String> = plan.steps.iter().filter(|step| step.is_open()).map(Step::line).collect();
+    assert_eq!(open, [format!("queue {name}: make")]);
+    taking.apply(&plan, &mut |_| {}).await.unwrap();
+    sqs.get_queue_url().queue_name(&name).send().await.unwrap();
+    let ours = provisioner.destroy_plan().await.unwrap();
+    assert_eq!(ours.removals.iter().map(|removal| removal.name.as_str()).collect::<Vec<_>>(), [name.as_str()]);
+    assert!(ours.left.iter().any(|left| left.ends_with("-reassembly")), "{:?}", ours.left);
+
+    // One that exists is marked when it is named, and is ours from then on.
+    let table = format!("{prefix}-jobs");
+    let taking = provisioner.clone().taking(std::slice::from_ref(&table));
+    let plan = taking.plan().await.unwrap();
+    let line = plan.steps.iter().find(|step| step.is_open()).unwrap().line();
+    assert!(
+        line.starts_with(&format!("table {table}: change: ")) && line.ends_with("it is marked as made by provision"),
+        "{line}"
+    );
+    taking.apply(&plan, &mut |_| {}).await.unwrap();
+    let ours = provisioner.destroy_plan().await.unwrap();
+    assert!(ours.removals.iter().any(|removal| removal.name == table), "{ours:?}");
+    let typo = provisioner.clone().taking(&["no-such-name".into()]).plan().await.unwrap_err();
+    assert_eq!(typo.code(), ErrorCode::Invalid, "{typo}");
+}
+
+#[tokio::test]
+async fn a_lost_part_of_our_own_is_made_again_and_keys_of_every_kind_go_with_their_bucket() {
+    let emulator = Emulator::start();
+    let (provisioner, connections) = provisioner(&emulator, "own").await;
+    let plan = provisioner.plan().await.unwrap();
+    provisioner.apply(&plan, &mut |_| {}).await.unwrap();
+    let sqs = aws_sdk_sqs::Client::new(&connections.config);
+    let url = sqs.get_queue_url().queue_name("own-chunking").send().await.unwrap().queue_url.unwrap();
+    sqs.delete_queue().queue_url(url).send().await.unwrap();
+    // Its mark is lost as well: a try may end between making a bucket and marking it.
+    let bucket = plan.steps.iter().find(|step| step.kind == Kind::Bucket).unwrap().name.clone();
+    let untag = emulator.http.delete(format!("{}/{bucket}?tagging", emulator.url)).send().await.unwrap();
+    assert!(untag.status().is_success());
+    let again = provisioner.plan().await.unwrap();
+    let open: Vec<String> = again.steps.iter().filter(|step| step.is_open()).map(Step::line).collect();
+    assert_eq!(open, ["queue own-chunking: make"]);
+    for key in ["input/u%2Bs%20er/%C3%BC%23%3F%2541.mp4", "jobs/%20/a%26b%3Cc%3E", "jobs/%E2%80%A6/%F0%9F%8E%AC.mp4"] {
+        let put = emulator.http.put(format!("{}/{bucket}/{key}", emulator.url)).body("x").send().await.unwrap();
+        assert!(put.status().is_success(), "{key}");
+    }
+    let plan = provisioner.clone().taking(std::slice::from_ref(&bucket)).destroy_plan().await.unwrap();
+    let left = provisioner.destroy(&plan, "own", &mut |_| {}).await.unwrap();
+    assert_eq!(left, []);
+    assert!(!provisioner.plan().await.unwrap().steps.iter().any(|step| step.state == Some(State::Fits)), "all is gone");
 }

@@ -67,7 +67,10 @@ fn a_living_control_plane_is_found_and_a_dead_one_is_not_replaced_by_another() {
 fn between_two_control_planes_of_one_stack_there_is_none_to_be_asked() {
     let stage = Stage::set();
     let held = stage.lock("up.lock");
-    stage.refused("is being started and can't be asked yet: try again in a moment, or see ");
+    stage.refused("is being started and can't be asked yet: try again in a moment; see ");
+    let why = r#"{"why":"AWS throttles dynamodb DescribeTable"}"#;
+    fs::write(stage.path().join("run").join("starting.json"), why).unwrap();
+    stage.refused("can't be asked yet: it waits, because AWS throttles dynamodb DescribeTable; see ");
     drop(held);
     stage.refused("no stack runs on ");
 }

@@ -13,7 +13,7 @@ const AN_OUTAGE: usize = 3;
 
 /// Time between two probes while the backend does not answer.
 const PROBE_AGAIN: Duration = Duration::from_secs(5);
-/// The error of a reading that hangs.
+/// The error of a reading that hangs for an unknown reason.
 const NO_ANSWER: &str = "no answer yet: is the network up, and the endpoint right?";
 
 /// The state of all collectors.
@@ -85,10 +85,7 @@ fn outage(inner: &mut PollState, now: Uptime, at: Timestamp) -> Option<Outage> {
         let errors: Vec<&Failure> = of_these.map(|(_, (_, error))| error).collect();
         // Take the most frequent kind of error: a target that failed before, for a reason of its own, must not speak for all.
         let like = |error: &Failure| errors.iter().filter(|other| other.code == error.code).count();
-        errors
-            .iter()
-            .max_by_key(|error| like(error))
-            .map_or_else(|| NO_ANSWER.to_owned(), |error| error.sentence.clone())
+        errors.iter().max_by_key(|error| like(error)).map_or_else(|| no_answer(inner), |error| error.sentence.clone())
     };
     let has_answered = inner.others_answered_at.is_some_and(|other| other >= inner.answered_at);
     let others_answer = has_answered && !is_in(Collector::Services) && !is_in(Collector::Logs);
@@ -101,6 +98,11 @@ fn outage(inner: &mut PollState, now: Uptime, at: Timestamp) -> Option<Outage> {
     let of_aws = inner.kind.is_remote();
     let may_pass = of_aws || error == NO_ANSWER;
     Some(Outage { since, error, of_aws, may_pass, others_answer })
+}
+
+/// The error of a reading that hangs: what hinders its calls, if that is known.
+fn no_answer(inner: &PollState) -> String {
+    inner.hindrance.clone().unwrap_or_else(|| NO_ANSWER.to_owned())
 }
 
 /// None for a collector that has not read anything yet, or has nothing to read.
@@ -123,7 +125,7 @@ fn report_of(inner: &PollState, name: Collector, now: Uptime, at: Timestamp) -> 
     // Of several errors take the one that began last: it is the news.
     let of_this = inner.errors.iter().filter(|(target, _)| target.collector() == name);
     let newest = of_this.max_by_key(|(_, (since, _))| *since).map(|(target, (_, error))| (target, error));
-    let error = is_down.then(|| newest.map_or_else(|| NO_ANSWER.to_owned(), |(_, error)| error.sentence.clone()));
+    let error = is_down.then(|| newest.map_or_else(|| no_answer(inner), |(_, error)| error.sentence.clone()));
     let lacks = newest.filter(|_| !is_down && of_name.failing > 0);
     let lacks = lacks.map(|(target, error)| {
         format!("{} of {} not read: {target}: {}", of_name.failing, of_name.targets, error.sentence)

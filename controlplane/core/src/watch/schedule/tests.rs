@@ -192,6 +192,7 @@ fn a_slow_target_uses_a_tenth_of_the_time_and_a_hanging_one_blocks_no_other() {
     let late = schedule.freshness(at(45), |_| true);
     assert_eq!((late.targets, late.most_overdue), (4, at(5)), "late is what is not read, not what is being read");
     assert_eq!(late.hanging, 3, "that takes too long");
+    assert!(late.unread == 1 && late.is_down(), "the fourth was never read, so nothing is known of any");
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn a_next_step_that_is_longer_than_its_line_goes_below_it() {
     for columns in [80, 200] {
         let mut dash = full(columns, 24);
         let mut attention = fixture::snapshot().attention;
-        attention[0].next = vec![Step::Provision { queue }];
+        attention[0].next = vec![Step::Provision { queue, is_provisioned: Some(true) }];
         attention[0].about = Subject::Queue { queue };
         dash.change(Change::Attention { attention });
         dash.draw();
