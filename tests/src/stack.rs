@@ -25,6 +25,9 @@ pub enum Where {
 /// For `workers`: start the control plane only.
 pub const NO_WORKERS: &str = "none";
 
+/// In place of a key: the credentials of the test's own environment.
+const OWN: &str = "";
+
 /// A running stack with its own data directory.
 #[derive(Debug)]
 pub struct Stack {
@@ -58,11 +61,20 @@ impl Stack {
         Self::up(tempfile::tempdir()?, &args, key)
     }
 
+    /// Starts a stack on a deployment in the account whose credentials the test's own environment has.
+    pub fn on_own_account(env_file: &Path, workers: &str) -> Result<Self> {
+        let args = ["--backend", "aws", "--env-file", text(env_file), "--workers", workers, "--segment-secs", "1"];
+        Self::up(tempfile::tempdir()?, &args, OWN)
+    }
+
     fn up(folder: tempfile::TempDir, args: &[&str], key: &str) -> Result<Self> {
         let (data, log) = (folder.path().join("data"), folder.path().join("up.log"));
         let mut command = Command::new(program("stereospot"));
         command.args(["up", "--headless", "--data-dir", text(&data), "--listen", "127.0.0.1:0"]).args(args);
-        let mut up = Process::spawn(credentials(&mut command, key), &log)?;
+        if key != OWN {
+            credentials(&mut command, key);
+        }
+        let mut up = Process::spawn(&mut command, &log)?;
         let server = until("the stack to be ready", PATIENCE, || {
             let said = std::fs::read_to_string(&log)?;
             ensure!(up.is_running()?, "the stack ended: {said}");
