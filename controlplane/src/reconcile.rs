@@ -206,8 +206,8 @@ fn resend_after(app: &App, job_id: JobId) -> reassembly::ResendAfter {
             // Its message may wait there for a worker, as long as it takes.
             return reassembly::ResendAfter { when_busy: Duration::MAX, ..usual };
         }
-        // An approximate 0 of one moment proves nothing. Where counts are exact, the queue itself says whether the message is there.
-        let is_empty = world.depth(QueueRole::Reassembly).is_some_and(|depth| depth.value == 0 || depth.is_exact);
+        // An approximate 0 of one moment proves nothing.
+        let is_empty = world.depth(QueueRole::Reassembly).is_some_and(|depth| depth.value == 0);
         let when_empty = if is_empty { usual.when_empty } else { usual.when_busy };
         reassembly::ResendAfter { when_empty, ..usual }
     })

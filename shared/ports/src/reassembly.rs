@@ -126,11 +126,12 @@ pub async fn mark_completed(backend: &Backend, job_id: JobId) -> Result<bool> {
 
 /// True while the sent message is in the queue, or may be.
 async fn waits_in_queue(backend: &Backend, lock: &Lock, now: Timestamp, resend_after: ResendAfter) -> Result<bool> {
-    Ok(match queued(backend, lock.job_id).await? {
-        Queued::Yes => true,
-        Queued::No => false,
-        Queued::Perhaps(_) => now.since(lock.triggered_at) < resend_after.when_busy,
-    })
+    if resend_after == ResendAfter::NONE {
+        return Ok(false);
+    }
+    let (queued, messages) = look(backend, lock.job_id).await?;
+    let is_early = now.since(lock.triggered_at) < resend_after.when_busy;
+    Ok(queued == Queued::Yes || messages > 0 && is_early)
 }
 
 /// Looks for a job's message in the reassembly queue. Where counts are exact, a look at a queue takes nothing from it.
@@ -138,18 +139,23 @@ async fn waits_in_queue(backend: &Backend, lock: &Lock, now: Timestamp, resend_a
 /// # Errors
 /// If the queue can't be read.
 pub async fn queued(backend: &Backend, job_id: JobId) -> Result<Queued> {
+    Ok(look(backend, job_id).await?.0)
+}
+
+/// The same, with the number of all messages.
+async fn look(backend: &Backend, job_id: JobId) -> Result<(Queued, u64)> {
     let queue = backend.queue(QueueRole::Reassembly)?;
     let stats = queue.stats().await?;
     let messages = stats.ready + stats.in_flight + stats.delayed;
     if messages == 0 {
-        return Ok(Queued::No);
+        return Ok((Queued::No, 0));
     }
     if !stats.is_exact || messages > MOST_LOOKED_AT as u64 {
-        return Ok(Queued::Perhaps(messages));
+        return Ok((Queued::Perhaps(messages), messages));
     }
     let names_it = |body: &str| message::job_of(QueueRole::Reassembly, body).is_some_and(|(id, _)| id == job_id);
     let found = queue.peek(MOST_LOOKED_AT).await?.iter().any(|peeked| names_it(&peeked.body));
-    Ok(if found { Queued::Yes } else { Queued::No })
+    Ok((if found { Queued::Yes } else { Queued::No }, messages))
 }
 
 async fn send(backend: &Backend, job_id: JobId) -> Result<()> {

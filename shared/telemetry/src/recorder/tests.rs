@@ -70,6 +70,7 @@ fn record_everything(process: Process) {
             stuck_jobs("trigger-missed", 1);
             job_finished(JobOutcome::Completed, took);
             job_finished(JobOutcome::Failed, took);
+            job_warning("deinterlaced");
             collector_known("queues");
             collector_succeeded("queues", took, at);
             collector_failed("jobs", took, "unavailable");
