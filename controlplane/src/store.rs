@@ -133,6 +133,7 @@ fn migrator() -> Migrator {
         (1, "initial", include_str!("../migrations/0001_initial.sql")),
         (2, "pulse", include_str!("../migrations/0002_pulse.sql")),
         (3, "first seq", include_str!("../migrations/0003_first_seq.sql")),
+        (4, "envelope", include_str!("../migrations/0004_envelope.sql")),
     ];
     let steps = steps.into_iter().map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

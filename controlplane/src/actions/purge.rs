@@ -40,7 +40,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ids: Option<&[String]>) ->
         .map(|peeked| {
             let about = message::job_of(name.role, &peeked.body);
             let what = format!("copy, then remove (received {} times)", peeked.receive_count);
-            PlanItem::message(name, &peeked.id, about, what)
+            PlanItem::message(name, &peeked.id, about, what).with(peeked.envelope.clone())
         })
         .collect();
     let mut assumptions = vec!["each message still is on the queue and ready".to_owned()];

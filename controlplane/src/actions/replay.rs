@@ -154,7 +154,8 @@ async fn judge(app: &App, name: QueueName, messages: &[Peeked], ids: Option<&[St
         let verdicts = future::try_join_all(chosen.iter().map(|peeked| judge.judge(&peeked.body))).await?;
         for (peeked, verdict) in chosen.iter().zip(verdicts) {
             let about = message::job_of(name.role, &peeked.body);
-            let of_message = |what: String| PlanItem::message(name, &peeked.id, about, what);
+            let of_message =
+                |what: String| PlanItem::message(name, &peeked.id, about, what).with(peeked.envelope.clone());
             match verdict {
                 Verdict::Send(before) => {
                     judged.steps += before.len();
@@ -288,7 +289,8 @@ async fn one(app: &App, name: QueueName, message: &Message, judge: &Judge<'_>) -
         }
         note.push(step.words());
     }
-    backend.queue(name.role)?.send(&[Outgoing::now(message.body.clone())]).await?;
+    let again = Outgoing::now(message.body.clone()).with(message.envelope.clone());
+    backend.queue(name.role)?.send(&[again]).await?;
     note.push(match backend.queue_named(name)?.delete(&message.receipt).await {
         Ok(()) => format!("sent to {}", QueueName::main(name.role)),
         Err(error) => format!("sent, but still on {name}: {error}"),

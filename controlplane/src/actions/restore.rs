@@ -29,7 +29,8 @@ pub(super) async fn draft(app: &App, purge_id: Uuid) -> Result<Draft, Error> {
     let (mut items, mut skips) = (Vec::new(), Vec::new());
     for (copy, needless) in copies.iter().zip(needless) {
         let about = message::job_of(copy.queue.role, &copy.body);
-        let of_copy = |what: String| PlanItem::message(copy.queue, &copy.message_id, about, what);
+        let of_copy =
+            |what: String| PlanItem::message(copy.queue, &copy.message_id, about, what).with(copy.envelope.clone());
         match needless {
             _ if stayed.contains(&copy.message_id) => {
                 skips.push(of_copy(format!("still on {queue}: it was not removed")));
@@ -173,7 +174,7 @@ async fn batch(app: &App, copies: &HashMap<String, Copied>, items: &[PlanItem]) 
             continue;
         }
         let tried = match app.backend.queue_named(copy.queue) {
-            Ok(queue) => queue.send(&[Outgoing::now(copy.body.clone())]).await,
+            Ok(queue) => queue.send(&[Outgoing::now(copy.body.clone()).with(copy.envelope.clone())]).await,
             Err(error) => Err(error),
         };
         match tried {

@@ -60,6 +60,7 @@ pub(super) async fn messages(
                 MessageView {
                     id: peeked.id,
                     body: peeked.body,
+                    envelope: peeked.envelope,
                     job_id: about.map(|(job_id, _)| job_id),
                     segment_index: about.and_then(|(_, index)| index),
                     receive_count: peeked.receive_count,

@@ -2,10 +2,10 @@
 
 use sqlx::{QueryBuilder, Row, Sqlite};
 use stereospot_domain::{QueueName, Timestamp};
-use stereospot_ports::work_queue::Message;
+use stereospot_ports::work_queue::{Envelope, Message};
 use uuid::Uuid;
 
-use super::{Result, Store, begin};
+use super::{Error, Result, Store, begin};
 
 /// The copy of a purged message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,7 @@ pub(crate) struct Copied {
     pub(crate) message_id: String,
     pub(crate) queue: QueueName,
     pub(crate) body: String,
+    pub(crate) envelope: Envelope,
 }
 
 impl Store {
@@ -27,13 +28,15 @@ impl Store {
     ) -> Result<()> {
         let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
-        let mut query = QueryBuilder::new("INSERT INTO copies (plan_id, message_id, queue, body, copied_at) ");
+        let mut query =
+            QueryBuilder::new("INSERT INTO copies (plan_id, message_id, queue, body, envelope, copied_at) ");
         query.push_values(messages, |mut values, message| {
             values
                 .push_bind(plan_id.as_bytes().to_vec())
                 .push_bind(message.id.clone())
                 .push_bind(queue.to_string())
                 .push_bind(message.body.clone())
+                .push_bind(serde_json::to_string(&message.envelope).expect("plain structs of strings always serialise"))
                 .push_bind(now.as_millis());
         });
         query.push(" ON CONFLICT DO NOTHING");
@@ -74,17 +77,22 @@ impl Store {
     /// The copies of a purge that were not put back.
     pub(crate) async fn copies(&self, plan_id: Uuid) -> Result<Vec<Copied>> {
         let rows = sqlx::query(
-            "SELECT message_id, queue, body FROM copies \
+            "SELECT message_id, queue, body, envelope FROM copies \
              WHERE plan_id = ? AND restored_at IS NULL ORDER BY message_id",
         )
         .bind(plan_id.as_bytes().as_slice())
         .fetch_all(self.readers())
         .await?;
-        let copied = |row: &sqlx::sqlite::SqliteRow| {
-            let queue: &str = row.get(1);
-            Some(Copied { message_id: row.get(0), queue: queue.parse().ok()?, body: row.get(2) })
-        };
-        Ok(rows.iter().filter_map(copied).collect())
+        let mut copies = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let (queue, envelope): (&str, Option<&str>) = (row.get(1), row.get(3));
+            let Ok(queue) = queue.parse() else { continue };
+            let envelope = envelope.map(serde_json::from_str).transpose();
+            let envelope = envelope.map_err(|source| Error::Corrupt { what: "copy of a message", source })?;
+            let envelope = envelope.unwrap_or_default();
+            copies.push(Copied { message_id: row.get(0), queue, body: row.get(2), envelope });
+        }
+        Ok(copies)
     }
 
     /// Deletes copies made before a time.

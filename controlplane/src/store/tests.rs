@@ -4,7 +4,7 @@ use stereospot_core::worker::BootCount;
 use stereospot_domain::event::{SegmentCompleted, Unread};
 use stereospot_domain::{Event, JobId, Payload, QueueName, QueueRole, Timestamp};
 use stereospot_ports::error::chain;
-use stereospot_ports::work_queue::{Message, Receipt};
+use stereospot_ports::work_queue::{Envelope, Message, Receipt};
 use uuid::Uuid;
 
 use super::events::NewRow;
@@ -130,10 +130,12 @@ async fn copies_are_kept_until_they_are_put_back_or_too_old() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).await.unwrap();
     let (plan, queue) = (Uuid::from_u128(1), QueueName::main(QueueRole::Inference));
+    let envelope = Envelope { trace_header: Some("Root=1-2".into()), ..Envelope::default() };
     let message = |id: &str| Message {
         id: id.into(),
         receipt: Receipt("r".into()),
         body: format!("body {id}"),
+        envelope: envelope.clone(),
         receive_count: 1,
         enqueued_at: NOW,
     };
@@ -141,7 +143,12 @@ async fn copies_are_kept_until_they_are_put_back_or_too_old() {
     store.drop_copies(plan, &["a".into()]).await.unwrap();
     store.copies_restored(plan, &["b".into()], NOW).await.unwrap();
     let left = store.copies(plan).await.unwrap();
-    assert_eq!(left, [Copied { message_id: "c".into(), queue, body: "body c".into() }]);
+    assert_eq!(left, [Copied { message_id: "c".into(), queue, body: "body c".into(), envelope }]);
+    // A copy of an earlier version.
+    let mut writer = store.writer().await.unwrap();
+    sqlx::query("UPDATE copies SET envelope = NULL").execute(&mut *writer).await.unwrap();
+    drop(writer);
+    assert!(store.copies(plan).await.unwrap()[0].envelope.is_empty());
     store.forget_copies(NOW.plus(Duration::from_millis(1))).await.unwrap();
     assert!(store.copies(plan).await.unwrap().is_empty());
 }

@@ -6,6 +6,7 @@ mod deployment;
 mod discards;
 mod emulator;
 mod endpoint;
+mod envelopes;
 mod existing;
 mod further;
 mod moves;

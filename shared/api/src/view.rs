@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use stereospot_domain::diagnosis::Finding;
 use stereospot_domain::plan::AppliedPlan;
+use stereospot_domain::queue::Envelope;
 use stereospot_domain::{
     BackendKind, Collector, Event, Fingerprint, Job, JobId, Lock, QueueName, Stage, Timestamp, Topology, Warning,
 };
@@ -261,6 +262,8 @@ pub struct QueueView {
 pub struct MessageView {
     pub id: String,
     pub body: String,
+    #[serde(flatten)]
+    pub envelope: Envelope,
     /// The job that the body names.
     pub job_id: Option<JobId>,
     /// The segment that the body names.

@@ -30,6 +30,7 @@ use crate::config::timeouts;
 use crate::error::{Call, from_sdk, lease_lost};
 
 mod attributes;
+mod envelope;
 mod ledger;
 mod moves;
 mod send;
@@ -43,6 +44,8 @@ use ledger::Ledger;
 
 /// The longest wait that SQS accepts.
 const LONGEST_POLL: Duration = Duration::from_secs(20);
+/// How the name of a FIFO queue ends.
+const FIFO: &str = ".fifo";
 /// Settings are read again after this time.
 const SETTINGS_LAST: Duration = Duration::from_secs(60);
 
@@ -127,6 +130,11 @@ impl SqsQueue {
         }
     }
 
+    /// True for a FIFO queue: SQS requires this end of its name.
+    fn is_fifo(&self) -> bool {
+        self.url.ends_with(FIFO)
+    }
+
     fn call(&self, action: &'static str) -> Call<'_> {
         let resource = self.url.rsplit_once('/').map_or(self.url.as_str(), |(_, name)| name);
         Call { action, kind: "queue", resource, key: self.key.get().map(String::as_str) }
@@ -149,6 +157,9 @@ impl SqsQueue {
             .set_visibility_timeout(visibility.map(whole_secs))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .message_system_attribute_names(MessageSystemAttributeName::AwsTraceHeader)
+            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
+            .message_attribute_names("All")
             .customize()
             .config_override(aws_sdk_sqs::Config::builder().timeout_config(timeouts(work)))
             .send()
@@ -274,6 +285,7 @@ impl WorkQueue for SqsQueue {
 
 /// Converts SQS's message. Without count or time it counts as received for the first time, now.
 fn received_at(message: aws_sdk_sqs::types::Message, now: Timestamp) -> Message {
+    let envelope = envelope::received(&message);
     let attributes = message.attributes.unwrap_or_default();
     let number = |name| attributes.get(&name).and_then(|text| text.parse::<i64>().ok());
     let count = number(MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or(1);
@@ -281,6 +293,7 @@ fn received_at(message: aws_sdk_sqs::types::Message, now: Timestamp) -> Message 
         id: message.message_id.unwrap_or_default(),
         receipt: Receipt(message.receipt_handle.unwrap_or_default()),
         body: message.body.unwrap_or_default(),
+        envelope,
         receive_count: u32::try_from(count).unwrap_or(u32::MAX),
         enqueued_at: number(MessageSystemAttributeName::SentTimestamp).map_or(now, Timestamp),
     }

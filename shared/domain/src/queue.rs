@@ -10,8 +10,10 @@ use utoipa::ToSchema;
 use crate::options::UnknownName;
 use crate::stage::Stage;
 
+mod envelope;
 mod reading;
 
+pub use envelope::{Attribute, Envelope};
 pub use reading::{Peeked, Settings, Stats};
 
 /// What a queue is for. Every pipeline has the first four ([`QueueRole::PIPELINE`]). An existing deployment may have the others;

@@ -107,8 +107,7 @@ impl WorkQueue for LocalQueue {
     async fn send(&self, messages: &[Outgoing]) -> Result<Vec<String>> {
         check_send(messages)?;
         let now = self.database.now();
-        let rows: Vec<SendRow> =
-            messages.iter().map(|message| SendRow::new(message.body.clone(), now, message.delay)).collect();
+        let rows: Vec<SendRow> = messages.iter().map(|message| SendRow::of(message, now)).collect();
         let ids = rows.iter().map(|row| row.id.to_string()).collect();
         self.database.write(writes::Send { queue: self.name, rows }).await?;
         self.database.arrival(self.name).notify_waiters();
@@ -180,8 +179,8 @@ impl WorkQueue for LocalQueue {
     }
 
     async fn peek(&self, max: usize) -> Result<Vec<Peeked>> {
-        let rows: Vec<(Vec<u8>, String, u32, i64, Option<i64>)> = sqlx::query_as(
-            "SELECT id, body, receive_count, enqueued_at, dead_lettered_at FROM messages WHERE queue = ?
+        let rows: Vec<(Vec<u8>, String, Option<String>, u32, i64, Option<i64>)> = sqlx::query_as(
+            "SELECT id, body, envelope, receive_count, enqueued_at, dead_lettered_at FROM messages WHERE queue = ?
              ORDER BY enqueued_at, seq LIMIT ?",
         )
         .bind(self.name.to_string())
@@ -190,10 +189,11 @@ impl WorkQueue for LocalQueue {
         .await
         .map_err(from_sqlx)?;
         rows.into_iter()
-            .map(|(id, body, receive_count, enqueued_at, dead_lettered_at)| {
+            .map(|(id, body, envelope, receive_count, enqueued_at, dead_lettered_at)| {
                 Ok(Peeked {
                     id: writes::stored_id(&id).map_err(from_sqlx)?.to_string(),
                     body,
+                    envelope: writes::stored_envelope(envelope.as_deref()).map_err(from_sqlx)?,
                     receive_count,
                     enqueued_at: Timestamp(enqueued_at),
                     dead_lettered_at: dead_lettered_at.map(Timestamp),

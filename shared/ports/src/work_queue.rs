@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-pub use stereospot_domain::queue::{Peeked, Settings, Stats};
+pub use stereospot_domain::queue::{Attribute, Envelope, Peeked, Settings, Stats};
 use stereospot_domain::{QueueName, Timestamp};
 
 use crate::error::{Error, ErrorCode, Result};
@@ -25,12 +25,24 @@ pub struct Outgoing {
     pub body: String,
     /// How long it can't be received yet; at most [`MAX_DELAY`].
     pub delay: Duration,
+    pub envelope: Envelope,
 }
 
 impl Outgoing {
     /// A message without delay.
     pub fn now(body: impl Into<String>) -> Self {
-        Self { body: body.into(), delay: Duration::ZERO }
+        Self::after(Duration::ZERO, body)
+    }
+
+    /// A message that can be received after `delay`.
+    pub fn after(delay: Duration, body: impl Into<String>) -> Self {
+        Self { body: body.into(), delay, envelope: Envelope::default() }
+    }
+
+    /// The same with what travels with its body.
+    #[must_use]
+    pub fn with(self, envelope: Envelope) -> Self {
+        Self { envelope, ..self }
     }
 }
 
@@ -56,6 +68,7 @@ pub struct Message {
     pub id: String,
     pub receipt: Receipt,
     pub body: String,
+    pub envelope: Envelope,
     /// How often it was received, including this time.
     pub receive_count: u32,
     /// When it was first sent.

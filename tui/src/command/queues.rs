@@ -103,5 +103,11 @@ fn peeked(messages: &[MessageView], now: Timestamp) -> Result {
         .right("EXPIRES IN", |message| known(message.expires_at.map(|at| duration(at.since(now)))))
         .cut("ERROR", |message| known(message.error.as_ref()))
         .cut("BODY", |message| message.body.clone())
-        .print()
+        .print()?;
+    for message in messages {
+        for part in message.envelope.lines() {
+            line(format!("{} with {part}", message.id))?;
+        }
+    }
+    Ok(())
 }

@@ -85,7 +85,10 @@ fn show(plan: &Plan, how: Write) -> Result {
 fn describe(plan: &Plan) -> Vec<String> {
     let mut lines = vec![format!("PLAN {}: {}", plan.action.name(), plan.scope)];
     let mut list = |items: &[PlanItem], sign: &str| {
-        lines.extend(items.iter().take(LISTED).map(|item| format!("  {sign} {}  {}", item.target, item.what)));
+        for item in items.iter().take(LISTED) {
+            lines.push(format!("  {sign} {}  {}", item.target, item.what));
+            lines.extend(item.envelope.lines().map(|part| format!("      with {part}")));
+        }
         if items.len() > LISTED {
             lines.push(format!("  {sign} … {} more: --json lists them all", items.len() - LISTED));
         }

@@ -10,6 +10,7 @@ use stereospot_domain::attention::{Step, Subject};
 use stereospot_domain::diagnosis::{Finding, FindingCode, Repair, Severity};
 use stereospot_domain::event::Unread;
 use stereospot_domain::plan::{Action, Plan, PlanItem, Target};
+use stereospot_domain::queue::Envelope;
 use stereospot_domain::{
     BackendKind, Collector, Event, EventKind, Fingerprint, Format, Job, JobId, JobOptions, JobStatus, Payload,
     QueueName, QueueRole, Stage, Timestamp,
@@ -320,6 +321,7 @@ pub(crate) fn message(number: u32) -> MessageView {
     MessageView {
         id: format!("m-{number}"),
         body: r#"{"Records":[{"s3":{"bucket":{"name":"stereospot"},"object":{"key":"segments/17.mp4"}}}]}"#.into(),
+        envelope: Envelope::default(),
         job_id: Some(job_id(1)),
         segment_index: Some(17 + number),
         receive_count: 3,
@@ -342,6 +344,7 @@ pub(crate) fn plan(action: Action, confirm: Option<&str>) -> Plan {
         what: what.into(),
         job_id: Some(job_id(1)),
         segment_index: Some(number),
+        envelope: Envelope::default(),
     };
     Plan {
         id: Uuid::from_u128(0xa41c << 112),

@@ -6,6 +6,7 @@ use serde_json::Value;
 use stereospot_api::view::{JobDetail, JobPage, JobView, MessageView, Observed, QueueView};
 use stereospot_api::wire::Applied;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem, Refusal, RefusalCode, Target};
+use stereospot_domain::queue::Envelope;
 use stereospot_domain::{Format, Job, JobId, JobOptions, QueueName, QueueRole, Timestamp};
 use uuid::Uuid;
 
@@ -448,6 +449,7 @@ fn queues_show_what_is_unknown_and_what_is_approximate() {
     let message = MessageView {
         id: "m1".into(),
         body: "{}".into(),
+        envelope: Envelope::default(),
         job_id: Some(JOB.parse().unwrap()),
         segment_index: None,
         receive_count: 5,

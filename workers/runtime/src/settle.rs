@@ -120,7 +120,7 @@ async fn send_anew(ended: &Ended<'_>, after: Duration) -> Result<()> {
     let Ended { queue, message, .. } = ended;
     let delay = after.min(MAX_DELAY);
     // Send first: a crash in between leaves two messages, and work done twice does no harm.
-    queue.send(&[Outgoing { body: message.body.clone(), delay }]).await?;
+    queue.send(&[Outgoing::after(delay, message.body.clone()).with(message.envelope.clone())]).await?;
     queue.delete(&message.receipt).await
 }
 

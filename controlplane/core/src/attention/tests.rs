@@ -1,7 +1,7 @@
 use stereospot_api::view::ServiceView;
 use stereospot_domain::diagnosis::Patience;
 use stereospot_domain::event::{Unread, WorkerStarted};
-use stereospot_domain::queue::{Peeked, Settings, Stats};
+use stereospot_domain::queue::{Envelope, Peeked, Settings, Stats};
 use stereospot_domain::{ErrorCode, Event, Job, JobId, JobOptions, JobStatus, Payload, Stage, message};
 use uuid::Uuid;
 
@@ -57,6 +57,7 @@ fn what_is_wrong_is_listed_gravest_first() {
     let dead = Peeked {
         id: "m".into(),
         body: message::reassemble(job_id),
+        envelope: Envelope::default(),
         receive_count: 5,
         enqueued_at: Timestamp(0),
         dead_lettered_at: Some(NOW),

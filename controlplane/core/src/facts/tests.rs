@@ -1,5 +1,5 @@
 use stereospot_domain::ErrorCode;
-use stereospot_domain::queue::{Peeked, Settings, Stats};
+use stereospot_domain::queue::{Envelope, Peeked, Settings, Stats};
 use stereospot_domain::{Job, JobOptions, JobStatus};
 use uuid::Uuid;
 
@@ -18,6 +18,7 @@ fn dead_letters_beyond_those_looked_at_are_known_of() {
     let peeked = |id: &str| Peeked {
         id: id.into(),
         body: "unreadable".into(),
+        envelope: Envelope::default(),
         receive_count: 5,
         enqueued_at: Timestamp(0),
         dead_lettered_at: None,

@@ -1,3 +1,4 @@
+use stereospot_domain::queue::Envelope;
 use stereospot_domain::{JobId, QueueRole};
 use uuid::Uuid;
 
@@ -10,6 +11,7 @@ fn a_dead_message_is_there_since_it_was_first_seen() {
     let message = Peeked {
         id: "m".into(),
         body: message::reassemble(JobId(Uuid::nil())),
+        envelope: Envelope::default(),
         receive_count: 5,
         enqueued_at: Timestamp(0),
         dead_lettered_at: None,
@@ -30,6 +32,7 @@ fn a_dead_message_that_could_not_be_given_back_at_once_is_still_there() {
     let peeked = |id: &str| Peeked {
         id: id.into(),
         body: "unreadable".into(),
+        envelope: Envelope::default(),
         receive_count: 5,
         enqueued_at: Timestamp(0),
         dead_lettered_at: None,

@@ -108,7 +108,10 @@ pub(crate) fn dead_letter_url(url: &str, redrive: Option<&RedrivePolicy>) -> Str
     let name = redrive.and_then(|policy| policy.dead_letter_arn.rsplit(':').next()).filter(|name| !name.is_empty());
     match (url.rsplit_once('/'), name) {
         (Some((base, _)), Some(name)) => format!("{base}/{name}"),
-        _ => format!("{url}-dlq"),
+        _ => match url.strip_suffix(super::FIFO) {
+            Some(name) => format!("{name}-dlq{}", super::FIFO),
+            None => format!("{url}-dlq"),
+        },
     }
 }
 
@@ -131,5 +134,6 @@ mod tests {
         let policy = RedrivePolicy { dead_letter_arn: "arn:aws:sqs:eu-west-1:1:graveyard".into(), max_receives: 5 };
         assert_eq!(dead_letter_url(url, Some(&policy)), "https://sqs.eu-west-1.amazonaws.com/1/graveyard");
         assert_eq!(dead_letter_url(url, None), "https://sqs.eu-west-1.amazonaws.com/1/p-chunking-dlq");
+        assert_eq!(dead_letter_url(&format!("{url}.fifo"), None), format!("{url}-dlq.fifo"));
     }
 }

@@ -7,7 +7,8 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use stereospot_ports::work_queue::{MAX_BATCH, MAX_BODY_BYTES, Outgoing};
 use stereospot_ports::{Error, ErrorCode, Result};
 
-use super::{SqsQueue, whole_secs};
+use super::SqsQueue;
+use super::envelope::entry;
 use crate::error::{from_code, from_sdk};
 
 /// Attempts for the failed part of a batch.
@@ -25,6 +26,10 @@ pub(super) async fn send(queue: &SqsQueue, messages: &[Outgoing]) -> Result<Vec<
     let mut ids = vec![String::new(); messages.len()];
     for range in batches(messages) {
         let first = range.start;
+        if let [message] = &messages[range.clone()] {
+            ids[first] = send_one(queue, message).await?;
+            continue;
+        }
         for (at, id) in send_batch(queue, &messages[range]).await? {
             ids[first + at] = id;
         }
@@ -32,22 +37,35 @@ pub(super) async fn send(queue: &SqsQueue, messages: &[Outgoing]) -> Result<Vec<
     Ok(ids)
 }
 
+/// Sends one message. SQS's answer to this call is an error of the call, which the SDK retries.
+async fn send_one(queue: &SqsQueue, message: &Outgoing) -> Result<String> {
+    let entry = entry(0, message, queue.is_fifo())?;
+    let sent = queue
+        .client
+        .send_message()
+        .queue_url(&queue.url)
+        .message_body(entry.message_body)
+        .set_delay_seconds(entry.delay_seconds)
+        .set_message_attributes(entry.message_attributes)
+        .set_message_system_attributes(entry.message_system_attributes)
+        .set_message_group_id(entry.message_group_id)
+        .set_message_deduplication_id(entry.message_deduplication_id)
+        .send()
+        .await
+        .map_err(|error| from_sdk(queue.call("sqs:SendMessage"), error))?;
+    Ok(sent.message_id.unwrap_or_default())
+}
+
 /// Sends one batch, and the failed part of it again. Returns positions and ids.
 async fn send_batch(queue: &SqsQueue, messages: &[Outgoing]) -> Result<Vec<(usize, String)>> {
     let mut sent = Vec::with_capacity(messages.len());
     let mut open: Vec<usize> = (0..messages.len()).collect();
     let mut attempt = 0;
+    // Made once: a further attempt has the same deduplication ids, so that SQS takes no message twice.
+    let entries: Vec<SendMessageBatchRequestEntry> =
+        messages.iter().enumerate().map(|(at, message)| entry(at, message, queue.is_fifo())).collect::<Result<_>>()?;
     loop {
-        let mut entries = Vec::with_capacity(open.len());
-        for at in &open {
-            let entry = SendMessageBatchRequestEntry::builder()
-                .id(at.to_string())
-                .message_body(&messages[*at].body)
-                .set_delay_seconds(Some(whole_secs(messages[*at].delay)).filter(|secs| *secs > 0))
-                .build()
-                .map_err(|error| Error::with(ErrorCode::Internal, "a batch entry lacks a field", error))?;
-            entries.push(entry);
-        }
+        let entries = open.iter().map(|at| entries[*at].clone()).collect();
         let answer = queue
             .client
             .send_message_batch()
@@ -86,11 +104,12 @@ fn batches(messages: &[Outgoing]) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (at, message) in messages.iter().enumerate() {
-        if at > start && (at - start == MAX_BATCH || bytes + message.body.len() > MAX_BODY_BYTES) {
+        let size = message.body.len() + message.envelope.size();
+        if at > start && (at - start == MAX_BATCH || bytes + size > MAX_BODY_BYTES) {
             batches.push(start..at);
             (start, bytes) = (at, 0);
         }
-        bytes += message.body.len();
+        bytes += size;
     }
     if start < messages.len() {
         batches.push(start..messages.len());

@@ -31,6 +31,7 @@ pub(super) async fn peek(queue: &SqsQueue, max: usize) -> Result<Vec<Peeked>> {
         .map(|message| Peeked {
             id: message.id,
             body: message.body,
+            envelope: message.envelope,
             // Without this peek. Earlier peeks still count: they look like any consumer's receives.
             receive_count: message.receive_count.saturating_sub(1),
             enqueued_at: message.enqueued_at,

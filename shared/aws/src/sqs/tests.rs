@@ -89,12 +89,12 @@ async fn what_failed_of_a_batch_is_sent_again() {
 
 #[tokio::test]
 async fn a_batch_that_keeps_failing_says_why() {
-    let refused =
-        r#"{"Successful":[],"Failed":[{"Id":"0","SenderFault":true,"Code":"KmsAccessDenied","Message":"no key"}]}"#;
+    let refused = r#"{"Successful":[],"Failed":[{"Id":"0","SenderFault":true,"Code":"KmsAccessDenied","Message":"no key"},
+           {"Id":"1","SenderFault":true,"Code":"KmsAccessDenied","Message":"no key"}]}"#;
     let (queue, replay, _) = queue(&[(200, refused)]);
-    let error = queue.send(&[Outgoing::now("a")]).await.unwrap_err();
+    let error = queue.send(&[Outgoing::now("a"), Outgoing::now("b")]).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Denied);
-    assert!(error.to_string().starts_with("1 of 1 messages were not sent: sqs:SendMessage on the queue"), "{error}");
+    assert!(error.to_string().starts_with("2 of 2 messages were not sent: sqs:SendMessage on the queue"), "{error}");
     assert_eq!(replay.sent().len(), 1);
     let error = queue.send(&[Outgoing::now("bell \u{7}")]).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Invalid);

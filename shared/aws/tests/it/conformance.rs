@@ -163,6 +163,7 @@ impl WrappedQueue for Shown {
         let peeked = |message: &serde_json::Value| Peeked {
             id: message["id"].as_str().unwrap().into(),
             body: message["body"].as_str().unwrap().into(),
+            envelope: serde_json::from_value(message["envelope"].clone()).unwrap(),
             receive_count: u32::try_from(message["receive_count"].as_u64().unwrap()).unwrap(),
             enqueued_at: Timestamp(message["enqueued_at"].as_i64().unwrap()),
             dead_lettered_at: None,

@@ -10,6 +10,7 @@ and the faults of faults.py. moves.py, endpoints.py, alarms.py, insights.py and 
 their own.
 """
 
+import base64
 import json
 import logging
 import os
@@ -87,6 +88,19 @@ def receive_message(self, queue_name, count, wait_seconds_timeout, *others):
 
 
 sqs.SQSBackend.receive_message = receive_message
+real_send_message_batch = sqs.SQSBackend.send_message_batch
+
+
+def send_message_batch(self, queue_name, entries):
+    """moto drops the system attributes of a batch's entries."""
+    messages, failed = real_send_message_batch(self, queue_name, entries)
+    given = {entry["Id"]: entry.get("MessageSystemAttributes") or {} for entry in entries.values()}
+    for message in messages:
+        message.system_attributes = given[message.user_id]
+    return messages, failed
+
+
+sqs.SQSBackend.send_message_batch = send_message_batch
 
 
 def control(what, query):
@@ -109,11 +123,23 @@ def control(what, query):
         {
             "id": message.id,
             "body": message.body,
+            "envelope": envelope(message),
             "receive_count": message.approximate_receive_count,
             "enqueued_at": message.sent_timestamp,
         }
         for message in queue._messages
     ]
+
+
+def envelope(message):
+    """What travels with a message beside its body."""
+    attributes = {}
+    for name, value in message.message_attributes.items():
+        binary = value.get("BinaryValue")
+        text = base64.b64encode(binary).decode() if isinstance(binary, bytes) else binary or value.get("StringValue")
+        attributes[name] = {"type": value["DataType"], "value": text}
+    trace = message.system_attributes.get("AWSTraceHeader", {}).get("StringValue")
+    return {"attributes": attributes, "trace_header": trace, "group_id": message.group_id}
 
 
 def as_json(answer):

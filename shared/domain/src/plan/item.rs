@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::event::RepairedItem;
 use crate::job::JobId;
-use crate::queue::QueueName;
+use crate::queue::{Envelope, QueueName};
 
 /// What an item is about. A result has the target of its item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -96,13 +96,22 @@ pub struct PlanItem {
     pub job_id: Option<JobId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segment_index: Option<u32>,
+    /// What is sent with a message beside its body.
+    #[serde(flatten)]
+    pub envelope: Envelope,
 }
 
 impl PlanItem {
     /// An item that belongs to the job that its target names.
     #[must_use]
     pub fn new(target: Target, what: impl Into<String>) -> Self {
-        Self { job_id: target.job_id(), segment_index: target.segment_index(), target, what: what.into() }
+        Self {
+            job_id: target.job_id(),
+            segment_index: target.segment_index(),
+            target,
+            what: what.into(),
+            envelope: Envelope::default(),
+        }
     }
 
     /// A message, with the job and segment that its body names.
@@ -118,6 +127,12 @@ impl PlanItem {
             segment_index: about.and_then(|(_, index)| index),
             ..Self::new(Target::Message { queue, id: id.into() }, what)
         }
+    }
+
+    /// The same with what is sent with its message.
+    #[must_use]
+    pub fn with(self, envelope: Envelope) -> Self {
+        Self { envelope, ..self }
     }
 }
 
@@ -152,12 +167,14 @@ struct KeptItem {
     what: String,
     job_id: Option<JobId>,
     segment_index: Option<u32>,
+    #[serde(flatten)]
+    envelope: Envelope,
 }
 
 impl From<KeptItem> for PlanItem {
     fn from(kept: KeptItem) -> Self {
-        let KeptItem { target, id, what, job_id, segment_index } = kept;
-        Self { target: target.unwrap_or(Target::Named { name: id }), what, job_id, segment_index }
+        let KeptItem { target, id, what, job_id, segment_index, envelope } = kept;
+        Self { target: target.unwrap_or(Target::Named { name: id }), what, job_id, segment_index, envelope }
     }
 }
 

@@ -1,5 +1,8 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::QueueRole;
+use crate::queue::{Attribute, Envelope};
 
 #[test]
 fn a_purge_that_names_no_messages_is_of_the_whole_queue() {
@@ -18,8 +21,11 @@ fn targets_are_data_and_come_back_from_the_disk() {
     let job_id = JobId(Uuid::nil());
     let queue = QueueName::dead_letter(QueueRole::Inference);
     let message = PlanItem::message(queue, "m-1", Some((job_id, Some(3))), "send to inference");
+    let attribute = Attribute { data_type: "Binary.png".into(), value: "AAH/".into() };
+    let envelope = Envelope { attributes: BTreeMap::from([("picture".into(), attribute)]), ..Envelope::default() };
     assert_eq!((message.job_id, message.segment_index), (Some(job_id), Some(3)));
     let items = [
+        message.clone().with(envelope),
         message,
         PlanItem::new(Target::Queue { queue }, "move all of it"),
         PlanItem::new(Target::Job { job_id }, "set to failed"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Envelope;
 use crate::time::Timestamp;
 
 /// A message read without leasing it.
@@ -9,6 +10,7 @@ use crate::time::Timestamp;
 pub struct Peeked {
     pub id: String,
     pub body: String,
+    pub envelope: Envelope,
     pub receive_count: u32,
     /// When it was first sent.
     pub enqueued_at: Timestamp,

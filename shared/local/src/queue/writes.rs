@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 use stereospot_domain::{QueueName, Timestamp};
-use stereospot_ports::work_queue::{MAX_BATCH, Message};
+use stereospot_ports::work_queue::{Envelope, MAX_BATCH, Message, Outgoing};
 use uuid::Uuid;
 
 use super::{READY, hidden_until, impossible_from, receipt};
@@ -19,6 +19,8 @@ use crate::writer::Write;
 pub(crate) struct SendRow {
     pub(super) id: Uuid,
     body: String,
+    /// JSON.
+    envelope: Option<String>,
     enqueued_at: Timestamp,
     visible_at: Timestamp,
 }
@@ -26,15 +28,21 @@ pub(crate) struct SendRow {
 impl SendRow {
     /// A new message, ready after `delay`.
     pub(crate) fn new(body: String, now: Timestamp, delay: Duration) -> Self {
-        Self { id: Uuid::now_v7(), body, enqueued_at: now, visible_at: hidden_until(now, delay) }
+        Self { id: Uuid::now_v7(), body, envelope: None, enqueued_at: now, visible_at: hidden_until(now, delay) }
+    }
+
+    pub(super) fn of(message: &Outgoing, now: Timestamp) -> Self {
+        let json = || serde_json::to_string(&message.envelope).expect("plain structs of strings always serialise");
+        let envelope = (!message.envelope.is_empty()).then(json);
+        Self { envelope, ..Self::new(message.body.clone(), now, message.delay) }
     }
 }
 
 /// The INSERT statement for each number of rows, from 1. The texts never change, so a connection prepares each only once.
 static INSERTS: LazyLock<[String; MAX_BATCH]> = LazyLock::new(|| {
     std::array::from_fn(|more| {
-        let rows = vec!["(?, ?, ?, ?, ?)"; more + 1].join(", ");
-        format!("INSERT INTO messages (queue, id, body, enqueued_at, visible_at) VALUES {rows}")
+        let rows = vec!["(?, ?, ?, ?, ?, ?)"; more + 1].join(", ");
+        format!("INSERT INTO messages (queue, id, body, envelope, enqueued_at, visible_at) VALUES {rows}")
     })
 });
 
@@ -49,6 +57,7 @@ pub(crate) async fn insert(on: &mut SqliteConnection, queue: QueueName, rows: &[
                 .bind(queue.as_str())
                 .bind(row.id.as_bytes().as_slice())
                 .bind(row.body.as_str())
+                .bind(row.envelope.as_deref())
                 .bind(row.enqueued_at.as_millis())
                 .bind(row.visible_at.as_millis());
         }
@@ -129,7 +138,7 @@ impl Receive {
                  UNION ALL
                  SELECT * FROM (SELECT seq FROM messages WHERE queue = ?2 AND visible_at = ?5 ORDER BY seq LIMIT ?6)
                  LIMIT ?6)
-             RETURNING id, lease_no, body, receive_count, enqueued_at",
+             RETURNING id, lease_no, body, envelope, receive_count, enqueued_at",
         )
         .bind(self.hidden_until.as_millis())
         .bind(self.queue.to_string())
@@ -226,7 +235,7 @@ impl Write for Lease {
             let row: Option<Row> = sqlx::query_as(
                 "UPDATE messages SET visible_at = ?, lease_no = lease_no + 1, is_leased = 1
                  WHERE id = ? AND queue = ? AND (visible_at <= ? OR visible_at > ?)
-                 RETURNING id, lease_no, body, receive_count, enqueued_at",
+                 RETURNING id, lease_no, body, envelope, receive_count, enqueued_at",
             )
             .bind(self.hidden_until.as_millis())
             .bind(id.as_bytes().as_slice())
@@ -257,20 +266,28 @@ impl Write for Purge {
     }
 }
 
-type Row = (Vec<u8>, i64, String, u32, i64);
+type Row = (Vec<u8>, i64, String, Option<String>, u32, i64);
 
 /// A message's row under a new lease.
 struct Leased {
     id: Uuid,
     lease_no: i64,
     body: String,
+    envelope: Envelope,
     receive_count: u32,
     enqueued_at: Timestamp,
 }
 
 impl Leased {
-    fn read((id, lease_no, body, receive_count, enqueued_at): Row) -> sqlx::Result<Self> {
-        Ok(Self { id: stored_id(&id)?, lease_no, body, receive_count, enqueued_at: Timestamp(enqueued_at) })
+    fn read((id, lease_no, body, envelope, receive_count, enqueued_at): Row) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: stored_id(&id)?,
+            lease_no,
+            body,
+            envelope: stored_envelope(envelope.as_deref())?,
+            receive_count,
+            enqueued_at: Timestamp(enqueued_at),
+        })
     }
 
     fn into_message(self) -> Message {
@@ -278,6 +295,7 @@ impl Leased {
             id: self.id.to_string(),
             receipt: receipt(self.id, self.lease_no),
             body: self.body,
+            envelope: self.envelope,
             receive_count: self.receive_count,
             enqueued_at: self.enqueued_at,
         }
@@ -287,4 +305,12 @@ impl Leased {
 /// Parses a stored message id.
 pub(super) fn stored_id(bytes: &[u8]) -> sqlx::Result<Uuid> {
     Uuid::from_slice(bytes).map_err(|error| corrupt("id", error))
+}
+
+/// Parses a stored envelope.
+pub(super) fn stored_envelope(json: Option<&str>) -> sqlx::Result<Envelope> {
+    json.map_or_else(
+        || Ok(Envelope::default()),
+        |json| serde_json::from_str(json).map_err(|error| corrupt("envelope", error)),
+    )
 }

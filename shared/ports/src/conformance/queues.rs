@@ -6,7 +6,7 @@ use stereospot_domain::{QueueName, QueueRole};
 use tokio::time::Instant;
 
 use super::case::{Outcome, Stop, World, bodies, cases, holds, refused, same, send_one, take, take_one};
-use crate::work_queue::{MAX_BATCH, MAX_BODY_BYTES, MAX_DELAY, MAX_VISIBILITY, Outgoing, Receive};
+use crate::work_queue::{Attribute, Envelope, MAX_BATCH, MAX_BODY_BYTES, MAX_DELAY, MAX_VISIBILITY, Outgoing, Receive};
 use crate::{Backend, ErrorCode};
 
 cases!(
@@ -14,6 +14,7 @@ cases!(
     what_is_sent_is_received_once,
     ids_come_in_order_and_are_distinct,
     bodies_come_back_byte_for_byte,
+    an_envelope_stays_with_its_message,
     the_largest_body_passes,
     a_send_out_of_bounds_sends_nothing,
     a_receive_out_of_bounds_is_refused,
@@ -69,6 +70,48 @@ async fn ids_come_in_order_and_are_distinct(world: &World) -> Outcome {
     Ok(())
 }
 
+async fn an_envelope_stays_with_its_message(world: &World) -> Outcome {
+    let (queue, dead_letters) = (world.queue()?, world.dead_letters()?);
+    let attribute = |data_type: &str, value: &str| Attribute { data_type: data_type.into(), value: value.into() };
+    let attributes = [
+        ("kind", attribute("String", "ümlaut 🎬 \"quoted\"")),
+        ("kind.of", attribute("String.film", "a\nb")),
+        ("count", attribute("Number", "-1.50")),
+        ("width", attribute("Number.int", "1920")),
+        ("bytes", attribute("Binary", "AAECgP//")),
+        ("picture", attribute("Binary.png", "iVBORw0KGgo=")),
+    ];
+    let attributes = attributes.map(|(name, attribute)| (name.to_owned(), attribute)).into();
+    let trace_header = Some("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1".to_owned());
+    let envelope = Envelope { attributes, trace_header, group_id: None };
+    queue.send(&[Outgoing::now("a").with(envelope.clone()), Outgoing::now("b")]).await?;
+    let of = |body: &str| if body == "a" { envelope.clone() } else { Envelope::default() };
+    for message in queue.peek(10).await? {
+        same("the envelope seen", &message.envelope, &of(&message.body))?;
+    }
+    for message in take(queue, 10).await? {
+        same("the envelope received", &message.envelope, &of(&message.body))?;
+        queue.release(&message.receipt, Duration::ZERO).await?;
+    }
+    // It goes with the message to the dead-letter queue, and from there under a lease by id.
+    let max_receives = queue.settings().await?.max_receives.unwrap_or(0);
+    for _ in 1..max_receives {
+        for message in take(queue, 10).await? {
+            queue.release(&message.receipt, Duration::ZERO).await?;
+        }
+    }
+    if max_receives > 0 {
+        take(queue, 10).await?;
+        let ids: Vec<String> = dead_letters.peek(10).await?.into_iter().map(|peeked| peeked.id).collect();
+        let leased = dead_letters.lease(&ids, Duration::from_secs(60)).await?;
+        same("dead letters", leased.len(), 2)?;
+        for message in leased {
+            same("the envelope of a dead letter", &message.envelope, &of(&message.body))?;
+        }
+    }
+    Ok(())
+}
+
 async fn bodies_come_back_byte_for_byte(world: &World) -> Outcome {
     let queue = world.queue()?;
     let body = "{\"key\":\"a+b%20c\"} 'quoted' \\ ümlaut 3D 🎬\nsecond line\ttab";
@@ -86,7 +129,7 @@ async fn a_send_out_of_bounds_sends_nothing(world: &World) -> Outcome {
     let queue = world.queue()?;
     let good = Outgoing::now("good");
     let too_large = Outgoing::now("x".repeat(MAX_BODY_BYTES + 1));
-    let too_late = Outgoing { body: "late".into(), delay: MAX_DELAY + Duration::from_secs(1) };
+    let too_late = Outgoing::after(MAX_DELAY + Duration::from_secs(1), "late");
     refused("an empty batch", queue.send(&[]).await, ErrorCode::Invalid)?;
     refused("eleven", queue.send(&vec![good.clone(); MAX_BATCH + 1]).await, ErrorCode::Invalid)?;
     refused("a body too large", queue.send(&[good.clone(), too_large]).await, ErrorCode::Invalid)?;
@@ -149,7 +192,7 @@ async fn another_opening_sees_the_same_queue(world: &World) -> Outcome {
 
 async fn a_delayed_message_waits(world: &World) -> Outcome {
     let queue = world.queue()?;
-    queue.send(&[Outgoing { body: "later".into(), delay: Duration::from_secs(3) }]).await?;
+    queue.send(&[Outgoing::after(Duration::from_secs(3), "later")]).await?;
     same("before its time", take(queue, 1).await?, vec![])?;
     let stats = queue.stats().await?;
     same("ready, in flight, delayed", (stats.ready, stats.in_flight, stats.delayed), (0, 0, 1))?;
@@ -216,7 +259,7 @@ async fn purging_takes_all_of_this_queue_only(world: &World) -> Outcome {
     }
     send_one(other, "c").await?;
     let leased = take_one(queue).await?;
-    queue.send(&[Outgoing { body: "delayed".into(), delay: Duration::from_secs(60) }]).await?;
+    queue.send(&[Outgoing::after(Duration::from_secs(60), "delayed")]).await?;
     same("number", queue.purge().await?, 3)?;
     same("left", bodies(queue).await?, vec![])?;
     refused("the leased one", queue.delete(&leased.receipt).await, ErrorCode::LeaseLost)?;
@@ -270,7 +313,7 @@ async fn play(backend: &Backend, receives_from: QueueRole, answers_to: QueueRole
 
 async fn a_waiting_receive_notices_that_a_delay_has_passed(world: &World) -> Outcome {
     let queue = world.queue()?;
-    queue.send(&[Outgoing { body: "later".into(), delay: Duration::from_secs(2) }]).await?;
+    queue.send(&[Outgoing::after(Duration::from_secs(2), "later")]).await?;
     let waiting = queue.receive(Receive { max: 1, wait: Duration::from_secs(20), visibility: None });
     let (messages, passed) = tokio::join!(waiting, world.pass(Duration::from_secs(3)));
     passed?;

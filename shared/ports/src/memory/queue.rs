@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::ManualClock;
 use crate::work_queue::{
-    Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats, check_receive, check_send, check_visibility,
+    Envelope, Message, Outgoing, Peeked, Receipt, Receive, Settings, Stats, check_receive, check_send, check_visibility,
 };
 use crate::{Clock, Error, ErrorCode, Result, WorkQueue};
 
@@ -40,6 +40,7 @@ impl State {
 struct Entry {
     id: String,
     body: String,
+    envelope: Envelope,
     enqueued_at: Timestamp,
     visible_at: Timestamp,
     receive_count: u32,
@@ -57,6 +58,7 @@ impl Entry {
             id: self.id.clone(),
             receipt,
             body: self.body.clone(),
+            envelope: self.envelope.clone(),
             receive_count: self.receive_count,
             enqueued_at: self.enqueued_at,
         }
@@ -136,6 +138,7 @@ impl WorkQueue for MemoryQueue {
             let new = messages.iter().map(|message| Entry {
                 id: Uuid::new_v4().to_string(),
                 body: message.body.clone(),
+                envelope: message.envelope.clone(),
                 enqueued_at: now,
                 visible_at: now.plus(message.delay),
                 receive_count: 0,
@@ -217,6 +220,7 @@ impl WorkQueue for MemoryQueue {
             .map(|entry| Peeked {
                 id: entry.id,
                 body: entry.body,
+                envelope: entry.envelope,
                 receive_count: entry.receive_count,
                 enqueued_at: entry.enqueued_at,
                 dead_lettered_at: entry.dead_lettered_at,

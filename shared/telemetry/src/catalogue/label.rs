@@ -327,6 +327,7 @@ pub const API: Label = closed(
         "sqs.ListMessageMoveTasks",
         "sqs.PurgeQueue",
         "sqs.ReceiveMessage",
+        "sqs.SendMessage",
         "sqs.SendMessageBatch",
         "sqs.StartMessageMoveTask",
         "dynamodb.BatchWriteItem",

@@ -238,9 +238,14 @@ fn about_item(item: &PlanItem) -> String {
 fn items(state: &State, plan: &Plan, columns: usize) -> Vec<Line> {
     let theme = &state.theme;
     let (items, skips) = (plan.items.iter(), plan.skips.iter());
-    let items = items.flat_map(|item| item_lines(state, columns, ("→", theme.text), about_item(item), &item.what));
-    let skips = skips.flat_map(|item| item_lines(state, columns, ("–", theme.dim), about_item(item), &item.what));
+    let items = items.flat_map(|item| item_lines(state, columns, ("→", theme.text), about_item(item), &words(item)));
+    let skips = skips.flat_map(|item| item_lines(state, columns, ("–", theme.dim), about_item(item), &words(item)));
     items.chain(skips).collect()
+}
+
+/// What becomes of an item, and what is sent with its message.
+fn words(item: &PlanItem) -> String {
+    if item.envelope.is_empty() { item.what.clone() } else { format!("{}; with {}", item.what, item.envelope) }
 }
 
 /// An item and its remark, in as many lines as needed.

@@ -174,6 +174,7 @@ fn body(triage: &Triage, state: &State, canvas: &mut Canvas<'_>) {
         text::plural(message.receive_count as usize, "time"),
     );
     lines.push((facts, theme.dim));
+    lines.extend(message.envelope.lines().flat_map(|line| text::wrap(&line, columns)).map(|line| (line, theme.dim)));
     lines.push((String::new(), theme.dim));
     lines.extend(
         pretty(message).into_iter().flat_map(|line| text::wrap_kept(&line, columns)).map(|line| (line, theme.text)),

@@ -1,0 +1,2 @@
+-- What travels with a purged message beside its body, as JSON; NULL in copies of earlier versions.
+ALTER TABLE copies ADD COLUMN envelope TEXT;
