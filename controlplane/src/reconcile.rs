@@ -221,7 +221,8 @@ fn seems_due(app: &App, job_id: JobId) -> bool {
         let (Some(completed), Some(lock)) = (&entry.truth.completed, &entry.truth.lock) else { return false };
         let facts = trigger::Facts {
             job: entry.job.clone(),
-            completions: u32::try_from(completed.value.len()).unwrap_or(u32::MAX),
+            completions: trigger::within(entry.job.total_segments, &completed.value).0,
+            surplus: Vec::new(),
             lock: lock.value.clone(),
             result_exists: entry.truth.result.as_ref().is_some_and(|result| result.value.is_some()),
         };

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use futures::{TryStreamExt, future};
-use stereospot_domain::trigger::Facts;
+use stereospot_domain::trigger::{self, Facts};
 use stereospot_domain::{Job, JobId, Timestamp, keys};
 use stereospot_ports::{Backend, Result, job_store, objects};
 
@@ -71,9 +71,14 @@ pub(crate) async fn gone_segments(backend: &Backend, job: &Job, segments: &[u32]
 pub(crate) async fn trigger_facts(backend: &Backend, job_id: JobId) -> Result<Option<(Facts, Vec<u32>)>> {
     let Some(job) = backend.jobs.get(job_id).await? else { return Ok(None) };
     let completed: Vec<u32> = completions(backend, job_id).await?.into_iter().map(|(index, _)| index).collect();
+    let surplus = match job.total_segments {
+        Some(total) => backend.jobs.surplus_completions(job_id, total).await?,
+        None => Vec::new(),
+    };
     let facts = Facts {
+        completions: trigger::within(job.total_segments, &completed).0,
+        surplus,
         job,
-        completions: completed.len() as u32,
         lock: backend.jobs.lock(job_id).await?,
         result_exists: result_bytes(backend, job_id).await?.is_some(),
     };

@@ -330,9 +330,11 @@ pub fn held_without_lease(started: Timestamp, presumed: Duration, now: Timestamp
 /// Whether an operator can trigger the reassembly now, and what that would do or why not.
 pub fn trigger_note(entry: &Entry, waits: Waits, now: Timestamp) -> (bool, String) {
     let completed = entry.truth.completed.as_ref().map_or(&[][..], |done| &done.value);
+    let (completions, surplus) = trigger::within(entry.job.total_segments, completed);
     let facts = trigger::Facts {
         job: entry.job.clone(),
-        completions: completed.len() as u32,
+        completions,
+        surplus: surplus.iter().map(u32::to_string).collect(),
         lock: entry.truth.lock.as_ref().and_then(|lock| lock.value.clone()),
         result_exists: entry.truth.result.as_ref().is_some_and(|result| result.value.is_some()),
     };
@@ -387,6 +389,7 @@ fn reason(job: &Job, why: Why, completed: &[u32]) -> String {
         Why::MessageUnderWay => "a reassembly message was sent a moment ago and is under way".into(),
         Why::Running => "a worker is joining the segments now".into(),
         Why::HeldWithoutLease => "a worker holds the lock without a lease".into(),
+        Why::Surplus(count) => format!("{count} completions are of none of its segments, and may not be removed"),
     }
 }
 

@@ -98,6 +98,9 @@ pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, items: &[
     };
     match &finding.repair {
         Some(Repair::ReplayDeadLetters { queue, .. }) => replay::send(app, *queue, items, true).await,
+        Some(Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted) => {
+            super::trigger::apply(app, job_id, items).await
+        }
         Some(repair) => {
             let tried = repair_steps::carry_out(app, &job, repair).await;
             tried.into_iter().map(|(item, tried)| attempted(&Target::of_repair(job_id, item), tried)).collect()

@@ -59,10 +59,17 @@ pub(crate) async fn trigger(app: &App, job_id: JobId) -> Result<String> {
     if !may {
         return Err(Error::new(ErrorCode::Conflict, why));
     }
+    let removed;
     let mut did = Vec::new();
     if facts.result_exists {
         let transition = Transition { from: not_ended_well(), ..Transition::completed(now) };
         return changed(backend, job_id, &transition).await.map(|()| "the job is completed".into());
+    }
+    if !facts.surplus.is_empty() && backend.refuses_surplus() {
+        // Before the lock and the status are changed: if it fails, nothing is half done.
+        backend.jobs.delete_surplus(job_id, &facts.surplus).await?;
+        removed = format!("the completions of none of its segments removed ({})", facts.surplus.join(", "));
+        did.push(removed.as_str());
     }
     if facts.job.status == JobStatus::Failed {
         take_back(backend, job_id, JobStatus::ChunkingComplete).await?;

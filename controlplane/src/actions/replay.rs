@@ -163,7 +163,7 @@ async fn judge(app: &App, name: QueueName, messages: &[Peeked], ids: Option<&[St
                         Step::TakeBack(job_id, _) => Some(*job_id),
                         _ => None,
                     }));
-                    let words: Vec<String> = before.into_iter().map(Step::words).collect();
+                    let words: Vec<String> = before.iter().map(Step::words).collect();
                     let first = if words.is_empty() { String::new() } else { format!("{}; then ", words.join(", ")) };
                     judged.items.push(of_message(format!("{first}send to {}", QueueName::main(name.role))));
                 }
@@ -278,11 +278,12 @@ async fn one(app: &App, name: QueueName, message: &Message, judge: &Judge<'_>) -
     };
     let mut note = Vec::new();
     for step in steps {
-        match step {
-            Step::TakeBack(job_id, status) => repair_steps::take_back(backend, job_id, status).await?,
-            Step::CreateLock(job_id) => drop(backend.jobs.create_lock(job_id, app.now()).await?),
+        match &step {
+            Step::RemoveSurplus(job_id, keys) => backend.jobs.delete_surplus(*job_id, keys).await?,
+            Step::TakeBack(job_id, status) => repair_steps::take_back(backend, *job_id, *status).await?,
+            Step::CreateLock(job_id) => drop(backend.jobs.create_lock(*job_id, app.now()).await?),
             Step::ResetLock(job_id, observed) => {
-                if !backend.jobs.reset_lock(job_id, observed).await? {
+                if !backend.jobs.reset_lock(*job_id, *observed).await? {
                     return Ok(Sent::No("somebody took the reassembly lock meanwhile".into()));
                 }
             }

@@ -12,3 +12,4 @@ mod further;
 mod moves;
 mod sentences;
 mod starting;
+mod surplus;

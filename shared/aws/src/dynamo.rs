@@ -27,6 +27,7 @@ mod change;
 mod locks;
 mod removal;
 pub(crate) mod rows;
+mod surplus;
 
 use change::{Change, Changed};
 use rows::{Item, number, secs, text};
@@ -252,13 +253,24 @@ impl JobStore for DynamoJobs {
             .send()
             .await
             .map_err(|error| from_sdk(call("dynamodb:Query", table), error))?;
-        let items: Result<Vec<_>> = answer.items.unwrap_or_default().iter().map(rows::to_completion).collect();
+        let items = answer.items.unwrap_or_default();
+        // A key that names no segment must not hide the others: it is a surplus completion.
+        let items: Result<Vec<_>> =
+            items.iter().filter(|item| rows::segment_of(item).is_some()).map(rows::to_completion).collect();
         let next = answer.last_evaluated_key.and_then(|last| Some(last.get("segment_index")?.as_n().ok()?.clone()));
         Ok(Page { items: items?, next })
     }
 
     async fn delete_completions(&self, job_id: JobId) -> Result<u32> {
         removal::delete_completions(self, job_id).await
+    }
+
+    async fn surplus_completions(&self, job_id: JobId, total: u32) -> Result<Vec<String>> {
+        surplus::keys(self, job_id, total).await
+    }
+
+    async fn delete_surplus(&self, job_id: JobId, keys: &[String]) -> Result<()> {
+        removal::delete_keys(self, job_id, keys).await
     }
 
     async fn delete_completion(&self, job_id: JobId, segment_index: u32) -> Result<()> {
@@ -350,8 +362,8 @@ fn start_of_jobs(status: JobStatus, cursor: &str) -> Result<Item> {
 }
 
 fn start_of_completions(job_id: JobId, cursor: &str) -> Result<Item> {
-    let index: u32 = cursor.parse().map_err(|_| no_cursor(cursor))?;
-    Ok(Item::from([("job_id".into(), text(job_id)), ("segment_index".into(), number(index))]))
+    cursor.parse::<f64>().map_err(|_| no_cursor(cursor))?;
+    Ok(Item::from([("job_id".into(), text(job_id)), ("segment_index".into(), number(cursor))]))
 }
 
 fn no_cursor(cursor: impl fmt::Display) -> Error {

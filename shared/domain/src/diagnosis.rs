@@ -12,6 +12,7 @@ use crate::job::JobStatus;
 use crate::queue::{QueueName, QueueRole};
 use crate::stage::Stage;
 use crate::time::Timestamp;
+use crate::trigger;
 
 mod code;
 mod dead;
@@ -44,12 +45,17 @@ pub fn diagnose(facts: &JobFacts, now: Timestamp, patience: Patience) -> Vec<Fin
     silent_segments(facts, now, patience, &mut findings);
     failing::steps(facts, now, patience.step, &mut findings);
     if let (Some(completed), Some(total)) = (&facts.completed, job.total_segments)
-        && completed.value.len() as u64 > u64::from(total)
+        && job.status != JobStatus::Deleted
+        && let surplus = trigger::within(Some(total), &completed.value).1
+        && !surplus.is_empty()
     {
         findings.push(Finding::new(
             FindingCode::TooManyCompletions,
             facts.last_activity_at,
-            vec![format!("{} completions of {total} segments", completed.value.len())],
+            vec![
+                format!("{} completions of {total} segments", completed.value.len()),
+                format!("of no segment of the job: {}", list(&surplus)),
+            ],
             None,
         ));
     }
@@ -151,7 +157,7 @@ fn after_chunking(facts: &JobFacts, now: Timestamp, patience: Patience, findings
         return;
     }
     let (Some(completed), Some(total)) = (&facts.completed, job.total_segments) else { return };
-    if completed.value.len() as u64 >= u64::from(total) {
+    if trigger::within(Some(total), &completed.value).0 >= total {
         if quiet {
             waiting_for_reassembly(facts, now, patience, findings);
         }
@@ -269,7 +275,7 @@ fn failed(facts: &JobFacts, findings: &mut Vec<Finding>) {
             Some(Repair::MarkCompleted),
         ));
     } else if let (Some(completed), Some(total)) = (&facts.completed, job.total_segments)
-        && completed.value.len() as u64 >= u64::from(total)
+        && trigger::within(Some(total), &completed.value).0 >= total
     {
         if facts.dead_letters.iter().any(|letter| letter.queue.role == QueueRole::Reassembly) {
             // Joining failed: the dead letter says so already, and its repair takes the job back.

@@ -15,8 +15,11 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     pub job: Job,
-    /// Number of completions, read with strong consistency.
+    /// Number of the job's segments with a completion, read with strong consistency.
     pub completions: u32,
+    /// Keys of the completions that belong to none of the job's segments. An existing media-worker refuses to join a job with any,
+    /// and leaves it locked, so they are removed before its message is sent.
+    pub surplus: Vec<String>,
     pub lock: Option<Lock>,
     pub result_exists: bool,
 }
@@ -54,6 +57,8 @@ pub enum Why {
     Running,
     /// A worker of an existing deployment holds the lock, without a lease: only an operator can know whether it died.
     HeldWithoutLease,
+    /// This many completions belong to none of the job's segments, and may not be removed.
+    Surplus(u32),
 }
 
 /// What is known of a job's message on a queue.
@@ -96,6 +101,14 @@ pub fn decide(facts: &Facts, now: Timestamp, resend_after: Duration) -> Decision
         (Some(_), Some(_)) => Decision::Wait(Why::MessageUnderWay),
         (Some(_), None) => Decision::Wait(Why::HeldWithoutLease),
     }
+}
+
+/// How many of a job's `total` segments have a completion, and the completions beyond them.
+#[must_use]
+pub fn within(total: Option<u32>, completed: &[u32]) -> (u32, Vec<u32>) {
+    let is_beyond = |index: &u32| total.is_some_and(|total| *index >= total);
+    let surplus: Vec<u32> = completed.iter().copied().filter(is_beyond).collect();
+    (u32::try_from(completed.len() - surplus.len()).unwrap_or(u32::MAX), surplus)
 }
 
 #[cfg(test)]

@@ -151,6 +151,28 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// If the backend can't be reached.
     async fn delete_completion(&self, job_id: JobId, segment_index: u32) -> Result<()>;
 
+    /// The keys of completions that belong to none of the segments `0..total`, as the backend has them: `7`, and where another
+    /// program may write any number, `-1` or `0.5`.
+    ///
+    /// # Errors
+    /// If the backend can't be reached.
+    async fn surplus_completions(&self, job_id: JobId, total: u32) -> Result<Vec<String>> {
+        let all = all_completions(self, job_id).await?;
+        let indexes = all.iter().map(|completion| completion.segment_index);
+        Ok(indexes.filter(|index| *index >= total).map(|index| index.to_string()).collect())
+    }
+
+    /// Removes completions by the keys of [`JobStore::surplus_completions`].
+    ///
+    /// # Errors
+    /// If the backend can't be reached.
+    async fn delete_surplus(&self, job_id: JobId, keys: &[String]) -> Result<()> {
+        for index in keys.iter().filter_map(|key| key.parse().ok()) {
+            self.delete_completion(job_id, index).await?;
+        }
+        Ok(())
+    }
+
     /// The job's lock.
     ///
     /// # Errors
@@ -206,7 +228,7 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
 ///
 /// # Errors
 /// Like [`JobStore::list_completions`].
-pub async fn all_completions(jobs: &dyn JobStore, job_id: JobId) -> Result<Vec<SegmentCompletion>> {
+pub async fn all_completions<S: JobStore + ?Sized>(jobs: &S, job_id: JobId) -> Result<Vec<SegmentCompletion>> {
     let mut all = Vec::new();
     let mut cursor: Option<String> = None;
     loop {

@@ -89,6 +89,13 @@ impl Bucket {
 }
 
 impl Backend {
+    /// True if another team's media-worker may join a job's segments. It refuses a job with more completions than segments, after it
+    /// took the lock; our workers leave the surplus aside.
+    #[must_use]
+    pub fn refuses_surplus(&self) -> bool {
+        self.kind == BackendKind::Aws
+    }
+
     /// The main queue of a role.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::time::Duration;
 use stereospot_domain::trigger::{self, Decision, Facts, Queued, Why};
 use stereospot_domain::{JobId, JobStatus, Lock, QueueRole, Timestamp, keys, message};
 
-use crate::error::Result;
+use crate::error::{ErrorCode, Result};
 use crate::job_store::{Transition, Transitioned};
 use crate::work_queue::Outgoing;
 use crate::{Backend, objects};
@@ -74,6 +74,11 @@ pub async fn check_with(backend: &Backend, job_id: JobId, resend_after: ResendAf
         }
         (decision, _) => decision,
     };
+    let is_sending = matches!(decision, Decision::CreateLockAndSend | Decision::SendAgain);
+    let decision = match is_sending && !facts.surplus.is_empty() && backend.refuses_surplus() {
+        true => remove_surplus(backend, &facts, decision).await?,
+        false => decision,
+    };
     let has_acted = match decision {
         Decision::CreateLockAndSend => {
             let is_first = backend.jobs.create_lock(job_id, now).await?;
@@ -104,15 +109,21 @@ pub async fn facts(backend: &Backend, job_id: JobId) -> Result<Option<Facts>> {
     let Some(job) = backend.jobs.get(job_id).await? else { return Ok(None) };
     if job.status.is_final() || job.total_segments.is_none() {
         // Neither count nor lock can change the decision: save the reads.
-        return Ok(Some(Facts { job, completions: 0, lock: None, result_exists: false }));
+        return Ok(Some(Facts { job, completions: 0, surplus: Vec::new(), lock: None, result_exists: false }));
     }
-    let completions = backend.jobs.count_completions(job_id).await?;
+    let mut completions = backend.jobs.count_completions(job_id).await?;
+    let surplus = match job.total_segments {
+        // With fewer rows than segments nothing is sent yet.
+        Some(total) if completions >= total => backend.jobs.surplus_completions(job_id, total).await?,
+        _ => Vec::new(),
+    };
+    completions -= u32::try_from(surplus.len()).unwrap_or(u32::MAX).min(completions);
     let lock = backend.jobs.lock(job_id).await?;
     let result_exists = match lock {
         Some(_) => objects::exists(&*backend.output.store, &keys::result(job_id)).await?,
         None => false,
     };
-    Ok(Some(Facts { job, completions, lock, result_exists }))
+    Ok(Some(Facts { job, completions, surplus, lock, result_exists }))
 }
 
 /// Sets the status `completed`, if the current one allows it; true if this call did.
@@ -122,6 +133,24 @@ pub async fn facts(backend: &Backend, job_id: JobId) -> Result<Option<Facts>> {
 pub async fn mark_completed(backend: &Backend, job_id: JobId) -> Result<bool> {
     let transition = Transition::completed(backend.clock.now());
     Ok(matches!(backend.jobs.transition(job_id, &transition).await?, Transitioned::Changed(_)))
+}
+
+/// Removes completions of no segment, which would make an existing media-worker refuse the job and leave it locked. Where that is not
+/// allowed, sends nothing: an operator's plan says so.
+async fn remove_surplus(backend: &Backend, facts: &Facts, decision: Decision) -> Result<Decision> {
+    let (job_id, surplus) = (facts.job.job_id, &facts.surplus);
+    let (keys, total) = (surplus.join(", "), facts.job.total_segments.unwrap_or(0));
+    match backend.jobs.delete_surplus(job_id, surplus).await {
+        Ok(()) => {
+            tracing::warn!("job_id={job_id} has {total} segments: removed the completions of no segment: {keys}");
+            Ok(decision)
+        }
+        Err(error) if error.code() == ErrorCode::Denied => {
+            tracing::warn!("job_id={job_id} has {total} segments, and completions of no segment: {keys}: {error}");
+            Ok(Decision::Wait(Why::Surplus(u32::try_from(surplus.len()).unwrap_or(u32::MAX))))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// True while the sent message is in the queue, or may be.

@@ -84,6 +84,8 @@ wrapping! {
     fn list_completions(job_id: JobId, cursor: Option<&str>, limit: usize) -> Page<SegmentCompletion>;
     fn delete_completions(job_id: JobId) -> u32;
     fn delete_completion(job_id: JobId, segment_index: u32) -> ();
+    fn surplus_completions(job_id: JobId, total: u32) -> Vec<String>;
+    fn delete_surplus(job_id: JobId, keys: &[String]) -> ();
     fn lock(job_id: JobId) -> Option<Lock>;
     fn create_lock(job_id: JobId, now: Timestamp) -> bool;
     fn retrigger_lock(job_id: JobId, observed: Timestamp, now: Timestamp) -> bool;

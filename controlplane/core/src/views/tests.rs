@@ -17,7 +17,7 @@ const WAITS: Waits = Waits {
 fn facts(status: JobStatus, completions: u32) -> Facts {
     let mut job = Job::new(JobId(Uuid::nil()), JobOptions::default(), None, LONG_AGO);
     (job.status, job.total_segments) = (status, Some(3));
-    Facts { job, completions, lock: None, result_exists: false }
+    Facts { job, completions, surplus: Vec::new(), lock: None, result_exists: false }
 }
 
 fn lock(started: Option<Timestamp>, lease_until: Option<Timestamp>) -> Option<Lock> {

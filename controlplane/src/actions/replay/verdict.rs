@@ -30,8 +30,10 @@ pub(super) enum Verdict {
 }
 
 /// Something without which a replayed message would do nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
+    /// Remove the completions of these keys, which belong to no segment of the job.
+    RemoveSurplus(JobId, Vec<String>),
     /// Take the job back from `failed` to this status.
     TakeBack(JobId, JobStatus),
     /// Make the reassembly lock.
@@ -41,8 +43,12 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) fn words(self) -> String {
+    pub(super) fn words(&self) -> String {
         match self {
+            Step::RemoveSurplus(_, keys) => format!(
+                "the completions of none of its segments are removed ({}): a media-worker would refuse the job",
+                keys.join(", ")
+            ),
             Step::TakeBack(_, status) => format!("the job is taken back from failed to {status}"),
             Step::CreateLock(_) => "the missing reassembly lock is made".into(),
             Step::ResetLock(..) => "the dead holder's mark is taken off the reassembly lock".into(),
@@ -176,7 +182,8 @@ impl<'a> Judge<'a> {
         let (backend, job_id) = (&self.app.backend, job.job_id);
         let skip = |why: String| Ok(Verdict::Skip(why));
         let Some(total) = job.total_segments else { return skip("its source is not split".into()) };
-        let done = backend.jobs.count_completions(job_id).await?;
+        let surplus = backend.jobs.surplus_completions(job_id, total).await?;
+        let done = backend.jobs.count_completions(job_id).await?.saturating_sub(surplus.len() as u32);
         if done < total {
             return skip(format!("{} of {total} segments missing", total - done));
         }
@@ -184,6 +191,9 @@ impl<'a> Judge<'a> {
             return skip("its result exists: trigger the job to set it to completed".into());
         }
         let mut steps = Vec::new();
+        if !surplus.is_empty() && backend.refuses_surplus() {
+            steps.push(Step::RemoveSurplus(job_id, surplus));
+        }
         if job.status == JobStatus::Failed {
             steps.push(Step::TakeBack(job_id, JobStatus::ChunkingComplete));
         }

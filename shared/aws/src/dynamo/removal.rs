@@ -1,4 +1,4 @@
-//! Removes a job's completions. DynamoDB can only remove rows by their keys, in batches, and may leave part of a batch undone.
+//! Removes completions of a job. DynamoDB can only remove rows by their keys, in batches, and may leave part of a batch undone.
 
 use std::time::Duration;
 
@@ -51,6 +51,20 @@ pub(super) async fn delete_completion(store: &DynamoJobs, job_id: JobId, segment
     let mut key = key(job_id);
     key.insert("segment_index".into(), number(segment_index));
     delete(store, store.completions.name()?, &[key]).await
+}
+
+/// Removes completions by their keys.
+pub(super) async fn delete_keys(store: &DynamoJobs, job_id: JobId, keys: &[String]) -> Result<()> {
+    let key_of = |segment: &String| {
+        let mut key = key(job_id);
+        key.insert("segment_index".into(), number(segment));
+        key
+    };
+    let keys: Vec<Item> = keys.iter().map(key_of).collect();
+    for batch in keys.chunks(BATCH) {
+        delete(store, store.completions.name()?, batch).await?;
+    }
+    Ok(())
 }
 
 /// Removes one batch of rows, and retries what DynamoDB leaves undone.

@@ -95,6 +95,13 @@ pub(super) fn from_transition(transition: &Transition) -> Change {
     change.only_if(format!("{name} IN ({})", allowed.join(", ")))
 }
 
+/// The segment that a completion's key names; none if another program wrote a number that is no segment's.
+pub(super) fn segment_of(item: &Item) -> Option<u32> {
+    let key = item.get("segment_index")?.as_n().ok()?;
+    let number = key.parse::<f64>().ok().filter(|number| number.fract() == 0.0 && *number >= 0.0)?;
+    (number <= f64::from(u32::MAX)).then_some(number as u32)
+}
+
 pub(super) fn to_completion(item: &Item) -> Result<SegmentCompletion> {
     let row = Row { kind: "completion", item };
     Ok(SegmentCompletion {

@@ -125,6 +125,12 @@ fn each_known_way_of_losing_a_job_is_found() {
     let mut eleven = healthy(JobStatus::Completed);
     eleven.completed = Some(Fact::exact(vec![0, 1, 2, 3], NOW));
     check(&eleven, &[(FindingCode::TooManyCompletions, false)]);
+    eleven.job.value.status = JobStatus::Deleted;
+    check(&eleven, &[]);
+    // As many as segments, and yet one is missing.
+    let mut beyond = healthy(JobStatus::ChunkingComplete);
+    (beyond.completed, beyond.outputs) = (Some(Fact::exact(vec![0, 1, 7], NOW)), Some(Fact::exact(vec![0, 1], NOW)));
+    check(&beyond, &[(FindingCode::SegmentLost, true), (FindingCode::TooManyCompletions, false)]);
 }
 
 #[test]

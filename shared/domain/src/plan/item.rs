@@ -23,6 +23,8 @@ pub enum Target {
     Source { job_id: JobId },
     /// One segment of a job.
     Segment { job_id: JobId, index: u32 },
+    /// A completion that belongs to none of the job's segments. Its key is as the job store has it.
+    Completion { job_id: JobId, key: String },
     /// The number of tasks of a service. It is set only while the service still has `desired_before`.
     Service { name: String, desired_before: u32, desired_after: u32 },
     /// The first task of a service that has none.
@@ -46,7 +48,10 @@ impl Target {
     #[must_use]
     pub fn job_id(&self) -> Option<JobId> {
         match self {
-            Target::Job { job_id } | Target::Source { job_id } | Target::Segment { job_id, .. } => Some(*job_id),
+            Target::Job { job_id }
+            | Target::Source { job_id }
+            | Target::Segment { job_id, .. }
+            | Target::Completion { job_id, .. } => Some(*job_id),
             _ => None,
         }
     }
@@ -78,6 +83,7 @@ impl fmt::Display for Target {
             Target::Job { job_id } => job_id.fmt(f),
             Target::Source { .. } => f.pad("source"),
             Target::Segment { index, .. } => f.pad(&format!("segment {index}")),
+            Target::Completion { key, .. } => f.pad(&format!("completion {key}")),
             Target::Service { name, .. } | Target::Named { name } => f.pad(name),
             Target::StartWorker { service } => f.pad(&format!("service {service}")),
         }

@@ -7,7 +7,7 @@ const RESEND: Duration = Duration::from_secs(30);
 fn facts(status: JobStatus, total: Option<u32>, completions: u32, lock: Option<Lock>) -> Facts {
     let mut job = Job::new(crate::JobId(uuid::Uuid::nil()), JobOptions::default(), None, Timestamp(0));
     (job.status, job.total_segments) = (status, total);
-    Facts { job, completions, lock, result_exists: false }
+    Facts { job, completions, surplus: Vec::new(), lock, result_exists: false }
 }
 
 fn lock(triggered_ago: i64, started: bool, lease_in: Option<i64>) -> Option<Lock> {

@@ -19,6 +19,7 @@ cases!(
     the_last_completion_triggers,
     chunking_done_last_triggers_too,
     more_completions_than_segments_trigger,
+    a_completion_of_no_segment_does_not_count,
     checking_again_changes_nothing,
     of_many_checks_one_triggers,
     a_crash_after_the_lock_is_recovered,
@@ -112,7 +113,21 @@ async fn more_completions_than_segments_trigger(world: &World) -> Outcome {
     let id = converted(world).await?;
     world.backend.jobs.put_completion(&completion(world, id, TOTAL + 5)).await?;
     decided(world, id).await?;
+    // Who joins decides whether it may stay.
+    let left = if world.backend.refuses_surplus() { TOTAL } else { TOTAL + 1 };
+    same("completions", world.backend.jobs.count_completions(id).await?, left)?;
     is_triggered(world, id, 1).await
+}
+
+async fn a_completion_of_no_segment_does_not_count(world: &World) -> Outcome {
+    let job = Job { status: JobStatus::ChunkingComplete, total_segments: Some(TOTAL), ..new_job(world) };
+    world.backend.jobs.create(&job).await?;
+    for index in [0, 1, TOTAL + 5] {
+        world.backend.jobs.put_completion(&completion(world, job.job_id, index)).await?;
+    }
+    let surplus = world.backend.jobs.surplus_completions(job.job_id, TOTAL).await?;
+    same("surplus", surplus, vec![(TOTAL + 5).to_string()])?;
+    same("check", decided(world, job.job_id).await?.decision, Decision::Wait(Why::Missing(1)))
 }
 
 async fn checking_again_changes_nothing(world: &World) -> Outcome {
