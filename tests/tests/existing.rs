@@ -8,6 +8,9 @@ mod lines;
 #[path = "existing/mixed.rs"]
 mod mixed;
 #[cfg(test)]
+#[path = "existing/stopping.rs"]
+mod stopping;
+#[cfg(test)]
 #[path = "existing/watching.rs"]
 mod watching;
 

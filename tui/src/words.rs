@@ -24,7 +24,7 @@ fn say(step: &Step) -> String {
 /// True for a step that repairs.
 fn repairs(step: &Step) -> bool {
     use Step::*;
-    matches!(step, Replay { .. } | ReplayJob { .. } | Trigger { .. } | Repair { .. } | Scale { .. })
+    matches!(step, Replay { .. } | Discard { .. } | ReplayJob { .. } | Trigger { .. } | Repair { .. } | Scale { .. })
 }
 
 fn command_of(step: &Step) -> Option<String> {
@@ -32,11 +32,12 @@ fn command_of(step: &Step) -> Option<String> {
     match step {
         Step::Triage { queue } => Some(format!("stereospot queues peek {queue}")),
         Step::Replay { queue } => action(Action::Replay { queue: *queue, message_ids: None }),
+        Step::Discard { queue } => action(Action::Purge { queue: *queue, message_ids: None }),
         Step::ReplayJob { job_id, code } | Step::Repair { job_id, code } => {
             action(Action::Repair { job_id: *job_id, code: *code })
         }
         Step::Trigger { job_id } => action(Action::Trigger { job_id: *job_id }),
-        Step::GiveUp { job_id } => action(Action::Fail { job_id: *job_id, reason: None }),
+        Step::GiveUp { job_id } => action(Action::Fail { job_id: *job_id, reason: None, discard: false }),
         Step::ShowJob { job_id } => Some(format!("stereospot jobs show {job_id}")),
         Step::Scale { service, desired } => action(Action::Scale { service: service.clone(), desired: *desired }),
         Step::ShowWorkers => Some("stereospot workers".into()),
@@ -58,6 +59,7 @@ pub(crate) fn plain(step: &Step) -> String {
     match step {
         Step::Triage { .. } => "triage".into(),
         Step::Replay { .. } | Step::ReplayJob { .. } => "replay".into(),
+        Step::Discard { .. } => "discard".into(),
         Step::Trigger { .. } => "trigger reassembly".into(),
         Step::Repair { .. } => "repair".into(),
         Step::GiveUp { .. } => "give up".into(),

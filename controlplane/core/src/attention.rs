@@ -13,7 +13,7 @@ use stereospot_domain::text::{age, plural};
 use stereospot_domain::{Fingerprint, JobStatus, QueueName, QueueRole, Timestamp};
 
 use super::World;
-use super::known::SeenDead;
+use super::known::{LetterKind, SeenDead};
 
 mod sources;
 
@@ -21,6 +21,8 @@ pub use sources::down_since;
 
 /// A message may wait so long without a consumer before the stage counts as stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
+/// A message may be in flight so long before a worker must be known to hold it. Approximate counts lag by a minute.
+const HELD_AFTER: Duration = Duration::from_secs(120);
 /// Scaling on queue depth acts on numbers of each minute, and a task takes minutes to start.
 const SCALING_TAKES: Duration = Duration::from_secs(600);
 /// Most lines.
@@ -33,6 +35,7 @@ impl World {
         self.dead_letter_lines(&mut list);
         self.job_lines(&mut list);
         self.stalled_lines(now, &mut list);
+        self.held_lines(now, &mut list);
         self.service_lines(now, &mut list);
         self.source_lines(now, &mut list);
         self.worker_lines(now, &mut list);
@@ -58,16 +61,22 @@ impl World {
             let counted = self.queues.get(queue).and_then(|flow| flow.stats());
             let count = counted.map_or(0, |(stats, _)| super::flow::total(stats)).max(seen.len() as u64);
             let messages = plural(count as usize, "message");
-            let evidence = match (causes.is_empty(), queue.role.dead_letters_are()) {
-                (false, _) => format!("{messages}: {}", causes.join(", ")),
-                (true, Some(what)) => format!("{messages}: {what}"),
-                (true, None) => messages,
+            let needless = self.needless(*queue, seen);
+            let evidence = match (causes.is_empty(), needless, queue.role.dead_letters_are()) {
+                (_, Some(what), _) => format!("{messages}: {what}"),
+                (false, None, _) => format!("{messages}: {}", causes.join(", ")),
+                (true, None, Some(what)) => format!("{messages}: {what}"),
+                (true, None, None) => messages,
             };
             let mut next = vec![Step::Triage { queue: *queue }];
-            if !self.is_read_only
-                && (count > seen.len() as u64 || seen.iter().any(|dead| self.can_replay(*queue, dead)))
-            {
-                next.push(Step::Replay { queue: *queue });
+            if !self.is_read_only {
+                let may_help = count > seen.len() as u64 || seen.iter().any(|dead| self.can_replay(*queue, dead));
+                // A replay would leave all of them alone.
+                next.extend(match needless {
+                    _ if may_help => Some(Step::Replay { queue: *queue }),
+                    Some(_) => Some(Step::Discard { queue: *queue }),
+                    None => None,
+                });
             }
             let since = seen.iter().map(|dead| dead.since).min().unwrap_or_default();
             let said = (format!("DLQ {}", queue.role.as_str()), evidence);
@@ -78,10 +87,11 @@ impl World {
 
     /// False if a replay surely leaves a dead letter alone: no worker can read it, its work is done, or what it needs is gone.
     fn can_replay(&self, queue: QueueName, dead: &SeenDead) -> bool {
-        let Some((job_id, segment)) = dead.about else {
-            // Of the others' messages it is not known who can read them.
-            return queue.role.stage().is_none();
-        };
+        if dead.kind != LetterKind::Work {
+            return false;
+        }
+        // Of the others' messages it is not known who can read them.
+        let Some((job_id, segment)) = dead.about else { return true };
         let Some(entry) = self.jobs.get(&job_id) else { return true };
         let is_over = matches!(entry.job.status, JobStatus::Completed | JobStatus::Deleted);
         let is_done = segment.is_some_and(|index| {
@@ -101,6 +111,25 @@ impl World {
         !(queue.role.stage().is_some() && is_over || is_of_segments && is_done || is_useless)
     }
 
+    /// Why no message of a dead-letter queue needs a replay; none if one may.
+    fn needless(&self, queue: QueueName, seen: &[SeenDead]) -> Option<&'static str> {
+        let all = |kind| seen.iter().all(|dead| dead.kind == kind);
+        let is_over = |dead: &SeenDead| {
+            let entry = dead.about.and_then(|(job_id, _)| self.jobs.get(&job_id));
+            queue.role.is_in_pipeline()
+                && entry.is_some_and(|entry| matches!(entry.job.status, JobStatus::Completed | JobStatus::Deleted))
+        };
+        if all(LetterKind::TestNotice) {
+            Some("S3's notice that notifications were configured; nothing to do")
+        } else if all(LetterKind::Unreadable) {
+            Some("no worker can read it")
+        } else if seen.iter().all(|dead| dead.kind != LetterKind::Work || is_over(dead)) {
+            Some("no job needs them any more")
+        } else {
+            None
+        }
+    }
+
     fn job_lines(&self, list: &mut Vec<Attention>) {
         for entry in self.flagged.iter().filter_map(|job_id| self.jobs.get(job_id)) {
             for finding in entry.findings.iter().filter(|finding| finding.severity > Severity::Notice) {
@@ -111,7 +140,7 @@ impl World {
                     (Some(completed), Some(total)) => format!("{}/{total}  ", completed.value.len()),
                     _ => String::new(),
                 };
-                let title = format!("job {} {}", job_id.short(), state_of(finding));
+                let title = format!("job {} {}", job_id.short(), state_of(entry.job.status, finding));
                 let evidence = format!("{done}{}: {}", finding.code.title(), finding.evidence.join("; "));
                 list.push(Attention::new(
                     Subject::Job { job_id, code: finding.code },
@@ -146,6 +175,42 @@ impl World {
                 (format!("{} idle", role.as_str()), evidence),
                 vec![Step::StartWorker { stage }],
             ));
+        }
+    }
+
+    /// Queues with messages in flight that no known worker holds: a poll that outlived its worker took them, or an unknown consumer.
+    fn held_lines(&self, now: Timestamp, list: &mut Vec<Attention>) {
+        if self.misses_events(now) {
+            return;
+        }
+        let workers = self.worker_views(now);
+        for role in QueueRole::ALL {
+            let Some(stage) = role.stage() else { continue };
+            let name = QueueName::main(*role);
+            let Some(flow) = self.queues.get(&name) else { continue };
+            let (Some(since), Some((stats, _)), Some(settings)) = (flow.held_since(), flow.stats(), flow.settings())
+            else {
+                continue;
+            };
+            // The tasks of a service report nothing: they may hold it.
+            let is_served = self.services.iter().any(|view| view.name == role.service() && view.running > 0);
+            let is_held = workers.iter().any(|worker| {
+                matches!(worker.state, WorkerState::Busy | WorkerState::Draining)
+                    && worker.stage.is_none_or(|own| own == stage)
+            });
+            let is_known = list.iter().any(|item| item.about == Subject::Stage { role: *role });
+            if now.since(since) < HELD_AFTER || is_served || is_held || is_known {
+                continue;
+            }
+            let evidence = format!(
+                "{} in flight for {}, and no known worker is at work; what no worker holds comes back at most {} after it was received",
+                plural(stats.in_flight as usize, "message"),
+                age(now.since(since)),
+                age(settings.visibility),
+            );
+            let said = (format!("{} held by no worker", role.as_str()), evidence);
+            let next = vec![Step::Wait { until: Wait::LeaseEnds }, Step::ShowWorkers];
+            list.push(Attention::new(Subject::Stage { role: *role }, Severity::Warning, since, said, next));
         }
     }
 
@@ -236,9 +301,13 @@ fn order(item: &Attention) -> (Reverse<Severity>, u8, Timestamp, &Subject) {
     (Reverse(item.severity), item.about.rank(), item.since, &item.about)
 }
 
-/// One word for a job's state: a job whose step is tried again is not stuck.
-fn state_of(finding: &Finding) -> &'static str {
-    if finding.code == FindingCode::StepFailing { "failing" } else { "stuck" }
+/// One word for a job's state: a job whose step is tried again is not stuck, and one that failed waits for nothing.
+fn state_of(status: JobStatus, finding: &Finding) -> &'static str {
+    match (status, finding.code) {
+        (JobStatus::Failed, _) => "failed",
+        (_, FindingCode::StepFailing) => "failing",
+        _ => "stuck",
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub struct Flow {
     /// Since when it reads as empty, and in how many readings.
     empty: Option<(Timestamp, u32)>,
     waiting_since: Option<Timestamp>,
+    held_since: Option<Timestamp>,
 }
 
 impl Flow {
@@ -50,6 +51,7 @@ impl Flow {
             purged_at: None,
             empty: None,
             waiting_since: None,
+            held_since: None,
         }
     }
 
@@ -62,6 +64,7 @@ impl Flow {
             None => (at, 1),
         });
         self.waiting_since = (stats.ready > 0).then(|| self.waiting_since.unwrap_or(at));
+        self.held_since = (stats.in_flight > 0).then(|| self.held_since.unwrap_or(at));
         let minute = at.as_secs().div_euclid(60);
         match self.history.back_mut() {
             // Keep the minute's peak: a queue that fills and drains within a minute must not look empty.
@@ -80,7 +83,7 @@ impl Flow {
 
     /// Forgets the counts of a queue that can no longer be read; true when there were any.
     pub fn forget_numbers(&mut self) -> bool {
-        (self.empty, self.waiting_since) = (None, None);
+        (self.empty, self.waiting_since, self.held_since) = (None, None, None);
         self.totals.clear();
         self.stats.take().is_some()
     }
@@ -105,6 +108,11 @@ impl Flow {
     /// Since when every reading found messages that wait.
     pub fn waiting_since(&self) -> Option<Timestamp> {
         self.waiting_since
+    }
+
+    /// Since when every reading found messages in flight.
+    pub fn held_since(&self) -> Option<Timestamp> {
+        self.held_since
     }
 
     /// Takes in the samples of an earlier run of this process, oldest first.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use stereospot_api::view::JobView;
 use stereospot_domain::diagnosis::{Fact, Finding, FindingCode};
-use stereospot_domain::{Job, JobId, Lock, QueueName, Timestamp};
+use stereospot_domain::message::{self, Request};
+use stereospot_domain::queue::Peeked;
+use stereospot_domain::{Job, JobId, Lock, QueueName, Timestamp, keys};
 
 use super::observed::Unreported;
 use super::progress::JobProgress;
@@ -161,7 +163,43 @@ pub struct SeenDead {
     pub message_id: String,
     /// Its job and segment; none when its body can't be parsed.
     pub about: Option<(JobId, Option<u32>)>,
+    pub kind: LetterKind,
     pub since: Timestamp,
+}
+
+/// What a dead letter's body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LetterKind {
+    /// Work, as far as can be read.
+    Work,
+    /// S3's notice that notifications were configured: nothing to do.
+    TestNotice,
+    /// No worker can read it.
+    Unreadable,
+}
+
+impl LetterKind {
+    fn of(name: QueueName, body: &str) -> Self {
+        match message::parse(name.role, body).as_deref() {
+            Ok([Request::Test]) => LetterKind::TestNotice,
+            Ok(_) => LetterKind::Work,
+            // Handlers of outputs look it up.
+            Err(message::Error::Key(key)) if keys::is_invocation_end(key) => LetterKind::Work,
+            Err(_) => LetterKind::Unreadable,
+        }
+    }
+}
+
+impl SeenDead {
+    /// A message seen on a dead-letter queue, there since then.
+    pub(super) fn new(name: QueueName, message: &Peeked, since: Timestamp) -> Self {
+        Self {
+            message_id: message.id.clone(),
+            about: message::job_of(name.role, &message.body),
+            kind: LetterKind::of(name, &message.body),
+            since,
+        }
+    }
 }
 
 /// What has changed since this was last taken.

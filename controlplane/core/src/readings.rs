@@ -5,7 +5,7 @@ use std::time::Duration;
 use stereospot_api::view::{CollectorView, ServiceView};
 use stereospot_domain::ErrorCode;
 use stereospot_domain::queue::{Peeked, Settings, Stats};
-use stereospot_domain::{QueueName, Timestamp, message};
+use stereospot_domain::{QueueName, Timestamp};
 
 use super::World;
 use super::flow::Flow;
@@ -63,12 +63,10 @@ impl World {
         let before = self.dead.remove(&name).unwrap_or_default();
         let mut seen: Vec<SeenDead> = messages
             .iter()
-            .map(|message| SeenDead {
-                message_id: message.id.clone(),
-                about: message::job_of(name.role, &message.body),
-                since: message.dead_lettered_at.unwrap_or_else(|| {
-                    before.iter().find(|seen| seen.message_id == message.id).map_or(at, |seen| seen.since)
-                }),
+            .map(|message| {
+                let seen_before = || before.iter().find(|seen| seen.message_id == message.id);
+                let first_seen = || seen_before().map_or(at, |seen| seen.since);
+                SeenDead::new(name, message, message.dead_lettered_at.unwrap_or_else(first_seen))
             })
             .collect();
         // A look leases the messages for a moment. Messages that others hold, or that could not be released, are counted but not

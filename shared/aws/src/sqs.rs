@@ -206,6 +206,11 @@ impl WorkQueue for SqsQueue {
         self.name
     }
 
+    /// SQS does not notice that a client no longer waits.
+    fn lingers(&self) -> Duration {
+        LONGEST_POLL
+    }
+
     async fn settings(&self) -> Result<Settings> {
         Ok(self.known().await?.settings)
     }

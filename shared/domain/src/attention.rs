@@ -23,7 +23,7 @@ pub enum Subject {
     Collector { name: Collector },
     /// One queue can't be read.
     Queue { queue: QueueName },
-    /// Messages wait and no worker of the stage is heard of.
+    /// Messages wait and no worker of the stage is heard of, or messages are in flight and no known worker holds them.
     Stage { role: QueueRole },
     /// Messages wait and the service that receives them has no task.
     Service { name: String, role: QueueRole },
@@ -92,6 +92,8 @@ pub enum Step {
     Triage { queue: QueueName },
     /// Replay a dead-letter queue.
     Replay { queue: QueueName },
+    /// Take messages that no worker needs off a dead-letter queue.
+    Discard { queue: QueueName },
     /// Replay the dead letters of one job.
     ReplayJob { job_id: JobId, code: FindingCode },
     /// Trigger reassembly.

@@ -9,6 +9,8 @@ use crate::job::JobId;
 use crate::keys::{self, InputKey, OutputKey};
 use crate::queue::QueueRole;
 
+mod wrapped;
+
 /// What S3 encodes in the keys that it reports. The space becomes `+` afterwards.
 const ENCODED: AsciiSet =
     NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'/').remove(b'*').remove(b' ');
@@ -43,17 +45,18 @@ pub enum Error {
     /// The notification holds no record.
     #[error("the notification holds no record")]
     Empty,
+    /// The event is not the creation of an object.
+    #[error("the event `{0}` is not the creation of an object")]
+    Event(String),
     /// The key does not belong on this queue.
     #[error("the key `{0}` is not one of the pipeline's")]
     Key(String),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Notification {
-    #[serde(rename = "Records", default)]
+    #[serde(rename = "Records")]
     records: Vec<Record>,
-    #[serde(rename = "Event", default, skip_serializing_if = "Option::is_none")]
-    event: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,7 +97,7 @@ struct IngestRequest {
 #[must_use]
 pub fn object_created(bucket: &str, key: &str) -> String {
     let record = Record { s3: S3 { bucket: Bucket { name: bucket.into() }, object: Object { key: form_encode(key) } } };
-    to_json(&Notification { records: vec![record], event: None })
+    to_json(&Notification { records: vec![record] })
 }
 
 /// The request to join a job's segments.
@@ -103,39 +106,60 @@ pub fn reassemble(job_id: JobId) -> String {
     to_json(&JobRequest { job_id })
 }
 
-/// Reads the body of a message on a queue of this role: one request for each record of a notification.
+/// Reads the body of a message on a queue of this role: one request for each record that its workers can act on.
 ///
 /// # Errors
-/// If the body has no known shape or names a key that does not belong on this queue.
+/// If there is none: the first record's error.
 pub fn parse(role: QueueRole, body: &str) -> Result<Vec<Request>, Error> {
-    match role {
-        QueueRole::Reassembly => return Ok(vec![Request::Reassemble(from_json::<JobRequest>(body)?.job_id)]),
-        QueueRole::Deletion => return Ok(vec![Request::Delete(from_json::<JobRequest>(body)?.job_id)]),
-        QueueRole::Ingest => return Ok(vec![Request::Ingest(from_json::<IngestRequest>(body)?.job_id)]),
-        QueueRole::JobEvents => return changes(body),
-        QueueRole::Chunking | QueueRole::Inference | QueueRole::OutputEvents | QueueRole::JobStatusEvents => {}
+    let (mut requests, mut first) = (Vec::new(), None);
+    for record in records(role, body)? {
+        match record {
+            Ok(request) => requests.push(request),
+            Err(error) => first = first.or(Some(error)),
+        }
     }
-    let notification: Notification = from_json(body)?;
-    if notification.event.as_deref() == Some("s3:TestEvent") {
-        return Ok(vec![Request::Test]);
+    match first {
+        Some(error) if requests.is_empty() => Err(error),
+        _ => Ok(requests),
     }
-    if notification.records.is_empty() {
-        return Err(Error::Empty);
+}
+
+/// Reads the body of a message record by record: a foreign or broken record does not spoil the others. Takes off what SNS (without raw
+/// delivery) and EventBridge put around a notification.
+///
+/// # Errors
+/// If the body as a whole has no known shape, or holds no record.
+pub fn records(role: QueueRole, body: &str) -> Result<Vec<Result<Request, Error>>, Error> {
+    if role == QueueRole::JobEvents {
+        return Ok(changes(body)?.into_iter().map(Ok).collect());
     }
-    notification
-        .records
-        .iter()
-        .map(|record| {
-            let key = form_decode(&record.s3.object.key);
-            let request = match (role, keys::parse_input(&key), keys::parse_output(&key)) {
-                (QueueRole::Chunking, Some(InputKey::Source(job_id)), _) => Request::Chunk(job_id),
-                (QueueRole::Inference, Some(InputKey::Segment(segment)), _) => Request::Convert(segment),
-                (QueueRole::OutputEvents | QueueRole::JobStatusEvents, _, Some(output)) => Request::Output(output),
-                _ => return Err(Error::Key(key)),
-            };
-            Ok(request)
-        })
-        .collect()
+    let notification = wrapped::open(body)?;
+    if notification["Event"] == TEST_EVENT {
+        return Ok(vec![Ok(Request::Test)]);
+    }
+    let request = match role {
+        QueueRole::Reassembly => Request::Reassemble(from_value::<JobRequest>(&notification)?.job_id),
+        QueueRole::Deletion => Request::Delete(from_value::<JobRequest>(&notification)?.job_id),
+        QueueRole::Ingest => Request::Ingest(from_value::<IngestRequest>(&notification)?.job_id),
+        _ => {
+            let keys = wrapped::keys(&notification)?;
+            return Ok(keys.into_iter().map(|key| key.and_then(|key| of_key(role, key))).collect());
+        }
+    };
+    Ok(vec![Ok(request)])
+}
+
+/// What S3 sends when notifications are configured.
+const TEST_EVENT: &str = "s3:TestEvent";
+
+/// What the creation of an object asks the workers of a queue to do.
+fn of_key(role: QueueRole, key: String) -> Result<Request, Error> {
+    match (role, keys::parse_input(&key), keys::parse_output(&key)) {
+        (QueueRole::Chunking, Some(InputKey::Source(job_id)), _) => Ok(Request::Chunk(job_id)),
+        (QueueRole::Inference, Some(InputKey::Segment(segment)), _) => Ok(Request::Convert(segment)),
+        (QueueRole::OutputEvents | QueueRole::JobStatusEvents, _, Some(output)) => Ok(Request::Output(output)),
+        _ => Err(Error::Key(key)),
+    }
 }
 
 /// The job, and the segment if any, that a body is about; `None` if it names no job. Of several records the first counts.
@@ -177,6 +201,10 @@ fn changed(record: &Value) -> Request {
 
 fn from_json<T: DeserializeOwned>(body: &str) -> Result<T, Error> {
     serde_json::from_str(body).map_err(|error| Error::Shape(error.to_string()))
+}
+
+fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
+    T::deserialize(value).map_err(|error| Error::Shape(error.to_string()))
 }
 
 fn to_json<T: Serialize>(value: &T) -> String {

@@ -131,6 +131,12 @@ pub trait WorkQueue: fmt::Debug + Send + Sync + 'static {
     /// The queue's name.
     fn name(&self) -> QueueName;
 
+    /// For how long the backend may carry out a receive whose future was dropped, and lease a message to no one. Who stops waits for
+    /// the receive instead, and gives back what it brings.
+    fn lingers(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// The queue's settings.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::{JobStore, Result, WorkQueue};
 macro_rules! wrapping {
     (
         $(#[$doc:meta])* $wrapped:ident of $port:ident
-        $({ fn $plain:ident() -> $plain_out:ty; })?
+        $({ $(fn $plain:ident() -> $plain_out:ty;)+ })?
         $(fn $method:ident($($name:ident: $type:ty),*) -> $out:ty;)+
     ) => {
         $(#[$doc])*
@@ -25,12 +25,12 @@ macro_rules! wrapping {
         pub trait $wrapped: fmt::Debug + Send + Sync + 'static {
             /// The wrapped implementation.
             fn inner(&self) -> &dyn $port;
-            $(
+            $($(
                 #[doc = concat!("Like [`", stringify!($port), "::", stringify!($plain), "`].")]
                 fn $plain(&self) -> $plain_out {
                     self.inner().$plain()
                 }
-            )?
+            )+)?
             $(
                 #[doc = concat!("Like [`", stringify!($port), "::", stringify!($method), "`].")]
                 async fn $method(&self $(, $name: $type)*) -> Result<$out> {
@@ -41,11 +41,11 @@ macro_rules! wrapping {
 
         #[async_trait]
         impl<T: $wrapped> $port for T {
-            $(
+            $($(
                 fn $plain(&self) -> $plain_out {
                     $wrapped::$plain(self)
                 }
-            )?
+            )+)?
             $(
                 async fn $method(&self $(, $name: $type)*) -> Result<$out> {
                     $wrapped::$method(self $(, $name)*).await
@@ -58,7 +58,7 @@ macro_rules! wrapping {
 wrapping! {
     /// A queue that wraps another.
     WrappedQueue of WorkQueue
-    { fn name() -> QueueName; }
+    { fn name() -> QueueName; fn lingers() -> Duration; }
     fn settings() -> Settings;
     fn send(messages: &[Outgoing]) -> Vec<String>;
     fn receive(how: Receive) -> Vec<Message>;

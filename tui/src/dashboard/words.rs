@@ -48,6 +48,7 @@ fn command_of(step: &Step) -> Option<Command> {
     match step {
         Step::Triage { .. } | Step::ShowJob { .. } => Some(Command::Open),
         Step::Replay { .. } | Step::ReplayJob { .. } => Some(Command::Replay),
+        Step::Discard { .. } => Some(Command::Purge),
         Step::Trigger { .. } => Some(Command::Trigger),
         Step::Repair { .. } => Some(Command::Repair),
         Step::GiveUp { .. } => Some(Command::Fail),

@@ -12,6 +12,7 @@ pub mod events;
 mod failure;
 pub mod job;
 pub mod lease;
+pub mod poll;
 pub mod protection;
 mod settle;
 pub mod spool;

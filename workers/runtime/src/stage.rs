@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use stereospot_domain::QueueRole;
 use stereospot_domain::keys::OutputKey;
 use stereospot_domain::message::{self, Request};
-use stereospot_ports::work_queue::{Message, Receive, Settings};
+use stereospot_ports::work_queue::{Message, Receipt, Receive, Settings};
 use stereospot_ports::{ErrorCode, WorkQueue};
 use stereospot_telemetry::catalogue::StepOutcome;
 use stereospot_telemetry::record;
@@ -18,6 +18,7 @@ use crate::ended_job::JobWatch;
 use crate::events::About;
 use crate::job;
 use crate::lease::Lease;
+use crate::poll::{self, FIRST_LEASE, Polled};
 use crate::protection::Protection;
 use crate::settle::{Ended, settle};
 
@@ -42,8 +43,9 @@ const UNKNOWN_VISIBILITY: Duration = Duration::from_secs(900);
 const LEAST_VISIBILITY: Duration = Duration::from_secs(1);
 /// Truncate unparsable bodies in logs: one may be a megabyte.
 const TOLD_CHARS: usize = 300;
-/// How long a receive that is under way may still take when the process stops: dropping it could leave a message hidden.
-const LAST_RECEIVE: Duration = Duration::from_millis(300);
+/// The lease of a message at work, where the queue's own visibility timeout is longer. It is extended all the time, so it only decides
+/// how long a killed worker's message waits for the next one, and how long the backend may be away before the work is dropped.
+const WORK_LEASE: Duration = Duration::from_secs(120);
 
 /// One request of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub enum Asked {
     Known(Request),
     /// Look at the output object of this key, whose meaning only this deployment's inference knows.
     Object(String),
+    /// A record that this stage can do nothing with, beside others that it can.
+    Unread(message::Error),
 }
 
 /// One request's work.
@@ -70,12 +74,28 @@ pub trait Handler: Send + Sync {
     /// The queue to receive from.
     fn role(&self) -> QueueRole;
 
-    /// Reads the requests of a message's body.
+    /// Reads the records of a message's body.
     ///
     /// # Errors
-    /// When this stage can do nothing with the body.
+    /// When this stage can do nothing with any of them: the first one's.
     fn read(&self, body: &str) -> Result<Vec<Asked>, message::Error> {
-        Ok(message::parse(self.role(), body)?.into_iter().map(Asked::Known).collect())
+        let records = message::records(self.role(), body)?;
+        let asked = records.into_iter().map(|record| match record {
+            Ok(request) => Asked::Known(request),
+            Err(error) => self.read_odd(&error).unwrap_or(Asked::Unread(error)),
+        });
+        let asked: Vec<Asked> = asked.collect();
+        match asked.first() {
+            Some(Asked::Unread(first)) if asked.iter().all(|asked| matches!(asked, Asked::Unread(_))) => {
+                Err(first.clone())
+            }
+            _ => Ok(asked),
+        }
+    }
+
+    /// What a record asks for that is no request of the pipeline; none where it asks for nothing.
+    fn read_odd(&self, _: &message::Error) -> Option<Asked> {
+        None
     }
 
     /// Does the work of one request. Everything must be durable when it returns `Ok`; it must be safe to do twice; and it must
@@ -100,36 +120,79 @@ pub enum Error {
 struct At {
     queue: Arc<dyn WorkQueue>,
     settings: Settings,
-    /// Passed to each receive when the queue's own setting is unknown or too short.
+    /// Passed to each receive when the queue's own setting is unknown, too short, or longer than it needs to be.
     visibility: Option<Duration>,
+    /// False once extending a lease was refused: then each lease is as long as the queue's own.
+    may_extend: AtomicBool,
 }
 
 impl At {
     async fn look(queue: Arc<dyn WorkQueue>) -> stereospot_ports::Result<Self> {
+        let may_extend = AtomicBool::new(true);
         match queue.settings().await {
             // A queue's messages may be hidden for no time at all: then no lease could be kept.
             Ok(Settings { visibility, max_receives }) if visibility < LEAST_VISIBILITY => {
                 let settings = Settings { visibility: LEAST_VISIBILITY, max_receives };
-                Ok(Self { queue, settings, visibility: Some(LEAST_VISIBILITY) })
+                Ok(Self { queue, settings, visibility: Some(LEAST_VISIBILITY), may_extend })
             }
-            Ok(settings) => Ok(Self { queue, settings, visibility: None }),
+            Ok(settings) if settings.visibility > WORK_LEASE && may_extend_leases(&*queue).await => {
+                let settings = Settings { visibility: WORK_LEASE, ..settings };
+                Ok(Self { queue, settings, visibility: Some(FIRST_LEASE), may_extend })
+            }
+            Ok(settings) => Ok(Self { queue, settings, visibility: None, may_extend }),
             Err(error) if error.code() == ErrorCode::Denied => {
                 tracing::warn!("{error}; until then its messages are hidden for {} s", UNKNOWN_VISIBILITY.as_secs());
                 let settings = Settings { visibility: UNKNOWN_VISIBILITY, max_receives: None };
-                Ok(Self { queue, settings, visibility: Some(UNKNOWN_VISIBILITY) })
+                Ok(Self { queue, settings, visibility: Some(UNKNOWN_VISIBILITY), may_extend })
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn receive(&self, wait: Duration) -> stereospot_ports::Result<Vec<Message>> {
-        self.queue.receive(Receive { max: 1, wait, visibility: self.visibility }).await
+    fn how(&self, wait: Duration) -> Receive {
+        let is_short = self.visibility.is_some_and(|visibility| visibility == FIRST_LEASE);
+        let visibility = self.visibility.filter(|_| !is_short || self.may_extend.load(Ordering::Relaxed));
+        Receive { max: 1, wait, visibility }
+    }
+
+    /// Makes a received message's lease as long as work needs; false if another worker has the message.
+    async fn hold(&self, message: &Message) -> bool {
+        if self.visibility != Some(FIRST_LEASE) || !self.may_extend.load(Ordering::Relaxed) {
+            return true;
+        }
+        match self.queue.extend(&message.receipt, self.settings.visibility).await {
+            Ok(()) => true,
+            Err(error) if error.code() == ErrorCode::LeaseLost => {
+                tracing::info!("a message of {} came too late, and comes again", self.queue.name());
+                false
+            }
+            Err(error) => {
+                if error.code() == ErrorCode::Denied {
+                    self.may_extend.store(false, Ordering::Relaxed);
+                }
+                // The lease's keeper tries again, and says so.
+                tracing::debug!("the lease on a message of {} is still short: {error}", self.queue.name());
+                true
+            }
+        }
     }
 
     fn ended<'a>(&'a self, message: &'a Message, about: &'a About) -> Ended<'a> {
         let Settings { visibility, max_receives } = self.settings;
         Ended { queue: &self.queue, message, max_receives, visibility, about }
     }
+}
+
+/// Whether leases may be extended: existing roles lack the permission. Asked with a receipt of no message, before any is received.
+async fn may_extend_leases(queue: &dyn WorkQueue) -> bool {
+    let tried = queue.extend(&Receipt("none".into()), FIRST_LEASE).await;
+    let is_denied = tried.as_ref().is_err_and(|error| error.code() == ErrorCode::Denied);
+    if let Err(error) = tried.as_ref().map_err(told)
+        && is_denied
+    {
+        tracing::warn!("messages of {} are hidden for its own visibility timeout: {error}", queue.name());
+    }
+    !is_denied
 }
 
 /// Runs a stage until the context's `stop`. Returns when the message in hand is done or given back.
@@ -173,19 +236,13 @@ pub async fn run(context: &Context, handler: &dyn Handler, busy: &AtomicBool) ->
 
 /// Waits for a message; `None` when the process stops. A message that arrives at that very moment is given back.
 async fn receive(context: &Context, at: &At) -> Option<stereospot_ports::Result<Vec<Message>>> {
-    if context.stop.is_cancelled() {
-        return None;
-    }
-    let mut receiving = Box::pin(at.receive(WAIT));
-    tokio::select! {
-        received = &mut receiving => return Some(received),
-        () = context.stop.cancelled() => {}
-    }
-    if let Ok(Ok(messages)) = tokio::time::timeout(LAST_RECEIVE, receiving).await {
-        for message in messages {
-            let about = About { attempt: Some(message.receive_count), ..About::default() };
-            settle(context, at.ended(&message, &about), Err(Failure::Cancelled)).await;
-        }
+    let late = match poll::receive(&*at.queue, at.how(WAIT), &context.stop).await {
+        Polled::InTime(received) => return Some(received),
+        Polled::Stopping(late) => late,
+    };
+    for message in late {
+        let about = About { attempt: Some(message.receive_count), ..About::default() };
+        settle(context, at.ended(&message, &about), Err(Failure::Cancelled)).await;
     }
     None
 }
@@ -196,7 +253,7 @@ async fn receive(context: &Context, at: &At) -> Option<stereospot_ports::Result<
 /// When the queue is not deployed or can't be reached, or the worker can't go on.
 pub async fn step(context: &Context, handler: &dyn Handler) -> Result<bool, Error> {
     let at = At::look(Arc::clone(context.backend.queue(handler.role())?)).await?;
-    let received = at.receive(Duration::ZERO).await?;
+    let received = at.queue.receive(at.how(Duration::ZERO)).await?;
     let is_any = !received.is_empty();
     for message in received {
         one(context, handler, &at, message).await?;
@@ -209,12 +266,27 @@ async fn pause_after(context: &Context, error: &str, pause: Duration) {
     tokio::select! { () = tokio::time::sleep(pause) => {}, () = context.stop.cancelled() => {} }
 }
 
+/// Names a record that is left out, while the message's others are done: the message is deleted with it.
+fn left_out(context: &Context, at: &At, message: &Message, error: message::Error) {
+    let error: String = error.to_string().chars().take(TOLD_CHARS).collect();
+    let name = at.queue.name();
+    let said = format!("a record of a message of {name} is left out, its others are done: {error} (id {})", message.id);
+    tracing::warn!("{said}");
+    if let Some(stage) = name.role.stage() {
+        let about = About { stage: Some(stage), attempt: Some(message.receive_count), ..About::default() };
+        job::emit_failed(context, &about, &Failure::Retry(ErrorCode::Invalid, said), false);
+    }
+}
+
 /// Does a message's work and settles it.
 ///
 /// # Errors
 /// When the worker can't go on.
 async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message) -> Result<(), Error> {
     let role = handler.role();
+    if !at.hold(&message).await {
+        return Ok(());
+    }
     let _protected = context.protection.as_ref().map(Protection::hold);
     let asked = match handler.read(&message.body) {
         Ok(asked) => asked,
@@ -228,7 +300,8 @@ async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message
             return Ok(());
         }
     };
-    let mut about = about(role, asked.first(), message.receive_count);
+    let first = asked.iter().find(|asked| !matches!(asked, Asked::Unread(_)));
+    let mut about = about(role, first, message.receive_count);
     let lease = Lease::keep(
         Arc::clone(&at.queue),
         message.receipt.clone(),
@@ -239,6 +312,10 @@ async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message
     );
     let mut outcome = Ok(());
     for asked in asked {
+        if let Asked::Unread(error) = asked {
+            left_out(context, at, &message, error);
+            continue;
+        }
         let own = self::about(role, Some(&asked), message.receive_count);
         let watch = JobWatch::start(context, own.job_id.filter(|_| own.stage.is_some()), &lease.lost);
         let done = timed(context, handler, &Task { asked, about: own.clone(), cancel: watch.cancel.clone() }).await;
@@ -340,7 +417,7 @@ fn about(role: QueueRole, asked: Option<&Asked>, receive_count: u32) -> About {
         Some(Asked::Known(Request::Output(OutputKey::Final(job_id) | OutputKey::Done(job_id)))) => {
             (Some(*job_id), None)
         }
-        Some(Asked::Known(Request::Test) | Asked::Object(_)) | None => (None, None),
+        Some(Asked::Known(Request::Test) | Asked::Object(_) | Asked::Unread(_)) | None => (None, None),
     };
     About { job_id, segment_index, stage: role.stage(), attempt: Some(receive_count) }
 }

@@ -14,14 +14,15 @@ use stereospot_domain::{JobId, JobStatus, QueueRole, keys};
 use stereospot_ports::job_store::Transition;
 use stereospot_ports::work_queue::{Message, Receive};
 use stereospot_ports::{Bucket, WorkQueue, objects};
+use stereospot_runtime::poll::{self, FIRST_LEASE, Polled};
 use stereospot_runtime::protection::Protection;
 use stereospot_runtime::stage::{Context, Failure};
 use stereospot_telemetry::record;
 
 /// How long one receive waits for a message. No one waits for a deletion.
-const WAIT: Duration = Duration::from_secs(20);
-/// The visibility timeout of the queue in existing deployments. Passed with each receive, so that the queue's settings need not
-/// be read.
+const WAIT: Duration = Duration::from_secs(10);
+/// The visibility timeout of the queue in existing deployments. Each message gets it once it has arrived, so that the queue's settings
+/// need not be read.
 const VISIBILITY: Duration = Duration::from_secs(600);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -30,12 +31,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub async fn run(context: &Context, queue: Arc<dyn WorkQueue>) {
     let mut pause = FIRST_PAUSE;
     while !context.stop.is_cancelled() {
-        let received = tokio::select! {
-            received = step(context, &*queue, WAIT) => received,
-            // A message received at this very moment comes again when its lease ends.
-            () = context.stop.cancelled() => return,
-        };
-        match received {
+        match step(context, &*queue, WAIT).await {
             Ok(_) => pause = FIRST_PAUSE,
             Err(error) => {
                 record::backend_error(error.code().as_str());
@@ -53,10 +49,31 @@ pub async fn run(context: &Context, queue: Arc<dyn WorkQueue>) {
 /// # Errors
 /// When the queue can't be reached.
 pub async fn step(context: &Context, queue: &dyn WorkQueue, wait: Duration) -> stereospot_ports::Result<bool> {
-    let received = queue.receive(Receive { max: 1, wait, visibility: Some(VISIBILITY) }).await?;
+    let how = Receive { max: 1, wait, visibility: Some(FIRST_LEASE) };
+    let received = match poll::receive(queue, how, &context.stop).await {
+        Polled::InTime(received) => received?,
+        Polled::Stopping(late) => {
+            for message in late {
+                queue.release(&message.receipt, Duration::ZERO).await?;
+            }
+            return Ok(false);
+        }
+    };
     let Some(message) = received.first() else { return Ok(false) };
+    if let Err(error) = queue.extend(&message.receipt, VISIBILITY).await {
+        // Another worker may delete the same job: that does no harm.
+        tracing::debug!("the lease on a deletion is still short: {error}");
+    }
     let _protected = context.protection.as_ref().map(Protection::hold);
-    match take(context, message).await {
+    // Half a deletion is taken up by the next one.
+    let taken = tokio::select! {
+        taken = take(context, message) => taken,
+        () = context.stop.cancelled() => {
+            queue.release(&message.receipt, Duration::ZERO).await?;
+            return Ok(false);
+        }
+    };
+    match taken {
         Ok(()) => queue.delete(&message.receipt).await?,
         Err(error) => tracing::error!("a deletion could not be done (attempt {}): {error}", message.receive_count),
     }

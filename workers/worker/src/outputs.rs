@@ -9,7 +9,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
 use stereospot_domain::QueueRole;
 use stereospot_domain::keys::{self, OutputKey};
 use stereospot_domain::message::{self, Request};
@@ -50,16 +49,11 @@ impl Handler for Outputs {
         QueueRole::OutputEvents
     }
 
-    fn read(&self, body: &str) -> Result<Vec<Asked>, message::Error> {
-        let mut asked = Vec::new();
-        for body in each_record(body) {
-            match message::parse(self.role(), &body) {
-                Ok(requests) => asked.extend(requests.into_iter().map(Asked::Known)),
-                Err(message::Error::Key(key)) if self.is_result(&key) => asked.push(Asked::Object(key)),
-                Err(error) => return Err(error),
-            }
+    fn read_odd(&self, error: &message::Error) -> Option<Asked> {
+        match error {
+            message::Error::Key(key) if self.is_result(key) => Some(Asked::Object(key.clone())),
+            _ => None,
         }
-        Ok(asked)
     }
 
     async fn handle(&self, context: &Context, task: &Task) -> Result<(), Failure> {
@@ -83,18 +77,6 @@ impl Handler for Outputs {
                 Ok(())
             }
         }
-    }
-}
-
-/// Splits a notification of several records into one body for each: a record that this stage can act on may be beside one that
-/// it can't.
-fn each_record(body: &str) -> Vec<String> {
-    let notification = serde_json::from_str::<Value>(body).ok();
-    match notification.as_ref().and_then(|notification| notification.get("Records")?.as_array()) {
-        Some(records) if records.len() > 1 => {
-            records.iter().map(|record| json!({ "Records": [record] }).to_string()).collect()
-        }
-        _ => vec![body.to_owned()],
     }
 }
 

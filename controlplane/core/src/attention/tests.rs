@@ -1,6 +1,6 @@
 use stereospot_api::view::ServiceView;
 use stereospot_domain::diagnosis::Patience;
-use stereospot_domain::event::{Unread, WorkerStarted};
+use stereospot_domain::event::{Unread, WorkerHeartbeat, WorkerStarted};
 use stereospot_domain::queue::{Envelope, Peeked, Settings, Stats};
 use stereospot_domain::{ErrorCode, Event, Job, JobId, JobOptions, JobStatus, Payload, Stage, message};
 use uuid::Uuid;
@@ -141,6 +141,84 @@ fn a_message_comes_back_only_from_a_worker_that_holds_one() {
     job.status = JobStatus::Failed;
     world.set_job(job, NOW);
     assert_eq!(next(&world), [start, Step::ShowWorkers], "nobody wants the message of an ended job");
+}
+
+#[test]
+fn what_a_replay_would_leave_alone_is_to_be_discarded() {
+    let name = QueueName::dead_letter(QueueRole::Reassembly);
+    let mut job = Job::new(JobId(Uuid::nil()), JobOptions::default(), None, Timestamp(0));
+    job.status = JobStatus::Completed;
+    let job_id = job.job_id;
+    let check = |bodies: &[&str], says: &str, step: Step| {
+        let mut world = World::new(QueueName::all());
+        world.set_job(job.clone(), NOW);
+        let letters: Vec<Peeked> = bodies
+            .iter()
+            .enumerate()
+            .map(|(at, body)| Peeked {
+                id: at.to_string(),
+                body: (*body).to_owned(),
+                envelope: Envelope::default(),
+                receive_count: 5,
+                enqueued_at: Timestamp(0),
+                dead_lettered_at: Some(NOW),
+                expires_at: None,
+            })
+            .collect();
+        world.set_dead(name, &letters, NOW);
+        let line = world.attention_list(NOW).remove(0);
+        assert_eq!((line.evidence.as_str(), &line.next[1]), (says, &step), "{bodies:?}");
+    };
+    let (test, done) = (r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#, message::reassemble(job_id));
+    let (discard, replay) = (Step::Discard { queue: name }, Step::Replay { queue: name });
+    let notice = "1 message: S3's notice that notifications were configured; nothing to do";
+    check(&[test], notice, discard.clone());
+    check(&["hello"], "1 message: no worker can read it", discard.clone());
+    check(&[test, "hello", &done], "3 messages: no job needs them any more", discard);
+    let other = message::reassemble(JobId(Uuid::from_u128(7)));
+    check(&[test, &other], "2 messages", replay);
+}
+
+#[test]
+fn a_message_in_flight_that_no_worker_holds_is_said() {
+    let mut world = World::new(QueueName::all());
+    let name = QueueName::main(QueueRole::Inference);
+    let settings = Settings { visibility: Duration::from_secs(2400), ..SETTINGS };
+    let held = Stats { in_flight: 1, ..Stats::default() };
+    world.set_queue(name, held, settings, NOW.minus(Duration::from_secs(119)));
+    assert!(lines(&world).is_empty(), "its worker's next report is on the way");
+    world.set_queue(name, Stats::default(), settings, NOW.minus(Duration::from_secs(118)));
+    world.set_queue(name, held, settings, NOW.minus(Duration::from_secs(117)));
+    assert!(lines(&world).is_empty(), "it was free meanwhile");
+
+    let mut world = World::new(QueueName::all());
+    world.set_queue(name, held, settings, NOW.minus(Duration::from_secs(120)));
+    world.set_queue(name, held, settings, NOW);
+    let evidence = "1 message in flight for 2m00s, and no known worker is at work; what no worker holds comes back at most 40m \
+                    after it was received";
+    assert_eq!(lines(&world), [(stage(QueueRole::Inference), evidence.to_owned())]);
+
+    let heard = |payload| Event {
+        v: 1,
+        id: Uuid::nil(),
+        source: "inference-1".into(),
+        boot: Uuid::nil(),
+        seq: 1,
+        time: NOW,
+        job_id: None,
+        segment_index: None,
+        stage: Some(Stage::Inference),
+        attempt: None,
+        traceparent: None,
+        payload,
+        unread: Unread::default(),
+    };
+    let beat = |busy| Payload::WorkerHeartbeat(WorkerHeartbeat { busy: Some(busy), ..WorkerHeartbeat::default() });
+    world.apply(&heard(beat(false)), NOW);
+    assert_eq!(subjects(&world), [stage(QueueRole::Inference)], "an idle worker holds nothing");
+    world.apply(&heard(Payload::WorkerStarted(WorkerStarted::default())), NOW);
+    world.apply(&Event { seq: 2, ..heard(beat(true)) }, NOW);
+    assert!(lines(&world).is_empty(), "a busy one may hold it");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use stereospot_domain::queue::Envelope;
-use stereospot_domain::{JobId, QueueRole};
+use stereospot_domain::{JobId, QueueRole, message};
 use uuid::Uuid;
 
 use super::*;

@@ -32,6 +32,80 @@ fn a_test_notification_is_recognised() {
 }
 
 #[test]
+fn a_test_notification_is_recognised_on_every_queue_that_s3_may_be_pointed_at() {
+    let body = r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#;
+    for role in QueueRole::ALL.iter().filter(|role| **role != QueueRole::JobEvents) {
+        assert_eq!(parse(*role, body), Ok(vec![Request::Test]), "{role:?}");
+        assert_eq!(parse(*role, &through_sns(body)), Ok(vec![Request::Test]), "{role:?}");
+    }
+}
+
+#[test]
+fn a_foreign_or_broken_record_does_not_spoil_the_others() {
+    let record = |key: &str| format!(r#"{{"s3":{{"bucket":{{"name":"b"}},"object":{{"key":"{key}"}}}}}}"#);
+    let good = record(&format!("input/{JOB}/source.mp4"));
+    let job_id: JobId = JOB.parse().unwrap();
+    let body = format!(r#"{{"Records":[{},7,{good},{{"s3":{{}}}}]}}"#, record("elsewhere/x.mp4"));
+    let read = records(QueueRole::Chunking, &body).unwrap();
+    assert_eq!(read[0], Err(Error::Key("elsewhere/x.mp4".into())));
+    assert_eq!(read[2], Ok(Request::Chunk(job_id)));
+    assert!(matches!((&read[1], &read[3]), (Err(Error::Shape(_)), Err(Error::Shape(_)))), "{read:?}");
+    assert_eq!(parse(QueueRole::Chunking, &body), Ok(vec![Request::Chunk(job_id)]));
+    assert_eq!(job_of(QueueRole::Chunking, &body), Some((job_id, None)));
+    let none = format!(r#"{{"Records":[{},7]}}"#, record("elsewhere/x.mp4"));
+    assert_eq!(parse(QueueRole::Chunking, &none), Err(Error::Key("elsewhere/x.mp4".into())));
+}
+
+/// What SNS puts around a message that it does not deliver raw.
+fn through_sns(message: &str) -> String {
+    serde_json::json!({
+        "Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:eu-west-1:1:t", "Subject": "Amazon S3 Notification",
+        "Message": message, "Timestamp": "2026-11-30T12:00:00.000Z", "SignatureVersion": "1", "Signature": "s",
+    })
+    .to_string()
+}
+
+/// What S3 sends through EventBridge.
+fn through_event_bridge(kind: &str, key: &str) -> String {
+    serde_json::json!({
+        "version": "0", "id": "i", "detail-type": kind, "source": "aws.s3", "account": "1", "region": "eu-west-1",
+        "resources": ["arn:aws:s3:::b"],
+        "detail": { "version": "0", "bucket": { "name": "b" }, "object": { "key": key, "size": 3 }, "reason": "PutObject" },
+    })
+    .to_string()
+}
+
+#[test]
+fn what_comes_through_sns_or_event_bridge_is_understood() {
+    let job_id: JobId = JOB.parse().unwrap();
+    let (source, segment) = (format!("input/{JOB}/source.mp4"), format!("segments/{JOB}/00001_00002_sbs.mp4"));
+    let check = |role, key: &str, expected: Request| {
+        let created = "Object Created";
+        for body in [
+            through_sns(&object_created("b", key)),
+            through_event_bridge(created, key),
+            through_sns(&through_event_bridge(created, key)),
+        ] {
+            assert_eq!(parse(role, &body), Ok(vec![expected]), "{body}");
+        }
+    };
+    check(QueueRole::Chunking, &source, Request::Chunk(job_id));
+    let converted = keys::SegmentKey { job_id, index: 1, total: 2, mode: Mode::Sbs };
+    check(QueueRole::Inference, &segment, Request::Convert(converted));
+    check(QueueRole::OutputEvents, &format!("jobs/{JOB}/final.mp4"), Request::Output(OutputKey::Final(job_id)));
+    for (role, expected) in
+        [(QueueRole::Reassembly, Request::Reassemble(job_id)), (QueueRole::Deletion, Request::Delete(job_id))]
+    {
+        assert_eq!(parse(role, &through_sns(&reassemble(job_id))), Ok(vec![expected]));
+    }
+    let deleted = through_event_bridge("Object Deleted", &source);
+    assert_eq!(parse(QueueRole::Chunking, &deleted), Err(Error::Event("Object Deleted".into())));
+    // EventBridge does not encode keys: a plus is a plus.
+    let strange = through_event_bridge("Object Created", "input/u+s er/%41.mp4");
+    assert_eq!(parse(QueueRole::Chunking, &strange), Err(Error::Key("input/u+s er/%41.mp4".into())));
+}
+
+#[test]
 fn a_body_that_does_not_belong_on_its_queue_is_refused() {
     let segment = object_created("b", &format!("segments/{JOB}/00000_00001_sbs.mp4"));
     assert!(matches!(parse(QueueRole::Chunking, &segment), Err(Error::Key(_))));

@@ -133,6 +133,70 @@ async fn each_record_of_a_message_stands_for_itself() {
 }
 
 #[tokio::test]
+async fn a_record_that_can_t_be_read_is_named_and_the_others_are_done() {
+    let world = World::new();
+    let good = world.job(1).await;
+    let record = |key: &str| format!(r#"{{"s3":{{"bucket":{{"name":"b"}},"object":{{"key":"{key}"}}}}}}"#);
+    world.send(format!(r#"{{"Records":[{},7,{}]}}"#, record("elsewhere/x.mp4"), record(&keys::source(good)))).await;
+    let handled = Mutex::new(Vec::new());
+    let handler = Scripted(|job_id| {
+        handled.lock().unwrap().push(job_id);
+        Ok(())
+    });
+    world.work(1, &handler).await;
+    assert_eq!((&*handled.lock().unwrap(), world.counts().await), (&vec![good], (0, 0)));
+    let events: Vec<Event> = world.context.events.take_spooled();
+    let said: Vec<&str> = chunking_failures(&events).iter().filter_map(|failed| failed.error.as_deref()).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("a record of a message of chunking is left out, its others are done"), "{said:?}");
+    assert!(said[0].contains("elsewhere/x.mp4"), "{said:?}");
+}
+
+/// Notes how long each message is leased for.
+#[derive(Debug)]
+struct Leases {
+    inner: Arc<dyn WorkQueue>,
+    noted: Mutex<Vec<(&'static str, Option<u64>)>>,
+}
+
+#[async_trait]
+impl WrappedQueue for Leases {
+    fn inner(&self) -> &dyn WorkQueue {
+        &*self.inner
+    }
+
+    async fn settings(&self) -> stereospot_ports::Result<Settings> {
+        Ok(Settings { visibility: Duration::from_secs(2400), max_receives: Some(MAX_RECEIVES) })
+    }
+
+    async fn receive(&self, how: Receive) -> stereospot_ports::Result<Vec<Message>> {
+        self.noted.lock().unwrap().push(("receive", how.visibility.map(|lease| lease.as_secs())));
+        self.inner.receive(how).await
+    }
+
+    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> stereospot_ports::Result<()> {
+        self.noted.lock().unwrap().push(("extend", Some(visibility.as_secs())));
+        self.inner.extend(receipt, visibility).await
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_short_when_a_message_is_received_and_longer_at_work() {
+    let mut world = World::new();
+    let name = QueueName::main(QueueRole::Chunking);
+    let inner = Arc::clone(&world.context.backend.queues[&name]);
+    let queue = Arc::new(Leases { inner, noted: Mutex::default() });
+    world.context.backend.queues.insert(name, queue.clone());
+    let job_id = world.job(1).await;
+    world.send(source(job_id)).await;
+    world.work(1, &Scripted(|_| Ok(()))).await;
+    // The first one asks whether leases may be extended at all.
+    let expected = [("extend", Some(15)), ("receive", Some(15)), ("extend", Some(120))];
+    assert_eq!(*queue.noted.lock().unwrap(), expected);
+    assert_eq!(world.counts().await, (0, 0));
+}
+
+#[tokio::test]
 async fn a_worker_that_cannot_go_on_ends_and_gives_the_message_back() {
     let world = World::new();
     let job_id = world.job(1).await;

@@ -1,3 +1,6 @@
+use serde_json::json;
+use stereospot_domain::message;
+
 use super::*;
 
 #[derive(Debug)]
@@ -28,11 +31,13 @@ fn records_of_the_pipeline_and_results_may_stand_side_by_side() {
     let both = body(&["results%2Fa+b.out", &output]);
     assert_eq!(with.read(&both).unwrap(), [result.clone(), segment.clone()]);
     assert_eq!(with.read(&body(&["results/a+b.out"])).unwrap(), [result]);
-    assert_eq!(without.read(&body(&[&output])).unwrap(), [segment]);
+    assert_eq!(without.read(&body(&[&output])).unwrap(), [segment.clone()]);
     assert_eq!(with.read(r#"{"Event":"s3:TestEvent"}"#).unwrap(), [Asked::Known(Request::Test)]);
-    for (outputs, body) in
-        [(&without, both.as_str()), (&with, &body(&["other/key"])), (&with, "no JSON"), (&with, &body(&[]))]
-    {
+    // A record that this stage can't act on is named, and the other done.
+    let foreign = Asked::Unread(message::Error::Key("results/a b.out".into()));
+    assert_eq!(without.read(&both).unwrap(), [foreign, segment]);
+    for (outputs, body) in [(&with, body(&["other/key"])), (&with, "no JSON".into()), (&with, body(&[]))] {
+        let body = body.as_str();
         assert!(outputs.read(body).is_err(), "{body}");
     }
 }
