@@ -50,7 +50,7 @@ pub(crate) async fn plan(app: &App, action: Action, who: Option<String>) -> Resu
         Action::Restore { plan_id } => restore::draft(app, *plan_id).await?,
         Action::Scale { service, desired } => scale::draft(app, service, *desired).await?,
         Action::StopMove { queue } => stop_move::draft(app, *queue).await?,
-        Action::Fail { job_id, .. } => fail::draft(app, *job_id).await?,
+        Action::Fail { job_id, discard, .. } => fail::draft(app, *job_id, *discard).await?,
     };
     if let Some(role) = draft.needs.filter(|_| draft.refused.is_none() && !draft.items.is_empty()) {
         draft.items.extend(scale::missing_worker(app, role).await);
@@ -176,7 +176,7 @@ async fn carry_out(app: &App, plan: &Plan) -> Vec<ItemResult> {
         Action::Restore { plan_id } => restore::apply(app, *plan_id, &items).await,
         Action::Scale { .. } => scale::apply(app, &items).await,
         Action::StopMove { queue } => stop_move::apply(app, *queue).await,
-        Action::Fail { job_id, reason } => fail::apply(app, *job_id, reason.as_deref(), plan).await,
+        Action::Fail { job_id, reason, .. } => fail::apply(app, *job_id, reason.as_deref(), plan).await,
     };
     let is_needed = results.iter().any(|result| result.outcome == Outcome::Done);
     for worker in &workers {

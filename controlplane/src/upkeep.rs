@@ -6,8 +6,8 @@ use std::time::Duration;
 use stereospot_core::database::PULSE;
 use stereospot_core::flow::HISTORY;
 use stereospot_core::worker::FORGOTTEN_AFTER;
-use stereospot_domain::diagnosis::Severity;
-use stereospot_domain::{Collector, JobId};
+use stereospot_domain::diagnosis::{Finding, Repair, Severity};
+use stereospot_domain::{Collector, JobId, JobStatus};
 use stereospot_ports::error::chain;
 use stereospot_telemetry::record;
 use tokio::task::JoinSet;
@@ -78,8 +78,13 @@ async fn alarm(app: Arc<App>) {
         let stuck = app.live.with(|world| {
             let is_read = world.collectors.get(&Collector::Jobs).is_some_and(|jobs| jobs.error.is_none());
             let is_stuck = |job_id: &&JobId| {
-                let findings = world.jobs.get(*job_id).map(|entry| entry.findings.as_slice()).unwrap_or_default();
-                findings.iter().any(|finding| finding.severity == Severity::Critical)
+                let Some(entry) = world.jobs.get(*job_id) else { return false };
+                // A failed job waits for nothing, unless its status is what is wrong.
+                let is_due = |finding: &Finding| match finding.repair {
+                    Some(Repair::Trigger | Repair::MarkCompleted) => true,
+                    _ => entry.job.status != JobStatus::Failed,
+                };
+                entry.findings.iter().any(|finding| finding.severity == Severity::Critical && is_due(finding))
             };
             is_read.then(|| u32::try_from(world.flagged.iter().filter(is_stuck).count()).unwrap_or(u32::MAX))
         });

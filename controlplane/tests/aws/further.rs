@@ -182,7 +182,7 @@ async fn a_source_that_cannot_be_fetched_is_found_and_the_job_can_be_failed() {
     let found = serving.eventually("what is wrong with it", async |client| findings(client, job_id).await.pop()).await;
     assert_eq!((found.code, found.severity, found.repair), (FindingCode::IngestLost, Severity::Warning, None));
     assert_eq!(found.evidence[..2], ["no source object exists", "this deployment has no ingest queue"]);
-    act(&serving, Action::Fail { job_id, reason: None }).await;
+    act(&serving, Action::Fail { job_id, reason: None, discard: false }).await;
     assert_eq!(status(&emulator, "unfetched", job_id).await, "failed");
 }
 

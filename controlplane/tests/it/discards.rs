@@ -297,3 +297,48 @@ async fn a_death_between_copying_and_removing_loses_nothing() {
     let how = Receive { max: 10, wait: Duration::ZERO, visibility: None };
     assert_eq!(plane.backend.queues[&DEAD].receive(how).await.unwrap().len(), 3);
 }
+
+#[tokio::test]
+async fn a_job_is_given_up_with_its_dead_letter_or_without_as_the_operator_chooses() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = with_dead(dir.path(), &[]).await;
+    let job_id = plane.job(JobStatus::ChunkingInProgress, None).await;
+    let body = message::object_created("input", &keys::source(job_id));
+    dead_letter(&plane, &[&body, "other"]).await;
+    plane.findings(job_id, &["source-dead-lettered"]).await;
+    let title = |state: &str| format!("job {} {state}", job_id.short());
+    plane.snapshot("a stuck job", |now| now.attention.iter().any(|line| line.title == title("stuck"))).await;
+
+    let fail = |discard| Action::Fail { job_id, reason: None, discard };
+    let without = plan(&plane, fail(false)).await;
+    assert_eq!((without.items.len(), without.skips.len()), (1, 1), "{without:#?}");
+    assert_eq!(without.skips[0].what, "the job's dead letter stays on its queue unless --discard (tab) is chosen");
+    let (with, applied) = plane.act(fail(true)).await;
+    assert_eq!(with.command, format!("stereospot jobs fail {job_id} --discard"));
+    let ends: Vec<Outcome> = applied.results.iter().map(|result| result.outcome).collect();
+    assert_eq!(ends, [Outcome::Done, Outcome::Done], "{applied:#?}");
+    plane.status(job_id, JobStatus::Failed).await;
+    let left: Vec<String> = on(&plane, DEAD).await.into_iter().map(|(_, body)| body).collect();
+    assert_eq!(left, ["other"]);
+    plane.snapshot("a quiet list", |now| now.attention.iter().all(|line| line.job_id != Some(job_id))).await;
+    // The purge stands beside it, and is undone as any other.
+    let log = plane.client.actions(10).await.unwrap();
+    let purge = log.iter().find(|log| matches!(log.plan.action, Action::Purge { .. })).unwrap();
+    assert!(applied.results[1].note.ends_with(&format!("stereospot queues restore {}", purge.plan.id)), "{applied:#?}");
+}
+
+#[tokio::test]
+async fn a_failed_job_is_not_stuck_and_its_dead_letter_can_still_be_discarded() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = with_dead(dir.path(), &[]).await;
+    let job_id = plane.job(JobStatus::Failed, None).await;
+    let body = message::object_created("input", &keys::source(job_id));
+    dead_letter(&plane, &[&body]).await;
+    let title = format!("job {} failed", job_id.short());
+    plane.snapshot("a failed job", |now| now.attention.iter().any(|line| line.title == title)).await;
+    let without = plan(&plane, Action::Fail { job_id, reason: None, discard: false }).await.refused.unwrap();
+    assert_eq!(without.why, "the job is failed already; --discard takes its dead letters off their queues");
+    let (plan, _) = plane.act(Action::Fail { job_id, reason: None, discard: true }).await;
+    assert_eq!(plan.effect, "1 dead letter discarded, and kept to be restored");
+    assert!(on(&plane, DEAD).await.is_empty());
+}

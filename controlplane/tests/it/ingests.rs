@@ -85,7 +85,7 @@ async fn an_abandoned_ingest_is_found_and_repaired_or_failed() {
         .find(|line| line.job_id == Some(missing))
         .unwrap();
     assert_eq!(line.next, [Step::ShowJob { job_id: missing }, Step::GiveUp { job_id: missing }]);
-    plane.act(Action::Fail { job_id: missing, reason: None }).await;
+    plane.act(Action::Fail { job_id: missing, reason: None, discard: false }).await;
     plane.status(missing, JobStatus::Failed).await;
     plane.findings(missing, &[]).await;
 

@@ -390,7 +390,7 @@ async fn a_job_that_cannot_be_repaired_says_why_and_can_be_failed() {
     assert_eq!(line.next, [Step::ShowJob { job_id }, Step::Repair { job_id, code }, Step::GiveUp { job_id }]);
 
     let reason = Some("the source was deleted".to_owned());
-    let (plan, applied) = plane.act(Action::Fail { job_id, reason: reason.clone() }).await;
+    let (plan, applied) = plane.act(Action::Fail { job_id, reason: reason.clone(), discard: false }).await;
     assert_eq!(plan.confirm.unwrap(), format!("fail {}", &job_id.to_string()[..8]));
     assert_eq!(plan.command, format!("stereospot jobs fail {job_id} --reason 'the source was deleted'"));
     assert_eq!((applied.results.len(), applied.results[0].outcome), (1, Outcome::Done), "{applied:#?}");
@@ -400,7 +400,7 @@ async fn a_job_that_cannot_be_repaired_says_why_and_can_be_failed() {
     let events = plane.client.job_events(job_id, 100).await.unwrap();
     assert!(events.iter().any(|event| event.kind() == EventKind::JobFailed), "{events:?}");
 
-    let again = plane.client.plan(Action::Fail { job_id, reason }, None).await.unwrap();
+    let again = plane.client.plan(Action::Fail { job_id, reason, discard: false }, None).await.unwrap();
     assert_eq!(again.refused.unwrap().why, "the job is failed already");
 }
 

@@ -12,6 +12,11 @@ use stereospot_ports::{Error, ErrorCode};
 use crate::credentials::Unloaded;
 use crate::credentials::source::Source;
 
+mod said;
+
+use said::Said;
+pub(crate) use said::causes;
+
 /// The call that failed, for the sentence.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
@@ -62,7 +67,12 @@ where
         SdkError::DispatchFailure(failure) if failure.is_timeout() => no_answer(call),
         _ => from_chain(call, &error),
     };
-    Error::with(code, message, error)
+    let answer = error.as_service_error().map(|answer| answer.meta().clone());
+    let said = match answer {
+        Some(answer) => Said::by_service(&answer, error),
+        None => Said::by_connection(error),
+    };
+    Error::with(code, message, said)
 }
 
 /// The code for an answer that has none, by its status.

@@ -54,6 +54,9 @@ pub enum Action {
         /// Kept with the job.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// Take the job's dead letters off their queues, too, keeping copies.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        discard: bool,
     },
     /// Stop the redrive of a long dead-letter queue, which a replay started. What was moved stays moved.
     StopMove { queue: QueueName },
@@ -88,9 +91,10 @@ impl Action {
             Action::Restore { plan_id } => format!("queues restore {plan_id}"),
             Action::Scale { service, desired } => format!("services scale {service} {desired}"),
             Action::StopMove { queue } => format!("queues stop-move {queue}"),
-            Action::Fail { job_id, reason: None } => format!("jobs fail {job_id}"),
-            Action::Fail { job_id, reason: Some(reason) } => {
-                format!("jobs fail {job_id} --reason '{}'", reason.replace('\'', r"'\''"))
+            Action::Fail { job_id, reason, discard } => {
+                let quoted = |reason: &String| format!(" --reason '{}'", reason.replace('\'', r"'\''"));
+                let reason = reason.as_ref().map_or(String::new(), quoted);
+                format!("jobs fail {job_id}{reason}{}", if *discard { " --discard" } else { "" })
             }
         };
         format!("stereospot {command}")

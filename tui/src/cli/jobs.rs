@@ -80,6 +80,9 @@ pub(crate) enum JobsCommand {
         /// The reason, kept with the job
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+        /// Take its dead letters off their queues, too; copies are kept for a day
+        #[arg(long)]
+        discard: bool,
         #[command(flatten)]
         write: Write,
     },

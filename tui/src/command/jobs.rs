@@ -37,9 +37,9 @@ pub(super) async fn run(client: &Client, options: Jobs) -> Result {
             let job_id = job_id::resolve(client, &id).await?;
             write::carry_out(client, Action::Repair { job_id, code }, how).await
         }
-        JobsCommand::Fail { id, reason, write: how } => {
+        JobsCommand::Fail { id, reason, discard, write: how } => {
             let job_id = job_id::resolve(client, &id).await?;
-            write::carry_out(client, Action::Fail { job_id, reason }, how).await
+            write::carry_out(client, Action::Fail { job_id, reason, discard }, how).await
         }
         JobsCommand::Download { id, out, force, json: how } => {
             let destination = Destination::check(&out, force)?;

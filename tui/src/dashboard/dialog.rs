@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use stereospot_domain::Timestamp;
-use stereospot_domain::plan::{Action, ItemResult, Plan};
+use stereospot_domain::plan::{Action, ItemResult, Plan, PlanItem, Target};
 
 use super::effect::Effect;
 
@@ -63,6 +63,15 @@ pub(crate) struct Dialog {
     is_leaving: bool,
     /// The key that opened it, which never applies the plan.
     opened_by: KeyCode,
+}
+
+/// True if the operator may choose whether the dead letters of a job that is given up go with it.
+pub(crate) fn has_choice(plan: &Plan) -> bool {
+    let is_letter = |item: &PlanItem| matches!(item.target, Target::Message { .. });
+    let is_job = |item: &PlanItem| matches!(item.target, Target::Job { .. });
+    matches!(plan.action, Action::Fail { .. })
+        && plan.items.iter().any(is_job)
+        && plan.items.iter().chain(&plan.skips).any(is_letter)
 }
 
 /// The result of a key in the dialog.
@@ -166,6 +175,13 @@ impl Dialog {
             KeyCode::Char('J') if !wanted.contains('J') => {
                 self.face = if self.face == Face::Json { Face::Items } else { Face::Json };
                 self.scroll = 0;
+            }
+            KeyCode::Tab if has_choice(plan) => {
+                if let Action::Fail { discard, .. } = &mut self.action {
+                    *discard = !*discard;
+                }
+                self.step = Step::Asking;
+                return Outcome::Do(Effect::Plan { serial: self.serial, action: self.action.clone() });
             }
             KeyCode::Char('C') if !wanted.contains('C') => {
                 self.note = Some("the command is on the clipboard".into());

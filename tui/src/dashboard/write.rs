@@ -2,9 +2,9 @@
 
 use stereospot_api::view::Observed;
 use stereospot_domain::attention::{self, Subject};
-use stereospot_domain::diagnosis::Repair;
+use stereospot_domain::diagnosis::{FindingCode, Repair};
 use stereospot_domain::plan::Action;
-use stereospot_domain::{JobId, QueueName, QueueRole};
+use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole};
 
 use super::keys::Command;
 use super::model::Link;
@@ -155,9 +155,20 @@ fn trigger(state: &State) -> Result<Action, String> {
 fn fail(state: &State) -> Result<Action, String> {
     let job_id = state.job_under_cursor().ok_or("no job under the cursor")?;
     match state.model.jobs.get(job_id) {
+        // A failed job's dead letters can be discarded.
+        Some(row) if row.status == JobStatus::Failed && has_dead_letter(state, job_id) => {
+            Ok(Action::Fail { job_id, reason: None, discard: true })
+        }
         Some(row) if row.status.is_final() => Err(format!("the job is {}", row.status)),
-        _ => Ok(Action::Fail { job_id, reason: None }),
+        _ => Ok(Action::Fail { job_id, reason: None, discard: false }),
     }
+}
+
+fn has_dead_letter(state: &State, job_id: JobId) -> bool {
+    use FindingCode::{IngestDeadLettered, ReassemblyDeadLettered, SegmentDeadLettered, SourceDeadLettered};
+    state.model.findings(job_id).iter().any(|finding| {
+        matches!(finding.code, IngestDeadLettered | SourceDeadLettered | SegmentDeadLettered | ReassemblyDeadLettered)
+    })
 }
 
 fn repair(state: &State) -> Result<Action, String> {

@@ -53,7 +53,7 @@ fn every_action_has_a_command_that_the_command_line_takes() {
         Action::Restore { plan_id: Uuid::nil() },
         Action::Scale { service: "video-worker".into(), desired: 2 },
         Action::StopMove { queue },
-        Action::Fail { job_id: JOB, reason: Some("gone".into()) },
+        Action::Fail { job_id: JOB, reason: Some("gone".into()), discard: false },
     ];
     let steps = [Step::Triage { queue }, Step::ShowJob { job_id: JOB }, Step::ShowWorkers, Step::Doctor];
     let commands = actions.iter().map(Action::command).chain(steps.iter().filter_map(command_of));

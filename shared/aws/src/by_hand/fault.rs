@@ -7,6 +7,8 @@ use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use serde::Deserialize;
 
+use crate::error::causes;
+
 /// An answer that is no success.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
@@ -49,14 +51,7 @@ impl Fault {
 
     /// The refusal that an error stands for; none if the error has another cause.
     pub(crate) fn of(error: &stereospot_ports::Error) -> Option<&Self> {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        while let Some(error) = cause {
-            if let Some(fault) = error.downcast_ref() {
-                return Some(fault);
-            }
-            cause = error.source();
-        }
-        None
+        causes(error).find_map(|cause| cause.downcast_ref())
     }
 }
 

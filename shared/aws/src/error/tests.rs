@@ -56,6 +56,29 @@ fn only_transient_errors_are_retryable() {
 }
 
 #[test]
+fn no_debug_text_is_shown() {
+    use aws_sdk_sqs::operation::send_message::SendMessageError;
+    let check = |code: &str, message: &str, expected: &str| {
+        let meta = aws_sdk_sqs::error::ErrorMetadata::builder().code(code).message(message).build();
+        let response = HttpResponse::new(400_u16.try_into().unwrap(), "".into());
+        let error = from_sdk(CALL, SdkError::service_error(SendMessageError::generic(meta), response));
+        assert_eq!(stereospot_ports::error::chain(&error), expected);
+    };
+    check(
+        "MissingParameter",
+        "The request must contain the parameter MessageGroupId.",
+        "sqs:PurgeQueue on the queue p-chunking-dlq failed: MissingParameter: The request must contain the parameter \
+         MessageGroupId.",
+    );
+    check(
+        "com.amazon.coral.service#AccessDeniedException",
+        "no identity-based policy allows it",
+        "sqs:PurgeQueue on the queue p-chunking-dlq is not allowed: add the action to the policy of the role in use: \
+         AccessDeniedException: no identity-based policy allows it",
+    );
+}
+
+#[test]
 fn missing_credentials_say_how_to_give_some() {
     let error = SdkError::<aws_sdk_sqs::operation::purge_queue::PurgeQueueError, _>::construction_failure(
         CredentialsError::not_loaded("no providers in chain provided credentials"),

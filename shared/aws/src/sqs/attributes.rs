@@ -11,7 +11,7 @@ use serde_json::Value;
 use stereospot_ports::work_queue::{Settings, Stats};
 use stereospot_ports::{Error, Result};
 
-use crate::error::{Call, from_sdk, is_forbidden_code};
+use crate::error::{Call, causes, from_sdk, is_forbidden_code};
 
 /// Which queue gets the messages that were received too often.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +84,8 @@ pub(crate) async fn get(client: &Client, url: &str, call: Call<'_>) -> Result<At
 
 /// True when the caller lacks the permission to read attributes.
 pub(crate) fn is_forbidden(error: &Error) -> bool {
-    std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<SdkError<GetQueueAttributesError, HttpResponse>>())
+    causes(error)
+        .find_map(|cause| cause.downcast_ref::<SdkError<GetQueueAttributesError, HttpResponse>>())
         .and_then(SdkError::as_service_error)
         .and_then(ProvideErrorMetadata::code)
         .is_some_and(is_forbidden_code)

@@ -84,6 +84,21 @@ fn what_must_be_typed_must_be_typed() {
 }
 
 #[test]
+fn tab_chooses_whether_the_dead_letters_of_a_job_that_is_given_up_go_with_it() {
+    let job_id = stereospot_domain::JobId(uuid::Uuid::from_u128(1));
+    let fail = |discard| Action::Fail { job_id, reason: None, discard };
+    let mut dialog = shown(fail(false), Some("fail 1"), KeyCode::Char('f'));
+    let Step::Shown(plan) = &mut dialog.step else { panic!() };
+    plan.items.push(PlanItem::new(Target::Job { job_id }, "set to failed"));
+    press(&mut dialog, KeyCode::Char('f'), 1000);
+    let again = Effect::Plan { serial: 1, action: fail(true) };
+    assert_eq!(press(&mut dialog, KeyCode::Tab, 1000), Outcome::Do(again));
+    assert_eq!((&dialog.step, dialog.typed.as_str()), (&Step::Asking, "f"));
+    let mut other = shown(replay(), Some("replay 2"), KeyCode::Char('r'));
+    assert_eq!(press(&mut other, KeyCode::Tab, 1000), Outcome::Stay);
+}
+
+#[test]
 fn a_purge_is_typed_even_when_the_server_does_not_ask() {
     let queue = QueueName::main(QueueRole::Inference);
     let mut dialog = shown(Action::Purge { queue, message_ids: None }, None, KeyCode::Char('x'));

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem};
 
 use crate::dashboard::canvas::Canvas;
-use crate::dashboard::dialog::{Dialog, Drawn, Face, Step};
+use crate::dashboard::dialog::{Dialog, Drawn, Face, Step, has_choice};
 use crate::dashboard::keys::Command;
 use crate::dashboard::state::State;
 use crate::text;
@@ -285,6 +285,13 @@ fn confirm_lines(state: &State, dialog: &Dialog, plan: &Plan, columns: usize) ->
                 ("█".into(), theme.accent),
             ]);
             lines.push(vec![(others, theme.dim)]);
+            if has_choice(plan) {
+                let choice = match plan.action {
+                    Action::Fail { discard: true, .. } => " leave the job's dead letters where they are",
+                    _ => " discard the job's dead letters, too",
+                };
+                lines.push(vec![("tab".into(), theme.accent), (choice.into(), theme.text)]);
+            }
         }
         None => {
             let key = if dialog.apply_key() == KeyCode::Enter { "enter" } else { "a" };
