@@ -256,7 +256,10 @@ async fn check(app: &App, job_id: JobId) -> Result<bool> {
         _ => Payload::ReassemblyTriggered(triggered),
     };
     app.ingest.emit(Source::Reconciler, payload, job_id, None).await;
-    let results = vec![actions::result(&Target::Job { job_id }, Outcome::Done, done)];
+    let removed = checked.removed.into_iter().map(|key| Target::Completion { job_id, key });
+    let why = "removed: it belongs to none of the job's segments, and a media-worker would refuse the job";
+    let mut results: Vec<ItemResult> = removed.map(|target| actions::result(&target, Outcome::Done, why)).collect();
+    results.push(actions::result(&Target::Job { job_id }, Outcome::Done, done));
     action_log::keep_automatic(app, Action::Trigger { job_id }, format!("reassembly of job {job_id}"), results).await;
     Ok(true)
 }

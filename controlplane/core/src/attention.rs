@@ -192,12 +192,12 @@ impl World {
             else {
                 continue;
             };
-            // The tasks of a service report nothing: they may hold it.
-            let is_served = self.services.iter().any(|view| view.name == role.service() && view.running > 0);
-            let is_held = workers.iter().any(|worker| {
-                matches!(worker.state, WorkerState::Busy | WorkerState::Draining)
-                    && worker.stage.is_none_or(|own| own == stage)
-            });
+            let ours = workers.iter().filter(|worker| worker.stage.is_none_or(|own| own == stage));
+            let mut ours = ours.map(|worker| worker.state).peekable();
+            // The tasks of a service report nothing: they may hold it. So may others, where neither workers nor services are known.
+            let service = self.services.iter().find(|view| view.name == role.service());
+            let is_served = service.map_or(ours.peek().is_none(), |view| view.running > 0);
+            let is_held = ours.any(|state| matches!(state, WorkerState::Busy | WorkerState::Draining));
             let is_known = list.iter().any(|item| item.about == Subject::Stage { role: *role });
             if now.since(since) < HELD_AFTER || is_served || is_held || is_known {
                 continue;

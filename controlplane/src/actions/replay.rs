@@ -234,7 +234,16 @@ async fn batch(
 ) -> Vec<ItemResult> {
     // A new judge for each batch: it remembers what it has read.
     let judge = Judge::new(app, name.role, is_chosen);
-    let sent = future::join_all(taken.iter().map(|message| one(app, name, message, &judge))).await;
+    let sent = if taken.iter().any(|message| message.envelope.group_id.is_some()) {
+        // Messages of a group keep their order.
+        let mut sent = Vec::with_capacity(taken.len());
+        for message in taken {
+            sent.push(one(app, name, message, &judge).await);
+        }
+        sent
+    } else {
+        future::join_all(taken.iter().map(|message| one(app, name, message, &judge))).await
+    };
     let mut results = Vec::with_capacity(taken.len());
     for (message, sent) in taken.iter().zip(sent) {
         let sent = match sent {

@@ -28,8 +28,9 @@ impl Store {
     ) -> Result<()> {
         let mut writer = self.writer().await?;
         let mut transaction = begin(&mut writer).await?;
-        let mut query =
-            QueryBuilder::new("INSERT INTO copies (plan_id, message_id, queue, body, envelope, copied_at) ");
+        let mut query = QueryBuilder::new(
+            "INSERT INTO copies (plan_id, message_id, queue, body, envelope, enqueued_at, copied_at) ",
+        );
         query.push_values(messages, |mut values, message| {
             values
                 .push_bind(plan_id.as_bytes().to_vec())
@@ -37,6 +38,7 @@ impl Store {
                 .push_bind(queue.to_string())
                 .push_bind(message.body.clone())
                 .push_bind(serde_json::to_string(&message.envelope).expect("plain structs of strings always serialise"))
+                .push_bind(message.enqueued_at.as_millis())
                 .push_bind(now.as_millis());
         });
         query.push(" ON CONFLICT DO NOTHING");
@@ -78,7 +80,7 @@ impl Store {
     pub(crate) async fn copies(&self, plan_id: Uuid) -> Result<Vec<Copied>> {
         let rows = sqlx::query(
             "SELECT message_id, queue, body, envelope FROM copies \
-             WHERE plan_id = ? AND restored_at IS NULL ORDER BY message_id",
+             WHERE plan_id = ? AND restored_at IS NULL ORDER BY enqueued_at, message_id",
         )
         .bind(plan_id.as_bytes().as_slice())
         .fetch_all(self.readers())

@@ -45,12 +45,14 @@ impl ResendAfter {
 }
 
 /// The result of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
     /// The decision of [`trigger::decide`], but a wait instead of [`Decision::SendAgain`] while the message may be in the queue.
     pub decision: Decision,
     /// True if this call changed something; false if another caller was faster or nothing was to be done.
     pub has_acted: bool,
+    /// Keys of completions that it removed, because they belong to no segment.
+    pub removed: Vec<String>,
 }
 
 /// Checks a job and carries out the decision. `None` if the job does not exist.
@@ -75,8 +77,9 @@ pub async fn check_with(backend: &Backend, job_id: JobId, resend_after: ResendAf
         (decision, _) => decision,
     };
     let is_sending = matches!(decision, Decision::CreateLockAndSend | Decision::SendAgain);
+    let mut removed = Vec::new();
     let decision = match is_sending && !facts.surplus.is_empty() && backend.refuses_surplus() {
-        true => remove_surplus(backend, &facts, decision).await?,
+        true => remove_surplus(backend, &facts, decision, &mut removed).await?,
         false => decision,
     };
     let has_acted = match decision {
@@ -98,7 +101,7 @@ pub async fn check_with(backend: &Backend, job_id: JobId, resend_after: ResendAf
         Decision::MarkCompleted => mark_completed(backend, job_id).await?,
         Decision::Wait(_) => false,
     };
-    Ok(Some(Checked { decision, has_acted }))
+    Ok(Some(Checked { decision, has_acted, removed }))
 }
 
 /// Reads what the decision depends on; `None` if the job does not exist. Leaves out what can't change the decision.
@@ -137,12 +140,18 @@ pub async fn mark_completed(backend: &Backend, job_id: JobId) -> Result<bool> {
 
 /// Removes completions of no segment, which would make an existing media-worker refuse the job and leave it locked. Where that is not
 /// allowed, sends nothing: an operator's plan says so.
-async fn remove_surplus(backend: &Backend, facts: &Facts, decision: Decision) -> Result<Decision> {
+async fn remove_surplus(
+    backend: &Backend,
+    facts: &Facts,
+    decision: Decision,
+    removed: &mut Vec<String>,
+) -> Result<Decision> {
     let (job_id, surplus) = (facts.job.job_id, &facts.surplus);
     let (keys, total) = (surplus.join(", "), facts.job.total_segments.unwrap_or(0));
     match backend.jobs.delete_surplus(job_id, surplus).await {
         Ok(()) => {
             tracing::warn!("job_id={job_id} has {total} segments: removed the completions of no segment: {keys}");
+            removed.clone_from(surplus);
             Ok(decision)
         }
         Err(error) if error.code() == ErrorCode::Denied => {

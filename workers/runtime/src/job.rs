@@ -95,14 +95,18 @@ pub async fn check_trigger(context: &Context, job_id: JobId) -> stereospot_ports
     Ok(())
 }
 
-/// True when nothing is left to do for a job: it ended, or has no row.
+/// True when a completion of this segment is of use: its job has not ended, and has such a segment as far as is known. A late output of
+/// an earlier cut must not become a completion, which would make an existing media-worker refuse the job.
 ///
 /// # Errors
 /// When the job store can't be reached.
-pub async fn is_over(context: &Context, job_id: JobId) -> stereospot_ports::Result<bool> {
-    let job = context.backend.jobs.get(job_id).await?;
-    let status = job.map(|job| job.status);
-    Ok(status.is_none_or(|status| matches!(status, JobStatus::Completed | JobStatus::Failed | JobStatus::Deleted)))
+pub async fn wants(context: &Context, job_id: JobId, segment_index: u32) -> stereospot_ports::Result<bool> {
+    let Some(job) = context.backend.jobs.get(job_id).await? else { return Ok(false) };
+    let has_segment = job.total_segments.is_none_or(|total| segment_index < total);
+    if !has_segment {
+        tracing::warn!("job_id={job_id} has no segment {segment_index}: its output is left aside");
+    }
+    Ok(has_segment && !matches!(job.status, JobStatus::Completed | JobStatus::Failed | JobStatus::Deleted))
 }
 
 /// Emits the event that an attempt at a stage failed.

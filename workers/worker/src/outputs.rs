@@ -64,7 +64,7 @@ impl Handler for Outputs {
         };
         match output {
             OutputKey::Segment(job_id, index) => {
-                if job::is_over(context, job_id).await? {
+                if !job::wants(context, job_id, index).await? {
                     return Ok(());
                 }
                 Ok(job::record_completion(context, job_id, index).await?)

@@ -121,7 +121,7 @@ impl<'a> Judge<'a> {
             Request::Output(OutputKey::Segment(job_id, _) | OutputKey::Final(job_id) | OutputKey::Done(job_id)) => {
                 job_id
             }
-            Request::Test => return needless("S3's test notice: nothing to do"),
+            Request::Test => return needless("S3's test notice: nothing to do, discard it"),
             // It only notifies the web page.
             Request::Changed(..) => return Ok(Verdict::Send(Vec::new())),
         };

@@ -70,7 +70,11 @@ async fn a_job_not_yet_chunked_waits(world: &World) -> Outcome {
         let job = Job { status, ..new_job(world) };
         world.backend.jobs.create(&job).await?;
         let checked = decided(world, job.job_id).await?;
-        same("check", checked, Checked { decision: Decision::Wait(Why::NotChunked), has_acted: false })?;
+        same(
+            "check",
+            checked,
+            Checked { decision: Decision::Wait(Why::NotChunked), has_acted: false, removed: vec![] },
+        )?;
         same("row", get(world, job.job_id).await?, job)?;
     }
     Ok(())
@@ -92,7 +96,7 @@ async fn missing_segments_are_waited_for(world: &World) -> Outcome {
 async fn the_last_completion_triggers(world: &World) -> Outcome {
     let id = converted(world).await?;
     let checked = decided(world, id).await?;
-    same("check", checked, Checked { decision: Decision::CreateLockAndSend, has_acted: true })?;
+    same("check", checked, Checked { decision: Decision::CreateLockAndSend, has_acted: true, removed: vec![] })?;
     is_triggered(world, id, 1).await
 }
 
@@ -112,9 +116,10 @@ async fn chunking_done_last_triggers_too(world: &World) -> Outcome {
 async fn more_completions_than_segments_trigger(world: &World) -> Outcome {
     let id = converted(world).await?;
     world.backend.jobs.put_completion(&completion(world, id, TOTAL + 5)).await?;
-    decided(world, id).await?;
+    let removed = decided(world, id).await?.removed;
     // Who joins decides whether it may stay.
     let left = if world.backend.refuses_surplus() { TOTAL } else { TOTAL + 1 };
+    same("removed", removed.len(), (TOTAL + 1 - left) as usize)?;
     same("completions", world.backend.jobs.count_completions(id).await?, left)?;
     is_triggered(world, id, 1).await
 }
@@ -135,7 +140,11 @@ async fn checking_again_changes_nothing(world: &World) -> Outcome {
     decided(world, id).await?;
     for _ in 0..5 {
         let checked = decided(world, id).await?;
-        same("check", checked, Checked { decision: Decision::Wait(Why::MessageUnderWay), has_acted: false })?;
+        same(
+            "check",
+            checked,
+            Checked { decision: Decision::Wait(Why::MessageUnderWay), has_acted: false, removed: vec![] },
+        )?;
     }
     is_triggered(world, id, 1).await
 }
@@ -146,7 +155,7 @@ async fn of_many_checks_one_triggers(world: &World) -> Outcome {
         let backend = world.side(number).clone();
         tokio::spawn(async move {
             let checked = check(&backend, id).await;
-            matches!(checked, Ok(Some(Checked { decision: Decision::CreateLockAndSend, has_acted: true })))
+            matches!(checked, Ok(Some(Checked { decision: Decision::CreateLockAndSend, has_acted: true, .. })))
         })
     });
     same("triggered by", winners(tries).await?, 1)?;
@@ -160,7 +169,7 @@ async fn a_crash_after_the_lock_is_recovered(world: &World) -> Outcome {
     same("at first it may still come", soon.decision, Decision::Wait(Why::MessageUnderWay))?;
     world.pass(RESEND_AFTER + Duration::from_secs(1)).await?;
     let checked = decided(world, id).await?;
-    same("check", checked, Checked { decision: Decision::SendAgain, has_acted: true })?;
+    same("check", checked, Checked { decision: Decision::SendAgain, has_acted: true, removed: vec![] })?;
     is_triggered(world, id, 1).await
 }
 
@@ -172,7 +181,7 @@ async fn a_crash_after_the_sending_is_recovered(world: &World) -> Outcome {
     // A worker may take the message before the status is set.
     world.backend.jobs.acquire_lock(id, "worker", world.backend.clock.now(), Duration::from_secs(600)).await?;
     let checked = decided(world, id).await?;
-    same("check", checked, Checked { decision: Decision::MarkReassembling, has_acted: true })?;
+    same("check", checked, Checked { decision: Decision::MarkReassembling, has_acted: true, removed: vec![] })?;
     is_triggered(world, id, 1).await
 }
 
@@ -208,7 +217,7 @@ async fn a_started_reassembly_is_left_alone(world: &World) -> Outcome {
     world.backend.jobs.acquire_lock(id, "worker", world.backend.clock.now(), Duration::from_secs(600)).await?;
     world.pass(RESEND_AFTER + Duration::from_secs(1)).await?;
     let checked = decided(world, id).await?;
-    same("check", checked, Checked { decision: Decision::Wait(Why::Running), has_acted: false })?;
+    same("check", checked, Checked { decision: Decision::Wait(Why::Running), has_acted: false, removed: vec![] })?;
     is_triggered(world, id, 1).await
 }
 
@@ -221,7 +230,7 @@ async fn a_dead_reassembly_is_sent_again(world: &World) -> Outcome {
     queue.delete(&take_one(&**queue).await?.receipt).await?;
     world.pass(RESEND_AFTER + Duration::from_secs(1)).await?;
     let checked = decided(world, id).await?;
-    same("check", checked, Checked { decision: Decision::SendAgain, has_acted: true })?;
+    same("check", checked, Checked { decision: Decision::SendAgain, has_acted: true, removed: vec![] })?;
     is_triggered(world, id, 1).await?;
     let at = world.backend.clock.now();
     same("next", world.backend.jobs.acquire_lock(id, "next", at, RESEND_AFTER).await?, Acquired::Yes)
@@ -232,7 +241,11 @@ async fn nothing_is_sent_for_long(world: &World, id: JobId, sent: usize) -> Outc
     for _ in 0..10 {
         world.pass(RESEND_AFTER + Duration::from_secs(1)).await?;
         let checked = decided(world, id).await?;
-        same("check", checked, Checked { decision: Decision::Wait(Why::MessageUnderWay), has_acted: false })?;
+        same(
+            "check",
+            checked,
+            Checked { decision: Decision::Wait(Why::MessageUnderWay), has_acted: false, removed: vec![] },
+        )?;
     }
     is_triggered(world, id, sent).await
 }
@@ -267,7 +280,7 @@ async fn a_queue_that_is_never_empty_hides_no_lost_message(world: &World) -> Out
     same("soon", decided(world, id).await?.has_acted, false)?;
     world.pass(RESEND_ANYWAY_AFTER).await?;
     let checked = decided(world, id).await?;
-    same("check", checked, Checked { decision: Decision::SendAgain, has_acted: true })?;
+    same("check", checked, Checked { decision: Decision::SendAgain, has_acted: true, removed: vec![] })?;
     is_triggered(world, id, 1).await?;
     same("and not again", decided(world, id).await?.has_acted, false)
 }
@@ -278,7 +291,7 @@ async fn an_existing_result_completes(world: &World) -> Outcome {
     let path = objects::path(&keys::result(id))?;
     world.backend.output.store.put_opts(&path, "result".into(), object_store::PutOptions::default()).await?;
     let checked = decided(world, id).await?;
-    same("check", checked, Checked { decision: Decision::MarkCompleted, has_acted: true })?;
+    same("check", checked, Checked { decision: Decision::MarkCompleted, has_acted: true, removed: vec![] })?;
     let job = get(world, id).await?;
     same("status", job.status, JobStatus::Completed)?;
     holds("completed at", job.completed_at.is_some_and(|at| at >= now(world).minus(Duration::from_secs(60))))
@@ -290,7 +303,7 @@ async fn an_ended_job_is_left_alone(world: &World) -> Outcome {
         world.backend.jobs.create(&job).await?;
         world.backend.jobs.put_completion(&completion(world, job.job_id, 0)).await?;
         let checked = decided(world, job.job_id).await?;
-        same("check", checked, Checked { decision: Decision::Wait(Why::Ended), has_acted: false })?;
+        same("check", checked, Checked { decision: Decision::Wait(Why::Ended), has_acted: false, removed: vec![] })?;
         same("row", get(world, job.job_id).await?, job.clone())?;
         same("messages", requests(world, job.job_id).await?, 0)?;
     }

@@ -102,7 +102,7 @@ impl Results for EndpointResults {
 
 async fn succeeded(context: &Context, about: &About, matched: &Matched) -> Result<(), Failure> {
     let Matched { job_id, index, .. } = *matched;
-    if job::is_over(context, job_id).await? {
+    if !job::wants(context, job_id, index).await? {
         return Ok(());
     }
     let key = keys::output_segment(job_id, index);
