@@ -33,6 +33,7 @@ mod attributes;
 mod envelope;
 mod ledger;
 mod moves;
+mod seconds;
 mod send;
 mod sweep;
 
@@ -40,12 +41,12 @@ pub use attributes::{Attributes, RedrivePolicy};
 pub(crate) use attributes::{dead_letter_url, get as attributes, is_forbidden, redrive_policy};
 pub use moves::{MAX_MOVES_PER_SECOND, MoveState, MoveTask};
 
+use attributes::FIFO;
 use ledger::Ledger;
+use seconds::{ceil, whole_secs};
 
 /// The longest wait that SQS accepts.
 const LONGEST_POLL: Duration = Duration::from_secs(20);
-/// How the name of a FIFO queue ends.
-const FIFO: &str = ".fifo";
 /// Settings are read again after this time.
 const SETTINGS_LAST: Duration = Duration::from_secs(60);
 
@@ -302,15 +303,6 @@ fn received_at(message: aws_sdk_sqs::types::Message, now: Timestamp) -> Message 
         receive_count: u32::try_from(count).unwrap_or(u32::MAX),
         enqueued_at: number(MessageSystemAttributeName::SentTimestamp).map_or(now, Timestamp),
     }
-}
-
-/// Rounds up to whole seconds: a lease must not be shorter than requested.
-fn ceil(duration: Duration) -> Duration {
-    Duration::from_secs(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
-}
-
-fn whole_secs(duration: Duration) -> i32 {
-    i32::try_from(ceil(duration).as_secs()).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]

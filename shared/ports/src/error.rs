@@ -91,7 +91,8 @@ impl From<object_store::Error> for Error {
                 None => Some(&error as &(dyn StdError + 'static)),
             },
         };
-        let source = cause.map(|cause| Box::new(Cause(chain(cause))) as Box<dyn StdError + Send + Sync>);
+        let source =
+            cause.map(|cause| Box::new(Cause(without_markup(&chain(cause)))) as Box<dyn StdError + Send + Sync>);
         Self { code, message, source }
     }
 }
@@ -121,6 +122,21 @@ pub fn chain(error: &(dyn StdError + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+/// S3 answers a refusal with a document, which an object store's error quotes whole: keeps its code and sentence.
+fn without_markup(text: &str) -> String {
+    let Some((before, document)) = text.split_once("<?xml") else { return text.to_owned() };
+    let part = |name: &str| {
+        let (_, rest) = document.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once("</")?.0.trim().to_owned())
+    };
+    let said: Vec<String> = ["Code", "Message"].into_iter().filter_map(part).collect();
+    format!(
+        "{}{}",
+        before.trim_end_matches([' ', '"']),
+        if said.is_empty() { String::new() } else { format!(" {}", said.join(": ")) }
+    )
 }
 
 /// The first [`Error`] in the chain of causes.

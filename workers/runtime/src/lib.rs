@@ -10,6 +10,7 @@ mod context;
 mod ended_job;
 pub mod events;
 mod failure;
+mod intake;
 pub mod job;
 pub mod lease;
 pub mod poll;

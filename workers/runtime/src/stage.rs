@@ -8,19 +8,20 @@ use async_trait::async_trait;
 use stereospot_domain::QueueRole;
 use stereospot_domain::keys::OutputKey;
 use stereospot_domain::message::{self, Request};
-use stereospot_ports::work_queue::{Message, Receipt, Receive, Settings};
-use stereospot_ports::{ErrorCode, WorkQueue};
+use stereospot_ports::ErrorCode;
+use stereospot_ports::work_queue::Message;
 use stereospot_telemetry::catalogue::StepOutcome;
 use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 
 use crate::ended_job::JobWatch;
 use crate::events::About;
+use crate::intake::Intake;
 use crate::job;
 use crate::lease::Lease;
-use crate::poll::{self, FIRST_LEASE, Polled};
+use crate::poll::{self, Polled};
 use crate::protection::Protection;
-use crate::settle::{Ended, settle};
+use crate::settle::settle;
 
 pub use crate::context::Context;
 pub use crate::failure::{Failure, chain, told};
@@ -36,16 +37,8 @@ const MOST_WHILE_AWAY: Duration = Duration::from_secs(30);
 /// First pause between two tries on a full disk; doubles up to [`MOST_UNTIL_SPACE`].
 const UNTIL_SPACE: Duration = Duration::from_secs(10);
 const MOST_UNTIL_SPACE: Duration = Duration::from_secs(60);
-/// The visibility timeout used when the queue's own setting can't be read. Long enough for most steps, in case the lease can't
-/// be extended either.
-const UNKNOWN_VISIBILITY: Duration = Duration::from_secs(900);
-/// The shortest visibility timeout used, whatever the queue's setting.
-const LEAST_VISIBILITY: Duration = Duration::from_secs(1);
 /// Truncate unparsable bodies in logs: one may be a megabyte.
 const TOLD_CHARS: usize = 300;
-/// The lease of a message at work, where the queue's own visibility timeout is longer. It is extended all the time, so it only decides
-/// how long a killed worker's message waits for the next one, and how long the backend may be away before the work is dropped.
-const WORK_LEASE: Duration = Duration::from_secs(120);
 
 /// One request of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,85 +109,6 @@ pub enum Error {
     Broken(String),
 }
 
-/// A queue with its settings.
-struct At {
-    queue: Arc<dyn WorkQueue>,
-    settings: Settings,
-    /// Passed to each receive when the queue's own setting is unknown, too short, or longer than it needs to be.
-    visibility: Option<Duration>,
-    /// False once extending a lease was refused: then each lease is as long as the queue's own.
-    may_extend: AtomicBool,
-}
-
-impl At {
-    async fn look(queue: Arc<dyn WorkQueue>) -> stereospot_ports::Result<Self> {
-        let may_extend = AtomicBool::new(true);
-        match queue.settings().await {
-            // A queue's messages may be hidden for no time at all: then no lease could be kept.
-            Ok(Settings { visibility, max_receives }) if visibility < LEAST_VISIBILITY => {
-                let settings = Settings { visibility: LEAST_VISIBILITY, max_receives };
-                Ok(Self { queue, settings, visibility: Some(LEAST_VISIBILITY), may_extend })
-            }
-            Ok(settings) if settings.visibility > WORK_LEASE && may_extend_leases(&*queue).await => {
-                let settings = Settings { visibility: WORK_LEASE, ..settings };
-                Ok(Self { queue, settings, visibility: Some(FIRST_LEASE), may_extend })
-            }
-            Ok(settings) => Ok(Self { queue, settings, visibility: None, may_extend }),
-            Err(error) if error.code() == ErrorCode::Denied => {
-                tracing::warn!("{error}; until then its messages are hidden for {} s", UNKNOWN_VISIBILITY.as_secs());
-                let settings = Settings { visibility: UNKNOWN_VISIBILITY, max_receives: None };
-                Ok(Self { queue, settings, visibility: Some(UNKNOWN_VISIBILITY), may_extend })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn how(&self, wait: Duration) -> Receive {
-        let is_short = self.visibility.is_some_and(|visibility| visibility == FIRST_LEASE);
-        let visibility = self.visibility.filter(|_| !is_short || self.may_extend.load(Ordering::Relaxed));
-        Receive { max: 1, wait, visibility }
-    }
-
-    /// Makes a received message's lease as long as work needs; false if another worker has the message.
-    async fn hold(&self, message: &Message) -> bool {
-        if self.visibility != Some(FIRST_LEASE) || !self.may_extend.load(Ordering::Relaxed) {
-            return true;
-        }
-        match self.queue.extend(&message.receipt, self.settings.visibility).await {
-            Ok(()) => true,
-            Err(error) if error.code() == ErrorCode::LeaseLost => {
-                tracing::info!("a message of {} came too late, and comes again", self.queue.name());
-                false
-            }
-            Err(error) => {
-                if error.code() == ErrorCode::Denied {
-                    self.may_extend.store(false, Ordering::Relaxed);
-                }
-                // The lease's keeper tries again, and says so.
-                tracing::debug!("the lease on a message of {} is still short: {error}", self.queue.name());
-                true
-            }
-        }
-    }
-
-    fn ended<'a>(&'a self, message: &'a Message, about: &'a About) -> Ended<'a> {
-        let Settings { visibility, max_receives } = self.settings;
-        Ended { queue: &self.queue, message, max_receives, visibility, about }
-    }
-}
-
-/// Whether leases may be extended: existing roles lack the permission. Asked with a receipt of no message, before any is received.
-async fn may_extend_leases(queue: &dyn WorkQueue) -> bool {
-    let tried = queue.extend(&Receipt("none".into()), FIRST_LEASE).await;
-    let is_denied = tried.as_ref().is_err_and(|error| error.code() == ErrorCode::Denied);
-    if let Err(error) = tried.as_ref().map_err(told)
-        && is_denied
-    {
-        tracing::warn!("messages of {} are hidden for its own visibility timeout: {error}", queue.name());
-    }
-    !is_denied
-}
-
 /// Runs a stage until the context's `stop`. Returns when the message in hand is done or given back.
 ///
 /// # Errors
@@ -202,7 +116,7 @@ async fn may_extend_leases(queue: &dyn WorkQueue) -> bool {
 pub async fn run(context: &Context, handler: &dyn Handler, busy: &AtomicBool) -> Result<(), Error> {
     let queue = Arc::clone(context.backend.queue(handler.role())?);
     let at = loop {
-        match At::look(Arc::clone(&queue)).await {
+        match Intake::look(Arc::clone(&queue)).await {
             Ok(at) => break at,
             Err(error) if error.retryable() => pause_after(context, &told(&error), FIRST_PAUSE).await,
             Err(error) => return Err(error.into()),
@@ -235,7 +149,7 @@ pub async fn run(context: &Context, handler: &dyn Handler, busy: &AtomicBool) ->
 }
 
 /// Waits for a message; `None` when the process stops. A message that arrives at that very moment is given back.
-async fn receive(context: &Context, at: &At) -> Option<stereospot_ports::Result<Vec<Message>>> {
+async fn receive(context: &Context, at: &Intake) -> Option<stereospot_ports::Result<Vec<Message>>> {
     let late = match poll::receive(&*at.queue, at.how(WAIT), &context.stop).await {
         Polled::InTime(received) => return Some(received),
         Polled::Stopping(late) => late,
@@ -252,7 +166,7 @@ async fn receive(context: &Context, at: &At) -> Option<stereospot_ports::Result<
 /// # Errors
 /// When the queue is not deployed or can't be reached, or the worker can't go on.
 pub async fn step(context: &Context, handler: &dyn Handler) -> Result<bool, Error> {
-    let at = At::look(Arc::clone(context.backend.queue(handler.role())?)).await?;
+    let at = Intake::look(Arc::clone(context.backend.queue(handler.role())?)).await?;
     let received = at.queue.receive(at.how(Duration::ZERO)).await?;
     let is_any = !received.is_empty();
     for message in received {
@@ -267,7 +181,7 @@ async fn pause_after(context: &Context, error: &str, pause: Duration) {
 }
 
 /// Names a record that is left out, while the message's others are done: the message is deleted with it.
-fn left_out(context: &Context, at: &At, message: &Message, error: message::Error) {
+fn left_out(context: &Context, at: &Intake, message: &Message, error: message::Error) {
     let error: String = error.to_string().chars().take(TOLD_CHARS).collect();
     let name = at.queue.name();
     let said = format!("a record of a message of {name} is left out, its others are done: {error} (id {})", message.id);
@@ -282,7 +196,7 @@ fn left_out(context: &Context, at: &At, message: &Message, error: message::Error
 ///
 /// # Errors
 /// When the worker can't go on.
-async fn one(context: &Context, handler: &dyn Handler, at: &At, message: Message) -> Result<(), Error> {
+async fn one(context: &Context, handler: &dyn Handler, at: &Intake, message: Message) -> Result<(), Error> {
     let role = handler.role();
     if !at.hold(&message).await {
         return Ok(());

@@ -47,6 +47,9 @@ const ASKED: [Name; 8] = [
     Name::ApproximateNumberOfMessagesDelayed,
 ];
 
+/// How the name of a FIFO queue ends.
+pub(super) const FIFO: &str = ".fifo";
+
 /// SQS's defaults, for attributes missing in an answer.
 const DEFAULT_VISIBILITY_SECS: u64 = 30;
 const DEFAULT_RETENTION_SECS: u64 = 345_600;
@@ -108,8 +111,8 @@ pub(crate) fn dead_letter_url(url: &str, redrive: Option<&RedrivePolicy>) -> Str
     let name = redrive.and_then(|policy| policy.dead_letter_arn.rsplit(':').next()).filter(|name| !name.is_empty());
     match (url.rsplit_once('/'), name) {
         (Some((base, _)), Some(name)) => format!("{base}/{name}"),
-        _ => match url.strip_suffix(super::FIFO) {
-            Some(name) => format!("{name}-dlq{}", super::FIFO),
+        _ => match url.strip_suffix(FIFO) {
+            Some(name) => format!("{name}-dlq{FIFO}"),
             None => format!("{url}-dlq"),
         },
     }

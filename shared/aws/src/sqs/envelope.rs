@@ -10,7 +10,7 @@ use stereospot_ports::work_queue::{Attribute, Envelope, Outgoing};
 use stereospot_ports::{Error, ErrorCode, Result};
 use uuid::Uuid;
 
-use super::whole_secs;
+use super::seconds::whole_secs;
 
 /// What a received message carries.
 pub(super) fn received(message: &Message) -> Envelope {

@@ -2,9 +2,10 @@ use std::sync::Mutex;
 
 use stereospot_domain::event::StepFailed;
 use stereospot_domain::{Event, Job, JobId, JobOptions, JobStatus, Payload, QueueName, Topology, keys};
+use stereospot_ports::WorkQueue;
 use stereospot_ports::job_store::Transition;
 use stereospot_ports::memory::{self, MAX_RECEIVES, ManualClock};
-use stereospot_ports::work_queue::{Outgoing, Receipt};
+use stereospot_ports::work_queue::{Outgoing, Receipt, Receive, Settings};
 use stereospot_ports::wrapped::WrappedQueue;
 
 use super::*;
