@@ -201,8 +201,9 @@ fn resend_after(app: &App, job_id: JobId) -> reassembly::ResendAfter {
             // It is not lost: it waits for an operator. Another would fail as often.
             return reassembly::ResendAfter::ENDLESS;
         }
-        let holds_messages = world.depth(QueueRole::Reassembly).is_some_and(|depth| depth.value > 0);
-        if holds_messages && world.is_unserved(QueueRole::Reassembly, app.now()) == Some(true) {
+        // Where counts are exact, the queue itself says whether the message is there.
+        let may_hold_it = world.depth(QueueRole::Reassembly).is_some_and(|depth| depth.value > 0 && !depth.is_exact);
+        if may_hold_it && world.is_unserved(QueueRole::Reassembly, app.now()) == Some(true) {
             // Its message may wait there for a worker, as long as it takes.
             return reassembly::ResendAfter { when_busy: Duration::MAX, ..usual };
         }
