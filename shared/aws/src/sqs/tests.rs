@@ -125,15 +125,17 @@ async fn a_refused_key_is_named_as_the_queue_knows_it() {
     let attributes = ATTRIBUTES.replace("\"QueueArn\"", "\"KmsMasterKeyId\":\"alias/spot\",\"QueueArn\"");
     let refused = r#"{"__type":"com.amazonaws.sqs#KmsAccessDenied","message":""}"#;
     let of_batch = r#"{"Successful":[],"Failed":[{"Id":"0","SenderFault":true,"Code":"KMS.AccessDeniedException"}]}"#;
-    let (queue, ..) = queue(&[(200, &attributes), (400, refused), (200, of_batch)]);
+    let (queue, ..) = queue(&[(200, &attributes), (400, refused), (400, refused), (200, of_batch)]);
     queue.stats().await.unwrap();
     let how = Receive { max: 1, wait: Duration::ZERO, visibility: Some(Duration::from_secs(5)) };
     let error = queue.receive(how).await.unwrap_err();
     let says = "its KMS key alias/spot: add kms:Decrypt on that key to the policy";
     assert!(error.code() == ErrorCode::Denied && error.to_string().contains(says), "{error}");
-    let error = queue.send(&[Outgoing::now("a")]).await.unwrap_err();
     let says = "its KMS key alias/spot: add kms:Decrypt and kms:GenerateDataKey on that key";
-    assert!(error.to_string().contains(says), "{error}");
+    for messages in [&[Outgoing::now("a")][..], &[Outgoing::now("a"), Outgoing::now("b")]] {
+        let error = queue.send(messages).await.unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
 }
 
 #[tokio::test]
