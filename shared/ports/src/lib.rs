@@ -15,6 +15,7 @@ use stereospot_domain::{BackendKind, QueueName, QueueRole, Timestamp};
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod deletion;
 pub mod error;
 pub mod fleet;
 pub mod job_store;

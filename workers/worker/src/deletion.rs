@@ -1,19 +1,16 @@
 //! Deletes what jobs leave behind, when the deployment has a deletion queue. That is the media-worker's task, so ours when our
 //! worker takes its place.
 //!
-//! Invariant: only a job that has ended is deleted. Its row stays, with the status `deleted`. Existing services set that status
-//! before they send the message; without it, it is set here.
+//! Existing services set the status `deleted` before they send the message; without it, it is set here.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStoreExt;
+use stereospot_domain::QueueRole;
 use stereospot_domain::message::{self, Request};
-use stereospot_domain::{JobId, JobStatus, QueueRole, keys};
-use stereospot_ports::job_store::Transition;
+use stereospot_ports::WorkQueue;
+use stereospot_ports::deletion::{self, Remains};
 use stereospot_ports::work_queue::{Message, Receive};
-use stereospot_ports::{Bucket, WorkQueue, objects};
 use stereospot_runtime::poll::{self, FIRST_LEASE, Polled};
 use stereospot_runtime::protection::Protection;
 use stereospot_runtime::stage::{Context, Failure};
@@ -86,56 +83,12 @@ async fn take(context: &Context, message: &Message) -> Result<(), Failure> {
     })?;
     for request in asked {
         if let Request::Delete(job_id) = request {
-            delete(context, job_id).await?;
+            let deleted = deletion::delete(&context.backend, job_id).await?;
+            let Remains { objects, completions, .. } = deleted;
+            tracing::info!("deleted job_id={job_id}: {objects} objects, {completions} completions");
         }
     }
     Ok(())
-}
-
-/// Deletes a job's source, segments, outputs, completions and lock. Doing it again changes nothing.
-///
-/// # Errors
-/// [`Failure::Refused`] when the job has not ended; otherwise when the backend can't be reached.
-pub async fn delete(context: &Context, job_id: JobId) -> Result<(), Failure> {
-    let backend = &context.backend;
-    let job = backend.jobs.get(job_id).await?;
-    if let Some(job) = job.filter(|job| !job.status.is_final()) {
-        let why = format!("job_id={job_id} is {}: it can be deleted once it is completed or failed", job.status);
-        return Err(Failure::Refused(why));
-    }
-    // Before the objects: a job whose result is half gone must not claim to be completed.
-    backend.jobs.transition(job_id, &Transition::to(JobStatus::Deleted)).await?;
-    gone(backend.input.store.delete(&objects::path(&keys::source(job_id))?).await)?;
-    let segments = remove_below(&backend.input, &format!("segments/{job_id}")).await?;
-    let outputs = remove_below(&backend.output, &format!("jobs/{job_id}")).await?;
-    // After the outputs: while one exists, its completion could be recorded again.
-    let completions = backend.jobs.delete_completions(job_id).await?;
-    backend.jobs.delete_lock(job_id).await?;
-    tracing::info!(
-        "deleted job_id={job_id}: its source, {segments} objects of its segments, {outputs} of its outputs, \
-         {completions} completions"
-    );
-    Ok(())
-}
-
-/// Removes everything below a prefix, in batches where the store can; returns how many objects.
-async fn remove_below(bucket: &Bucket, prefix: &str) -> Result<usize, Failure> {
-    let found = bucket.store.list(Some(&objects::path(prefix)?)).map_ok(|meta| meta.location).boxed();
-    let mut removed = bucket.store.delete_stream(found);
-    let mut count = 0;
-    while let Some(removed) = removed.next().await {
-        gone(removed.map(drop))?;
-        count += 1;
-    }
-    Ok(count)
-}
-
-/// A missing object needs no removal.
-fn gone(removed: object_store::Result<()>) -> Result<(), Failure> {
-    match removed {
-        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use stereospot_domain::{Job, JobOptions, QueueRole, SegmentCompletion, message};
-use stereospot_ports::JobStore;
+use object_store::ObjectStoreExt as _;
+use stereospot_domain::{Job, JobId, JobOptions, JobStatus, SegmentCompletion, keys};
+use stereospot_ports::job_store::Transition;
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::work_queue::Outgoing;
 use stereospot_ports::wrapped::WrappedJobStore;
+use stereospot_ports::{JobStore, objects};
 use stereospot_runtime::events::Events;
 use tokio_util::sync::CancellationToken;
 
@@ -79,13 +81,13 @@ async fn an_ended_job_is_deleted_as_often_as_asked_and_its_row_stays() {
         let job_id = world.job(number, status).await;
         assert_eq!(world.left(job_id).await, 6);
         for _ in 0..2 {
-            delete(&world.context, job_id).await.unwrap();
+            deletion::delete(&world.context.backend, job_id).await.unwrap();
             assert_eq!((world.left(job_id).await, world.status(job_id).await), (0, JobStatus::Deleted));
             assert_eq!(world.context.backend.jobs.lock(job_id).await.unwrap(), None);
             assert_eq!(world.completions(job_id).await, 0);
         }
     }
-    assert_eq!((world.left(other).await, world.status(other).await), (6, JobStatus::Completed), "nobody asked");
+    assert_eq!((world.left(other).await, world.status(other).await), (6, JobStatus::Completed), "it was not asked for");
     assert_eq!(world.completions(other).await, 3);
 }
 
@@ -150,11 +152,11 @@ async fn a_deletion_that_was_stopped_is_finished_by_the_next() {
     let stopping = Arc::new(Stopping { inner, stopped: Mutex::default() });
     world.context.backend.jobs = stopping.clone();
     for (left, at) in [(3, "completions"), (0, "lock")] {
-        let stopped = delete(&world.context, job_id).await.unwrap_err();
+        let stopped = deletion::delete(&world.context.backend, job_id).await.unwrap_err();
         assert!(stopped.to_string().contains(&format!("stopped at {at}")), "{stopped}");
         assert_eq!((world.completions(job_id).await, world.left(job_id).await), (left, 0));
     }
-    delete(&world.context, job_id).await.unwrap();
+    deletion::delete(&world.context.backend, job_id).await.unwrap();
     assert_eq!(world.context.backend.jobs.lock(job_id).await.unwrap(), None);
     assert_eq!(world.status(job_id).await, JobStatus::Deleted);
 }
