@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::store;
 
 pub(crate) mod action_log;
+mod delete;
 mod draft;
 mod dropped;
 mod fail;
@@ -51,6 +52,7 @@ pub(crate) async fn plan(app: &App, action: Action, who: Option<String>) -> Resu
         Action::Scale { service, desired } => scale::draft(app, service, *desired).await?,
         Action::StopMove { queue } => stop_move::draft(app, *queue).await?,
         Action::Fail { job_id, discard, .. } => fail::draft(app, *job_id, *discard).await?,
+        Action::Delete { job_id } => delete::draft(app, *job_id).await?,
     };
     if let Some(role) = draft.needs.filter(|_| draft.refused.is_none() && !draft.items.is_empty()) {
         draft.items.extend(scale::missing_worker(app, role).await);
@@ -148,7 +150,11 @@ fn about(app: &App, plan: &Plan) -> HashSet<JobId> {
         }
         Action::Restore { .. } => of_items.collect(),
         Action::Trigger { job_id } | Action::Repair { job_id, .. } => HashSet::from([*job_id]),
-        Action::Purge { .. } | Action::Scale { .. } | Action::StopMove { .. } | Action::Fail { .. } => HashSet::new(),
+        Action::Purge { .. }
+        | Action::Scale { .. }
+        | Action::StopMove { .. }
+        | Action::Fail { .. }
+        | Action::Delete { .. } => HashSet::new(),
     }
 }
 
@@ -177,6 +183,7 @@ async fn carry_out(app: &App, plan: &Plan) -> Vec<ItemResult> {
         Action::Scale { .. } => scale::apply(app, &items).await,
         Action::StopMove { queue } => stop_move::apply(app, *queue).await,
         Action::Fail { job_id, reason, .. } => fail::apply(app, *job_id, reason.as_deref(), plan).await,
+        Action::Delete { job_id } => delete::apply(app, *job_id, plan).await,
     };
     let is_needed = results.iter().any(|result| result.outcome == Outcome::Done);
     for worker in &workers {
@@ -219,7 +226,7 @@ fn stale(app: &App, action: &Action) -> Option<String> {
         Action::Purge { .. } | Action::Restore { .. } => &[Collector::Queues],
         Action::Trigger { .. } | Action::Repair { .. } => &[Collector::Jobs],
         // These read the backend themselves when planned.
-        Action::Scale { .. } | Action::StopMove { .. } | Action::Fail { .. } => &[],
+        Action::Scale { .. } | Action::StopMove { .. } | Action::Fail { .. } | Action::Delete { .. } => &[],
     };
     let now = app.now();
     app.live.with(|world| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use stereospot_api::wire::Apply;
+use stereospot_domain::diagnosis::DeadLetter;
 use stereospot_domain::event::{JobFailed, Payload};
 use stereospot_domain::plan::{Action, ItemResult, Outcome, Plan, PlanItem, RefusalCode, Target};
 use stereospot_domain::{JobId, JobStatus, QueueName};
@@ -19,14 +20,6 @@ pub(super) async fn draft(app: &App, job_id: JobId, discard: bool) -> Result<Dra
     };
     let title = job.title.as_deref().unwrap_or("untitled");
     let may = JobStatus::Failed.may_follow().contains(&job.status);
-    let letters =
-        app.live.at_revision(|world, _| world.jobs.get(&job_id).map_or(Vec::new(), |entry| world.dead_letters(entry)));
-    let letter_items = |what: &str| -> Vec<PlanItem> {
-        let of_letter = |letter: &stereospot_domain::diagnosis::DeadLetter| {
-            PlanItem::message(letter.queue, &letter.message_id, Some((job_id, letter.segment_index)), what)
-        };
-        letters.iter().map(of_letter).collect()
-    };
     let mut items = if may { vec![PlanItem::new(Target::Job { job_id }, "set to failed")] } else { Vec::new() };
     let mut effect = String::new();
     if may {
@@ -36,12 +29,13 @@ pub(super) async fn draft(app: &App, job_id: JobId, discard: bool) -> Result<Dra
     }
     let mut skips = Vec::new();
     if discard {
-        items.extend(letter_items("discard it: copy, then remove"));
+        let letters = dead_letters(app, job_id, "discard it: copy, then remove");
         let sign = if effect.is_empty() { "" } else { "; " };
         effect
             .push_str(&format!("{sign}{} discarded, and kept to be restored", count_of(letters.len(), "dead letter")));
+        items.extend(letters);
     } else {
-        skips = letter_items("the job's dead letter stays on its queue unless --discard (tab) is chosen");
+        skips = dead_letters(app, job_id, "the job's dead letter stays on its queue unless --discard (tab) is chosen");
     }
     Ok(Draft {
         scope: format!("job {job_id} ({title}), now {}", job.status),
@@ -64,20 +58,37 @@ pub(super) async fn apply(app: &App, job_id: JobId, reason: Option<&str>, plan: 
     let target = &Target::Job { job_id };
     let mut ended = Vec::new();
     if plan.items.iter().any(|item| item.target == *target) {
-        let failed = set_failed(app, job_id, reason, plan).await;
-        let is_failed = failed.outcome == Outcome::Done;
-        ended.push(failed);
-        if !is_failed {
-            let letters = plan.items.iter().filter(|item| item.target != *target);
-            ended.extend(letters.map(|item| result(&item.target, Outcome::Skipped, "the job was not given up")));
-            return ended;
-        }
+        ended.push(set_failed(app, job_id, reason, plan).await);
     }
+    let is_failed = ended.iter().all(|end| end.outcome == Outcome::Done);
+    ended.extend(discard_letters(app, plan, if is_failed { Ok(()) } else { Err("the job was not given up") }).await);
+    ended
+}
+
+/// The dead letters of a job, as items.
+pub(super) fn dead_letters(app: &App, job_id: JobId, what: &str) -> Vec<PlanItem> {
+    let letters =
+        app.live.at_revision(|world, _| world.jobs.get(&job_id).map_or(Vec::new(), |entry| world.dead_letters(entry)));
+    let item = |letter: &DeadLetter| {
+        PlanItem::message(letter.queue, &letter.message_id, Some((job_id, letter.segment_index)), what)
+    };
+    letters.iter().map(item).collect()
+}
+
+/// Discards the messages of a plan about a job, or skips them for a reason.
+pub(super) async fn discard_letters(app: &App, plan: &Plan, may: Result<(), &str>) -> Vec<ItemResult> {
     let mut letters: BTreeMap<QueueName, Vec<String>> = BTreeMap::new();
     for item in &plan.items {
         if let Target::Message { queue, id } = &item.target {
             letters.entry(*queue).or_default().push(id.clone());
         }
+    }
+    let mut ended = Vec::new();
+    if let Err(why) = may {
+        let skipped = |(queue, ids): (QueueName, Vec<String>)| {
+            ids.into_iter().map(move |id| result(&Target::Message { queue, id }, Outcome::Skipped, why))
+        };
+        return letters.into_iter().flat_map(skipped).collect();
     }
     for (queue, ids) in letters {
         ended.extend(discard(app, queue, ids, &plan.who).await);

@@ -4,6 +4,7 @@
 mod bad_requests;
 mod bookkeeping;
 mod crowd;
+mod deletions;
 mod discards;
 mod events;
 mod foreign;

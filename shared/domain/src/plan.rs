@@ -58,6 +58,8 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         discard: bool,
     },
+    /// Delete what an ended job has: objects, completions, lock, dead letters. Its row stays.
+    Delete { job_id: JobId },
     /// Stop the redrive of a long dead-letter queue, which a replay started. What was moved stays moved.
     StopMove { queue: QueueName },
 }
@@ -75,6 +77,7 @@ impl Action {
             Action::Scale { .. } => "scale",
             Action::StopMove { .. } => "stop_move",
             Action::Fail { .. } => "fail",
+            Action::Delete { .. } => "delete",
         }
     }
 
@@ -91,6 +94,7 @@ impl Action {
             Action::Restore { plan_id } => format!("queues restore {plan_id}"),
             Action::Scale { service, desired } => format!("services scale {service} {desired}"),
             Action::StopMove { queue } => format!("queues stop-move {queue}"),
+            Action::Delete { job_id } => format!("jobs delete {job_id}"),
             Action::Fail { job_id, reason, discard } => {
                 let quoted = |reason: &String| format!(" --reason '{}'", reason.replace('\'', r"'\''"));
                 let reason = reason.as_ref().map_or(String::new(), quoted);

@@ -46,13 +46,14 @@ fn sets_with_a_list_are_the_same() {
 #[test]
 fn actions_are_the_same() {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
-    let actions = ["replay", "purge", "trigger", "repair", "restore", "scale", "stop_move", "fail"].map(|name| {
-        let value = json!({
-            "action": name, "queue": "inference-dlq", "job_id": id, "plan_id": id, "code": "segment-lost",
-            "service": "video-worker", "desired": 1,
+    let actions =
+        ["replay", "purge", "trigger", "repair", "restore", "scale", "stop_move", "fail", "delete"].map(|name| {
+            let value = json!({
+                "action": name, "queue": "inference-dlq", "job_id": id, "plan_id": id, "code": "segment-lost",
+                "service": "video-worker", "desired": 1,
+            });
+            serde_json::from_value::<Action>(value).unwrap()
         });
-        serde_json::from_value::<Action>(value).unwrap()
-    });
     for action in &actions {
         match action {
             Action::Replay { .. }
@@ -62,7 +63,8 @@ fn actions_are_the_same() {
             | Action::Restore { .. }
             | Action::Scale { .. }
             | Action::StopMove { .. }
-            | Action::Fail { .. } => {}
+            | Action::Fail { .. }
+            | Action::Delete { .. } => {}
         }
     }
     check(&catalogue::ACTION, actions.iter().map(Action::name));

@@ -86,6 +86,13 @@ pub(crate) enum JobsCommand {
         #[command(flatten)]
         write: Write,
     },
+    /// Delete what an ended job has: its video, segments, result and dead letters
+    Delete {
+        /// The job
+        id: String,
+        #[command(flatten)]
+        write: Write,
+    },
     /// Fetch a job's result
     Download {
         /// The job

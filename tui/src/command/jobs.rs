@@ -41,6 +41,10 @@ pub(super) async fn run(client: &Client, options: Jobs) -> Result {
             let job_id = job_id::resolve(client, &id).await?;
             write::carry_out(client, Action::Fail { job_id, reason, discard }, how).await
         }
+        JobsCommand::Delete { id, write: how } => {
+            let job_id = job_id::resolve(client, &id).await?;
+            write::carry_out(client, Action::Delete { job_id }, how).await
+        }
         JobsCommand::Download { id, out, force, json: how } => {
             let destination = Destination::check(&out, force)?;
             let job_id = job_id::resolve(client, &id).await?;

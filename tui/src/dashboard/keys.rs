@@ -80,6 +80,7 @@ commands! {
     Trigger "trigger" ["t"], "plan: have a job's segments joined now";
     Repair "repair" ["f"], "plan: carry out what the top finding proposes";
     Fail "fail" ["F"], "plan: give the job up, so that nothing waits for it";
+    Delete "delete" ["delete"], "plan: delete what an ended job has";
     Scale "scale" ["s"], "plan: set how many tasks a service should have";
     Undo "undo" ["u"], "plan: put back what the last purge took away";
     Mouse "mouse" ["M"], "click and wheel; the terminal then selects no text; again to give it back";

@@ -12,13 +12,14 @@ use super::screen::Chosen;
 use super::state::State;
 
 /// The commands that write.
-pub(crate) const WRITES: [Command; 8] = [
+pub(crate) const WRITES: [Command; 9] = [
     Command::Replay,
     Command::Purge,
     Command::StopMove,
     Command::Trigger,
     Command::Repair,
     Command::Fail,
+    Command::Delete,
     Command::Scale,
     Command::Undo,
 ];
@@ -41,6 +42,7 @@ pub(crate) fn action(state: &State, command: Command) -> Result<Action, String> 
         Command::Trigger => trigger(state)?,
         Command::Repair => repair(state)?,
         Command::Fail => fail(state)?,
+        Command::Delete => delete(state)?,
         Command::Scale => scale(state)?,
         Command::StopMove => {
             let queue = state.queue_under_cursor().filter(|queue| queue.is_dead_letter);
@@ -161,6 +163,14 @@ fn fail(state: &State) -> Result<Action, String> {
         }
         Some(row) if row.status.is_final() => Err(format!("the job is {}", row.status)),
         _ => Ok(Action::Fail { job_id, reason: None, discard: false }),
+    }
+}
+
+fn delete(state: &State) -> Result<Action, String> {
+    let job_id = state.job_under_cursor().ok_or("no job under the cursor")?;
+    match state.model.jobs.get(job_id) {
+        Some(row) if !row.status.is_final() => Err(format!("the job is {}", row.status)),
+        _ => Ok(Action::Delete { job_id }),
     }
 }
 

@@ -194,6 +194,7 @@ fn about(action: &Action) -> String {
         Action::Scale { service, desired } => format!("scale {service} to {}", text::plural(*desired as usize, "task")),
         Action::StopMove { queue } => format!("stop the move out of {queue}"),
         Action::Fail { job_id, .. } => format!("give up job {job_id}"),
+        Action::Delete { job_id } => format!("delete job {job_id}"),
         Action::Restore { plan_id } => format!("put back what purge {plan_id} took away"),
     }
 }
