@@ -21,6 +21,10 @@ const LEAST_VISIBILITY: Duration = Duration::from_secs(1);
 /// how long a killed worker's message waits for the next one, and how long the backend may be away before the work is dropped.
 const WORK_LEASE: Duration = Duration::from_secs(120);
 
+/// How often a received message's lease is extended before the message is left to the next receive. All attempts fit in the first
+/// half of the first lease, if the backend answers.
+const EXTEND_ATTEMPTS: u32 = 3;
+
 /// A stage's queue with its settings.
 pub(crate) struct Intake {
     pub(crate) queue: Arc<dyn WorkQueue>,
@@ -35,7 +39,7 @@ impl Intake {
     pub(crate) async fn look(queue: Arc<dyn WorkQueue>) -> stereospot_ports::Result<Self> {
         let may_extend = AtomicBool::new(true);
         match queue.settings().await {
-            // A queue's messages may be hidden for no time at all: then no lease could be kept.
+            // A queue may have a visibility timeout of zero, under which no lease could be kept.
             Ok(Settings { visibility, max_receives }) if visibility < LEAST_VISIBILITY => {
                 let settings = Settings { visibility: LEAST_VISIBILITY, max_receives };
                 Ok(Self { queue, settings, visibility: Some(LEAST_VISIBILITY), may_extend })
@@ -60,26 +64,27 @@ impl Intake {
         Receive { max: 1, wait, visibility }
     }
 
-    /// Makes a received message's lease as long as work needs; false if another worker has the message.
+    /// Makes a received message's lease as long as work needs. False if another worker has the message, or may get it before the
+    /// backend extends the lease.
     pub(crate) async fn hold(&self, message: &Message) -> bool {
         if self.visibility != Some(FIRST_LEASE) || !self.may_extend.load(Ordering::Relaxed) {
             return true;
         }
-        match self.queue.extend(&message.receipt, self.settings.visibility).await {
-            Ok(()) => true,
-            Err(error) if error.code() == ErrorCode::LeaseLost => {
-                tracing::info!("a message of {} came too late, and comes again", self.queue.name());
-                false
-            }
-            Err(error) => {
-                if error.code() == ErrorCode::Denied {
+        let name = self.queue.name();
+        for _ in 0..EXTEND_ATTEMPTS {
+            match self.queue.extend(&message.receipt, self.settings.visibility).await {
+                Ok(()) => return true,
+                Err(error) if error.code() == ErrorCode::LeaseLost => break,
+                Err(error) if error.code() == ErrorCode::Denied => {
                     self.may_extend.store(false, Ordering::Relaxed);
+                    return true;
                 }
-                // The lease's keeper tries again, and says so.
-                tracing::debug!("the lease on a message of {} is still short: {error}", self.queue.name());
-                true
+                Err(error) => tracing::warn!("the lease on a message of {name} is not extended yet: {error}"),
             }
+            tokio::time::sleep(FIRST_LEASE / (2 * EXTEND_ATTEMPTS)).await;
         }
+        tracing::info!("the lease on a message of {name} ended before its work began");
+        false
     }
 
     pub(crate) fn ended<'a>(&'a self, message: &'a Message, about: &'a About) -> Ended<'a> {
@@ -88,7 +93,8 @@ impl Intake {
     }
 }
 
-/// Whether leases may be extended: existing roles lack the permission. Asked with a receipt of no message, before any is received.
+/// Whether this worker may extend leases; existing roles may lack the permission. Tries it with a receipt that belongs to no
+/// message, before any message is received.
 async fn may_extend_leases(queue: &dyn WorkQueue) -> bool {
     let tried = queue.extend(&Receipt("none".into()), FIRST_LEASE).await;
     let is_denied = tried.as_ref().is_err_and(|error| error.code() == ErrorCode::Denied);
