@@ -102,7 +102,7 @@ fn what_is_wrong_at_the_start_is_said_in_a_sentence() -> Result<()> {
     assert!(raw.contains("\r\n") && raw.contains("=null") && raw.contains('"'), "the file is as in the field: {raw}");
 
     let unknown = "AWS does not know these credentials: check AWS_PROFILE, the keys";
-    let expired = "the AWS credentials have expired: renew them";
+    let expired = "the AWS credentials have expired: set AWS_ACCESS_KEY_ID";
     for (key, code, sentence) in
         [("stranger", "InvalidClientTokenId", unknown), ("late", "ExpiredTokenException", expired)]
     {
@@ -228,7 +228,11 @@ fn a_bad_day_costs_time_and_nothing_else() -> Result<()> {
     emulator.control("heal")?;
     // Faults that last until someone repairs them: a sentence names them, and the job continues afterwards.
     for (fault, words, code) in [
-        ("fail?status=403&code=ExpiredTokenException", "the AWS credentials have expired: renew them", "denied"),
+        (
+            "fail?status=403&code=ExpiredTokenException",
+            "the AWS credentials have expired: set AWS_ACCESS_KEY_ID",
+            "denied",
+        ),
         ("hang?api=dynamodb.*", "no answer in time to dynamodb:", "unavailable"),
         // S3 accepts a clock that is less than 15 minutes off. The other services are retried with their own time.
         ("clock?secs=1000", "this machine's clock is off by five minutes or more; set it", "denied"),

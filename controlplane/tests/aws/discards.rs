@@ -1,34 +1,19 @@
 //! Chosen messages of a dead-letter queue on SQS: taken off one by one, put back, never lost.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 use stereospot_api::wire::{Applied, Apply};
 use stereospot_domain::plan::{Action, Outcome, Plan};
 use stereospot_domain::{QueueName, QueueRole};
 
-use crate::emulator::{Emulator, Serving, run};
+use crate::emulator::{Deployed, Serving};
 
 const MAIN: QueueName = QueueName { role: QueueRole::Chunking, is_dead_letter: false };
 const DEAD: QueueName = QueueName { role: QueueRole::Chunking, is_dead_letter: true };
 
-/// A deployment whose chunking dead-letter queue holds some messages, in its own folder.
-struct Deployed {
-    emulator: Emulator,
-    dir: tempfile::TempDir,
-    file: PathBuf,
-}
-
 impl Deployed {
+    /// A deployment whose chunking dead-letter queue holds some messages.
     async fn with(bodies: &[&str]) -> Self {
-        let emulator = Emulator::start();
-        let args = ["provision", "--name-prefix", "picked", "--region", "us-east-1", "--endpoint-url", &emulator.url];
-        let (env, said, code) = run(&args);
-        assert_eq!(code, 0, "{said}");
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("deployment.env");
-        std::fs::write(&file, &env).unwrap();
-        let deployed = Self { emulator, dir, file };
+        let deployed = Self::provision("picked");
         for body in bodies {
             deployed.on_queue("SendMessage", "picked-chunking-dlq", json!({ "MessageBody": body })).await;
         }

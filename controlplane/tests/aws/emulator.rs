@@ -1,7 +1,7 @@
 //! Starts the emulator, asks it directly, and runs the program against it.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -64,6 +64,27 @@ impl Emulator {
     pub(crate) async fn bodies(&self, queue: &str) -> Vec<String> {
         let messages = self.control(&format!("messages?queue={queue}")).await;
         messages.as_array().unwrap().iter().map(|message| message["body"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// A fresh deployment that the program provisioned on an emulator of its own.
+pub(crate) struct Deployed {
+    pub(crate) emulator: Emulator,
+    pub(crate) dir: tempfile::TempDir,
+    /// Its environment file.
+    pub(crate) file: PathBuf,
+}
+
+impl Deployed {
+    pub(crate) fn provision(prefix: &str) -> Self {
+        let emulator = Emulator::start();
+        let args = ["provision", "--name-prefix", prefix, "--region", "us-east-1", "--endpoint-url", &emulator.url];
+        let (env, said, code) = run(&args);
+        assert_eq!(code, 0, "{said}");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("deployment.env");
+        std::fs::write(&file, &env).unwrap();
+        Self { emulator, dir, file }
     }
 }
 

@@ -1,34 +1,15 @@
 //! What travels with a message beside its body is the same after a replay, and after a purge and its restore.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 use stereospot_api::wire::Apply;
 use stereospot_domain::plan::{Action, Outcome};
 use stereospot_domain::{QueueName, QueueRole};
 
-use crate::emulator::{Emulator, Serving, run};
+use crate::emulator::{Deployed, Serving};
 
 const DEAD: QueueName = QueueName { role: QueueRole::Chunking, is_dead_letter: true };
 
-struct Deployed {
-    emulator: Emulator,
-    dir: tempfile::TempDir,
-    file: PathBuf,
-}
-
 impl Deployed {
-    fn new() -> Self {
-        let emulator = Emulator::start();
-        let args = ["provision", "--name-prefix", "kept", "--region", "us-east-1", "--endpoint-url", &emulator.url];
-        let (env, said, code) = run(&args);
-        assert_eq!(code, 0, "{said}");
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("deployment.env");
-        std::fs::write(&file, &env).unwrap();
-        Self { emulator, dir, file }
-    }
-
     async fn sqs(&self, action: &str, input: Value) -> Value {
         self.emulator.call("sqs", &format!("AmazonSQS.{action}"), input).await
     }
@@ -99,14 +80,14 @@ async fn check(deployed: &Deployed, main: &str, dead: &str, group: Option<&str>)
 
 #[tokio::test]
 async fn attributes_and_trace_stay_with_a_message() {
-    let deployed = Deployed::new();
+    let deployed = Deployed::provision("kept");
     deployed.send("kept-chunking-dlq", json!({})).await;
     check(&deployed, "kept-chunking", "kept-chunking-dlq", None).await;
 }
 
 #[tokio::test]
 async fn a_message_of_a_fifo_queue_keeps_its_group_and_is_not_taken_for_the_old_one() {
-    let deployed = Deployed::new();
+    let deployed = Deployed::provision("kept");
     let (main, dead) = ("kept-chunking.fifo", "kept-chunking-dlq.fifo");
     let fifo = json!({ "FifoQueue": "true" });
     deployed.sqs("CreateQueue", json!({ "QueueName": dead, "Attributes": fifo })).await;

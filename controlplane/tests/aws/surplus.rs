@@ -1,7 +1,5 @@
 //! Completions of no segment: an existing media-worker refuses such a job after it took the lock.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 use stereospot_api::wire::Apply;
 use stereospot_domain::diagnosis::FindingCode;
@@ -9,26 +7,9 @@ use stereospot_domain::plan::{Action, Outcome, Plan};
 use stereospot_domain::{JobId, message};
 use uuid::Uuid;
 
-use crate::emulator::{Emulator, Serving, run};
-
-struct Deployed {
-    emulator: Emulator,
-    dir: tempfile::TempDir,
-    file: PathBuf,
-}
+use crate::emulator::{Deployed, Serving};
 
 impl Deployed {
-    fn new() -> Self {
-        let emulator = Emulator::start();
-        let args = ["provision", "--name-prefix", "more", "--region", "us-east-1", "--endpoint-url", &emulator.url];
-        let (env, said, code) = run(&args);
-        assert_eq!(code, 0, "{said}");
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("deployment.env");
-        std::fs::write(&file, &env).unwrap();
-        Self { emulator, dir, file }
-    }
-
     async fn dynamo(&self, action: &str, input: Value) -> Value {
         self.emulator.call("dynamodb", &format!("DynamoDB_20120810.{action}"), input).await
     }
@@ -68,7 +49,7 @@ fn lines(plan: &Plan) -> Vec<String> {
 
 #[tokio::test]
 async fn a_trigger_removes_what_would_make_a_media_worker_refuse() {
-    let deployed = Deployed::new();
+    let deployed = Deployed::provision("more");
     let beyond = deployed.job("chunking_complete", &["0", "1", "2"]).await;
     let strange = deployed.job("failed", &["0", "1", "-1", "0.5"]).await;
     let lacking = deployed.job("chunking_complete", &["0", "5"]).await;
@@ -106,7 +87,7 @@ async fn a_trigger_removes_what_would_make_a_media_worker_refuse() {
 
 #[tokio::test]
 async fn nothing_is_sent_where_completions_can_t_be_removed() {
-    let deployed = Deployed::new();
+    let deployed = Deployed::provision("more");
     let job_id = deployed.job("failed", &["0", "1", "2"]).await;
     let serving = Serving::start(&deployed.file, deployed.dir.path());
     let plan = serving.client.plan(Action::Trigger { job_id }, None).await.unwrap();

@@ -25,7 +25,7 @@ async fn left(plane: &Plane, job_id: JobId) -> usize {
 #[tokio::test]
 async fn an_ended_job_is_deleted_with_its_dead_letters_and_no_other() {
     let plane = Plane::passive().await;
-    let (job_id, other) = (plane.job(JobStatus::Failed, Some(1)).await, plane.job(JobStatus::Completed, Some(1)).await);
+    let (job_id, other) = (plane.job(JobStatus::Failed, None).await, plane.job(JobStatus::Completed, Some(1)).await);
     for job_id in [job_id, other] {
         write(&plane, job_id).await;
     }

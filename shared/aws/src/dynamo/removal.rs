@@ -19,8 +19,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Removes all completions of a job, and returns how many there were.
 pub(super) async fn delete_completions(store: &DynamoJobs, job_id: JobId) -> Result<u32> {
+    let keys = completion_keys(store, job_id).await?;
+    for batch in keys.chunks(BATCH) {
+        delete(store, store.completions.name()?, batch).await?;
+    }
+    Ok(u32::try_from(keys.len()).unwrap_or(u32::MAX))
+}
+
+/// The keys of all completions of a job.
+pub(super) async fn completion_keys(store: &DynamoJobs, job_id: JobId) -> Result<Vec<Item>> {
     let table = store.completions.name()?;
-    let (mut count, mut start) = (0_u32, None);
+    let (mut keys, mut start) = (Vec::new(), None);
     loop {
         let page = store
             .client
@@ -34,14 +43,10 @@ pub(super) async fn delete_completions(store: &DynamoJobs, job_id: JobId) -> Res
             .send()
             .await
             .map_err(|error| from_sdk(call("dynamodb:Query", table), error))?;
-        let keys = page.items.unwrap_or_default();
-        for batch in keys.chunks(BATCH) {
-            delete(store, table, batch).await?;
-            count = count.saturating_add(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-        }
+        keys.extend(page.items.unwrap_or_default());
         match page.last_evaluated_key {
             Some(last) => start = Some(last),
-            None => return Ok(count),
+            None => return Ok(keys),
         }
     }
 }

@@ -5,33 +5,13 @@ use std::collections::HashSet;
 use stereospot_domain::JobId;
 use stereospot_ports::Result;
 
-use super::rows::{Item, segment_of, text};
-use super::{DynamoJobs, call};
-use crate::error::from_sdk;
+use super::DynamoJobs;
+use super::removal::completion_keys;
+use super::rows::{Item, segment_of};
 
 /// The keys of a job's completions that are none of its `total` segments.
 pub(super) async fn keys(store: &DynamoJobs, job_id: JobId, total: u32) -> Result<Vec<String>> {
-    let table = store.completions.name()?;
-    let (mut rows, mut start): (Vec<Item>, _) = (Vec::new(), None);
-    loop {
-        let page = store
-            .client
-            .query()
-            .table_name(table)
-            .key_condition_expression("job_id = :job")
-            .expression_attribute_values(":job", text(job_id))
-            .projection_expression("segment_index")
-            .consistent_read(true)
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(|error| from_sdk(call("dynamodb:Query", table), error))?;
-        rows.extend(page.items.unwrap_or_default());
-        match page.last_evaluated_key {
-            Some(last) => start = Some(last),
-            None => return Ok(surplus(&rows, total)),
-        }
-    }
+    Ok(surplus(&completion_keys(store, job_id).await?, total))
 }
 
 fn surplus(rows: &[Item], total: u32) -> Vec<String> {
