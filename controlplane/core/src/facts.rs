@@ -129,8 +129,8 @@ impl World {
         self.depth(role).filter(|depth| depth.observed_at >= if depth.is_exact { sent_at } else { sent_at.plus(LAG) })
     }
 
-    /// How long a message can be tried before it is dead-lettered. None where counts are exact, or where messages wait that perhaps
-    /// were never tried.
+    /// How long a message can be tried before it is dead-lettered. None where counts are exact, or while messages are ready,
+    /// because some may never have been received.
     fn tries(&self, role: QueueRole) -> Option<Duration> {
         let name = QueueName::main(role);
         let flow = self.queues.get(&name).filter(|_| !self.queue_faults.contains_key(&name))?;

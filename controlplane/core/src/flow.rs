@@ -94,7 +94,7 @@ impl Flow {
         stats.is_exact || (readings >= SURE_READINGS && at.since(since) > LAG)
     }
 
-    /// From this time on, every message that left the queue is counted where it went. None while the queue is not empty.
+    /// From this time on, the counts of other queues include every message that left this one. None while it is not empty.
     pub fn settled_at(&self) -> Option<Timestamp> {
         let ((stats, _), (since, _)) = (self.stats?, self.empty?);
         Some(if stats.is_exact { since } else { since.plus(LAG) })
@@ -180,7 +180,7 @@ impl Flow {
         }
         let (_, usually_left) = self.rates(RATE_WINDOW, now)?;
         let (comes, leaves) = self.rates(TREND_WINDOW, now).or_else(|| self.rates(RATE_WINDOW, now))?;
-        // Work may take longer than the short window, so nothing done in it says little.
+        // Work may take longer than the short window. If nothing left in it, use the rate of the long one.
         let leaves = if leaves > 0.0 { leaves } else { usually_left };
         (leaves > comes).then(|| stats.ready as f32 / (leaves - comes) * 60.0)
     }

@@ -18,8 +18,8 @@ use crate::truth;
 /// Objects looked for at once.
 const AT_ONCE: usize = 16;
 
-/// For each job that is taken back, an item for each segment without a completion, an output or a dead letter; then those that
-/// can't be asked for because their object is gone. At most `room` in all.
+/// The segments of the jobs taken back that have no completion, output or dead letter: first the items to send again, then the
+/// skips, whose objects are gone. At most `room` in all.
 pub(super) async fn items(
     app: &App,
     jobs: &BTreeSet<JobId>,
@@ -60,7 +60,7 @@ pub(super) async fn items(
     Ok((items, gone))
 }
 
-/// Sends those again whose jobs are taken back and still need them.
+/// Sends the notifications of these segments again, where the job is taken back and still needs them.
 pub(super) async fn apply(app: &App, items: &[PlanItem]) -> Vec<ItemResult> {
     let mut results = Vec::with_capacity(items.len());
     let mut by_job: BTreeMap<JobId, Vec<(&Target, u32)>> = BTreeMap::new();

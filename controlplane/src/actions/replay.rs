@@ -170,7 +170,7 @@ async fn judge(app: &App, name: QueueName, messages: &[Peeked], ids: Option<&[St
                 Verdict::SplitAgain(job, lost) => {
                     judged.split.insert(job.job_id);
                     judged.removed += 1;
-                    let then = "split the source again, which writes it and asks for it again; then remove this";
+                    let then = "split the source again, which sends this segment again; then remove this message";
                     judged.items.push(of_message(format!("{lost}: {then}")));
                 }
                 Verdict::Skip(why) | Verdict::Needless(why) => judged.skips.push(of_message(why)),
@@ -188,7 +188,7 @@ pub(super) async fn apply(app: &App, name: QueueName, items: &[PlanItem]) -> Vec
     }
 }
 
-/// Sends the messages that a plan lists, `is_chosen` when an operator named them.
+/// Sends the messages that a plan lists. `is_chosen`: the plan names them by id, so one that no worker can read is sent too.
 pub(super) async fn send(app: &App, name: QueueName, items: &[PlanItem], is_chosen: bool) -> Vec<ItemResult> {
     let is_dropped = |item: &PlanItem| matches!(item.target, Target::Segment { .. });
     let (dropped, messages): (Vec<PlanItem>, Vec<PlanItem>) = items.iter().cloned().partition(is_dropped);
@@ -213,7 +213,7 @@ pub(super) async fn send(app: &App, name: QueueName, items: &[PlanItem], is_chos
             in_order(&messages, ended)
         }
     };
-    // Last: the messages take the jobs back, and while a job is failed workers would drop these again.
+    // Sent last, once the messages above have taken their jobs back: workers drop the segments of a failed job.
     ended.extend(dropped::apply(app, &dropped).await);
     ended
 }

@@ -58,15 +58,16 @@ fn document() -> Value {
     } });
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (_, operation) in paths.flat_map(|(_, path)| path.as_object_mut().into_iter().flatten()) {
-        // Every response must have a description. Tags are Rust modules, from which generators make the names of theirs.
+        // Every response must have a description.
         let summary = operation["summary"].clone();
         for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
             response.as_object_mut().map(|response| response.entry("description").or_insert(summary.clone()));
         }
-        // An absent parameter is absent, not null.
+        // An optional parameter is left out, never null.
         for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             without_null(&mut parameter["schema"]);
         }
+        // utoipa takes tags from Rust paths; code generators name their modules after them.
         for tag in operation["tags"].as_array_mut().into_iter().flatten() {
             *tag = json!(tag.as_str().unwrap_or_default().trim_start_matches("super::"));
         }
@@ -88,7 +89,7 @@ fn without_null(schema: &mut Value) {
     }
 }
 
-/// Gives integers the bounds of their Rust types: the formats `int32` and `int64` stand for signed and unsigned ones.
+/// Adds the bounds of the Rust types to integers, because utoipa writes `int32` and `int64` for unsigned types too.
 fn bound(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(bound),
@@ -96,7 +97,7 @@ fn bound(value: &mut Value) {
             let is_unsigned = fields.get("minimum").is_some_and(|least| least.as_i64() >= Some(0));
             let bounds = match fields.get("format").and_then(Value::as_str) {
                 Some("int32") if is_unsigned => Some((json!(0), json!(u32::MAX))),
-                // Not every reader of a schema knows numbers as large as the largest.
+                // No maximum: not every reader of a schema can represent `u64::MAX`.
                 Some("int64") if is_unsigned => None,
                 Some("int32") => Some((json!(i32::MIN), json!(i32::MAX))),
                 Some("int64") => Some((json!(i64::MIN), json!(i64::MAX))),

@@ -1,9 +1,9 @@
 //! The credentials of this process, kept current.
 //!
-//! The SDK's chain reads the shared files once, and keeps what it found until a restart. This provider looks at the files once a
-//! second, and loads again when one has changed: `aws sso login` in another terminal is enough.
+//! The SDK's chain reads the shared files once, and keeps what it found until a restart. This provider looks at the files at most
+//! once a second, and loads again when one has changed: `aws sso login` in another terminal is enough.
 //!
-//! Invariant: a load ends in time, and its failure says which places were looked at, or what renews the credentials ([`source`]).
+//! Invariant: a load has a time limit. Its error says where it looked, or how to renew the credentials ([`source`]).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -93,7 +93,7 @@ impl Renewed {
         let mut files = self.0.files.lock().unwrap_or_else(PoisonError::into_inner);
         if files.looked_at.is_none_or(|at| at.elapsed() >= LOOK) {
             let stamps = stamps(&Surroundings::of_process().files());
-            // The first look finds what is there, no change.
+            // The first look has nothing to compare with, so it is no change.
             if files.looked_at.replace(Instant::now()).is_some() && stamps != files.stamps {
                 self.0.renewals.fetch_add(1, Ordering::Relaxed);
             }
@@ -144,10 +144,10 @@ impl ProvideCredentials for Renewed {
     }
 }
 
-/// Asks a new chain, because an old one remembers what its files were.
+/// Loads with a new chain, because a chain never reads its files again.
 async fn load(region: &str) -> Result<Credentials, Unloaded> {
     let source = Source::of_process();
-    // A load may wait for an instance's metadata service although nothing runs there. It gets one more try, and no more.
+    // Outside EC2 no metadata service answers, and the load waits for one. So allow a single retry.
     let client = imds::Client::builder().connect_timeout(ANSWER).read_timeout(ANSWER).max_attempts(2).build();
     let chain = DefaultCredentialsChain::builder().region(Region::new(region.to_owned())).imds_client(client);
     let patience = if source == Source::Instance { INSTANCE_PATIENCE } else { PATIENCE };
@@ -155,7 +155,7 @@ async fn load(region: &str) -> Result<Credentials, Unloaded> {
     let began = Instant::now();
     match tokio::time::timeout(patience, found).await {
         Ok(Ok(credentials)) => Ok(credentials),
-        // A metadata service that does not answer is for the SDK one that is not there.
+        // The SDK treats a metadata service that doesn't answer as one that doesn't exist.
         Ok(Err(_)) if source == Source::Instance && began.elapsed() >= ANSWER => {
             Err(source.unloaded(&CredentialsError::provider_timed_out(ANSWER)))
         }

@@ -131,8 +131,8 @@ pub trait WorkQueue: fmt::Debug + Send + Sync + 'static {
     /// The queue's name.
     fn name(&self) -> QueueName;
 
-    /// For how long the backend may carry out a receive whose future was dropped, and lease a message to no one. Who stops waits for
-    /// the receive instead, and gives back what it brings.
+    /// How long the backend may go on with a receive whose future was dropped, and lease a message that no one gets. So a caller
+    /// that stops waits for the receive, and gives back what it returns.
     fn lingers(&self) -> Duration {
         Duration::ZERO
     }
@@ -180,15 +180,17 @@ pub trait WorkQueue: fmt::Debug + Send + Sync + 'static {
     /// If the backend can't be reached.
     async fn stats(&self) -> Result<Stats>;
 
-    /// Returns up to `max` messages, oldest first, also leased and delayed ones. Takes no lease and changes no receive count, except
-    /// on SQS, which can't peek: there the messages of a dead-letter queue are received and released.
+    /// Returns up to `max` messages, oldest first, including leased and delayed ones. Takes no lease and changes no receive
+    /// count. SQS can't peek: there the ready messages of a dead-letter queue are received and released, and the others are not
+    /// seen.
     ///
     /// # Errors
     /// If the backend can't be reached.
     async fn peek(&self, max: usize) -> Result<Vec<Peeked>>;
 
-    /// Leases the messages with these ids for `visibility` without raising their receive count. Leaves out ids that are not ready.
-    /// Replay and purge use it, so that they touch exactly the messages shown and race with no other receiver.
+    /// Leases the messages with these ids for `visibility` and leaves out ids that are not ready. Raises no receive count, except
+    /// on SQS, which can't lease by id: there messages are received until all ids are found, and the others are released. Replay
+    /// and purge use it, so that they touch exactly the messages shown.
     ///
     /// # Errors
     /// If the backend can't be reached.

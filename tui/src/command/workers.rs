@@ -17,8 +17,8 @@ pub(super) async fn run(client: &Client, how: Json) -> Result {
     }
     if workers.is_empty() {
         return line(
-            "no worker of ours was heard of in the last hour: `stereospot up` starts some; one that is started by hand is heard \
-             of with --server, or on the control plane's own data directory",
+            "no worker has reported in the last hour: `stereospot up` starts some; a worker that you start by hand needs \
+             --server, or the control plane's data directory",
         );
     }
     let now = server_time(client).await?;

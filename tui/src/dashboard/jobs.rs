@@ -1,7 +1,7 @@
 //! Every job the dashboard knows, filtered and sorted.
 //!
 //! Invariant: a change costs O(1). Only [`Jobs::rearrange`] filters and sorts; the caller runs it a few times a second at most.
-//! Rows are small, because there are up to 100,000.
+//! Rows are small, because there are up to [`MAX_JOBS`].
 
 mod order;
 mod row;
@@ -48,7 +48,7 @@ impl Tally {
 pub(crate) struct Jobs {
     rows: Vec<JobRow>,
     by_id: HashMap<JobId, u32>,
-    /// Every row, sorted.
+    /// Every row but the fresh ones, as last sorted.
     all: Vec<u32>,
     /// The rows that pass the filter, sorted.
     shown: Vec<u32>,

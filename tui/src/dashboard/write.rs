@@ -204,7 +204,7 @@ fn scale(state: &State) -> Result<Action, String> {
     Ok(Action::Scale { service: service.name.clone(), desired: service.desired })
 }
 
-/// Messages on a queue, as last read; none where a part is unknown.
+/// All messages on a queue, as last read; none while the ready count is unknown or approximate.
 fn depth(state: &State, name: QueueName) -> Option<u64> {
     let queue = state.model.queue(name)?;
     let exact = |value: Option<Observed<u64>>| value.filter(|value| value.is_exact);

@@ -114,8 +114,8 @@ pub(crate) fn output(path: &Path, format: &str) -> Result<Output, Error> {
         .map_err(|e| Error::file("writing", path, e))
 }
 
-/// The next packet of any stream, or None at the end. Skips damaged packets that the demuxer can get past. All loops
-/// over a file use this function, so it is the one place that checks for cancellation.
+/// The next packet of any stream; None at the end, or after more than 1000 errors. Skips damaged packets that the demuxer
+/// can get past. Checks for cancellation, so loops over packets need no check of their own.
 pub(crate) fn next_packet(source: &mut Source, path: &Path, cancel: Cancel<'_>) -> Result<Option<Packet>, Error> {
     let mut faults = 0;
     loop {

@@ -1,4 +1,4 @@
-//! A receive that may outlast the process's wish to receive.
+//! Receives messages; when the process stops, waits for the receive in progress.
 
 use std::time::Duration;
 
@@ -6,9 +6,8 @@ use stereospot_ports::work_queue::{Message, Receive};
 use stereospot_ports::{Result, WorkQueue};
 use tokio_util::sync::CancellationToken;
 
-/// How long a message is leased when it is received: until its work begins and extends that. If this process is killed meanwhile, or the
-/// answer never arrives, another worker gets the message after this time, not after the queue's visibility timeout, which may be most of
-/// an hour.
+/// The lease of a message that was just received; its work extends it. If this process is killed before that, or the answer is
+/// lost, another worker gets the message after this time. The queue's own visibility timeout may be most of an hour.
 pub const FIRST_LEASE: Duration = Duration::from_secs(15);
 /// A receive that is under way when the process stops may take this long in any case: dropping it could leave a message hidden.
 const LAST_RECEIVE: Duration = Duration::from_millis(300);
@@ -22,7 +21,7 @@ pub enum Polled {
     Stopping(Vec<Message>),
 }
 
-/// Receives until `stop`. Then waits for the receive that is under way, because a backend may carry it out without its client.
+/// Receives until `stop`. Then waits for the receive in progress, because a backend may complete it after its client is gone.
 pub async fn receive(queue: &dyn WorkQueue, how: Receive, stop: &CancellationToken) -> Polled {
     if stop.is_cancelled() {
         return Polled::Stopping(Vec::new());

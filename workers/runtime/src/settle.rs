@@ -1,7 +1,7 @@
 //! What becomes of a message after its work: deleted, given back, or left for the dead-letter queue.
 //!
-//! Invariant: a message that is given back through no fault of its own (the worker stops, another is on it) never gets nearer
-//! to the dead-letter queue.
+//! Invariant: giving a message back without a failed attempt (the worker stops, another one has it) never dead-letters it. The
+//! backend still counts the receive, so after the last permitted one the message is sent again as a new one.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Handles the message of a segment whose file is damaged.
 //!
-//! Each file is compared with the checksum in the plan before it is decoded. If it differs, it was damaged since: nothing is
-//! lost as long as the source is there, since another split gives the same segments as before. That is an operator's decision,
-//! so the message goes to the dead-letter queue with that reason, and replaying it splits the source again.
+//! Each file is compared with the checksum in the job's manifest before it is decoded. If it differs, it was damaged after it was
+//! written. Nothing is lost while the source exists: splitting it again gives the same segments. An operator decides on that, so
+//! the message goes to the dead-letter queue with this reason, and replaying it splits the source again.
 //!
 //! If the file is as it was written and can't be decoded, the damage came with the video. A few frames that can't be decoded
 //! show the frame before them; more than that, or any of them in a strict job, ends the job, since another split would only
@@ -67,10 +67,11 @@ pub(crate) fn check_source(source: &Checksum, split: &Checksum) -> Result<(), Fa
     Err(Failure::Refused("the stored source was damaged or replaced since it was split: submit the video again".into()))
 }
 
-/// Accepts a converted segment with frames that can't be decoded, if they came so with the video.
+/// Accepts a converted segment although some of its frames can't be decoded, unless our workers wrote its file without recording
+/// a checksum: that file may have been damaged since.
 ///
 /// # Errors
-/// The failure of the segment's message, if its file may have been damaged since it was written.
+/// The failure of the segment's message, if the segment is not accepted.
 pub(crate) async fn accept(
     context: &Context,
     key: SegmentKey,
@@ -113,7 +114,7 @@ async fn stored_badly(context: &Context, key: SegmentKey, index: u32, why: &str,
         Ok(false) if is_ours => Failure::Refused(format!("{what}, and it can't be cut again: submit the video again")),
         // Another service cuts differently each time: the segments converted so far would not fit.
         Ok(_) => Failure::Refused(format!(
-            "{what}, and it can't be cut again: submit the video again, another copy of it should that fail alike"
+            "{what}, and it can't be cut again: submit the video again; if that fails too, submit another copy of it"
         )),
         Err(error) => error.into(),
     }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 /// The burst is one part in this many of the budget.
 const BURST: i64 = 5;
-/// The smallest burst: the most calls of an ordinary reading of one job.
+/// The smallest burst, in calls: an ordinary reading of one job makes no more.
 const LEAST_BURST: i64 = 6;
-/// One call in the unit of the account, chosen so that the refill in a millisecond is a whole number.
+/// Units in one call. In these units the refill per millisecond is a whole number.
 const CALL: i64 = 60_000;
 
 /// A token bucket of calls. Times count from any fixed moment.

@@ -1,4 +1,4 @@
-//! Messages that were chosen one by one and can't be had: why not, and what to do.
+//! Purge of chosen messages: what to answer when one of them can't be taken.
 
 use std::collections::HashSet;
 
@@ -19,8 +19,8 @@ pub(super) fn refused(name: QueueName) -> Draft {
         false => format!("wait until it is on {dead}, and take it off there, or "),
     };
     let why = format!(
-        "no single message can be taken off {name}: to find it, SQS would count a receiving of each one there, which brings all \
-         of them nearer to being dead-lettered; {instead}purge the whole queue"
+        "no single message can be taken off {name}: to find it, SQS would count a receive of every message there, and too many \
+         receives dead-letter a message; {instead}purge the whole queue"
     );
     Draft { scope: name.to_string(), refused: refusal(RefusalCode::WholeQueueOnly, why), ..Draft::default() }
 }
@@ -58,13 +58,13 @@ pub(super) async fn unmet(name: QueueName, queue: &dyn WorkQueue, ids: HashSet<S
     }
 }
 
-/// What can be known of messages that can't be received.
+/// What the queue shows of messages that could not be received. The numbers are the visibility timeout in seconds.
 enum Look {
-    /// All that is on the queue, and how many seconds each may be held.
+    /// The ids of all messages on the queue.
     All(HashSet<String>, u64),
-    /// Others hold some for so many seconds; which ones is not known.
+    /// Other receivers hold some messages; the queue doesn't show which.
     SomeHeld(u64),
-    /// No one holds any.
+    /// No receiver holds a message.
     NoneHeld,
 }
 

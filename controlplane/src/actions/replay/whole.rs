@@ -1,7 +1,7 @@
 //! Replay of a long dead-letter queue by redrive: thousands of messages in seconds, none of them looked at.
 //!
-//! Invariant: a queue with messages of failed jobs is never redriven: workers would drop these messages. It is replayed message by
-//! message.
+//! Invariant: a queue is not redriven if one of the [`LONG`] messages looked at belongs to a failed job (workers would drop it)
+//! or needs its source split again. It is replayed message by message instead.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub(super) async fn draft(app: &App, name: QueueName, ready: u64, seen: usize, n
     })
 }
 
-/// Why no replay may begin: a move of the queue runs. None, too, when that can't be asked.
+/// Why no replay may start: the platform is already moving this queue. None also if the platform can't be asked.
 pub(super) async fn running(moves: &dyn Redrives, name: QueueName) -> Option<String> {
     match moves.newest().await {
         Ok(Some(newest)) if newest.is_running => Some(format!(

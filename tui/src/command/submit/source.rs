@@ -96,7 +96,7 @@ pub(super) fn destinations(options: &Submit, sources: &[Source]) -> Result<Vec<O
     Ok(all)
 }
 
-/// `{stem}_{mode}.mp4`. A stem that is too long is cut, and what follows tells it from others that begin alike.
+/// `{stem}_{mode}.mp4`. Cuts a stem that is too long and adds a hash of it, so that long names that begin alike differ.
 fn output_name(stem: &OsStr, mode: Format) -> String {
     let ending = format!("_{mode}.mp4");
     let room = fetch::LONGEST_NAME - ending.len() - fetch::PART.len();
