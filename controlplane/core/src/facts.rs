@@ -7,6 +7,7 @@ use stereospot_domain::diagnosis::{
     self, DeadLetter, Fact, FailingStep, FindingCode, JobFacts, Patience, RunningSegment, Unknown, Unseen,
 };
 use stereospot_domain::queue::Settings;
+use stereospot_domain::text::plural;
 use stereospot_domain::{ErrorCode, JobId, QueueName, QueueRole, Stage, Timestamp};
 
 use super::World;
@@ -272,9 +273,28 @@ impl Entry {
             .collect()
     }
 
-    /// The last error that a worker reported for the work of a queue.
+    /// Why the work of a queue did not succeed: the last error that a worker reported, else which workers ended without a report.
     pub fn last_error(&self, role: QueueRole, segment_index: Option<u32>) -> Option<String> {
-        Some(self.last_reported(role, segment_index)?.error.clone())
+        let reported = self.last_reported(role, segment_index).map(|reported| reported.error.clone());
+        reported.or_else(|| self.silent_ends(role, segment_index))
+    }
+
+    /// Which workers began this work and ended without a report: they were killed, or crashed.
+    fn silent_ends(&self, role: QueueRole, segment_index: Option<u32>) -> Option<String> {
+        let progress = self.progress.as_ref()?;
+        let mut workers = match role.stage()? {
+            Stage::Inference => progress.segments.get(&segment_index?)?.unended(),
+            stage => progress.unended(stage),
+        };
+        let attempts = plural(workers.len(), "attempt");
+        workers.sort_unstable();
+        workers.dedup();
+        let who = match workers[..] {
+            [] => return None,
+            [one] => format!("worker {one}"),
+            _ => format!("workers {}", workers.join(", ")),
+        };
+        Some(format!("{who} ended without a report in {attempts}: its log may show a kill or a crash"))
     }
 
     fn last_reported(&self, role: QueueRole, segment_index: Option<u32>) -> Option<&Reported> {

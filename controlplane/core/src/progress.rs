@@ -81,6 +81,11 @@ impl SegmentProgress {
         !self.is_done() && self.damaged.get() == Some(&true)
     }
 
+    /// The workers of attempts that reported no end, one for each attempt. None once it is done.
+    pub fn unended(&self) -> Vec<&str> {
+        if self.is_done() { Vec::new() } else { self.reporters.unended() }
+    }
+
     /// An attempt that lost its lease may still report, so a success is undone only by an attempt that began after it.
     fn is_done(&self) -> bool {
         self.ended > self.begun
@@ -235,6 +240,13 @@ impl JobProgress {
         }
         let span = now.since(first?).as_secs_f32();
         (frames > 0 && span >= 0.5).then(|| frames as f32 / span)
+    }
+
+    /// The workers of attempts at chunking or reassembly that reported no end, one for each attempt.
+    pub fn unended(&self, stage: Stage) -> Vec<&str> {
+        let of_stage = self.attempts.iter().filter(|((of, _), _)| *of == stage).map(|(_, attempt)| attempt);
+        let unended = of_stage.filter(|attempt| attempt.started_at.time() > attempt.ended_at.time());
+        unended.filter_map(|attempt| attempt.worker.get().map(String::as_str)).collect()
     }
 
     fn started(&mut self, stage: Stage, event: &Event) {

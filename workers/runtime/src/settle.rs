@@ -108,15 +108,15 @@ async fn failed(context: &Context, ended: &Ended<'_>, failure: &Failure) -> bool
 async fn give_back(ended: &Ended<'_>, after: Duration) -> Result<()> {
     let Ended { queue, message, max_receives, .. } = ended;
     if max_receives.is_some_and(|max| message.receive_count >= max) {
-        return send_anew(ended, after).await;
+        return send_as_new(ended, after).await;
     }
     match queue.release(&message.receipt, after).await {
-        Err(error) if error.code() == ErrorCode::Denied => send_anew(ended, after).await.map_err(|_| error),
+        Err(error) if error.code() == ErrorCode::Denied => send_as_new(ended, after).await.map_err(|_| error),
         released => released,
     }
 }
 
-async fn send_anew(ended: &Ended<'_>, after: Duration) -> Result<()> {
+async fn send_as_new(ended: &Ended<'_>, after: Duration) -> Result<()> {
     let Ended { queue, message, .. } = ended;
     let delay = after.min(MAX_DELAY);
     // Send first: a crash in between leaves two messages, and work done twice does no harm.

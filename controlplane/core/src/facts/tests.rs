@@ -1,6 +1,6 @@
 use stereospot_domain::ErrorCode;
 use stereospot_domain::queue::{Envelope, Peeked, Settings, Stats};
-use stereospot_domain::{Job, JobOptions, JobStatus};
+use stereospot_domain::{Event, Job, JobOptions, JobStatus, Payload};
 use uuid::Uuid;
 
 use super::*;
@@ -178,4 +178,56 @@ fn facts_about_the_ingest_queue_include_what_is_unknown() {
         (None, Some(&Unknown::Unreadable("why".into())))
     );
     assert_eq!(hours(&facts), (600, 1800), "as last read");
+}
+
+#[test]
+fn attempts_that_ended_without_a_report_are_the_cause_where_no_error_was_reported() {
+    let job_id = JobId(Uuid::from_u128(1));
+    let mut world = World::new(QueueName::all());
+    let mut job = Job::new(job_id, JobOptions::default(), None, Timestamp(0));
+    job.status = JobStatus::ChunkingComplete;
+    world.set_job(job, Timestamp(0));
+    assert!(world.begin_progress(job_id));
+    let mut count: u128 = 0;
+    let mut report = |world: &mut World, kind: &str, worker: &str, boot: u128, segment: Option<u32>, attempt: u32| {
+        count += 1;
+        let (payload, _) = Payload::read(kind, serde_json::Map::new());
+        let event = Event {
+            v: 1,
+            id: Uuid::from_u128(count),
+            source: worker.into(),
+            boot: Uuid::from_u128(boot),
+            seq: 1,
+            time: Timestamp(count as i64),
+            job_id: Some(job_id),
+            segment_index: segment,
+            stage: None,
+            attempt: Some(attempt),
+            traceparent: None,
+            payload,
+            unread: stereospot_domain::event::Unread::default(),
+        };
+        world.apply_to_job(&event);
+    };
+    let cause = |world: &World, role, segment| world.jobs[&job_id].last_error(role, segment);
+    for attempt in 1..=3 {
+        report(&mut world, "segment.started", "inference-1", u128::from(attempt), Some(0), attempt);
+        report(&mut world, "chunking.started", "chunking-1", 90, None, attempt);
+    }
+    let ends = "its log may show a kill or a crash";
+    let of_segment = format!("worker inference-1 ended without a report in 3 attempts: {ends}");
+    assert_eq!(cause(&world, QueueRole::Inference, Some(0)), Some(of_segment));
+    let of_source = format!("worker chunking-1 ended without a report in 3 attempts: {ends}");
+    assert_eq!(cause(&world, QueueRole::Chunking, None), Some(of_source));
+    assert_eq!(cause(&world, QueueRole::Inference, Some(1)), None);
+    assert_eq!(cause(&world, QueueRole::Reassembly, None), None);
+
+    report(&mut world, "segment.started", "inference-2", 4, Some(0), 4);
+    let both = format!("workers inference-1, inference-2 ended without a report in 4 attempts: {ends}");
+    assert_eq!(cause(&world, QueueRole::Inference, Some(0)), Some(both));
+    report(&mut world, "segment.failed", "inference-2", 4, Some(0), 4);
+    assert_eq!(cause(&world, QueueRole::Inference, Some(0)), Some("no reason given".into()), "a report says more");
+    report(&mut world, "chunking.completed", "chunking-1", 90, None, 3);
+    let of_two = format!("worker chunking-1 ended without a report in 2 attempts: {ends}");
+    assert_eq!(cause(&world, QueueRole::Chunking, None), Some(of_two));
 }

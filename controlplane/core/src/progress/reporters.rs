@@ -76,6 +76,12 @@ impl Reporters {
         Some(Report { reporter, frames: heard.frames.get().copied(), is_at_work: began_last.is_some() })
     }
 
+    /// The workers that began an attempt and reported no end, one for each process.
+    pub(super) fn unended(&self) -> Vec<&str> {
+        let is_unended = |heard: &Heard| heard.begun.is_some() && heard.failed < heard.begun;
+        self.0.iter().filter(|(_, heard)| is_unended(heard)).map(|((source, _), _)| source.as_str()).collect()
+    }
+
     /// What is kept of a reporter; none when there are too many.
     fn of(&mut self, reporter: Reporter) -> Option<&mut Heard> {
         let at = match self.0.binary_search_by(|(known, _)| known.cmp(&reporter)) {
