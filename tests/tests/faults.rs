@@ -237,7 +237,8 @@ fn a_bad_day_costs_time_and_nothing_else() -> Result<()> {
         // S3 accepts a clock that is less than 15 minutes off. The other services are retried with their own time.
         ("clock?secs=1000", "this machine's clock is off by five minutes or more; set it", "denied"),
     ] {
-        // Keep the workers from reading the source meanwhile: a job that completed would not be polled any more.
+        // Keep the worker from reading the source meanwhile: a job that completed would not be polled any more. Its attempts go on,
+        // so it meets the fault even if the control plane has read all that it needs.
         emulator.control("fail?api=s3.GET&about=input/&status=503&code=SlowDown")?;
         let job_id = submit(&stack, &source).context(fault)?;
         emulator.control(fault)?;

@@ -116,6 +116,9 @@ class Faults:
 
     def answer(self, call):
         """The answer of a fault; None lets the call through. May wait until the fault is over."""
+        # AWS looks at the signature first.
+        if refused := self.skew(call):
+            return refused
         with self.lock:
             fault = next((fault for fault in self.faults if fault.fits(call)), None)
             if fault:
@@ -125,7 +128,7 @@ class Faults:
             return error(call, *fault.answer)
         if fault:
             fault.over.wait()
-        return self.skew(call)
+        return None
 
     def skew(self, call):
         """AWS's refusal of a signature from another time."""
