@@ -377,6 +377,9 @@ pub fn trigger_verdict(facts: &trigger::Facts, completed: &[u32], waits: Waits, 
                 None => (false, reason(job, Why::HeldWithoutLease, completed)),
             }
         }
+        Decision::Wait(why @ Why::MessageUnderWay) => {
+            (false, waits.in_queue().unwrap_or_else(|| reason(job, why, completed)))
+        }
         Decision::Wait(why) => (false, reason(job, why, completed)),
     }
 }

@@ -70,7 +70,12 @@ impl Plane {
     /// Stops it in order and starts it again on the same data.
     pub(crate) async fn restart(&mut self) {
         self.server.take().unwrap().stop().await;
-        let server = Server::start(self.platform.clone(), self.config.clone(), None).await.unwrap();
+        // A program that another test is just starting has a copy of the data directory's lock until it has begun.
+        let server = self
+            .eventually("the data directory", async |plane| {
+                Server::start(plane.platform.clone(), plane.config.clone(), None).await.ok()
+            })
+            .await;
         self.client = Client::new(&server.url()).unwrap();
         self.server = Some(server);
     }

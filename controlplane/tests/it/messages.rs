@@ -506,7 +506,7 @@ async fn a_purged_reassembly_message_is_not_under_way() {
     let under_way = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
     assert_eq!(
         under_way.refused.as_ref().map(|refused| refused.why.as_str()),
-        Some("a reassembly message was sent a moment ago and is under way")
+        Some("its message waits in reassembly; there is no worker")
     );
     plane.act(Action::Purge { queue: REASSEMBLY, message_ids: None }).await;
     let detail = plane.client.job(job_id).await.unwrap();
@@ -516,6 +516,6 @@ async fn a_purged_reassembly_message_is_not_under_way() {
     let again = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
     assert_eq!(
         again.refused.as_ref().map(|refused| refused.why.as_str()),
-        Some("a reassembly message was sent a moment ago and is under way")
+        Some("its message waits in reassembly; there is no worker")
     );
 }

@@ -303,7 +303,7 @@ async fn a_trigger_resets_a_lock_only_when_its_holder_is_dead() {
     let again = plane.client.plan(Action::Trigger { job_id }, None).await.unwrap();
     assert_eq!(
         again.refused.as_ref().map(|refused| refused.why.as_str()),
-        Some("a reassembly message was sent a moment ago and is under way")
+        Some("its message waits in reassembly; there is no worker")
     );
 }
 

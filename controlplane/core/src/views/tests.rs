@@ -73,6 +73,8 @@ fn a_message_that_waits_is_not_called_lost() {
     };
     let lost = "the reassembly message seems lost: it is sent again";
     check(Queued::No, Some(true), 61, true, lost);
+    check(Queued::Yes, Some(true), 5, false, "its message waits in reassembly; there is no worker");
+    check(Queued::No, Some(true), 5, false, "a reassembly message was sent a moment ago and is under way");
     check(Queued::Yes, Some(true), 9000, false, "its message waits in reassembly; there is no worker");
     check(Queued::Yes, Some(false), 9000, false, "its message waits in reassembly");
     // Where messages can't be read without taking them, counts decide, and time where the queue is served.
