@@ -13,7 +13,7 @@ use stereospot_aws::sagemaker::Sagemaker;
 use stereospot_aws::{AwsBackend, Connections, Deployment};
 use stereospot_domain::{JobId, QueueRole, Stage, Topology};
 use stereospot_ports::fleet::TaskProtection;
-use stereospot_ports::{Backend, ErrorCode};
+use stereospot_ports::{Backend, ErrorCode, SystemClock};
 use stereospot_runtime::stage::{Handler, chain};
 use stereospot_telemetry::catalogue::CallOutcome;
 use stereospot_telemetry::record;
@@ -29,8 +29,7 @@ pub(super) async fn open(options: &Options, stages: &[Stage]) -> anyhow::Result<
     let deployment = read(file, stages)?;
     let inference = inference(options, &deployment)?;
     let connections = Connections::open(deployment).await;
-    let clock = connections.calls.clock();
-    let opened = AwsBackend::connect(connections, clock).await.map_err(sentence)?;
+    let opened = AwsBackend::connect(connections, Arc::new(SystemClock)).await.map_err(sentence)?;
     let (backend, connections) = (opened.backend, opened.connections);
     check(&backend, stages).await?;
     let deployment = &connections.deployment;
