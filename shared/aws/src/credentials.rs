@@ -3,7 +3,7 @@
 //! The SDK's chain reads the shared files once, and keeps what it found until a restart. This provider looks at the files at most
 //! once a second, and loads again when one has changed: `aws sso login` in another terminal is enough.
 //!
-//! Invariant: a load has a time limit. Its error says where it looked, or how to renew the credentials ([`source`]).
+//! Invariant: a load has a time limit. Its error says where it looked, or how to renew the credentials (`credentials::source`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 //! A [`Plan`] looks at everything first: each resource is there and fits, or must be made, or must be changed and how. Applying
 //! looks again before it writes. So a plan may be applied any number of times, by any number of people, and goes on where an
 //! earlier try stopped. It keeps what others have set up beside ours: policies, notifications, index fields. What something else made
-//! it leaves as it is ([`owner`]).
+//! it leaves as it is (`provision::owner`).
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
