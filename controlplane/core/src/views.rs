@@ -303,7 +303,7 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// What is known of the message in the queue; absent if it is not there.
+    /// Says that the message is, or may be, in the queue; none if it is not.
     fn in_queue(&self) -> Option<String> {
         let no_worker = if self.is_unserved == Some(true) { "; there is no worker" } else { "" };
         match self.queued {

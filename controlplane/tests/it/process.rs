@@ -44,7 +44,7 @@ fn exit_code(mut child: Child) -> i32 {
         if let Some(status) = child.try_wait().unwrap() {
             return status.code().unwrap();
         }
-        assert!(began.elapsed() < Duration::from_secs(6), "it does not end");
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not end");
         std::thread::yield_now();
     }
 }
@@ -92,7 +92,7 @@ async fn a_full_disk_under_its_log_does_not_stop_it() {
             break told;
         }
         assert_eq!(child.try_wait().unwrap(), None, "it ended");
-        assert!(began.elapsed() < Duration::from_secs(20), "it does not start");
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not start");
         std::thread::yield_now();
     };
     let client = Client::new(told["server"].as_str().unwrap()).unwrap();

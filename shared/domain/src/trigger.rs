@@ -61,7 +61,7 @@ pub enum Why {
     Surplus(u32),
 }
 
-/// What is known of a job's message on a queue.
+/// Whether a job's message is on a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queued {
     /// It is not there.

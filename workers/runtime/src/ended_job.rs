@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::context::Context;
-use crate::failure::told;
+use crate::failure::one_line;
 
 /// How often the job's row is read while there is work on it: one cheap read, on AWS too.
 const EVERY: Duration = Duration::from_secs(2);
@@ -48,7 +48,7 @@ async fn watch(context: &Context, job_id: JobId, cancel: &CancellationToken) {
             }
             Ok(None | Some(JobStatus::Failed | JobStatus::Deleted)) => {}
             Ok(Some(_)) => was_alive = true,
-            Err(error) => tracing::debug!("job_id={job_id} can't be looked at: {}", told(&error)),
+            Err(error) => tracing::debug!("job_id={job_id} can't be looked at: {}", one_line(&error)),
         }
         tokio::time::sleep(EVERY).await;
     }

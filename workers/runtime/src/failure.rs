@@ -63,7 +63,7 @@ impl Failure {
 
 impl From<stereospot_ports::Error> for Failure {
     fn from(error: stereospot_ports::Error) -> Self {
-        let (code, error) = (error.code(), told(&error));
+        let (code, error) = (error.code(), one_line(&error));
         match code {
             ErrorCode::Full => Failure::NoSpace(error),
             ErrorCode::Throttled | ErrorCode::Unavailable => Failure::Away(code, error),
@@ -79,7 +79,7 @@ impl From<stereospot_ports::Error> for Failure {
 impl From<object_store::Error> for Failure {
     fn from(error: object_store::Error) -> Self {
         match stereospot_ports::Error::from(error) {
-            error if error.code() == ErrorCode::NotFound => Failure::Retry(error.code(), told(&error)),
+            error if error.code() == ErrorCode::NotFound => Failure::Retry(error.code(), one_line(&error)),
             error => error.into(),
         }
     }
@@ -87,7 +87,7 @@ impl From<object_store::Error> for Failure {
 
 /// A backend's error in one line: its own sentence, with its causes where the sentence does not name them.
 #[must_use]
-pub fn told(error: &stereospot_ports::Error) -> String {
+pub fn one_line(error: &stereospot_ports::Error) -> String {
     match error.code() {
         ErrorCode::Throttled | ErrorCode::Unavailable | ErrorCode::Denied | ErrorCode::NotFound => error.to_string(),
         _ => chain(error),

@@ -8,7 +8,7 @@ use stereospot_ports::work_queue::{Message, Receipt, Receive, Settings};
 use stereospot_ports::{ErrorCode, WorkQueue};
 
 use crate::events::About;
-use crate::failure::told;
+use crate::failure::one_line;
 use crate::poll::FIRST_LEASE;
 use crate::settle::Ended;
 
@@ -98,7 +98,7 @@ impl Intake {
 async fn may_extend_leases(queue: &dyn WorkQueue) -> bool {
     let tried = queue.extend(&Receipt("none".into()), FIRST_LEASE).await;
     let is_denied = tried.as_ref().is_err_and(|error| error.code() == ErrorCode::Denied);
-    if let Err(error) = tried.as_ref().map_err(told)
+    if let Err(error) = tried.as_ref().map_err(one_line)
         && is_denied
     {
         tracing::warn!("messages of {} are hidden for its own visibility timeout: {error}", queue.name());

@@ -12,7 +12,7 @@ use stereospot_telemetry::record;
 
 use crate::context::Context;
 use crate::events::About;
-use crate::failure::{Failure, told};
+use crate::failure::{Failure, one_line};
 use crate::job::{emit_failed, fail_job};
 
 /// A message whose work has ended.
@@ -71,12 +71,15 @@ pub(crate) async fn settle(context: &Context, ended: Ended<'_>, outcome: std::re
         Err(error) if error.code() == ErrorCode::Denied && !is_done => {
             record::backend_error(error.code().as_str());
             let secs = ended.visibility.as_secs();
-            tracing::warn!("a message of {name} comes again by itself, {secs} s after it came last: {}", told(&error));
+            tracing::warn!(
+                "a message of {name} comes again by itself, {secs} s after it came last: {}",
+                one_line(&error)
+            );
         }
         Err(error) => {
             record::backend_error(error.code().as_str());
             let job_id = about.job_id.map_or(String::new(), |job_id| format!(" job_id={job_id}"));
-            tracing::error!("a message of {name} could not be settled:{job_id} {}", told(&error));
+            tracing::error!("a message of {name} could not be settled:{job_id} {}", one_line(&error));
         }
     }
 }
@@ -96,7 +99,7 @@ async fn failed(context: &Context, ended: &Ended<'_>, failure: &Failure) -> bool
         let reason = format!("{what} failed {} times: {failure}", message.receive_count);
         if let Err(error) = fail_job(context, about, &reason, failure.code()).await {
             let job_id = about.job_id.map_or(String::new(), |job_id| format!("job_id={job_id} "));
-            tracing::error!("{job_id}could not be marked failed: {}", told(&error));
+            tracing::error!("{job_id}could not be marked failed: {}", one_line(&error));
         }
     }
     true

@@ -24,7 +24,7 @@ use crate::protection::Protection;
 use crate::settle::settle;
 
 pub use crate::context::Context;
-pub use crate::failure::{Failure, chain, told};
+pub use crate::failure::{Failure, chain, one_line};
 
 /// How long one receive waits for a message.
 const WAIT: Duration = Duration::from_secs(10);
@@ -118,7 +118,7 @@ pub async fn run(context: &Context, handler: &dyn Handler, busy: &AtomicBool) ->
     let at = loop {
         match Intake::look(Arc::clone(&queue)).await {
             Ok(at) => break at,
-            Err(error) if error.retryable() => pause_after(context, &told(&error), FIRST_PAUSE).await,
+            Err(error) if error.retryable() => pause_after(context, &one_line(&error), FIRST_PAUSE).await,
             Err(error) => return Err(error.into()),
         }
         if context.stop.is_cancelled() {
@@ -140,7 +140,7 @@ pub async fn run(context: &Context, handler: &dyn Handler, busy: &AtomicBool) ->
             }
             Err(error) => {
                 record::backend_error(error.code().as_str());
-                pause_after(context, &told(&error), pause).await;
+                pause_after(context, &one_line(&error), pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
@@ -268,7 +268,7 @@ async fn one(context: &Context, handler: &dyn Handler, at: &Intake, message: Mes
 /// Does one request's work, and counts it. A bad source ends here: the job is marked failed, and the message is done.
 async fn timed(context: &Context, handler: &dyn Handler, task: &Task) -> Result<(), Failure> {
     if matches!(task.asked, Asked::Known(Request::Test)) {
-        tracing::info!("S3 told that its notifications were configured: nothing to do");
+        tracing::info!("S3 reports that its notifications were configured: nothing to do");
         return Ok(());
     }
     let _busy = task.about.stage.map(|stage| record::busy(stage.as_str()));

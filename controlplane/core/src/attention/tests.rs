@@ -140,7 +140,7 @@ fn a_message_comes_back_only_from_a_worker_that_holds_one() {
     assert_eq!(next(&world), [Step::Wait { until: Wait::LeaseEnds }, Step::ShowWorkers]);
     job.status = JobStatus::Failed;
     world.set_job(job, NOW);
-    assert_eq!(next(&world), [start, Step::ShowWorkers], "nobody wants the message of an ended job");
+    assert_eq!(next(&world), [start, Step::ShowWorkers], "an ended job needs no message");
 }
 
 #[test]

@@ -120,7 +120,7 @@ async fn an_endpoint_that_never_answers_is_given_up() {
         error.to_string().starts_with("no answer in time to sqs:GetQueueAttributes on the queue p-chunking"),
         "{error}"
     );
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(60));
     assert!(error.retryable());
     accepting.abort();
 }

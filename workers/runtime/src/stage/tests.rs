@@ -431,7 +431,10 @@ async fn what_is_damaged_is_dead_lettered_and_its_events_say_so() {
 }
 
 /// Works until it is cancelled, like a long split.
-struct Endless;
+#[derive(Default)]
+struct Endless {
+    began: tokio::sync::Notify,
+}
 
 #[async_trait]
 impl Handler for Endless {
@@ -444,24 +447,26 @@ impl Handler for Endless {
         if job.status == JobStatus::Failed {
             return Ok(());
         }
+        self.began.notify_one();
         task.cancel.cancelled().await;
         Err(Failure::Retry(ErrorCode::Internal, "libav was interrupted".into()))
     }
 }
 
 #[tokio::test]
-async fn work_on_a_job_that_is_failed_stops_within_seconds() {
+async fn work_on_a_job_that_is_failed_stops() {
     let world = World::new();
     let job_id = world.job(1).await;
     world.send(source(job_id)).await;
+    let endless = Endless::default();
     let failing = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        endless.began.notified().await;
         world.context.backend.jobs.transition(job_id, &Transition::failed("by an operator")).await.unwrap();
     };
-    let (worked, ()) = tokio::join!(step(&world.context, &Endless), failing);
+    let (worked, ()) = tokio::join!(step(&world.context, &endless), failing);
     assert!(worked.unwrap(), "the work ended without a deadline of its own");
     assert_eq!(world.counts().await, (1, 0), "it goes back, since the job may have been taken back meanwhile");
     assert!(world.context.events.take_spooled().is_empty(), "no attempt failed");
-    world.work(1, &Endless).await;
+    world.work(1, &endless).await;
     assert_eq!((world.counts().await, world.status(job_id).await.1), ((0, 0), Some("by an operator".into())));
 }

@@ -165,7 +165,7 @@ async fn managed(inference: InferenceKind, connections: &Connections, backend: &
             )?;
             ensure!(
                 deployment.topology() == Topology::JobWorker || backend.queue(QueueRole::OutputEvents).is_ok(),
-                "OUTPUT_EVENTS_QUEUE_URL is missing in the environment file: the endpoint's results are told there"
+                "OUTPUT_EVENTS_QUEUE_URL is missing in the environment file: the endpoint's results are announced there"
             );
             tracing::info!("at most {} segments at the endpoint at once", deployment.max_in_flight);
             Some(Box::new(Endpoint { sagemaker, in_flight }))

@@ -9,7 +9,7 @@ use stereospot_domain::{ErrorCode, Job, JobId, Payload, QueueRole, Topology, mes
 use stereospot_ports::job_store::all_completions;
 use stereospot_ports::objects;
 use stereospot_ports::work_queue::{MAX_BATCH, Outgoing};
-use stereospot_runtime::stage::{Context, Failure, Task, told};
+use stereospot_runtime::stage::{Context, Failure, Task, one_line};
 
 use super::{AGAIN_AFTER, MOST_AGAIN};
 use crate::checksum::Checksum;
@@ -81,7 +81,7 @@ async fn convert_again(context: &Context, job: &Job, total: u32, segments: &[u32
     if context.topology == Topology::VideoWorker {
         for index in segments {
             if let Err(error) = context.backend.jobs.delete_completion(job_id, *index).await {
-                let error = told(&error);
+                let error = one_line(&error);
                 tracing::warn!("job_id={job_id} segment_index={index} is counted as done, though it is not: {error}");
             }
         }

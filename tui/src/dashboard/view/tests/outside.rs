@@ -1,4 +1,4 @@
-//! Texts from outside, cut texts, and what is said of one state in several places.
+//! Texts from outside, cut texts, and one state shown in several places.
 
 use super::*;
 
