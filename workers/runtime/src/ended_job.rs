@@ -22,12 +22,22 @@ pub(crate) struct JobWatch {
 }
 
 impl JobWatch {
-    pub(crate) fn start(context: &Context, job_id: Option<JobId>, parent: &CancellationToken) -> Self {
+    /// Reads the job's row before it returns: what ends the job during the work is seen however soon it comes.
+    pub(crate) async fn start(context: &Context, job_id: Option<JobId>, parent: &CancellationToken) -> Self {
         let cancel = parent.child_token();
-        let task = job_id.map(|job_id| {
+        let mut task = None;
+        if let Some(job_id) = job_id {
+            // The work may begin with taking a failed job back: only a job that was seen alive can end.
+            let was_alive = tokio::select! {
+                seen = look(context, job_id) => seen == Seen::Alive,
+                () = parent.cancelled() => false,
+            };
             let (context, cancel) = (context.clone(), cancel.clone());
-            AbortOnDropHandle::new(tokio::spawn(async move { watch(&context, job_id, &cancel).await }))
-        });
+            task = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                watch(&context, job_id, was_alive).await;
+                cancel.cancel();
+            })));
+        }
         Self { cancel, parent: parent.clone(), _task: task }
     }
 
@@ -37,19 +47,33 @@ impl JobWatch {
     }
 }
 
-async fn watch(context: &Context, job_id: JobId, cancel: &CancellationToken) {
-    // The work may begin with taking a failed job back: only a job that was seen alive can end.
-    let mut was_alive = false;
-    loop {
-        match context.backend.jobs.get(job_id).await.map(|job| job.map(|job| job.status)) {
-            Ok(None | Some(JobStatus::Failed | JobStatus::Deleted)) if was_alive => {
-                tracing::info!("job_id={job_id} has ended: the work on it is stopped");
-                return cancel.cancel();
-            }
-            Ok(None | Some(JobStatus::Failed | JobStatus::Deleted)) => {}
-            Ok(Some(_)) => was_alive = true,
-            Err(error) => tracing::debug!("job_id={job_id} can't be looked at: {}", one_line(&error)),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Alive,
+    Ended,
+    Unknown,
+}
+
+async fn look(context: &Context, job_id: JobId) -> Seen {
+    match context.backend.jobs.get(job_id).await.map(|job| job.map(|job| job.status)) {
+        Ok(None | Some(JobStatus::Failed | JobStatus::Deleted)) => Seen::Ended,
+        Ok(Some(_)) => Seen::Alive,
+        Err(error) => {
+            tracing::debug!("job_id={job_id} can't be looked at: {}", one_line(&error));
+            Seen::Unknown
         }
-        tokio::time::sleep(EVERY).await;
     }
+}
+
+/// Returns when the job has ended after it was seen alive.
+async fn watch(context: &Context, job_id: JobId, mut was_alive: bool) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        match look(context, job_id).await {
+            Seen::Alive => was_alive = true,
+            Seen::Ended if was_alive => break,
+            Seen::Ended | Seen::Unknown => {}
+        }
+    }
+    tracing::info!("job_id={job_id} has ended: the work on it is stopped");
 }

@@ -231,7 +231,7 @@ async fn one(context: &Context, handler: &dyn Handler, at: &Intake, message: Mes
             continue;
         }
         let own = self::about(role, Some(&asked), message.receive_count);
-        let watch = JobWatch::start(context, own.job_id.filter(|_| own.stage.is_some()), &lease.lost);
+        let watch = JobWatch::start(context, own.job_id.filter(|_| own.stage.is_some()), &lease.lost).await;
         let done = timed(context, handler, &Task { asked, about: own.clone(), cancel: watch.cancel.clone() }).await;
         match done {
             Ok(()) => {}
