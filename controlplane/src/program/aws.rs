@@ -10,7 +10,7 @@ use stereospot_aws::{AwsBackend, Connections, Deployment, Opened, doctor};
 use stereospot_aws::{ecs::EcsFleet, logs::CloudLogs};
 use stereospot_controlplane::{Platform, PlatformFacts, Redrives, StuckJobsAlarm};
 use stereospot_domain::QueueName;
-use stereospot_ports::{ErrorCode, Fleet, SystemClock};
+use stereospot_ports::{ErrorCode, Fleet};
 
 use super::args;
 use super::output::{OneLine, print};
@@ -64,7 +64,7 @@ async fn look_and_open(env_file: &Path, data_dir: &Path) -> anyhow::Result<Platf
     let deployment = Deployment::read(env_file)?;
     let connections = Connections::open(deployment).await;
     let opening = async {
-        let opened = AwsBackend::connect(connections.clone(), Arc::new(SystemClock)).await?;
+        let opened = AwsBackend::connect(connections.clone(), connections.calls.clock()).await?;
         Ok::<_, anyhow::Error>((opened, doctor::survey(&connections).await))
     };
     let (opened, report) = Starting::of(data_dir).during(opening, || connections.calls.hindrance()).await?;

@@ -17,6 +17,9 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::Format;
 
+use stereospot_domain::Timestamp;
+
+use crate::clock::AwsClock;
 use crate::error::is_throttle;
 
 /// A clock that is off by this much is wrong: services refuse signatures that are five minutes off.
@@ -42,6 +45,7 @@ pub struct Calls {
     counts: Arc<Mutex<BTreeMap<Api, Count>>>,
     /// See [`Calls::clock_ahead_secs`].
     ahead_secs: Arc<AtomicI64>,
+    clock: Arc<AwsClock>,
     /// The APIs whose last attempt was not answered as wanted.
     hindered: Arc<Mutex<BTreeMap<Api, Outcome>>>,
 }
@@ -51,6 +55,12 @@ impl Calls {
     #[must_use]
     pub fn snapshot(&self) -> BTreeMap<Api, Count> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A clock that follows the dates of AWS's answers.
+    #[must_use]
+    pub fn clock(&self) -> Arc<AwsClock> {
+        Arc::clone(&self.clock)
     }
 
     /// How many seconds this machine's clock is ahead of AWS's, by the date of the last answer; negative if it is behind.
@@ -66,7 +76,7 @@ impl Calls {
         (ahead.unsigned_abs() >= WRONG_SECS).then(|| {
             let minutes = ahead.unsigned_abs() / 60;
             let side = if ahead > 0 { "ahead of" } else { "behind" };
-            format!("this machine's clock is {minutes} min {side} AWS's, and so are the times shown: set it (NTP)")
+            format!("this machine's clock is {minutes} min {side} AWS's: set it (NTP)")
         })
     }
 
@@ -158,6 +168,7 @@ impl Intercept for Calls {
         };
         let date = context.response().and_then(|response| response.headers().get("date"));
         if let Some(there) = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok()) {
+            self.clock.answered(Timestamp(there.secs() * 1000));
             self.ahead_secs.store(DateTime::from(SystemTime::now()).secs() - there.secs(), Ordering::Relaxed);
         }
         let answer = context.response().map(answer);

@@ -58,13 +58,22 @@ pub struct Connections {
 impl Connections {
     /// Takes profile and credentials from where every AWS tool finds them. Makes no call: missing credentials show at the first one.
     pub async fn open(deployment: Deployment) -> Self {
+        Self::open_counting(deployment, Calls::default()).await
+    }
+
+    /// Like [`Connections::open`]; `calls` counts the calls, and its clock follows the answers.
+    pub async fn open_counting(deployment: Deployment, calls: Calls) -> Self {
         let credentials = Renewed::new(&deployment.region);
         let loader = loader(&deployment).credentials_provider(credentials.clone());
-        Self { credentials: Some(credentials), ..Self::with_loader(deployment, loader).await }
+        Self { credentials: Some(credentials), ..Self::load(deployment, loader, calls).await }
     }
 
     /// Like [`Connections::open`], with a loader from [`loader`] that was changed, for example its credentials.
     pub async fn with_loader(deployment: Deployment, loader: ConfigLoader) -> Self {
+        Self::load(deployment, loader, Calls::default()).await
+    }
+
+    async fn load(deployment: Deployment, loader: ConfigLoader, calls: Calls) -> Self {
         let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
         let connector = Connector::builder()
             .connector_settings(settings)
@@ -75,7 +84,7 @@ impl Connections {
         let mut config = loader.load().await.into_builder();
         // Lets AWS_ENDPOINT_URL_<SERVICE> win over the file's AWS_ENDPOINT_URL, as it does when both are variables.
         config.insert_origin("endpoint_url", Origin::shared_environment_variable());
-        Self::of(deployment, config.build(), SharedHttpConnector::new(connector))
+        Self::of(deployment, config.build(), SharedHttpConnector::new(connector), calls)
     }
 
     /// The same, for a look that others wait for: two attempts, and an end after seconds.
@@ -96,8 +105,7 @@ impl Connections {
 
     /// From parts that exist already.
     #[must_use]
-    pub fn of(deployment: Deployment, config: SdkConfig, http: SharedHttpConnector) -> Self {
-        let calls = Calls::default();
+    pub fn of(deployment: Deployment, config: SdkConfig, http: SharedHttpConnector, calls: Calls) -> Self {
         Self {
             sqs: client!(aws_sdk_sqs, &config, calls),
             dynamo: client!(aws_sdk_dynamodb, &config, calls),

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stereospot_domain::{BackendKind, QueueName};
-use stereospot_ports::{Backend, Clock, Error, ErrorCode, Result, SystemClock, WorkQueue};
+use stereospot_ports::{Backend, Clock, Error, ErrorCode, Result, WorkQueue};
 
 mod by_hand;
 pub mod calls;
+pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod deployment;
@@ -53,7 +54,8 @@ impl AwsBackend {
     /// the caller may not ask, is no error here: its own calls report it.
     pub async fn open(deployment: &Deployment) -> Result<Backend> {
         let connections = Connections::open(deployment.clone()).await;
-        Ok(Self::connect(connections, Arc::new(SystemClock)).await?.backend)
+        let clock = connections.calls.clock();
+        Ok(Self::connect(connections, clock).await?.backend)
     }
 
     /// Like [`AwsBackend::open`], with clients that exist already.

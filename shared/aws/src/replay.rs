@@ -24,6 +24,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::region::Region;
 use serde_json::Value;
 
+use crate::calls::Calls;
 use crate::{Connections, Deployment};
 
 /// A request as it was sent.
@@ -103,7 +104,7 @@ impl Replay {
 
     /// Clients of a deployment whose calls are answered from here.
     pub(crate) fn connections(&self, deployment: Deployment) -> Connections {
-        Connections::of(deployment, self.config(), SharedHttpConnector::new(self.clone()))
+        Connections::of(deployment, self.config(), SharedHttpConnector::new(self.clone()), Calls::default())
     }
 
     /// A configuration whose calls are answered from here.

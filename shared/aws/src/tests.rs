@@ -13,7 +13,7 @@ const FILE: &str = "REGION=us-east-1\nINPUT_BUCKET_NAME=in\nOUTPUT_BUCKET_NAME=o
 async fn open(answer: &str) -> Result<Opened> {
     let replay = Replay::in_order(&[(400, answer); 2]);
     let deployment = Deployment::parse(FILE, &|_| None).expect("the file is whole");
-    AwsBackend::connect(replay.connections(deployment), Arc::new(SystemClock)).await
+    AwsBackend::connect(replay.connections(deployment), Arc::new(stereospot_ports::SystemClock)).await
 }
 
 #[tokio::test]

@@ -8,9 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
-use rustix::time::{ClockId, clock_gettime};
 use stereospot_domain::Timestamp;
-use stereospot_ports::{Clock, SystemClock};
+use stereospot_ports::{Clock, SystemClock, since_boot};
 
 /// The common clock of the processes on one data directory.
 #[derive(Debug)]
@@ -55,10 +54,8 @@ impl Clock for SteadyClock {
     }
 }
 
-/// Time since the machine's start, its sleep included; the same for all processes.
 fn monotonic_ms() -> i64 {
-    let time = clock_gettime(ClockId::Boottime);
-    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    i64::try_from(since_boot().as_millis()).expect("a machine does not run for a million years")
 }
 
 fn share(data_dir: &Path, own_ms: i64) -> io::Result<(i64, File)> {

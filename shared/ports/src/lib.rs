@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use object_store::ObjectStore;
 use stereospot_domain::{BackendKind, QueueName, QueueRole, Timestamp};
@@ -44,6 +44,13 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn wall_ahead_ms(&self) -> i64 {
         0
     }
+}
+
+/// Time since the machine's start, sleep included; the same for all processes, and not moved by a jump of the wall clock.
+#[must_use]
+pub fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).expect("the machine started in the past")
 }
 
 /// The system's wall clock.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stereospot_domain::{Stage, Topology};
 use stereospot_ports::fleet::TaskProtection;
-use stereospot_ports::{Backend, Clock, SystemClock};
+use stereospot_ports::{Backend, Clock};
 use stereospot_runtime::stage::Handler;
 use stereospot_worker::outputs::Results;
 
@@ -41,11 +41,29 @@ impl fmt::Debug for Platform {
     }
 }
 
-/// The clock of a worker: on one machine the common one of the data directory; on AWS the wall, as for all others there.
-pub(crate) fn clock(options: &Options) -> Arc<dyn Clock> {
-    match options.backend {
-        BackendKind::Local => Arc::new(stereospot_local::SteadyClock::of(&options.data_dir)),
-        BackendKind::Aws => Arc::new(SystemClock),
+/// What a worker's times rest on: on one machine the clock of the data directory, on AWS the dates of AWS's answers.
+#[derive(Debug, Clone)]
+pub(crate) enum Time {
+    Shared(Arc<stereospot_local::SteadyClock>),
+    #[cfg(feature = "aws")]
+    Aws(stereospot_aws::calls::Calls),
+}
+
+impl Time {
+    pub(crate) fn of(options: &Options) -> Self {
+        match options.backend {
+            #[cfg(feature = "aws")]
+            BackendKind::Aws => Time::Aws(stereospot_aws::calls::Calls::default()),
+            _ => Time::Shared(Arc::new(stereospot_local::SteadyClock::of(&options.data_dir))),
+        }
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        match self {
+            Time::Shared(clock) => Arc::clone(clock) as _,
+            #[cfg(feature = "aws")]
+            Time::Aws(calls) => calls.clock(),
+        }
     }
 }
 
@@ -53,16 +71,15 @@ pub(crate) fn clock(options: &Options) -> Arc<dyn Clock> {
 ///
 /// # Errors
 /// With one sentence that says what to do.
-pub(crate) async fn open(options: &Options, stages: &[Stage], clock: Arc<dyn Clock>) -> anyhow::Result<Platform> {
-    match options.backend {
-        BackendKind::Local => local(options, clock).await,
+pub(crate) async fn open(options: &Options, stages: &[Stage], time: Time) -> anyhow::Result<Platform> {
+    match time {
         #[cfg(feature = "aws")]
-        BackendKind::Aws => aws::open(options, stages).await,
-        #[cfg(not(feature = "aws"))]
-        BackendKind::Aws => {
+        Time::Aws(calls) => aws::open(options, stages, calls).await,
+        Time::Shared(_) if options.backend == BackendKind::Aws => {
             let _ = stages;
             anyhow::bail!("this build has no AWS backend: build it with `make build AWS=1`")
         }
+        Time::Shared(clock) => local(options, clock).await,
     }
 }
 

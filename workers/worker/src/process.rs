@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use stereospot_api::Client;
 use stereospot_domain::event::{SpoolDropped, WorkerHeartbeat, WorkerStarted, WorkerStopped};
 use stereospot_domain::{Payload, QueueRole, Stage};
-use stereospot_ports::Clock;
 use stereospot_runtime::events::{About, Events, SPOOL_LIMIT_BYTES};
 use stereospot_runtime::protection::Protection;
 use stereospot_runtime::stage::{self, Context, Handler, chain};
@@ -27,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::{self, Identity};
-use crate::platform::{self, Platform};
+use crate::platform::{self, Platform, Time};
 use crate::space::given_space;
 use crate::{BackendKind, InferenceKind, Lasting, Options, open_model};
 
@@ -61,9 +60,9 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
         _ if options.add_host => identity::with_host(&name),
         _ => name.clone(),
     };
-    let clock = platform::clock(&options);
+    let time = Time::of(&options);
     let events = given_space(&stop, async || {
-        Events::open(&source, &spool, Arc::clone(&clock))
+        Events::open(&source, &spool, time.clock())
             .with_context(|| format!("the event spool {} can't be used", spool.display()))
     })
     .await
@@ -83,7 +82,7 @@ async fn work(stages: &'static [Stage], options: Options) -> anyhow::Result<()> 
         tokio::spawn(async move { events.send_to(client, done).await })
     });
     let about = About { stage: if stages.len() == 1 { Some(stages[0]) } else { None }, ..About::default() };
-    let ended = serve(stages, &options, &name, clock, &events, &about, &stop).await;
+    let ended = serve(stages, &options, &name, time, &events, &about, &stop).await;
 
     // Operators don't see this terminal: a worker that can't start or go on reports why.
     let error = ended.as_ref().err().map(|error| chain(error.as_ref()));
@@ -112,7 +111,7 @@ async fn serve(
     stages: &'static [Stage],
     options: &Options,
     name: &str,
-    clock: Arc<dyn Clock>,
+    time: Time,
     events: &Events,
     about: &About,
     stop: &CancellationToken,
@@ -127,7 +126,7 @@ async fn serve(
         mut managed,
         results,
         record_calls,
-    } = given_space(stop, async || platform::open(options, stages, Arc::clone(&clock)).await)
+    } = given_space(stop, async || platform::open(options, stages, time.clone()).await)
         .await
         // What AWS answers may pass.
         .map_err(|error| if options.backend == BackendKind::Local { lasting(error) } else { error })?;

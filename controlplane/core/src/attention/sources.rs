@@ -152,7 +152,7 @@ fn jump_line(since: Timestamp, ahead_ms: i64) -> Attention {
     Attention::new(Subject::Clock, Severity::Warning, since, said, vec![Step::RestartAll])
 }
 
-/// Calls go on, since they use the time of the answers. What is counted by this machine's clock is wrong.
+/// Calls and times follow AWS's clock, so they are right. What other programs on this machine write may not be.
 fn clock_line(since: Timestamp, words: &str) -> Attention {
     let said = ("clock is wrong".to_owned(), words.to_owned());
     Attention::new(Subject::Clock, Severity::Warning, since, said, vec![Step::SetClock])

@@ -10,7 +10,7 @@ use object_store::ObjectStoreExt as _;
 use stereospot_aws::{AwsBackend, Connections, Deployment, config};
 use stereospot_domain::{JobId, QueueRole};
 use stereospot_ports::work_queue::{Outgoing, Receive};
-use stereospot_ports::{Error, ErrorCode, SystemClock, objects};
+use stereospot_ports::{Clock as _, Error, ErrorCode, SystemClock, objects};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -172,5 +172,27 @@ async fn without_credentials_it_says_how_to_give_some() {
         let error = Error::from(bucket.store.head(&objects::path("a").unwrap()).await.unwrap_err());
         assert_eq!(error.code(), ErrorCode::Denied, "{error:?}");
         assert!(error.to_string().starts_with(says), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_clock_is_awss_from_the_first_answers_on() {
+    const TWO_DAYS_SECS: i64 = 2 * 24 * 3600;
+    let emulator = Emulator::start();
+    for ahead in [TWO_DAYS_SECS, -TWO_DAYS_SECS] {
+        emulator.control(&format!("clock?secs={ahead}")).await;
+        let connections = emulator.deploy(Shape::Usual).await;
+        let clock = connections.calls.clock();
+        let backend = AwsBackend::connect(connections, clock).await.unwrap().backend;
+        let off_secs = || (backend.clock.now().as_millis() - SystemClock.now().as_millis()) / 1000 - ahead;
+        // The first call may be refused for its signature's time; the SDK corrects that and tries again.
+        let ask = async || assert_eq!(backend.jobs.get(JobId(Uuid::new_v4())).await.unwrap(), None);
+        ask().await;
+        assert!(off_secs().abs() < 60, "{ahead} s ahead: off by {} s", off_secs());
+        emulator.control(&format!("clock?secs={}", ahead - 3600)).await;
+        for _ in 0..3 {
+            ask().await;
+        }
+        assert!(off_secs().abs() < 60, "it went back by {} s", off_secs());
     }
 }

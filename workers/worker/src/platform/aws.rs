@@ -13,7 +13,7 @@ use stereospot_aws::sagemaker::Sagemaker;
 use stereospot_aws::{AwsBackend, Connections, Deployment};
 use stereospot_domain::{JobId, QueueRole, Stage, Topology};
 use stereospot_ports::fleet::TaskProtection;
-use stereospot_ports::{Backend, ErrorCode, SystemClock};
+use stereospot_ports::{Backend, ErrorCode};
 use stereospot_runtime::stage::{Handler, chain};
 use stereospot_telemetry::catalogue::CallOutcome;
 use stereospot_telemetry::record;
@@ -23,13 +23,14 @@ use stereospot_worker::outputs::Results;
 use super::Platform;
 use crate::{InferenceKind, Options};
 
-pub(super) async fn open(options: &Options, stages: &[Stage]) -> anyhow::Result<Platform> {
+pub(super) async fn open(options: &Options, stages: &[Stage], calls: Calls) -> anyhow::Result<Platform> {
     let file =
         options.env_file.as_deref().context("--backend aws needs --env-file: the path of a deployment's .env")?;
     let deployment = read(file, stages)?;
     let inference = inference(options, &deployment)?;
-    let connections = Connections::open(deployment).await;
-    let opened = AwsBackend::connect(connections, Arc::new(SystemClock)).await.map_err(sentence)?;
+    let connections = Connections::open_counting(deployment, calls).await;
+    let clock = connections.calls.clock();
+    let opened = AwsBackend::connect(connections, clock).await.map_err(sentence)?;
     let (backend, connections) = (opened.backend, opened.connections);
     check(&backend, stages).await?;
     let deployment = &connections.deployment;
