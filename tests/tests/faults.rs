@@ -222,7 +222,7 @@ fn a_bad_day_costs_time_and_nothing_else() -> Result<()> {
     emulator.control("clock?secs=360")?;
     let job_id = submit(&stack, &source)?;
     wait_until_completed(&stack, &job_id).context("a clock that is six minutes off")?;
-    said(&stack, "this machine's clock is 6 min behind AWS's")?;
+    said(&stack, "behind AWS's: set it (NTP)")?;
     let ahead = gauge(&stack, "stereospot_clock_ahead_seconds")?;
     ensure!((-362.0..=-355.0).contains(&ahead), "the clock's metric says {ahead} s");
     emulator.control("heal")?;

@@ -85,7 +85,7 @@ pub(crate) fn plain(step: &Step) -> String {
         Step::RestartAll => {
             "ages and leases are right; times of day are off until the whole stack is started again".into()
         }
-        Step::SetClock => "ages and times are off by as much until it is set".into(),
+        Step::SetClock => "times shown are AWS's, but S3 refuses calls from 15 min off".into(),
         Step::Wait { until } => wait(*until).into(),
     }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -17,7 +17,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::Format;
 
-use stereospot_domain::Timestamp;
+use stereospot_domain::{Timestamp, text};
 
 use crate::clock::AwsClock;
 use crate::error::is_throttle;
@@ -74,9 +74,9 @@ impl Calls {
     pub fn wrong_clock(&self) -> Option<String> {
         let ahead = self.clock_ahead_secs();
         (ahead.unsigned_abs() >= WRONG_SECS).then(|| {
-            let minutes = ahead.unsigned_abs() / 60;
+            let off = text::duration(Duration::from_secs(ahead.unsigned_abs()));
             let side = if ahead > 0 { "ahead of" } else { "behind" };
-            format!("this machine's clock is {minutes} min {side} AWS's: set it (NTP)")
+            format!("this machine's clock is {off} {side} AWS's: set it (NTP)")
         })
     }
 

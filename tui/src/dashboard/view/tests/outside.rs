@@ -127,7 +127,10 @@ fn a_next_step_is_shown_whole_at_the_cost_of_the_evidence() {
     dash.change(Change::Attention { attention: items });
     dash.draw();
     let shown = text(dash.screen());
-    assert!(shown.contains("ages and times are off by as much until it is set") && shown.contains('…'), "{shown}");
+    assert!(
+        shown.contains("times shown are AWS's, but S3 refuses calls from 15 min off") && shown.contains('…'),
+        "{shown}"
+    );
 }
 
 #[test]
