@@ -49,8 +49,9 @@ impl World {
             // One cause may differ in ids and numbers from job to job: an example of it is shown.
             let mut causes: BTreeMap<Fingerprint, (String, usize)> = BTreeMap::new();
             for dead in seen {
-                let error =
-                    dead.about.and_then(|(job_id, segment)| self.jobs.get(&job_id)?.last_error(queue.role, segment));
+                let error = dead
+                    .about
+                    .and_then(|(job_id, segment)| self.last_error(self.jobs.get(&job_id)?, queue.role, segment));
                 if let Some(error) = error {
                     causes.entry(Fingerprint::of(&error)).or_insert((error, 0)).1 += 1;
                 }

@@ -1,6 +1,6 @@
 //! Gathers everything that is known of a job, and diagnoses it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use stereospot_domain::diagnosis::{
@@ -14,6 +14,7 @@ use super::World;
 use super::flow::{Flow, LAG};
 use super::known::{Entry, SeenDead};
 use super::progress::{Reported, SegmentProgress};
+use super::worker::ProcessEnd;
 
 /// The reassembly queue's visibility timeout where it is unknown: the longest that deployments use.
 const LONGEST_HIDDEN: Duration = Duration::from_secs(3600);
@@ -140,6 +141,40 @@ impl World {
         is_known.then_some(settings.visibility.saturating_mul(settings.max_receives?))
     }
 
+    /// Why the work of a queue did not succeed: the last error that a worker reported, else which workers ended without a report.
+    pub fn last_error(&self, entry: &Entry, role: QueueRole, segment_index: Option<u32>) -> Option<String> {
+        let reported = entry.last_reported(role, segment_index).map(|reported| reported.error.clone());
+        reported.or_else(|| self.died(&entry.silent_ends(role, segment_index)?))
+    }
+
+    /// Says which workers died, and how, given the attempts that reported no end.
+    fn died(&self, attempts: &[(&str, Timestamp)]) -> Option<String> {
+        let workers: Vec<&str> =
+            attempts.iter().map(|(worker, _)| *worker).collect::<BTreeSet<_>>().into_iter().collect();
+        let who = match workers[..] {
+            [] => return None,
+            [one] => format!("worker {one}"),
+            _ => format!("workers {}", workers.join(", ")),
+        };
+        let mut ends: BTreeMap<ProcessEnd, usize> = BTreeMap::new();
+        for (worker, began_at) in attempts {
+            if let Some(end) = self.workers.get(*worker).and_then(|worker| worker.end_of_process_at(*began_at)) {
+                *ends.entry(end).or_default() += 1;
+            }
+        }
+        let all = attempts.len();
+        let how = |(end, count): (&ProcessEnd, &usize)| {
+            let end = match end {
+                ProcessEnd::Signal(signal) => format!("signal {signal}"),
+                ProcessEnd::ExitCode(code) => format!("exit code {code}"),
+            };
+            if *count == all { end } else { format!("{end} in {count} of them") }
+        };
+        let ends: Vec<String> = ends.iter().map(how).collect();
+        let how = if ends.is_empty() { "its log may show a kill or a crash".to_owned() } else { ends.join(", ") };
+        Some(format!("{who} ended without a report in {}: {how}", plural(all, "attempt")))
+    }
+
     /// The dead letters of a job.
     pub fn dead_letters(&self, entry: &Entry) -> Vec<DeadLetter> {
         let of_job = |(queue, seen): (&QueueName, &Vec<SeenDead>)| {
@@ -152,7 +187,7 @@ impl World {
                         message_id: dead.message_id.clone(),
                         segment_index,
                         since: dead.since,
-                        error: entry.last_error(queue.role, segment_index),
+                        error: self.last_error(entry, queue.role, segment_index),
                         code: entry.last_reported(queue.role, segment_index).and_then(|reported| reported.code),
                         is_damaged: segment_index.is_some_and(|index| entry.is_damaged(index)),
                     })
@@ -273,28 +308,14 @@ impl Entry {
             .collect()
     }
 
-    /// Why the work of a queue did not succeed: the last error that a worker reported, else which workers ended without a report.
-    pub fn last_error(&self, role: QueueRole, segment_index: Option<u32>) -> Option<String> {
-        let reported = self.last_reported(role, segment_index).map(|reported| reported.error.clone());
-        reported.or_else(|| self.silent_ends(role, segment_index))
-    }
-
-    /// Which workers began this work and ended without a report: they were killed, or crashed.
-    fn silent_ends(&self, role: QueueRole, segment_index: Option<u32>) -> Option<String> {
+    /// The workers that began this work and ended without a report, one for each attempt, and when it began: they were killed, or
+    /// crashed.
+    fn silent_ends(&self, role: QueueRole, segment_index: Option<u32>) -> Option<Vec<(&str, Timestamp)>> {
         let progress = self.progress.as_ref()?;
-        let mut workers = match role.stage()? {
+        Some(match role.stage()? {
             Stage::Inference => progress.segments.get(&segment_index?)?.unended(),
             stage => progress.unended(stage),
-        };
-        let attempts = plural(workers.len(), "attempt");
-        workers.sort_unstable();
-        workers.dedup();
-        let who = match workers[..] {
-            [] => return None,
-            [one] => format!("worker {one}"),
-            _ => format!("workers {}", workers.join(", ")),
-        };
-        Some(format!("{who} ended without a report in {attempts}: its log may show a kill or a crash"))
+        })
     }
 
     fn last_reported(&self, role: QueueRole, segment_index: Option<u32>) -> Option<&Reported> {

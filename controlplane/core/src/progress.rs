@@ -81,8 +81,8 @@ impl SegmentProgress {
         !self.is_done() && self.damaged.get() == Some(&true)
     }
 
-    /// The workers of attempts that reported no end, one for each attempt. None once it is done.
-    pub fn unended(&self) -> Vec<&str> {
+    /// The workers of attempts that reported no end, one for each attempt, and when it began. None once it is done.
+    pub fn unended(&self) -> Vec<(&str, Timestamp)> {
         if self.is_done() { Vec::new() } else { self.reporters.unended() }
     }
 
@@ -242,11 +242,11 @@ impl JobProgress {
         (frames > 0 && span >= 0.5).then(|| frames as f32 / span)
     }
 
-    /// The workers of attempts at chunking or reassembly that reported no end, one for each attempt.
-    pub fn unended(&self, stage: Stage) -> Vec<&str> {
+    /// The workers of attempts at chunking or reassembly that reported no end, one for each attempt, and when it began.
+    pub fn unended(&self, stage: Stage) -> Vec<(&str, Timestamp)> {
         let of_stage = self.attempts.iter().filter(|((of, _), _)| *of == stage).map(|(_, attempt)| attempt);
         let unended = of_stage.filter(|attempt| attempt.started_at.time() > attempt.ended_at.time());
-        unended.filter_map(|attempt| attempt.worker.get().map(String::as_str)).collect()
+        unended.filter_map(|attempt| Some((attempt.worker.get()?.as_str(), attempt.started_at.time()?))).collect()
     }
 
     fn started(&mut self, stage: Stage, event: &Event) {

@@ -10,7 +10,7 @@ use stereospot_api::view::{WorkerState, WorkerView};
 use stereospot_domain::{Event, JobId, Payload, Stage, Timestamp};
 use uuid::Uuid;
 
-use super::latest::{Latest, moment};
+use super::latest::{Latest, Moment, moment};
 
 /// A worker without events for this long is silent.
 pub const SILENT_AFTER: Duration = Duration::from_secs(30);
@@ -18,6 +18,15 @@ pub const SILENT_AFTER: Duration = Duration::from_secs(30);
 pub const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 /// Boots kept of one worker, so that late events of an earlier one are not taken for the current one's.
 const MAX_BOOTS: usize = 4;
+/// Ends kept of one worker: more than there are attempts at a message.
+const MAX_ENDS: usize = 16;
+
+/// How a process ended, as what started it again reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProcessEnd {
+    Signal(i32),
+    ExitCode(i32),
+}
 
 /// What the store counted of one boot of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +66,8 @@ struct Boot {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Worker {
     boots: BTreeMap<Uuid, Boot>,
+    /// How its processes ended, each with the start of the next.
+    ends: BTreeMap<Moment, ProcessEnd>,
     heard_at: Timestamp,
     is_silent: bool,
 }
@@ -67,6 +78,15 @@ impl Worker {
         self.heard_at = self.heard_at.max(received_at);
         let boot = self.boots.entry(event.boot).or_default();
         boot.apply(event);
+        if let Payload::WorkerStarted(begun) = &event.payload {
+            let end = begun.previous_signal.map(ProcessEnd::Signal);
+            if let Some(end) = end.or(begun.previous_exit_code.map(ProcessEnd::ExitCode)) {
+                self.ends.insert(moment(event), end);
+            }
+            while self.ends.len() > MAX_ENDS {
+                self.ends.pop_first();
+            }
+        }
         if self.boots.len() > MAX_BOOTS {
             let oldest = self.boots.iter().min_by_key(|(id, boot)| (boot.last_event_at, **id)).map(|(id, _)| *id);
             oldest.and_then(|id| self.boots.remove(&id));
@@ -78,6 +98,11 @@ impl Worker {
         if let Some(boot) = self.boots.get_mut(&boot) {
             boot.count = count;
         }
+    }
+
+    /// How the process ended that ran at a time; none if that is not known.
+    pub fn end_of_process_at(&self, time: Timestamp) -> Option<ProcessEnd> {
+        self.ends.range((time, Uuid::max())..).next().map(|(_, end)| *end)
     }
 
     /// When its last event was received, by our clock.

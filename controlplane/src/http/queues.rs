@@ -55,7 +55,8 @@ pub(super) async fn messages(
             .into_iter()
             .map(|peeked| {
                 let about = message::job_of(name.role, &peeked.body);
-                let error = about.and_then(|(job_id, segment)| world.jobs.get(&job_id)?.last_error(name.role, segment));
+                let error =
+                    about.and_then(|(job_id, segment)| world.last_error(world.jobs.get(&job_id)?, name.role, segment));
                 let error = error.or_else(|| is_unreadable(name, &peeked.body).then(|| UNREADABLE.to_owned()));
                 MessageView {
                     id: peeked.id,

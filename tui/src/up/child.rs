@@ -27,6 +27,8 @@ pub(super) struct Spec {
     pub(super) program: PathBuf,
     pub(super) args: Vec<OsString>,
     pub(super) log: PathBuf,
+    /// Whether its options take how the process before it ended.
+    pub(super) takes_previous_end: bool,
 }
 
 /// A child's death or failed start.
@@ -71,17 +73,20 @@ pub(super) async fn supervise(
     stop: CancellationToken,
     notices: mpsc::Sender<Notice>,
 ) {
-    let mut restarts = 0;
+    let (mut restarts, mut previous) = (0, None);
     while !stop.is_cancelled() {
         let started_at = Instant::now();
         let log_began = spec.log.metadata().map_or(0, |facts| facts.len());
-        let (what, is_lasting) = match spawn(&spec) {
+        let (what, is_lasting) = match spawn(&spec, previous.take()) {
             Ok(mut child) => {
                 // Taken out of the child, because waiting would close it and make the child exit.
                 let _held_open = child.stdin.take();
                 tokio::select! {
                     ended = child.wait() => match ended {
-                        Ok(status) => (in_words(status, || last_line(&spec.log, log_began)), is_lasting(status)),
+                        Ok(status) => {
+                            previous = Some(status);
+                            (in_words(status, || last_line(&spec.log, log_began)), is_lasting(status))
+                        }
                         Err(error) => (format!("was lost ({error})"), false),
                     },
                     () = stop.cancelled() => {
@@ -105,11 +110,12 @@ pub(super) async fn supervise(
     }
 }
 
-fn spawn(spec: &Spec) -> io::Result<Child> {
+fn spawn(spec: &Spec, previous: Option<ExitStatus>) -> io::Result<Child> {
     put_aside(&spec.log)?;
     let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&spec.log)?;
     Command::new(&spec.program)
         .args(&spec.args)
+        .args(previous.filter(|_| spec.takes_previous_end).and_then(previous_end))
         // Closes when this process ends, whatever the reason.
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
@@ -118,6 +124,12 @@ fn spawn(spec: &Spec) -> io::Result<Child> {
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
+}
+
+/// How the process before ended, as an option of the next.
+fn previous_end(status: ExitStatus) -> Option<String> {
+    let signal = status.signal().map(|signal| format!("--previous-signal={signal}"));
+    signal.or_else(|| status.code().map(|code| format!("--previous-exit-code={code}")))
 }
 
 /// Appends a notice to the child's log, if it can be written.

@@ -48,7 +48,7 @@ impl Programs {
         args.extend(options.watch.iter().cloned());
         args.extend(["--listen".into(), listen.to_string().into(), "--stop-on-stdin-eof".into()]);
         let log = log(data_dir, "controlplane");
-        Spec { name: "control plane".into(), program: self.control_plane.clone(), args, log }
+        Spec { name: "control plane".into(), program: self.control_plane.clone(), args, log, takes_previous_end: false }
     }
 
     /// A command line for each worker.
@@ -79,7 +79,7 @@ fn worker(program: &Path, stage: Stage, number: u32, data_dir: &Path, server: &s
         args.extend(["--segment-secs".into(), secs.to_string().into()]);
     }
     let log = log(data_dir, &name);
-    Spec { name: format!("worker {name}"), program: program.to_owned(), args, log }
+    Spec { name: format!("worker {name}"), program: program.to_owned(), args, log, takes_previous_end: true }
 }
 
 fn backend_args(backend: &Backend, data_dir: &Path) -> Vec<OsString> {

@@ -120,6 +120,12 @@ struct Options {
     /// Stop in order when standard input ends: so it does not outlive the process that started it.
     #[arg(long)]
     stop_on_stdin_eof: bool,
+    /// The signal that ended the process before this one; `stereospot up` reports it.
+    #[arg(long, hide = true)]
+    previous_signal: Option<i32>,
+    /// The exit code of the process before this one; `stereospot up` reports it.
+    #[arg(long, hide = true)]
+    previous_exit_code: Option<i32>,
 }
 
 fn main() -> ExitCode {

@@ -182,6 +182,8 @@ async fn serve(
         provider: provider.map(str::to_owned),
         model: model_name,
         pid: Some(std::process::id()),
+        previous_signal: options.previous_signal,
+        previous_exit_code: options.previous_exit_code,
     };
     events.emit(Payload::WorkerStarted(begun), about);
     if let Some(provider) = provider {

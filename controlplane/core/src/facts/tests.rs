@@ -191,7 +191,11 @@ fn attempts_that_ended_without_a_report_are_the_cause_where_no_error_was_reporte
     let mut count: u128 = 0;
     let mut report = |world: &mut World, kind: &str, worker: &str, boot: u128, segment: Option<u32>, attempt: u32| {
         count += 1;
-        let (payload, _) = Payload::read(kind, serde_json::Map::new());
+        let (kind, fields) = match kind.split_once(' ') {
+            Some((kind, fields)) => (kind, serde_json::from_str(fields).unwrap()),
+            None => (kind, serde_json::Map::new()),
+        };
+        let (payload, _) = Payload::read(kind, fields);
         let event = Event {
             v: 1,
             id: Uuid::from_u128(count),
@@ -207,9 +211,12 @@ fn attempts_that_ended_without_a_report_are_the_cause_where_no_error_was_reporte
             payload,
             unread: stereospot_domain::event::Unread::default(),
         };
-        world.apply_to_job(&event);
+        match event.job_id.filter(|_| !matches!(event.payload, Payload::WorkerStarted(_))) {
+            Some(_) => world.apply_to_job(&event),
+            None => world.apply(&event, event.time),
+        }
     };
-    let cause = |world: &World, role, segment| world.jobs[&job_id].last_error(role, segment);
+    let cause = |world: &World, role, segment| world.last_error(&world.jobs[&job_id], role, segment);
     for attempt in 1..=3 {
         report(&mut world, "segment.started", "inference-1", u128::from(attempt), Some(0), attempt);
         report(&mut world, "chunking.started", "chunking-1", 90, None, attempt);
@@ -222,12 +229,22 @@ fn attempts_that_ended_without_a_report_are_the_cause_where_no_error_was_reporte
     assert_eq!(cause(&world, QueueRole::Inference, Some(1)), None);
     assert_eq!(cause(&world, QueueRole::Reassembly, None), None);
 
+    report(&mut world, "worker.started {\"previous_signal\": 9}", "chunking-1", 91, None, 1);
+    let killed = "worker chunking-1 ended without a report in 3 attempts: signal 9";
+    assert_eq!(cause(&world, QueueRole::Chunking, None).as_deref(), Some(killed));
+    report(&mut world, "worker.started {\"previous_exit_code\": 101}", "inference-1", 4, None, 1);
+    report(&mut world, "segment.started", "inference-1", 4, Some(0), 4);
+    report(&mut world, "worker.started {\"previous_signal\": 11}", "inference-1", 5, None, 1);
+    let mixed =
+        "worker inference-1 ended without a report in 4 attempts: signal 11 in 1 of them, exit code 101 in 3 of them";
+    assert_eq!(cause(&world, QueueRole::Inference, Some(0)).as_deref(), Some(mixed));
+
     report(&mut world, "segment.started", "inference-2", 4, Some(0), 4);
-    let both = format!("workers inference-1, inference-2 ended without a report in 4 attempts: {ends}");
-    assert_eq!(cause(&world, QueueRole::Inference, Some(0)), Some(both));
+    let both = "workers inference-1, inference-2 ended without a report in 5 attempts: signal 11 in 1 of them, exit code 101 in 3 of them";
+    assert_eq!(cause(&world, QueueRole::Inference, Some(0)).as_deref(), Some(both));
     report(&mut world, "segment.failed", "inference-2", 4, Some(0), 4);
     assert_eq!(cause(&world, QueueRole::Inference, Some(0)), Some("no reason given".into()), "a report says more");
     report(&mut world, "chunking.completed", "chunking-1", 90, None, 3);
-    let of_two = format!("worker chunking-1 ended without a report in 2 attempts: {ends}");
-    assert_eq!(cause(&world, QueueRole::Chunking, None), Some(of_two));
+    let of_two = "worker chunking-1 ended without a report in 2 attempts: signal 9";
+    assert_eq!(cause(&world, QueueRole::Chunking, None).as_deref(), Some(of_two));
 }

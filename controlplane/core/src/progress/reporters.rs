@@ -6,7 +6,7 @@
 //! Invariant: as everywhere in the projection, neither the order nor the repetition of events matters. Of each reporter only minima,
 //! maxima and [`Latest`] values are kept, and the choice follows from them.
 
-use stereospot_domain::Event;
+use stereospot_domain::{Event, Timestamp};
 use uuid::Uuid;
 
 use crate::latest::{Latest, Moment, moment};
@@ -76,10 +76,10 @@ impl Reporters {
         Some(Report { reporter, frames: heard.frames.get().copied(), is_at_work: began_last.is_some() })
     }
 
-    /// The workers that began an attempt and reported no end, one for each process.
-    pub(super) fn unended(&self) -> Vec<&str> {
-        let is_unended = |heard: &Heard| heard.begun.is_some() && heard.failed < heard.begun;
-        self.0.iter().filter(|(_, heard)| is_unended(heard)).map(|((source, _), _)| source.as_str()).collect()
+    /// The workers that began an attempt and reported no end, one for each process, and when it began.
+    pub(super) fn unended(&self) -> Vec<(&str, Timestamp)> {
+        let unended = self.0.iter().filter(|(_, heard)| heard.failed < heard.begun);
+        unended.filter_map(|((source, _), heard)| Some((source.as_str(), heard.begun?.0))).collect()
     }
 
     /// What is kept of a reporter; none when there are too many.

@@ -151,6 +151,10 @@ fields! {
         provider: String,
         model: String,
         pid: u32,
+        /// The signal that ended the process before it, if what starts it again reports that.
+        previous_signal: i32,
+        /// The exit code of the process before it, likewise.
+        previous_exit_code: i32,
     }
 
     /// Fields of `worker.heartbeat`.

@@ -8,6 +8,7 @@ fn shell(dir: &Path, script: &str) -> Spec {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script.into()],
         log: dir.join("x.log"),
+        takes_previous_end: true,
     }
 }
 
@@ -20,7 +21,7 @@ fn start(spec: Spec) -> (CancellationToken, mpsc::Receiver<Notice>, tokio::task:
 #[tokio::test]
 async fn a_child_that_dies_is_started_again_with_growing_pauses() {
     let dir = tempfile::tempdir().unwrap();
-    let (stop, mut notices, task) = start(shell(dir.path(), "echo here; echo there >&2; kill -9 $$"));
+    let (stop, mut notices, task) = start(shell(dir.path(), "echo here $0; echo there >&2; kill -9 $$"));
     let mut pauses = Vec::new();
     for restarts in 0..4 {
         let notice = notices.recv().await.unwrap();
@@ -36,7 +37,12 @@ async fn a_child_that_dies_is_started_again_with_growing_pauses() {
     stop.cancel();
     task.await.unwrap();
     let log = fs::read_to_string(dir.path().join("x.log")).unwrap();
-    assert!(log.matches("here\n").count() >= 4 && log.contains("there\n") && log.contains("restarting in"), "{log}");
+    assert!(
+        log.matches("here --previous-signal=9\n").count() >= 3
+            && log.contains("there\n")
+            && log.contains("restarting in"),
+        "{log}"
+    );
 }
 
 #[tokio::test]
