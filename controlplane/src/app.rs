@@ -9,6 +9,7 @@ use stereospot_api::view::Environment;
 use stereospot_domain::{JobId, QueueName, Timestamp};
 use stereospot_ports::{Backend, reassembly};
 use stereospot_telemetry::Recorder;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -47,6 +48,10 @@ pub(crate) struct App {
     pub(crate) asked: Mutex<HashMap<JobId, Timestamp>>,
     /// Redrives that this process follows.
     pub(crate) redriving: Mutex<BTreeMap<QueueName, Redrive>>,
+    /// Places on the stream: half of the connections, so that requests have the other half.
+    pub(crate) streams: Arc<Semaphore>,
+    /// KiB of events that may be read and parsed at once.
+    pub(crate) arriving: Arc<Semaphore>,
     /// Cancelled when the server is to stop.
     pub(crate) stop: CancellationToken,
 }

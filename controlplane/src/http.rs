@@ -30,6 +30,7 @@ mod snapshot;
 mod stream;
 mod upload;
 
+pub(crate) use events::ARRIVING_KIB;
 use problem::Failure;
 
 /// All routes.
@@ -58,6 +59,15 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/stream", get(stream::stream))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
+        .layer(middleware::from_fn(guard_and_measure))
+        .with_state(app)
+}
+
+/// What connections beyond the limit are served.
+pub(crate) fn spare_router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .fallback(problem::no_room)
         .layer(middleware::from_fn(guard_and_measure))
         .with_state(app)
 }

@@ -13,6 +13,7 @@ mod actions;
 mod app;
 mod collect;
 mod config;
+mod connections;
 mod http;
 mod ingest;
 mod live;

@@ -108,15 +108,21 @@ impl Live {
         self.revision.subscribe()
     }
 
-    /// Up to `max` changes after a position.
-    pub(crate) fn read_after(&self, place: u64, max: usize) -> Read {
+    /// The next changes after a position: at least one, and others that fit into `max_bytes` with it.
+    pub(crate) fn read_after(&self, place: u64, max_bytes: usize) -> Read {
         let inner = self.lock();
         let oldest = inner.ring.front().map_or(inner.revision + 1, |(revision, _)| *revision);
         if place > inner.revision || place + 1 < oldest {
             return Read::Lost(inner.revision);
         }
         let skip = usize::try_from(place + 1 - oldest).unwrap_or(usize::MAX);
-        let frames: Vec<Frame> = inner.ring.iter().skip(skip).take(max).map(|(_, frame)| frame.clone()).collect();
+        let mut bytes = 0;
+        let fits = |frame: &&Frame| {
+            bytes += frame.len();
+            bytes <= max_bytes || bytes == frame.len()
+        };
+        let frames: Vec<Frame> =
+            inner.ring.range(skip.min(inner.ring.len())..).map(|(_, frame)| frame).take_while(fits).cloned().collect();
         let place = place + frames.len() as u64;
         Read::Frames(frames, place)
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use stereospot_core::World;
 use stereospot_telemetry::{Recorder, record};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +22,7 @@ use crate::nudge::Nudge;
 use crate::platform::Platform;
 use crate::polls::Polls;
 use crate::store::{self, Store};
-use crate::{collect, http, reconcile, upkeep};
+use crate::{collect, connections, http, reconcile, upkeep};
 
 /// How long running requests may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(4);
@@ -66,7 +67,7 @@ pub enum Error {
 pub struct Server {
     addr: SocketAddr,
     pub(crate) app: Arc<App>,
-    serving: JoinHandle<io::Result<()>>,
+    serving: JoinHandle<()>,
     writer: JoinHandle<()>,
     tasks: JoinSet<()>,
     run_file: PathBuf,
@@ -125,6 +126,8 @@ impl Server {
             purged: Default::default(),
             polls,
             started_at,
+            streams: Semaphore::new(connections::limit().div_ceil(2)).into(),
+            arriving: Semaphore::new(http::ARRIVING_KIB).into(),
             stop: CancellationToken::new(),
         });
         upkeep::recall(&app).await?;
@@ -132,9 +135,9 @@ impl Server {
         upkeep::start(&app, &mut tasks);
         collect::start(&app, &mut tasks);
         reconcile::start(&app, &mut tasks);
-        let stop = app.stop.clone();
-        let serving = axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(stop.cancelled_owned());
-        let serving = tokio::spawn(serving.into_future());
+        let routers = (http::router(app.clone()), http::spare_router(app.clone()));
+        let serving = connections::serve(listener, routers.0, routers.1, connections::limit(), app.stop.clone());
+        let serving = tokio::spawn(serving);
         write_run_file(&run_file, addr).map_err(|source| Error::RunFile { path: run_file.clone(), source })?;
         Ok(Self { addr, app, serving, writer, tasks, run_file, _lock: lock })
     }
@@ -167,8 +170,7 @@ impl Server {
         self.app.stop.cancel();
         let abort = self.serving.abort_handle();
         match tokio::time::timeout(GRACE, self.serving).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the server ended with an error"),
+            Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the server's task broke off"),
             Err(_) => {
                 tracing::warn!("requests were still under way and are cut off; their senders try again");

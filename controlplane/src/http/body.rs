@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
@@ -18,6 +19,9 @@ use super::problem::{Answer, Failure};
 
 /// Most bytes of an ordinary body.
 pub(super) const SMALL: usize = 2 * 1024 * 1024;
+
+/// How long the body of an ordinary request may take to arrive.
+const BODY_WITHIN: Duration = Duration::from_secs(120);
 
 /// Up to here a float holds every integer exactly.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -56,7 +60,10 @@ async fn read(mut request: Request, limit: usize) -> Answer<Bytes> {
         return Err(Failure::unsupported(format!("send the body with content-type: application/json ({given})")));
     }
     DefaultBodyLimit::max(limit).apply(&mut request);
-    Bytes::from_request(request, &()).await.map_err(|rejection| match rejection {
+    let Ok(read) = tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, &())).await else {
+        return Err(Failure::malformed(format!("the body took longer than {} s", BODY_WITHIN.as_secs())));
+    };
+    read.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             Failure::too_large(format!("at most {limit} bytes are taken"))
         }

@@ -10,6 +10,9 @@ use stereospot_ports::error::chain;
 
 use crate::{actions, ingest, store};
 
+/// When to try again what can't be done now, in seconds.
+const RETRY_AFTER_SECS: &str = "2";
+
 /// What a handler answers when it can't do what was asked.
 #[derive(Debug)]
 pub(super) struct Failure(Problem);
@@ -79,6 +82,9 @@ impl IntoResponse for Failure {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self.0)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECS));
+        }
         response
     }
 }
@@ -139,6 +145,13 @@ impl From<actions::Error> for Failure {
             Error::Store(error) => error.into(),
         }
     }
+}
+
+/// All connections are at work.
+pub(super) async fn no_room() -> Response {
+    let mut response = Failure::unavailable("too many requests are under way: try again in a moment").into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Nothing is there.

@@ -11,18 +11,18 @@ use futures::stream;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use stereospot_telemetry::record;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::bodies::{Revision, StreamEvent};
 use super::body;
-use super::problem::Answer;
+use super::problem::{Answer, Failure};
 use crate::app::App;
 use crate::live::Read;
 
-/// Changes handed to the connection at once.
-const AT_ONCE: usize = 256;
+/// Bytes handed to the connection at once: what a client that doesn't read costs, beside its buffers.
+const AT_ONCE: usize = 8 * 1024;
 
 /// Where the stream begins.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -54,6 +54,7 @@ struct Follower {
     revisions: watch::Receiver<u64>,
     is_over: bool,
     _counted: record::StreamClient,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Changes after a snapshot. A client that is too far behind, or whose snapshot is from another run of the server, gets one `reset`
@@ -62,12 +63,16 @@ struct Follower {
     (status = 200, body = StreamEvent, content_type = "text/event-stream")))]
 pub(super) async fn stream(State(app): State<Arc<App>>, uri: Uri) -> Answer<Response> {
     let query: StreamQuery = body::query(&uri)?;
+    let Ok(place_on_stream) = Arc::clone(&app.streams).try_acquire_owned() else {
+        return Err(Failure::unavailable("too many dashboards follow the stream: close some, or try again later"));
+    };
     let revisions = app.live.revisions();
     let now = *revisions.borrow();
     let is_known = query.boot.is_none_or(|boot| boot == app.live.boot());
     // A position that can't exist yields a reset.
     let place = if is_known { query.after.unwrap_or(now) } else { u64::MAX };
-    let follower = Follower { app, place, revisions, is_over: false, _counted: record::stream_client() };
+    let follower =
+        Follower { app, place, revisions, is_over: false, _counted: record::stream_client(), _place: place_on_stream };
     let body = Body::from_stream(stream::unfold(follower, |mut follower| async move {
         let part = follower.next().await?;
         Some((Ok::<_, std::convert::Infallible>(part), follower))

@@ -25,6 +25,8 @@ use crate::ingest::Source;
 
 /// Parts on their way to the store at once: with the store's 5 MiB parts this bounds an upload's memory.
 const PARTS: usize = 4;
+/// How long the sender of a source may send nothing.
+const STANDS_STILL: Duration = Duration::from_secs(60);
 /// How often a long upload counts as a sign of life of its job.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
@@ -157,11 +159,7 @@ async fn again(app: &App, job: Job, bytes: u64, mut source: BodyDataStream) -> A
     let mut stored = app.backend.input.store.get(&path).await.map_err(Error::from)?.into_stream();
     let (mut kept, mut is_same) = (Bytes::new(), true);
     loop {
-        let part = tokio::select! {
-            () = app.stop.cancelled() => return Err(stopping()),
-            part = source.next() => part,
-        };
-        let mut part = match part {
+        let mut part = match next_part(app, &mut source).await? {
             Some(Ok(part)) => part,
             Some(Err(_)) => return Err(Failure::malformed("the upload broke off, but the source was there before it")),
             None => break,
@@ -180,6 +178,20 @@ async fn again(app: &App, job: Job, bytes: u64, mut source: BodyDataStream) -> A
     match (job.uploaded_at, job.status) {
         (None, JobStatus::Created) => arrived(app, &job, bytes).await,
         _ => Ok(job),
+    }
+}
+
+/// The next part of a body; none at its end.
+///
+/// # Errors
+/// When this process stops, or the sender stands still: it may be gone without a sign.
+async fn next_part(app: &App, source: &mut BodyDataStream) -> Answer<Option<Result<Bytes, axum::Error>>> {
+    tokio::select! {
+        () = app.stop.cancelled() => Err(stopping()),
+        part = tokio::time::timeout(STANDS_STILL, source.next()) => part.map_err(|_| {
+            let secs = STANDS_STILL.as_secs();
+            Failure::malformed(format!("no byte of the source came for {secs} s: nothing was kept, send it again"))
+        }),
     }
 }
 
@@ -236,11 +248,7 @@ async fn receive(
 ) -> Result<u64, Broken> {
     let (mut bytes, mut alive_at) = (0_u64, Instant::now());
     loop {
-        let part = tokio::select! {
-            () = app.stop.cancelled() => return Err(Broken::Sender(stopping())),
-            part = source.next() => part,
-        };
-        let Some(part) = part else { return Ok(bytes) };
+        let Some(part) = next_part(app, source).await.map_err(Broken::Sender)? else { return Ok(bytes) };
         let part = part.map_err(|error| {
             tracing::info!(%job_id, bytes, error = %chain(&error), "an upload broke off");
             let why = format!("the upload broke off after {bytes} bytes: nothing was kept, send it again");

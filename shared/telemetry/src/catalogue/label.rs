@@ -107,6 +107,19 @@ values! {
 }
 
 values! {
+    /// Why a connection was ended.
+    ConnectionEnd:
+    /// At the limit of connections, it was without a request for the longest time.
+    MadeRoom "made_room",
+    /// Too many connections were at work.
+    Refused "refused",
+    /// It had no request, or took too long to send one.
+    Slow "slow",
+    /// Its client did not read what it was sent.
+    Unread "unread",
+}
+
+values! {
     /// The state of a worker, as the control plane knows it.
     WorkerState:
     /// Waiting for work.
@@ -298,6 +311,7 @@ pub const EVENT_TYPE: Label = closed(
     ],
 );
 /// Why events were rejected.
+pub const CONNECTION_END: Label = closed("why", ConnectionEnd::NAMES);
 pub const REJECT_REASON: Label = closed("reason", RejectReason::NAMES);
 /// An operator's action.
 pub const ACTION: Label =

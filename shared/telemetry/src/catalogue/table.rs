@@ -114,6 +114,10 @@ metrics! {
     HTTP_REQUEST_SECONDS = Histogram "stereospot_http_request_duration_seconds" [ROUTE, METHOD]
         Seconds REQUEST_BUCKETS, ON_CONTROL_PLANE,
         "From a request's head to its answer's head.";
+    CONNECTIONS = Gauge "stereospot_http_connections" [] Count &[], ON_CONTROL_PLANE,
+        "Open connections.";
+    CONNECTIONS_ENDED = Counter "stereospot_http_connections_ended_total" [CONNECTION_END] Count &[], ON_CONTROL_PLANE,
+        "Connections that the control plane ended to protect itself.";
     STREAM_CLIENTS = Gauge "stereospot_stream_clients" [] Count &[], ON_CONTROL_PLANE,
         "Dashboards that follow the stream of changes.";
     STREAM_RESETS = Counter "stereospot_stream_resets_total" [] Count &[], ON_CONTROL_PLANE,

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use super::{add, change, number, observe, set, touch, unix_seconds};
 use crate::catalogue::{
-    self as table, ActionOutcome, ERROR_CODE, JobOutcome, QueueState, RejectReason, TaskState, Values, WorkerState,
+    self as table, ActionOutcome, ConnectionEnd, ERROR_CODE, JobOutcome, QueueState, RejectReason, TaskState, Values,
+    WorkerState,
 };
 
 /// Counts events of a type that are now durable; `kind` is `EventKind::as_str`.
@@ -165,6 +166,16 @@ pub fn http_request(route: &str, method: &str, status: u16, took: Duration) {
     };
     add(table::HTTP_REQUESTS, &[route, method, class], 1);
     observe(table::HTTP_REQUEST_SECONDS, &[route, method], took);
+}
+
+/// Records how many connections are open.
+pub fn connections(count: usize) {
+    set(table::CONNECTIONS, &[], count as f64);
+}
+
+/// Counts a connection that the control plane ended to protect itself.
+pub fn connection_ended(why: ConnectionEnd) {
+    add(table::CONNECTIONS_ENDED, &[why.as_str()], 1);
 }
 
 /// Counts a dashboard that follows the stream, until the guard is dropped.
