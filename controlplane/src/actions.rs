@@ -27,6 +27,7 @@ mod delete;
 mod draft;
 mod dropped;
 mod fail;
+pub(crate) mod prune;
 mod purge;
 mod repair;
 pub(crate) mod repair_steps;
@@ -53,6 +54,7 @@ pub(crate) async fn plan(app: &App, action: Action, who: Option<String>) -> Resu
         Action::StopMove { queue } => stop_move::draft(app, *queue).await?,
         Action::Fail { job_id, discard, .. } => fail::draft(app, *job_id, *discard).await?,
         Action::Delete { job_id } => delete::draft(app, *job_id).await?,
+        Action::Prune { .. } => prune::draft(app, action.keep().unwrap_or_default()).await?,
     };
     if let Some(role) = draft.needs.filter(|_| draft.refused.is_none() && !draft.items.is_empty()) {
         draft.items.extend(scale::missing_worker(app, role).await);
@@ -154,7 +156,8 @@ fn about(app: &App, plan: &Plan) -> HashSet<JobId> {
         | Action::Scale { .. }
         | Action::StopMove { .. }
         | Action::Fail { .. }
-        | Action::Delete { .. } => HashSet::new(),
+        | Action::Delete { .. }
+        | Action::Prune { .. } => HashSet::new(),
     }
 }
 
@@ -184,6 +187,7 @@ async fn carry_out(app: &App, plan: &Plan) -> Vec<ItemResult> {
         Action::StopMove { queue } => stop_move::apply(app, *queue).await,
         Action::Fail { job_id, reason, .. } => fail::apply(app, *job_id, reason.as_deref(), plan).await,
         Action::Delete { job_id } => delete::apply(app, *job_id, plan).await,
+        Action::Prune { .. } => prune::apply(app, plan).await,
     };
     let is_needed = results.iter().any(|result| result.outcome == Outcome::Done);
     for worker in &workers {
@@ -222,7 +226,7 @@ async fn finish(app: &App, applied: &AppliedPlan) {
 /// Why the data behind an action is too old; none when they are fresh.
 fn stale(app: &App, action: &Action) -> Option<String> {
     let needed: &[Collector] = match action {
-        Action::Replay { .. } => &[Collector::Queues, Collector::DeadLetters, Collector::Jobs],
+        Action::Replay { .. } | Action::Prune { .. } => &[Collector::Queues, Collector::DeadLetters, Collector::Jobs],
         Action::Purge { .. } | Action::Restore { .. } => &[Collector::Queues],
         Action::Trigger { .. } | Action::Repair { .. } => &[Collector::Jobs],
         // These read the backend themselves when planned.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use stereospot_domain::diagnosis::Patience;
+use stereospot_domain::retention::Keep;
 use stereospot_ports::reassembly;
 
 use crate::store::Retention;
@@ -36,7 +37,8 @@ pub struct Config {
     pub source_within: Duration,
     /// Time between two reports to the platform's own alarm.
     pub alarm: Duration,
-    pub retention: Retention,
+    /// What is deleted automatically, and when.
+    pub retention: Policy,
     /// Time between two keep-alives on a quiet stream.
     pub keep_alive: Duration,
     /// Calls a minute that polling may make; absent: the platform's default.
@@ -64,7 +66,7 @@ impl Config {
             // CloudWatch's alarm evaluates periods of five minutes. Two numbers in each leave none empty when one is late. At list
             // price the calls cost 0.17 USD a month, and the metric 0.30 USD.
             alarm: Duration::from_secs(150),
-            retention: Retention::default(),
+            retention: Policy::default(),
             keep_alive: Duration::from_secs(10),
             poll_budget_per_minute: None,
             watch_logs: Duration::ZERO,
@@ -74,5 +76,24 @@ impl Config {
     /// True when lost jobs are repaired automatically.
     pub(crate) fn reconciles(&self) -> bool {
         self.repairs_by_itself && !self.is_read_only
+    }
+}
+
+/// How long each kind of thing is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Objects, completions and locks of ended jobs.
+    pub jobs: Keep,
+    /// Rows of deleted jobs, since the job was last active.
+    pub rows: Duration,
+    /// Entries of the action log.
+    pub actions: Duration,
+    pub events: Retention,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        Self { jobs: Keep::default(), rows: days(90), actions: days(365), events: Retention::default() }
     }
 }

@@ -22,6 +22,8 @@ mod nudge;
 mod platform;
 mod polls;
 mod reconcile;
+mod retain;
+mod retention;
 mod server;
 mod store;
 mod truth;
@@ -30,7 +32,7 @@ mod upkeep;
 pub use server::{Error, Server};
 pub use stereospot_core::watch::spending::Counts;
 
-pub use config::Config;
+pub use config::{Config, Policy};
 pub use platform::{CallCounts, Platform, PlatformFacts, Redrive, Redrives, StuckJobsAlarm};
 pub use store::{Error as StoreError, Retention};
 

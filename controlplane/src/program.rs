@@ -19,6 +19,7 @@ mod aws;
 #[path = "program/without_aws.rs"]
 mod aws;
 mod output;
+mod safekeeping;
 
 use args::{Args, BackendKind, Command, Reconcile, Serve};
 use output::OneLine;
@@ -31,6 +32,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Doctor(args)) => runtime().and_then(|runtime| runtime.block_on(aws::doctor(&args))),
         Some(Command::Provision(args)) => runtime().and_then(|runtime| runtime.block_on(aws::provision(&args))),
         Some(Command::Endpoint(args)) => runtime().and_then(|runtime| runtime.block_on(aws::endpoint(&args))),
+        Some(Command::Backup(args)) => runtime().and_then(|runtime| runtime.block_on(safekeeping::back_up(&args))),
+        Some(Command::Restore(args)) => safekeeping::restore(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -92,8 +95,7 @@ async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
         (false, true) => "lost jobs are repaired without asking (--reconcile on)",
         (false, false) => "lost jobs are shown, and repaired by an operator's plan only (--reconcile off)",
     };
-    config.retention.age = std::time::Duration::from_secs(args.keep_days * 24 * 3600);
-    config.retention.rows = args.keep_events;
+    config.retention = args.keep.policy();
     config.poll_budget_per_minute = args.poll_budget;
     config.watch_logs = std::time::Duration::from_secs(args.watch_logs);
     let mut server = Server::start(platform, config, Some(recorder)).await?;

@@ -22,7 +22,7 @@ use crate::nudge::Nudge;
 use crate::platform::Platform;
 use crate::polls::Polls;
 use crate::store::{self, Store};
-use crate::{collect, connections, http, reconcile, upkeep};
+use crate::{collect, connections, http, reconcile, retain, upkeep};
 
 /// How long running requests may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(4);
@@ -50,6 +50,12 @@ pub enum Error {
     /// Another control plane uses the same data directory.
     #[error("another control plane runs on {data_dir}: stop it first, or choose another folder with --data-dir", data_dir = data_dir.display())]
     DataTaken { data_dir: PathBuf },
+    /// Nothing is deleted automatically from a deployment that is only watched.
+    #[error(
+        "--keep-jobs and --keep-size delete without being asked, and this deployment is only watched: leave them out, and delete \
+         by plans, with `stereospot jobs prune`"
+    )]
+    OnlyWatched,
     /// The control-plane database can't be opened.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -88,6 +94,9 @@ impl Server {
     ) -> Result<Self, Error> {
         let platform = platform.into();
         let backend = platform.backend.clone();
+        if !config.retention.jobs.is_all() && !retain::may_act(&platform, &config) {
+            return Err(Error::OnlyWatched);
+        }
         let listen = config.listen;
         if !listen.ip().is_loopback() {
             return Err(Error::NotLoopback(listen));

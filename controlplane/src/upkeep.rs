@@ -13,7 +13,7 @@ use stereospot_telemetry::record;
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::store;
+use crate::{retain, store};
 
 /// Changes this close together are published together.
 const GATHER: Duration = Duration::from_millis(40);
@@ -27,6 +27,9 @@ pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
     tasks.spawn(publish(app.clone()));
     tasks.spawn(clean(app.clone()));
     tasks.spawn(pulse(app.clone()));
+    if retain::may_act(&app.platform, &app.config) {
+        tasks.spawn(retain::run(app.clone()));
+    }
     if !app.config.is_read_only && app.platform.alarm.is_some() {
         tasks.spawn(alarm(app.clone()));
     }
@@ -137,7 +140,8 @@ async fn clean_once(app: &App) -> store::Result<()> {
     app.store.put_samples(&samples, now.as_secs().div_euclid(60) - HISTORY as i64).await?;
     app.store.forget_copies(now.minus(store::KEPT)).await?;
     app.store.forget_plans(now.minus(store::KEPT)).await?;
-    while app.store.prune(app.config.retention, now).await? {
+    app.store.forget_actions(now.minus(app.config.retention.actions)).await?;
+    while app.store.prune(app.config.retention.events, now).await? {
         if app.stop.is_cancelled() {
             break;
         }

@@ -55,6 +55,11 @@ impl Stack {
         }
     }
 
+    /// Starts a stack on the data directory `data` in a folder.
+    pub fn in_folder(folder: tempfile::TempDir, workers: &str) -> Result<Self> {
+        Self::up(folder, &["--workers", workers, "--segment-secs", "1"], KEY)
+    }
+
     /// Starts a stack on an existing deployment, with an access key.
     pub fn on(env_file: &Path, workers: &str, key: &str) -> Result<Self> {
         let args = ["--backend", "aws", "--env-file", text(env_file), "--workers", workers, "--segment-secs", "1"];
@@ -141,6 +146,12 @@ impl Stack {
     pub fn log(&self, child: &str) -> Result<String> {
         let path = self.path("data").join("logs").join(format!("{child}.log"));
         std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+    }
+
+    /// Kills `up` with SIGKILL, as a crash would. Its children notice and end.
+    pub fn kill(&mut self) -> Result<()> {
+        self.up.kill()?;
+        until("its children to end", PATIENCE, || Ok(self.children(&["stereospot"])?.is_empty().then_some(())))
     }
 
     /// Stops the stack gracefully; fails if it leaves a process behind.

@@ -21,7 +21,7 @@ pub(crate) use deployment::{Logs, Services, ServicesCommand};
 pub(crate) use jobs::{Jobs, JobsCommand, JobsList};
 pub(crate) use output::{Json, Write};
 pub(crate) use queues::{Queues, QueuesCommand};
-pub(crate) use stack::{BackendName, Doctor, Endpoint, Provision, Up};
+pub(crate) use stack::{BackendName, Doctor, Endpoint, Provision, Safekeeping, Up};
 pub(crate) use submit::Submit;
 
 use crate::dashboard::theme::ThemeName;
@@ -148,6 +148,20 @@ Examples:
 The endpoint goes on answering while it moves over, which takes minutes; the old configuration stays, to go back to.
 Exit codes: 0 it is in service as asked, 1 it is not.")]
     Endpoint(Endpoint),
+    /// Back up the stack of this machine, while it runs or not
+    #[command(after_help = "\
+Examples:
+  stereospot backup /mnt/backup/monday
+  stereospot --data-dir /srv/stereospot backup /mnt/backup/monday
+
+DIR must be empty or not exist. A backup without backup.json is not complete. It holds videos and results: keep it private.")]
+    Backup(Safekeeping),
+    /// Restore a backup into an empty data directory
+    #[command(after_help = "\
+Example:  stereospot --data-dir /srv/restored restore /mnt/backup/monday
+
+Every file is compared with its checksum. Then `stereospot up` completes every job that was under way.")]
+    Restore(Safekeeping),
     /// Convert video files
     #[command(after_help = "\
 Examples:

@@ -69,6 +69,8 @@ async fn run(cli: Cli) -> Result {
         Some(Command::Doctor(options)) => controlplane::doctor(options),
         Some(Command::Provision(options)) => controlplane::provision(options),
         Some(Command::Endpoint(options)) => controlplane::endpoint(options),
+        Some(Command::Backup(options)) => controlplane::safekeeping("backup", options, cli.data_dir.as_deref()),
+        Some(Command::Restore(options)) => controlplane::safekeeping("restore", options, cli.data_dir.as_deref()),
         Some(Command::Submit(options)) => {
             let server = target::server_once_started(cli.server.as_deref(), cli.data_dir.as_deref()).await?;
             submit::run(&Client::new(&server)?, options).await

@@ -220,7 +220,7 @@ impl World {
     }
 
     /// Whether a dead-letter queue holds more messages than were looked at; none while that is unknown.
-    pub(super) fn has_more_dead_letters(&self, role: QueueRole) -> Option<bool> {
+    pub fn has_more_dead_letters(&self, role: QueueRole) -> Option<bool> {
         let name = QueueName::dead_letter(role);
         let Some(flow) = self.queues.get(&name) else { return Some(false) };
         let Some((stats, _)) = flow.stats() else {

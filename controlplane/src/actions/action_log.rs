@@ -1,4 +1,4 @@
-//! Keeps automatic repairs in the action log, beside what operators did.
+//! Keeps automatic actions in the action log, beside what operators did.
 
 use stereospot_api::view::Change;
 use stereospot_domain::plan::{Action, AppliedPlan, ItemResult, Plan, PlanItem};
@@ -12,13 +12,18 @@ const RECONCILER: &str = "reconciler";
 
 /// Keeps a repair that the reconciler has made.
 pub(crate) async fn keep_automatic(app: &App, action: Action, scope: String, results: Vec<ItemResult>) {
+    keep_automatic_of(app, RECONCILER, action, scope, results).await;
+}
+
+/// Keeps what a part of the control plane has done without being asked.
+pub(crate) async fn keep_automatic_of(app: &App, who: &str, action: Action, scope: String, results: Vec<ItemResult>) {
     let now = app.now();
-    let of_result = |result: &ItemResult| PlanItem::new(result.target.clone(), "repaired without being asked");
+    let of_result = |result: &ItemResult| PlanItem::new(result.target.clone(), "done without being asked");
     let plan = Plan {
         id: Uuid::now_v7(),
         command: action.command(),
         action,
-        who: RECONCILER.into(),
+        who: who.into(),
         created_at: now,
         valid_until: now,
         scope,
@@ -37,9 +42,9 @@ pub(crate) async fn keep_automatic(app: &App, action: Action, scope: String, res
         results,
         undo_until: None,
     };
-    // The repair has happened, and is among the job's events.
+    // It has happened, whether it is recorded or not.
     if let Err(error) = app.store.put_applied(&applied).await {
-        tracing::error!(plan = %applied.plan.id, error = %chain(&error), "a repair was not kept in the action log");
+        tracing::error!(plan = %applied.plan.id, error = %chain(&error), "an automatic action was not kept in the action log");
     }
     app.live.publish(&Change::Action(Box::new(applied)));
 }

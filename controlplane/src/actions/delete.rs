@@ -1,13 +1,13 @@
 //! Delete: remove what an ended job has: objects, completions, lock, dead letters. Its row stays, with the status `deleted`.
 
 use stereospot_domain::plan::{ItemResult, Plan, PlanItem, RefusalCode, Target};
-use stereospot_domain::text::size;
 use stereospot_domain::{JobId, JobStatus};
 use stereospot_ports::deletion::{self, Remains};
 
-use super::draft::{Draft, Error, attempted, count_of, refused};
+use super::draft::{Draft, Error, attempted, refused};
 use super::fail;
 use crate::app::App;
+use crate::retention::named;
 
 pub(super) async fn draft(app: &App, job_id: JobId) -> Result<Draft, Error> {
     let Some(job) = app.backend.jobs.get(job_id).await? else {
@@ -44,9 +44,4 @@ pub(super) async fn apply(app: &App, job_id: JobId, plan: &Plan) -> Vec<ItemResu
     ended.extend(fail::discard_letters(app, plan, is_deleted.then_some(()).ok_or("the job was not deleted")).await);
     app.nudge.jobs(std::iter::once(job_id));
     ended
-}
-
-fn named(remains: &Remains) -> String {
-    let objects = count_of(remains.objects, "object");
-    format!("{objects} ({}), {}", size(remains.bytes), count_of(remains.completions as usize, "completion"))
 }

@@ -19,6 +19,9 @@ use crate::app::App;
 /// More tasks than this no platform can be asked for. Where it asks for more than is likely, the plan says so.
 const MOST_TASKS: u32 = i32::MAX as u32;
 
+/// A hundred years.
+const LONGEST_SECS: u64 = 36_500 * 86_400;
+
 /// How many actions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +44,9 @@ pub(super) async fn plan(State(app): State<Arc<App>>, request: Request) -> Answe
     let new: NewPlan = body::json(request, SMALL).await?;
     if let Action::Scale { desired, .. } = &new.action {
         body::within("desired", *desired, 0..=MOST_TASKS)?;
+    }
+    if let Action::Prune { older_than_secs: Some(secs), .. } = &new.action {
+        body::within("older_than_secs", *secs, 0..=LONGEST_SECS)?;
     }
     Ok((StatusCode::CREATED, Json(actions::plan(&app, new.action, new.who).await?)))
 }

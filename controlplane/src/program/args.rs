@@ -2,8 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use stereospot_controlplane::{Policy, Retention};
+use stereospot_domain::amount::{Age, Bytes};
+use stereospot_domain::retention;
+
+/// A purge can be undone for a day, and its entry in the action log names it.
+const SHORTEST_LOG: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// Takes in events, shows what goes on, repairs what is lost.
 #[derive(Debug, Parser)]
@@ -34,6 +41,26 @@ pub(super) enum Command {
     /// Show what a deployment's SageMaker endpoint runs, or have it run another image or other variables. It goes on answering while it
     /// moves over. Exits with 0 when it is in service as asked, with 1 when it is not.
     Endpoint(Endpoint),
+    /// Back up the embedded stack, while it runs or not, into a new or empty folder.
+    ///
+    /// Holds videos, results, jobs, messages and events, so keep it as private as the data directory. Without its backup.json it
+    /// is not complete.
+    Backup(Safekeeping),
+    /// Restore a backup into an empty data directory. Every job that was under way is then completed by `stereospot up`.
+    Restore(Safekeeping),
+}
+
+/// The arguments of `backup` and `restore`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Safekeeping {
+    /// The folder of the backup.
+    pub(super) dir: PathBuf,
+    /// The data directory.
+    #[arg(long, env = "STEREOSPOT_DATA_DIR", default_value = "stereospot-data")]
+    pub(super) data_dir: PathBuf,
+    /// Print the manifest as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// The arguments of serving.
@@ -71,15 +98,47 @@ pub(super) struct Serve {
     /// CloudWatch each reading costs by the bytes read.
     #[arg(long, default_value_t = 0)]
     pub(super) watch_logs: u64,
-    /// Days for which events are kept.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
-    pub(super) keep_days: u64,
-    /// Most events that are kept.
-    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
-    pub(super) keep_events: u64,
+    #[command(flatten)]
+    pub(super) keep: Keep,
     /// Stop when standard input ends: the process that started this one is gone then.
     #[arg(long)]
     pub(super) stop_on_stdin_eof: bool,
+}
+
+/// What is deleted automatically, and when.
+#[derive(Debug, clap::Args)]
+pub(super) struct Keep {
+    /// Delete an ended job's video, segments and result this long after its end, such as 30d [default: never].
+    #[arg(long, value_name = "AGE")]
+    keep_jobs: Option<Age>,
+    /// Delete the oldest ended jobs' videos, segments and results while all objects take more than this, such as 200G [default: no
+    /// limit].
+    #[arg(long, value_name = "SIZE")]
+    keep_size: Option<Bytes>,
+    /// Forget a deleted job this long after it was last active.
+    #[arg(long, value_name = "AGE", default_value = "90d")]
+    keep_rows: Age,
+    /// Keep events this long.
+    #[arg(long, value_name = "AGE", default_value = "30d")]
+    keep_events: Age,
+    /// Keep at most so many events.
+    #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
+    keep_event_count: u64,
+    /// Keep the action log this long.
+    #[arg(long, value_name = "AGE", default_value = "365d")]
+    keep_actions: Age,
+}
+
+impl Keep {
+    /// The policy that these options ask for.
+    pub(super) fn policy(&self) -> Policy {
+        Policy {
+            jobs: retention::Keep { age: self.keep_jobs.map(|age| age.0), bytes: self.keep_size.map(|size| size.0) },
+            rows: self.keep_rows.0,
+            actions: self.keep_actions.0.max(SHORTEST_LOG),
+            events: Retention { age: self.keep_events.0, rows: self.keep_event_count },
+        }
+    }
 }
 
 /// Where queues, jobs and objects are.

@@ -1,7 +1,10 @@
 //! Copies of purged messages, kept for a day so that they can be put back.
 
+use std::collections::HashSet;
+
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
-use stereospot_domain::{QueueName, Timestamp};
+use stereospot_domain::{JobId, QueueName, Timestamp, message};
 use stereospot_ports::work_queue::{Envelope, Message};
 use uuid::Uuid;
 
@@ -95,6 +98,19 @@ impl Store {
             copies.push(Copied { message_id: row.get(0), queue, body: row.get(2), envelope });
         }
         Ok(copies)
+    }
+
+    /// The jobs with copies that were made since a time and not put back.
+    pub(crate) async fn jobs_with_copies(&self, since: Timestamp) -> Result<HashSet<JobId>> {
+        let rows = sqlx::query("SELECT queue, body FROM copies WHERE copied_at >= ? AND restored_at IS NULL")
+            .bind(since.as_millis())
+            .fetch_all(self.readers())
+            .await?;
+        let job_of = |row: &SqliteRow| {
+            let queue: QueueName = row.get::<&str, _>(0).parse().ok()?;
+            message::job_of(queue.role, row.get(1)).map(|(job_id, _)| job_id)
+        };
+        Ok(rows.iter().filter_map(job_of).collect())
     }
 
     /// Deletes copies made before a time.

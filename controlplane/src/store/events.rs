@@ -97,6 +97,15 @@ impl Store {
         rows.iter().rev().map(|row| event(row.get(0))).collect()
     }
 
+    /// When a job's newest event happened; none where no event of it is kept.
+    pub(crate) async fn newest_event_of(&self, job_id: JobId) -> Result<Option<Timestamp>> {
+        let newest: Option<i64> = sqlx::query_scalar("SELECT max(time) FROM events WHERE job_id = ?")
+            .bind(job_id.0.as_bytes().as_slice())
+            .fetch_one(self.readers())
+            .await?;
+        Ok(newest.map(Timestamp))
+    }
+
     /// The newest events, progress apart, in order of arrival, at most `limit`.
     pub(crate) async fn newest_events(&self, limit: u32) -> Result<Vec<Event>> {
         let rows = sqlx::query("SELECT body FROM events WHERE is_progress = 0 ORDER BY n DESC LIMIT ?")

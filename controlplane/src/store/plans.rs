@@ -89,6 +89,18 @@ impl Store {
         rows.iter().map(|row| applied_plan(row.get(0))).collect()
     }
 
+    /// Deletes plans that were applied before a time.
+    pub(crate) async fn forget_actions(&self, before: Timestamp) -> Result<()> {
+        let mut writer = self.writer().await?;
+        let mut transaction = begin(&mut writer).await?;
+        sqlx::query("DELETE FROM plans WHERE applied_at < ?")
+            .bind(before.as_millis())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Deletes plans that were made before a time and never applied.
     pub(crate) async fn forget_plans(&self, before: Timestamp) -> Result<()> {
         let mut writer = self.writer().await?;

@@ -18,6 +18,7 @@ mod platform;
 mod process;
 mod purges;
 mod repairs;
+mod retained;
 mod stale;
 mod stream;
 mod swept;

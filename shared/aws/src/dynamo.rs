@@ -187,6 +187,10 @@ impl JobStore for DynamoJobs {
         }
     }
 
+    async fn delete_row(&self, job_id: JobId) -> Result<bool> {
+        removal::delete_row(self, job_id).await
+    }
+
     async fn set_uploaded(&self, job_id: JobId, at: Timestamp, bytes: u64) -> Result<()> {
         let change = Change::default()
             .set("uploaded_at", secs(at))

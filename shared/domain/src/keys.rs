@@ -101,6 +101,13 @@ pub fn parse_output(key: &str) -> Option<OutputKey> {
     }
 }
 
+/// The job to which a key of either bucket belongs; `None` if it belongs to none.
+#[must_use]
+pub fn job_of(key: &str) -> Option<JobId> {
+    let (_, rest) = key.split_once('/').filter(|(top, _)| matches!(*top, "input" | "segments" | "jobs"))?;
+    rest.split_once('/')?.0.parse().ok()
+}
+
 /// True for keys of the output bucket that report the end of a SageMaker invocation. The key does not name the job.
 #[must_use]
 pub fn is_invocation_end(key: &str) -> bool {

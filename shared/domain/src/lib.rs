@@ -6,6 +6,7 @@
 //! Invariant: every decision about a job (may its status change, may it be reassembled, what is wrong with it) is made here.
 //! Workers, control plane and dashboard only carry it out.
 
+pub mod amount;
 pub mod attention;
 pub mod collector;
 pub mod deployment;
@@ -20,6 +21,7 @@ pub mod message;
 pub mod options;
 pub mod plan;
 pub mod queue;
+pub mod retention;
 pub mod stage;
 pub mod text;
 pub mod time;

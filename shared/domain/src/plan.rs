@@ -1,12 +1,16 @@
 //! Every write of an operator: planned, shown, applied, kept.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::amount::{Age, Bytes};
 use crate::diagnosis::FindingCode;
 use crate::job::JobId;
 use crate::queue::QueueName;
+use crate::retention::Keep;
 use crate::time::Timestamp;
 
 mod item;
@@ -60,6 +64,17 @@ pub enum Action {
     },
     /// Delete what an ended job has: objects, completions, lock, dead letters. Its row stays.
     Delete { job_id: JobId },
+    /// Delete what the oldest ended jobs have. At least one of the two is needed.
+    Prune {
+        /// Those that ended at least so long ago.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(maximum = 3_153_600_000_u64)]
+        older_than_secs: Option<u64>,
+        /// The oldest, until all objects together take no more than this.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(maximum = 9_007_199_254_740_991_u64)]
+        keep_bytes: Option<u64>,
+    },
     /// Stop the redrive of a long dead-letter queue, which a replay started. What was moved stays moved.
     StopMove { queue: QueueName },
 }
@@ -78,7 +93,15 @@ impl Action {
             Action::StopMove { .. } => "stop_move",
             Action::Fail { .. } => "fail",
             Action::Delete { .. } => "delete",
+            Action::Prune { .. } => "prune",
         }
+    }
+
+    /// What a prune keeps; none for any other action.
+    #[must_use]
+    pub fn keep(&self) -> Option<Keep> {
+        let Action::Prune { older_than_secs, keep_bytes } = self else { return None };
+        Some(Keep { age: older_than_secs.map(Duration::from_secs), bytes: *keep_bytes })
     }
 
     /// The command that does the same.
@@ -95,6 +118,14 @@ impl Action {
             Action::Scale { service, desired } => format!("services scale {service} {desired}"),
             Action::StopMove { queue } => format!("queues stop-move {queue}"),
             Action::Delete { job_id } => format!("jobs delete {job_id}"),
+            Action::Prune { .. } => {
+                let Keep { age, bytes } = self.keep().unwrap_or_default();
+                let age = age.map_or(String::new(), |age| format!(" --older-than {}", Age(age)));
+                format!(
+                    "jobs prune{age}{}",
+                    bytes.map_or(String::new(), |bytes| format!(" --keep-size {}", Bytes(bytes)))
+                )
+            }
             Action::Fail { job_id, reason, discard } => {
                 let quoted = |reason: &String| format!(" --reason '{}'", reason.replace('\'', r"'\''"));
                 let reason = reason.as_ref().map_or(String::new(), quoted);

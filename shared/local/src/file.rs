@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use stereospot_ports::{Error, ErrorCode, Result};
 
+use crate::backup::RESTORING;
 use crate::layout;
 
 /// The identity of an open file.
@@ -45,8 +46,15 @@ impl OpenFile {
     }
 }
 
-/// Fails if the database is missing although there are objects: they belong to a lost database, which a new one must not replace.
+/// Fails if the directory is only half restored, or the database is missing although there are objects: they belong to a lost database, which a new one must not replace.
 pub(crate) fn may_be_made(path: &Path, data_dir: &Path) -> Result<()> {
+    if data_dir.join(RESTORING).is_dir() {
+        let why = format!(
+            "a restore into {} was cut off or is under way: run it again, or remove the folder",
+            data_dir.display()
+        );
+        return Err(Error::new(ErrorCode::Conflict, why));
+    }
     let objects = layout::objects(data_dir);
     let in_the_way =
         |error| Error::with(ErrorCode::Unavailable, format!("{} can't be looked at", data_dir.display()), error);

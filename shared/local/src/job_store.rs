@@ -69,6 +69,10 @@ impl JobStore for LocalJobs {
         self.database.write(writes::Transit { job_id, transition: transition.clone() }).await
     }
 
+    async fn delete_row(&self, job_id: JobId) -> Result<bool> {
+        self.database.write(writes::DeleteRow { job_id }).await
+    }
+
     async fn set_uploaded(&self, job_id: JobId, at: Timestamp, bytes: u64) -> Result<()> {
         if self.database.write(writes::SetUploaded { job_id, at, bytes }).await? {
             return Ok(());

@@ -52,7 +52,7 @@ fn sweep_folders(top: PathBuf, now: SystemTime) -> io::Result<()> {
 }
 
 /// True for the file name of an unfinished upload. The store accepts no object of such a name.
-fn is_staged(path: &Path) -> bool {
+pub(crate) fn is_staged(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let number = name.and_then(|name| name.split_once('#')).map(|(_, number)| number);
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))

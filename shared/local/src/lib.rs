@@ -22,6 +22,7 @@ use stereospot_ports::notifying::Side;
 use stereospot_ports::{Backend, Bucket, Result, WorkQueue};
 
 mod access;
+pub mod backup;
 mod database;
 mod error;
 mod file;

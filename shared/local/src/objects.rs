@@ -1,4 +1,4 @@
-//! Objects as files. A write is acknowledged once it is synced.
+//! Objects as files. A write is acknowledged once it is synced. A folder goes with its last file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,6 @@ pub(crate) fn open(data_dir: &Path, side: Side, database: &Database) -> Result<A
     for folder in [&layout::objects(data_dir), &folder] {
         writable_folder(folder).map_err(|error| unusable(folder, error))?;
     }
-    let files = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true).with_automatic_cleanup(false);
+    let files = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true).with_automatic_cleanup(true);
     Ok(Arc::new(NotifyingStore::new(Arc::new(files), side, Arc::new(LocalOutbox::new(database.clone())))))
 }

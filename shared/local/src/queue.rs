@@ -33,7 +33,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(25), Duration::from_
 
 /// The `visible_at` of a message that is not hidden: in the past of any clock. SQLite stores it in six bytes, like a current
 /// time, so that leasing a message does not enlarge its row: on a full disk, messages must still be leased to be deleted.
-const READY: Timestamp = Timestamp(-(1 << 40));
+pub(crate) const READY: Timestamp = Timestamp(-(1 << 40));
 
 #[derive(Debug)]
 pub(crate) struct LocalQueue {

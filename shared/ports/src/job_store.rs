@@ -109,6 +109,12 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// If the backend can't be reached.
     async fn transition(&self, job_id: JobId, transition: &Transition) -> Result<Transitioned>;
 
+    /// Removes the row of a job whose status is `deleted`, in one conditional write; false if there is no such row.
+    ///
+    /// # Errors
+    /// If the backend can't be reached.
+    async fn delete_row(&self, job_id: JobId) -> Result<bool>;
+
     /// Records that the source is uploaded. Works in every status.
     ///
     /// # Errors

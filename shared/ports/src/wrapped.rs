@@ -78,6 +78,7 @@ wrapping! {
     fn get(job_id: JobId) -> Option<Job>;
     fn list(status: JobStatus, cursor: Option<&str>, limit: usize) -> Page<Job>;
     fn transition(job_id: JobId, transition: &Transition) -> Transitioned;
+    fn delete_row(job_id: JobId) -> bool;
     fn set_uploaded(job_id: JobId, at: Timestamp, bytes: u64) -> ();
     fn put_completion(completion: &SegmentCompletion) -> ();
     fn count_completions(job_id: JobId) -> u32;

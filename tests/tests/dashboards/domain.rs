@@ -46,8 +46,8 @@ fn sets_with_a_list_are_the_same() {
 #[test]
 fn actions_are_the_same() {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
-    let actions =
-        ["replay", "purge", "trigger", "repair", "restore", "scale", "stop_move", "fail", "delete"].map(|name| {
+    let actions = ["replay", "purge", "trigger", "repair", "restore", "scale", "stop_move", "fail", "delete", "prune"]
+        .map(|name| {
             let value = json!({
                 "action": name, "queue": "inference-dlq", "job_id": id, "plan_id": id, "code": "segment-lost",
                 "service": "video-worker", "desired": 1,
@@ -64,7 +64,8 @@ fn actions_are_the_same() {
             | Action::Scale { .. }
             | Action::StopMove { .. }
             | Action::Fail { .. }
-            | Action::Delete { .. } => {}
+            | Action::Delete { .. }
+            | Action::Prune { .. } => {}
         }
     }
     check(&catalogue::ACTION, actions.iter().map(Action::name));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 use stereospot_domain::JobOptions;
+use stereospot_domain::amount::{Age, Bytes};
 
 /// Where the pipeline runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -77,6 +78,47 @@ pub(crate) struct Watch {
     /// Read the workers' log lines every so many seconds, to follow workers that send no events; AWS bills each byte read
     #[arg(long, value_name = "SECS")]
     pub watch_logs: Option<u64>,
+    #[command(flatten)]
+    pub keep: Keep,
+}
+
+/// What the control plane deletes automatically; passed on to it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "What is kept")]
+pub(crate) struct Keep {
+    /// Delete an ended job's video, segments and result this long after its end, such as 30d [default: never]
+    #[arg(long, value_name = "AGE")]
+    keep_jobs: Option<Age>,
+    /// Delete those of the oldest ended jobs while all of them take more than this, such as 200G [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    keep_size: Option<Bytes>,
+    /// Forget a deleted job this long after it was last active [default: 90d]
+    #[arg(long, value_name = "AGE")]
+    keep_rows: Option<Age>,
+    /// Keep events this long [default: 30d]
+    #[arg(long, value_name = "AGE")]
+    keep_events: Option<Age>,
+    /// Keep at most so many events [default: 10000000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1000..))]
+    keep_event_count: Option<u64>,
+    /// Keep the action log this long [default: 365d]
+    #[arg(long, value_name = "AGE")]
+    keep_actions: Option<Age>,
+}
+
+impl Keep {
+    fn args(&self) -> Vec<OsString> {
+        let age = |age: Option<Age>| age.map(|age| age.to_string());
+        let given = [
+            ("--keep-jobs", age(self.keep_jobs)),
+            ("--keep-size", self.keep_size.map(|size| size.to_string())),
+            ("--keep-rows", age(self.keep_rows)),
+            ("--keep-events", age(self.keep_events)),
+            ("--keep-event-count", self.keep_event_count.map(|count| count.to_string())),
+            ("--keep-actions", age(self.keep_actions)),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some([name.into(), value?.into()])).flatten().collect()
+    }
 }
 
 impl Watch {
@@ -90,6 +132,7 @@ impl Watch {
         args.extend(self.reconcile.iter().flat_map(|wanted| ["--reconcile".into(), wanted.into()]));
         args.extend(number("--poll-budget", self.poll_budget.map(u64::from)).into_iter().flatten());
         args.extend(number("--watch-logs", self.watch_logs).into_iter().flatten());
+        args.extend(self.keep.args());
         args
     }
 }
@@ -108,6 +151,20 @@ pub(crate) struct Doctor {
     #[arg(long, env = "STEREOSPOT_ENV_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_file: PathBuf,
     /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where the stack's programs lie; otherwise beside this one, else on PATH
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// `backup` and `restore`: run by the control plane's program.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Safekeeping {
+    /// The folder of the backup
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Print the manifest as JSON
     #[arg(long)]
     pub json: bool,
     /// Where the stack's programs lie; otherwise beside this one, else on PATH

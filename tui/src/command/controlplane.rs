@@ -1,4 +1,4 @@
-//! `doctor`, `provision`, `endpoint`: this process is replaced by the control plane's program, so input, output and exit code are
+//! `doctor`, `provision`, `endpoint`, `backup`, `restore`: this process is replaced by the control plane's program, so input, output and exit code are
 //! that program's own.
 
 use std::convert::Infallible;
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::error::{Error, Result};
-use crate::cli::{Doctor, Endpoint, Provision};
+use super::target;
+use crate::cli::{Doctor, Endpoint, Provision, Safekeeping};
 use crate::up;
 
 pub(super) fn doctor(options: Doctor) -> Result {
@@ -44,6 +45,14 @@ pub(super) fn endpoint(options: Endpoint) -> Result {
     }
     let switches = [("--dry-run", options.dry_run), ("--yes", options.yes), ("--json", options.json)];
     args.extend(switches.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name.into()));
+    match become_it(options.bin_dir.as_deref(), &args)? {}
+}
+
+pub(super) fn safekeeping(name: &str, options: Safekeeping, data_dir: Option<&Path>) -> Result {
+    let data_dir = data_dir.unwrap_or(Path::new(target::USUAL_DATA_DIR));
+    let mut args: Vec<OsString> = vec![name.into(), "--data-dir".into(), data_dir.into()];
+    args.extend(options.json.then(|| "--json".into()));
+    args.extend(["--".into(), options.dir.into()]);
     match become_it(options.bin_dir.as_deref(), &args)? {}
 }
 

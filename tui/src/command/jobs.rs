@@ -45,6 +45,11 @@ pub(super) async fn run(client: &Client, options: Jobs) -> Result {
             let job_id = job_id::resolve(client, &id).await?;
             write::carry_out(client, Action::Delete { job_id }, how).await
         }
+        JobsCommand::Prune { older_than, keep_size, write: how } => {
+            let older_than_secs = older_than.map(|age| age.0.as_secs());
+            let action = Action::Prune { older_than_secs, keep_bytes: keep_size.map(|size| size.0) };
+            write::carry_out(client, action, how).await
+        }
         JobsCommand::Download { id, out, force, json: how } => {
             let destination = Destination::check(&out, force)?;
             let job_id = job_id::resolve(client, &id).await?;

@@ -34,7 +34,7 @@ const ON_TABLES: [(&str, &str); 6] = [
     ("dynamodb:Query", "watching jobs and their segments"),
     ("dynamodb:PutItem", "our workers and repairs"),
     ("dynamodb:UpdateItem", "our workers and repairs"),
-    ("dynamodb:DeleteItem", "repairs: taking a dead lock away"),
+    ("dynamodb:DeleteItem", "taking away dead locks, and the rows of deleted jobs"),
     ("dynamodb:DescribeTable", "doctor, and the check at the start"),
 ];
 /// And on the completions' own:

@@ -1,9 +1,10 @@
-//! Removes completions of a job. DynamoDB can only remove rows by their keys, in batches, and may leave part of a batch undone.
+//! Removes completions and the row of a job. DynamoDB can only remove rows by their keys, in batches, and may leave part of a batch undone.
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
-use stereospot_domain::JobId;
+use stereospot_domain::{JobId, JobStatus};
 use stereospot_ports::{Error, ErrorCode, Result};
 
 use super::rows::{Item, number, text};
@@ -70,6 +71,28 @@ pub(super) async fn delete_keys(store: &DynamoJobs, job_id: JobId, keys: &[Strin
         delete(store, store.completions.name()?, batch).await?;
     }
     Ok(())
+}
+
+/// Removes the row of a deleted job; false if there is no such row.
+pub(super) async fn delete_row(store: &DynamoJobs, job_id: JobId) -> Result<bool> {
+    let table = store.jobs.name()?;
+    let answer = store
+        .client
+        .delete_item()
+        .table_name(table)
+        .set_key(Some(key(job_id)))
+        .condition_expression("#status = :deleted")
+        .expression_attribute_names("#status", "status")
+        .expression_attribute_values(":deleted", text(JobStatus::Deleted.as_str()))
+        .send()
+        .await;
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) if error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) => {
+            Ok(false)
+        }
+        Err(error) => Err(from_sdk(call("dynamodb:DeleteItem", table), error)),
+    }
 }
 
 /// Removes one batch of rows, and retries what DynamoDB leaves undone.

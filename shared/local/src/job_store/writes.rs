@@ -313,6 +313,24 @@ impl Write for Reset {
 }
 
 /// False if the lock does not exist.
+pub(super) struct DeleteRow {
+    pub(super) job_id: JobId,
+}
+
+#[async_trait]
+impl Write for DeleteRow {
+    type Out = bool;
+
+    async fn run(&self, on: &mut SqliteConnection) -> sqlx::Result<bool> {
+        let gone = sqlx::query("DELETE FROM jobs WHERE job_id = ? AND status = ?")
+            .bind(self.job_id.to_string())
+            .bind(JobStatus::Deleted.as_str())
+            .execute(on)
+            .await?;
+        Ok(gone.rows_affected() == 1)
+    }
+}
+
 pub(super) struct DeleteLock {
     pub(super) job_id: JobId,
 }

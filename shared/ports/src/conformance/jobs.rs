@@ -21,6 +21,7 @@ cases!(
     a_transition_may_pass_its_own_guard,
     of_many_transitions_one_wins,
     an_upload_is_recorded_whatever_the_status,
+    only_the_row_of_a_deleted_job_is_removed,
     jobs_are_listed_newest_first,
     a_list_is_paged_without_gaps_or_repeats,
     an_invalid_cursor_is_refused,
@@ -210,6 +211,17 @@ async fn an_upload_is_recorded_whatever_the_status(world: &World) -> Outcome {
         world.backend.jobs.set_uploaded(job.job_id, at, 4096).await?;
         let wanted = Job { uploaded_at: Some(at), source_file_size_bytes: Some(4096), ..job.clone() };
         same(status.as_str(), get(world, job.job_id).await?, wanted)?;
+    }
+    Ok(())
+}
+
+async fn only_the_row_of_a_deleted_job_is_removed(world: &World) -> Outcome {
+    for status in JobStatus::ALL {
+        let (jobs, job) = (&world.backend.jobs, job_in(world, *status).await?);
+        let is_deleted = *status == JobStatus::Deleted;
+        same(status.as_str(), jobs.delete_row(job.job_id).await?, is_deleted)?;
+        same("row", jobs.get(job.job_id).await?, (!is_deleted).then_some(job.clone()))?;
+        same("again", jobs.delete_row(job.job_id).await?, false)?;
     }
     Ok(())
 }

@@ -80,6 +80,12 @@ impl JobStore for MemoryJobs {
         Ok(Transitioned::Changed(job.clone()))
     }
 
+    async fn delete_row(&self, job_id: JobId) -> Result<bool> {
+        let jobs = &mut self.tables().jobs;
+        let is_deleted = jobs.get(&job_id).is_some_and(|job| job.status == JobStatus::Deleted);
+        Ok(is_deleted && jobs.remove(&job_id).is_some())
+    }
+
     async fn set_uploaded(&self, job_id: JobId, at: Timestamp, bytes: u64) -> Result<()> {
         let jobs = &mut self.tables().jobs;
         let job = jobs

@@ -314,8 +314,10 @@ pub const EVENT_TYPE: Label = closed(
 pub const CONNECTION_END: Label = closed("why", ConnectionEnd::NAMES);
 pub const REJECT_REASON: Label = closed("reason", RejectReason::NAMES);
 /// An operator's action.
-pub const ACTION: Label =
-    closed("action", &["replay", "purge", "trigger", "repair", "restore", "scale", "stop_move", "fail", "delete"]);
+pub const ACTION: Label = closed(
+    "action",
+    &["replay", "purge", "trigger", "repair", "restore", "scale", "stop_move", "fail", "delete", "prune"],
+);
 /// How applying a plan ended.
 pub const ACTION_OUTCOME: Label = closed("outcome", ActionOutcome::NAMES);
 /// How an item of an applied plan ended.

@@ -195,6 +195,7 @@ fn about(action: &Action) -> String {
         Action::StopMove { queue } => format!("stop the move out of {queue}"),
         Action::Fail { job_id, .. } => format!("give up job {job_id}"),
         Action::Delete { job_id } => format!("delete job {job_id}"),
+        Action::Prune { .. } => "delete what old jobs have".into(),
         Action::Restore { plan_id } => format!("put back what purge {plan_id} took away"),
     }
 }
