@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use stereospot_core::world::Entry;
 use stereospot_domain::plan::{Action, Outcome};
+use stereospot_domain::retention::Why;
 use stereospot_domain::text::{plural, size};
 use stereospot_domain::{BackendKind, JobId, JobStatus};
 use stereospot_ports::deletion::{self, Remains};
@@ -26,6 +27,8 @@ const EVERY_METERED: Duration = Duration::from_secs(900);
 const SCAN_SHARE: u32 = 50;
 /// Most jobs that one run deletes. The next run goes on.
 const AT_ONCE: usize = 200;
+/// A job that ended this recently is not deleted to save space: its result may be on its way to its owner.
+const FETCHED_WITHIN: Duration = Duration::from_secs(3600);
 /// The name in the action log.
 const NAME: &str = "retention";
 
@@ -58,14 +61,10 @@ pub(crate) async fn run(app: Arc<App>) {
 async fn run_once(app: &App) -> Result<(), Error> {
     let Policy { jobs: keep, rows, .. } = app.config.retention;
     if !keep.is_all() {
-        let found = retention::find(app, keep, AT_ONCE).await?;
-        let mut results = Vec::with_capacity(found.chosen.len());
-        for chosen in &found.chosen {
-            if app.stop.is_cancelled() {
-                break;
-            }
-            results.push(prune::remove(app, chosen.job_id).await);
-        }
+        let mut found = retention::find(app, keep, AT_ONCE).await?;
+        let now = app.now();
+        found.chosen.retain(|chosen| chosen.why == Why::Age || now.since(chosen.ended_at) >= FETCHED_WITHIN);
+        let results = prune::remove_all(app, found.chosen.iter().map(|chosen| chosen.job_id)).await;
         let done = results.iter().filter(|result| result.outcome == Outcome::Done).count();
         if done > 0 {
             let bytes = found.chosen.iter().map(|chosen| chosen.remains.bytes).sum();

@@ -56,8 +56,8 @@ impl Stack {
     }
 
     /// Starts a stack on the data directory `data` in a folder.
-    pub fn in_folder(folder: tempfile::TempDir, workers: &str) -> Result<Self> {
-        Self::up(folder, &["--workers", workers, "--segment-secs", "1"], KEY)
+    pub fn in_folder(folder: tempfile::TempDir, args: &[&str]) -> Result<Self> {
+        Self::up(folder, &[&["--segment-secs", "1"], args].concat(), KEY)
     }
 
     /// Starts a stack on an existing deployment, with an access key.

@@ -23,7 +23,7 @@ mod programs;
 mod readiness;
 mod running;
 
-pub(crate) use child::{Notice, put_aside};
+pub(crate) use child::Notice;
 pub(crate) use error::Error;
 pub(crate) use fleet::{Fleet, Wanted};
 pub(crate) use lock::{is_held, lock_holder, lock_path};
@@ -98,7 +98,7 @@ impl Stack {
         let (sender, notices) = mpsc::channel(NOTICES);
         let mut control_plane = Tier::default();
         let spec = programs.control_plane(&data_dir, listen, options);
-        let log = spec.log.clone();
+        let log = spec.log.path.clone();
         control_plane.add(spec, sender.clone());
         let mut stack = Self {
             server: String::new(),

@@ -1,5 +1,7 @@
 //! Prune: delete what the oldest ended jobs have, by age and by size. Their rows stay, as deleted.
 
+use std::collections::HashSet;
+
 use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem, RefusalCode, Target};
 use stereospot_domain::retention::Keep;
 use stereospot_domain::text::size;
@@ -62,26 +64,33 @@ pub(super) async fn draft(app: &App, keep: Keep) -> Result<Draft, Error> {
 }
 
 pub(super) async fn apply(app: &App, plan: &Plan) -> Vec<ItemResult> {
-    let mut ended = Vec::with_capacity(plan.items.len());
-    for job_id in plan.items.iter().filter_map(|item| item.target.job_id()) {
-        ended.push(remove(app, job_id).await);
-    }
-    ended
+    remove_all(app, plan.items.iter().filter_map(|item| item.target.job_id())).await
 }
 
-/// Deletes what a job has, if it still may be deleted.
-pub(crate) async fn remove(app: &App, job_id: JobId) -> ItemResult {
+/// Deletes what these jobs have, each if it still may be deleted. Stops early when the server does.
+pub(crate) async fn remove_all(app: &App, jobs: impl Iterator<Item = JobId>) -> Vec<ItemResult> {
+    let restorable = app.store.jobs_with_copies(app.now().minus(store::KEPT)).await.map_err(|error| chain(&error));
+    let mut results = Vec::new();
+    for job_id in jobs {
+        let target = Target::Job { job_id };
+        results.push(match &restorable {
+            _ if app.stop.is_cancelled() => result(&target, Outcome::Skipped, "the control plane stops"),
+            Ok(restorable) => remove(app, job_id, restorable).await,
+            Err(error) => result(&target, Outcome::Failed, error.as_str()),
+        });
+    }
+    results
+}
+
+async fn remove(app: &App, job_id: JobId, restorable: &HashSet<JobId>) -> ItemResult {
     let target = Target::Job { job_id };
     let status = app.live.at_revision(|world, _| world.jobs.get(&job_id).map(|entry| entry.job.status));
-    let restorable = match app.store.jobs_with_copies(app.now().minus(store::KEPT)).await {
-        Ok(restorable) => restorable,
-        Err(error) => return result(&target, Outcome::Failed, chain(&error)),
-    };
-    if let Some(why) = retention::held(app, job_id, status.unwrap_or(JobStatus::Failed), &restorable) {
+    if let Some(why) = retention::held(app, job_id, status.unwrap_or(JobStatus::Failed), restorable) {
         return result(&target, Outcome::Skipped, why);
     }
     let removed = match deletion::delete(&app.backend, job_id).await {
         Ok(removed) => result(&target, Outcome::Done, format!("deleted {}", retention::named(&removed))),
+        // It was taken back meanwhile.
         Err(error) if error.code() == ErrorCode::Conflict => result(&target, Outcome::Skipped, error.to_string()),
         Err(error) => result(&target, Outcome::Failed, chain(&error)),
     };

@@ -1,7 +1,9 @@
-//! Searches the log lines of local processes: the files `logs/*.log` of a data directory.
+//! Searches the log lines of local processes: the files `logs/*.log` of a data directory, and those that were put aside when they had
+//! grown large, `logs/*.log.1` and so on.
 //!
 //! A line without a head (of a traceback, or printed by a library) belongs to the line before it.
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -94,18 +96,19 @@ impl Reading {
         let entries = std::fs::read_dir(&self.folder).map_err(missing)?;
         let mut files: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "log") && path.is_file())
+            .filter(|path| log_of(path).is_some() && path.is_file())
             .collect();
         if files.is_empty() {
             return Err(missing(std::io::ErrorKind::NotFound.into()));
         }
-        files.sort();
+        // The highest number is the oldest.
+        files.sort_by_key(|path| log_of(path).map(|(log, number)| (log, Reverse(number))));
         Ok(files)
     }
 
     fn read(&self, file: &Path, found: &mut Found) -> std::io::Result<()> {
         let mut reader = BufReader::new(File::open(file)?);
-        let source = name(file);
+        let source = log_of(file).map_or_else(|| name(file), |(log, _)| log);
         let mut bytes = Vec::new();
         // Whether the last line with a head matched.
         let mut is_inside = false;
@@ -158,6 +161,16 @@ impl Reading {
             bytes_scanned: found.bytes_scanned,
             is_done,
         });
+    }
+}
+
+/// The name of the log to which a file belongs, and its age among that log's files: `("x.log", 2)` for `x.log.2`. None for other files.
+fn log_of(file: &Path) -> Option<(String, u32)> {
+    let name = file.file_name()?.to_str()?;
+    match name.rsplit_once(".log") {
+        Some((stem, "")) if !stem.is_empty() => Some((name.to_owned(), 0)),
+        Some((stem, number)) => Some((format!("{stem}.log"), number.strip_prefix('.')?.parse().ok()?)),
+        None => None,
     }
 }
 

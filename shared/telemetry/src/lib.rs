@@ -9,6 +9,7 @@
 
 pub mod catalogue;
 mod host;
+mod log_file;
 mod logging;
 pub mod record;
 mod recorder;
@@ -17,6 +18,7 @@ mod target;
 
 pub use catalogue::Process;
 pub use host::names_loopback;
+pub use log_file::{LogFile, LogKeep};
 pub use logging::{Error as LoggingError, FILTER_VARIABLE, init_logging};
 pub use recorder::{CONTENT_TYPE, Error, Recorder, install};
 pub use serve::{Server, serve};

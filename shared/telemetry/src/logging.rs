@@ -13,6 +13,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::log_file;
+
 /// The environment variable with the log filter, such as `debug` or `info,stereospot_media=debug`. Default `info`.
 pub const FILTER_VARIABLE: &str = "STEREOSPOT_LOG";
 
@@ -31,14 +33,16 @@ pub enum Error {
     SetUp,
 }
 
-/// Makes this process log to standard output. `service` names the process in each line, such as `inference-1`.
+/// Makes this process log to standard output, and keep the file behind it small where `stereospot up` asks for it. `service` names the process in each line, such as `inference-1`.
 ///
 /// # Errors
 /// If [`FILTER_VARIABLE`] can't be parsed, or on a second call in this process.
 pub fn init_logging(service: &str) -> Result<(), Error> {
     let given = std::env::var(FILTER_VARIABLE).unwrap_or_default();
     let subscriber = subscriber(service, filter(&given)?, std::io::stdout);
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::SetUp)
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::SetUp)?;
+    log_file::keep_small();
+    Ok(())
 }
 
 fn filter(given: &str) -> Result<EnvFilter, Error> {

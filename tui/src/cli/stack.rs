@@ -52,6 +52,12 @@ pub(crate) struct Up {
     /// Wanted length of a segment in seconds
     #[arg(long, value_name = "N", value_parser = segment_secs)]
     pub segment_secs: Option<f64>,
+    /// Keep the log of each process this long [default: 30d]
+    #[arg(long, value_name = "AGE", help_heading = "What is kept")]
+    pub keep_logs: Option<Age>,
+    /// Keep at most so much of the log of each process [default: 50M]
+    #[arg(long, value_name = "SIZE", help_heading = "What is kept")]
+    pub keep_log_size: Option<Bytes>,
     /// Where the stack's programs lie; otherwise beside this one, else on PATH
     #[arg(long, value_name = "DIR", hide = true)]
     pub bin_dir: Option<PathBuf>,

@@ -1,10 +1,9 @@
 //! `up`: runs a stack until stopped, behind the dashboard or headless.
 
-use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use stereospot_telemetry::{LogFile, LogKeep};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +51,10 @@ pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -
         model: options.model.map(|model| std::path::absolute(&model).unwrap_or(model)),
         provider: options.provider,
         segment_secs: options.segment_secs,
+        logs: LogKeep {
+            bytes: options.keep_log_size.map_or(LogKeep::default().bytes, |size| size.0),
+            age: options.keep_logs.map_or(LogKeep::default().age, |age| age.0),
+        },
         bin_dir: options.bin_dir,
     };
     let stop = CancellationToken::new();
@@ -196,7 +199,7 @@ async fn attached(options: &Options, stop: &CancellationToken) -> Result {
     loop {
         tokio::select! {
             notice = stack.notice() => {
-                keep(&journal(&options.data_dir), &notice);
+                keep(journal(&options.data_dir), options.logs, &notice);
                 let _ = line(notice.to_string());
             }
             () = stop.cancelled() => break,
@@ -211,10 +214,8 @@ fn journal(data_dir: &Path) -> PathBuf {
     data_dir.join("logs").join("up.log")
 }
 
-fn keep(journal: &Path, notice: &Notice) {
-    // If rotating fails, keep appending.
-    let _ = crate::up::put_aside(journal);
-    if let Ok(mut journal) = OpenOptions::new().create(true).append(true).mode(0o600).open(journal) {
+fn keep(journal: PathBuf, keep: LogKeep, notice: &Notice) {
+    if let Ok(mut journal) = (LogFile { path: journal, keep }).open() {
         let _ = writeln!(journal, "{notice}");
     }
 }

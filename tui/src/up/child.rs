@@ -1,9 +1,8 @@
 //! One child process: started, watched, restarted, stopped.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -12,6 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use stereospot_telemetry::LogFile;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -26,7 +26,7 @@ pub(super) struct Spec {
     pub(super) name: String,
     pub(super) program: PathBuf,
     pub(super) args: Vec<OsString>,
-    pub(super) log: PathBuf,
+    pub(super) log: LogFile,
     /// Whether its options take how the process before it ended.
     pub(super) takes_previous_end: bool,
 }
@@ -57,12 +57,6 @@ impl fmt::Display for Notice {
 /// How long a child may take to exit when asked.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Logs of this size are rotated: renamed when the child starts, copied and cut while it runs.
-const LOG_LIMIT: u64 = 10_000_000;
-
-/// How often a running child's log size is checked.
-const LOG_CHECK: Duration = Duration::from_secs(10);
-
 /// How much of a log's end is searched for its last line.
 const TAIL: u64 = 8192;
 
@@ -76,7 +70,7 @@ pub(super) async fn supervise(
     let (mut restarts, mut previous) = (0, None);
     while !stop.is_cancelled() {
         let started_at = Instant::now();
-        let log_began = spec.log.metadata().map_or(0, |facts| facts.len());
+        let log_began = spec.log.path.metadata().map_or(0, |facts| facts.len());
         let (what, is_lasting) = match spawn(&spec, previous.take()) {
             Ok(mut child) => {
                 // Taken out of the child, because waiting would close it and make the child exit.
@@ -85,7 +79,7 @@ pub(super) async fn supervise(
                     ended = child.wait() => match ended {
                         Ok(status) => {
                             previous = Some(status);
-                            (in_words(status, || last_line(&spec.log, log_began)), is_lasting(status))
+                            (in_words(status, || last_line(&spec.log.path, log_began)), is_lasting(status))
                         }
                         Err(error) => (format!("was lost ({error})"), false),
                     },
@@ -93,14 +87,14 @@ pub(super) async fn supervise(
                         end(&mut child).await;
                         return;
                     }
-                    never = keep_small(&spec.log, LOG_CHECK) => match never {},
                 }
             }
             Err(error) => (format!("could not be started ({error})"), true),
         };
         let restarts_in = backoff.after_death(started_at.elapsed(), chance());
-        let notice = Notice { name: spec.name.clone(), what, is_lasting, restarts_in, restarts, log: spec.log.clone() };
-        note(&spec.log, &notice);
+        let notice =
+            Notice { name: spec.name.clone(), what, is_lasting, restarts_in, restarts, log: spec.log.path.clone() };
+        note(&spec.log.path, &notice);
         // A slow reader must not delay a restart: the log has the line.
         let _ = notices.try_send(notice);
         tokio::select! {
@@ -111,11 +105,12 @@ pub(super) async fn supervise(
 }
 
 fn spawn(spec: &Spec, previous: Option<ExitStatus>) -> io::Result<Child> {
-    put_aside(&spec.log)?;
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&spec.log)?;
+    let log = spec.log.open()?;
     Command::new(&spec.program)
         .args(&spec.args)
         .args(previous.filter(|_| spec.takes_previous_end).and_then(previous_end))
+        // The child keeps the file small itself.
+        .envs(spec.log.environment())
         // Closes when this process ends, whatever the reason.
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
@@ -137,41 +132,6 @@ fn note(log: &Path, notice: &Notice) {
     if let Ok(mut log) = OpenOptions::new().create(true).append(true).mode(0o600).open(log) {
         let _ = writeln!(log, "stereospot up: {notice}");
     }
-}
-
-/// Rotates a large log to `.1`.
-pub(crate) fn put_aside(log: &Path) -> io::Result<()> {
-    if is_large(log) {
-        fs::rename(log, aside(log))?;
-    }
-    Ok(())
-}
-
-/// Rotates a running child's log whenever it has grown large.
-async fn keep_small(log: &Path, every: Duration) -> Infallible {
-    loop {
-        sleep(every).await;
-        if is_large(log) {
-            let log = log.to_owned();
-            // With no room for a copy there is even less for a growing log, so it is cut anyway.
-            let cut = tokio::task::spawn_blocking(move || {
-                let _ = fs::copy(&log, aside(&log));
-                OpenOptions::new().write(true).open(&log)?.set_len(0)
-            });
-            // A failure now is retried soon.
-            let _ = cut.await;
-        }
-    }
-}
-
-fn is_large(log: &Path) -> bool {
-    log.metadata().is_ok_and(|facts| facts.len() > LOG_LIMIT)
-}
-
-fn aside(log: &Path) -> PathBuf {
-    let mut aside = log.as_os_str().to_owned();
-    aside.push(".1");
-    aside.into()
 }
 
 /// Asks a child to exit, and kills it if it doesn't.

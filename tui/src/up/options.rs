@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use stereospot_telemetry::LogKeep;
+
 use super::fleet::Fleet;
 
 /// Where the pipeline runs.
@@ -30,6 +32,8 @@ pub(crate) struct Options {
     /// The execution provider of the depth model.
     pub provider: Option<String>,
     pub segment_secs: Option<f64>,
+    /// How much of each child's log is kept.
+    pub logs: LogKeep,
     /// Where the programs are, if not beside this one or on PATH.
     pub bin_dir: Option<PathBuf>,
 }

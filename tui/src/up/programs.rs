@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use stereospot_domain::Stage;
+use stereospot_telemetry::LogFile;
 
 use super::child::Spec;
 use super::error::Error;
@@ -47,7 +48,7 @@ impl Programs {
         let mut args = backend_args(&options.backend, data_dir);
         args.extend(options.watch.iter().cloned());
         args.extend(["--listen".into(), listen.to_string().into(), "--stop-on-stdin-eof".into()]);
-        let log = log(data_dir, "controlplane");
+        let log = log(data_dir, "controlplane", options);
         Spec { name: "control plane".into(), program: self.control_plane.clone(), args, log, takes_previous_end: false }
     }
 
@@ -78,7 +79,7 @@ fn worker(program: &Path, stage: Stage, number: u32, data_dir: &Path, server: &s
     if let Some(secs) = options.segment_secs {
         args.extend(["--segment-secs".into(), secs.to_string().into()]);
     }
-    let log = log(data_dir, &name);
+    let log = log(data_dir, &name, options);
     Spec { name: format!("worker {name}"), program: program.to_owned(), args, log, takes_previous_end: true }
 }
 
@@ -105,8 +106,8 @@ fn find(name: &'static str, bin_dir: Option<&Path>) -> Result<PathBuf, Error> {
     found.ok_or(Error::Program { name, beside })
 }
 
-fn log(data_dir: &Path, name: &str) -> PathBuf {
-    data_dir.join("logs").join(format!("{name}.log"))
+fn log(data_dir: &Path, name: &str, options: &Options) -> LogFile {
+    LogFile { path: data_dir.join("logs").join(format!("{name}.log")), keep: options.logs }
 }
 
 fn is_program(path: &Path) -> bool {

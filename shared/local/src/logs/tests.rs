@@ -74,3 +74,15 @@ fn a_cancelled_reading_ends() {
     let found = reading.run().unwrap();
     assert!(found.bytes_scanned < text.len() as u64 / 2, "{} of {}", found.bytes_scanned, text.len());
 }
+
+#[test]
+fn the_files_of_a_log_are_known_by_their_names() {
+    let check = |name: &str, expected: Option<(&str, u32)>| {
+        assert_eq!(log_of(Path::new(name)), expected.map(|(log, number)| (log.to_owned(), number)), "{name}");
+    };
+    check("logs/inference-1.log", Some(("inference-1.log", 0)));
+    check("inference-1.log.2", Some(("inference-1.log", 2)));
+    check("inference-1.log.old", None);
+    check("inference-1.txt", None);
+    check(".log", None);
+}

@@ -1,3 +1,7 @@
+use std::fs;
+
+use stereospot_telemetry::LogKeep;
+
 use super::*;
 
 const FIRST: Duration = Duration::from_millis(4);
@@ -7,7 +11,7 @@ fn shell(dir: &Path, script: &str) -> Spec {
         name: "worker x-1".into(),
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script.into()],
-        log: dir.join("x.log"),
+        log: LogFile { path: dir.join("x.log"), keep: LogKeep::default() },
         takes_previous_end: true,
     }
 }
@@ -79,40 +83,4 @@ fn the_last_line_is_of_this_life() {
     assert_eq!(last_line(&log, 0), ": error: disk full");
     assert_eq!(last_line(&log, 27), "");
     assert_eq!(last_line(&log, 1 << 30), ": error: disk full", "the log is a new one");
-}
-
-#[tokio::test]
-async fn the_log_of_a_child_that_runs_on_is_put_aside_too_and_the_child_goes_on_writing() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("x.log");
-    // Opened as a child opens it.
-    let mut child = OpenOptions::new().create(true).append(true).open(&log).unwrap();
-    let line = [b'x'; 1000];
-    for _ in 0..=LOG_LIMIT / 1000 {
-        child.write_all(&line).unwrap();
-    }
-    let is_cut = async {
-        while log.metadata().unwrap().len() > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::select! {
-        never = keep_small(&log, Duration::from_millis(1)) => match never {},
-        () = is_cut => {}
-    }
-    child.write_all(b"on").unwrap();
-    assert_eq!(fs::read(&log).unwrap(), b"on");
-    assert_eq!(dir.path().join("x.log.1").metadata().unwrap().len(), LOG_LIMIT + 1000);
-}
-
-#[test]
-fn a_large_log_is_put_aside() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("x.log");
-    fs::write(&log, "small").unwrap();
-    put_aside(&log).unwrap();
-    assert!(log.exists());
-    OpenOptions::new().write(true).open(&log).unwrap().set_len(LOG_LIMIT + 1).unwrap();
-    put_aside(&log).unwrap();
-    assert!(!log.exists() && dir.path().join("x.log.1").exists());
 }
