@@ -128,8 +128,15 @@ impl Copier {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             opened => opened.map_err(|error| failed("read", &full, error))?,
         };
-        let mut digest = Sha256::new();
-        let bytes = io::copy(&mut file, &mut digest).map_err(|error| failed("read", &full, error))?;
+        let (mut digest, mut bytes) = (Sha256::new(), 0);
+        loop {
+            let read = file.read(&mut self.block).map_err(|error| failed("read", &full, error))?;
+            if read == 0 {
+                break;
+            }
+            digest.update(&self.block[..read]);
+            bytes += read as u64;
+        }
         self.files.insert(path.to_owned(), (hex(&digest.finalize()), bytes));
         Ok(())
     }
