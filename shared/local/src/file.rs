@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use stereospot_ports::{Error, ErrorCode, Result};
 
-use crate::backup::RESTORING;
-use crate::layout;
+use crate::layout::{self, RESTORING};
 
 /// The identity of an open file.
 #[derive(Debug, Clone)]

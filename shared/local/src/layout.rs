@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use stereospot_ports::notifying::Side;
 
+/// The folder of a restore under way.
+pub(crate) const RESTORING: &str = "restoring";
+
 /// The folder that holds both buckets.
 pub(crate) fn objects(data_dir: &Path) -> PathBuf {
     data_dir.join("objects")

@@ -10,8 +10,9 @@ use rustix::fs::{ioctl_ficlone, statvfs, syncfs};
 use sha2::{Digest as _, Sha256};
 use stereospot_ports::{Clock as _, SystemClock};
 
-use super::manifest::{Listed, Manifest, hex};
-use super::{BackupError, Result, failed, make_folder};
+use super::failure::{BackupError, Result, failed};
+use super::manifest::{FILES, Listed, Manifest, hex};
+use super::place::{EVENTS, QUEUES_AND_JOBS, make_folder};
 use crate::leftovers::is_staged;
 
 const BLOCK: usize = 1 << 20;
@@ -42,8 +43,8 @@ impl Copier {
         };
         // Whether clones are possible decides how much space is needed.
         let probe = to.join("probe");
-        let original = from.join(super::QUEUES_AND_JOBS);
-        let original = if original.is_file() { original } else { from.join(super::manifest::FILES) };
+        let original = from.join(QUEUES_AND_JOBS);
+        let original = if original.is_file() { original } else { from.join(FILES) };
         copier.may_clone = File::open(&original).and_then(|file| clone(&file, &probe)).unwrap_or(false);
         let _ = fs::remove_file(&probe);
         Ok(copier)
@@ -51,7 +52,7 @@ impl Copier {
 
     /// Fails if there is too little space for what these folders hold.
     pub(super) fn check_space(&self, folders: impl Iterator<Item = PathBuf>) -> Result<()> {
-        let mut needed = [super::QUEUES_AND_JOBS, super::EVENTS].map(|name| length(&self.from.join(name))).iter().sum();
+        let mut needed = [QUEUES_AND_JOBS, EVENTS].map(|name| length(&self.from.join(name))).iter().sum();
         if !self.may_clone {
             for folder in folders {
                 self.walk(&folder, &mut |path| {

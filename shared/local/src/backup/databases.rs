@@ -10,7 +10,8 @@ use stereospot_domain::{JobId, JobStatus, QueueName, QueueRole, keys, message};
 use stereospot_ports::notifying::Side;
 use stereospot_ports::{Clock as _, SystemClock};
 
-use super::{BackupError, OBJECTS, Result};
+use super::failure::{BackupError, Result};
+use super::place::OBJECTS;
 use crate::queue::READY;
 
 /// How long to wait for the stack's own writes.

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{BackupError, Result, failed, is_complete};
+use super::failure::{BackupError, Result, failed};
 
 /// Written last.
 pub(super) const MANIFEST: &str = "backup.json";
@@ -115,4 +115,9 @@ fn put(path: &Path, content: &[u8]) -> Result<()> {
         file.sync_all()
     };
     write().map_err(|error| failed("written", path, error))
+}
+
+/// True if a manifest is there.
+fn is_complete(folder: &Path) -> bool {
+    folder.join(MANIFEST).is_file() && !folder.join(UNFINISHED).exists()
 }

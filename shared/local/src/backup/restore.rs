@@ -8,11 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::copy::Copier;
+use super::failure::{BackupError, Result, failed};
 use super::manifest::{Listed, Manifest};
-use super::{BackupError, EVENTS, OBJECTS, QUEUES_AND_JOBS, Result, SPOOL, failed, make_folder, remove_contents};
+use super::place::{EVENTS, OBJECTS, QUEUES_AND_JOBS, SPOOL, make_folder, remove_contents};
+use crate::layout::RESTORING;
 
-/// The folder of a restore under way, in the data directory.
-pub const RESTORING: &str = "restoring";
 /// In this order, so that a directory with `stereospot.db` is whole.
 const MOVED: [&str; 4] = [OBJECTS, SPOOL, EVENTS, QUEUES_AND_JOBS];
 /// What may be there beside them: the folders that a start makes before it is refused, and that of a file system.
