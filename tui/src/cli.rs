@@ -110,7 +110,7 @@ Examples:
 With --backend aws no worker is started unless --workers names some: the control plane watches a deployment that has its own.
 The stack stops, workers first, on Ctrl-C, SIGTERM or SIGHUP. Leaving the dashboard asks whether to stop the stack or to leave \
 it running; `stereospot down` stops it later.")]
-    Up(Up),
+    Up(Box<Up>),
     /// Stop the stack that runs on the data directory, workers first
     #[command(after_help = "\
 Examples:

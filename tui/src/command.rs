@@ -64,7 +64,7 @@ async fn run(cli: Cli) -> Result {
         || -> Result<Client> { Ok(Client::new(&target::server(cli.server.as_deref(), cli.data_dir.as_deref())?)?) };
     match cli.command {
         None => dashboard::open(client()?, &cli.look).await,
-        Some(Command::Up(options)) => stack::run(options, cli.data_dir.as_deref(), &cli.look).await,
+        Some(Command::Up(options)) => stack::run(*options, cli.data_dir.as_deref(), &cli.look).await,
         Some(Command::Down) => down::run(cli.server.as_deref(), cli.data_dir.as_deref()).await,
         Some(Command::Doctor(options)) => controlplane::doctor(options),
         Some(Command::Provision(options)) => controlplane::provision(options),

@@ -46,7 +46,7 @@ fn prepare(data_dir: &Path) -> Result<File> {
         File::open(data_dir.join(lock))
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     };
-    if LOCKS.iter().any(|lock| is_held(&lock)) {
+    if LOCKS.iter().any(is_held) {
         return Err(BackupError::InUse(data_dir.to_owned()));
     }
     let staged = data_dir.join(RESTORING);
