@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{ArgGroup, Args, Subcommand, ValueHint};
 use stereospot_domain::JobStatus;
 use stereospot_domain::amount::{Age, Bytes};
 use stereospot_domain::diagnosis::FindingCode;
@@ -95,14 +95,14 @@ pub(crate) enum JobsCommand {
         write: Write,
     },
     /// Delete what the oldest ended jobs have, by age or by size
-    #[command(after_help = "\
+    #[command(group = ArgGroup::new("what").args(["older_than", "keep_size"]).required(true).multiple(true), after_help = "\
 Examples:
   stereospot jobs prune --older-than 30d --dry-run
   stereospot jobs prune --keep-size 200G
   stereospot jobs prune --older-than 7d --keep-size 50G --yes")]
     Prune {
         /// Those that ended at least so long ago: 30d, 12h
-        #[arg(long, value_name = "AGE", required_unless_present = "keep_size")]
+        #[arg(long, value_name = "AGE")]
         older_than: Option<Age>,
         /// The oldest, until all videos, segments and results together take no more than this: 200G
         #[arg(long, value_name = "SIZE")]
