@@ -12,6 +12,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStoreExt, WriteMultipart};
 use stereospot_domain::event::JobFailed;
 use stereospot_domain::{Job, JobId, JobStatus, Payload, keys};
+use stereospot_ports::checksum::{Checksum, Sum};
 use stereospot_ports::error::chain;
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::{Error, ErrorCode, objects};
@@ -220,22 +221,30 @@ async fn store(
     let path = objects::path(key).map_err(Broken::Store)?;
     let mut upload = WriteMultipart::new(app.backend.input.store.put_multipart(&path).await?);
     let received = receive(app, job_id, &mut upload, &mut source).await;
-    let received = received.and_then(|bytes| match announced {
-        Some(announced) if announced != bytes => Err(Broken::Sender(Failure::malformed(format!(
+    let received = received.and_then(|checksum| match (announced, checksum.bytes) {
+        (Some(announced), bytes) if announced != bytes => Err(Broken::Sender(Failure::malformed(format!(
             "{announced} bytes were announced, {bytes} came: nothing was kept, send it again"
         )))),
-        _ => Ok(bytes),
+        _ => Ok(checksum),
     });
     match received {
-        Ok(bytes) if bytes > 0 => {
-            upload.finish().await?;
-            Ok(bytes)
+        Ok(checksum) if checksum.bytes > 0 => {
+            // Before the source, whose notification starts the worker that compares them.
+            let (input, key) = (&app.backend.input, keys::source_checksum(job_id));
+            checksum.store(input, &key).await.map_err(Broken::Store)?;
+            if let Err(error) = upload.finish().await {
+                if let Err(error) = Checksum::forget(input, &key).await {
+                    tracing::warn!(%job_id, %error, "the checksum of a broken upload was not removed");
+                }
+                return Err(error.into());
+            }
+            Ok(checksum.bytes)
         }
         empty_or_failed => {
             if let Err(error) = upload.abort().await {
                 tracing::warn!(%job_id, %error, "the parts of a broken upload were not removed");
             }
-            empty_or_failed
+            empty_or_failed.map(|checksum| checksum.bytes)
         }
     }
 }
@@ -245,16 +254,17 @@ async fn receive(
     job_id: JobId,
     upload: &mut WriteMultipart,
     source: &mut BodyDataStream,
-) -> Result<u64, Broken> {
-    let (mut bytes, mut alive_at) = (0_u64, Instant::now());
+) -> Result<Checksum, Broken> {
+    let (mut sum, mut alive_at) = (Sum::default(), Instant::now());
     loop {
-        let Some(part) = next_part(app, source).await.map_err(Broken::Sender)? else { return Ok(bytes) };
+        let Some(part) = next_part(app, source).await.map_err(Broken::Sender)? else { return Ok(sum.finish()) };
         let part = part.map_err(|error| {
+            let bytes = sum.bytes();
             tracing::info!(%job_id, bytes, error = %chain(&error), "an upload broke off");
             let why = format!("the upload broke off after {bytes} bytes: nothing was kept, send it again");
             Broken::Sender(Failure::malformed(why))
         })?;
-        bytes += part.len() as u64;
+        sum.add(&part);
         upload.wait_for_capacity(PARTS).await?;
         upload.put(part);
         if alive_at.elapsed() >= ALIVE_EVERY {

@@ -2,6 +2,9 @@
 //!
 //! S3 itself sends the notifications, by the deployment's rules, so nothing is wrapped here.
 //!
+//! Each upload carries its SHA-256 (`x-amz-checksum-sha256`), in parts one for each: S3 refuses what arrives otherwise, and keeps it.
+//! Requests are signed with the same hash, so it costs nothing more.
+//!
 //! Conditional puts use S3's `If-None-Match: *`. A copy that must not overwrite is a multipart upload of one copied part, completed
 //! on that condition: atomic, at most 5 GiB, without tags and attributes. A plain copy, and so a rename, is also limited to 5 GiB.
 //! After a crash in the middle, only a lifecycle rule removes the unfinished upload.
@@ -9,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, S3ConditionalPut, S3CopyIfNotExists};
+use object_store::aws::{AmazonS3Builder, Checksum, S3ConditionalPut, S3CopyIfNotExists};
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use stereospot_ports::{Bucket, Error, ErrorCode, Result};
 
@@ -30,6 +33,7 @@ pub fn bucket(connections: &Connections, name: &str) -> Result<Bucket> {
         .with_bucket_name(name)
         .with_credentials(Arc::new(credentials::SdkCredentials::new(&connections.config)))
         .with_http_connector(transport::SdkTransport::new(connections.http.clone(), connections.calls.clone(), name))
+        .with_checksum_algorithm(Checksum::SHA256)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_copy_if_not_exists(S3CopyIfNotExists::Multipart)
         .with_retry(retries());

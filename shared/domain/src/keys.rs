@@ -58,6 +58,37 @@ pub fn manifest(job_id: JobId) -> String {
     format!("segments/{job_id}/manifest.json")
 }
 
+/// `input/{job}/.checksums/source.json`: the checksum of the source as it was uploaded. Ours, like all keys of checksums: no
+/// notification rule matches them, and deleting the job deletes them.
+#[must_use]
+pub fn source_checksum(job_id: JobId) -> String {
+    format!("input/{job_id}/.checksums/source.json")
+}
+
+/// `segments/{job}/.manifest-copy.json`: the manifest once more, with its checksum.
+#[must_use]
+pub fn manifest_copy(job_id: JobId) -> String {
+    format!("segments/{job_id}/.manifest-copy.json")
+}
+
+/// `segments/{job}/.split-again`: how often the source was split again without an operator.
+#[must_use]
+pub fn split_again(job_id: JobId) -> String {
+    format!("segments/{job_id}/.split-again")
+}
+
+/// `jobs/{job}/.checksums/{index}.json`: the checksum of a converted segment.
+#[must_use]
+pub fn output_checksum(job_id: JobId, index: u32) -> String {
+    format!("jobs/{job_id}/.checksums/{index}.json")
+}
+
+/// `jobs/{job}/.checksums/final.json`: the checksum of the result.
+#[must_use]
+pub fn result_checksum(job_id: JobId) -> String {
+    format!("jobs/{job_id}/.checksums/final.json")
+}
+
 /// `jobs/{job}/segments/{index}.mp4`; unlike in [`segment`], the index is not padded.
 #[must_use]
 pub fn output_segment(job_id: JobId, index: u32) -> String {

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use object_store::ObjectStore;
 use stereospot_domain::{BackendKind, QueueName, QueueRole, Timestamp};
 
+pub mod checksum;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod deletion;

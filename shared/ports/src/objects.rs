@@ -27,6 +27,18 @@ pub async fn size(store: &dyn ObjectStore, key: &str) -> Result<Option<u64>> {
     }
 }
 
+/// Reads a small object; `None` if it does not exist.
+///
+/// # Errors
+/// If the store can't be reached.
+pub async fn content(store: &dyn ObjectStore, key: &str) -> Result<Option<Vec<u8>>> {
+    match store.get(&path(key)?).await {
+        Ok(found) => Ok(Some(found.bytes().await?.to_vec())),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// When an object was last written; `None` if it does not exist.
 ///
 /// # Errors

@@ -18,10 +18,9 @@ use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task};
 use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 
-use crate::checksum::Checksum;
 use crate::plan::{self, Plan};
 use crate::scratch::Scratch;
-use crate::{damaged, files, media_failure};
+use crate::{checksum, damaged, files, media_failure};
 
 /// The chunking stage.
 #[derive(Debug)]
@@ -47,12 +46,9 @@ impl Handler for Chunking {
         context.events.emit(Payload::ChunkingStarted, &task.about);
         let folder = self.scratch.folder()?;
         let source = folder.path().join("source.mp4");
-        files::download(&context.backend.input, &keys::source(job_id), &source, &task.cancel).await?;
-        let checksum = Checksum::of(&source).await?;
         let kept = plan::load(context, job_id).await?;
-        if let Some(Plan { source: Some(split), .. }) = &kept {
-            damaged::check_source(&checksum, split)?;
-        }
+        let split_before = kept.as_ref().and_then(|plan| plan.source.as_ref());
+        let source_checksum = damaged::fetch_source(context, job_id, &source, split_before, &task.cancel).await?;
         let target_secs = kept.map_or(job.options.segment_secs.unwrap_or(self.segment_secs), |plan| plan.target_secs);
         let choices = Choices {
             target_secs,
@@ -68,8 +64,8 @@ impl Handler for Chunking {
         }
         // Write the manifest before the segments: a reader of a segment needs it.
         let manifest = split.manifest().clone();
-        let written = Checksum::of_all(paths.clone()).await?;
-        let plan = Plan { target_secs, has_sound, written, source: Some(checksum), manifest };
+        let written = checksum::of_files(paths.clone()).await?;
+        let plan = Plan { target_secs, has_sound, written, source: Some(source_checksum), manifest };
         let plan = plan::keep(context, job_id, plan).await?;
         let manifest = &plan.manifest;
         if manifest != split.manifest() {

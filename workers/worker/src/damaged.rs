@@ -1,19 +1,25 @@
 //! Handles the message of a segment whose file is damaged.
 //!
-//! Each file is compared with the checksum in the job's manifest before it is decoded. If it differs, it was damaged after it was
-//! written. Nothing is lost while the source exists: splitting it again gives the same segments. An operator decides on that, so
-//! the message goes to the dead-letter queue with this reason, and replaying it splits the source again.
+//! Each file is compared with the checksum in the job's manifest before it is decoded. If it differs, or is gone, it was damaged
+//! after it was written. Nothing is lost while the source exists: it is split again, which gives the same segments. Where another
+//! team's job-worker owns the job's status, an operator decides on that: the message goes to the dead-letter queue with this
+//! reason, and replaying it splits the source again.
 //!
 //! If the file is as it was written and can't be decoded, the damage came with the video. A few frames that can't be decoded
 //! show the frame before them; more than that, or any of them in a strict job, ends the job, since another split would only
 //! give the same file.
 
-use stereospot_domain::keys::{self, SegmentKey};
-use stereospot_ports::objects;
-use stereospot_runtime::stage::{Context, Failure};
+use std::path::Path;
 
-use crate::checksum::Checksum;
+use stereospot_domain::keys::{self, SegmentKey};
+use stereospot_domain::{ErrorCode, JobId, Topology};
+use stereospot_ports::objects;
+use stereospot_runtime::stage::{Context, Failure, Task};
+use tokio_util::sync::CancellationToken;
+
+use crate::checksum::{self, Checksum};
 use crate::convert::Conversion;
+use crate::{files, split_again};
 
 /// Who cut a segment, and whether its file is what was written then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +41,34 @@ pub(crate) struct Found {
     pub(crate) cut: Cut,
 }
 
+/// Fetches a segment's file for the conversion of the segment `key`: its own, or the one before it.
+///
+/// # Errors
+/// The failure of the segment's message, if the file is gone or can't be fetched.
+pub(crate) async fn fetch(
+    context: &Context,
+    task: &Task,
+    key: SegmentKey,
+    index: u32,
+    file: &Path,
+    is_ours: bool,
+) -> Result<(), Failure> {
+    let name = keys::segment(SegmentKey { index, ..key });
+    match files::download(&context.backend.input, &name, file, &task.cancel).await {
+        Err(Failure::Retry(ErrorCode::NotFound, _)) if is_ours => {
+            Err(stored_badly(context, task, key, index, "its file is gone", true).await)
+        }
+        fetched => fetched,
+    }
+}
+
 /// Compares the files of a conversion with what our workers wrote. Returns false if that was not recorded.
 ///
 /// # Errors
 /// The failure of the segment's message, if a file differs.
 pub(crate) async fn verify(
     context: &Context,
+    task: &Task,
     key: SegmentKey,
     conversion: &Conversion,
     written: &[Checksum],
@@ -49,22 +77,41 @@ pub(crate) async fn verify(
     let previous = conversion.previous.as_ref().map(|(spec, file)| (spec.index, file));
     for (index, file) in previous.into_iter().chain(own) {
         let Some(written) = written.get(index as usize) else { return Ok(false) };
-        if Checksum::of(file).await? != *written {
-            return Err(stored_badly(context, key, index, "its file is not as it was written", true).await);
+        if checksum::of_file(file).await? != *written {
+            return Err(stored_badly(context, task, key, index, "its file is not as it was written", true).await);
         }
     }
     Ok(true)
 }
 
-/// Compares a source with what was split.
+/// Fetches a source and compares it with what was uploaded and, if it was split before, with what was split. Returns its checksum.
 ///
 /// # Errors
-/// [`Failure::Refused`] if it differs: its sound or its frames may be wrong, and there is no other copy.
-pub(crate) fn check_source(source: &Checksum, split: &Checksum) -> Result<(), Failure> {
-    if source == split {
-        return Ok(());
+/// [`Failure::Refused`] if it is gone or differs: its sound or its frames may be wrong, and there is no other copy.
+pub(crate) async fn fetch_source(
+    context: &Context,
+    job_id: JobId,
+    file: &Path,
+    split: Option<&Checksum>,
+    cancel: &CancellationToken,
+) -> Result<Checksum, Failure> {
+    let input = &context.backend.input;
+    match files::download(input, &keys::source(job_id), file, cancel).await {
+        Err(Failure::Retry(ErrorCode::NotFound, _)) => {
+            return Err(Failure::Refused("the stored source is gone: submit the video again".into()));
+        }
+        fetched => fetched?,
     }
-    Err(Failure::Refused("the stored source was damaged or replaced since it was split: submit the video again".into()))
+    let source = checksum::of_file(file).await?;
+    let uploaded = Checksum::load(input, &keys::source_checksum(job_id)).await?;
+    let since = match (split, &uploaded) {
+        (Some(split), _) if source != *split => "split",
+        (None, Some(uploaded)) if source != *uploaded => "uploaded",
+        _ => return Ok(source),
+    };
+    Err(Failure::Refused(format!(
+        "the stored source was damaged or replaced since it was {since}: submit the video again"
+    )))
 }
 
 /// Accepts a converted segment although some of its frames can't be decoded, unless our workers wrote its file without recording
@@ -74,21 +121,28 @@ pub(crate) fn check_source(source: &Checksum, split: &Checksum) -> Result<(), Fa
 /// The failure of the segment's message, if the segment is not accepted.
 pub(crate) async fn accept(
     context: &Context,
+    task: &Task,
     key: SegmentKey,
     conversion: &Conversion,
     found: Found,
 ) -> Result<(), Failure> {
     match found.cut {
         Cut::Verified | Cut::Foreign => Ok(()),
-        Cut::Unverified => Err(failure(context, key, conversion, found).await),
+        Cut::Unverified => Err(failure(context, task, key, conversion, found).await),
     }
 }
 
 /// Returns the failure of the segment's message.
-pub(crate) async fn failure(context: &Context, key: SegmentKey, conversion: &Conversion, found: Found) -> Failure {
+pub(crate) async fn failure(
+    context: &Context,
+    task: &Task,
+    key: SegmentKey,
+    conversion: &Conversion,
+    found: Found,
+) -> Failure {
     let Found { index, why, cut } = found;
     if cut != Cut::Verified {
-        return stored_badly(context, key, index, &why, cut == Cut::Unverified).await;
+        return stored_badly(context, task, key, index, &why, cut == Cut::Unverified).await;
     }
     let spec = match &conversion.previous {
         Some((spec, _)) if spec.index == index => spec,
@@ -102,12 +156,22 @@ pub(crate) async fn failure(context: &Context, key: SegmentKey, conversion: &Con
 }
 
 /// The failure of a message whose segment was, or may have been, damaged since it was written.
-async fn stored_badly(context: &Context, key: SegmentKey, index: u32, why: &str, is_ours: bool) -> Failure {
+async fn stored_badly(
+    context: &Context,
+    task: &Task,
+    key: SegmentKey,
+    index: u32,
+    why: &str,
+    is_ours: bool,
+) -> Failure {
     let what = match index == key.index {
         true => format!("segment {index} is damaged: {why}"),
         false => format!("segment {index}, whose end comes before this one, is damaged: {why}"),
     };
     match objects::exists(&*context.backend.input.store, &keys::source(key.job_id)).await {
+        Ok(true) if is_ours && context.topology == Topology::VideoWorker => {
+            split_again::ask(context, task, key.job_id, &what).await
+        }
         Ok(true) if is_ours => {
             Failure::Damaged(format!("{what}: replay its message, which has the source split again"))
         }

@@ -73,11 +73,7 @@ pub async fn put(bucket: &Bucket, key: &str, content: Vec<u8>) -> Result<(), Fai
 /// # Errors
 /// When the object can't be read.
 pub async fn get(bucket: &Bucket, key: &str) -> Result<Option<Vec<u8>>, Failure> {
-    match bucket.store.get(&objects::path(key)?).await {
-        Ok(found) => Ok(Some(found.bytes().await?.to_vec())),
-        Err(object_store::Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    Ok(objects::content(&*bucket.store, key).await?)
 }
 
 /// A failure to use a scratch file. The message in hand is never at fault.

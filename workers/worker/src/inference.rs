@@ -20,7 +20,7 @@ use stereospot_stereo::{DepthModel, Layout, Options};
 use stereospot_telemetry::catalogue::FramePart;
 use stereospot_telemetry::record;
 
-use crate::checksum::Checksum;
+use crate::checksum;
 use crate::convert::{self, Conversion, Converted, Progress, stereo_layout};
 use crate::damaged::{self, Cut, Found};
 use crate::plan;
@@ -67,7 +67,7 @@ impl Handler for Inference {
         let converted = match self.convert(context, task, &conversion).await? {
             Err(convert::Error::Media(Error::SegmentDamaged { index, why })) => {
                 let found = Found { index, why, cut };
-                return Err(damaged::failure(context, key, &conversion, found).await);
+                return Err(damaged::failure(context, task, key, &conversion, found).await);
             }
             converted => converted.map_err(|error| conversion_failure(&error))?,
         };
@@ -76,7 +76,7 @@ impl Handler for Inference {
             repeated => {
                 let why = format!("{repeated} of its frames can't be decoded");
                 let found = Found { index: key.index, why, cut };
-                damaged::accept(context, key, &conversion, found).await?;
+                damaged::accept(context, task, key, &conversion, found).await?;
                 vec![Warning::FramesRepeated { segment: key.index, frames: repeated }]
             }
         };
@@ -87,7 +87,7 @@ impl Handler for Inference {
             Sound::Foreign => with_sound(task, &conversion, None).await?,
         };
         let store = &context.backend.output;
-        Checksum::of(&output).await?.store(store, key.job_id, &key.index.to_string()).await?;
+        checksum::of_file(&output).await?.store(store, &keys::output_checksum(key.job_id, key.index)).await?;
         files::upload(&output, store, &keys::output_segment(key.job_id, key.index), &task.cancel).await?;
         let completed = SegmentCompleted {
             frames: Some(converted.frames),
@@ -207,8 +207,10 @@ async fn prepare(
     threads: usize,
 ) -> Result<(Conversion, Sound, Cut), Failure> {
     let input = folder.join("segment.mp4");
-    files::download(&context.backend.input, &keys::segment(key), &input, &task.cancel).await?;
-    let (manifest, sound, written) = match plan::of_segment(context, job, key).await? {
+    let found = plan::of_segment(context, job, key).await?;
+    let is_ours = matches!(found, plan::Found::Ours(_));
+    damaged::fetch(context, task, key, key.index, &input, is_ours).await?;
+    let (manifest, sound, written) = match found {
         plan::Found::Ours(plan) if plan.has_sound => (plan.manifest, Sound::Ours, plan.written),
         plan::Found::Ours(plan) => (plan.manifest, Sound::None, plan.written),
         // Another service split the source: then a segment is exactly what its file contains.
@@ -225,8 +227,7 @@ async fn prepare(
     let previous = match manifest.segments.iter().find(|previous| previous.index + 1 == key.index) {
         Some(previous) if sound != Sound::Foreign && !spec.starts_at_scene_cut => {
             let path = folder.join("previous.mp4");
-            let previous_key = keys::segment(SegmentKey { index: previous.index, ..key });
-            files::download(&context.backend.input, &previous_key, &path, &task.cancel).await?;
+            damaged::fetch(context, task, key, previous.index, &path, is_ours).await?;
             Some((previous.clone(), path))
         }
         _ => None,
@@ -248,7 +249,7 @@ async fn prepare(
     };
     let cut = match sound {
         Sound::Foreign => Cut::Foreign,
-        _ if damaged::verify(context, key, &conversion, &written).await? => Cut::Verified,
+        _ if damaged::verify(context, task, key, &conversion, &written).await? => Cut::Verified,
         _ => Cut::Unverified,
     };
     Ok((conversion, sound, cut))

@@ -24,6 +24,7 @@ pub mod outputs;
 pub mod plan;
 pub mod reassembly;
 pub mod scratch;
+mod split_again;
 pub mod stub;
 
 /// Returns what becomes of a message when media work failed. All files involved are the worker's own.

@@ -3,6 +3,9 @@
 //! Invariant: the cut is never replaced. A second attempt at splitting, by another worker with another setting, cuts as the
 //! first did, so a segment's file, its spec and its output always belong together. Only the files' checksums are those of
 //! the last attempt.
+//!
+//! Without the manifest a segment looks like another service's, so it is kept twice. The second copy has a checksum: what is lost or
+//! damaged of either is taken from the other.
 
 use object_store::{PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
@@ -48,10 +51,43 @@ impl Plan {
 /// # Errors
 /// When the plan can't be read.
 pub async fn load(context: &Context, job_id: JobId) -> Result<Option<Plan>, Failure> {
-    let Some(content) = files::get(&context.backend.input, &keys::manifest(job_id)).await? else { return Ok(None) };
+    let Some(content) = content(context, job_id).await? else { return Ok(None) };
     serde_json::from_slice(&content).map(Some).map_err(|error| {
         Failure::Retry(ErrorCode::Corrupt, format!("the manifest of job_id={job_id} can't be read: {error}"))
     })
+}
+
+/// The manifest's text once more.
+#[derive(Serialize, Deserialize)]
+struct Copied {
+    sha256: String,
+    manifest: String,
+}
+
+/// Reads the manifest. If it is not as it was written, puts the copy in its place.
+async fn content(context: &Context, job_id: JobId) -> Result<Option<Vec<u8>>, Failure> {
+    let (input, key) = (&context.backend.input, keys::manifest(job_id));
+    let stored = files::get(input, &key).await?;
+    let copied = files::get(input, &keys::manifest_copy(job_id)).await?;
+    let copied: Option<Copied> = copied.and_then(|copied| serde_json::from_slice(&copied).ok());
+    let Some(Copied { sha256, manifest }) = copied else { return Ok(stored) };
+    let is_whole = |content: &[u8]| Checksum::of(content).sha256 == sha256;
+    if stored.as_deref().is_some_and(is_whole) || !is_whole(manifest.as_bytes()) {
+        return Ok(stored);
+    }
+    tracing::warn!("job_id={job_id} the manifest was lost or damaged since it was written: its copy is used");
+    let manifest = manifest.into_bytes();
+    if let Err(error) = files::put(input, &key, manifest.clone()).await {
+        tracing::warn!("job_id={job_id} the manifest can't be restored: {error}");
+    }
+    Ok(Some(manifest))
+}
+
+async fn put_copy(context: &Context, job_id: JobId, manifest: &[u8]) -> Result<(), Failure> {
+    let sha256 = Checksum::of(manifest).sha256;
+    let copied = Copied { sha256, manifest: String::from_utf8_lossy(manifest).into_owned() };
+    let copied = serde_json::to_vec(&copied).expect("a copy always serialises");
+    files::put(&context.backend.input, &keys::manifest_copy(job_id), copied).await
 }
 
 /// Who cut a segment.
@@ -96,7 +132,10 @@ pub async fn keep(context: &Context, job_id: JobId, plan: Plan) -> Result<Plan, 
     let path = objects::path(&keys::manifest(job_id))?;
     let options = PutOptions::from(PutMode::Create);
     match context.backend.input.store.put_opts(&path, content.clone().into(), options).await {
-        Ok(_) => return Ok(plan),
+        Ok(_) => {
+            put_copy(context, job_id, &content).await?;
+            return Ok(plan);
+        }
         Err(error) => match stereospot_ports::Error::from(error) {
             error if error.code() == ErrorCode::Conflict => {}
             error => return Err(error.into()),
@@ -105,10 +144,11 @@ pub async fn keep(context: &Context, job_id: JobId, plan: Plan) -> Result<Plan, 
     let kept = load(context, job_id).await?;
     let kept = kept
         .ok_or_else(|| Failure::Retry(ErrorCode::NotFound, format!("the manifest of job_id={job_id} came and went")))?;
-    if kept.manifest != plan.manifest || kept == plan {
+    if kept.manifest != plan.manifest {
         return Ok(kept);
     }
-    // The cut is the same, and all its files are about to be written again.
+    // The cut is the same, and all its files are about to be written again. The copy first: it counts where the two differ.
+    put_copy(context, job_id, &content).await?;
     files::put(&context.backend.input, &keys::manifest(job_id), content).await?;
     Ok(plan)
 }

@@ -21,7 +21,7 @@ use stereospot_telemetry::record;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::checksum::Checksum;
+use crate::checksum::{self, Checksum};
 use crate::convert::stereo_layout;
 use crate::plan::{self, Plan};
 use crate::scratch::Scratch;
@@ -60,7 +60,7 @@ impl Handler for Reassembly {
             tracing::info!("job_id={job_id} is {}: nothing to join", job.status);
             return Ok(());
         }
-        if objects::exists(&*context.backend.output.store, &keys::result(job_id)).await? {
+        if result_is_whole(context, job_id).await? {
             return finish(context, job_id).await;
         }
         let now = context.backend.clock.now();
@@ -113,17 +113,15 @@ impl Reassembly {
         })?;
         again::lost(context, task, job, total).await?;
         let source = folder.path().join("source.mp4");
-        files::download(&context.backend.input, &keys::source(job_id), &source, cancel).await?;
-        if let Some(Plan { source: Some(split), .. }) = &cut {
-            damaged::check_source(&Checksum::of(&source).await?, split)?;
-        }
+        let split = cut.as_ref().and_then(|plan| plan.source.as_ref());
+        damaged::fetch_source(context, job_id, &source, split, cancel).await?;
         let mut segments = Vec::new();
         for index in 0..total {
             let path = folder.path().join(format!("segment-{index}.mp4"));
             let key = keys::output_segment(job_id, index);
             files::download(&context.backend.output, &key, &path, cancel).await?;
-            let stored = Checksum::of(&path).await?;
-            let written = Checksum::load(&context.backend.output, job_id, &index.to_string()).await?;
+            let stored = checksum::of_file(&path).await?;
+            let written = Checksum::load(&context.backend.output, &keys::output_checksum(job_id, index)).await?;
             if written.is_some_and(|written| written != stored) {
                 let why = format!("segment {index} was damaged since it was converted");
                 return Err(again::in_place_of(context, job, total, index, why).await?);
@@ -144,9 +142,13 @@ impl Reassembly {
         for warning in &summary.warnings {
             tracing::warn!("job_id={job_id} {warning}");
         }
-        let checksum = Checksum::of(&output).await?;
-        checksum.store(&context.backend.output, job_id, "final").await?;
+        let checksum = checksum::of_file(&output).await?;
+        checksum.store(&context.backend.output, &keys::result_checksum(job_id)).await?;
         let Some(bytes) = self.publish(context, job_id, &output, cancel).await? else {
+            // Of another worker's result only its writer knows the checksum.
+            if Checksum::of_object(&context.backend.output, &keys::result(job_id)).await?.as_ref() != Some(&checksum) {
+                Checksum::forget(&context.backend.output, &keys::result_checksum(job_id)).await?;
+            }
             return finish(context, job_id).await;
         };
         record::frames(Stage::Reassembly.as_str(), summary.frames);
@@ -189,6 +191,21 @@ impl Reassembly {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether the result exists, as its writer wrote it. A damaged one is removed, so that the segments are joined again.
+async fn result_is_whole(context: &Context, job_id: JobId) -> Result<bool, Failure> {
+    let (output, key) = (&context.backend.output, keys::result(job_id));
+    if !objects::exists(&*output.store, &key).await? {
+        return Ok(false);
+    }
+    let Some(written) = Checksum::load(output, &keys::result_checksum(job_id)).await? else { return Ok(true) };
+    if Checksum::of_object(output, &key).await?.is_none_or(|stored| stored == written) {
+        return Ok(true);
+    }
+    tracing::warn!("job_id={job_id} the result was damaged since it was written: the segments are joined again");
+    output.store.delete(&objects::path(&key)?).await?;
+    Ok(false)
 }
 
 /// The result exists: write the mark and complete the job.

@@ -6,6 +6,7 @@ use object_store::{ObjectStoreExt as _, PutPayload};
 use stereospot_aws::{AwsBackend, Opened};
 use stereospot_domain::message::{self, Request};
 use stereospot_domain::{JobId, QueueRole, keys};
+use stereospot_ports::checksum::Checksum;
 use stereospot_ports::{SystemClock, objects};
 use uuid::Uuid;
 
@@ -92,4 +93,38 @@ async fn a_key_that_a_person_chose_is_the_same_everywhere() {
     assert_eq!(message::job_of(QueueRole::Chunking, &bodies[0]), None, "it is no source of a job");
     store.delete(&objects::path(KEY).unwrap()).await.unwrap();
     assert!(!objects::exists(&**store, KEY).await.unwrap());
+}
+
+/// The SHA-256 that S3 keeps of an object, as it answers it.
+async fn kept_sha256(emulator: &Emulator, bucket: &str, key: &str) -> Option<String> {
+    let request = emulator.http.head(format!("{}/{bucket}/{key}", emulator.url)).header("x-amz-checksum-mode", "ENABLED");
+    let answer = request.send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.status());
+    answer.headers().get("x-amz-checksum-sha256").map(|value| value.to_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn every_upload_carries_its_sha256() {
+    const PART: usize = 5 * 1024 * 1024;
+    // Of `abc`, in Base64.
+    const ABC: &str = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=";
+    let emulator = Emulator::start();
+    let opened = open(&emulator).await;
+    let bucket = &opened.backend.output;
+    let path = |key: &str| objects::path(key).unwrap();
+    bucket.store.put(&path("jobs/a.json"), PutPayload::from_static(b"abc")).await.unwrap();
+    assert_eq!(kept_sha256(&emulator, &bucket.name, "jobs/a.json").await.as_deref(), Some(ABC));
+    let mut upload = bucket.store.put_multipart(&path("jobs/b.json")).await.unwrap();
+    upload.put_part(PutPayload::from(vec![1_u8; PART])).await.unwrap();
+    upload.put_part(PutPayload::from(vec![2_u8; 10])).await.unwrap();
+    upload.complete().await.unwrap();
+    let kept = kept_sha256(&emulator, &bucket.name, "jobs/b.json").await.unwrap();
+    assert!(kept.ends_with("-2"), "the hash of both parts' hashes: {kept}");
+    // As a result is published: the copy must still work.
+    bucket.store.copy_if_not_exists(&path("jobs/b.json"), &path("jobs/c.json")).await.unwrap();
+    let again = bucket.store.copy_if_not_exists(&path("jobs/a.json"), &path("jobs/c.json")).await;
+    assert!(matches!(again, Err(object_store::Error::AlreadyExists { .. })), "{again:?}");
+    assert_eq!(objects::size(&*bucket.store, "jobs/c.json").await.unwrap(), Some(PART as u64 + 10));
+    let checksum = Checksum::of_object(bucket, "jobs/c.json").await.unwrap();
+    assert_eq!(checksum, Checksum::of_object(bucket, "jobs/b.json").await.unwrap());
 }

@@ -76,7 +76,7 @@ async fn convert_again(context: &Context, job: &Job, total: u32, segments: &[u32
     let Job { job_id, mode, .. } = *job;
     for index in segments {
         // Another service's worker may convert it now, and stores no checksum.
-        Checksum::forget(&context.backend.output, job_id, &index.to_string()).await?;
+        Checksum::forget(&context.backend.output, &keys::output_checksum(job_id, *index)).await?;
     }
     if context.topology == Topology::VideoWorker {
         for index in segments {

@@ -46,16 +46,6 @@ pub(crate) async fn try_all(workers: &Workers, context: &Context, clock: &Manual
     }
 }
 
-/// Does what replaying the message of a damaged segment does.
-pub(crate) async fn split_again(workers: &Workers, context: &Context, job_id: JobId) {
-    let backend = &context.backend;
-    let created = Transition { from: vec![JobStatus::Failed], ..Transition::to(JobStatus::Created) };
-    backend.jobs.transition(job_id, &created).await.unwrap();
-    let body = message::object_created(&backend.input.name, &keys::source(job_id));
-    backend.queue(QueueRole::Chunking).unwrap().send(&[Outgoing::now(body)]).await.unwrap();
-    workers.work(context, || false).await;
-}
-
 /// A clip without a scene cut and with a keyframe in the middle: its two segments are copied, and the second is warmed up on
 /// the end of the first.
 fn uncut(folder: &Path) -> Vec<u8> {
@@ -86,7 +76,7 @@ pub(crate) async fn ended(backend: &Backend, job_id: JobId) -> (JobStatus, Strin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_segment_is_dead_lettered_and_cut_again_from_its_source() {
+async fn a_damaged_segment_is_cut_again_from_its_source() {
     let folder = tempfile::tempdir().unwrap();
     let content = std::fs::read(source(folder.path())).unwrap();
     let workers = Workers::new(folder.path(), model());
@@ -94,14 +84,6 @@ async fn a_damaged_segment_is_dead_lettered_and_cut_again_from_its_source() {
     let backend = memory::backend(&clock);
     let context = workers.context(backend.clone());
     let job_id = with_damage(&workers, &context, &clock, &content, true).await;
-    let (status, error) = ended(&backend, job_id).await;
-    assert_eq!(status, JobStatus::Failed);
-    assert!(error.starts_with("segment 1 failed 5 times: segment 1 is damaged: "), "{error}");
-    assert!(error.ends_with(": replay its message, which has the source split again"), "{error}");
-    let dead = backend.queue_named(QueueName::dead_letter(QueueRole::Inference)).unwrap();
-    assert!(dead.stats().await.unwrap().ready > 0);
-
-    split_again(&workers, &context, job_id).await;
     assert_eq!(ended(&backend, job_id).await, (JobStatus::Completed, String::new()));
 }
 
@@ -155,11 +137,12 @@ async fn a_video_that_came_damaged_ends_a_strict_job_with_the_place_of_the_damag
     let dead = backend.queue_named(QueueName::dead_letter(QueueRole::Inference)).unwrap();
     assert_eq!(dead.stats().await.unwrap().ready, 0);
 
-    // A plan of an earlier version has no checksums: then the source is split again, once.
+    // A plan of an earlier version has no checksums: then the source is split again, which shows where the damage came from.
     let plan = objects::path(&keys::manifest(job_id)).unwrap();
     let kept = backend.input.store.get(&plan).await.unwrap().bytes().await.unwrap();
     let mut kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
     assert!(kept.as_object_mut().unwrap().remove("written").is_some());
+    backend.input.store.delete(&objects::path(&keys::manifest_copy(job_id)).unwrap()).await.unwrap();
     backend.input.store.put(&plan, serde_json::to_vec(&kept).unwrap().into()).await.unwrap();
     let complete = Transition { from: vec![JobStatus::Failed], ..Transition::to(JobStatus::ChunkingComplete) };
     backend.jobs.transition(job_id, &complete).await.unwrap();
@@ -170,10 +153,6 @@ async fn a_video_that_came_damaged_ends_a_strict_job_with_the_place_of_the_damag
         workers.work(&context, || false).await;
         clock.advance(Duration::from_secs(70));
     }
-    let (status, error) = ended(&backend, job_id).await;
-    assert_eq!(status, JobStatus::Failed);
-    assert!(error.ends_with("replay its message, which has the source split again"), "{error}");
-    split_again(&workers, &context, job_id).await;
     assert_eq!(ended(&backend, job_id).await, (JobStatus::Failed, said.into()));
 }
 
@@ -192,10 +171,10 @@ async fn damage_of_the_segment_before_is_reported_as_that() {
     let key = keys::segment(keys::SegmentKey { job_id, index: 0, total: 2, mode: Mode::Sbs });
     let first = objects::path(&key).unwrap();
     backend.input.store.put(&first, PutPayload::from_static(b"no video")).await.unwrap();
-    backend.queue(QueueRole::Chunking).unwrap().purge().await.unwrap();
+    backend.input.store.delete(&objects::path(&keys::source(job_id)).unwrap()).await.unwrap();
     try_all(&workers, &context, &clock).await;
     let (status, error) = ended(&backend, job_id).await;
     assert_eq!(status, JobStatus::Failed);
-    let told = "segment 1 failed 5 times: segment 0, whose end comes before this one, is damaged: ";
-    assert!(error.starts_with(told) && error.ends_with("which has the source split again"), "{error}");
+    let told = "segment 0, whose end comes before this one, is damaged: ";
+    assert!(error.starts_with(told) && error.ends_with("submit the video again"), "{error}");
 }

@@ -8,7 +8,7 @@ mod conversion;
 mod crash_points;
 mod damaged;
 mod fixture;
-mod flipped;
 mod foreign;
 mod lost;
+mod objects;
 mod scratch;
