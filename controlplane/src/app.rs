@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::collect::objects::Sweep;
 use crate::config::Config;
 use crate::ingest::Ingest;
 use crate::live::Live;
@@ -42,6 +43,7 @@ pub(crate) struct App {
     /// Jobs whose reassembly message we purged, and when: it is no longer on its way.
     pub(crate) purged: Mutex<HashMap<JobId, Timestamp>>,
     pub(crate) polls: Polls,
+    pub(crate) sweep: Sweep,
     /// When this process started.
     pub(crate) started_at: Timestamp,
     /// Jobs that were read because of a request, and when.

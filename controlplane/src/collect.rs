@@ -24,6 +24,7 @@ pub(crate) mod details;
 mod job_events;
 mod jobs;
 mod logs;
+pub(crate) mod objects;
 mod observed;
 mod queues;
 mod services;
@@ -88,6 +89,7 @@ fn cost(app: &App, target: Target, with_row: bool) -> u32 {
         Target::Services => 2,
         Target::Job(job_id) => details::cost(app, job_id, with_row),
         Target::Logs => logs::COST,
+        Target::Objects => app.sweep.cost(app),
     }
 }
 
@@ -102,6 +104,7 @@ async fn read(app: Arc<App>, reading: Reading) {
             Target::Active(_) | Target::Newest(_) | Target::All(_) => jobs::page(&app, target).await,
             Target::Job(job_id) => details::due(&app, job_id, with_row).await,
             Target::Logs => logs::read(&app).await,
+            Target::Objects => objects::page(&app).await,
         }
     };
     let longest = if target == Target::Logs { LONGEST_SEARCH } else { LONGEST };

@@ -43,6 +43,11 @@ pub struct Config {
     pub keep_alive: Duration,
     /// Calls a minute that polling may make; absent: the platform's default.
     pub poll_budget_per_minute: Option<u32>,
+    /// Time between the beginnings of two passes that look for lost results; absent: an hour, or a day where calls cost money.
+    pub sweep: Option<Duration>,
+    /// Bytes a second at which the contents of results are compared with their checksums, where objects are files of this machine;
+    /// 0: never.
+    pub verify_bytes_per_sec: u64,
     /// Time between two searches of the workers' log lines, to infer events from them; zero: no searches.
     pub watch_logs: Duration,
 }
@@ -69,6 +74,8 @@ impl Config {
             retention: Policy::default(),
             keep_alive: Duration::from_secs(10),
             poll_budget_per_minute: None,
+            sweep: None,
+            verify_bytes_per_sec: 4 * 1024 * 1024,
             watch_logs: Duration::ZERO,
         }
     }

@@ -45,6 +45,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/jobs/{job_id}", get(jobs::show))
         .route("/v1/jobs/{job_id}/events", get(jobs::events))
         .route("/v1/jobs/{job_id}/logs", get(logs::lines))
+        .route("/v1/jobs/{job_id}/verify", post(jobs::verify))
         .route("/v1/jobs/{job_id}/source", put(upload::source))
         .route("/v1/jobs/{job_id}/result", get(result::download))
         .route("/v1/queues", get(queues::list))

@@ -28,6 +28,7 @@ mod server;
 mod store;
 mod truth;
 mod upkeep;
+mod verify;
 
 pub use server::{Error, Server};
 pub use stereospot_core::watch::spending::Counts;

@@ -97,6 +97,7 @@ async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
     };
     config.retention = args.keep.policy();
     config.poll_budget_per_minute = args.poll_budget;
+    config.verify_bytes_per_sec = args.verify_rate * 1024 * 1024;
     config.watch_logs = std::time::Duration::from_secs(args.watch_logs);
     let mut server = Server::start(platform, config, Some(recorder)).await?;
     tracing::info!("{repairs}");

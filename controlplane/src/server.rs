@@ -22,7 +22,7 @@ use crate::nudge::Nudge;
 use crate::platform::Platform;
 use crate::polls::Polls;
 use crate::store::{self, Store};
-use crate::{collect, connections, http, reconcile, retain, upkeep};
+use crate::{collect, connections, http, reconcile, retain, upkeep, verify};
 
 /// How long running requests may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(4);
@@ -134,6 +134,7 @@ impl Server {
             redriving: Default::default(),
             purged: Default::default(),
             polls,
+            sweep: Default::default(),
             started_at,
             streams: Semaphore::new(connections::limit().div_ceil(2)).into(),
             arriving: Semaphore::new(http::ARRIVING_KIB).into(),
@@ -144,6 +145,7 @@ impl Server {
         upkeep::start(&app, &mut tasks);
         collect::start(&app, &mut tasks);
         reconcile::start(&app, &mut tasks);
+        verify::start(&app, &mut tasks);
         let routers = (http::router(app.clone()), http::spare_router(app.clone()));
         let serving = connections::serve(listener, routers.0, routers.1, connections::limit(), app.stop.clone());
         let serving = tokio::spawn(serving);

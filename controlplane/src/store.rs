@@ -17,6 +17,7 @@ use stereospot_domain::Timestamp;
 use stereospot_ports::error::chain;
 use tokio::sync::{Mutex, MutexGuard};
 
+mod checks;
 mod copies;
 pub(crate) mod events;
 mod plans;
@@ -134,6 +135,7 @@ fn migrator() -> Migrator {
         (2, "pulse", include_str!("../migrations/0002_pulse.sql")),
         (3, "first seq", include_str!("../migrations/0003_first_seq.sql")),
         (4, "envelope", include_str!("../migrations/0004_envelope.sql")),
+        (5, "checks", include_str!("../migrations/0005_checks.sql")),
     ];
     let steps = steps.into_iter().map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

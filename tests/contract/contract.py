@@ -98,6 +98,7 @@ def recorded(contract):
             get(f"/v1/jobs/{job}{part}")
         if status == "completed":
             get(f"/v1/jobs/{job}/result")
+        contract.ask("POST", f"/v1/jobs/{job}/verify", [200])
     page = get("/v1/jobs?limit=1")
     get(f"/v1/jobs?limit=1&cursor={page['next']}")
     for queue in get("/v1/queues"):

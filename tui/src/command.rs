@@ -30,6 +30,7 @@ mod stack;
 mod status;
 mod submit;
 mod target;
+mod verify;
 mod workers;
 mod write;
 

@@ -27,6 +27,8 @@ pub struct Truth {
     pub outputs: Option<Fact<Vec<u32>>>,
     /// Segments whose dead-lettered messages ask for an object that is gone, sorted.
     pub gone: Option<Fact<Vec<u32>>>,
+    /// Why the result is not what was written.
+    pub damage: Option<Fact<String>>,
     /// The completion times, in the order of `completed`.
     pub completed_at: Vec<Timestamp>,
 }
@@ -56,6 +58,7 @@ impl Truth {
             && of(&self.result) == of(&other.result)
             && of(&self.outputs) == of(&other.outputs)
             && of(&self.gone) == of(&other.gone)
+            && of(&self.damage) == of(&other.damage)
     }
 
     /// The newest time recorded in what was read.
@@ -109,6 +112,10 @@ pub struct Entry {
     /// None until its events are loaded.
     pub progress: Option<JobProgress>,
     pub truth: Truth,
+    /// Since when its row is gone, though it was completed.
+    pub row_gone_since: Option<Timestamp>,
+    /// When its row was seen with another status after `deleted`.
+    pub deleted_before: Option<Timestamp>,
     pub findings: Vec<Finding>,
     /// Which finding's repair was tried last and failed, and why.
     pub failed_repair: Option<(FindingCode, String)>,
@@ -126,6 +133,8 @@ impl Entry {
             touched_at: Timestamp(0),
             progress: None,
             truth: Truth::default(),
+            row_gone_since: None,
+            deleted_before: None,
             findings: Vec::new(),
             failed_repair: None,
             shown: None,

@@ -12,6 +12,7 @@ pub mod latest;
 pub mod observed;
 pub mod progress;
 mod readings;
+pub mod results;
 pub mod views;
 pub mod watch;
 pub mod worker;

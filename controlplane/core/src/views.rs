@@ -68,6 +68,7 @@ impl World {
             can_trigger,
             trigger_note,
             result_sha256: entry.progress.as_ref().and_then(|progress| progress.result_sha256.clone()),
+            check: None,
             result_bytes: entry.truth.result.as_ref().and_then(|result| result.value),
             warnings: entry
                 .progress

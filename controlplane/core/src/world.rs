@@ -51,6 +51,8 @@ pub struct World {
     /// Jobs with inferred events that no one has reported yet.
     pub(super) with_unreported: BTreeSet<JobId>,
     pub collectors: BTreeMap<Collector, CollectorView>,
+    /// When the last complete list of the completed jobs' rows began; 0 before the first.
+    pub completed_listed_at: Timestamp,
     /// When each collector first ran.
     pub(super) first_ran: BTreeMap<Collector, Timestamp>,
     /// Collectors that can't read everything, and since when.
@@ -94,6 +96,7 @@ impl World {
             is_held_back: false,
             with_unreported: BTreeSet::new(),
             collectors: BTreeMap::new(),
+            completed_listed_at: Timestamp(0),
             first_ran: BTreeMap::new(),
             lacking_since: BTreeMap::new(),
             outage: None,
@@ -182,10 +185,20 @@ impl World {
             return Seen::Same;
         }
         entry.observed_at = at;
+        if entry.row_gone_since.take().is_some() {
+            self.dirty.jobs.insert(job_id);
+        }
         if entry.job != job {
             if entry.job.created_at != job.created_at {
                 self.order.remove(&(Reverse(entry.job.created_at), job_id));
                 self.order.insert((Reverse(job.created_at), job_id));
+            }
+            if entry.job.status == JobStatus::Deleted && job.status != JobStatus::Deleted {
+                entry.deleted_before = Some(at);
+            }
+            if job.status != JobStatus::Completed {
+                // It is joined again, or gone.
+                entry.truth.damage = None;
             }
             if job.status.is_final() && !entry.job.status.is_final() {
                 let took = job.completed_at.unwrap_or(at).since(job.created_at);

@@ -1,11 +1,11 @@
 //! Repair: carry out what a finding proposes. The finding is looked for again, in the job as it is now.
 
 use stereospot_domain::diagnosis::{Finding, FindingCode, Repair};
-use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, RefusalCode, Target};
+use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem, RefusalCode, Target};
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole};
 
 use super::draft::{self, Draft, Error, attempted, refused, results};
-use super::{repair_steps, replay};
+use super::{assemble, repair_steps, replay};
 use crate::app::App;
 use crate::collect::details;
 use crate::truth;
@@ -38,6 +38,15 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result
             let trigger = super::trigger::draft(app, job_id).await?;
             return Ok(Draft { scope: draft.scope, ..trigger });
         }
+        Some(Repair::AssembleAgain) => draft = assemble::draft(app, &job, draft).await?,
+        Some(Repair::PutRow) => {
+            draft.items = vec![PlanItem::new(Target::Job { job_id }, "write its row again, as it was last read")];
+            draft.effect = format!("the job is listed again, as {}", job.status);
+        }
+        Some(Repair::DeleteAgain) => {
+            let delete = super::delete::draft(app, job_id).await?;
+            return Ok(Draft { scope: draft.scope, ..delete });
+        }
         Some(Repair::ResendSource) => {
             let what = match job.status {
                 JobStatus::Ingesting => "give its job back to created, and send its notification again",
@@ -57,7 +66,8 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result
             draft.effect = format!("the job goes on with {} more done", draft::count_of(segments.len(), "segment"));
         }
     }
-    if job.status.is_final() && draft.refused.is_none() {
+    let is_of_ended = matches!(&finding.repair, Some(Repair::AssembleAgain | Repair::PutRow));
+    if job.status.is_final() && !is_of_ended && draft.refused.is_none() {
         draft.refused = refused(RefusalCode::JobState, format!("the job is {}", job.status));
     }
     Ok(draft)
@@ -88,7 +98,8 @@ fn of_segments(job_id: JobId, segments: &[u32], what: &str) -> Vec<PlanItem> {
     segments.iter().map(|index| PlanItem::new(Target::Segment { job_id, index: *index }, what)).collect()
 }
 
-pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, items: &[PlanItem]) -> Vec<ItemResult> {
+pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, plan: &Plan) -> Vec<ItemResult> {
+    let items = &plan.items;
     let (job, finding) = match find(app, job_id, code).await {
         Ok((job, Some(finding))) => (job, finding),
         Ok((_, None)) => {
@@ -101,6 +112,7 @@ pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, items: &[
         Some(Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted) => {
             super::trigger::apply(app, job_id, items).await
         }
+        Some(Repair::DeleteAgain) => super::delete::apply(app, job_id, plan).await,
         Some(repair) => {
             let tried = repair_steps::carry_out(app, &job, repair).await;
             tried.into_iter().map(|(item, tried)| attempted(&Target::of_repair(job_id, item), tried)).collect()

@@ -11,6 +11,7 @@ use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::work_queue::{Outgoing, Receipt};
 use stereospot_ports::{Backend, Error, ErrorCode, Result, WorkQueue, objects, reassembly};
 
+use super::assemble;
 use crate::app::App;
 use crate::truth;
 use stereospot_core::views::{self, Waits};
@@ -93,7 +94,7 @@ pub(crate) async fn trigger(app: &App, job_id: JobId) -> Result<String> {
     Ok(if did.is_empty() { "somebody else was faster".into() } else { did.join(", ") })
 }
 
-/// Carries out a repair, apart from a replay of dead letters, which [`super::replay`] does. Returns the result of each item.
+/// Carries out a repair, apart from a replay of dead letters and a deletion, which have plans of their own. Returns the result of each item.
 pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(RepairedItem, Result<String>)> {
     let (backend, job_id) = (&app.backend, job.job_id);
     match repair {
@@ -125,7 +126,9 @@ pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(Rep
             }
             results
         }
-        Repair::ReplayDeadLetters { .. } => Vec::new(),
+        Repair::AssembleAgain => vec![(RepairedItem::Job(job_id), assemble::carry_out(app, job).await)],
+        Repair::PutRow => vec![(RepairedItem::Job(job_id), assemble::put_row(app, job).await)],
+        Repair::ReplayDeadLetters { .. } | Repair::DeleteAgain => Vec::new(),
     }
 }
 
@@ -141,7 +144,7 @@ pub(crate) async fn give_back(queue: &dyn WorkQueue, receipt: &Receipt) {
     }
 }
 
-async fn changed(backend: &Backend, job_id: JobId, transition: &Transition) -> Result<()> {
+pub(super) async fn changed(backend: &Backend, job_id: JobId, transition: &Transition) -> Result<()> {
     match backend.jobs.transition(job_id, transition).await? {
         Transitioned::Changed(_) => Ok(()),
         Transitioned::Refused(status) => Err(Error::new(ErrorCode::Conflict, format!("the job is {status} meanwhile"))),
@@ -206,20 +209,25 @@ impl fmt::Display for Lost {
 
 /// Why the lost segments of a job can't be written again from its source; none when they can.
 pub(crate) async fn why_not_split_again(backend: &Backend, job: &Job, lost: Lost) -> Result<Option<String>> {
-    let is_there = async |key: &str| objects::exists(&*backend.input.store, key).await;
-    Ok(match job.status {
+    match job.status {
         JobStatus::Completed | JobStatus::Deleted | JobStatus::Ingesting | JobStatus::Reassembling => {
-            Some(format!("{lost}, and the job is {}", job.status))
+            Ok(Some(format!("{lost}, and the job is {}", job.status)))
         }
-        _ if !is_there(&keys::source(job.job_id)).await? => {
-            Some(format!("{lost}, and the source is gone: submit the video again"))
-        }
-        // Without it the cut would differ, and new segments would not fit those that are converted.
-        _ if !is_there(&keys::manifest(job.job_id)).await? => {
-            Some(format!("{lost}, and the manifest that says how it was cut is gone: submit the video again"))
-        }
-        _ => None,
-    })
+        _ => why_not_split(backend, job.job_id, lost).await,
+    }
+}
+
+/// The same, whatever the job's status.
+pub(super) async fn why_not_split(backend: &Backend, job_id: JobId, lost: Lost) -> Result<Option<String>> {
+    let is_there = async |key: &str| objects::exists(&*backend.input.store, key).await;
+    if !is_there(&keys::source(job_id)).await? {
+        return Ok(Some(format!("{lost}, and the source is gone: submit the video again")));
+    }
+    // Without it the cut would differ, and new segments would not fit those that are converted.
+    if !is_there(&keys::manifest(job_id)).await? && !is_there(&keys::manifest_copy(job_id)).await? {
+        return Ok(Some(format!("{lost}, and the manifest that says how it was cut is gone: submit the video again")));
+    }
+    Ok(None)
 }
 
 /// Has the source split again, at the same cuts: a worker writes every segment and asks for those that are not converted. Workers
@@ -245,7 +253,7 @@ pub(crate) async fn split_again(backend: &Backend, job: &Job, lost: Lost) -> Res
 }
 
 /// In topology A the job-worker writes completions: it gets the output's notification again.
-async fn put_completion(app: &App, job_id: JobId, index: u32) -> Result<String> {
+pub(super) async fn put_completion(app: &App, job_id: JobId, index: u32) -> Result<String> {
     let backend = &app.backend;
     let key = keys::output_segment(job_id, index);
     if !objects::exists(&*backend.output.store, &key).await? {

@@ -125,7 +125,10 @@ pub(crate) async fn refresh_finding(
 async fn row(app: &App, job_id: JobId) -> Result<Option<Seen>> {
     let at = app.now();
     let Some(job) = app.backend.jobs.get(job_id).await? else {
-        app.live.with(|world| world.forget_job(job_id));
+        app.live.with(|world| {
+            world.row_is_gone(job_id, at);
+            world.diagnose(job_id, at, app.config.patience);
+        });
         app.polls.forget_job(job_id);
         return Ok(None);
     };

@@ -73,6 +73,7 @@ pub(super) async fn page(app: &App, target: Target) -> Result<Summary> {
     }
     match target {
         Target::Active(_) => nudge_jobs_that_left(app, status, &listing),
+        Target::All(JobStatus::Completed) => app.live.with(|world| world.completed_listed_at = listing.began),
         Target::Newest(_) if !app.live.with(|world| world.collectors.contains_key(&Collector::SettledJobs)) => {
             load_newest(app).await;
         }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use stereospot_api::view::{JobDetail, JobPage};
 use stereospot_api::wire::{IDEMPOTENCY_KEY, NewJob};
 use stereospot_core::progress::JobProgress;
+use stereospot_domain::check::JobCheck;
 use stereospot_domain::event::JobSubmitted;
 use stereospot_domain::{Event, Job, JobId, JobStatus, Payload, Timestamp};
 use stereospot_ports::error::chain;
@@ -22,6 +23,7 @@ use crate::actions::repair_steps;
 use crate::app::App;
 use crate::collect::details;
 use crate::ingest::Source;
+use crate::verify;
 
 /// Longest title.
 const MAX_TITLE: usize = 200;
@@ -169,7 +171,20 @@ pub(super) async fn show(State(app): State<Arc<App>>, InPath(job_id): InPath) ->
     };
     let (waits, now) = (repair_steps::waits_as_read(&app, job_id).await, app.now());
     let detail = app.live.with(|world| world.job_detail(job_id, progress, waits, now));
-    detail.map(Json).ok_or_else(|| no_such_job(job_id))
+    let check = app.store.check(job_id).await?;
+    detail.map(|detail| Json(JobDetail { check, ..detail })).ok_or_else(|| no_such_job(job_id))
+}
+
+/// Reads every object of a job and compares it with the checksum that its writer recorded.
+///
+/// What it finds of the result is shown with the job from then on. Takes as long as reading the objects takes.
+#[utoipa::path(post, operation_id = "verifyJob", path = "/v1/jobs/{job_id}/verify", params(("job_id" = JobId, Path)), responses(
+    (status = 200, body = JobCheck)))]
+pub(super) async fn verify(State(app): State<Arc<App>>, InPath(job_id): InPath) -> Answer<Json<JobCheck>> {
+    let job_id = body::job_id(&job_id)?;
+    details::refresh(&app, job_id).await?;
+    let job = app.backend.jobs.get(job_id).await?.ok_or_else(|| no_such_job(job_id))?;
+    Ok(Json(verify::check(&app, &job).await?))
 }
 
 /// A job's events, oldest first.

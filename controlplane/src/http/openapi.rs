@@ -25,6 +25,7 @@ use utoipa::OpenApi;
         super::jobs::list,
         super::jobs::show,
         super::jobs::events,
+        super::jobs::verify,
         super::logs::lines,
         super::upload::source,
         super::result::download,

@@ -100,6 +100,10 @@ pub(super) struct Serve {
     pub(super) watch_logs: u64,
     #[command(flatten)]
     pub(super) keep: Keep,
+    /// MiB a second at which the results of completed jobs are compared with their checksums in the background; 0: never. With
+    /// --backend aws only `stereospot jobs verify` does that.
+    #[arg(long, env = "STEREOSPOT_VERIFY_RATE", value_name = "MIB", default_value_t = 4, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    pub(super) verify_rate: u64,
     /// Stop when standard input ends: the process that started this one is gone then.
     #[arg(long)]
     pub(super) stop_on_stdin_eof: bool,

@@ -19,6 +19,7 @@ mod process;
 mod purges;
 mod repairs;
 mod retained;
+mod results;
 mod stale;
 mod stream;
 mod swept;

@@ -7,6 +7,7 @@ use futures::{Stream, StreamExt};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use stereospot_domain::check::JobCheck;
 use stereospot_domain::plan::{Action, AppliedPlan, Plan};
 use stereospot_domain::{Event, Job, JobId, JobStatus, QueueName};
 use uuid::Uuid;
@@ -92,7 +93,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 const POST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time limit for log searches, which can be slow on CloudWatch.
 const LOGS_TIMEOUT: Duration = Duration::from_secs(310);
-/// Time limit for applying a plan, which may send thousands of messages one by one. The server goes on after the client gives up.
+/// Time limit for applying a plan, which may send thousands of messages one by one, and for reading all objects of a job. The server
+/// goes on with a plan after the client gives up.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(1800);
 
 impl Client {
@@ -200,6 +202,15 @@ impl Client {
     /// Like every call: [`Error`].
     pub async fn job(&self, job_id: JobId) -> Result<JobDetail> {
         self.get(&format!("/v1/jobs/{job_id}")).await
+    }
+
+    /// Reads every object of a job, and compares it with what its writer recorded. Takes as long as reading them takes.
+    ///
+    /// # Errors
+    /// Like every call: [`Error`].
+    pub async fn verify_job(&self, job_id: JobId) -> Result<JobCheck> {
+        let request = self.request(Method::POST, &format!("/v1/jobs/{job_id}/verify"));
+        self.answer(self.send(request.timeout(APPLY_TIMEOUT)).await?).await
     }
 
     /// The newest `limit` events of a job, oldest first.

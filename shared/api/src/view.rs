@@ -1,6 +1,7 @@
 //! What the control plane shows. Each polled value has its time and says whether it is exact.
 
 use serde::{Deserialize, Serialize};
+use stereospot_domain::check::CheckSummary;
 use stereospot_domain::diagnosis::Finding;
 use stereospot_domain::plan::AppliedPlan;
 use stereospot_domain::queue::Envelope;
@@ -156,6 +157,9 @@ pub struct JobDetail {
     /// The SHA-256 of the result, as its worker reported it.
     #[serde(default)]
     pub result_sha256: Option<String>,
+    /// How the last check of its objects ended; absent if they were never checked.
+    #[serde(default)]
+    pub check: Option<CheckSummary>,
     /// What was changed or left out of the video, each matter once.
     #[serde(default)]
     pub warnings: Vec<JobWarning>,

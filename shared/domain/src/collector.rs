@@ -17,6 +17,8 @@ pub enum Collector {
     Jobs,
     /// The workers' log lines.
     Logs,
+    /// The results of completed jobs: whether they are still there.
+    Objects,
     /// The control-plane database. It is listed among the collectors once a write to it has failed.
     OwnDatabase,
     /// Message counts and settings of the queues.
@@ -29,7 +31,7 @@ pub enum Collector {
 
 impl Collector {
     /// The collectors that read the backend.
-    pub const READING: [Collector; 7] = [
+    pub const READING: [Collector; 8] = [
         Collector::Queues,
         Collector::DeadLetters,
         Collector::Jobs,
@@ -37,6 +39,7 @@ impl Collector {
         Collector::JobDetails,
         Collector::Services,
         Collector::Logs,
+        Collector::Objects,
     ];
 
     /// Its name on screens, in metrics and on the wire.
@@ -47,6 +50,7 @@ impl Collector {
             Collector::JobDetails => "job-details",
             Collector::Jobs => "jobs",
             Collector::Logs => "logs",
+            Collector::Objects => "objects",
             Collector::OwnDatabase => "own-database",
             Collector::Queues => "queues",
             Collector::Services => "services",

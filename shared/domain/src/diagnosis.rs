@@ -16,6 +16,7 @@ use crate::trigger;
 
 mod code;
 mod dead;
+mod ended;
 mod facts;
 mod failing;
 mod finding;
@@ -42,6 +43,7 @@ pub fn diagnose(facts: &JobFacts, now: Timestamp, patience: Patience) -> Vec<Fin
         JobStatus::Ingesting => ingest::lost(facts, now, &mut findings),
         JobStatus::Completed | JobStatus::Deleted => {}
     }
+    ended::changed(facts, &mut findings);
     silent_segments(facts, now, patience, &mut findings);
     failing::steps(facts, now, patience.step, &mut findings);
     if let (Some(completed), Some(total)) = (&facts.completed, job.total_segments)

@@ -8,6 +8,7 @@
 
 pub mod amount;
 pub mod attention;
+pub mod check;
 pub mod collector;
 pub mod deployment;
 pub mod diagnosis;

@@ -64,6 +64,18 @@ pub(crate) enum JobsCommand {
         #[command(flatten)]
         json: Json,
     },
+    /// Read every object of a job, and compare it with the checksum that its writer recorded. Exits with 1 when one is missing or
+    /// damaged
+    Verify {
+        /// The job
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        id: Option<String>,
+        /// All jobs that are not deleted, one after the other; with --json one line each
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Carry out what a finding proposes
     Repair {
         /// The job

@@ -2,15 +2,15 @@
 
 use stereospot_api::Client;
 use stereospot_api::view::{JobDetail, JobView, SegmentState};
-use stereospot_domain::Timestamp;
 use stereospot_domain::plan::Action;
+use stereospot_domain::{JobStatus, Timestamp};
 
 use super::error::{Error, Result};
 use super::fetch::Destination;
 use super::patience::answered;
 use super::print::{UNKNOWN, age, json, known, line, mark, named, note, rate, table};
 use super::session::{server_time, unless_interrupted};
-use super::{events, fetch, job_id, write};
+use super::{events, fetch, job_id, verify, write};
 use crate::cli::{Jobs, JobsCommand, JobsList};
 use crate::text::{duration, size, title};
 
@@ -33,6 +33,10 @@ pub(super) async fn run(client: &Client, options: Jobs) -> Result {
             let job_id = job_id::resolve(client, &id).await?;
             write::carry_out(client, Action::Trigger { job_id }, how).await
         }
+        JobsCommand::Verify { id: Some(id), json: how, .. } => {
+            verify::one(client, job_id::resolve(client, &id).await?, how).await
+        }
+        JobsCommand::Verify { id: None, json: how, .. } => verify::all(client, how).await,
         JobsCommand::Repair { id, code, write: how } => {
             let job_id = job_id::resolve(client, &id).await?;
             write::carry_out(client, Action::Repair { job_id, code }, how).await
@@ -118,9 +122,13 @@ fn show(detail: &JobDetail, now: Timestamp) -> Result {
     line(format!("mode      {}", job.options.format))?;
     line(format!("source    {}", known(job.source_file_size_bytes.map(size))))?;
     line(format!("result    {}", known(detail.result_bytes.map(size))))?;
-    if let Some(sha256) = &detail.result_sha256 {
-        line(format!("sha256    {sha256}"))?;
+    if job.status == JobStatus::Completed {
+        line(format!(
+            "sha256    {}",
+            detail.result_sha256.as_deref().unwrap_or("unverified: its worker reported none")
+        ))?;
     }
+    line(format!("verified  {}", verify::last(detail.check.as_ref(), now)))?;
     line(format!("created   {} ago", age(Some(job.created_at), now)))?;
     if let Some(at) = job.completed_at {
         line(format!("completed {} ago, after {}", age(Some(at), now), duration(at.since(job.created_at))))?;

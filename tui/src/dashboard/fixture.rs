@@ -288,6 +288,7 @@ pub(crate) fn detail() -> JobDetail {
         trigger_note: "segments 17, 22, 40 are missing".into(),
         result_bytes: None,
         result_sha256: None,
+        check: None,
         warnings: Vec::new(),
     }
 }

@@ -30,6 +30,9 @@ pub(crate) fn repair(code: FindingCode, repair: &Repair) -> String {
         Repair::ResendSegments { segments } => format!("send {} again", text::plural(segments.len(), "segment")),
         Repair::PutCompletions { segments } => format!("record {}", text::plural(segments.len(), "completion")),
         Repair::MarkCompleted => "set the status to completed".into(),
+        Repair::AssembleAgain => "have the segments joined again".into(),
+        Repair::PutRow => "write the row again, as it was last read".into(),
+        Repair::DeleteAgain => "delete what the job has once more".into(),
         Repair::ReplayDeadLetters { queue, message_ids } => {
             format!("replay {} from {queue}", text::plural(message_ids.len(), "message"))
         }

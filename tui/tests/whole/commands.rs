@@ -420,6 +420,7 @@ fn a_job_is_shown_with_what_is_not_known_of_it() {
                 trigger_note: "the source is not split yet".into(),
                 result_bytes: None,
                 result_sha256: None,
+                check: None,
                 warnings: Vec::new(),
             })
         });
@@ -532,6 +533,7 @@ fn a_title_from_outside_forges_no_line_and_its_json_is_whole() {
             trigger_note: "not\nyet".into(),
             result_bytes: None,
             result_sha256: None,
+            check: None,
             warnings: Vec::new(),
         }
     };

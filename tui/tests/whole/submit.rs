@@ -61,6 +61,7 @@ fn detail(status: JobStatus) -> JobDetail {
         trigger_note: String::new(),
         result_bytes: Some(6),
         result_sha256: Some("5891b5b5".into()),
+        check: None,
         warnings: vec![Warning::Deinterlaced.into()],
     }
 }

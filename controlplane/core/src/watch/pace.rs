@@ -36,6 +36,8 @@ pub struct Pace {
     idle: Pauses,
     services: Pauses,
     logs: Pauses,
+    /// One page of the objects. The longest pause is the one between two looks whether all of them are due again.
+    objects: Pauses,
     /// A job that was nudged is read this long after its last reading at the earliest.
     pub hush: Duration,
     /// A failed reading is tried again after this, or a few times as long.
@@ -57,6 +59,7 @@ impl Pace {
             idle: (poll * 10, poll * 60),
             services: (poll * 5, poll * 5),
             logs: (logs, logs),
+            objects: (poll, poll * 60),
             hush: Duration::ZERO,
             retry: poll,
         }
@@ -78,6 +81,7 @@ impl Pace {
             idle: (unit * 60, unit * 2_160),
             services: (unit * 3, unit * 6),
             logs: (logs, logs),
+            objects: (unit, unit * 60),
             hush: unit / 2,
             retry: unit / 2,
         }
@@ -95,6 +99,7 @@ impl Pace {
             Target::Job(_) => self.job,
             Target::Services => self.services,
             Target::Logs => self.logs,
+            Target::Objects => self.objects,
         }
     }
 

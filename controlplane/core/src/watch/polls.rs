@@ -104,6 +104,7 @@ impl PollState {
                 _ => schedule.watch(Target::Active(*status), now),
             }
         }
+        schedule.watch(Target::Objects, now);
         if has_services {
             schedule.watch(Target::Services, now);
         }

@@ -359,7 +359,7 @@ impl Watch {
         match target {
             Target::Queue(name) | Target::DeadLetters(name) => name.role.is_in_pipeline(),
             Target::Job(_) => self.watching == Watching::Active,
-            Target::All(_) => false,
+            Target::All(_) | Target::Objects => false,
             Target::Active(_) | Target::Newest(_) | Target::Services | Target::Logs => true,
         }
     }

@@ -27,6 +27,8 @@ pub enum Target {
     Job(JobId),
     /// The workers' log lines.
     Logs,
+    /// The results of completed jobs: the next page of the objects.
+    Objects,
 }
 
 /// Groups of targets that share the budget by weight.
@@ -54,6 +56,7 @@ impl Target {
             Target::Job(_) => Collector::JobDetails,
             Target::Services => Collector::Services,
             Target::Logs => Collector::Logs,
+            Target::Objects => Collector::Objects,
         }
     }
 
@@ -62,7 +65,7 @@ impl Target {
             Target::Queue(_) | Target::DeadLetters(_) | Target::Services => Tier::Queues,
             Target::Active(_) | Target::Newest(_) => Tier::Rows,
             Target::Job(_) => Tier::Jobs,
-            Target::All(_) | Target::Logs => Tier::Background,
+            Target::All(_) | Target::Logs | Target::Objects => Tier::Background,
         }
     }
 }
@@ -78,6 +81,7 @@ impl fmt::Display for Target {
             Target::All(status) => write!(f, "all jobs {status}"),
             Target::Job(job_id) => write!(f, "job_id={job_id}"),
             Target::Logs => f.write_str("logs"),
+            Target::Objects => f.write_str("objects"),
         }
     }
 }

@@ -5,6 +5,7 @@ In addition to AWS it answers
     /-/pass?ms=N           advances the clock of all queues by N ms: leases, delays and purges, without waiting
     /-/messages?queue=Q    the messages on a queue, untouched: SQS itself can't show them
     /-/clear?queue=Q       empties a queue, without SQS's limit of one purge a minute
+    /-/sha256?bucket=B&key=K  the checksum that S3 keeps of an object
     /-/receiving?queue=Q   how many receives wait on a queue: as on AWS, one may outlive its client
 and the faults of faults.py. moves.py, endpoints.py, alarms.py, insights.py and cbor.py add what moto lacks, some with controls of
 their own.
@@ -25,6 +26,7 @@ sys.dont_write_bytecode = True
 
 import insights
 import moto.cloudwatch.models as cloudwatch
+import moto.s3.models as s3
 import moto.sqs.models as sqs
 from alarms import Alarms
 from cbor import SpeaksCbor
@@ -112,6 +114,9 @@ def control(what, query):
         answer = part.control(what, query)
         if answer is not None:
             return answer
+    if what == "sha256":
+        # moto keeps the header as it came.
+        return s3.s3_backends[ACCOUNT]["aws"].get_object(query["bucket"][0], query["key"][0]).checksum_value
     if what == "receiving":
         return receiving[query["queue"][0]]
     moves.go_on()

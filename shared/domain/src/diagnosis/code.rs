@@ -120,6 +120,14 @@ codes! {
     /// The reassembly message is in its dead-letter queue.
     ReassemblyDeadLettered "reassembly-dead-lettered" Critical Never Replay
         "reassembly failed too often; its message is dead-lettered",
+    /// Completed, and no result exists.
+    ResultMissing "result-missing" Critical Never Repair "the job is completed, but its result is gone",
+    /// Completed, and the result is not what was written.
+    ResultDamaged "result-damaged" Critical Never Repair "the result is not as it was written",
+    /// The row of a completed job is gone.
+    RowMissing "row-missing" Critical Never Repair "the row of a completed job is gone",
+    /// The row of a deleted job has another status.
+    DeletedCameBack "deleted-came-back" Warning Never Repair "the job was deleted, and its row has another status now",
     /// More completions than segments.
     TooManyCompletions "too-many-completions" Notice Never Look "more completions than segments are recorded",
     /// A worker has it, without a sign of life.

@@ -97,6 +97,12 @@ pub struct JobFacts {
     pub source_exists: Option<Fact<bool>>,
     /// Whether `final.mp4` exists.
     pub result_exists: Option<Fact<bool>>,
+    /// Why the result is not what was written; absent if nothing shows that.
+    pub result_damage: Option<Fact<String>>,
+    /// Since when the job's row is known to be gone.
+    pub row_gone_since: Option<Timestamp>,
+    /// When the row of a deleted job was first seen with another status.
+    pub deleted_before: Option<Timestamp>,
     /// Segments that have an output object, sorted.
     pub outputs: Option<Fact<Vec<u32>>>,
     pub dead_letters: Vec<DeadLetter>,

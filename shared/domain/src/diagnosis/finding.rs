@@ -42,6 +42,12 @@ pub enum Repair {
     PutCompletions { segments: Vec<u32> },
     /// Set the status to `completed`.
     MarkCompleted,
+    /// Have the segments joined once more; those that are lost are converted or split again.
+    AssembleAgain,
+    /// Write the job's row again, as it was last read.
+    PutRow,
+    /// Delete what the job has once more.
+    DeleteAgain,
     /// Replay the job's dead letters. For reassembly, reset the lock first.
     ReplayDeadLetters { queue: QueueName, message_ids: Vec<String> },
 }

@@ -21,6 +21,9 @@ fn healthy(status: JobStatus) -> JobFacts {
         gone: None,
         source_exists: Some(Fact::exact(true, NOW)),
         result_exists: Some(Fact::exact(false, NOW)),
+        result_damage: None,
+        row_gone_since: None,
+        deleted_before: None,
         outputs: Some(Fact::exact(vec![0, 1, 2], NOW)),
         dead_letters: vec![],
         unseen_sources: None,
@@ -71,9 +74,14 @@ fn check(facts: &JobFacts, expected: &[(FindingCode, bool)]) {
             None if finding.code == FindingCode::IngestLost => Remedy::GiveUp,
             None => Remedy::Look,
             Some(Repair::ReplayDeadLetters { .. }) => Remedy::Replay,
-            Some(Repair::ResendSource | Repair::ResendSegments { .. } | Repair::PutCompletions { .. }) => {
-                Remedy::Repair
-            }
+            Some(
+                Repair::ResendSource
+                | Repair::ResendSegments { .. }
+                | Repair::PutCompletions { .. }
+                | Repair::AssembleAgain
+                | Repair::PutRow
+                | Repair::DeleteAgain,
+            ) => Remedy::Repair,
             Some(_) => Remedy::Trigger,
         };
         assert_eq!(finding.remedy(), remedy, "the table of codes: {finding:?}");
@@ -399,4 +407,28 @@ fn a_join_that_failed_is_one_finding_which_says_whether_trying_again_can_help() 
         ..failed(ErrorCode::Internal)
     };
     check(&facts, FindingCode::SegmentDeadLettered, true, "trying again can help");
+}
+
+#[test]
+fn what_changes_after_a_jobs_end_is_found() {
+    let mut one = healthy(JobStatus::Completed);
+    check(&one, &[(FindingCode::ResultMissing, true)]);
+    one.result_exists = None;
+    check(&one, &[]);
+    one.result_exists = Some(Fact::exact(true, NOW));
+    check(&one, &[]);
+    one.result_damage = Some(Fact::exact("it differs".into(), NOW));
+    check(&one, &[(FindingCode::ResultDamaged, true)]);
+    one.result_damage = None;
+    one.row_gone_since = Some(NOW);
+    check(&one, &[(FindingCode::RowMissing, true)]);
+    // A late write by another program took the job out of `deleted`.
+    for (status, can_repair) in [(JobStatus::Failed, true), (JobStatus::ChunkingInProgress, false)] {
+        let mut one = healthy(status);
+        (one.deleted_before, one.completed) = (Some(NOW), None);
+        check(&one, &[(FindingCode::DeletedCameBack, can_repair)]);
+    }
+    let mut one = healthy(JobStatus::Deleted);
+    one.deleted_before = Some(NOW);
+    check(&one, &[]);
 }

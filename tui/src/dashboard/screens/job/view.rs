@@ -1,5 +1,9 @@
 //! The job's head, and its panes side by side or one at a time.
 
+use stereospot_api::view::JobDetail;
+use stereospot_domain::JobStatus;
+use stereospot_domain::check::Verdict;
+
 use super::super::jobs;
 use super::panes::{Pane, Panes};
 use super::{diagnosis, grid, timeline};
@@ -72,8 +76,8 @@ fn head(state: &State, row: &JobRow, reading: &JobReading, canvas: &mut Canvas<'
     if row.is_active() {
         numbers.push(format!("quiet {}", text::age(state.ago(row.last_activity_at))));
     }
-    if let Some(bytes) = reading.data.as_ref().and_then(|data| data.result_bytes) {
-        numbers.push(format!("result {}", text::size(bytes)));
+    if let Some((data, bytes)) = reading.data.as_ref().and_then(|data| Some((data, data.result_bytes?))) {
+        numbers.push(format!("result {}{}", text::size(bytes), checked(data, state)));
     }
     let numbers = numbers.join("  ");
     let room = usize::from(width).saturating_sub(text::width(&numbers) + 10).min(60);
@@ -96,6 +100,17 @@ fn head(state: &State, row: &JobRow, reading: &JobReading, canvas: &mut Canvas<'
         return 2 + shown as u16 + u16::from(height >= 12);
     }
     2 + u16::from(height >= 12)
+}
+
+/// Whether the result is as its worker wrote it, as far as is known.
+fn checked(data: &JobDetail, state: &State) -> String {
+    let check = data.check.and_then(|check| Some((check.result?, check.checked_at)));
+    match check {
+        Some((Verdict::Ok, at)) => format!(", verified {} ago", text::age(state.ago(at))),
+        Some((verdict, _)) => format!(", {}", verdict.as_str()),
+        None if data.view.job.status == JobStatus::Completed && data.result_sha256.is_none() => ", unverified".into(),
+        None => String::new(),
+    }
 }
 
 /// Two columns: segments and timeline on the left, diagnosis and events on the right.
