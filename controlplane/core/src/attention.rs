@@ -302,11 +302,15 @@ fn order(item: &Attention) -> (Reverse<Severity>, u8, Timestamp, &Subject) {
     (Reverse(item.severity), item.about.rank(), item.since, &item.about)
 }
 
-/// One word for a job's state: a job whose step is tried again is not stuck, and one that failed waits for nothing.
+/// A word or two for a job's state: a job whose step is tried again is not stuck, and one that failed waits for nothing.
 fn state_of(status: JobStatus, finding: &Finding) -> &'static str {
     match (status, finding.code) {
-        (JobStatus::Failed, _) => "failed",
+        (JobStatus::Failed, code) if code != FindingCode::DeletedCameBack => "failed",
         (_, FindingCode::StepFailing) => "failing",
+        (_, FindingCode::ResultMissing) => "lost its result",
+        (_, FindingCode::ResultDamaged) => "has a damaged result",
+        (_, FindingCode::RowMissing) => "lost its row",
+        (_, FindingCode::DeletedCameBack) => "is back",
         _ => "stuck",
     }
 }

@@ -209,11 +209,29 @@ async fn compare(app: &App, pass: &mut Pass, results: &[(JobId, u64)]) -> Result
         }
     });
     if !first.is_empty() {
-        let known = app.store.result_sizes(&first).await.map_err(|error| unreadable(&error))?;
+        let known = app.store.result_sizes(&expected(app, &first).await?).await.map_err(|error| unreadable(&error))?;
         let is_other = |(job_id, bytes): &(JobId, u64)| known.get(job_id).is_some_and(|known| known != bytes);
         pass.doubtful.extend(first.into_iter().filter(is_other).map(|(job_id, _)| job_id));
     }
     Ok(())
+}
+
+/// The sizes that results should have. Where calls are free, a result that is seen for the first time has its checksum read.
+async fn expected(app: &App, first: &[(JobId, u64)]) -> Result<Vec<(JobId, u64)>> {
+    if app.polls.is_metered() {
+        return Ok(first.to_vec());
+    }
+    let ids = first.iter().map(|(job_id, _)| *job_id);
+    let known = app.store.known_sizes(ids).await.map_err(|error| unreadable(&error))?;
+    let mut expected = Vec::new();
+    for (job_id, bytes) in first {
+        let written = match known.contains(job_id) {
+            true => None,
+            false => Checksum::load(&app.backend.output, &keys::result_checksum(*job_id)).await?,
+        };
+        expected.push((*job_id, written.map_or(*bytes, |written| written.bytes)));
+    }
+    Ok(expected)
 }
 
 /// Looks closer at the next doubtful jobs. Returns the calls made.

@@ -1,6 +1,6 @@
 //! The sizes of results, and the last check of each job.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::Row;
 use stereospot_domain::check::CheckSummary;
@@ -10,6 +10,18 @@ use uuid::Uuid;
 use super::{Error, Result, Store, begin};
 
 impl Store {
+    /// Those of these results whose size is known.
+    pub(crate) async fn known_sizes(&self, jobs: impl Iterator<Item = JobId>) -> Result<HashSet<JobId>> {
+        let ids: Vec<String> = jobs.map(|job_id| format!("\"{}\"", job_id.0.as_simple())).collect();
+        let rows = sqlx::query(
+            "SELECT job_id FROM checks WHERE bytes IS NOT NULL AND job_id IN (SELECT unhex(value) FROM json_each(?))",
+        )
+        .bind(format!("[{}]", ids.join(",")))
+        .fetch_all(self.readers())
+        .await?;
+        Ok(rows.iter().map(|row| JobId(Uuid::from_slice(row.get(0)).unwrap_or_default())).collect())
+    }
+
     /// Returns the known sizes of these results, and keeps those of the others as they are given.
     pub(crate) async fn result_sizes(&self, seen: &[(JobId, u64)]) -> Result<HashMap<JobId, u64>> {
         let mut known = HashMap::new();

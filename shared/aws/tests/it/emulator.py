@@ -41,6 +41,7 @@ REGION = "us-east-1"
 
 real_unix_time = sqs.unix_time
 passed_secs = 0.0
+sent_sha256 = {}
 faults = Faults()
 
 
@@ -115,8 +116,9 @@ def control(what, query):
         if answer is not None:
             return answer
     if what == "sha256":
-        # moto keeps the header as it came.
-        return s3.s3_backends[ACCOUNT]["aws"].get_object(query["bucket"][0], query["key"][0]).checksum_value
+        bucket, key = query["bucket"][0], query["key"][0]
+        # moto keeps those of uploads in parts only.
+        return s3.s3_backends[ACCOUNT]["aws"].get_object(bucket, key).checksum_value or sent_sha256.get(f"/{bucket}/{key}")
     if what == "receiving":
         return receiving[query["queue"][0]]
     moves.go_on()
@@ -174,6 +176,8 @@ class Emulator:
                 status, headers, body = as_json(control(path[3:], parse_qs(environ.get("QUERY_STRING", ""))))
             start_response(status, headers)
             return [body]
+        if environ["REQUEST_METHOD"] == "PUT" and "HTTP_X_AMZ_CHECKSUM_SHA256" in environ:
+            sent_sha256[path] = environ["HTTP_X_AMZ_CHECKSUM_SHA256"]
         call = Call.of(environ)
         answer = faults.answer(call)
         if answer is None:

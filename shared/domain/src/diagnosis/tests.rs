@@ -131,6 +131,7 @@ fn each_known_way_of_losing_a_job_is_found() {
     check(&ten, &[(FindingCode::SourceDeadLettered, true)]);
 
     let mut eleven = healthy(JobStatus::Completed);
+    eleven.result_exists = Some(Fact::exact(true, NOW));
     eleven.completed = Some(Fact::exact(vec![0, 1, 2, 3], NOW));
     check(&eleven, &[(FindingCode::TooManyCompletions, false)]);
     eleven.job.value.status = JobStatus::Deleted;
@@ -423,7 +424,7 @@ fn what_changes_after_a_jobs_end_is_found() {
     one.row_gone_since = Some(NOW);
     check(&one, &[(FindingCode::RowMissing, true)]);
     // A late write by another program took the job out of `deleted`.
-    for (status, can_repair) in [(JobStatus::Failed, true), (JobStatus::ChunkingInProgress, false)] {
+    for (status, can_repair) in [(JobStatus::Failed, true), (JobStatus::ChunkingComplete, false)] {
         let mut one = healthy(status);
         (one.deleted_before, one.completed) = (Some(NOW), None);
         check(&one, &[(FindingCode::DeletedCameBack, can_repair)]);
