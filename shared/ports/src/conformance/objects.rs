@@ -7,6 +7,7 @@ use stereospot_domain::{Mode, QueueName, QueueRole};
 
 use super::case::{Outcome, Stop, World, bodies, cases, holds, refused, same};
 use super::jobs::new_id;
+use crate::checksum::Checksum;
 use crate::{Bucket, ErrorCode, objects};
 
 cases!(
@@ -29,6 +30,7 @@ cases!(
     a_deleted_object_is_gone_and_silent,
     reading_a_range_reads_that_range,
     another_opening_reads_the_object,
+    a_checksum_finds_a_changed_object,
 );
 
 async fn put(bucket: &Bucket, key: &str) -> Outcome {
@@ -251,4 +253,25 @@ async fn another_opening_reads_the_object(world: &World) -> Outcome {
     same("object", objects::size(&*world.peer.input.store, &key).await?, Some(7))?;
     let queue = world.peer.queue(QueueRole::Chunking)?;
     same("message", bodies(&**queue).await?.len(), 1)
+}
+
+async fn a_checksum_finds_a_changed_object(world: &World) -> Outcome {
+    let bucket = &world.backend.output;
+    let job_id = new_id();
+    let (key, checksum) = (keys::result(job_id), keys::result_checksum(job_id));
+    same("no object", Checksum::of_object(bucket, &key).await?, None)?;
+    same("no checksum", Checksum::load(bucket, &checksum).await?, None)?;
+    let written = Checksum::of(b"content");
+    written.store(bucket, &checksum).await?;
+    same("a checksum is announced to nobody", heard(world).await?.len(), 0)?;
+    put(bucket, &key).await?;
+    same("stored", Checksum::load(bucket, &checksum).await?, Some(written.clone()))?;
+    same("as written", Checksum::of_object(bucket, &key).await?, Some(written.clone()))?;
+    bucket.store.put(&objects::path(&key)?, PutPayload::from_static(b"contenu")).await?;
+    holds("a changed byte", Checksum::of_object(bucket, &key).await? != Some(written))?;
+    bucket.store.put(&objects::path(&checksum)?, PutPayload::from_static(b"{}")).await?;
+    same("a damaged checksum is none", Checksum::load(bucket, &checksum).await?, None)?;
+    Checksum::forget(bucket, &checksum).await?;
+    Checksum::forget(bucket, &checksum).await?;
+    same("forgotten", objects::exists(&*bucket.store, &checksum).await?, false)
 }
