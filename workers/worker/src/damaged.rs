@@ -175,7 +175,9 @@ async fn stored_badly(
         Ok(true) if is_ours => {
             Failure::Damaged(format!("{what}: replay its message, which has the source split again"))
         }
-        Ok(false) if is_ours => Failure::Refused(format!("{what}, and it can't be cut again: submit the video again")),
+        Ok(false) if is_ours => {
+            Failure::Refused(format!("{what}, and the source is gone, too: submit the video again"))
+        }
         // Another service cuts differently each time: the segments converted so far would not fit.
         Ok(_) => Failure::Refused(format!(
             "{what}, and it can't be cut again: submit the video again; if that fails too, submit another copy of it"

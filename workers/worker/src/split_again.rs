@@ -19,11 +19,21 @@ const MOST: u32 = 3;
 /// How long the segment's message waits for the split.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
+/// What became of the request.
+enum Asked {
+    /// The source is, or will be, split again.
+    Yes,
+    /// It was split again often enough.
+    Enough,
+    /// This worker may not ask for it.
+    Denied,
+}
+
 /// Asks for the split, unless one is under way. Returns the failure of the segment's message; `why` says what is wrong with which
 /// segment.
 pub(crate) async fn ask(context: &Context, task: &Task, job_id: JobId, why: &str) -> Failure {
     match request(context, job_id).await {
-        Ok(true) => {
+        Ok(Asked::Yes) => {
             let why = format!("{why}, so the source is split again");
             let failed = StepFailed {
                 error: Some(why.clone()),
@@ -35,15 +45,15 @@ pub(crate) async fn ask(context: &Context, task: &Task, job_id: JobId, why: &str
             context.events.emit(Payload::SegmentFailed(failed), &task.about);
             Failure::Later { why: format!("job_id={job_id}: {why}"), after: LOOK_AGAIN }
         }
-        Ok(false) => Failure::Refused(format!(
+        Ok(Asked::Denied) => Failure::Damaged(format!("{why}: replay its message, which has the source split again")),
+        Ok(Asked::Enough) => Failure::Refused(format!(
             "{why}, and splitting the source again {MOST} times did not help: check the storage, then submit the video again"
         )),
         Err(failure) => failure,
     }
 }
 
-/// False if the source was split again often enough.
-async fn request(context: &Context, job_id: JobId) -> Result<bool, Failure> {
+async fn request(context: &Context, job_id: JobId) -> Result<Asked, Failure> {
     let (input, counter) = (&context.backend.input, keys::split_again(job_id));
     let counted = files::get(input, &counter).await?;
     let times = counted.and_then(|text| String::from_utf8(text).ok()?.parse::<u32>().ok()).unwrap_or(0);
@@ -51,7 +61,12 @@ async fn request(context: &Context, job_id: JobId) -> Result<bool, Failure> {
     if times >= MOST {
         // Count afresh, should an operator take the job back.
         files::put(input, &counter, b"0".to_vec()).await?;
-        return Ok(false);
+        return Ok(Asked::Enough);
+    }
+    // In an existing deployment the role of this stage may not write there: find out before the status changes.
+    match files::put(input, &counter, times.to_string().into_bytes()).await {
+        Err(Failure::Hindered(ErrorCode::Denied, _)) => return Ok(Asked::Denied),
+        written => written?,
     }
     let queue = context.backend.queue(QueueRole::Chunking)?;
     let is_wanted = match context
@@ -79,5 +94,5 @@ async fn request(context: &Context, job_id: JobId) -> Result<bool, Failure> {
     if is_wanted {
         queue.send(&[Outgoing::now(message::object_created(&input.name, &keys::source(job_id)))]).await?;
     }
-    Ok(true)
+    Ok(Asked::Yes)
 }

@@ -9,13 +9,14 @@
 mod fixture;
 mod managed;
 mod model;
+mod objects;
 mod pipeline;
 mod world;
 
 use std::process::Command;
 
 /// The number of tests: none may be left out silently.
-const TESTS: usize = 6;
+const TESTS: usize = 7;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_process_with_credentials() {

@@ -1,6 +1,7 @@
 //! A deployment on an emulator of its own.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -24,7 +25,7 @@ pub(crate) struct World {
     pub(crate) connections: Connections,
     pub(crate) context: Context,
     folder: tempfile::TempDir,
-    _emulator: Emulator,
+    emulator: Emulator,
 }
 
 impl World {
@@ -42,7 +43,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let events = Events::open("test", &folder.path().join("spool"), Arc::new(SystemClock)).unwrap();
         let context = Context::new(opened.backend, events, CancellationToken::new());
-        Self { connections: opened.connections, context, folder, _emulator: emulator }
+        Self { connections: opened.connections, context, folder, emulator }
     }
 
     /// A deployment with a job-worker.
@@ -102,6 +103,16 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// Lets time pass on the queues.
+    pub(crate) fn pass_secs(&self, secs: u32) {
+        let at = self.emulator.url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(at).unwrap();
+        write!(stream, "GET /-/pass?ms={secs}000 HTTP/1.0\r\nHost: {at}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains(" 200 "), "{answer}");
     }
 
     pub(crate) async fn job(&self, job_id: JobId) -> Job {

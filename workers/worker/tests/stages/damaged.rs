@@ -99,7 +99,7 @@ async fn a_damaged_segment_whose_source_is_gone_ends_the_job_at_once() {
     let (status, error) = ended(&backend, job_id).await;
     assert_eq!(status, JobStatus::Failed);
     assert!(error.starts_with("segment 1 is damaged: "), "{error}");
-    assert!(error.ends_with(", and it can't be cut again: submit the video again"), "{error}");
+    assert!(error.ends_with(", and the source is gone, too: submit the video again"), "{error}");
     let dead = backend.queue_named(QueueName::dead_letter(QueueRole::Inference)).unwrap();
     assert_eq!(dead.stats().await.unwrap().ready, 0);
 }
