@@ -26,6 +26,7 @@ use stereospot_stereo::{
 };
 use stereospot_tests::{Process, clip, program, root};
 use stereospot_worker::convert::{Conversion, Progress, convert, stereo_layout};
+use stereospot_worker::sandbox::{Limits, Sandbox};
 use tokio_util::sync::CancellationToken;
 
 const FRAMES: u32 = 200;
@@ -59,6 +60,11 @@ fn model() -> Result<DepthModel> {
     })?)
 }
 
+/// Reads videos as the worker does.
+fn sandbox() -> Sandbox {
+    Sandbox::of(&program("stereospot-worker"), Limits::default())
+}
+
 fn conversion(split: &Split, index: usize, input: PathBuf, output: PathBuf, threads: usize) -> Conversion {
     let manifest = split.manifest().clone();
     let spec = manifest.segments[index].clone();
@@ -88,6 +94,8 @@ struct Round {
     warp: Duration,
     encode: Duration,
     pipeline: Duration,
+    /// The same, decoding in this process.
+    without_sandbox: Duration,
 }
 
 fn one_segment(source: &Path, folder: &Path, threads: usize) -> Result<()> {
@@ -96,15 +104,16 @@ fn one_segment(source: &Path, folder: &Path, threads: usize) -> Result<()> {
     ensure!(paths.len() == 1, "one segment is wanted here, got {}", paths.len());
     let job = conversion(&split, 0, paths[0].clone(), folder.join("one.mp4"), threads);
     let frames = job.spec.frames;
-    let rounds = (0..ROUNDS).map(|_| one_round(&job, folder)).collect::<Result<Vec<_>>>()?;
+    let rounds = (0..ROUNDS).map(|round| one_round(round, &job, folder)).collect::<Result<Vec<_>>>()?;
     println!("\none segment, {frames} frames, ms a frame, median of {ROUNDS} rounds");
     type Part = fn(&Round) -> Duration;
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("decode", |r| r.decode),
         ("depth", |r| r.depth),
         ("warp", |r| r.warp),
         ("encode", |r| r.encode),
         ("pipeline", |r| r.pipeline),
+        ("the same without the sandbox", |r| r.without_sandbox),
     ];
     for (part, time) in parts {
         println!("  {part:9} {:6.2}", median(rounds.iter().map(|r| time(r).as_secs_f64() * 1000.0 / frames as f64)));
@@ -112,6 +121,8 @@ fn one_segment(source: &Path, folder: &Path, threads: usize) -> Result<()> {
     let to_slowest = |r: &Round| r.pipeline.as_secs_f64() / r.decode.max(r.depth).max(r.encode).as_secs_f64();
     let to_sum = |r: &Round| r.pipeline.as_secs_f64() / (r.decode + r.depth + r.warp + r.encode).as_secs_f64();
     println!("  pipeline / slowest part   {:.2}   (at most 1.15)", median(rounds.iter().map(to_slowest)));
+    let cost = |r: &Round| r.pipeline.as_secs_f64() / r.without_sandbox.as_secs_f64();
+    println!("  pipeline / without sandbox {:.3}  (at most 1.03)", median(rounds.iter().map(cost)));
     println!("  pipeline / sum of parts   {:.2}", median(rounds.iter().map(to_sum)));
     Ok(())
 }
@@ -122,7 +133,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn one_round(job: &Conversion, folder: &Path) -> Result<Round> {
+fn one_round(round: usize, job: &Conversion, folder: &Path) -> Result<Round> {
     let started = Instant::now();
     let decoded: Vec<_> =
         SegmentDecoder::open(&job.input, &job.manifest, &job.spec, job.threads)?.collect::<Result<_, _>>()?;
@@ -163,11 +174,19 @@ fn one_round(job: &Conversion, folder: &Path) -> Result<Round> {
     drop((decoded, rendered));
 
     let (model, _) = converter.into_stages();
-    let started = Instant::now();
-    let (_, converted) = convert(model.into_model(), job, &Progress::default(), &CancellationToken::new());
-    let pipeline = started.elapsed();
-    ensure!(converted?.frames == frames, "the pipeline wrote another number of frames than it read");
-    Ok(Round { decode, depth, warp, encode, pipeline })
+    let mut model = model.into_model();
+    let mut times = [Duration::ZERO; 2];
+    // Alternate the order, so that a machine that becomes slower or faster affects both equally.
+    for at in if round.is_multiple_of(2) { [0, 1] } else { [1, 0] } {
+        let sandbox = if at == 0 { sandbox() } else { Sandbox::none() };
+        let started = Instant::now();
+        let (back, converted) = convert(model, job, &sandbox, &Progress::default(), &CancellationToken::new());
+        times[at] = started.elapsed();
+        ensure!(converted?.frames == frames, "the pipeline wrote another number of frames than it read");
+        model = back;
+    }
+    let [pipeline, without_sandbox] = times;
+    Ok(Round { decode, depth, warp, encode, pipeline, without_sandbox })
 }
 
 fn write(split: &mut Split, folder: &Path) -> Result<Vec<PathBuf>> {
@@ -234,7 +253,7 @@ fn without_queues(source: &Path, folder: &Path, secs: f64, threads: usize) -> Re
         if index > 0 && !job.spec.starts_at_scene_cut {
             job.previous = Some((job.manifest.segments[index - 1].clone(), paths[index - 1].clone()));
         }
-        let (back, converted) = convert(model, &job, &Progress::default(), &CancellationToken::new());
+        let (back, converted) = convert(model, &job, &sandbox(), &Progress::default(), &CancellationToken::new());
         converted?;
         model = back;
         outputs.push(output);

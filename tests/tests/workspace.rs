@@ -114,6 +114,8 @@ fn each_heavy_library_has_its_owner() -> Result<()> {
         ("sqlx", &["stereospot-controlplane", "stereospot-local"][..]),
         ("ffmpeg-next", &["stereospot-media"]),
         ("ort", &["stereospot-stereo"]),
+        ("landlock", &["stereospot-worker"]),
+        ("seccompiler", &["stereospot-worker"]),
         ("ratatui", &["stereospot"]),
         ("axum", &["stereospot-controlplane"]),
     ];

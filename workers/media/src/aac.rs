@@ -134,5 +134,5 @@ impl Aac {
 }
 
 pub(crate) fn failed(source: ffmpeg_next::Error) -> Error {
-    Error::Libav { action: "encoding the sound", source }
+    Error::Libav { action: "encoding the sound".into(), source }
 }

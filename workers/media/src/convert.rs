@@ -48,14 +48,16 @@ impl Converter {
             let flags = Flags::BICUBIC | Flags::ACCURATE_RND | Flags::FULL_CHR_H_INP;
             let (format, w, h) = wanted;
             let mut scaler = scaling::Context::get(format, w, h, Pixel::YUV420P, width, height, flags)
-                .map_err(|source| Error::Libav { action: "preparing the colour conversion", source })?;
+                .map_err(|source| Error::Libav { action: "preparing the colour conversion".into(), source })?;
             let is_full = self.colour.is_full_range;
             ffi::set_scaler_colours(&mut scaler, self.colour.matrix, is_full, is_full);
             self.scaler = Some(scaler);
         }
         let scaler = self.scaler.as_mut().expect("set just above");
         let mut scaled = frame::Video::empty();
-        scaler.run(frame, &mut scaled).map_err(|source| Error::Libav { action: "converting colours", source })?;
+        scaler
+            .run(frame, &mut scaled)
+            .map_err(|source| Error::Libav { action: "converting colours".into(), source })?;
         Ok(if (width, height) == self.coded { scaled } else { self.with_bars(&scaled) })
     }
 

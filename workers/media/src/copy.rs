@@ -245,7 +245,7 @@ impl Copy {
         let mut output = open::output(&path, copier.container)?;
         let mut to = output
             .add_stream(ffmpeg_next::encoder::find(ffmpeg_next::codec::Id::None))
-            .map_err(|source| Error::Libav { action: "preparing the file", source })?;
+            .map_err(|source| Error::Libav { action: "preparing the file".into(), source })?;
         to.set_parameters(video.parameters());
         let mut header = Dictionary::new();
         if copier.container == "mp4" {

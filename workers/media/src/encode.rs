@@ -91,8 +91,9 @@ impl Encoder {
         crate::init();
         let encoder = open_encoder(&options)?;
         let mut output = open::output(path, "mp4")?;
-        let mut stream =
-            output.add_stream_with(&encoder).map_err(|source| Error::Libav { action: "preparing the file", source })?;
+        let mut stream = output
+            .add_stream_with(&encoder)
+            .map_err(|source| Error::Libav { action: "preparing the file".into(), source })?;
         stream.set_time_base(options.time_base);
         if options.avg_frame_rate.num > 0 {
             stream.set_avg_frame_rate(options.avg_frame_rate);
@@ -137,7 +138,7 @@ impl Encoder {
             }
         }
         frame.set_pts(Some(pts));
-        self.encoder.send_frame(&frame).map_err(|source| Error::Libav { action: "encoding", source })?;
+        self.encoder.send_frame(&frame).map_err(|source| Error::Libav { action: "encoding".into(), source })?;
         self.pushed += 1;
         self.write_ready()
     }
@@ -147,12 +148,12 @@ impl Encoder {
     /// # Errors
     /// The errors of [`Encoder::push`]; also if the encoder returned fewer frames than it was given.
     pub fn finish(mut self) -> Result<EncodedSummary, Error> {
-        self.encoder.send_eof().map_err(|source| Error::Libav { action: "encoding", source })?;
+        self.encoder.send_eof().map_err(|source| Error::Libav { action: "encoding".into(), source })?;
         self.write_ready()?;
         self.output.write_trailer().map_err(|e| Error::file("writing", &self.path, e))?;
         let written = self.written.load(Ordering::Relaxed);
         if written != self.pushed {
-            return Err(Error::Libav { action: "encoding every frame", source: ffmpeg_next::Error::Bug });
+            return Err(Error::Libav { action: "encoding every frame".into(), source: ffmpeg_next::Error::Bug });
         }
         let bytes = std::fs::metadata(&self.path).map_err(|e| Error::io("reading", &self.path, e))?.len();
         Ok(EncodedSummary { frames: written, bytes })
@@ -167,7 +168,7 @@ impl Encoder {
                 Err(ffmpeg_next::Error::Eof | ffmpeg_next::Error::Other { errno: ffmpeg_next::error::EAGAIN }) => {
                     return Ok(());
                 }
-                Err(source) => return Err(Error::Libav { action: "encoding", source }),
+                Err(source) => return Err(Error::Libav { action: "encoding".into(), source }),
             }
             packet.set_stream(0);
             packet.set_pts(packet.pts().map(|t| t.rescale(base, self.file_base)));

@@ -1,8 +1,10 @@
 //! Everything that can go wrong with a video. The messages are for users: they name the fault and what to do about it.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use stereospot_domain::Warning;
 use stereospot_domain::text::plural;
 
@@ -11,8 +13,10 @@ pub const MIN_SIDE: u32 = 16;
 /// Largest accepted side of a picture, in pixels: two views side by side then reach H.264's limit of 16384.
 pub const MAX_SIDE: u32 = 8192;
 
-/// An error of any media operation.
-#[derive(Debug, thiserror::Error)]
+mod wire;
+
+/// An error of any media operation. It serialises, since the process that reads a video is not the one that reports about it.
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Error {
     #[error("there is no file at {}", path.display())]
@@ -90,8 +94,9 @@ pub enum Error {
     #[error("{action} {} failed", path.display())]
     Io {
         /// "reading" or "writing".
-        action: &'static str,
+        action: Cow<'static, str>,
         path: PathBuf,
+        #[serde(with = "wire::io")]
         source: io::Error,
     },
     /// FFmpeg only takes paths in UTF-8.
@@ -102,15 +107,17 @@ pub enum Error {
     Encoder {
         codec: String,
         /// None if the encoder does not exist.
+        #[serde(with = "wire::maybe_libav")]
         source: Option<ffmpeg_next::Error>,
     },
     /// FFmpeg can't read or write a file.
     #[error("{action} {} failed", path.display())]
     File {
         /// "reading" or "writing".
-        action: &'static str,
+        action: Cow<'static, str>,
         /// The file's name, without its folder.
         path: PathBuf,
+        #[serde(with = "wire::libav")]
         source: ffmpeg_next::Error,
     },
     /// This FFmpeg lacks a filter, or the filter refuses the pictures.
@@ -118,13 +125,15 @@ pub enum Error {
     Filter {
         /// In FFmpeg's notation.
         chain: String,
+        #[serde(with = "wire::libav")]
         source: ffmpeg_next::Error,
     },
     /// Any other FFmpeg failure.
     #[error("{action} failed")]
     Libav {
         /// What was attempted, as a verb in -ing form.
-        action: &'static str,
+        action: Cow<'static, str>,
+        #[serde(with = "wire::libav")]
         source: ffmpeg_next::Error,
     },
     /// The joined file, read back, differs from the manifest.
@@ -159,11 +168,23 @@ impl Error {
         )
     }
 
+    /// True if an allocation failed.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Error::Io { source, .. } => source.kind() == io::ErrorKind::OutOfMemory,
+            Error::File { source, .. } | Error::Filter { source, .. } | Error::Libav { source, .. } => {
+                *source == ffmpeg_next::Error::Other { errno: ffmpeg_next::error::ENOMEM }
+            }
+            _ => false,
+        }
+    }
+
     /// Maps FFmpeg's error on `path` to the matching variant.
     pub(crate) fn file(action: &'static str, path: &Path, source: ffmpeg_next::Error) -> Self {
         match source {
             ffmpeg_next::Error::Other { errno } => Error::io(action, path, io::Error::from_raw_os_error(errno)),
-            source => Error::File { action, path: path.file_name().unwrap_or_default().into(), source },
+            source => Error::File { action: action.into(), path: path.file_name().unwrap_or_default().into(), source },
         }
     }
 
@@ -173,7 +194,10 @@ impl Error {
         match source.kind() {
             io::ErrorKind::NotFound => Error::NotFound { path },
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::DiskFull { path },
-            _ => Error::Io { action, path, source },
+            _ => Error::Io { action: action.into(), path, source },
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

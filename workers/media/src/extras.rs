@@ -146,7 +146,7 @@ fn add_chapters(output: &mut Output, input: &Source, span: Span) -> Result<(), E
         if start < film_end {
             output
                 .add_chapter(chapter.id(), base, start, end.max(start), ffi::chapter_title(&chapter))
-                .map_err(|source| Error::Libav { action: "adding the chapters", source })?;
+                .map_err(|source| Error::Libav { action: "adding the chapters".into(), source })?;
         }
     }
     Ok(())

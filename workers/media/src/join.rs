@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ffmpeg_next::format::context::Output;
 use ffmpeg_next::{Dictionary, Packet, Rational, Rescale};
+use serde::{Deserialize, Serialize};
 use stereospot_domain::Warning;
 
 use crate::extras::{self, Extras};
@@ -19,7 +20,7 @@ use crate::track::{self, Span};
 use crate::{Cancel, Error, index, open, probe};
 
 /// Facts about a joined result.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JoinSummary {
     pub frames: u64,
     /// Duration of the video stream.
@@ -139,7 +140,7 @@ fn add_video(
     layout: StereoLayout,
     timecode: Option<&str>,
 ) -> Result<(), Error> {
-    let failed = |source| Error::Libav { action: "adding the video", source };
+    let failed = |source| Error::Libav { action: "adding the video".into(), source };
     let input = open::segment(first)?;
     let stream = input.stream(probe::video_stream(&input)?).expect("video_stream gives an index of this input");
     let mut added = output.add_stream(ffmpeg_next::encoder::find(ffmpeg_next::codec::Id::None)).map_err(failed)?;

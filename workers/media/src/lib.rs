@@ -48,6 +48,7 @@ pub use encode::{EncodedSummary, Encoder, EncoderOptions};
 pub use error::Error;
 pub use join::{JoinSummary, join};
 pub use manifest::{ColourTags, Manifest, Orientation, Ratio, SegmentSpec, StereoLayout};
+pub use open::memory_is_limited_to;
 pub use probe::{SourceInfo, probe};
 pub use split::split;
 pub use start::init;

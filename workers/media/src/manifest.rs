@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use stereospot_domain::warning::LeftOut;
 use stereospot_picture::{Colour, Matrix};
 
+use crate::error::MAX_SIDE;
+
 /// The current [`Manifest::version`].
 pub const VERSION: u32 = 1;
 
@@ -47,6 +49,29 @@ impl Manifest {
     #[must_use]
     pub fn picture_size(&self) -> (usize, usize) {
         ((self.width as usize).next_multiple_of(2), (self.height as usize).next_multiple_of(2))
+    }
+
+    /// True if a decoder, an encoder and a join can use it: sizes, times and counts are possible and fit each other.
+    #[must_use]
+    pub fn is_consistent(&self) -> bool {
+        let is_size = |side: u32| (1..=MAX_SIDE).contains(&side);
+        let (first, last) = (self.segments.first(), self.segments.last());
+        let follows = |pair: &[SegmentSpec]| {
+            pair[1].start_pts == pair[0].end_pts && pair[0].index.checked_add(1) == Some(pair[1].index)
+        };
+        // Sums and differences of two times must be numbers too.
+        let is_time = |pts: i64| pts.unsigned_abs() < 1 << 61;
+        is_size(self.width)
+            && is_size(self.height)
+            && self.time_base.num > 0
+            && self.time_base.den > 0
+            && is_time(self.start_pts)
+            && is_time(self.end_pts)
+            && first.is_some_and(|first| first.index == 0 && first.start_pts == self.start_pts)
+            && last.is_some_and(|last| last.end_pts == self.end_pts)
+            && self.segments.windows(2).all(follows)
+            && self.segments.iter().all(|spec| spec.start_pts < spec.end_pts && spec.frames > 0)
+            && self.segments.iter().try_fold(0_u64, |sum, spec| sum.checked_add(spec.frames)) == Some(self.frames)
     }
 
     /// Duration of the source.

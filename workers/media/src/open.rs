@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ffmpeg_next::format::context::{Input, Output};
 use ffmpeg_next::{Dictionary, Packet, format};
@@ -95,10 +96,19 @@ pub(crate) fn system_fault(path: &Path, error: ffmpeg_next::Error) -> Option<io:
     File::open(path).and_then(|mut file| io::copy(&mut file, &mut io::sink())).err()
 }
 
+/// How much memory must be left for [`is_out_of_memory`] to be false, in bytes.
+static MODEST: AtomicUsize = AtomicUsize::new(64 << 20);
+
+/// Says how much memory this process may use, in bytes: an allocation that fails when less than half of it is left failed for
+/// lack of memory.
+pub fn memory_is_limited_to(bytes: usize) {
+    MODEST.store(bytes / 2, Ordering::Relaxed);
+}
+
 /// True if the system refuses a modest amount of memory. FFmpeg also reports "out of memory" for an absurd size that a
 /// file states.
 pub(crate) fn is_out_of_memory() -> bool {
-    Vec::<u8>::new().try_reserve_exact(64 << 20).is_err()
+    Vec::<u8>::new().try_reserve_exact(MODEST.load(Ordering::Relaxed)).is_err()
 }
 
 fn careful() -> Dictionary<'static> {

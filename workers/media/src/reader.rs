@@ -15,7 +15,7 @@ pub(crate) fn decoder(input: &Input, stream: usize, threads: usize, skip: Discar
     let parameters = stream.parameters();
     let name = ffi::codec_name(&parameters);
     let context = codec::Context::from_parameters(parameters)
-        .map_err(|source| Error::Libav { action: "preparing the decoder", source })?;
+        .map_err(|source| Error::Libav { action: "preparing the decoder".into(), source })?;
     let mut decoder = context.decoder();
     // Set threading before opening the decoder; afterwards it would stay at one thread.
     let kind = if threads > 1 { threading::Type::Frame } else { threading::Type::Slice };
@@ -27,7 +27,7 @@ pub(crate) fn decoder(input: &Input, stream: usize, threads: usize, skip: Discar
     }
     decoder.video().map_err(|source| match source {
         ffmpeg_next::Error::DecoderNotFound => Error::NoDecoder { codec: name },
-        source => Error::Libav { action: "opening the decoder", source },
+        source => Error::Libav { action: "opening the decoder".into(), source },
     })
 }
 
@@ -104,7 +104,7 @@ impl<'a> FrameReader<'a> {
     fn count_fault(&mut self, source: ffmpeg_next::Error) -> Result<(), Error> {
         let no_memory = ffmpeg_next::Error::Other { errno: ffmpeg_next::error::ENOMEM };
         if source == no_memory && open::is_out_of_memory() {
-            return Err(Error::Libav { action: "decoding", source });
+            return Err(Error::Libav { action: "decoding".into(), source });
         }
         self.faults += 1;
         Ok(())

@@ -18,7 +18,7 @@ use crate::{Cancel, Error, Manifest, SegmentSpec, ffi, index, open, probe};
 /// [`Error::Encoder`] if there is no AAC encoder or AAC does not support the rate; [`Error::DiskFull`], [`Error::Io`].
 pub fn add_sound(silent: &Path, samples: &[i16], sample_rate: u32, out: &Path) -> Result<(), Error> {
     crate::init();
-    let adding = |source| Error::Libav { action: "adding a stream", source };
+    let adding = |source| Error::Libav { action: "adding a stream".into(), source };
     let mut input = open::source(silent)?;
     let video = probe::video_stream(&input)?;
     let stream = input.stream(video).expect("video_stream gives an index of this input");
@@ -81,7 +81,7 @@ pub fn add_part_of_sound(
     cancel: Cancel<'_>,
 ) -> Result<bool, Error> {
     crate::init();
-    let adding = |source| Error::Libav { action: "adding a stream", source };
+    let adding = |source| Error::Libav { action: "adding a stream".into(), source };
     let whole = open::source(source)?;
     let has_sound = whole.streams().any(|stream| stream.parameters().medium() == Type::Audio);
     let mut input = open::segment(segment)?;

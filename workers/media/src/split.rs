@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use stereospot_domain::Warning;
 use stereospot_domain::options::{Deinterlace, Packing};
 
@@ -18,7 +19,7 @@ use crate::{Cancel, Error, copy, dry_mux, reencode};
 const LOOKS_PER_TARGET: i64 = 16;
 
 /// How to cut a source, and what to do with its pictures.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Choices {
     /// Wanted length of a segment.
     pub target_secs: f64,

@@ -297,7 +297,7 @@ pub(crate) fn timecode(stream: &ffmpeg_next::Stream<'_>) -> Option<String> {
 fn add_stream(output: &mut Output) -> Result<ffmpeg_next::StreamMut<'_>, Error> {
     output
         .add_stream(encoder::find(ffmpeg_next::codec::Id::None))
-        .map_err(|source| Error::Libav { action: "adding a stream", source })
+        .map_err(|source| Error::Libav { action: "adding a stream".into(), source })
 }
 
 fn media(kind: Type, is_cover: bool, tag: &[u8; 4]) -> Media {

@@ -1,6 +1,5 @@
 //! Splits a source into segments.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -8,24 +7,23 @@ use stereospot_domain::event::ChunkingCompleted;
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::Request;
 use stereospot_domain::{Job, JobId, JobStatus, Payload, QueueRole, Stage};
-use stereospot_media::soundtrack::add_part_of_sound;
-use stereospot_media::split::{Choices, Split};
-use stereospot_media::{Cancel, Manifest};
+use stereospot_media::split::Choices;
 use stereospot_ports::ErrorCode;
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_runtime::job;
 use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task};
 use stereospot_telemetry::record;
-use tokio_util::sync::CancellationToken;
 
 use crate::plan::{self, Plan};
+use crate::sandbox::{Cuts, Sandbox, SplitSource};
 use crate::scratch::Scratch;
-use crate::{checksum, damaged, files, media_failure};
+use crate::{checksum, damaged, files, video_failure};
 
 /// The chunking stage.
 #[derive(Debug)]
 pub struct Chunking {
     pub scratch: Scratch,
+    pub sandbox: Sandbox,
     /// Wanted length of a segment in seconds, unless the job sets one.
     pub segment_secs: f64,
     /// Whether segments carry their part of the sound. Our reassembly takes the sound from the source; that of existing
@@ -57,18 +55,16 @@ impl Handler for Chunking {
             strict_streams: job.options.strict_streams,
             for_others: self.with_sound,
         };
-        let (split, mut paths) = split(source.clone(), folder.path().to_owned(), choices, task.cancel.clone()).await?;
-        let mut has_sound = false;
-        if self.with_sound {
-            (has_sound, paths) = with_sound(source, split.manifest().clone(), paths, task.cancel.clone()).await?;
-        }
+        let split =
+            SplitSource { source, folder: self.scratch.for_output(&folder)?, choices, with_sound: self.with_sound };
+        let cuts = self.sandbox.run(split.clone(), &task.cancel).await.map_err(|error| video_failure(&error))?;
+        let paths = split.segments(&cuts);
+        let Cuts { manifest, warnings, is_recut, has_sound } = cuts;
         // Write the manifest before the segments: a reader of a segment needs it.
-        let manifest = split.manifest().clone();
         let written = checksum::of_files(paths.clone()).await?;
-        let plan = Plan { target_secs, has_sound, written, source: Some(source_checksum), manifest };
+        let plan = Plan { target_secs, has_sound, written, source: Some(source_checksum), manifest: manifest.clone() };
         let plan = plan::keep(context, job_id, plan).await?;
-        let manifest = &plan.manifest;
-        if manifest != split.manifest() {
+        if plan.manifest != manifest {
             return Err(Failure::Retry(
                 ErrorCode::Conflict,
                 format!("job_id={job_id} was cut otherwise before, by another version perhaps: submit the video again"),
@@ -81,7 +77,7 @@ impl Handler for Chunking {
         }
         let transition = Transition { total_segments: Some(total), ..Transition::to(JobStatus::ChunkingComplete) };
         let changed = context.backend.jobs.transition(job_id, &transition).await?;
-        for warning in split.warnings() {
+        for warning in &warnings {
             tracing::warn!("job_id={job_id} {warning}");
         }
         if matches!(changed, Transitioned::Changed(_)) {
@@ -90,8 +86,8 @@ impl Handler for Chunking {
                 segments: Some(total),
                 frames: Some(manifest.frames),
                 duration_secs: Some(manifest.duration_secs()),
-                reencoded: Some(split.is_recut()),
-                warnings: Some(split.warnings().to_vec()),
+                reencoded: Some(is_recut),
+                warnings: Some(warnings),
                 wall_secs: Some(started.elapsed().as_secs_f64()),
             };
             context.events.emit(Payload::ChunkingCompleted(completed), &task.about);
@@ -120,51 +116,6 @@ async fn begin(context: &Context, job_id: JobId) -> Result<Option<Job>, Failure>
             Err(Failure::Retry(ErrorCode::NotFound, why))
         }
     }
-}
-
-async fn split(
-    source: PathBuf,
-    folder: PathBuf,
-    choices: Choices,
-    cancel: CancellationToken,
-) -> Result<(Split, Vec<PathBuf>), Failure> {
-    let work = tokio::task::spawn_blocking(move || {
-        let is_cancelled = || cancel.is_cancelled();
-        let cancel = Cancel::when(&is_cancelled);
-        let mut split = Split::plan_as(&source, &choices, cancel)?;
-        let mut paths = Vec::new();
-        let path_of = |index, _total| folder.join(format!("segment-{index}.mp4"));
-        split.write(path_of, |_, path| paths.push(path.to_owned()), cancel)?;
-        Ok::<_, stereospot_media::Error>((split, paths))
-    });
-    work.await.expect("splitting does not panic").map_err(|error| media_failure(&error))
-}
-
-/// Adds to each segment its part of the sound; returns whether the source has any.
-async fn with_sound(
-    source: PathBuf,
-    manifest: Manifest,
-    silent: Vec<PathBuf>,
-    cancel: CancellationToken,
-) -> Result<(bool, Vec<PathBuf>), Failure> {
-    let work = tokio::task::spawn_blocking(move || {
-        let is_cancelled = || cancel.is_cancelled();
-        let cancel = Cancel::when(&is_cancelled);
-        let (mut has_sound, mut paths) = (false, Vec::new());
-        for (spec, segment) in manifest.segments.iter().zip(silent) {
-            let out = segment.with_file_name(format!("sound-{}.mp4", spec.index));
-            if add_part_of_sound(&source, &manifest, spec, &segment, &out, cancel)? {
-                has_sound = true;
-                // A source may fill half a disk, so remove the silent file now. If that fails, it goes with the folder.
-                let _ = std::fs::remove_file(segment);
-                paths.push(out);
-            } else {
-                paths.push(segment);
-            }
-        }
-        Ok::<_, stereospot_media::Error>((has_sound, paths))
-    });
-    work.await.expect("adding sound does not panic").map_err(|error| media_failure(&error))
 }
 
 #[cfg(test)]

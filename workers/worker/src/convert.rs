@@ -8,12 +8,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use stereospot_media::decode::SegmentDecoder;
 use stereospot_media::encode::{Encoder, EncoderOptions};
 use stereospot_media::manifest::{Manifest, SegmentSpec};
 use stereospot_picture::Picture;
 use stereospot_stereo::{DepthModel, DepthStage, Layout, NormalisedDepth, Options, Warper, warm_up_frames};
 use tokio_util::sync::CancellationToken;
+
+use crate::sandbox::{self, Decode, Sandbox};
 
 /// Pictures that wait between two stages: enough to even out their pace, few enough for 4K on a small machine.
 const BETWEEN: usize = 4;
@@ -45,6 +46,21 @@ impl Conversion {
         self.previous.as_ref().map_or(0, |(spec, _)| spec.frames.min(warm_up_frames(&self.options) as u64))
     }
 
+    fn decode(&self) -> Decode {
+        Decode {
+            file: self.input.clone(),
+            manifest: self.manifest.clone(),
+            spec: self.spec.clone(),
+            tail: None,
+            threads: self.threads,
+        }
+    }
+
+    fn decode_previous(&self) -> Option<Decode> {
+        let (spec, file) = self.previous.clone()?;
+        Some(Decode { file, spec, tail: Some(self.warm_up()), ..self.decode() })
+    }
+
     /// Number, within the video, of the first picture that the depth stage sees, warm-up included.
     fn first_picture(&self) -> u64 {
         let earlier = self.manifest.segments.iter().filter(|spec| spec.index < self.spec.index);
@@ -74,12 +90,25 @@ pub enum Error {
     /// Decoding or encoding failed.
     #[error(transparent)]
     Media(#[from] stereospot_media::Error),
+    /// The process that decodes failed.
+    #[error(transparent)]
+    Video(sandbox::Error),
     /// The depth model failed.
     #[error(transparent)]
     Depth(#[from] stereospot_stereo::Error),
     /// The conversion was asked to stop.
     #[error("cancelled")]
     Cancelled,
+}
+
+impl From<sandbox::Error> for Error {
+    fn from(error: sandbox::Error) -> Self {
+        match error {
+            sandbox::Error::Media(stereospot_media::Error::Cancelled) => Error::Cancelled,
+            sandbox::Error::Media(error) => Error::Media(error),
+            error => Error::Video(error),
+        }
+    }
 }
 
 /// How far a conversion is; readable from another thread.
@@ -110,6 +139,7 @@ struct Timed<T> {
 pub fn convert(
     model: DepthModel,
     conversion: &Conversion,
+    sandbox: &Sandbox,
     frames_done: &Progress,
     cancel: &CancellationToken,
 ) -> (DepthModel, Result<Converted, Error>) {
@@ -118,8 +148,8 @@ pub fn convert(
     let (warped, to_encode) = bounded::<(i64, Picture)>(BETWEEN);
     let depth_stage = DepthStage::new(model, &conversion.options, conversion.first_picture());
     std::thread::scope(|scope| {
-        let decode = scope.spawn(move || decode(conversion, &decoded, cancel));
-        let depth = scope.spawn(move || depth(depth_stage, conversion, to_depth, &deep, cancel));
+        let decode = scope.spawn(move || decode(conversion, sandbox, &decoded, cancel));
+        let depth = scope.spawn(move || depth(depth_stage, conversion, sandbox, to_depth, &deep, cancel));
         let warp = scope.spawn(move || warp(conversion, to_warp, &warped));
         // Each stage owns its ends of the channels. When one ends, for whatever reason, it drops them, and the others end too.
         let encoded = encode(conversion, to_encode, frames_done);
@@ -145,16 +175,17 @@ pub fn convert(
     })
 }
 
-fn decode(conversion: &Conversion, out: &Sender<(i64, Picture)>, cancel: &CancellationToken) -> Timed<u64> {
+fn decode(
+    conversion: &Conversion,
+    sandbox: &Sandbox,
+    out: &Sender<(i64, Picture)>,
+    cancel: &CancellationToken,
+) -> Timed<u64> {
     let mut busy = Duration::ZERO;
     let mut run = || {
-        let mut frames =
-            SegmentDecoder::open(&conversion.input, &conversion.manifest, &conversion.spec, conversion.threads)?;
-        loop {
-            let started = Instant::now();
-            let next = frames.next();
-            busy += started.elapsed();
-            let Some(frame) = next else { return Ok(frames.repeated()) };
+        let mut frames = sandbox.decode(conversion.decode(), cancel)?;
+        while let Some(frame) = frames.next() {
+            busy = frames.busy();
             let frame = frame?;
             if conversion.is_strict && frames.repeated() > 0 {
                 return Err(undecodable(conversion, frame.pts).into());
@@ -163,9 +194,10 @@ fn decode(conversion: &Conversion, out: &Sender<(i64, Picture)>, cancel: &Cancel
                 return Err(Error::Cancelled);
             }
             if out.send((frame.pts, frame.picture)).is_err() {
-                return Ok(frames.repeated());
+                break;
             }
         }
+        Ok(frames.repeated())
     };
     let result = run();
     Timed { busy, result }
@@ -183,6 +215,7 @@ fn undecodable(conversion: &Conversion, pts: i64) -> stereospot_media::Error {
 fn depth(
     mut stage: DepthStage,
     conversion: &Conversion,
+    sandbox: &Sandbox,
     input: Receiver<(i64, Picture)>,
     out: &Sender<(i64, Picture, NormalisedDepth)>,
     cancel: &CancellationToken,
@@ -190,9 +223,8 @@ fn depth(
     let mut busy = Duration::ZERO;
     let run = || {
         let started = Instant::now();
-        if let Some((spec, path)) = &conversion.previous {
-            let frames = conversion.warm_up();
-            for frame in SegmentDecoder::open_tail(path, &conversion.manifest, spec, frames, conversion.threads)? {
+        if let Some(tail) = conversion.decode_previous() {
+            for frame in sandbox.decode(tail, cancel)? {
                 if cancel.is_cancelled() {
                     return Err(Error::Cancelled);
                 }

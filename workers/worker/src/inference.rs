@@ -9,10 +9,8 @@ use stereospot_domain::event::{SegmentCompleted, SegmentProgress, SegmentStarted
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::Request;
 use stereospot_domain::{ErrorCode, Job, JobOptions, Payload, QueueRole, Stage, Warning};
-use stereospot_media::foreign::with_sound_of;
+use stereospot_media::Error;
 use stereospot_media::manifest::{Manifest, SegmentSpec};
-use stereospot_media::split::Split;
-use stereospot_media::{Cancel, Error};
 use stereospot_ports::objects;
 use stereospot_runtime::job;
 use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task, chain};
@@ -24,8 +22,9 @@ use crate::checksum;
 use crate::convert::{self, Conversion, Converted, Progress, stereo_layout};
 use crate::damaged::{self, Cut, Found};
 use crate::plan;
+use crate::sandbox::{Sandbox, SoundOf, WholeFile};
 use crate::scratch::Scratch;
-use crate::{files, media_failure};
+use crate::{files, media_failure, video_failure};
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// When to look again whether the cutting of a job has ended.
@@ -34,6 +33,7 @@ const UNDECIDED: Duration = Duration::from_secs(15);
 /// The inference stage.
 pub struct Inference {
     pub scratch: Scratch,
+    pub sandbox: Sandbox,
     /// Threads for decoding and for encoding.
     pub threads: usize,
     pub model: Model,
@@ -59,7 +59,7 @@ impl Handler for Inference {
         let Some((key, job)) = wanted(context, task).await? else { return Ok(()) };
         let started = Instant::now();
         let folder = self.scratch.folder()?;
-        let (conversion, sound, cut) = prepare(context, task, key, &job, folder.path(), self.threads).await?;
+        let (conversion, sound, cut) = self.prepare(context, task, key, &job, folder.path()).await?;
         let conversion = Arc::new(conversion);
         let frames = conversion.spec.frames;
         let begun = SegmentStarted { frames: Some(frames), ..SegmentStarted::default() };
@@ -81,10 +81,11 @@ impl Handler for Inference {
             }
         };
         record_speed(&converted);
+        let place = self.scratch.for_output(&folder)?;
         let output = match sound {
             Sound::None => conversion.output.clone(),
-            Sound::Ours => with_sound(task, &conversion, Some(conversion.spec.clone())).await?,
-            Sound::Foreign => with_sound(task, &conversion, None).await?,
+            Sound::Ours => self.with_sound(task, place, &conversion, Some(conversion.spec.clone())).await?,
+            Sound::Foreign => self.with_sound(task, place, &conversion, None).await?,
         };
         let store = &context.backend.output;
         checksum::of_file(&output).await?.store(store, &keys::output_checksum(key.job_id, key.index)).await?;
@@ -146,7 +147,9 @@ impl Inference {
         let frames = conversion.spec.frames;
         let frames_done = Arc::new(Progress::default());
         let (conversion, counter, cancel) = (Arc::clone(conversion), Arc::clone(&frames_done), task.cancel.clone());
-        let mut work = tokio::task::spawn_blocking(move || convert::convert(model, &conversion, &counter, &cancel));
+        let sandbox = self.sandbox.clone();
+        let mut work =
+            tokio::task::spawn_blocking(move || convert::convert(model, &conversion, &sandbox, &counter, &cancel));
         let mut ticks = tokio::time::interval(PROGRESS_EVERY);
         ticks.tick().await;
         let ended = loop {
@@ -169,6 +172,7 @@ impl Inference {
 fn conversion_failure(error: &convert::Error) -> Failure {
     match error {
         convert::Error::Media(error) => media_failure(error),
+        convert::Error::Video(error) => video_failure(error),
         convert::Error::Depth(error) => Failure::Retry(ErrorCode::Internal, chain(error)),
         convert::Error::Cancelled => Failure::Cancelled,
     }
@@ -197,94 +201,97 @@ enum Sound {
     Foreign,
 }
 
-/// Fetches everything that the conversion needs. Also returns which sound to add, and who cut the segment.
-async fn prepare(
-    context: &Context,
-    task: &Task,
-    key: SegmentKey,
-    job: &Job,
-    folder: &Path,
-    threads: usize,
-) -> Result<(Conversion, Sound, Cut), Failure> {
-    let input = folder.join("segment.mp4");
-    let found = plan::of_segment(context, job, key).await?;
-    let is_ours = matches!(found, plan::Found::Ours(_));
-    damaged::fetch(context, task, key, key.index, &input, is_ours).await?;
-    let (manifest, sound, written) = match found {
-        plan::Found::Ours(plan) if plan.has_sound => (plan.manifest, Sound::Ours, plan.written),
-        plan::Found::Ours(plan) => (plan.manifest, Sound::None, plan.written),
-        // Another service split the source: then a segment is exactly what its file contains.
-        plan::Found::Foreign => (whole_file(&input, key, task).await?, Sound::Foreign, Vec::new()),
-        plan::Found::Undecided => {
-            let why = format!("it is not known yet which of two cuts of job_id={} counts", key.job_id);
-            return Err(Failure::Later { why, after: UNDECIDED });
-        }
-    };
-    let spec = manifest.segments.iter().find(|spec| spec.index == key.index).cloned().ok_or_else(|| {
-        let why = format!("the manifest of job_id={} knows no segment {}", key.job_id, key.index);
-        Failure::Retry(ErrorCode::NotFound, why)
-    })?;
-    let previous = match manifest.segments.iter().find(|previous| previous.index + 1 == key.index) {
-        Some(previous) if sound != Sound::Foreign && !spec.starts_at_scene_cut => {
-            let path = folder.join("previous.mp4");
-            damaged::fetch(context, task, key, previous.index, &path, is_ours).await?;
-            Some((previous.clone(), path))
-        }
-        _ => None,
-    };
-    let options = options(&job.options);
-    options.check().map_err(|error| Failure::Refused(format!("{error}: submit the video again with that changed")))?;
-    let conversion = Conversion {
-        manifest,
-        spec,
-        input,
-        previous,
-        output: folder.join("output.mp4"),
-        layout: layout(job, key),
-        options,
-        crf: job.options.crf.and_then(|crf| u8::try_from(crf).ok()).unwrap_or(20),
-        preset: job.options.preset.clone().unwrap_or_else(|| "medium".into()),
-        threads,
-        is_strict: job.options.strict,
-    };
-    let cut = match sound {
-        Sound::Foreign => Cut::Foreign,
-        _ if damaged::verify(context, task, key, &conversion, &written).await? => Cut::Verified,
-        _ => Cut::Unverified,
-    };
-    Ok((conversion, sound, cut))
-}
-
-async fn whole_file(file: &Path, key: SegmentKey, task: &Task) -> Result<Manifest, Failure> {
-    let (file, cancel) = (file.to_owned(), task.cancel.clone());
-    let planned = tokio::task::spawn_blocking(move || {
-        let is_cancelled = || cancel.is_cancelled();
-        Split::plan(&file, f64::from(u32::MAX), Cancel::when(&is_cancelled))
-    });
-    let planned = planned.await.expect("planning does not panic").map_err(|error| media_failure(&error))?;
-    let mut manifest = planned.manifest().clone();
-    manifest.segments =
-        manifest.segments.into_iter().take(1).map(|spec| SegmentSpec { index: key.index, ..spec }).collect();
-    Ok(manifest)
-}
-
-/// Copies everything but the picture from the segment's file beside the converted picture, for services that join the segments'
-/// sound.
-async fn with_sound(task: &Task, conversion: &Conversion, spec: Option<SegmentSpec>) -> Result<PathBuf, Failure> {
-    let (segment, converted, cancel) = (conversion.input.clone(), conversion.output.clone(), task.cancel.clone());
-    let layout = stereo_layout(conversion.layout);
-    let joined = tokio::task::spawn_blocking(move || {
-        let is_cancelled = || cancel.is_cancelled();
-        let whole = converted.with_file_name("whole.mp4");
-        let cancel = Cancel::when(&is_cancelled);
-        let summary = with_sound_of(&segment, spec.as_ref(), &converted, &whole, layout, cancel)?;
-        Ok::<_, stereospot_media::Error>((whole, summary.warnings))
-    });
-    let (whole, warnings) = joined.await.expect("joining does not panic").map_err(|error| media_failure(&error))?;
-    for warning in warnings {
-        tracing::warn!("a segment's sound: {warning}");
+impl Inference {
+    /// Fetches everything that the conversion needs. Also returns which sound to add, and who cut the segment.
+    async fn prepare(
+        &self,
+        context: &Context,
+        task: &Task,
+        key: SegmentKey,
+        job: &Job,
+        folder: &Path,
+    ) -> Result<(Conversion, Sound, Cut), Failure> {
+        let input = folder.join("segment.mp4");
+        let found = plan::of_segment(context, job, key).await?;
+        let is_ours = matches!(found, plan::Found::Ours(_));
+        damaged::fetch(context, task, key, key.index, &input, is_ours).await?;
+        let (manifest, sound, written) = match found {
+            plan::Found::Ours(plan) if plan.has_sound => (plan.manifest, Sound::Ours, plan.written),
+            plan::Found::Ours(plan) => (plan.manifest, Sound::None, plan.written),
+            // Another service split the source: then a segment is exactly what its file contains.
+            plan::Found::Foreign => (self.whole_file(&input, key, task).await?, Sound::Foreign, Vec::new()),
+            plan::Found::Undecided => {
+                let why = format!("it is not known yet which of two cuts of job_id={} counts", key.job_id);
+                return Err(Failure::Later { why, after: UNDECIDED });
+            }
+        };
+        let spec = manifest.segments.iter().find(|spec| spec.index == key.index).cloned().ok_or_else(|| {
+            let why = format!("the manifest of job_id={} knows no segment {}", key.job_id, key.index);
+            Failure::Retry(ErrorCode::NotFound, why)
+        })?;
+        let previous = match manifest.segments.iter().find(|previous| previous.index + 1 == key.index) {
+            Some(previous) if sound != Sound::Foreign && !spec.starts_at_scene_cut => {
+                let path = folder.join("previous.mp4");
+                damaged::fetch(context, task, key, previous.index, &path, is_ours).await?;
+                Some((previous.clone(), path))
+            }
+            _ => None,
+        };
+        let options = options(&job.options);
+        options
+            .check()
+            .map_err(|error| Failure::Refused(format!("{error}: submit the video again with that changed")))?;
+        let conversion = Conversion {
+            manifest,
+            spec,
+            input,
+            previous,
+            output: folder.join("output.mp4"),
+            layout: layout(job, key),
+            options,
+            crf: job.options.crf.and_then(|crf| u8::try_from(crf).ok()).unwrap_or(20),
+            preset: job.options.preset.clone().unwrap_or_else(|| "medium".into()),
+            threads: self.threads,
+            is_strict: job.options.strict,
+        };
+        let cut = match sound {
+            Sound::Foreign => Cut::Foreign,
+            _ if damaged::verify(context, task, key, &conversion, &written).await? => Cut::Verified,
+            _ => Cut::Unverified,
+        };
+        Ok((conversion, sound, cut))
     }
-    Ok(whole)
+
+    async fn whole_file(&self, file: &Path, key: SegmentKey, task: &Task) -> Result<Manifest, Failure> {
+        let whole = WholeFile { file: file.to_owned() };
+        let mut manifest = self.sandbox.run(whole, &task.cancel).await.map_err(|error| video_failure(&error))?;
+        manifest.segments =
+            manifest.segments.into_iter().take(1).map(|spec| SegmentSpec { index: key.index, ..spec }).collect();
+        Ok(manifest)
+    }
+
+    /// Copies everything but the picture from the segment's file beside the converted picture, for services that join the
+    /// segments' sound.
+    async fn with_sound(
+        &self,
+        task: &Task,
+        folder: PathBuf,
+        conversion: &Conversion,
+        spec: Option<SegmentSpec>,
+    ) -> Result<PathBuf, Failure> {
+        let sound = SoundOf {
+            segment: conversion.input.clone(),
+            spec,
+            converted: conversion.output.clone(),
+            folder,
+            layout: stereo_layout(conversion.layout),
+        };
+        let whole = sound.output();
+        for warning in self.sandbox.run(sound, &task.cancel).await.map_err(|error| video_failure(&error))? {
+            tracing::warn!("a segment's sound: {warning}");
+        }
+        Ok(whole)
+    }
 }
 
 /// The job's format. When another service created the job, only the key knows the mode.

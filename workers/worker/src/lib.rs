@@ -23,6 +23,7 @@ pub mod managed;
 pub mod outputs;
 pub mod plan;
 pub mod reassembly;
+pub mod sandbox;
 pub mod scratch;
 mod split_again;
 pub mod stub;
@@ -41,6 +42,17 @@ pub(crate) fn media_failure(error: &Error) -> Failure {
         }
         error if error.is_bad_source() => Failure::Refused(chain(error)),
         Error::Io { source, .. } => Failure::Retry(io_code(source.kind()), chain(error)),
+        error => Failure::Retry(ErrorCode::Internal, chain(error)),
+    }
+}
+
+/// Returns what becomes of a message when work on a video failed.
+pub(crate) fn video_failure(error: &sandbox::Error) -> Failure {
+    match error {
+        sandbox::Error::Media(error) => media_failure(error),
+        // Another worker may have room for a process.
+        sandbox::Error::NotStarted(cause) => Failure::NoScratch(io_code(cause.kind()), chain(error)),
+        // The video is to blame, or chance: its last attempt fails the job.
         error => Failure::Retry(ErrorCode::Internal, chain(error)),
     }
 }

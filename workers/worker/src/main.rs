@@ -12,12 +12,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use stereospot_domain::Stage;
 use stereospot_runtime::stage::chain;
 use stereospot_stereo::Provider;
-use stereospot_worker::inference;
+use stereospot_worker::{inference, sandbox};
 
 mod clip;
 mod identity;
 mod platform;
 mod process;
+mod sandbox_report;
 mod space;
 
 /// Converts 2D video to stereo 3D: one worker process.
@@ -40,6 +41,11 @@ enum Command {
     All(Options),
     /// Render the ray-cast demo clip into an MP4 file.
     Clip(clip::Options),
+    /// Say what the process that reads videos is kept from on this machine.
+    Sandbox(sandbox_report::Options),
+    /// Read a video for a worker, which starts this.
+    #[command(name = sandbox::SUBCOMMAND, hide = true)]
+    Sandboxed,
 }
 
 /// Where queues, job store and objects live.
@@ -135,6 +141,8 @@ fn main() -> ExitCode {
         Command::Reassembly(options) => (&[Stage::Reassembly], options),
         Command::All(options) => (Stage::ALL, options),
         Command::Clip(options) => return report(clip::render(&options)),
+        Command::Sandbox(options) => return report(sandbox_report::print(&options)),
+        Command::Sandboxed => return sandbox::serve(),
     };
     let is_supervised = options.stop_on_stdin_eof;
     let outcome = process::run(stages, options);

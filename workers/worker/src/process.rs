@@ -19,6 +19,7 @@ use stereospot_worker::deletion;
 use stereospot_worker::inference::Inference;
 use stereospot_worker::outputs::Outputs;
 use stereospot_worker::reassembly::Reassembly;
+use stereospot_worker::sandbox::{Limits, Sandbox};
 use stereospot_worker::scratch::Scratch;
 use stereospot_worker::stub::Stub;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::identity::{self, Identity};
 use crate::platform::{self, Platform, Time};
 use crate::space::given_space;
-use crate::{BackendKind, InferenceKind, Lasting, Options, open_model};
+use crate::{BackendKind, InferenceKind, Lasting, Options, open_model, sandbox_report};
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// How long a stop waits for the last events to be sent; they are on disk anyway.
@@ -137,6 +138,8 @@ async fn serve(
     })
     .await
     .map_err(lasting)?;
+    let sandbox = Sandbox::new(Limits::default());
+    sandbox_report::warn_of_gaps(sandbox.clone(), scratch_dir);
     let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
 
     let mut handlers: Vec<Box<dyn Handler>> = Vec::new();
@@ -148,14 +151,24 @@ async fn serve(
                     (0.1..=3600.0).contains(&segment_secs),
                     "--segment-secs is {segment_secs}, but must be from 0.1 to 3600 seconds"
                 );
-                handlers.push(Box::new(Chunking { scratch: scratch.clone(), segment_secs, with_sound }));
+                handlers.push(Box::new(Chunking {
+                    scratch: scratch.clone(),
+                    sandbox: sandbox.clone(),
+                    segment_secs,
+                    with_sound,
+                }));
             }
             Stage::Inference => {
                 match inference {
                     InferenceKind::Onnx => {
                         let model = given_space(stop, async || open_model(options, threads)).await.map_err(lasting)?;
                         (provider, model_name) = (Some(model.provider), Some(model.name.clone()));
-                        handlers.push(Box::new(Inference { scratch: scratch.clone(), threads, model }));
+                        handlers.push(Box::new(Inference {
+                            scratch: scratch.clone(),
+                            sandbox: sandbox.clone(),
+                            threads,
+                            model,
+                        }));
                     }
                     InferenceKind::Stub => {
                         tracing::warn!("segments are copied, not converted: --inference stub");
@@ -173,7 +186,7 @@ async fn serve(
             }
             Stage::Reassembly => {
                 let owner = format!("{name}/{}", events.boot());
-                handlers.push(Box::new(Reassembly { scratch: scratch.clone(), owner }));
+                handlers.push(Box::new(Reassembly { scratch: scratch.clone(), sandbox: sandbox.clone(), owner }));
             }
         }
     }

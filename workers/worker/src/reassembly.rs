@@ -1,6 +1,6 @@
 //! Joins a job's converted segments into the result.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -9,10 +9,7 @@ use stereospot_domain::event::ReassemblyCompleted;
 use stereospot_domain::keys;
 use stereospot_domain::message::Request;
 use stereospot_domain::{Job, JobId, Payload, QueueRole, Stage, Topology};
-use stereospot_media::foreign::lay_out;
-use stereospot_media::join::{JoinSummary, join};
-use stereospot_media::manifest::{Manifest, StereoLayout};
-use stereospot_media::{Cancel, Error};
+use stereospot_media::manifest::StereoLayout;
 use stereospot_ports::job_store::Acquired;
 use stereospot_ports::{ErrorCode, objects};
 use stereospot_runtime::job;
@@ -24,8 +21,9 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::checksum::{self, Checksum};
 use crate::convert::stereo_layout;
 use crate::plan::{self, Plan};
+use crate::sandbox::{Error, JoinParts, Joined, Sandbox};
 use crate::scratch::Scratch;
-use crate::{damaged, files, media_failure};
+use crate::{damaged, files, video_failure};
 
 mod again;
 
@@ -40,6 +38,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Reassembly {
     pub scratch: Scratch,
+    pub sandbox: Sandbox,
     /// The name of this process as the lock's holder.
     pub owner: String,
 }
@@ -128,17 +127,20 @@ impl Reassembly {
             }
             segments.push(path);
         }
-        let output = folder.path().join("final.mp4");
         let cut = cut.map(|plan| plan.manifest);
-        let parts = Parts { source, cut, segments, output: output.clone(), layout: layout(job) };
-        let joined = join_on_thread(parts, cancel.clone()).await;
-        let summary = match joined {
-            Ok(summary) => summary,
-            Err(error @ Error::SegmentMismatch { index, .. }) => {
+        let folder = self.scratch.for_output(&folder)?;
+        let parts = JoinParts { source, cut, segments, folder, layout: layout(job) };
+        let output = parts.output();
+        let Joined { summary, foreign } = match self.sandbox.run(parts, cancel).await {
+            Ok(joined) => joined,
+            Err(Error::Media(error @ stereospot_media::Error::SegmentMismatch { index, .. })) if index < total => {
                 return Err(again::in_place_of(context, job, total, index, chain(&error)).await?);
             }
-            Err(error) => return Err(media_failure(&error)),
+            Err(error) => return Err(video_failure(&error)),
         };
+        if let Some((index, why)) = foreign {
+            tracing::info!("segment {index} is not as we would have made it ({why}): perhaps others did");
+        }
         for warning in &summary.warnings {
             tracing::warn!("job_id={job_id} {warning}");
         }
@@ -217,40 +219,6 @@ async fn finish(context: &Context, job_id: JobId) -> Result<(), Failure> {
 
 fn layout(job: &Job) -> StereoLayout {
     stereo_layout(job.options.format.as_str().parse().expect("every format is a layout"))
-}
-
-/// The files to join.
-struct Parts {
-    source: PathBuf,
-    /// What each segment contains, if our chunking cut the source.
-    cut: Option<Manifest>,
-    segments: Vec<PathBuf>,
-    output: PathBuf,
-    layout: StereoLayout,
-}
-
-async fn join_on_thread(parts: Parts, cancel: CancellationToken) -> Result<JoinSummary, Error> {
-    let joined = tokio::task::spawn_blocking(move || {
-        let is_cancelled = || cancel.is_cancelled();
-        join_parts(&parts, Cancel::when(&is_cancelled))
-    });
-    joined.await.expect("joining does not panic")
-}
-
-/// Verifies segments exactly if our workers cut and converted them, otherwise as far as other services' segments can be
-/// verified.
-fn join_parts(parts: &Parts, cancel: Cancel<'_>) -> Result<JoinSummary, Error> {
-    let Parts { source, cut, segments, output, layout } = parts;
-    if let Some(cut) = cut {
-        match join(source, cut, segments, output, *layout, cancel) {
-            Err(Error::SegmentMismatch { index, why }) => {
-                tracing::info!("segment {index} is not as we would have made it ({why}): perhaps others did");
-            }
-            joined => return joined,
-        }
-    }
-    let manifest = lay_out(source, segments, cut.as_ref(), cancel)?;
-    join(source, &manifest, segments, output, *layout, cancel)
 }
 
 /// Renews the lock until it is dropped; cancels `lost` when another worker holds it.

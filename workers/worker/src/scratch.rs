@@ -37,4 +37,14 @@ impl Scratch {
         let made = std::fs::create_dir_all(&self.root).and_then(|()| TempDir::new_in(&self.root));
         made.map_err(|error| io_failure(&self.root, &error))
     }
+
+    /// A folder in a task's folder, the only one that the process that reads videos may write into.
+    ///
+    /// # Errors
+    /// As [`Scratch::folder`].
+    pub fn for_output(&self, task: &TempDir) -> Result<PathBuf, Failure> {
+        let folder = task.path().join("output");
+        std::fs::create_dir_all(&folder).map_err(|error| io_failure(&folder, &error))?;
+        Ok(folder)
+    }
 }

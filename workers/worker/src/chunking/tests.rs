@@ -3,6 +3,8 @@ use std::path::Path;
 use stereospot_media::{ColourTags, Encoder, EncoderOptions, Ratio, StereoLayout};
 use stereospot_picture::{Colour, Matrix, Picture};
 
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 
 /// A clip of ten grey frames.
@@ -34,7 +36,9 @@ async fn a_cancelled_split_ends_in_its_planning() {
     clip(&source);
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let split = split(source, folder.path().to_owned(), Choices::every(60.0), cancel).await.map(|(_, paths)| paths);
+    let split =
+        SplitSource { source, folder: folder.path().to_owned(), choices: Choices::every(60.0), with_sound: false };
+    let split = Sandbox::none().run(split, &cancel).await.map_err(|error| video_failure(&error));
     assert!(matches!(split, Err(Failure::Cancelled)), "{split:?}");
     assert!(!folder.path().join("segment-0.mp4").exists(), "it went on to write");
 }

@@ -66,16 +66,21 @@ impl World {
     }
 
     pub(crate) fn chunking(&self) -> Box<dyn Handler> {
-        Box::new(Chunking { scratch: self.scratch("chunking"), segment_secs: 0.4, with_sound: true })
+        Box::new(Chunking {
+            scratch: self.scratch("chunking"),
+            sandbox: fixture::sandbox(),
+            segment_secs: 0.4,
+            with_sound: true,
+        })
     }
 
     pub(crate) fn inference(&self) -> Box<dyn Handler> {
         let model = Model { model: Mutex::new(Some(fixture::model())), provider: "cpu", name: "cues".into() };
-        Box::new(Inference { scratch: self.scratch("inference"), threads: 1, model })
+        Box::new(Inference { scratch: self.scratch("inference"), sandbox: fixture::sandbox(), threads: 1, model })
     }
 
     pub(crate) fn reassembly(&self) -> Box<dyn Handler> {
-        Box::new(Reassembly { scratch: self.scratch("reassembly"), owner: "test".into() })
+        Box::new(Reassembly { scratch: self.scratch("reassembly"), sandbox: fixture::sandbox(), owner: "test".into() })
     }
 
     /// A job with an uploaded source; S3 notifies the chunking queue.

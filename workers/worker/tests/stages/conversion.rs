@@ -8,7 +8,7 @@ use stereospot_stereo::{Layout, Options};
 use stereospot_worker::convert::{Conversion, Error, Progress, convert};
 use tokio_util::sync::CancellationToken;
 
-use crate::fixture::{FRAMES, model, source};
+use crate::fixture::{FRAMES, model, sandbox, source};
 
 fn conversion(folder: &Path, output: &Path) -> Conversion {
     let mut split = Split::plan(&source(folder), 3600.0, Cancel::never()).unwrap();
@@ -35,7 +35,7 @@ fn every_frame_comes_out_and_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let job = conversion(folder.path(), &folder.path().join("out.mp4"));
     let progress = Progress::default();
-    let (_, converted) = convert(model(), &job, &progress, &CancellationToken::new());
+    let (_, converted) = convert(model(), &job, &sandbox(), &progress, &CancellationToken::new());
     assert_eq!(converted.unwrap().frames, u64::from(FRAMES));
     assert_eq!(progress.frames_done(), u64::from(FRAMES));
 }
@@ -44,10 +44,10 @@ fn every_frame_comes_out_and_is_counted() {
 fn an_output_that_cannot_be_written_ends_every_thread_and_gives_the_model_back() {
     let folder = tempfile::tempdir().unwrap();
     let job = conversion(folder.path(), &folder.path().join("no such folder").join("out.mp4"));
-    let (model, converted) = convert(model(), &job, &Progress::default(), &CancellationToken::new());
+    let (model, converted) = convert(model(), &job, &sandbox(), &Progress::default(), &CancellationToken::new());
     assert!(matches!(converted, Err(Error::Media(_))), "{converted:?}");
     let job = conversion(folder.path(), &folder.path().join("out.mp4"));
-    let (_, converted) = convert(model, &job, &Progress::default(), &CancellationToken::new());
+    let (_, converted) = convert(model, &job, &sandbox(), &Progress::default(), &CancellationToken::new());
     assert_eq!(converted.unwrap().frames, u64::from(FRAMES));
 }
 
@@ -57,6 +57,6 @@ fn a_cancelled_conversion_ends_and_says_so() {
     let job = conversion(folder.path(), &folder.path().join("out.mp4"));
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let (_, converted) = convert(model(), &job, &Progress::default(), &cancel);
+    let (_, converted) = convert(model(), &job, &sandbox(), &Progress::default(), &cancel);
     assert!(matches!(converted, Err(Error::Cancelled)), "{converted:?}");
 }

@@ -23,7 +23,7 @@ use stereospot_worker::scratch::Scratch;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
-use crate::fixture::{FRAMES, model, source};
+use crate::fixture::{FRAMES, model, sandbox, source};
 
 pub(crate) struct Workers {
     handlers: Vec<Box<dyn Handler>>,
@@ -35,10 +35,10 @@ impl Workers {
         let scratch = Scratch::open(&folder.join("scratch")).unwrap();
         let model = Model { model: Mutex::new(Some(model)), provider: "cpu", name: "cues".into() };
         let handlers: Vec<Box<dyn Handler>> = vec![
-            Box::new(Chunking { scratch: scratch.clone(), segment_secs: 0.4, with_sound: true }),
-            Box::new(Inference { scratch: scratch.clone(), threads: 1, model }),
+            Box::new(Chunking { scratch: scratch.clone(), sandbox: sandbox(), segment_secs: 0.4, with_sound: true }),
+            Box::new(Inference { scratch: scratch.clone(), sandbox: sandbox(), threads: 1, model }),
             Box::new(Outputs::default()),
-            Box::new(Reassembly { scratch, owner: "test".into() }),
+            Box::new(Reassembly { scratch, sandbox: sandbox(), owner: "test".into() }),
         ];
         Self { handlers, folder: folder.into() }
     }

@@ -6,6 +6,7 @@ use stereospot_media::encode::{Encoder, EncoderOptions};
 use stereospot_media::manifest::{ColourTags, Ratio, StereoLayout};
 use stereospot_scene::{Scene, SceneSpec};
 use stereospot_stereo::{DepthModel, ModelSpec, Provider, find_runtime_library};
+use stereospot_worker::sandbox::{Limits, Sandbox};
 
 pub(crate) const FRAMES: u32 = 24;
 
@@ -48,4 +49,9 @@ pub(crate) fn model() -> DepthModel {
         resolution: 112,
     };
     DepthModel::open(&spec).unwrap()
+}
+
+/// Reads videos in children of the worker program, as the worker does.
+pub(crate) fn sandbox() -> Sandbox {
+    Sandbox::of(Path::new(env!("CARGO_BIN_EXE_stereospot-worker")), Limits::default())
 }

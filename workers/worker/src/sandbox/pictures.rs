@@ -1,0 +1,133 @@
+//! Decodes a segment in a child: the pictures come through a pipe.
+//!
+//! A pipe and not shared memory: a child that is no longer ours can't change a picture while it is read, and the two copies cost
+//! little beside decoding and encoding (the pipeline benchmark measures it).
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use stereospot_media::manifest::{Manifest, SegmentSpec};
+use stereospot_media::{Decoded, SegmentDecoder};
+use stereospot_picture::{Colour, Picture};
+use tokio_util::sync::CancellationToken;
+
+use super::outside::{Child, Message};
+use super::work::Job;
+use super::{Error, Limits};
+
+/// Decode a segment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Decode {
+    pub file: PathBuf,
+    /// Of the whole source.
+    pub manifest: Manifest,
+    pub spec: SegmentSpec,
+    /// Only so many of the last frames.
+    pub tail: Option<u64>,
+    pub threads: usize,
+}
+
+impl Decode {
+    pub(super) fn open(&self) -> Result<SegmentDecoder, stereospot_media::Error> {
+        let Self { file, manifest, spec, tail, threads } = self;
+        match tail {
+            Some(frames) => SegmentDecoder::open_tail(file, manifest, spec, *frames, *threads),
+            None => SegmentDecoder::open(file, manifest, spec, *threads),
+        }
+    }
+}
+
+/// The frames of a segment, in display order.
+pub struct Pictures {
+    from: From,
+    repeated: u64,
+    busy: Duration,
+}
+
+enum From {
+    Here(SegmentDecoder),
+    Child(Box<Stream>),
+}
+
+struct Stream {
+    child: Child,
+    size: (usize, usize),
+    colour: Colour,
+    spec: SegmentSpec,
+    /// Frames that may still come.
+    left: u64,
+    is_done: bool,
+}
+
+impl Pictures {
+    pub(super) fn here(decode: &Decode) -> Result<Self, Error> {
+        Ok(Self { from: From::Here(decode.open()?), repeated: 0, busy: Duration::ZERO })
+    }
+
+    pub(super) fn from_child(
+        program: &Path,
+        limits: Limits,
+        decode: Decode,
+        cancel: &CancellationToken,
+    ) -> Result<Self, Error> {
+        let doing = format!("decoding segment {}", decode.spec.index);
+        let (size, colour) = (decode.manifest.picture_size(), decode.manifest.colour.colour());
+        let (spec, left) = (decode.spec.clone(), decode.spec.frames);
+        let child = Child::start(program, limits, Job::Decode(Box::new(decode)), doing, cancel)?;
+        let stream = Stream { child, size, colour, spec, left, is_done: false };
+        Ok(Self { from: From::Child(Box::new(stream)), repeated: 0, busy: Duration::ZERO })
+    }
+
+    /// Number of frames so far that could not be decoded and show another frame.
+    #[must_use]
+    pub fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    /// Time spent decoding so far.
+    #[must_use]
+    pub fn busy(&self) -> Duration {
+        self.busy
+    }
+
+    fn next_of(&mut self) -> Result<Option<Decoded>, Error> {
+        let stream = match &mut self.from {
+            From::Here(decoder) => {
+                let started = Instant::now();
+                let next = decoder.next().transpose();
+                self.busy += started.elapsed();
+                self.repeated = decoder.repeated();
+                return Ok(next?);
+            }
+            From::Child(stream) => stream,
+        };
+        if stream.is_done {
+            return Ok(None);
+        }
+        stream.is_done = true;
+        let header = match stream.child.message::<()>()? {
+            Message::Answer(()) => return Ok(None),
+            Message::Picture(header) => header,
+        };
+        if stream.left == 0 || !stream.spec.holds(header.pts) {
+            return Err(stream.child.nonsense());
+        }
+        stream.left -= 1;
+        let mut picture = Picture::new(stream.size.0, stream.size.1, stream.colour);
+        for (plane, _, _) in picture.planes_mut() {
+            stream.child.read(plane)?;
+        }
+        stream.is_done = false;
+        (self.repeated, self.busy) = (header.repeated, Duration::from_nanos(header.busy_nanos));
+        Ok(Some(Decoded { pts: header.pts, picture }))
+    }
+}
+
+impl Iterator for Pictures {
+    type Item = Result<Decoded, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_of().transpose()
+    }
+}
