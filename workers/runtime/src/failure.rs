@@ -29,8 +29,9 @@ pub enum Failure {
     /// until there is space.
     #[error("{0}")]
     NoSpace(String),
-    /// The worker's own folder can't be used: it is gone, read-only, or its disk fails. The message is not at fault: the worker
-    /// keeps it and tries again, and gives it back after a while, so that another worker can take it. No attempt failed.
+    /// The worker's own folder can't be used (it is gone, read-only, or its disk fails), or no process can be started that reads
+    /// videos. The message is not at fault: the worker keeps it and tries again, and gives it back after a while, so that another
+    /// worker can take it. No attempt failed.
     #[error("{1}")]
     NoScratch(ErrorCode, String),
     /// The worker was asked to stop. The message goes back at once.

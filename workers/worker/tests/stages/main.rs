@@ -7,6 +7,7 @@ mod budget;
 mod conversion;
 mod crash_points;
 mod damaged;
+mod dying;
 mod fixture;
 mod foreign;
 mod lost;
