@@ -208,6 +208,19 @@ fn cancelling_ends_the_child() {
 }
 
 #[test]
+fn one_signal_ends_a_child_and_one_that_asks_it_to_stop_does_not() {
+    let parent = Parent::start("hang");
+    let child = parent.child();
+    confined(child);
+    kill_process(child, Signal::TERM).unwrap();
+    assert!(test_kill_process(child).is_ok());
+    kill_process(child, Signal::SEGV).unwrap();
+    // The worker, which waits for it, reaps it.
+    gone(child);
+    parent.wait();
+}
+
+#[test]
 fn a_worker_that_is_killed_leaves_no_child() {
     let parent = Parent::start("hang");
     let child = parent.child();
@@ -219,10 +232,10 @@ fn a_worker_that_is_killed_leaves_no_child() {
 #[test]
 fn a_child_has_only_the_descriptors_and_the_environment_it_needs() {
     let parent = Parent::start("hang");
-    let child = parent.child().as_raw_nonzero();
-    // It is confined, and does its work, once it waits there.
+    let child = parent.child();
+    confined(child);
+    let child = child.as_raw_nonzero();
     let open = || fs::read_dir(format!("/proc/{child}/fd")).unwrap().count();
-    until(|| fs::read_to_string(format!("/proc/{child}/status")).unwrap().contains("Seccomp:\t2"));
     // Order, answers, errors, and a second descriptor of the answers.
     assert_eq!(open(), 4);
     let environment = fs::read_to_string(format!("/proc/{child}/environ")).unwrap();
@@ -273,6 +286,12 @@ fn part() {
         }
         running.join().unwrap().unwrap_err();
     });
+}
+
+/// Waits until a child has given up what it does not need.
+fn confined(child: Pid) {
+    let status = format!("/proc/{}/status", child.as_raw_nonzero());
+    until(|| fs::read_to_string(&status).unwrap().contains("Seccomp:\t2"));
 }
 
 fn gone(child: Pid) {

@@ -38,6 +38,11 @@ pub(super) fn confine(parent: u32, limits: Limits, files: &Files<'_>) -> io::Res
     // A service manager stops all processes of a service at once; the worker decides about its child.
     // SAFETY: ignoring a signal runs no code of ours.
     unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+    for fault in [libc::SIGSEGV, libc::SIGBUS] {
+        // Rust's own handler lets the first one pass that does not come from an instruction.
+        // SAFETY: the default is to end the process.
+        unsafe { libc::signal(fault, libc::SIG_DFL) };
+    }
     // If the machine runs out of memory, the kernel ends this process before the worker. It may refuse the wish.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     set_limits(limits, files)?;

@@ -40,13 +40,13 @@ impl Decode {
 
 /// The frames of a segment, in display order.
 pub struct Pictures {
-    from: From,
+    from: Origin,
     repeated: u64,
     busy: Duration,
 }
 
-enum From {
-    Here(SegmentDecoder),
+enum Origin {
+    Here(Box<SegmentDecoder>),
     Child(Box<Stream>),
 }
 
@@ -62,7 +62,7 @@ struct Stream {
 
 impl Pictures {
     pub(super) fn here(decode: &Decode) -> Result<Self, Error> {
-        Ok(Self { from: From::Here(decode.open()?), repeated: 0, busy: Duration::ZERO })
+        Ok(Self { from: Origin::Here(Box::new(decode.open()?)), repeated: 0, busy: Duration::ZERO })
     }
 
     pub(super) fn from_child(
@@ -76,7 +76,7 @@ impl Pictures {
         let (spec, left) = (decode.spec.clone(), decode.spec.frames);
         let child = Child::start(program, limits, Job::Decode(Box::new(decode)), doing, cancel)?;
         let stream = Stream { child, size, colour, spec, left, is_done: false };
-        Ok(Self { from: From::Child(Box::new(stream)), repeated: 0, busy: Duration::ZERO })
+        Ok(Self { from: Origin::Child(Box::new(stream)), repeated: 0, busy: Duration::ZERO })
     }
 
     /// Number of frames so far that could not be decoded and show another frame.
@@ -93,14 +93,14 @@ impl Pictures {
 
     fn next_of(&mut self) -> Result<Option<Decoded>, Error> {
         let stream = match &mut self.from {
-            From::Here(decoder) => {
+            Origin::Here(decoder) => {
                 let started = Instant::now();
                 let next = decoder.next().transpose();
                 self.busy += started.elapsed();
                 self.repeated = decoder.repeated();
                 return Ok(next?);
             }
-            From::Child(stream) => stream,
+            Origin::Child(stream) => stream,
         };
         if stream.is_done {
             return Ok(None);
