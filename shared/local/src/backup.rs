@@ -67,7 +67,7 @@ pub async fn backup(data_dir: &Path, target: &Path) -> Result<Manifest> {
     if made.is_err() {
         remove_contents(&target, was_there);
     }
-    made
+    made.map_err(|error| error.of_disk(&target))
 }
 
 async fn fill(data_dir: &Path, target: &Path) -> Result<Manifest> {

@@ -58,6 +58,19 @@ pub enum BackupError {
     Restoring(PathBuf),
 }
 
+impl BackupError {
+    /// Names the folder that the operator gave, where the disk is the obstacle.
+    pub(super) fn of_disk(self, folder: &Path) -> Self {
+        match self {
+            BackupError::Full(_) => BackupError::Full(folder.to_owned()),
+            BackupError::TooSmall { free, needed, .. } => {
+                BackupError::TooSmall { dir: folder.to_owned(), free, needed }
+            }
+            other => other,
+        }
+    }
+}
+
 pub(super) type Result<T> = std::result::Result<T, BackupError>;
 
 pub(super) fn failed(what: &'static str, path: &Path, source: io::Error) -> BackupError {

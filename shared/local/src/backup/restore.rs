@@ -37,7 +37,7 @@ pub fn restore(backup: &Path, data_dir: &Path) -> Result<Manifest> {
         }
     }
     drop(lock);
-    restored.map(|()| manifest)
+    restored.map(|()| manifest).map_err(|error| error.of_disk(data_dir))
 }
 
 /// Takes the directory, and removes what a restore that was cut off left in it.
