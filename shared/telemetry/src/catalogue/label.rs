@@ -314,8 +314,9 @@ pub const EVENT_TYPE: Label = closed(
         "unknown",
     ],
 );
-/// Why events were rejected.
+/// Why a connection ended.
 pub const CONNECTION_END: Label = closed("why", ConnectionEnd::NAMES);
+/// Why events were rejected.
 pub const REJECT_REASON: Label = closed("reason", RejectReason::NAMES);
 /// An operator's action.
 pub const ACTION: Label = closed(
