@@ -3,7 +3,8 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -71,15 +72,21 @@ fn every_job_under_way_is_completed_by_the_restored_stack() -> Result<()> {
     restored.stop()
 }
 
-/// Waits until a program has written a part of a large file, and kills it.
-fn kill_half_way(mut child: Child, part: &Path) -> Result<()> {
-    until("a part of the copy", PATIENCE, || {
-        ensure!(child.try_wait()?.is_none(), "it ended before it was killed");
-        Ok((fs::metadata(part).map_or(0, |about| about.len()) > 0).then_some(()))
-    })?;
-    child.kill()?;
-    ensure!(!child.wait()?.success(), "it was faster than the test");
-    Ok(())
+/// Starts a program, waits until it has written a part of a large file into `folder`, and kills it. Where it was faster than this
+/// test, it is started again.
+fn kill_half_way(command: &mut Command, folder: &Path, part: &Path) -> Result<()> {
+    let part = folder.join(part);
+    until("a copy that is killed half-way", PATIENCE, || {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+        let mut child = command.spawn()?;
+        while child.try_wait()?.is_none() && fs::metadata(&part).map_or(0, |about| about.len()) == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill()?;
+        Ok((!child.wait()?.success()).then_some(()))
+    })
 }
 
 #[test]
@@ -98,16 +105,15 @@ fn a_backup_or_a_restore_that_is_killed_half_way_counts_for_nothing_and_can_be_r
     let (first, second, target) = (stack.path("first"), stack.path("second"), stack.path("target"));
     let data = stack.path("data");
 
-    let child = control_plane(&["backup", text(&first), "--data-dir", text(&data)]).spawn()?;
-    kill_half_way(child, &first.join(&large))?;
+    kill_half_way(&mut control_plane(&["backup", text(&first), "--data-dir", text(&data)]), &first, &large)?;
     let refused = control_plane(&["restore", text(&first), "--data-dir", text(&target)]).output()?;
     let said = String::from_utf8(refused.stderr)?;
     assert!(!refused.status.success() && said.contains("no complete backup") && said.lines().count() == 1, "{said}");
     assert!(!target.exists());
 
     back_up(&stack, &second)?;
-    let child = control_plane(&["restore", text(&second), "--data-dir", text(&target)]).spawn()?;
-    kill_half_way(child, &target.join("restoring").join(&large))?;
+    let restoring = Path::new("restoring").join(&large);
+    kill_half_way(&mut control_plane(&["restore", text(&second), "--data-dir", text(&target)]), &target, &restoring)?;
     let start = control_plane(&["--data-dir", text(&target), "--listen", "127.0.0.1:0"]).output()?;
     let said = String::from_utf8(start.stderr)?;
     assert!(!start.status.success() && said.contains("was cut off"), "{said}");
