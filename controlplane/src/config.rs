@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use stereospot_domain::amount::Bytes;
 use stereospot_domain::diagnosis::Patience;
 use stereospot_domain::retention::Keep;
 use stereospot_ports::reassembly;
@@ -50,6 +51,8 @@ pub struct Config {
     pub verify_bytes_per_sec: u64,
     /// Time between two searches of the workers' log lines, to infer events from them; zero: no searches.
     pub watch_logs: Duration,
+    /// Largest source that may be uploaded.
+    pub max_upload: Bytes,
 }
 
 impl Config {
@@ -77,6 +80,7 @@ impl Config {
             sweep: None,
             verify_bytes_per_sec: 4 * 1024 * 1024,
             watch_logs: Duration::ZERO,
+            max_upload: Bytes(100_000_000_000),
         }
     }
 

@@ -96,6 +96,7 @@ async fn serve(args: Serve, recorder: Recorder) -> anyhow::Result<()> {
         (false, false) => "lost jobs are shown, and repaired by an operator's plan only (--reconcile off)",
     };
     config.retention = args.keep.policy();
+    config.max_upload = args.max_upload;
     config.poll_budget_per_minute = args.poll_budget;
     config.verify_bytes_per_sec = args.verify_rate * 1024 * 1024;
     config.watch_logs = std::time::Duration::from_secs(args.watch_logs);

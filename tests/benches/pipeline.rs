@@ -16,6 +16,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 use stereospot_domain::{Job, JobId, JobOptions, JobStatus, keys};
 use stereospot_local::{LocalBackend, Options as LocalOptions};
 use stereospot_media::Cancel;
+use stereospot_media::budget::Settings;
 use stereospot_media::decode::SegmentDecoder;
 use stereospot_media::encode::{Encoder, EncoderOptions};
 use stereospot_media::join::join;
@@ -78,7 +79,7 @@ fn conversion(split: &Split, index: usize, input: PathBuf, output: PathBuf, thre
         options: Options::default(),
         crf: 20,
         preset: "medium".into(),
-        threads,
+        settings: Settings::most(threads, "medium"),
         is_strict: false,
     }
 }
@@ -135,8 +136,8 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 fn one_round(round: usize, job: &Conversion, folder: &Path) -> Result<Round> {
     let started = Instant::now();
-    let decoded: Vec<_> =
-        SegmentDecoder::open(&job.input, &job.manifest, &job.spec, job.threads)?.collect::<Result<_, _>>()?;
+    let decoded: Vec<_> = SegmentDecoder::open(&job.input, &job.manifest, &job.spec, job.settings.decoder_threads)?
+        .collect::<Result<_, _>>()?;
     let decode = started.elapsed();
 
     let mut stage = DepthStage::new(model()?, &job.options, 0);
@@ -159,7 +160,8 @@ fn one_round(round: usize, job: &Conversion, folder: &Path) -> Result<Round> {
     let options = EncoderOptions {
         crf: job.crf,
         preset: job.preset.clone(),
-        threads: job.threads,
+        threads: job.settings.encoder_threads,
+        lookahead: Some(job.settings.lookahead),
         layout: stereo_layout(job.layout),
         ..EncoderOptions::new(first.width(), first.height(), &job.manifest)
     };

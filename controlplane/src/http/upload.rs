@@ -63,9 +63,11 @@ pub(super) async fn source(State(app): State<Arc<App>>, InPath(job_id): InPath, 
     }
     let bytes = match announced {
         Some(0) => 0,
+        Some(bytes) if bytes > app.config.max_upload.0 => return Err(above_limit(&app, job_id).await?),
         _ => match store(&app, job_id, &key, announced, request.into_body().into_data_stream()).await {
             Ok(bytes) => bytes,
             Err(Broken::Sender(failure)) => return Err(failure),
+            Err(Broken::AboveLimit) => return Err(above_limit(&app, job_id).await?),
             Err(Broken::Store(error)) => return Err(not_stored(&app, job_id, &key, error).await),
         },
     };
@@ -78,8 +80,20 @@ pub(super) async fn source(State(app): State<Arc<App>>, InPath(job_id): InPath, 
     Ok(Json(arrived(&app, &job, bytes).await?))
 }
 
+/// Fails the job: its source is larger than the limit.
+async fn above_limit(app: &App, job_id: JobId) -> Answer<Failure> {
+    let most = app.config.max_upload;
+    let why =
+        format!("the source is larger than {most}, the limit (--max-upload): send a smaller one, or raise the limit");
+    app.backend.jobs.transition(job_id, &Transition::failed(why.as_str())).await?;
+    app.nudge.jobs(std::iter::once(job_id));
+    Ok(Failure::too_large(why))
+}
+
 /// Why an upload ended early.
 enum Broken {
+    /// It is larger than the limit, and did not announce it.
+    AboveLimit,
     /// The sender stopped, or sent another length than announced, or this process stops.
     Sender(Failure),
     /// The bytes can't be stored.
@@ -265,6 +279,9 @@ async fn receive(
             Broken::Sender(Failure::malformed(why))
         })?;
         sum.add(&part);
+        if sum.bytes() > app.config.max_upload.0 {
+            return Err(Broken::AboveLimit);
+        }
         upload.wait_for_capacity(PARTS).await?;
         upload.put(part);
         if alive_at.elapsed() >= ALIVE_EVERY {

@@ -104,6 +104,9 @@ pub(super) struct Serve {
     /// --backend aws only `stereospot jobs verify` does that.
     #[arg(long, env = "STEREOSPOT_VERIFY_RATE", value_name = "MIB", default_value_t = 4, value_parser = clap::value_parser!(u64).range(0..=10_000))]
     pub(super) verify_rate: u64,
+    /// Largest source that may be uploaded.
+    #[arg(long, env = "STEREOSPOT_MAX_UPLOAD", value_name = "SIZE", default_value = "100G")]
+    pub(super) max_upload: Bytes,
     /// Stop when standard input ends: the process that started this one is gone then.
     #[arg(long)]
     pub(super) stop_on_stdin_eof: bool,

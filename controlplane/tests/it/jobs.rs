@@ -93,6 +93,36 @@ async fn an_empty_source_fails_the_job_with_its_reason() {
 }
 
 #[tokio::test]
+async fn a_source_above_the_limit_fails_the_job_with_a_reason_that_names_it() {
+    let plane = Plane::with(|config| config.max_upload = stereospot_domain::amount::Bytes(1000)).await;
+    let why = "the source is larger than 1k, the limit (--max-upload): send a smaller one, or raise the limit";
+    let announced = plane.client.create_job(&new_job()).await.unwrap();
+    let error = plane.client.upload_source(announced.job_id, 1001, body(&[&[7; 1001]])).await.unwrap_err();
+    assert_eq!(refused(error), (413, why.into()));
+    // A body in chunks has no length in advance.
+    let counted = plane.client.create_job(&new_job()).await.unwrap();
+    let url = format!("{}/v1/jobs/{}/source", plane.client.server(), counted.job_id);
+    let chunks =
+        futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![7; 1000])), Ok(Bytes::from(vec![7; 25]))]);
+    let answer = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
+        .put(url)
+        .body(reqwest::Body::wrap_stream(chunks))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 413);
+    for job in [announced, counted] {
+        assert_eq!(plane.status(job.job_id, JobStatus::Failed).await.error.as_deref(), Some(why));
+        assert!(!objects::exists(&*plane.backend.input.store, &keys::source(job.job_id)).await.unwrap());
+    }
+    let fits = plane.client.create_job(&new_job()).await.unwrap();
+    plane.client.upload_source(fits.job_id, 1000, body(&[&[7; 1000]])).await.unwrap();
+}
+
+#[tokio::test]
 async fn options_out_of_range_are_refused_with_the_range() {
     let plane = Plane::start().await;
     let mut new = new_job();

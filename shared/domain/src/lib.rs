@@ -18,6 +18,7 @@ pub mod event;
 pub mod fingerprint;
 pub mod job;
 pub mod keys;
+pub mod memory;
 pub mod message;
 pub mod options;
 pub mod plan;

@@ -283,7 +283,7 @@ async fn bare_receive(connection: &mut SqliteConnection, now: i64) -> Outcome<Ve
                  SELECT * FROM (SELECT seq FROM messages WHERE queue = ?2 AND visible_at > ?5 AND visible_at <= ?3
                                 ORDER BY visible_at, seq LIMIT ?6)
                  UNION ALL
-                 SELECT * FROM (SELECT seq FROM messages WHERE queue = ?2 AND visible_at = ?5 ORDER BY seq LIMIT ?6)
+                 SELECT * FROM (SELECT seq FROM messages WHERE queue = ?2 AND visible_at = ?5 ORDER BY turn, seq LIMIT ?6)
                  LIMIT ?6)
              RETURNING id, lease_no, body, receive_count, enqueued_at",
         )

@@ -23,8 +23,11 @@ use crate::options::Options;
 use crate::writer::{Write, Writer};
 
 /// The steps of the schema; a database's `user_version` is the number of steps it has. Never edit a step: add one.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_start.sql"), include_str!("../migrations/0002_envelope.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_start.sql"),
+    include_str!("../migrations/0002_envelope.sql"),
+    include_str!("../migrations/0003_turns.sql"),
+];
 /// How long a write waits for transactions of other processes before it fails.
 const BUSY: Duration = Duration::from_secs(30);
 /// Number of connections for reading.

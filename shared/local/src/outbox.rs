@@ -142,7 +142,7 @@ impl Write for Announce {
 
     async fn run(&self, on: &mut SqliteConnection) -> sqlx::Result<()> {
         sqlx::query("DELETE FROM notices WHERE id = ?").bind(self.id).execute(&mut *on).await?;
-        insert(on, self.queue, &[SendRow::new(self.body.clone(), self.now, Duration::ZERO)]).await
+        insert(on, self.queue, &[SendRow::new(self.queue.role, self.body.clone(), self.now, Duration::ZERO)]).await
     }
 }
 
@@ -165,7 +165,7 @@ impl Write for Settle {
         match notice {
             Some((queue, body)) if self.is_sent => {
                 let queue = named("queue", &queue)?;
-                insert(on, queue, &[SendRow::new(body, self.now, Duration::ZERO)]).await?;
+                insert(on, queue, &[SendRow::new(queue.role, body, self.now, Duration::ZERO)]).await?;
                 Ok(Some(queue))
             }
             _ => Ok(None),

@@ -107,7 +107,7 @@ impl WorkQueue for LocalQueue {
     async fn send(&self, messages: &[Outgoing]) -> Result<Vec<String>> {
         check_send(messages)?;
         let now = self.database.now();
-        let rows: Vec<SendRow> = messages.iter().map(|message| SendRow::of(message, now)).collect();
+        let rows: Vec<SendRow> = messages.iter().map(|message| SendRow::of(self.name.role, message, now)).collect();
         let ids = rows.iter().map(|row| row.id.to_string()).collect();
         self.database.write(writes::Send { queue: self.name, rows }).await?;
         self.database.arrival(self.name).notify_waiters();

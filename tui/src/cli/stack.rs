@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 use stereospot_domain::JobOptions;
 use stereospot_domain::amount::{Age, Bytes};
+use stereospot_domain::memory::{Memory, NotAnAmount};
 
 /// Where the pipeline runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -58,9 +59,55 @@ pub(crate) struct Up {
     /// Keep at most so much of the log of each process [default: 50M]
     #[arg(long, value_name = "SIZE", help_heading = "What is kept")]
     pub keep_log_size: Option<Bytes>,
+    #[command(flatten)]
+    pub bounds: Bounds,
     /// Where the stack's programs lie; otherwise beside this one, else on PATH
     #[arg(long, value_name = "DIR", hide = true)]
     pub bin_dir: Option<PathBuf>,
+}
+
+/// What the workers of a stack may use, and the largest sources; passed on to them.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Bounds {
+    /// Memory that all workers together may use, such as 8G [default: 80 % of this machine's, or of its cgroup's limit]
+    #[arg(long, env = "STEREOSPOT_MEMORY", value_name = "SIZE")]
+    pub memory: Option<Memory>,
+    /// Most pixels in a picture [default: 67108864, which is 8192x8192]
+    #[arg(long, env = "STEREOSPOT_MAX_PIXELS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_pixels: Option<u64>,
+    /// Most frames of a video [default: 2000000]
+    #[arg(long, env = "STEREOSPOT_MAX_FRAMES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_frames: Option<u64>,
+    /// Longest video, in seconds [default: 86400]
+    #[arg(long, env = "STEREOSPOT_MAX_DURATION", value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_duration: Option<u64>,
+    /// Most tracks of a source, of all kinds [default: 100]
+    #[arg(long, env = "STEREOSPOT_MAX_TRACKS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_tracks: Option<u64>,
+    /// Most chapters of a source [default: 1000]
+    #[arg(long, env = "STEREOSPOT_MAX_CHAPTERS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_chapters: Option<u64>,
+}
+
+impl Bounds {
+    /// The arguments for each of so many workers.
+    ///
+    /// # Errors
+    /// If their share of the memory is too little to start with.
+    pub(crate) fn args(&self, workers: u32) -> Result<Vec<OsString>, NotAnAmount> {
+        let limits = [
+            ("--max-pixels", self.max_pixels),
+            ("--max-frames", self.max_frames),
+            ("--max-duration", self.max_duration),
+            ("--max-tracks", self.max_tracks),
+            ("--max-chapters", self.max_chapters),
+        ];
+        let memory = self.memory.unwrap_or(Memory::Part(1)).divided_by(workers)?;
+        let mut args: Vec<OsString> = vec!["--memory".into(), memory.to_string().into()];
+        let given = limits.into_iter().filter_map(|(name, value)| Some([name.into(), value?.to_string().into()]));
+        args.extend(given.flatten());
+        Ok(args)
+    }
 }
 
 /// How the control plane of a stack watches; passed on to it.
@@ -84,6 +131,9 @@ pub(crate) struct Watch {
     /// Read the workers' log lines every so many seconds, to follow workers that send no events; AWS bills each byte read
     #[arg(long, value_name = "SECS")]
     pub watch_logs: Option<u64>,
+    /// Largest source that may be uploaded [default: 100G]
+    #[arg(long, env = "STEREOSPOT_MAX_UPLOAD", value_name = "SIZE")]
+    pub max_upload: Option<Bytes>,
     #[command(flatten)]
     pub keep: Keep,
 }
@@ -137,6 +187,7 @@ impl Watch {
         args.extend(self.read_only.then(|| "--read-only".into()));
         args.extend(self.reconcile.iter().flat_map(|wanted| ["--reconcile".into(), wanted.into()]));
         args.extend(number("--poll-budget", self.poll_budget.map(u64::from)).into_iter().flatten());
+        args.extend(self.max_upload.iter().flat_map(|most| ["--max-upload".into(), most.to_string().into()]));
         args.extend(number("--watch-logs", self.watch_logs).into_iter().flatten());
         args.extend(self.keep.args());
         args

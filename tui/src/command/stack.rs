@@ -41,6 +41,8 @@ pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -
     let fleet = options.workers.map_or(usual_fleet, |wanted| wanted.or(usual_fleet));
     let reconcile = options.watch.reconcile.get_or_insert_with(|| usual_reconcile(&backend, fleet).to_owned());
     let is_repairing = reconcile == "on" && !options.watch.read_only;
+    let workers = u32::try_from(fleet.workers().count()).unwrap_or(u32::MAX);
+    let bounds = options.bounds.args(workers).map_err(|error| Error::Usage(format!("{error}: raise --memory")))?;
     let stack_options = Options {
         backend,
         data_dir,
@@ -55,6 +57,7 @@ pub(super) async fn run(mut options: Up, data_dir: Option<&Path>, look: &Look) -
             bytes: options.keep_log_size.map_or(LogKeep::default().bytes, |size| size.0),
             age: options.keep_logs.map_or(LogKeep::default().age, |age| age.0),
         },
+        bounds,
         bin_dir: options.bin_dir,
     };
     let stop = CancellationToken::new();

@@ -34,6 +34,8 @@ pub(crate) struct Options {
     pub segment_secs: Option<f64>,
     /// How much of each child's log is kept.
     pub logs: LogKeep,
+    /// Extra arguments of each worker: its memory, and the largest sources.
+    pub bounds: Vec<OsString>,
     /// Where the programs are, if not beside this one or on PATH.
     pub bin_dir: Option<PathBuf>,
 }

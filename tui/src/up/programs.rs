@@ -79,6 +79,7 @@ fn worker(program: &Path, stage: Stage, number: u32, data_dir: &Path, server: &s
     if let Some(secs) = options.segment_secs {
         args.extend(["--segment-secs".into(), secs.to_string().into()]);
     }
+    args.extend(options.bounds.iter().cloned());
     let log = log(data_dir, &name, options);
     Spec { name: format!("worker {name}"), program: program.to_owned(), args, log, takes_previous_end: true }
 }

@@ -1,5 +1,6 @@
 //! Writes segments by copying packets, and checks that each gives back the source's picture.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ pub(crate) fn write(
     match written {
         Ok((paths, firsts)) => {
             for ((spec, path), first) in manifest.segments.iter().zip(&paths).zip(&firsts) {
-                if !is_same(path, manifest, spec, first.as_ref())? {
+                if !is_same(path, manifest, spec, *first)? {
                     tracing::debug!("segment {} in {container} doesn't show what the source shows", spec.index);
                     return Ok(None);
                 }
@@ -48,9 +49,9 @@ pub(crate) fn write(
     }
 }
 
-fn is_same(path: &Path, manifest: &Manifest, spec: &SegmentSpec, first: Option<&Picture>) -> Result<bool, Error> {
+fn is_same(path: &Path, manifest: &Manifest, spec: &SegmentSpec, first: Option<Seen>) -> Result<bool, Error> {
     match decode::first_picture(path, manifest, spec) {
-        Ok(picture) => Ok(picture.as_ref() == first),
+        Ok(picture) => Ok(picture.map(|picture| seen(&picture)) == first),
         // What was just written can't be read back.
         Err(Error::SegmentDamaged { .. } | Error::NoDecoder { .. } | Error::Libav { .. } | Error::File { .. }) => {
             Ok(false)
@@ -113,7 +114,7 @@ impl<'a> Copier<'a> {
         mut self,
         path_of: &mut dyn FnMut(u32) -> PathBuf,
         cancel: Cancel<'_>,
-    ) -> Result<(Vec<PathBuf>, Vec<Option<Picture>>), Failed> {
+    ) -> Result<(Vec<PathBuf>, Vec<Option<Seen>>), Failed> {
         let manifest = self.manifest;
         let mut waiting =
             manifest.segments.iter().map(|s| (s, self.packets_of(s))).collect::<Vec<_>>().into_iter().peekable();
@@ -161,6 +162,15 @@ impl<'a> Copier<'a> {
     }
 }
 
+/// What is kept of a picture to compare it with another: the pictures of all segments of a film would take gigabytes.
+type Seen = u64;
+
+fn seen(picture: &Picture) -> Seen {
+    let mut hasher = DefaultHasher::new();
+    picture.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Decodes the source's picture at each segment's start, from the packets that are copied. One decoder sees all of them,
 /// so it also has what only an earlier packet carries (a palette, parameter sets).
 struct FirstPictures {
@@ -168,7 +178,7 @@ struct FirstPictures {
     recipe: Recipe,
     /// The time of the picture that is looked for.
     wanted: Option<i64>,
-    found: Vec<Option<Picture>>,
+    found: Vec<Option<Seen>>,
 }
 
 impl FirstPictures {
@@ -197,7 +207,7 @@ impl FirstPictures {
         Ok(())
     }
 
-    fn end(mut self) -> Result<Vec<Option<Picture>>, Error> {
+    fn end(mut self) -> Result<Vec<Option<Seen>>, Error> {
         self.drain()?;
         Ok(self.found)
     }
@@ -214,7 +224,7 @@ impl FirstPictures {
         if pts == wanted {
             let mut prefilter = Prefilter::new(self.recipe);
             prefilter.push(pts, frame)?;
-            *self.found.last_mut().expect("begin adds one") = prefilter.next().map(|(_, picture)| picture);
+            *self.found.last_mut().expect("begin adds one") = prefilter.next().map(|(_, picture)| seen(&picture));
         }
         if pts >= wanted {
             self.wanted = None;

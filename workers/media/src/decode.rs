@@ -70,7 +70,7 @@ impl SegmentDecoder {
         most_frames: u64,
     ) -> Result<Self, Error> {
         crate::init();
-        let listed = Listed::read(path, manifest, spec)?;
+        let listed = Listed::read(path, manifest, spec, threads)?;
         let skipped = listed.shown.len() - listed.shown.len().min(usize::try_from(most_frames).unwrap_or(usize::MAX));
         let expected: VecDeque<i64> = listed.shown[skipped..].iter().copied().collect();
         let from = match expected.front() {
@@ -214,7 +214,7 @@ struct Listed {
 }
 
 impl Listed {
-    fn read(path: &Path, manifest: &Manifest, spec: &SegmentSpec) -> Result<Self, Error> {
+    fn read(path: &Path, manifest: &Manifest, spec: &SegmentSpec, threads: usize) -> Result<Self, Error> {
         let (stream, alignment) = align(path, manifest, spec)?;
         let mut input = open_segment(path, spec)?;
         let mut packets = Vec::new();
@@ -234,7 +234,7 @@ impl Listed {
         if !is_right(&shown) {
             let found = shown.len() as u64;
             // In a segment that other software made, packets may not be frames one to one.
-            shown = Self::decoded(path, spec, stream, alignment)?;
+            shown = Self::decoded(path, spec, stream, alignment, threads)?;
             if !is_right(&shown) {
                 return Err(damaged(
                     spec,
@@ -248,8 +248,14 @@ impl Listed {
         Ok(Self { stream, alignment, packets, shown })
     }
 
-    fn decoded(path: &Path, spec: &SegmentSpec, stream: usize, alignment: Alignment) -> Result<Vec<i64>, Error> {
-        let mut reader = FrameReader::new(path, open_segment(path, spec)?, stream, 2, 0, Cancel::never())?;
+    fn decoded(
+        path: &Path,
+        spec: &SegmentSpec,
+        stream: usize,
+        alignment: Alignment,
+        threads: usize,
+    ) -> Result<Vec<i64>, Error> {
+        let mut reader = FrameReader::new(path, open_segment(path, spec)?, stream, threads, 0, Cancel::never())?;
         let mut shown = Vec::new();
         while let Some(frame) = reader.next_frame()? {
             let pts = frame.pts().or(frame.timestamp()).map(|at| alignment.pts(at));

@@ -11,7 +11,7 @@ use stereospot_domain::warning::LeftOut;
 
 use crate::manifest::{Fate, Manifest, SideStream};
 use crate::track::{Span, Track};
-use crate::{Cancel, Error, extras, open};
+use crate::{Budget, Cancel, Error, extras, open};
 
 /// What the dry run found.
 pub(crate) struct Rehearsed {
@@ -25,10 +25,16 @@ pub(crate) struct Rehearsed {
 const NOWHERE: &str = "/dev/null";
 
 /// A stream that is refused as it is gets a second chance as AAC, if it is sound. What is refused then is left out.
-pub(crate) fn run(source: &Path, video: usize, manifest: &Manifest, cancel: Cancel<'_>) -> Result<Rehearsed, Error> {
+pub(crate) fn run(
+    source: &Path,
+    video: usize,
+    manifest: &Manifest,
+    budget: &Budget,
+    cancel: Cancel<'_>,
+) -> Result<Rehearsed, Error> {
     let mut side_streams = Vec::new();
     loop {
-        let (refused, warnings) = pass(source, video, manifest, &side_streams, cancel)?;
+        let (refused, warnings) = pass(source, video, manifest, &side_streams, budget, cancel)?;
         if refused.is_empty() {
             return Ok(Rehearsed { side_streams, warnings });
         }
@@ -62,6 +68,7 @@ fn pass(
     video: usize,
     manifest: &Manifest,
     side_streams: &[SideStream],
+    budget: &Budget,
     cancel: Cancel<'_>,
 ) -> Result<(Vec<Refused>, Vec<Warning>), Error> {
     let mut input = open::source(source)?;
@@ -78,7 +85,13 @@ fn pass(
         solos.push(track.map(|track| Solo::start(output, track, manifest)));
     }
     if solos.iter().any(Option::is_some) {
+        // The muxers keep an entry for each packet, and so will the join's.
+        let mut packets = manifest.frames;
         while let Some(packet) = open::next_packet(&mut input, source, cancel)? {
+            packets += u64::from(packet.stream() != video);
+            if packets.is_multiple_of(1000) {
+                budget.check_packets(packets)?;
+            }
             if let Some(Some(solo)) = solos.get_mut(packet.stream()) {
                 solo.packets += 1;
                 solo.play(|track, output, ready| track.take(packet, output, ready));

@@ -13,7 +13,7 @@ use ffmpeg_next::{Dictionary, Packet, Rescale, encoder, frame};
 use stereospot_picture::Picture;
 
 use crate::manifest::{ColourTags, Manifest, Ratio, StereoLayout};
-use crate::{Error, ffi, open};
+use crate::{Error, budget, ffi, open};
 
 /// The settings of an encoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,9 +34,11 @@ pub struct EncoderOptions {
     pub preset: String,
     /// FFmpeg's name of an H.264 encoder.
     pub codec: String,
-    /// x264's output depends on the number of threads. Use the same for all segments of a job to make results
-    /// repeatable.
+    /// x264's output depends on the number of threads, and on how far it looks ahead. Use the same for all segments of a
+    /// job to make results repeatable.
     pub threads: usize,
+    /// Frames that the encoder looks ahead; None leaves it to the preset.
+    pub lookahead: Option<u32>,
     /// Written into the stream as a frame-packing message (libx264 only).
     pub layout: StereoLayout,
 }
@@ -56,6 +58,7 @@ impl EncoderOptions {
             preset: "medium".to_owned(),
             codec: "libx264".to_owned(),
             threads: 1,
+            lookahead: None,
             layout: StereoLayout::Mono,
         }
     }
@@ -186,8 +189,7 @@ fn open_encoder(options: &EncoderOptions) -> Result<encoder::Video, Error> {
     let mut context = codec::Context::new_with_codec(codec);
     // MP4 stores the parameter sets once, in its header.
     context.set_flags(codec::Flags::GLOBAL_HEADER);
-    // Frame threads wait for rows of each other's frames: 1.5 threads per core keep all cores busy.
-    let threads = threading::Config::count(options.threads.max(1) * 3 / 2);
+    let threads = threading::Config::count(options.threads.max(1));
     context.set_threading(threading::Config { kind: threading::Type::Frame, ..threads });
     ffi::set_encoder_colours(&mut context, options.colour);
     let mut video = context.encoder().video().map_err(|e| failed(Some(e)))?;
@@ -216,6 +218,13 @@ fn codec_options(options: &EncoderOptions) -> Dictionary<'static> {
     }
     dictionary.set("crf", &crf);
     if options.codec == "libx264" {
+        if let Some(lookahead) = options.lookahead {
+            dictionary.set("rc-lookahead", &lookahead.to_string());
+        }
+        if !budget::keeps_b_frames(options.width as u32, options.height as u32) {
+            dictionary.set("refs", "1");
+            dictionary.set("bf", "0");
+        }
         match options.layout {
             StereoLayout::Mono => {}
             StereoLayout::SideBySide => dictionary.set("x264-params", "frame-packing=3"),

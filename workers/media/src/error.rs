@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use stereospot_domain::Warning;
-use stereospot_domain::text::plural;
+use stereospot_domain::text::{plural, size};
+
+use crate::limits::Limit;
 
 /// Smallest accepted side of a picture, in pixels.
 pub const MIN_SIDE: u32 = 16;
@@ -54,6 +56,41 @@ pub enum Error {
         max = MAX_SIDE
     )]
     TooLarge { width: u32, height: u32 },
+    /// Above one of the operator's limits.
+    #[error(
+        "the video has {found} {}, and the limit is {most} ({}): make it smaller, or raise the limit",
+        limit.unit(), limit.option()
+    )]
+    OverLimit { limit: Limit, found: u64, most: u64 },
+    /// Its pictures don't fit in a worker's memory.
+    #[error(
+        "{what} pictures of {width}x{height} takes at least {}, and a worker may use {} (--memory): scale the video down, or give \
+         the workers more memory",
+        size(*needs), size(*budget)
+    )]
+    TooMuchMemory {
+        /// The step, as a verb in -ing form.
+        what: String,
+        width: u32,
+        height: u32,
+        /// In bytes.
+        needs: u64,
+        /// In bytes.
+        budget: u64,
+    },
+    /// Its packets are too many for a worker's memory.
+    #[error(
+        "the video has {packets} packets, whose index takes {}, and a worker may use {} (--memory): cut it into parts, or give \
+         the workers more memory",
+        size(*needs), size(*budget)
+    )]
+    TooManyPackets {
+        packets: u64,
+        /// In bytes.
+        needs: u64,
+        /// In bytes.
+        budget: u64,
+    },
     /// This FFmpeg has no decoder for the codec.
     #[error("no decoder for the video's codec ({codec}): convert it to H.264 first")]
     NoDecoder { codec: String },
@@ -160,6 +197,9 @@ impl Error {
                 | Error::EndsEarly { .. }
                 | Error::TooSmall { .. }
                 | Error::TooLarge { .. }
+                | Error::OverLimit { .. }
+                | Error::TooMuchMemory { .. }
+                | Error::TooManyPackets { .. }
                 | Error::NoDecoder { .. }
                 | Error::Encrypted
                 | Error::DolbyVision { .. }

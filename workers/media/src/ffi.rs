@@ -10,6 +10,7 @@ use ffmpeg_next::format::stream::{Stream, StreamMut};
 use ffmpeg_next::software::scaling;
 use ffmpeg_next::{Packet, ffi};
 
+use crate::budget::{self, Footage};
 use crate::manifest::{Ratio, StereoLayout};
 
 /// A copy of the codec parameters that this crate reads.
@@ -101,6 +102,34 @@ pub(crate) fn sound_plane(frame: &ffmpeg_next::frame::Audio, plane: usize) -> &[
         let data = *raw.extended_data.add(plane);
         if data.is_null() { &[] } else { std::slice::from_raw_parts(data, raw.linesize[0] as usize) }
     }
+}
+
+/// What decoding a stream takes, as its parameters state it. An untrue statement is caught by the process's hard limit.
+pub(crate) fn footage(parameters: &Parameters) -> Footage {
+    use ffi::AVCodecID::*;
+    // SAFETY: plain reads of live parameters; descriptors are static, and the number was checked against the enumeration.
+    let (codec, width, height, level, is_intra, bits_per_pixel) = unsafe {
+        let p = &*parameters.as_ptr();
+        let is_known = (0..ffi::AVPixelFormat::AV_PIX_FMT_NB as i32).contains(&p.format);
+        let format = is_known.then(|| {
+            let format = std::mem::transmute::<c_int, ffi::AVPixelFormat>(p.format);
+            ffi::av_pix_fmt_desc_get(format).as_ref()
+        });
+        let bits =
+            format.flatten().map_or(32, |descriptor| ffi::av_get_padded_bits_per_pixel(descriptor).max(8) as u32);
+        let about = ffi::avcodec_descriptor_get(p.codec_id).as_ref();
+        let is_intra = about.is_some_and(|about| about.props & ffi::AV_CODEC_PROP_INTRA_ONLY as c_int != 0);
+        (p.codec_id, p.width.max(0) as u32, p.height.max(0) as u32, p.level, is_intra, bits)
+    };
+    let references = match codec {
+        AV_CODEC_ID_H264 => budget::h264_references(width, height, level),
+        AV_CODEC_ID_HEVC => budget::hevc_references(width, height, level),
+        AV_CODEC_ID_VP9 | AV_CODEC_ID_AV1 => 8,
+        _ if is_intra => 0,
+        _ => 3,
+    };
+    let is_heavy = codec == AV_CODEC_ID_JPEG2000;
+    Footage { width, height, bits_per_pixel, references, is_heavy, is_deinterlaced: false, is_tone_mapped: false }
 }
 
 /// FFmpeg's number of a frame's pixel format.

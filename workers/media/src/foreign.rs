@@ -11,9 +11,9 @@ use ffmpeg_next::Rescale;
 
 use crate::join::{JoinSummary, join};
 use crate::manifest::{Manifest, Ratio, SegmentSpec, Treatment, VERSION};
-use crate::probe::SourceInfo;
+use crate::probe::{SourceInfo, Terms};
 use crate::timing::pts_hash;
-use crate::{Cancel, Error, Orientation, StereoLayout, dry_mux, open, probe};
+use crate::{Budget, Cancel, Error, Orientation, StereoLayout, dry_mux, open, probe};
 
 /// How much a segment's length may be off, because a cut at an open GOP may lose some frames.
 const TOLERANCE_SECS: f64 = 0.25;
@@ -33,13 +33,13 @@ pub fn lay_out(
     cut: Option<&Manifest>,
     cancel: Cancel<'_>,
 ) -> Result<Manifest, Error> {
-    let (path, source) = (source, probe::inspect(source, cancel)?);
+    let (path, source) = (source, probe::inspect(source, &Terms::default(), cancel)?);
     let (video, source) = (source.stream, source.info);
     let start_pts = source.start_pts;
     let (mut manifest, tolerance_secs) = lay_out_from(&source, start_pts, segments, cut, cancel)?;
     manifest.side_streams = match cut {
         Some(cut) => cut.side_streams.clone(),
-        None => dry_mux::run(path, video, &manifest, cancel)?.side_streams,
+        None => dry_mux::run(path, video, &manifest, &Budget::default(), cancel)?.side_streams,
     };
     let (lasts, wanted) = (manifest.duration_secs(), source.duration_secs);
     if (lasts - wanted).abs() > tolerance_secs * segments.len() as f64 {
@@ -61,13 +61,14 @@ pub fn with_sound_of(
     layout: StereoLayout,
     cancel: Cancel<'_>,
 ) -> Result<JoinSummary, Error> {
-    let inspected = probe::inspect(segment, cancel)?;
+    let inspected = probe::inspect(segment, &Terms::default(), cancel)?;
     let source = inspected.info;
     // The file may begin with frames that the source's edit list hides.
     let start_pts = source.start_pts + spec.map_or(0, |spec| spec.start_pts - spec.first_packet_pts);
     let converted = [converted.to_path_buf()];
     let (mut manifest, _) = lay_out_from(&source, start_pts, &converted, None, cancel)?;
-    manifest.side_streams = dry_mux::run(segment, inspected.stream, &manifest, cancel)?.side_streams;
+    manifest.side_streams =
+        dry_mux::run(segment, inspected.stream, &manifest, &Budget::default(), cancel)?.side_streams;
     join(segment, &manifest, &converted, out, layout, cancel)
 }
 

@@ -11,8 +11,10 @@ use ffmpeg_next::codec::Id;
 use ffmpeg_next::codec::packet::side_data;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::Limit;
 use crate::manifest::Ratio;
 use crate::open::Source;
+use crate::probe::Terms;
 use crate::reader::FrameReader;
 use crate::timing::spread;
 use crate::{Cancel, Error, ffi, open};
@@ -140,7 +142,14 @@ pub(crate) struct Survey {
 }
 
 /// Reads all packets of a file. If they don't correspond to frames, decodes the file as well.
-pub(crate) fn read(path: &Path, input: &mut Source, stream: usize, cancel: Cancel<'_>) -> Result<Survey, Error> {
+pub(crate) fn read(
+    path: &Path,
+    input: &mut Source,
+    stream: usize,
+    terms: &Terms,
+    threads: usize,
+    cancel: Cancel<'_>,
+) -> Result<Survey, Error> {
     let video = input.stream(stream).expect("the caller chose a stream of this input");
     let (base, rate) = (Ratio::from(video.time_base()), video.avg_frame_rate());
     let fallback = if rate.numerator() > 0 { base.ticks(1.0 / f64::from(rate)).max(1) } else { 1 };
@@ -164,6 +173,10 @@ pub(crate) fn read(path: &Path, input: &mut Source, stream: usize, cancel: Cance
             return Err(Error::Encrypted);
         }
         count += 1;
+        if count % CHECKED_EVERY == 0 {
+            terms.limits.check(Limit::Frames, count)?;
+            terms.budget.check_packets(count)?;
+        }
         is_last_cut = packet.is_corrupt();
         // AVI represents a repeated frame as an empty packet.
         is_exact &= packet.size() > 0;
@@ -177,12 +190,13 @@ pub(crate) fn read(path: &Path, input: &mut Source, stream: usize, cancel: Cance
             None => is_timed = false,
         }
     }
+    terms.limits.check(Limit::Frames, count)?;
     is_exact &= is_timed;
     // More than one edit hides frames between shown ones.
     let has_edits = has_hidden_between(&packets);
     let clock_jumps = input.clock_jumps();
     if is_exact && !starts_whole(&packets) {
-        hide_undecodable_head(path, stream, &mut packets, cancel)?;
+        hide_undecodable_head(path, stream, &mut packets, threads, cancel)?;
     }
     // A recording that breaks off within a frame loses that frame. `probe` rejects such an MP4.
     if let Some(last) = packets.last_mut().filter(|_| is_last_cut) {
@@ -190,14 +204,15 @@ pub(crate) fn read(path: &Path, input: &mut Source, stream: usize, cancel: Cance
     }
     let exact = if is_exact { PacketIndex::from_packets(packets, fallback) } else { None };
     let exact = match exact {
-        Some(index) if decodes_as_listed(path, stream, &index, cancel)? => Some(index),
+        Some(index) if decodes_as_listed(path, stream, &index, threads, cancel)? => Some(index),
         _ => None,
     };
     let index = match exact {
         Some(index) => index,
         None if count == 0 => PacketIndex::from_frames(Vec::new(), 0, fallback),
         None => {
-            let mut index = by_decoding(path, stream, base, fallback, is_timed, cancel)?;
+            let how = ByDecoding { base, fallback, is_timed };
+            let mut index = by_decoding(path, stream, how, terms, threads, cancel)?;
             if has_edits {
                 index.end_with_edits(edited_end);
             }
@@ -237,12 +252,13 @@ fn hide_undecodable_head(
     path: &Path,
     stream: usize,
     packets: &mut [PacketEntry],
+    threads: usize,
     cancel: Cancel<'_>,
 ) -> Result<(), Error> {
     let mut keys = packets.iter().filter(|p| p.is_key).map(|p| p.pts);
     let first = keys.next().unwrap_or(i64::MIN);
     let end = keys.find(|&p| p > first).unwrap_or(i64::MAX);
-    let mut reader = FrameReader::new(path, open::source(path)?, stream, 2, 0, cancel)?;
+    let mut reader = FrameReader::new(path, open::source(path)?, stream, threads, 0, cancel)?;
     let mut decoded = HashSet::new();
     while let Some(frame) = reader.next_frame()? {
         match frame.pts() {
@@ -255,13 +271,21 @@ fn hide_undecodable_head(
     Ok(())
 }
 
+/// After so many packets, their number is compared with the limits again.
+const CHECKED_EVERY: u64 = 1000;
 /// How many frames are decoded to check that packets are frames.
 const CHECKED_FRAMES: usize = 64;
 
 /// Decodes the first frames and compares their times with the packets'. False if the container's times follow the decode
 /// order (MXF with B-frames), or if several packets make one frame (separate fields).
-fn decodes_as_listed(path: &Path, stream: usize, index: &PacketIndex, cancel: Cancel<'_>) -> Result<bool, Error> {
-    let mut reader = FrameReader::new(path, open::source(path)?, stream, 2, 0, cancel)?;
+fn decodes_as_listed(
+    path: &Path,
+    stream: usize,
+    index: &PacketIndex,
+    threads: usize,
+    cancel: Cancel<'_>,
+) -> Result<bool, Error> {
+    let mut reader = FrameReader::new(path, open::source(path)?, stream, threads, 0, cancel)?;
     let mut decoded = Vec::new();
     while decoded.len() < CHECKED_FRAMES
         && let Some(frame) = reader.next_frame()?
@@ -279,20 +303,30 @@ fn decodes_as_listed(path: &Path, stream: usize, index: &PacketIndex, cancel: Ca
     Ok((listed.saturating_sub(decoded.len())) * 3 < listed)
 }
 
-/// Takes the times from the decoded frames. `is_timed`: every packet has a presentation time, so FFmpeg need not guess.
+struct ByDecoding {
+    base: Ratio,
+    fallback: i64,
+    /// Every packet has a presentation time, so FFmpeg need not guess.
+    is_timed: bool,
+}
+
+/// Takes the times from the decoded frames.
 fn by_decoding(
     path: &Path,
     stream: usize,
-    base: Ratio,
-    fallback: i64,
-    is_timed: bool,
+    how: ByDecoding,
+    terms: &Terms,
+    threads: usize,
     cancel: Cancel<'_>,
 ) -> Result<PacketIndex, Error> {
-    let mut reader = FrameReader::new(path, open::source(path)?, stream, 2, 0, cancel)?;
+    let ByDecoding { base, fallback, is_timed } = how;
+    let mut reader = FrameReader::new(path, open::source(path)?, stream, threads, 0, cancel)?;
     let (mut stated, mut last_duration) = (Vec::new(), 0);
     while let Some(frame) = reader.next_frame()? {
         stated.push(if is_timed { frame.pts() } else { frame.timestamp() });
         last_duration = frame.packet().duration;
+        // One packet may hold many frames.
+        terms.limits.check(Limit::Frames, stated.len() as u64)?;
     }
     let shown = spread(&stated, fallback, base.ticks(1.0).max(1));
     Ok(PacketIndex::from_frames(shown, last_duration, fallback))

@@ -14,10 +14,11 @@ use crate::extras::{self, Extras};
 use crate::ffi::{self, VideoParams};
 use crate::manifest::{Manifest, Ratio, SegmentSpec, StereoLayout};
 use crate::open::Source;
+use crate::probe::Terms;
 use crate::reader::Alignment;
 use crate::timing::{Timing, pts_hash};
 use crate::track::{self, Span};
-use crate::{Cancel, Error, index, open, probe};
+use crate::{Cancel, Error, Limits, index, open, probe};
 
 /// Facts about a joined result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -212,7 +213,8 @@ fn read_back(
         return Err(wrong("its codec parameters are not those of the segments".to_owned()));
     }
     let base: Rational = manifest.time_base.into();
-    let shown = index::read(out, &mut input, stream, cancel).map_err(not_source)?.index.shown;
+    let unlimited = Terms { limits: Limits::NONE, ..Terms::default() };
+    let shown = index::read(out, &mut input, stream, &unlimited, 1, cancel).map_err(not_source)?.index.shown;
     if shown.len() as u64 != manifest.frames {
         return Err(wrong(format!("it holds {} frames instead of {}", shown.len(), manifest.frames)));
     }

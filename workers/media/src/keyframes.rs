@@ -72,8 +72,8 @@ pub(crate) fn look_at(
 }
 
 /// What the first frames show, for a source whose keyframes are not known.
-pub(crate) fn look_at_start(path: &Path, stream: usize, cancel: Cancel<'_>) -> Result<Sights, Error> {
-    let mut reader = FrameReader::new(path, open::source(path)?, stream, 2, 0, cancel)?;
+pub(crate) fn look_at_start(path: &Path, stream: usize, threads: usize, cancel: Cancel<'_>) -> Result<Sights, Error> {
+    let mut reader = FrameReader::new(path, open::source(path)?, stream, threads, 0, cancel)?;
     let mut sights = Sights::default();
     for _ in 0..LOOKED_AT {
         let Some(frame) = reader.next_frame()? else { break };
@@ -89,10 +89,11 @@ pub(crate) fn confirm_scene_cuts(
     path: &Path,
     stream: usize,
     pairs: &[(Keyframe, Keyframe)],
+    threads: usize,
     cancel: Cancel<'_>,
 ) -> Result<Vec<bool>, Error> {
     let mut input = open::source(path)?;
-    let mut decoder = reader::decoder(&input, stream, 2, Discard::NonReference)?;
+    let mut decoder = reader::decoder(&input, stream, threads, Discard::NonReference)?;
     let mut answers = Vec::with_capacity(pairs.len());
     let mut at = 0;
     // The border of one pair may be the starting keyframe of the next.

@@ -10,6 +10,7 @@
 //! belongs at `first_packet_pts`.
 
 mod aac;
+pub mod budget;
 pub mod cancel;
 mod clock;
 mod convert;
@@ -23,9 +24,11 @@ mod extras;
 mod ffi;
 pub mod foreign;
 mod gaps;
+mod header;
 pub mod index;
 pub mod join;
 mod keyframes;
+pub mod limits;
 pub mod manifest;
 mod open;
 pub mod plan;
@@ -42,11 +45,13 @@ mod subtitle;
 mod timing;
 mod track;
 
+pub use budget::{Budget, Footage};
 pub use cancel::Cancel;
 pub use decode::{Decoded, SegmentDecoder};
 pub use encode::{EncodedSummary, Encoder, EncoderOptions};
 pub use error::Error;
 pub use join::{JoinSummary, join};
+pub use limits::Limits;
 pub use manifest::{ColourTags, Manifest, Orientation, Ratio, SegmentSpec, StereoLayout};
 pub use open::memory_is_limited_to;
 pub use probe::{SourceInfo, probe};

@@ -13,8 +13,9 @@ use stereospot_domain::warning::HdrTransfer;
 pub use crate::error::{MAX_SIDE, MIN_SIDE};
 use crate::ffi::{self, VideoParams};
 use crate::index::{self, Keyframe, PacketIndex};
+use crate::limits::{Limit, Limits};
 use crate::manifest::{ColourTags, Orientation, Ratio};
-use crate::{Cancel, Error, open, prefilter, protected};
+use crate::{Budget, Cancel, Error, Footage, header, open, prefilter, protected};
 
 /// The properties of a source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,7 +63,25 @@ pub struct SourceInfo {
 /// [`Error::is_bad_source`] distinguishes a source that can't be converted from a failure to read it;
 /// [`Error::Cancelled`].
 pub fn probe(path: &Path, cancel: Cancel<'_>) -> Result<SourceInfo, Error> {
-    inspect(path, cancel).map(|i| i.info)
+    inspect(path, &Terms::default(), cancel).map(|i| i.info)
+}
+
+/// What a source may be and take.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Terms {
+    pub limits: Limits,
+    pub budget: Budget,
+}
+
+impl Terms {
+    /// Checks what the file claims to hold, before anything is read into memory that is as large as the claim.
+    fn check_claims(&self, path: &Path) -> Result<(), Error> {
+        let Some(claims) = header::claims(path).map_err(|e| Error::io("reading", path, e))? else { return Ok(()) };
+        self.limits.check(Limit::Tracks, claims.tracks)?;
+        self.limits.check(Limit::Frames, claims.frames)?;
+        self.limits.check(Limit::Pixels, claims.pixels)?;
+        self.budget.check_packets(claims.samples)
+    }
 }
 
 /// A source with its packet index.
@@ -77,15 +96,23 @@ pub(crate) struct Inspected {
     /// FFmpeg's name for the packing of two views, if the container says so.
     pub(crate) packing: Option<&'static str>,
     pub(crate) clock_jumps: u32,
+    /// Of its packets.
+    pub(crate) footage: Footage,
+    /// To decode it with, while it is examined.
+    pub(crate) threads: usize,
 }
 
 /// [`probe`], with the packet index it is based on.
-pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Error> {
+pub(crate) fn inspect(path: &Path, terms: &Terms, cancel: Cancel<'_>) -> Result<Inspected, Error> {
     crate::init();
+    terms.check_claims(path)?;
     if protected::is_scrambled(path).unwrap_or(false) {
         return Err(Error::Encrypted);
     }
     let mut input = open::source(path)?;
+    let Terms { limits, budget } = terms;
+    limits.check(Limit::Tracks, input.nb_streams().into())?;
+    limits.check(Limit::Chapters, input.nb_chapters().into())?;
     let stream = video_stream(&input)?;
     protected::check(&input, stream)?;
     let video = input.stream(stream).expect("video_stream gives an index of this input");
@@ -94,6 +121,9 @@ pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Erro
         return Err(Error::NoDecoder { codec: params.codec });
     }
     check_size(&params)?;
+    limits.check(Limit::Pixels, u64::from(params.width) * u64::from(params.height))?;
+    let footage = ffi::footage(&video.parameters());
+    let threads = budget.examining(&footage)?;
     let format = ffi::pixel_format(params.pixel_format)
         .ok_or_else(|| Error::Damaged { what: format!("no picture of its {} stream can be decoded", params.codec) })?;
     let side_data = |kind| video.side_data().find(|s| s.kind() == kind);
@@ -115,7 +145,7 @@ pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Erro
     let (chapters, container) = (input.nb_chapters() as usize, input.format().name().to_owned());
     let is_mp4 = index::is_mp4(&input);
 
-    let survey = index::read(path, &mut input, stream, cancel)?;
+    let survey = index::read(path, &mut input, stream, terms, threads, cancel)?;
     // Other containers' indexes are incomplete, or count entries that are never shown.
     let (promised, is_last_cut) = if is_mp4 { (listed, survey.is_last_cut) } else { (0, false) };
     if survey.packets < promised || is_last_cut {
@@ -135,6 +165,7 @@ pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Erro
     {
         return Err(Error::EndsEarly { readable_secs: end_secs, promised_secs });
     }
+    limits.check_duration(time_base.secs(end_pts - start_pts))?;
     let (width, height) = orientation.turned(params.width, params.height);
     let info = SourceInfo {
         container,
@@ -160,7 +191,8 @@ pub(crate) fn inspect(path: &Path, cancel: Cancel<'_>) -> Result<Inspected, Erro
         subtitle_streams,
         chapters,
     };
-    Ok(Inspected { info, index, stream, hdr, is_interlaced, packing, clock_jumps: survey.clock_jumps })
+    let clock_jumps = survey.clock_jumps;
+    Ok(Inspected { info, index, stream, hdr, is_interlaced, packing, clock_jumps, footage, threads })
 }
 
 /// The video stream to convert: FFmpeg's best one that is not a cover picture.

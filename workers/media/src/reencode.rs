@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use stereospot_picture::Picture;
 
+use crate::budget::Settings;
 use crate::encode::{Encoder, EncoderOptions};
 use crate::gaps::Gaps;
 use crate::manifest::Manifest;
@@ -15,6 +16,8 @@ use crate::{Cancel, Error, open};
 
 /// Nearly lossless. The files are temporary, so their size doesn't matter.
 const CRF: u8 = 12;
+/// Of x264.
+pub(crate) const PRESET: &str = "veryfast";
 
 /// Decodes the source once and writes all segments: upright, treated and in 8 bits. Returns their paths, and the number
 /// of frames in each that can't be decoded and show the frame before.
@@ -23,14 +26,15 @@ pub(crate) fn write(
     inspected: &Inspected,
     recipe: Recipe,
     manifest: &Manifest,
+    settings: Settings,
     path_of: &mut dyn FnMut(u32) -> PathBuf,
     cancel: Cancel<'_>,
 ) -> Result<Vec<(PathBuf, u64)>, Error> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut pictures = Pictures::open(source, inspected, recipe, threads, cancel)?;
+    let mut pictures = Pictures::open(source, inspected, recipe, settings.decoder_threads, cancel)?;
     let (width, height) = manifest.picture_size();
     let mut options = EncoderOptions::new(width, height, manifest);
-    (options.crf, options.preset, options.threads) = (CRF, "veryfast".to_owned(), threads);
+    (options.crf, options.preset) = (CRF, PRESET.to_owned());
+    (options.threads, options.lookahead) = (settings.encoder_threads, Some(settings.lookahead));
     let (mut gaps, mut frames) = (Gaps::default(), inspected.index.shown.iter());
     let mut written = Vec::new();
     for spec in &manifest.segments {

@@ -6,20 +6,21 @@ use serde::{Deserialize, Serialize};
 use stereospot_domain::Warning;
 use stereospot_domain::options::{Deinterlace, Packing};
 
+use crate::budget::Target;
 use crate::index::Keyframe;
 use crate::keyframes::{self, Sights};
 use crate::manifest::{self, ColourTags, LeftEye, Manifest, Orientation, Ratio, SegmentSpec, StereoLayout, Treatment};
 use crate::plan;
 use crate::prefilter::Recipe;
-use crate::probe::{self, Inspected, SourceInfo};
-use crate::{Cancel, Error, copy, dry_mux, reencode};
+use crate::probe::{self, Inspected, SourceInfo, Terms};
+use crate::{Budget, Cancel, Error, Footage, budget, copy, dry_mux, reencode};
 
 /// Examine at most this many keyframes per target length: enough to find a good border, few if every frame is a
 /// keyframe.
 const LOOKS_PER_TARGET: i64 = 16;
 
 /// How to cut a source, and what to do with its pictures.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choices {
     /// Wanted length of a segment.
     pub target_secs: f64,
@@ -30,13 +31,18 @@ pub struct Choices {
     pub strict_streams: bool,
     /// Segments may be converted by software that knows no manifest: what the pictures need is done while cutting.
     pub for_others: bool,
+    pub terms: Terms,
+    /// What the segments will be converted to, if by a worker with the same budget: a source whose conversion can't fit is
+    /// refused before it is cut.
+    pub target: Option<Target>,
 }
 
 impl Choices {
     /// A cut about every `target_secs`, all else by default.
     #[must_use]
     pub fn every(target_secs: f64) -> Self {
-        Self { target_secs, deinterlace: Deinterlace::Auto, from: None, strict_streams: false, for_others: false }
+        let (deinterlace, strict_streams, for_others) = (Deinterlace::Auto, false, false);
+        Self { target_secs, deinterlace, from: None, strict_streams, for_others, terms: Terms::default(), target: None }
     }
 }
 
@@ -46,6 +52,7 @@ pub struct Split {
     inspected: Inspected,
     manifest: Manifest,
     recipe: Recipe,
+    budget: Budget,
     target: i64,
     is_recut: bool,
     warnings: Vec<Warning>,
@@ -66,19 +73,18 @@ impl Split {
     /// # Errors
     /// The errors of [`probe::probe`]; [`Error::StreamRefused`] if the choices ask for it.
     pub fn plan_as(source: &Path, choices: &Choices, cancel: Cancel<'_>) -> Result<Self, Error> {
-        let inspected = probe::inspect(source, cancel)?;
-        let info = &inspected.info;
-        let target = info.time_base.ticks(choices.target_secs).max(1);
+        let mut inspected = probe::inspect(source, &choices.terms, cancel)?;
+        let budget = choices.terms.budget;
+        let target = inspected.info.time_base.ticks(choices.target_secs).max(1);
         let Cut { mut borders, mut is_recut, sights } = choose_borders(source, &inspected, target, cancel)?;
         let (recipe, mut warnings) = recipe(&inspected, &sights, choices);
+        inspected.footage.is_deinterlaced = recipe.treatment.is_deinterlaced;
+        inspected.footage.is_tone_mapped = recipe.treatment.tone_mapped_from.is_some();
+        let info = &inspected.info;
         if choices.for_others && !is_recut && !recipe.treatment.is_none() {
             (borders, is_recut) = (plan::even_borders(&inspected.index, target), true);
         }
-        let scene_cuts = if is_recut {
-            Vec::new()
-        } else {
-            scene_cuts(source, inspected.stream, &info.keyframes, &borders, cancel)?
-        };
+        let scene_cuts = if is_recut { Vec::new() } else { scene_cuts(source, &inspected, &borders, cancel)? };
         let segments = plan::segments(&inspected.index, &borders, |pts| scene_cuts.contains(&pts));
         let mut manifest = Manifest {
             version: manifest::VERSION,
@@ -99,14 +105,21 @@ impl Split {
         if is_recut {
             plan_for_reencoding(&mut manifest);
         }
-        let tried = dry_mux::run(source, inspected.stream, &manifest, cancel)?;
+        if is_recut {
+            budget.reencoding(&inspected.footage, reencode::PRESET)?;
+        }
+        if let Some(target) = &choices.target {
+            let pictures = if is_recut { reencoded(&inspected.footage) } else { inspected.footage };
+            budget.converting(&pictures, target, budget::RESIDENT)?;
+        }
+        let tried = dry_mux::run(source, inspected.stream, &manifest, &budget, cancel)?;
         let left_out = tried.warnings.iter().find(|warning| matches!(warning, Warning::StreamLeftOut { .. }));
         if let Some(warning) = left_out.filter(|_| choices.strict_streams) {
             return Err(Error::StreamRefused { warning: warning.clone() });
         }
         manifest.side_streams = tried.side_streams;
         warnings.extend(tried.warnings);
-        Ok(Self { source: source.to_path_buf(), inspected, manifest, recipe, target, is_recut, warnings })
+        Ok(Self { source: source.to_path_buf(), inspected, manifest, recipe, budget, target, is_recut, warnings })
     }
 
     /// The plan. [`Split::write`] may replace it by one that re-encodes.
@@ -119,6 +132,18 @@ impl Split {
     #[must_use]
     pub fn info(&self) -> &SourceInfo {
         &self.inspected.info
+    }
+
+    /// The pictures of the segments, which [`Split::write`] may change.
+    #[must_use]
+    pub fn footage(&self) -> Footage {
+        if self.is_recut { reencoded(&self.inspected.footage) } else { self.inspected.footage }
+    }
+
+    /// The pictures of the source, which are those of a segment that another service cut.
+    #[must_use]
+    pub fn source_footage(&self) -> Footage {
+        self.inspected.footage
     }
 
     /// What is changed or left out, as far as it is known before the conversion.
@@ -182,7 +207,8 @@ impl Split {
         let total = self.manifest.segments.len() as u32;
         let mut path_of = |index| path_of(index, total);
         let (source, inspected, manifest) = (&self.source, &self.inspected, &self.manifest);
-        let written = reencode::write(source, inspected, self.recipe, manifest, &mut path_of, cancel)?;
+        let settings = self.budget.reencoding(&inspected.footage, reencode::PRESET)?;
+        let written = reencode::write(source, inspected, self.recipe, manifest, settings, &mut path_of, cancel)?;
         for (segment, (_, frames)) in (0..).zip(&written) {
             if *frames > 0 {
                 self.warnings.push(Warning::FramesRepeated { segment, frames: *frames });
@@ -190,6 +216,12 @@ impl Split {
         }
         Ok(written.into_iter().map(|(path, _)| path).collect())
     }
+}
+
+/// The pictures of segments that [`reencode`] wrote: treated, in 8-bit 4:2:0.
+fn reencoded(footage: &Footage) -> Footage {
+    let &Footage { width, height, .. } = footage;
+    Footage { references: budget::h264_references(width, height, 0).min(4), ..Footage::unknown(width, height) }
 }
 
 /// Re-encoding already turns and treats the pictures.
@@ -287,7 +319,7 @@ struct Cut {
 }
 
 fn choose_borders(source: &Path, inspected: &Inspected, target: i64, cancel: Cancel<'_>) -> Result<Cut, Error> {
-    let Inspected { info, index, stream, .. } = inspected;
+    let Inspected { info, index, stream, threads, .. } = inspected;
     let mut last = i64::MIN;
     let mut is_apart = |k: &&Keyframe| {
         let is_apart = k.pts.saturating_sub(last) >= target / LOOKS_PER_TARGET;
@@ -298,7 +330,7 @@ fn choose_borders(source: &Path, inspected: &Inspected, target: i64, cancel: Can
     };
     let looked_at: Vec<Keyframe> = info.keyframes.iter().filter(&mut is_apart).copied().collect();
     let (candidates, sights) = match looked_at.is_empty() {
-        true => (Vec::new(), keyframes::look_at_start(source, *stream, cancel)?),
+        true => (Vec::new(), keyframes::look_at_start(source, *stream, *threads, cancel)?),
         false => keyframes::look_at(source, *stream, &looked_at, cancel)?,
     };
     let chosen = plan::borders(&candidates, info.start_pts, info.end_pts, target);
@@ -313,13 +345,8 @@ fn choose_borders(source: &Path, inspected: &Inspected, target: i64, cancel: Can
 }
 
 /// Returns the borders at which the picture changes abruptly.
-fn scene_cuts(
-    source: &Path,
-    stream: usize,
-    keyframes: &[Keyframe],
-    borders: &[i64],
-    cancel: Cancel<'_>,
-) -> Result<Vec<i64>, Error> {
+fn scene_cuts(source: &Path, inspected: &Inspected, borders: &[i64], cancel: Cancel<'_>) -> Result<Vec<i64>, Error> {
+    let keyframes = &inspected.info.keyframes;
     let pair = |border: &i64| {
         let at = keyframes.binary_search_by_key(border, |k| k.pts).expect("borders are keyframes");
         (keyframes[at.saturating_sub(1)], keyframes[at])
@@ -328,6 +355,6 @@ fn scene_cuts(
     if pairs.is_empty() {
         return Ok(Vec::new());
     }
-    let answers = keyframes::confirm_scene_cuts(source, stream, &pairs, cancel)?;
+    let answers = keyframes::confirm_scene_cuts(source, inspected.stream, &pairs, inspected.threads, cancel)?;
     Ok(borders.iter().zip(answers).filter(|(_, is_cut)| *is_cut).map(|(b, _)| *b).collect())
 }

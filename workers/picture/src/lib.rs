@@ -7,7 +7,7 @@
 //! covers exactly two by two luma samples. A picture of an odd-sized source repeats the last column or row.
 
 /// Matrix coefficients that relate YUV to RGB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Matrix {
     /// ITU-R BT.601: standard definition.
     Bt601,
@@ -31,7 +31,7 @@ impl Matrix {
 }
 
 /// How to interpret a picture's samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Colour {
     pub matrix: Matrix,
     /// True for 0-255 samples, false for 16-235 (luma) and 16-240 (chroma).
@@ -39,7 +39,7 @@ pub struct Colour {
 }
 
 /// One frame, 8-bit planar YUV 4:2:0.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Picture {
     width: usize,
     height: usize,

@@ -144,7 +144,8 @@ impl DepthModel {
     }
 
     /// Size of the model's input for a picture: the short side rounded down to the model's multiple, the long side in
-    /// proportion, but at most five times the short one.
+    /// proportion, but at most five times the short one. Never larger than the picture, as far as the multiple allows: what
+    /// the picture doesn't show can't be found in it.
     #[must_use]
     pub fn input_size(&self, width: usize, height: usize) -> (usize, usize) {
         if let Some([width, height]) = self.manifest.size {
@@ -152,9 +153,10 @@ impl DepthModel {
         }
         let multiple = self.manifest.multiple;
         let floor = |length: usize| (length / multiple).max(1) * multiple;
-        let short = floor(self.resolution as usize);
         let (long_side, short_side) = (width.max(height), width.min(height));
-        let long = floor((long_side * self.resolution as usize / short_side).min(5 * short)).max(short);
+        let resolution = (self.resolution as usize).min(short_side);
+        let short = floor(resolution);
+        let long = floor((long_side * resolution / short_side).min(5 * short)).max(short);
         if width >= height { (long, short) } else { (short, long) }
     }
 

@@ -7,6 +7,7 @@ use stereospot_domain::event::ChunkingCompleted;
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::Request;
 use stereospot_domain::{Job, JobId, JobStatus, Payload, QueueRole, Stage};
+use stereospot_media::probe::Terms;
 use stereospot_media::split::Choices;
 use stereospot_ports::ErrorCode;
 use stereospot_ports::job_store::{Transition, Transitioned};
@@ -14,6 +15,7 @@ use stereospot_runtime::job;
 use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task};
 use stereospot_telemetry::record;
 
+use crate::inference::target;
 use crate::plan::{self, Plan};
 use crate::sandbox::{Cuts, Sandbox, SplitSource};
 use crate::scratch::Scratch;
@@ -29,6 +31,8 @@ pub struct Chunking {
     /// Whether segments carry their part of the sound. Our reassembly takes the sound from the source; that of existing
     /// deployments joins the segments' sound.
     pub with_sound: bool,
+    /// The largest source, and what this worker may use. A source whose conversion doesn't fit in the same budget is refused.
+    pub terms: Terms,
 }
 
 #[async_trait]
@@ -54,15 +58,24 @@ impl Handler for Chunking {
             from: job.options.from,
             strict_streams: job.options.strict_streams,
             for_others: self.with_sound,
+            terms: self.terms,
+            target: Some(target(&job)),
         };
         let split =
             SplitSource { source, folder: self.scratch.for_output(&folder)?, choices, with_sound: self.with_sound };
         let cuts = self.sandbox.run(split.clone(), &task.cancel).await.map_err(|error| video_failure(&error))?;
         let paths = split.segments(&cuts);
-        let Cuts { manifest, warnings, is_recut, has_sound } = cuts;
+        let Cuts { manifest, warnings, is_recut, has_sound, footage } = cuts;
         // Write the manifest before the segments: a reader of a segment needs it.
         let written = checksum::of_files(paths.clone()).await?;
-        let plan = Plan { target_secs, has_sound, written, source: Some(source_checksum), manifest: manifest.clone() };
+        let plan = Plan {
+            target_secs,
+            has_sound,
+            written,
+            source: Some(source_checksum),
+            footage: Some(footage),
+            manifest: manifest.clone(),
+        };
         let plan = plan::keep(context, job_id, plan).await?;
         if plan.manifest != manifest {
             return Err(Failure::Retry(

@@ -54,6 +54,7 @@ pub(crate) fn render(options: &Options) -> anyhow::Result<()> {
             preset: "fast".into(),
             codec: "libx264".into(),
             threads: 1,
+            lookahead: None,
             layout: StereoLayout::Mono,
         },
     )?;

@@ -1,6 +1,7 @@
 //! Converts one segment: decode → depth → warp → encode, each stage on its own thread, with bounded channels between them.
 //!
-//! The slowest stage sets the pace; the channels hold a few pictures, so memory stays bounded for any segment length.
+//! The slowest stage sets the pace. The channels hold as many pictures as the budget allows, so memory stays bounded for any segment
+//! length and picture size.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use stereospot_media::budget::Settings;
 use stereospot_media::encode::{Encoder, EncoderOptions};
 use stereospot_media::manifest::{Manifest, SegmentSpec};
 use stereospot_picture::Picture;
@@ -15,9 +17,6 @@ use stereospot_stereo::{DepthModel, DepthStage, Layout, NormalisedDepth, Options
 use tokio_util::sync::CancellationToken;
 
 use crate::sandbox::{self, Decode, Sandbox};
-
-/// Pictures that wait between two stages: enough to even out their pace, few enough for 4K on a small machine.
-const BETWEEN: usize = 4;
 
 /// What to convert, and how.
 #[derive(Debug)]
@@ -34,8 +33,8 @@ pub struct Conversion {
     /// Constant rate factor.
     pub crf: u8,
     pub preset: String,
-    /// Threads for decoding and for encoding.
-    pub threads: usize,
+    /// Threads, pictures between the stages, and lookahead, as the memory allows.
+    pub settings: Settings,
     /// Fail at a frame that can't be decoded, instead of repeating the one before.
     pub is_strict: bool,
 }
@@ -52,7 +51,7 @@ impl Conversion {
             manifest: self.manifest.clone(),
             spec: self.spec.clone(),
             tail: None,
-            threads: self.threads,
+            threads: self.settings.decoder_threads,
         }
     }
 
@@ -143,13 +142,16 @@ pub fn convert(
     frames_done: &Progress,
     cancel: &CancellationToken,
 ) -> (DepthModel, Result<Converted, Error>) {
-    let (decoded, to_depth) = bounded::<(i64, Picture)>(BETWEEN);
-    let (deep, to_warp) = bounded::<(i64, Picture, NormalisedDepth)>(BETWEEN);
-    let (warped, to_encode) = bounded::<(i64, Picture)>(BETWEEN);
+    let between = conversion.settings.between;
+    let (decoded, to_depth) = bounded::<(i64, Picture)>(between);
+    let (deep, to_warp) = bounded::<(i64, Picture, NormalisedDepth)>(between);
+    let (warped, to_encode) = bounded::<(i64, Picture)>(between);
+    // Two decoders at a time would take twice the memory.
+    let (warming, warmed) = bounded::<()>(0);
     let depth_stage = DepthStage::new(model, &conversion.options, conversion.first_picture());
     std::thread::scope(|scope| {
-        let decode = scope.spawn(move || decode(conversion, sandbox, &decoded, cancel));
-        let depth = scope.spawn(move || depth(depth_stage, conversion, sandbox, to_depth, &deep, cancel));
+        let decode = scope.spawn(move || decode(conversion, sandbox, &warmed, &decoded, cancel));
+        let depth = scope.spawn(move || depth(depth_stage, conversion, sandbox, warming, to_depth, &deep, cancel));
         let warp = scope.spawn(move || warp(conversion, to_warp, &warped));
         // Each stage owns its ends of the channels. When one ends, for whatever reason, it drops them, and the others end too.
         let encoded = encode(conversion, to_encode, frames_done);
@@ -178,11 +180,14 @@ pub fn convert(
 fn decode(
     conversion: &Conversion,
     sandbox: &Sandbox,
+    warmed: &Receiver<()>,
     out: &Sender<(i64, Picture)>,
     cancel: &CancellationToken,
 ) -> Timed<u64> {
     let mut busy = Duration::ZERO;
     let mut run = || {
+        // Ends when the depth stage drops its end, whatever its reason.
+        let _ = warmed.recv();
         let mut frames = sandbox.decode(conversion.decode(), cancel)?;
         while let Some(frame) = frames.next() {
             busy = frames.busy();
@@ -216,6 +221,7 @@ fn depth(
     mut stage: DepthStage,
     conversion: &Conversion,
     sandbox: &Sandbox,
+    warming: Sender<()>,
     input: Receiver<(i64, Picture)>,
     out: &Sender<(i64, Picture, NormalisedDepth)>,
     cancel: &CancellationToken,
@@ -232,6 +238,7 @@ fn depth(
             }
         }
         busy += started.elapsed();
+        drop(warming);
         for (pts, picture) in input {
             let started = Instant::now();
             let depth = stage.depth(&picture)?;
@@ -294,7 +301,8 @@ fn encoder_options(conversion: &Conversion, picture: &Picture) -> EncoderOptions
     EncoderOptions {
         crf: conversion.crf,
         preset: conversion.preset.clone(),
-        threads: conversion.threads,
+        threads: conversion.settings.encoder_threads,
+        lookahead: Some(conversion.settings.lookahead),
         layout: stereo_layout(conversion.layout),
         ..EncoderOptions::new(picture.width(), picture.height(), &conversion.manifest)
     }

@@ -9,8 +9,9 @@ use stereospot_domain::event::{SegmentCompleted, SegmentProgress, SegmentStarted
 use stereospot_domain::keys::{self, SegmentKey};
 use stereospot_domain::message::Request;
 use stereospot_domain::{ErrorCode, Job, JobOptions, Payload, QueueRole, Stage, Warning};
-use stereospot_media::Error;
+use stereospot_media::budget::Target;
 use stereospot_media::manifest::{Manifest, SegmentSpec};
+use stereospot_media::{Budget, Error, Footage};
 use stereospot_ports::objects;
 use stereospot_runtime::job;
 use stereospot_runtime::stage::{Asked, Context, Failure, Handler, Task, chain};
@@ -34,8 +35,9 @@ const UNDECIDED: Duration = Duration::from_secs(15);
 pub struct Inference {
     pub scratch: Scratch,
     pub sandbox: Sandbox,
-    /// Threads for decoding and for encoding.
-    pub threads: usize,
+    pub budget: Budget,
+    /// What this process takes before it converts anything, the model included.
+    pub resident: u64,
     pub model: Model,
 }
 
@@ -215,11 +217,17 @@ impl Inference {
         let found = plan::of_segment(context, job, key).await?;
         let is_ours = matches!(found, plan::Found::Ours(_));
         damaged::fetch(context, task, key, key.index, &input, is_ours).await?;
-        let (manifest, sound, written) = match found {
-            plan::Found::Ours(plan) if plan.has_sound => (plan.manifest, Sound::Ours, plan.written),
-            plan::Found::Ours(plan) => (plan.manifest, Sound::None, plan.written),
+        let (manifest, sound, written, footage) = match found {
+            plan::Found::Ours(plan) => {
+                let sound = if plan.has_sound { Sound::Ours } else { Sound::None };
+                let known = plan.footage.unwrap_or_else(|| Footage::unknown(plan.manifest.width, plan.manifest.height));
+                (plan.manifest, sound, plan.written, known)
+            }
             // Another service split the source: then a segment is exactly what its file contains.
-            plan::Found::Foreign => (self.whole_file(&input, key, task).await?, Sound::Foreign, Vec::new()),
+            plan::Found::Foreign => {
+                let (manifest, footage) = self.whole_file(&input, key, task).await?;
+                (manifest, Sound::Foreign, Vec::new(), footage)
+            }
             plan::Found::Undecided => {
                 let why = format!("it is not known yet which of two cuts of job_id={} counts", key.job_id);
                 return Err(Failure::Later { why, after: UNDECIDED });
@@ -241,17 +249,21 @@ impl Inference {
         options
             .check()
             .map_err(|error| Failure::Refused(format!("{error}: submit the video again with that changed")))?;
+        let layout = layout(job, key);
+        let settings = self.budget.converting(&footage, &target_of(job, layout), self.resident);
+        let settings = settings.map_err(|error| media_failure(&error))?;
+        tracing::info!("job_id={} segment_index={} fits: {settings:?}", key.job_id, key.index);
         let conversion = Conversion {
             manifest,
             spec,
             input,
             previous,
             output: folder.join("output.mp4"),
-            layout: layout(job, key),
+            layout,
             options,
             crf: job.options.crf.and_then(|crf| u8::try_from(crf).ok()).unwrap_or(20),
-            preset: job.options.preset.clone().unwrap_or_else(|| "medium".into()),
-            threads: self.threads,
+            preset: preset(job),
+            settings,
             is_strict: job.options.strict,
         };
         let cut = match sound {
@@ -262,12 +274,13 @@ impl Inference {
         Ok((conversion, sound, cut))
     }
 
-    async fn whole_file(&self, file: &Path, key: SegmentKey, task: &Task) -> Result<Manifest, Failure> {
-        let whole = WholeFile { file: file.to_owned() };
-        let mut manifest = self.sandbox.run(whole, &task.cancel).await.map_err(|error| video_failure(&error))?;
+    async fn whole_file(&self, file: &Path, key: SegmentKey, task: &Task) -> Result<(Manifest, Footage), Failure> {
+        let whole = WholeFile { file: file.to_owned(), budget: self.budget };
+        let (mut manifest, footage) =
+            self.sandbox.run(whole, &task.cancel).await.map_err(|error| video_failure(&error))?;
         manifest.segments =
             manifest.segments.into_iter().take(1).map(|spec| SegmentSpec { index: key.index, ..spec }).collect();
-        Ok(manifest)
+        Ok((manifest, footage))
     }
 
     /// Copies everything but the picture from the segment's file beside the converted picture, for services that join the
@@ -298,6 +311,22 @@ impl Inference {
 fn layout(job: &Job, key: SegmentKey) -> Layout {
     let format = if job.options.format.mode() == key.mode { job.options.format } else { key.mode.into() };
     format.as_str().parse().expect("every format is a layout, see the test")
+}
+
+/// What a job's pictures are converted to.
+pub(crate) fn target(job: &Job) -> Target {
+    target_of(job, job.options.format.as_str().parse().expect("every format is a layout, see the test"))
+}
+
+fn target_of(job: &Job, layout: Layout) -> Target {
+    // The half-size layouts add at most two pixels.
+    let (width, height) = layout.output_size(64, 64);
+    let resolution = options(&job.options).resolution;
+    Target { wider: (width / 64) as u32, higher: (height / 64) as u32, preset: preset(job), resolution }
+}
+
+fn preset(job: &Job) -> String {
+    job.options.preset.clone().unwrap_or_else(|| "medium".into())
 }
 
 /// The job's choices over the defaults.

@@ -18,6 +18,7 @@ pub mod deletion;
 pub mod files;
 
 pub mod inference;
+pub mod machine;
 #[cfg(feature = "aws")]
 pub mod managed;
 pub mod outputs;

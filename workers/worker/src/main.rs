@@ -14,6 +14,7 @@ use stereospot_runtime::stage::chain;
 use stereospot_stereo::Provider;
 use stereospot_worker::{inference, sandbox};
 
+mod bounds;
 mod clip;
 mod identity;
 mod platform;
@@ -120,6 +121,8 @@ struct Options {
     /// Threads for decoding, depth and encoding each; default: one for each core.
     #[arg(long)]
     threads: Option<usize>,
+    #[command(flatten)]
+    bounds: bounds::Bounds,
     /// Wanted length of a segment in seconds; default: 30, on AWS the deployment's setting.
     #[arg(long, env = "CHUNK_SEGMENT_DURATION_SEC", value_name = "SECS")]
     segment_secs: Option<f64>,

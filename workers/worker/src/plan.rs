@@ -11,6 +11,7 @@ use object_store::{PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 use stereospot_domain::keys::SegmentKey;
 use stereospot_domain::{Job, JobId, keys};
+use stereospot_media::Footage;
 use stereospot_media::manifest::Manifest;
 use stereospot_ports::{ErrorCode, objects};
 use stereospot_runtime::stage::{Context, Failure};
@@ -33,6 +34,10 @@ pub struct Plan {
     /// The source as it was split. Absent in plans of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Checksum>,
+    /// The pictures in the segments' files, which decide what the conversion may take of a worker's memory. Absent in plans of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footage: Option<Footage>,
     /// The segments, and what they have in common.
     #[serde(flatten)]
     pub manifest: Manifest,

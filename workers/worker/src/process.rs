@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use stereospot_api::Client;
 use stereospot_domain::event::{SpoolDropped, WorkerHeartbeat, WorkerStarted, WorkerStopped};
 use stereospot_domain::{Payload, QueueRole, Stage};
+use stereospot_media::budget::RESIDENT;
 use stereospot_runtime::events::{About, Events, SPOOL_LIMIT_BYTES};
 use stereospot_runtime::protection::Protection;
 use stereospot_runtime::stage::{self, Context, Handler, chain};
@@ -17,6 +18,7 @@ use stereospot_telemetry::{Process, Server, Target, record};
 use stereospot_worker::chunking::Chunking;
 use stereospot_worker::deletion;
 use stereospot_worker::inference::Inference;
+use stereospot_worker::machine;
 use stereospot_worker::outputs::Outputs;
 use stereospot_worker::reassembly::Reassembly;
 use stereospot_worker::sandbox::{Limits, Sandbox};
@@ -141,6 +143,8 @@ async fn serve(
     let sandbox = Sandbox::new(Limits::default());
     sandbox_report::warn_of_gaps(sandbox.clone(), scratch_dir);
     let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let terms = options.bounds.terms(threads);
+    tracing::info!("this worker may use {} MiB of memory (--memory)", terms.budget.bytes >> 20);
 
     let mut handlers: Vec<Box<dyn Handler>> = Vec::new();
     let (mut provider, mut model_name) = (None, None);
@@ -156,6 +160,7 @@ async fn serve(
                     sandbox: sandbox.clone(),
                     segment_secs,
                     with_sound,
+                    terms,
                 }));
             }
             Stage::Inference => {
@@ -163,10 +168,13 @@ async fn serve(
                     InferenceKind::Onnx => {
                         let model = given_space(stop, async || open_model(options, threads)).await.map_err(lasting)?;
                         (provider, model_name) = (Some(model.provider), Some(model.name.clone()));
+                        // A model of the operator's may take more than the one that ships.
+                        let resident = machine::resident().max(RESIDENT);
                         handlers.push(Box::new(Inference {
                             scratch: scratch.clone(),
                             sandbox: sandbox.clone(),
-                            threads,
+                            budget: terms.budget,
+                            resident,
                             model,
                         }));
                     }

@@ -1,4 +1,8 @@
 //! The queue's writes. Each runs inside the writer's transaction.
+//!
+//! Jobs take turns (start-time fair queueing): a message's turn follows that of its job's last message in the queue, but is not
+//! before the turn that the queue has come to. So a job with a thousand messages has turns n to n + 999, and a later job's first
+//! message gets the turn that is being served.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -6,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
-use stereospot_domain::{QueueName, Timestamp};
+use stereospot_domain::{QueueName, QueueRole, Timestamp, message};
 use stereospot_ports::work_queue::{Envelope, MAX_BATCH, Message, Outgoing};
 use uuid::Uuid;
 
@@ -23,26 +27,47 @@ pub(crate) struct SendRow {
     envelope: Option<String>,
     enqueued_at: Timestamp,
     visible_at: Timestamp,
+    job: Option<Uuid>,
 }
 
 impl SendRow {
     /// A new message, ready after `delay`.
-    pub(crate) fn new(body: String, now: Timestamp, delay: Duration) -> Self {
-        Self { id: Uuid::now_v7(), body, envelope: None, enqueued_at: now, visible_at: hidden_until(now, delay) }
+    pub(crate) fn new(role: QueueRole, body: String, now: Timestamp, delay: Duration) -> Self {
+        let job = message::job_of(role, &body).map(|(job_id, _)| job_id.0);
+        Self { id: Uuid::now_v7(), body, envelope: None, enqueued_at: now, visible_at: hidden_until(now, delay), job }
     }
 
-    pub(super) fn of(message: &Outgoing, now: Timestamp) -> Self {
+    pub(super) fn of(role: QueueRole, message: &Outgoing, now: Timestamp) -> Self {
         let json = || serde_json::to_string(&message.envelope).expect("plain structs of strings always serialise");
         let envelope = (!message.envelope.is_empty()).then(json);
-        Self { envelope, ..Self::new(message.body.clone(), now, message.delay) }
+        Self { envelope, ..Self::new(role, message.body.clone(), now, message.delay) }
     }
 }
 
 /// The INSERT statement for each number of rows, from 1. The texts never change, so a connection prepares each only once.
 static INSERTS: LazyLock<[String; MAX_BATCH]> = LazyLock::new(|| {
     std::array::from_fn(|more| {
-        let rows = vec!["(?, ?, ?, ?, ?, ?)"; more + 1].join(", ");
-        format!("INSERT INTO messages (queue, id, body, envelope, enqueued_at, visible_at) VALUES {rows}")
+        // ?1 is the queue, and the rows' values follow.
+        let row = |at: usize| {
+            let values: Vec<String> = (0..6).map(|value| format!("?{}", 2 + 6 * at + value)).collect();
+            format!("({at}, {})", values.join(", "))
+        };
+        let rows: Vec<String> = (0..=more).map(row).collect();
+        // Without a ready message, the queue has come to the turn of the last one in work.
+        format!(
+            "WITH new (at, id, body, envelope, enqueued_at, visible_at, job) AS (VALUES {}),
+                  now (turn) AS (SELECT coalesce(
+                      (SELECT min(turn) FROM messages WHERE queue = ?1 AND visible_at = {READY}),
+                      (SELECT max(turn) FROM messages WHERE queue = ?1), 0))
+             INSERT INTO messages (queue, id, body, envelope, enqueued_at, visible_at, job, turn)
+             SELECT ?1, id, body, envelope, enqueued_at, visible_at, job,
+                    max((SELECT turn FROM now),
+                        coalesce((SELECT 1 + max(turn) FROM messages AS old WHERE old.queue = ?1 AND old.job = new.job), 0))
+                    + (SELECT count(*) FROM new AS before WHERE before.job = new.job AND before.at < new.at)
+             FROM new ORDER BY at",
+            rows.join(", "),
+            READY = READY.as_millis(),
+        )
     })
 });
 
@@ -51,15 +76,15 @@ pub(crate) async fn insert(on: &mut SqliteConnection, queue: QueueName, rows: &[
     let queue = queue.to_string();
     for rows in rows.chunks(MAX_BATCH) {
         let statement = INSERTS[rows.len() - 1].as_str();
-        let mut query = sqlx::query(AssertSqlSafe(statement));
+        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(queue.as_str());
         for row in rows {
             query = query
-                .bind(queue.as_str())
                 .bind(row.id.as_bytes().as_slice())
                 .bind(row.body.as_str())
                 .bind(row.envelope.as_deref())
                 .bind(row.enqueued_at.as_millis())
-                .bind(row.visible_at.as_millis());
+                .bind(row.visible_at.as_millis())
+                .bind(row.job.as_ref().map(|job| job.as_bytes().as_slice()));
         }
         query.execute(&mut *on).await?;
     }
@@ -126,7 +151,7 @@ impl Receive {
 
     async fn lease(&self, on: &mut SqliteConnection, max: usize) -> sqlx::Result<Vec<Leased>> {
         // First the messages hidden until an impossible time (see `impossible_from`), then those that were hidden and are ready
-        // again, then the new ones. Otherwise a released message would wait forever on a queue that never becomes empty.
+        // again, then the new ones, by turns. Otherwise a released message would wait forever on a queue that never becomes empty.
         let rows: Vec<Row> = sqlx::query_as(
             "UPDATE messages
              SET visible_at = ?1, receive_count = receive_count + 1, lease_no = lease_no + 1, is_leased = 1
@@ -136,7 +161,7 @@ impl Receive {
                  SELECT * FROM (SELECT seq FROM messages WHERE queue = ?2 AND visible_at > ?5 AND visible_at <= ?3
                                 ORDER BY visible_at, seq LIMIT ?6)
                  UNION ALL
-                 SELECT * FROM (SELECT seq FROM messages WHERE queue = ?2 AND visible_at = ?5 ORDER BY seq LIMIT ?6)
+                 SELECT * FROM (SELECT seq FROM messages WHERE queue = ?2 AND visible_at = ?5 ORDER BY turn, seq LIMIT ?6)
                  LIMIT ?6)
              RETURNING id, lease_no, body, envelope, receive_count, enqueued_at",
         )

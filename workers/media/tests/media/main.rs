@@ -9,4 +9,5 @@ mod foreign;
 mod fuzz;
 mod joining;
 mod judge;
+mod limits;
 mod way;

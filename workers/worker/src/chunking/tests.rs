@@ -21,6 +21,7 @@ pub(crate) fn clip(path: &Path) {
         preset: "ultrafast".into(),
         codec: "libx264".into(),
         threads: 1,
+        lookahead: None,
         layout: StereoLayout::Mono,
     };
     let mut encoder = Encoder::create(path, options).unwrap();

@@ -8,9 +8,10 @@ use stereospot_domain::Warning;
 use stereospot_media::foreign::{lay_out, with_sound_of};
 use stereospot_media::join::{JoinSummary, join};
 use stereospot_media::manifest::{Manifest, SegmentSpec, StereoLayout};
+use stereospot_media::probe::Terms;
 use stereospot_media::soundtrack::add_part_of_sound;
 use stereospot_media::split::{Choices, Split};
-use stereospot_media::{Cancel, Error};
+use stereospot_media::{Budget, Cancel, Error, Footage};
 
 use super::check::Attempts;
 use super::pictures::Decode;
@@ -78,6 +79,8 @@ pub struct Cuts {
     pub is_recut: bool,
     /// The segments have sound.
     pub has_sound: bool,
+    /// The pictures in the segments' files.
+    pub footage: Footage,
 }
 
 impl SplitSource {
@@ -125,7 +128,8 @@ impl Work for SplitSource {
         split.write(|index, _total| self.segment(index), |_, _| {}, cancel)?;
         let manifest = split.manifest().clone();
         let has_sound = self.with_sound && self.add_sound(&manifest, cancel)?;
-        Ok(Cuts { manifest, warnings: split.warnings().to_vec(), is_recut: split.is_recut(), has_sound })
+        let (warnings, is_recut, footage) = (split.warnings().to_vec(), split.is_recut(), split.footage());
+        Ok(Cuts { manifest, warnings, is_recut, has_sound, footage })
     }
 
     fn may_be(&self, cuts: &Cuts) -> bool {
@@ -137,10 +141,11 @@ impl Work for SplitSource {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WholeFile {
     pub file: PathBuf,
+    pub budget: Budget,
 }
 
 impl Work for WholeFile {
-    type Answer = Manifest;
+    type Answer = (Manifest, Footage);
 
     fn doing(&self) -> String {
         "reading the segment".into()
@@ -150,11 +155,14 @@ impl Work for WholeFile {
         Files { reads: vec![&self.file], writes: None }
     }
 
-    fn run(&self, cancel: Cancel<'_>) -> Result<Manifest, Error> {
-        Ok(Split::plan(&self.file, f64::from(u32::MAX), cancel)?.manifest().clone())
+    fn run(&self, cancel: Cancel<'_>) -> Result<(Manifest, Footage), Error> {
+        let terms = Terms { budget: self.budget, ..Terms::default() };
+        let choices = Choices { terms, ..Choices::every(f64::from(u32::MAX)) };
+        let split = Split::plan_as(&self.file, &choices, cancel)?;
+        Ok((split.manifest().clone(), split.source_footage()))
     }
 
-    fn may_be(&self, manifest: &Manifest) -> bool {
+    fn may_be(&self, (manifest, _): &(Manifest, Footage)) -> bool {
         manifest.is_consistent()
     }
 }

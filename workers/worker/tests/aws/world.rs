@@ -10,6 +10,8 @@ use object_store::ObjectStoreExt as _;
 use stereospot_aws::provision::Provisioner;
 use stereospot_aws::{AwsBackend, Connections, Deployment};
 use stereospot_domain::{Format, Job, JobId, JobOptions, JobStatus, Topology, keys};
+use stereospot_media::Budget;
+use stereospot_media::probe::Terms;
 use stereospot_ports::{Backend, Bucket, SystemClock, objects};
 use stereospot_runtime::events::Events;
 use stereospot_runtime::stage::{Context, Handler, step};
@@ -71,12 +73,19 @@ impl World {
             sandbox: fixture::sandbox(),
             segment_secs: 0.4,
             with_sound: true,
+            terms: Terms::default(),
         })
     }
 
     pub(crate) fn inference(&self) -> Box<dyn Handler> {
         let model = Model { model: Mutex::new(Some(fixture::model())), provider: "cpu", name: "cues".into() };
-        Box::new(Inference { scratch: self.scratch("inference"), sandbox: fixture::sandbox(), threads: 1, model })
+        Box::new(Inference {
+            scratch: self.scratch("inference"),
+            sandbox: fixture::sandbox(),
+            budget: Budget { cores: 1, ..Budget::default() },
+            resident: 0,
+            model,
+        })
     }
 
     pub(crate) fn reassembly(&self) -> Box<dyn Handler> {

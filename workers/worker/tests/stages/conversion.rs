@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use stereospot_media::Cancel;
+use stereospot_media::budget::Settings;
 use stereospot_media::split::Split;
 use stereospot_stereo::{Layout, Options};
 use stereospot_worker::convert::{Conversion, Error, Progress, convert};
@@ -25,7 +26,7 @@ fn conversion(folder: &Path, output: &Path) -> Conversion {
         options: Options { resolution: 112, ..Options::default() },
         crf: 20,
         preset: "ultrafast".into(),
-        threads: 1,
+        settings: Settings::most(1, "ultrafast"),
         is_strict: false,
     }
 }

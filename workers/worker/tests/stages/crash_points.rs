@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use object_store::{ObjectStoreExt, PutPayload};
 use stereospot_domain::{Format, Job, JobId, JobOptions, JobStatus, QueueName, QueueRole, keys};
+use stereospot_media::probe::Terms;
 use stereospot_media::{Cancel, probe};
 use stereospot_ports::memory::{self, ManualClock};
 use stereospot_ports::{Backend, objects, reassembly};
@@ -35,8 +36,20 @@ impl Workers {
         let scratch = Scratch::open(&folder.join("scratch")).unwrap();
         let model = Model { model: Mutex::new(Some(model)), provider: "cpu", name: "cues".into() };
         let handlers: Vec<Box<dyn Handler>> = vec![
-            Box::new(Chunking { scratch: scratch.clone(), sandbox: sandbox(), segment_secs: 0.4, with_sound: true }),
-            Box::new(Inference { scratch: scratch.clone(), sandbox: sandbox(), threads: 1, model }),
+            Box::new(Chunking {
+                scratch: scratch.clone(),
+                sandbox: sandbox(),
+                segment_secs: 0.4,
+                with_sound: true,
+                terms: Terms::default(),
+            }),
+            Box::new(Inference {
+                scratch: scratch.clone(),
+                sandbox: sandbox(),
+                budget: stereospot_media::Budget { cores: 1, bytes: u64::MAX },
+                resident: 0,
+                model,
+            }),
             Box::new(Outputs::default()),
             Box::new(Reassembly { scratch, sandbox: sandbox(), owner: "test".into() }),
         ];

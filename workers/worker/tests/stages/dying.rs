@@ -63,15 +63,19 @@ const DIED: &str = "times: the video decoder was killed by signal 11 (segmentati
 
 #[tokio::test]
 async fn in_chunking() {
-    let reason =
-        check(0, |scratch, sandbox| Box::new(Chunking { scratch, sandbox, segment_secs: 0.4, with_sound: false }));
+    let reason = check(0, |scratch, sandbox| {
+        Box::new(Chunking { scratch, sandbox, segment_secs: 0.4, with_sound: false, terms: Default::default() })
+    });
     assert_eq!(reason.await, format!("chunking failed {MAX_RECEIVES} {DIED} splitting the source"));
 }
 
 #[tokio::test]
 async fn in_inference() {
     let model = Model { model: Mutex::new(Some(model())), provider: "cpu", name: "cues".into() };
-    let reason = check(1, |scratch, sandbox| Box::new(Inference { scratch, sandbox, threads: 1, model })).await;
+    let reason = check(1, |scratch, sandbox| {
+        Box::new(Inference { scratch, sandbox, budget: Default::default(), resident: 0, model })
+    })
+    .await;
     let expected = [0, 1].map(|index| format!("segment {index} failed {MAX_RECEIVES} {DIED} decoding segment {index}"));
     assert!(expected.contains(&reason), "{reason}");
 }

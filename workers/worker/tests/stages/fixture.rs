@@ -28,6 +28,7 @@ pub(crate) fn source(folder: &Path) -> PathBuf {
             preset: "veryfast".into(),
             codec: "libx264".into(),
             threads: 1,
+            lookahead: None,
             layout: StereoLayout::Mono,
         },
     )

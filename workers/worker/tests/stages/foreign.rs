@@ -189,6 +189,7 @@ async fn of_two_cuts_the_one_that_the_row_names_counts() {
         target_secs: 0.4,
         has_sound: false,
         written: Vec::new(),
+        footage: None,
         source: None,
         manifest: split.manifest().clone(),
     };
