@@ -44,7 +44,7 @@ fn what_cannot_fit_is_refused_in_one_sentence() {
     assert!(error.is_bad_source());
     let error = error.to_string();
     let start = "converting to 16384x8192 with the preset medium pictures of 8192x8192 takes at least ";
-    assert!(error.starts_with(start) && error.contains("a worker may use 1.0 GiB (--memory)"), "{error}");
+    assert!(error.starts_with(start) && error.contains("a worker may use 1.1 GB (--memory)"), "{error}");
     budget(8192).converting(&footage(8192, 8192), &sbs("medium"), RESIDENT).unwrap();
 }
 
@@ -89,7 +89,7 @@ fn an_index_must_fit() {
     budget(512).check_packets(1_000_000).unwrap();
     let error = budget(512).check_packets(80_000_000).unwrap_err();
     assert!(error.is_bad_source());
-    assert!(error.to_string().starts_with("the video has 80000000 packets, whose index takes 15."), "{error}");
+    assert!(error.to_string().starts_with("the video has 80000000 packets, whose index takes 16."), "{error}");
 }
 
 #[test]
