@@ -140,11 +140,11 @@ async fn serve(
     })
     .await
     .map_err(lasting)?;
-    let sandbox = Sandbox::new(Limits::default());
-    sandbox_report::warn_of_gaps(sandbox.clone(), scratch_dir);
     let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let terms = options.bounds.terms(threads);
     tracing::info!("this worker may use {} MiB of memory (--memory)", terms.budget.bytes >> 20);
+    let sandbox = Sandbox::new(Limits { memory_bytes: Some(terms.budget.bytes), ..Limits::default() });
+    sandbox_report::warn_of_gaps(sandbox.clone(), scratch_dir);
 
     let mut handlers: Vec<Box<dyn Handler>> = Vec::new();
     let (mut provider, mut model_name) = (None, None);
