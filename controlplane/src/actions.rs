@@ -182,7 +182,7 @@ async fn carry_out(app: &App, plan: &Plan) -> Vec<ItemResult> {
         Action::Replay { queue, message_ids: Some(_) } => replay::send(app, *queue, &items, true).await,
         Action::Purge { queue, .. } => purge::apply(app, *queue, plan).await,
         Action::Trigger { job_id } => trigger::apply(app, *job_id, &items).await,
-        Action::Repair { job_id, code } => repair::apply(app, *job_id, *code, &Plan { items, ..plan.clone() }).await,
+        Action::Repair { job_id, code } => repair::apply(app, *job_id, *code, &items).await,
         Action::Restore { plan_id } => restore::apply(app, *plan_id, &items).await,
         Action::Scale { .. } => scale::apply(app, &items).await,
         Action::StopMove { queue } => stop_move::apply(app, *queue).await,

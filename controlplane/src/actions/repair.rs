@@ -1,8 +1,10 @@
 //! Repair: carry out what a finding proposes. The finding is looked for again, in the job as it is now.
 
 use stereospot_domain::diagnosis::{Finding, FindingCode, Repair};
-use stereospot_domain::plan::{ItemResult, Outcome, Plan, PlanItem, RefusalCode, Target};
+use stereospot_domain::plan::{ItemResult, Outcome, PlanItem, RefusalCode, Target};
+use stereospot_domain::text::size;
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole};
+use stereospot_ports::deletion;
 
 use super::draft::{self, Draft, Error, attempted, refused, results};
 use super::{assemble, repair_steps, replay};
@@ -44,8 +46,11 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result
             draft.effect = format!("the job is listed again, as {}", job.status);
         }
         Some(Repair::DeleteAgain) => {
-            let delete = super::delete::draft(app, job_id).await?;
-            return Ok(Draft { scope: draft.scope, ..delete });
+            let found = deletion::remains(&app.backend, job_id).await?;
+            let (objects, bytes) = (draft::count_of(found.objects, "object"), size(found.bytes));
+            draft.items = vec![PlanItem::new(Target::Job { job_id }, format!("delete {objects} ({bytes})"))];
+            draft.effect = "what came back of the job is gone for good; its row says deleted again".into();
+            draft.confirm = Some(format!("delete {}", job_id.short()));
         }
         Some(Repair::ResendSource) => {
             let what = match job.status {
@@ -66,7 +71,7 @@ pub(super) async fn draft(app: &App, job_id: JobId, code: FindingCode) -> Result
             draft.effect = format!("the job goes on with {} more done", draft::count_of(segments.len(), "segment"));
         }
     }
-    let is_of_ended = matches!(&finding.repair, Some(Repair::AssembleAgain | Repair::PutRow));
+    let is_of_ended = matches!(&finding.repair, Some(Repair::AssembleAgain | Repair::PutRow | Repair::DeleteAgain));
     if job.status.is_final() && !is_of_ended && draft.refused.is_none() {
         draft.refused = refused(RefusalCode::JobState, format!("the job is {}", job.status));
     }
@@ -98,8 +103,7 @@ fn of_segments(job_id: JobId, segments: &[u32], what: &str) -> Vec<PlanItem> {
     segments.iter().map(|index| PlanItem::new(Target::Segment { job_id, index: *index }, what)).collect()
 }
 
-pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, plan: &Plan) -> Vec<ItemResult> {
-    let items = &plan.items;
+pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, items: &[PlanItem]) -> Vec<ItemResult> {
     let (job, finding) = match find(app, job_id, code).await {
         Ok((job, Some(finding))) => (job, finding),
         Ok((_, None)) => {
@@ -112,7 +116,6 @@ pub(super) async fn apply(app: &App, job_id: JobId, code: FindingCode, plan: &Pl
         Some(Repair::SendReassembly | Repair::Trigger | Repair::ResetLockAndSend { .. } | Repair::MarkCompleted) => {
             super::trigger::apply(app, job_id, items).await
         }
-        Some(Repair::DeleteAgain) => super::delete::apply(app, job_id, plan).await,
         Some(repair) => {
             let tried = repair_steps::carry_out(app, &job, repair).await;
             tried.into_iter().map(|(item, tried)| attempted(&Target::of_repair(job_id, item), tried)).collect()

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use stereospot_domain::diagnosis::Repair;
 use stereospot_domain::event::RepairedItem;
+use stereospot_domain::text::plural;
 use stereospot_domain::trigger::Queued;
 use stereospot_domain::{Job, JobId, JobStatus, QueueRole, SegmentCompletion, keys, message};
 use stereospot_ports::job_store::{Transition, Transitioned};
 use stereospot_ports::work_queue::{Outgoing, Receipt};
-use stereospot_ports::{Backend, Error, ErrorCode, Result, WorkQueue, objects, reassembly};
+use stereospot_ports::{Backend, Error, ErrorCode, Result, WorkQueue, deletion, objects, reassembly};
 
 use super::assemble;
 use crate::app::App;
@@ -94,7 +95,7 @@ pub(crate) async fn trigger(app: &App, job_id: JobId) -> Result<String> {
     Ok(if did.is_empty() { "somebody else was faster".into() } else { did.join(", ") })
 }
 
-/// Carries out a repair, apart from a replay of dead letters and a deletion, which have plans of their own. Returns the result of each item.
+/// Carries out a repair, apart from a replay of dead letters, which [`super::replay`] does. Returns the result of each item.
 pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(RepairedItem, Result<String>)> {
     let (backend, job_id) = (&app.backend, job.job_id);
     match repair {
@@ -128,7 +129,12 @@ pub(crate) async fn carry_out(app: &App, job: &Job, repair: &Repair) -> Vec<(Rep
         }
         Repair::AssembleAgain => vec![(RepairedItem::Job(job_id), assemble::carry_out(app, job).await)],
         Repair::PutRow => vec![(RepairedItem::Job(job_id), assemble::put_row(app, job).await)],
-        Repair::ReplayDeadLetters { .. } | Repair::DeleteAgain => Vec::new(),
+        Repair::DeleteAgain => {
+            let deleted = deletion::delete(backend, job_id).await;
+            let said = deleted.map(|found| format!("{} deleted", plural(found.objects, "object")));
+            vec![(RepairedItem::Job(job_id), said)]
+        }
+        Repair::ReplayDeadLetters { .. } => Vec::new(),
     }
 }
 
