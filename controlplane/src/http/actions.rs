@@ -19,6 +19,8 @@ use crate::app::App;
 /// More tasks than this no platform can be asked for. Where it asks for more than is likely, the plan says so.
 const MOST_TASKS: u32 = i32::MAX as u32;
 
+/// Up to here JSON numbers are exact everywhere.
+const MOST_BYTES: u64 = (1 << 53) - 1;
 /// A hundred years.
 const LONGEST_SECS: u64 = 36_500 * 86_400;
 
@@ -45,8 +47,9 @@ pub(super) async fn plan(State(app): State<Arc<App>>, request: Request) -> Answe
     if let Action::Scale { desired, .. } = &new.action {
         body::within("desired", *desired, 0..=MOST_TASKS)?;
     }
-    if let Action::Prune { older_than_secs: Some(secs), .. } = &new.action {
-        body::within("older_than_secs", *secs, 0..=LONGEST_SECS)?;
+    if let Action::Prune { older_than_secs, keep_bytes } = &new.action {
+        body::within("older_than_secs", older_than_secs.unwrap_or(0), 0..=LONGEST_SECS)?;
+        body::within("keep_bytes", keep_bytes.unwrap_or(0), 0..=MOST_BYTES)?;
     }
     Ok((StatusCode::CREATED, Json(actions::plan(&app, new.action, new.who).await?)))
 }

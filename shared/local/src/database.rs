@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -17,7 +17,7 @@ use stereospot_ports::{Clock, Error, ErrorCode, Result};
 use tokio::sync::Notify;
 
 use crate::access::unwritable_file;
-use crate::error::{DAMAGED, from_sqlx};
+use crate::error::{DAMAGED, from_sqlx, is_busy};
 use crate::file::{self, OpenFile};
 use crate::options::Options;
 use crate::writer::{Write, Writer};
@@ -30,6 +30,8 @@ const MIGRATIONS: &[&str] = &[
 ];
 /// How long a write waits for transactions of other processes before it fails.
 const BUSY: Duration = Duration::from_secs(30);
+/// How often a new file is tried that another connection is preparing.
+const AGAIN: Duration = Duration::from_millis(20);
 /// Number of connections for reading.
 const READERS: u32 = 4;
 
@@ -68,7 +70,7 @@ impl Database {
             return Err(Error::with(ErrorCode::Denied, why, error));
         }
         let at = |error| at(data_dir, error);
-        let mut connection = connect.connect().await.map_err(at)?;
+        let mut connection = connected(&connect).await.map_err(at)?;
         if let Some(bytes) = options.max_database_bytes {
             limit(&mut connection, bytes).await.map_err(at)?;
         }
@@ -171,6 +173,17 @@ async fn limit(connection: &mut SqliteConnection, bytes: u64) -> sqlx::Result<()
     // A pragma takes no bound value. Formatting is safe here: the value is a number.
     sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(connection).await?;
     Ok(())
+}
+
+/// Opens the file. Of several that switch a new file to write-ahead logging at once, SQLite makes some fail without waiting.
+async fn connected(connect: &SqliteConnectOptions) -> sqlx::Result<SqliteConnection> {
+    let began = Instant::now();
+    loop {
+        match connect.connect().await {
+            Err(error) if is_busy(&error) && began.elapsed() < BUSY => tokio::time::sleep(AGAIN).await,
+            connected => return connected,
+        }
+    }
 }
 
 async fn migrate(connection: &mut SqliteConnection, data_dir: &Path) -> Result<()> {

@@ -227,7 +227,7 @@ fn children_are_called_as_they_expect() {
     let url = &stage.ready_at.url;
     let expected = format!(
         "called: inference --backend local --data-dir {data} --name inference-2 --server {url} --metrics-listen 127.0.0.1:0 \
-         --stop-on-stdin-eof\n"
+         --stop-on-stdin-eof --memory 1/4\n"
     );
     assert_eq!(logged(&stage, "inference-2.log"), expected);
 }

@@ -9,14 +9,16 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use stereospot_media::Cancel;
 use tokio_util::sync::CancellationToken;
 
 mod check;
 mod confine;
+mod decode;
 mod error;
 mod inside;
+mod job;
+mod limits;
 mod outside;
 mod pictures;
 mod system_calls;
@@ -24,29 +26,13 @@ mod wire;
 mod work;
 
 pub use check::{Attempts, Held, Protection};
+pub use decode::Decode;
 pub use error::{Death, Error};
 pub use inside::serve;
-pub use pictures::{Decode, Pictures};
-pub use work::{Cuts, Files, Job, JoinParts, Joined, Misbehave, SoundOf, SplitSource, WholeFile, Work};
-
-/// The subcommand that makes this program a child.
-pub const SUBCOMMAND: &str = "sandboxed";
-
-/// What a child may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// None: as much as the system gives.
-    pub memory_bytes: Option<u64>,
-    pub open_files: u64,
-    /// Between two packets or pictures, all threads together: a whole film may take hours.
-    pub processor_secs: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { memory_bytes: Some(4 << 30), open_files: 128, processor_secs: 300 }
-    }
-}
+pub use job::Job;
+pub use limits::{Limits, SUBCOMMAND};
+pub use pictures::Pictures;
+pub use work::{Cuts, Files, JoinParts, Joined, Misbehave, SoundOf, SplitSource, WholeFile, Work};
 
 /// Where videos are read.
 #[derive(Debug, Clone)]
@@ -82,7 +68,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// The work's own error, or how the child ended.
-    pub async fn run<W: Work>(&self, work: W, cancel: &CancellationToken) -> Result<W::Answer, Error> {
+    pub async fn run<W: Work + Into<Job>>(&self, work: W, cancel: &CancellationToken) -> Result<W::Answer, Error> {
         let (sandbox, cancel) = (self.clone(), cancel.clone());
         let work = tokio::task::spawn_blocking(move || sandbox.run_blocking(work, &cancel));
         work.await.expect("work on a video does not panic")
@@ -92,7 +78,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// As [`Sandbox::run`].
-    pub fn run_blocking<W: Work>(&self, work: W, cancel: &CancellationToken) -> Result<W::Answer, Error> {
+    pub fn run_blocking<W: Work + Into<Job>>(&self, work: W, cancel: &CancellationToken) -> Result<W::Answer, Error> {
         match &self.0 {
             Place::Here => {
                 let is_cancelled = || cancel.is_cancelled();

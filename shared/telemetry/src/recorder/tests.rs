@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::catalogue::{
-    ActionOutcome, CallOutcome, FramePart, JobOutcome, Metric, Provider, QueueState, RejectReason, StepOutcome,
-    TaskState, WorkerState,
+    ActionOutcome, CallOutcome, ConnectionEnd, FramePart, JobOutcome, Metric, Provider, QueueState, RejectReason,
+    StepOutcome, TaskState, WorkerState,
 };
 
 const BOTH: [Process; 2] = [Process::ControlPlane, Process::Worker];
@@ -77,6 +77,8 @@ fn record_everything(process: Process) {
             collector_read("queues", took);
             collector_fresh("queues", at);
             polls_deferred(2);
+            connections(3);
+            connection_ended(ConnectionEnd::Slow);
             poll_budget(300);
             log_bytes_scanned(1_000_000);
             service_tasks("video-worker", TaskState::Running, 2);

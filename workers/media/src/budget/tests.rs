@@ -35,7 +35,7 @@ fn what_costs_least_is_given_up_first() {
         assert!(now.encoder_threads == before.encoder_threads || now.decoder_threads == 1, "{mebibytes}: {now:?}");
         before = now;
     }
-    assert!(before.encoder_threads == 1 && before.lookahead < 10, "{before:?}");
+    assert!(before.encoder_threads == 1 && before.lookahead <= 10, "{before:?}");
 }
 
 #[test]

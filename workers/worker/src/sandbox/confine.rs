@@ -12,8 +12,12 @@ use landlock::{
 use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::limits::Limits;
+use super::system_calls;
 use super::work::Files;
-use super::{Limits, system_calls, wire};
+
+/// The exit code of a child that aborts for lack of memory.
+pub(super) const OUT_OF_MEMORY: i32 = 70;
 
 /// A film that takes longer than this to split is no film.
 const MOST_PROCESSOR_SECS: u64 = 48 * 3600;
@@ -111,7 +115,7 @@ extern "C" fn on_abort(_: libc::c_int) {
         let size = MODEST.load(Ordering::Relaxed);
         let memory = libc::mmap(std::ptr::null_mut(), size, access, kind, -1, 0);
         if memory == libc::MAP_FAILED {
-            libc::_exit(wire::OUT_OF_MEMORY);
+            libc::_exit(OUT_OF_MEMORY);
         }
         libc::munmap(memory, size);
     }
@@ -138,11 +142,6 @@ fn confine_files(files: &Files<'_>) -> Result<(), RulesetError> {
         .add_rules(path_beneath_rules(files.writes, in_folder))?
         .restrict_self()?;
     Ok(())
-}
-
-/// This process's id, for system calls that it may only apply to itself.
-pub(super) fn own_id() -> u64 {
-    u64::from(rustix::process::getpid().as_raw_nonzero().get().cast_unsigned())
 }
 
 /// The worker's process id.

@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use stereospot_media::{Cancel, Error};
 
-use super::pictures::Decode;
+use super::confine;
+use super::decode::Decode;
+use super::job::Job;
+use super::limits::{Limits, SUBCOMMAND};
 use super::wire::{self, Answer, Order, PictureHeader};
-use super::work::{Files, Job, Work};
-use super::{Limits, confine};
+use super::work::{Files, Work};
 
 /// How often the processor time is allotted again while the work gets on.
 const ALLOT_EVERY: Duration = Duration::from_secs(5);
 
-/// Runs a child, which its worker started with the subcommand [`super::SUBCOMMAND`].
+/// Runs a child, which its worker started with the subcommand [`SUBCOMMAND`].
 #[must_use]
 pub fn serve() -> ExitCode {
     // One line, which the worker repeats.
@@ -39,9 +41,8 @@ fn order() -> io::Result<(Order, File)> {
     confine::close_others();
     let mut order = Vec::new();
     io::stdin().read_to_end(&mut order)?;
-    let order: Order = serde_json::from_slice(&order).map_err(|_| {
-        io::Error::other(format!("`stereospot-worker {}` is started by workers only", super::SUBCOMMAND))
-    })?;
+    let order: Order = serde_json::from_slice(&order)
+        .map_err(|_| io::Error::other(format!("`stereospot-worker {}` is started by workers only", SUBCOMMAND)))?;
     // Without the buffer of `stdout`, which looks through every picture for the end of a line.
     let answers = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     Ok((order, answers))

@@ -11,9 +11,11 @@ use serde::de::DeserializeOwned;
 use stereospot_domain::text::shown;
 use tokio_util::sync::CancellationToken;
 
+use super::confine::OUT_OF_MEMORY;
+use super::error::{Death, Error};
+use super::job::Job;
+use super::limits::{Limits, SUBCOMMAND};
 use super::wire::{self, Answer, Order, PictureHeader};
-use super::work::Job;
-use super::{Death, Error, Limits, SUBCOMMAND};
 
 /// How often to look whether the work was cancelled while the child computes.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -173,7 +175,7 @@ impl Child {
         let until = Instant::now() + TO_END;
         let how = loop {
             match self.process.try_wait() {
-                Ok(Some(status)) if status.code() == Some(wire::OUT_OF_MEMORY) => return self.out_of_memory(),
+                Ok(Some(status)) if status.code() == Some(OUT_OF_MEMORY) => return self.out_of_memory(),
                 Ok(Some(status)) => break Death::of(status, self.limits.processor_secs),
                 _ if Instant::now() >= until => break Death::Silent,
                 _ => std::thread::sleep(Duration::from_millis(5)),

@@ -3,40 +3,19 @@
 //! A pipe and not shared memory: a child that is no longer ours can't change a picture while it is read, and the two copies cost
 //! little beside decoding and encoding (the pipeline benchmark measures it).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-use stereospot_media::manifest::{Manifest, SegmentSpec};
+use stereospot_media::manifest::SegmentSpec;
 use stereospot_media::{Decoded, SegmentDecoder};
 use stereospot_picture::{Colour, Picture};
 use tokio_util::sync::CancellationToken;
 
+use super::decode::Decode;
+use super::error::Error;
+use super::job::Job;
+use super::limits::Limits;
 use super::outside::{Child, Message};
-use super::work::Job;
-use super::{Error, Limits};
-
-/// Decode a segment.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Decode {
-    pub file: PathBuf,
-    /// Of the whole source.
-    pub manifest: Manifest,
-    pub spec: SegmentSpec,
-    /// Only so many of the last frames.
-    pub tail: Option<u64>,
-    pub threads: usize,
-}
-
-impl Decode {
-    pub(super) fn open(&self) -> Result<SegmentDecoder, stereospot_media::Error> {
-        let Self { file, manifest, spec, tail, threads } = self;
-        match tail {
-            Some(frames) => SegmentDecoder::open_tail(file, manifest, spec, *frames, *threads),
-            None => SegmentDecoder::open(file, manifest, spec, *threads),
-        }
-    }
-}
 
 /// The frames of a segment, in display order.
 pub struct Pictures {

@@ -9,8 +9,6 @@ use seccompiler::{
     SeccompRule, apply_filter,
 };
 
-use super::confine::own_id;
-
 /// Calls that are harmless with any arguments, given what can be opened.
 const ANY: &[libc::c_long] = &[
     // Files.
@@ -142,4 +140,9 @@ fn rules() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
 
 fn number(flags: libc::c_int) -> u64 {
     u64::from(flags.cast_unsigned())
+}
+
+/// This process's id, for system calls that it may only apply to itself.
+fn own_id() -> u64 {
+    u64::from(rustix::process::getpid().as_raw_nonzero().get().cast_unsigned())
 }

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Limits;
-use super::work::Job;
+use super::job::Job;
+use super::limits::Limits;
 
 /// Followed by the length of an [`Answer`] as JSON (8 bytes), and that.
 pub(super) const ANSWER: u8 = b'A';
@@ -15,9 +15,6 @@ pub(super) const PICTURE: u8 = b'P';
 
 /// The plan of a film in a hundred thousand segments takes 20 MB.
 pub(super) const LONGEST_ANSWER: u64 = 64 << 20;
-
-/// The exit code of a child that aborts for lack of memory.
-pub(super) const OUT_OF_MEMORY: i32 = 70;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Order {

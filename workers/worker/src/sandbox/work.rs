@@ -13,9 +13,6 @@ use stereospot_media::soundtrack::add_part_of_sound;
 use stereospot_media::split::{Choices, Split};
 use stereospot_media::{Budget, Cancel, Error, Footage};
 
-use super::check::Attempts;
-use super::pictures::Decode;
-
 /// What a piece of work may touch; nothing else can be opened.
 #[derive(Debug, Default)]
 pub struct Files<'a> {
@@ -25,7 +22,7 @@ pub struct Files<'a> {
 }
 
 /// A piece of work on untrusted files.
-pub trait Work: Clone + Into<Job> + Send + 'static {
+pub trait Work: Clone + Send + 'static {
     /// What comes out of it.
     type Answer: Serialize + DeserializeOwned + Send + 'static;
 
@@ -45,18 +42,6 @@ pub trait Work: Clone + Into<Job> + Send + 'static {
     fn may_be(&self, _: &Self::Answer) -> bool {
         true
     }
-}
-
-/// Everything that a child can be asked to do.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Job {
-    Split(SplitSource),
-    Whole(WholeFile),
-    Sound(SoundOf),
-    Join(Box<JoinParts>),
-    Decode(Box<Decode>),
-    Check(Attempts),
-    Misbehave(Misbehave),
 }
 
 /// Cut a source into segments.
@@ -301,41 +286,5 @@ impl Work for Misbehave {
                 std::thread::park();
             },
         }
-    }
-}
-
-impl From<SplitSource> for Job {
-    fn from(work: SplitSource) -> Self {
-        Job::Split(work)
-    }
-}
-
-impl From<WholeFile> for Job {
-    fn from(work: WholeFile) -> Self {
-        Job::Whole(work)
-    }
-}
-
-impl From<SoundOf> for Job {
-    fn from(work: SoundOf) -> Self {
-        Job::Sound(work)
-    }
-}
-
-impl From<JoinParts> for Job {
-    fn from(work: JoinParts) -> Self {
-        Job::Join(Box::new(work))
-    }
-}
-
-impl From<Attempts> for Job {
-    fn from(work: Attempts) -> Self {
-        Job::Check(work)
-    }
-}
-
-impl From<Misbehave> for Job {
-    fn from(work: Misbehave) -> Self {
-        Job::Misbehave(work)
     }
 }
