@@ -2,7 +2,7 @@
 //!
 //! Demuxers and decoders are the likeliest place for a memory error, and a small file can make them take any amount of memory or
 //! time. So the worker opens no video itself: it gives each piece of [`Work`] to a child, which is this program executed again.
-//! Before the child opens a file it confines itself ([`confine`]). What it answers is as untrusted as the file: it is checked, and
+//! Before the child opens a file it confines itself (`confine`). What it answers is as untrusted as the file: it is checked, and
 //! the names of the files that it writes are the worker's.
 //!
 //! A child that dies, or that is killed for what it uses, is an [`Error`] with one sentence, and the worker goes on.
