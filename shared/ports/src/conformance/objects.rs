@@ -263,7 +263,7 @@ async fn a_checksum_finds_a_changed_object(world: &World) -> Outcome {
     same("no checksum", Checksum::load(bucket, &checksum).await?, None)?;
     let written = Checksum::of(b"content");
     written.store(bucket, &checksum).await?;
-    same("a checksum is announced to nobody", heard(world).await?.len(), 0)?;
+    same("a checksum sends no notification", heard(world).await?.len(), 0)?;
     put(bucket, &key).await?;
     same("stored", Checksum::load(bucket, &checksum).await?, Some(written.clone()))?;
     same("as written", Checksum::of_object(bucket, &key).await?, Some(written.clone()))?;

@@ -38,7 +38,7 @@ pub trait Work: Clone + Send + 'static {
     /// What is wrong with the files, usually.
     fn run(&self, cancel: Cancel<'_>) -> Result<Self::Answer, Error>;
 
-    /// False for an answer that no honest child gives: whoever controls a child controls its answer.
+    /// False for an impossible answer. A video that takes a child over decides what it answers.
     fn may_be(&self, _: &Self::Answer) -> bool {
         true
     }

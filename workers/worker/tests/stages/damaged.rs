@@ -175,6 +175,6 @@ async fn damage_of_the_segment_before_is_reported_as_that() {
     try_all(&workers, &context, &clock).await;
     let (status, error) = ended(&backend, job_id).await;
     assert_eq!(status, JobStatus::Failed);
-    let told = "segment 0, whose end comes before this one, is damaged: ";
-    assert!(error.starts_with(told) && error.ends_with("submit the video again"), "{error}");
+    let start = "segment 0, whose end comes before this one, is damaged: ";
+    assert!(error.starts_with(start) && error.ends_with("submit the video again"), "{error}");
 }

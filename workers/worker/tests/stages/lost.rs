@@ -36,7 +36,7 @@ async fn check(topology: Topology) -> (u64, u32) {
     clock.advance(Duration::from_secs(31));
     assert!(step(&context, &**reassembly).await.unwrap());
     assert_eq!(waiting(&backend).await, asked, "asked for once");
-    assert_eq!(told(&folder.path().join("spool")), vec![WHY; 2]);
+    assert_eq!(reported(&folder.path().join("spool")), vec![WHY; 2]);
 
     clock.advance(Duration::from_secs(31));
     workers.work(&ours, || false).await;
@@ -55,7 +55,7 @@ async fn waiting(backend: &Backend) -> u64 {
 }
 
 /// The reported reasons for which reassembly failed.
-fn told(spool: &std::path::Path) -> Vec<String> {
+fn reported(spool: &std::path::Path) -> Vec<String> {
     let mut files: Vec<_> = std::fs::read_dir(spool).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     let events = files.into_iter().flat_map(|file| {
