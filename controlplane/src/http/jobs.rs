@@ -171,8 +171,12 @@ pub(super) async fn show(State(app): State<Arc<App>>, InPath(job_id): InPath) ->
     };
     let (waits, now) = (repair_steps::waits_as_read(&app, job_id).await, app.now());
     let detail = app.live.with(|world| world.job_detail(job_id, progress, waits, now));
+    let detail = detail.ok_or_else(|| no_such_job(job_id))?;
+    let completed_at = detail.view.job.completed_at;
     let check = app.store.check(job_id).await?;
-    detail.map(|detail| Json(JobDetail { check, ..detail })).ok_or_else(|| no_such_job(job_id))
+    // An older check is of a result that was replaced since.
+    let check = check.filter(|check| completed_at.is_none_or(|at| at <= check.checked_at));
+    Ok(Json(JobDetail { check, ..detail }))
 }
 
 /// Reads every object of a job and compares it with the checksum that its writer recorded.

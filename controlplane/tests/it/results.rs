@@ -123,6 +123,8 @@ async fn a_deleted_result_is_found_and_joined_again() {
     delete(&plane.backend.output, &keys::result(job_id)).await;
     plane.findings(job_id, &["result-missing"]).await;
     plane.findings(whole, &[]).await;
+    plane.client.verify_job(job_id).await.unwrap();
+    assert_eq!(plane.client.job(job_id).await.unwrap().check.unwrap().result, Some(Verdict::Missing));
     let attention = plane.client.snapshot().await.unwrap().attention;
     assert_eq!(attention.len(), 1, "{attention:#?}");
     let (plan, applied) = plane.act(repair(job_id, FindingCode::ResultMissing)).await;
@@ -133,9 +135,11 @@ async fn a_deleted_result_is_found_and_joined_again() {
     plane.findings(job_id, &[]).await;
     // As the worker ends it.
     put(&plane.backend.output, &keys::result(job_id), b"result").await;
-    plane.backend.jobs.transition(job_id, &Transition::completed(plane.now())).await.unwrap();
+    let later = plane.now().plus(Duration::from_millis(1));
+    plane.backend.jobs.transition(job_id, &Transition::completed(later)).await.unwrap();
     plane.status(job_id, JobStatus::Completed).await;
     plane.findings(job_id, &[]).await;
+    assert_eq!(plane.client.job(job_id).await.unwrap().check, None, "the check was of the result before");
 }
 
 #[tokio::test]

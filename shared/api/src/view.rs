@@ -157,7 +157,7 @@ pub struct JobDetail {
     /// The SHA-256 of the result, as its worker reported it.
     #[serde(default)]
     pub result_sha256: Option<String>,
-    /// How the last check of its objects ended; absent if they were never checked.
+    /// How the last check of its objects ended; absent if they were not checked since the job was completed.
     #[serde(default)]
     pub check: Option<CheckSummary>,
     /// What was changed or left out of the video, each matter once.

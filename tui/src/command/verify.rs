@@ -67,7 +67,7 @@ pub(super) async fn all(client: &Client, how: Json) -> Result {
 
 /// The last check of a job, in words.
 pub(super) fn last(check: Option<&CheckSummary>, now: Timestamp) -> String {
-    let Some(check) = check else { return "never".into() };
+    let Some(check) = check else { return "not yet".into() };
     let counts = [check.ok, check.unverified, check.missing, check.damaged];
     format!("{} ago: {}", age(Some(check.checked_at), now), counted(counts.map(|count| count as usize)))
 }
